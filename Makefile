@@ -1,0 +1,76 @@
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+bin := .venv/bin
+ready := .venv/ready
+
+# What `make run` hands to the program: make run ARGS=network.toml
+ARGS ?=
+# What `make test` and its like hand to pytest: make test TESTS="tests/gui -x"
+TESTS ?=
+# `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
+UPGRADE ?=
+
+.PHONY: help venv run test test-slow bench lint format lock clean
+
+help:
+	@echo 'make run        open the window; ARGS=FILE opens it on a config'
+	@echo 'make test       run the tests; TESTS=... narrows them'
+	@echo 'make test-slow  run the slow tests: the wheel, long runs'
+	@echo 'make bench      run the benchmarks'
+	@echo 'make lint       check style, types and the direction of imports'
+	@echo 'make format     put the code into the form that make lint asks for'
+	@echo 'make lock       resolve the dependencies anew; UPGRADE=--upgrade takes newer releases'
+	@echo 'make clean      remove what make made'
+
+run: $(ready)
+	@$(bin)/python -m rnnviz $(ARGS)
+
+test: $(ready)
+	$(bin)/python -m pytest $(TESTS)
+
+test-slow: $(ready)
+	$(bin)/python -m pytest -m slow $(TESTS)
+
+bench: $(ready)
+	$(bin)/python -m pytest -o python_files='bench_*.py' -o timeout=0 $(or $(TESTS),tests/benchmarks)
+
+lint: $(ready)
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format: $(ready)
+	$(bin)/ruff check --fix
+	$(bin)/ruff format
+
+venv: $(ready)
+
+$(ready): packaging/requirements-dev.txt pyproject.toml
+	@python=$$(sh packaging/find-python) || exit 1; \
+	if ! $(bin)/python -m pip --version >/dev/null 2>&1; then \
+	    echo "Making .venv with $$python"; \
+	    "$$python" -m venv --clear .venv || exit 1; \
+	fi
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r packaging/requirements-dev.txt
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The markers in the lock serve every Python and system that the project supports. The second file is held to the first,
+# so that the program is tested with what its users get.
+lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
+lock: $(ready)
+	$(bin)/python -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
+	    pyproject.toml --output-file packaging/requirements.txt
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
+	    pyproject.toml --group dev --constraints packaging/requirements.txt \
+	    --output-file packaging/requirements-dev.txt
+
+clean:
+	rm -rf .venv build dist .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
