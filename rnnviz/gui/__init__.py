@@ -1,1 +1,1 @@
-"""The window. Qt lives here and nowhere else, and importing this package alone does not load it."""
+"""The window. Qt lives in this package and nowhere else."""

@@ -1,0 +1,181 @@
+"""The accumulated comparison: |candidate - reference| <= atol + rtol · |reference|, for every hidden value."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.elementwise import abs_error, tolerance, ulp_distance, violation_of
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+
+_BLOCK_VALUES = 1 << 18
+"""How many values are compared at a time: their float64 temporaries stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A place where two engines differ by more than the tolerance, and what each has there."""
+
+    where: Location
+    reference: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate held against the reference.
+
+    `max_abs_error`, `max_violation`, `max_ulp` and `smallest_passing_atol` speak of the pairs in which both
+    numbers are finite; `nonfinite_apart` counts the places where a NaN or an infinity stands on one side only
+    or differs. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
+
+    The arrays have the shape (L, D, T), over all samples and units: the largest absolute error, the
+    largest violation (infinite where numbers that are not finite stand apart), and how many values mismatch.
+    """
+
+    reference: str
+    candidate: str
+    rtol: float
+    atol: float
+    elements: int
+    mismatched: int
+    max_abs_error: float
+    max_abs_error_at: Location
+    max_violation: float
+    max_ulp: int
+    smallest_passing_atol: float
+    first_mismatch: Mismatch | None
+    nonfinite_reference: int
+    nonfinite_candidate: int
+    nonfinite_apart: int
+    error_over_time: NDArray[np.float64]
+    violation_over_time: NDArray[np.float64]
+    mismatched_over_time: NDArray[np.int64]
+
+    @property
+    def verdict(self) -> str:
+        """ "agree", or "mismatch" if any value is outside the tolerance."""
+        return "mismatch" if self.mismatched else "agree"
+
+    @property
+    def lane_mismatched(self) -> NDArray[np.int64]:
+        """(L, D): how many values of each lane mismatch."""
+        return np.asarray(self.mismatched_over_time.sum(axis=2))
+
+
+class _Tally:
+    """The running figures of one comparison."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.error_over_time = np.zeros(shape)
+        self.violation_over_time = np.zeros(shape)
+        self.mismatched_over_time = np.zeros(shape, np.int64)
+        self.max_abs_error, self.max_abs_error_at = -1.0, Location()
+        self.max_violation, self.max_ulp, self.passing_atol = 0.0, 0, 0.0
+        self.first: tuple[tuple[int, int, int], Mismatch] | None = None
+        self.nonfinite = [0, 0, 0]
+
+    def add(
+        self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, rtol: float, atol: float
+    ) -> None:
+        """Count a block of timesteps (B, N, H) that begins at `start`."""
+        error, limit = abs_error(r, c), tolerance(r, rtol, atol)
+        violation = violation_of(error, limit)
+        mismatched = ~(error <= limit)
+        times = slice(start, start + len(r))
+        self.violation_over_time[layer, direction, times] = violation.max(axis=(1, 2))
+        counts = mismatched.sum(axis=(1, 2))
+        self.mismatched_over_time[layer, direction, times] = counts
+        ulp = ulp_distance(r, c)
+        finite = np.isfinite(r) & np.isfinite(c)
+        if not finite.all():
+            self.nonfinite[0] += int((~np.isfinite(r)).sum())
+            self.nonfinite[1] += int((~np.isfinite(c)).sum())
+            self.nonfinite[2] += int(np.isinf(error[~finite]).sum())
+            # Pairs that are not finite are counted above; the figures below speak of the others.
+            error, violation = np.where(finite, error, 0.0), np.where(finite, violation, 0.0)
+            ulp = np.where(finite, ulp, np.uint64(0))
+            limit = np.where(finite, limit, np.inf)
+        self.error_over_time[layer, direction, times] = error.max(axis=(1, 2))
+        self._largest_error(layer, direction, start, error)
+        self.max_violation = max(self.max_violation, float(violation.max()))
+        self.max_ulp = max(self.max_ulp, int(ulp.max()))
+        self.passing_atol = max(self.passing_atol, _passing_atol(error, limit - atol))
+        if counts.any():
+            self._first_mismatch(layer, direction, start, mismatched, r, c)
+
+    def _largest_error(self, layer: int, direction: int, start: int, error: FloatArray) -> None:
+        flat = int(error.argmax())
+        if error.flat[flat] > self.max_abs_error:
+            self.max_abs_error = float(error.flat[flat])
+            t, sample, unit = (int(i) for i in np.unravel_index(flat, error.shape))
+            self.max_abs_error_at = Location(layer, direction, start + t, sample, unit)
+
+    def _first_mismatch(
+        self, layer: int, direction: int, start: int, mismatched: NDArray[np.bool_], r: FloatArray, c: FloatArray
+    ) -> None:
+        times = np.flatnonzero(mismatched.any(axis=(1, 2)))
+        t = int(times[-1] if direction else times[0])
+        order = (layer, direction, -(start + t) if direction else start + t)
+        if self.first is None or order < self.first[0]:
+            sample, unit = (int(i) for i in np.argwhere(mismatched[t])[0])
+            where = Location(layer, direction, start + t, sample, unit)
+            self.first = order, Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
+
+
+def _passing_atol(error: FloatArray, relative: FloatArray) -> float:
+    """The smallest atol with which error <= atol + relative holds everywhere, rounding included."""
+    with np.errstate(invalid="ignore"):
+        needed = float(np.max(error - relative))
+    if not needed > 0.0:
+        return 0.0
+    while np.any(error > needed + relative):
+        needed = float(np.nextafter(needed, np.inf))
+    return needed
+
+
+def compare(
+    reference: Trace, candidate: Trace, rtol: float, atol: float, progress: Callable[[float], None] = lambda _: None
+) -> Comparison:
+    """Compare every hidden value of two traces of one network, block by block."""
+    layers, directions, timesteps, _samples, _units = reference.shape
+    tally = _Tally((layers, directions, timesteps))
+    for layer, direction, times in _blocks(reference):
+        r = np.asarray(reference.hidden[layer, direction, times])
+        c = np.asarray(candidate.hidden[layer, direction, times])
+        tally.add(layer, direction, times.start, r, c, rtol, atol)
+        progress((layer * directions + direction + times.stop / timesteps) / (layers * directions))
+    for array in (tally.error_over_time, tally.violation_over_time, tally.mismatched_over_time):
+        array.flags.writeable = False
+    return Comparison(
+        reference=reference.engine,
+        candidate=candidate.engine,
+        rtol=rtol,
+        atol=atol,
+        elements=reference.hidden.size,
+        mismatched=int(tally.mismatched_over_time.sum()),
+        max_abs_error=max(tally.max_abs_error, 0.0),
+        max_abs_error_at=tally.max_abs_error_at,
+        max_violation=tally.max_violation,
+        max_ulp=tally.max_ulp,
+        smallest_passing_atol=tally.passing_atol,
+        first_mismatch=None if tally.first is None else tally.first[1],
+        nonfinite_reference=tally.nonfinite[0],
+        nonfinite_candidate=tally.nonfinite[1],
+        nonfinite_apart=tally.nonfinite[2],
+        error_over_time=tally.error_over_time,
+        violation_over_time=tally.violation_over_time,
+        mismatched_over_time=tally.mismatched_over_time,
+    )
+
+
+def _blocks(trace: Trace) -> Iterator[tuple[int, int, slice]]:
+    layers, directions, timesteps, samples, units = trace.shape
+    length = max(1, _BLOCK_VALUES // (samples * units))
+    for layer in range(layers):
+        for direction in range(directions):
+            for start in range(0, timesteps, length):
+                yield layer, direction, slice(start, min(start + length, timesteps))

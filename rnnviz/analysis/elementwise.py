@@ -1,0 +1,80 @@
+"""How far two arrays are apart, element by element.
+
+Everything is computed in float64, in which the difference of two float32 numbers is exact. Two NaNs, or two
+infinities of one sign, in the same place are equal; a number that is not finite beside any other one is
+infinitely far from it.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.model.arrays import FloatArray
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+UlpArray: TypeAlias = NDArray[np.uint64]
+
+
+def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
+    """|candidate - reference|."""
+    r, c = reference.astype(np.float64), candidate.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.subtract(c, r, out=c)
+        np.abs(error, out=error)
+        strange = ~np.isfinite(error)
+        if strange.any():
+            _settle_nonfinite(error, strange, r, np.asarray(candidate, np.float64))
+    return error
+
+
+def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: FloatArray) -> None:
+    same = (r == c) | (np.isnan(r) & np.isnan(c))
+    error[strange & same] = 0.0
+    error[strange & ~same] = np.inf
+
+
+def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
+    """atol + rtol · |reference|; where the reference is not finite, atol."""
+    magnitude = np.abs(reference.astype(np.float64))
+    strange = ~np.isfinite(magnitude)
+    if strange.any():
+        magnitude[strange] = 0.0
+    magnitude *= rtol
+    magnitude += atol
+    return magnitude
+
+
+def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
+    """error / limit, where 1 is the limit; with a limit of zero any error is infinite and none is zero."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        result = error / limit
+    result[error == 0.0] = 0.0
+    return np.asarray(result)
+
+
+def violation(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
+    """|candidate - reference| / (atol + rtol · |reference|): above 1 the pair does not agree."""
+    return violation_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
+
+
+def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
+    """How many floats lie between the two, in their own dtype; 0 for two NaNs, the largest count for one.
+
+    Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
+    """
+    r, c = _ordered(reference), _ordered(candidate)
+    # Unsigned subtraction is right even where the signed one would overflow.
+    distance = np.maximum(r, c).view(np.uint64) - np.minimum(r, c).view(np.uint64)
+    r_nan, c_nan = np.isnan(reference), np.isnan(candidate)
+    if r_nan.any() or c_nan.any():
+        distance = np.where(r_nan & c_nan, np.uint64(0), np.where(r_nan | c_nan, np.uint64(2**64 - 1), distance))
+    return np.asarray(distance)
+
+
+def _ordered(array: FloatArray) -> NDArray[np.int64]:
+    """Integers in the order of the floats, +0 and -0 alike."""
+    integer: Any = np.int32 if array.dtype.itemsize == 4 else np.int64
+    bits = np.ascontiguousarray(array).view(integer)
+    ordered = np.where(bits < 0, np.iinfo(integer).min - bits.astype(np.int64), bits)
+    return np.asarray(ordered, np.int64)

@@ -1,0 +1,19 @@
+"""The range that a colour scale must cover."""
+
+import numpy as np
+
+from rnnviz.model.arrays import FloatArray
+
+_BLOCK_VALUES = 1 << 18
+
+
+def largest_magnitude(array: FloatArray) -> float:
+    """The largest finite |value|, read block by block along the first axis; 0 if there is none."""
+    largest = 0.0
+    length = max(1, _BLOCK_VALUES // max(1, array[0].size))
+    for start in range(0, len(array), length):
+        magnitude = np.abs(np.asarray(array[start : start + length]))
+        finite = magnitude[np.isfinite(magnitude)]
+        if finite.size:
+            largest = max(largest, float(finite.max()))
+    return largest

@@ -1,0 +1,53 @@
+"""What every engine can do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+Progress: TypeAlias = Callable[[float], None]
+"""Called with the fraction of an engine's work that is done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Equality:
+    """Two arrays of one engine that must hold the same numbers, and what that says in words."""
+
+    name: str
+    left: FloatArray
+    right: FloatArray
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What an engine tells beside its trace.
+
+    `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own.
+    """
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    equalities: tuple[Equality, ...] = ()
+
+
+class Engine(Protocol):
+    """One way to compute the network."""
+
+    @property
+    def knows_cell(self) -> bool:
+        """Whether `run` fills the trace's cell states of an LSTM."""
+
+    @property
+    def version(self) -> str:
+        """The library and its version, for a bug report."""
+
+    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """Fill the writable `trace` from `inputs`.
+
+        Raises
+        ------
+        EngineError
+            If the engine cannot compute this network; the sentence says why.
+        """

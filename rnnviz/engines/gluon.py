@@ -1,0 +1,125 @@
+"""The real Gluon: the only module that imports mxnet.
+
+A fused Gluon layer returns the top layer's sequence and the final states only, so every layer is computed by
+a single-layer fused block of its own that holds the same weights: the chain. The fused stack, as a user would
+build it, runs beside the chain, and its output and states must equal the chain's.
+"""
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+# mxnet 1.9.1 still reads the alias that numpy 1.24 removed; without it the import fails.
+if "bool" not in vars(np):
+    np.bool = np.bool_  # type: ignore[attr-defined]
+
+import mxnet as mx
+from mxnet.gluon import rnn
+
+from rnnviz.engines.base import EngineReport, Equality, Progress
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import Network
+from rnnviz.model.errors import EngineError
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.parameters import Parameters
+from rnnviz.model.trace import Trace
+
+_LAYERS = {
+    "rnn_relu": lambda *sizes, **options: rnn.RNN(*sizes, activation="relu", **options),
+    "rnn_tanh": lambda *sizes, **options: rnn.RNN(*sizes, activation="tanh", **options),
+    "lstm": rnn.LSTM,
+    "gru": rnn.GRU,
+}
+
+
+class GluonEngine:
+    """Gluon's fused kernels on the CPU, layer by layer and as one stack."""
+
+    knows_cell = False
+    version = f"mxnet {mx.__version__}"
+
+    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run`. The report's seconds name the fused stack's own time."""
+        try:
+            final_state = _run_chain(inputs, trace, progress)
+            # The stack is timed without its construction, as the chain's blocks are built once, too.
+            seconds, output, states = _run_stack(inputs)
+        except mx.base.MXNetError as error:
+            raise EngineError(f"Gluon failed: {str(error).strip().splitlines()[-1]}") from error
+        progress(1.0)
+        equalities = [Equality("the fused stack's out is the chain's", output, trace.output)]
+        equalities += [
+            Equality(f"the fused stack's final {name} is the chain's", fused, chain)
+            for name, fused, chain in zip("hc", states, final_state, strict=False)
+        ]
+        return EngineReport({"gluon.fused": seconds}, tuple(equalities))
+
+
+def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatArray, ...]:
+    """Fill the trace layer by layer and return the final states, each (L·D, N, H)."""
+    network = inputs.network
+    directions, size = network.directions, network.hidden_size
+    x = mx.nd.array(inputs.sequence, dtype=network.dtype)
+    finals = [trace.state_h] if trace.state_c is None else [trace.state_h, trace.state_c]
+    for layer in range(network.num_layers):
+        block = _block(network, network.layer_input_size(layer), 1, "TNC")
+        _set_parameters(block, inputs.parameters, layer)
+        rows = slice(layer * directions, (layer + 1) * directions)
+        states = [mx.nd.array(array[rows], dtype=network.dtype) for array in inputs.initial_state.arrays]
+        x, states = block(x, states)
+        # Errors of allocation surface only here.
+        out = x.asnumpy()
+        for direction in range(directions):
+            trace.hidden[layer, direction] = out[..., direction * size : (direction + 1) * size]
+        for final, state in zip(finals, states, strict=True):
+            final[rows] = state.asnumpy()
+        progress((layer + 1) / (network.num_layers + 1))
+    trace.output[:] = out
+    return tuple(finals)
+
+
+def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
+    """The fused stack's seconds, its out with time first, and its states."""
+    network = inputs.network
+    stack = _block(network, network.input_size, network.num_layers, network.layout)
+    for layer in range(network.num_layers):
+        _set_parameters(stack, inputs.parameters, layer, at=layer)
+    x = inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
+    x = mx.nd.array(x, dtype=network.dtype)
+    states = [mx.nd.array(array, dtype=network.dtype) for array in inputs.initial_state.arrays]
+    mx.nd.waitall()
+    start = perf_counter()
+    out, states = stack(x, states)
+    out = out.asnumpy()
+    states = [state.asnumpy() for state in states]
+    seconds = perf_counter() - start
+    return seconds, out.swapaxes(0, 1) if network.layout == "NTC" else out, states
+
+
+def _block(network: Network, input_size: int, num_layers: int, layout: str) -> Any:
+    """A Gluon layer with parameters of the right shapes, not hybridized: that would freeze its return form."""
+    block = _LAYERS[network.cell](
+        network.hidden_size,
+        num_layers,
+        layout=layout,
+        bidirectional=network.bidirectional,
+        input_size=input_size,
+        dtype=network.dtype,
+    )
+    block.initialize(mx.init.Zero(), ctx=mx.cpu())
+    return block
+
+
+def _set_parameters(block: Any, parameters: Parameters, layer: int, at: int = 0) -> None:
+    """Copy one layer's parameters into the block's layer `at`."""
+    for name, array in _of_layer(parameters, layer):
+        side, kind = name[0], name.partition("_")[2]
+        getattr(block, f"{side}{at}_{kind}").set_data(mx.nd.array(array, dtype=array.dtype))
+
+
+def _of_layer(parameters: Parameters, layer: int) -> Iterator[tuple[str, FloatArray]]:
+    for name, array in parameters.items():
+        if name[1:].partition("_")[0] == str(layer):
+            yield name, array

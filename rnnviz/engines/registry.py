@@ -1,0 +1,99 @@
+"""The engines by name: what there is, and why something is not there.
+
+Nothing heavy is imported before an engine is loaded, so that a window can list engines at once.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from rnnviz.engines.base import Engine
+from rnnviz.model.errors import ConfigError, EngineError
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One engine that can be named in a config.
+
+    `package` is the distribution that it needs beside numpy, or None.
+    """
+
+    name: str
+    title: str
+    package: str | None
+    load: Callable[[], Engine]
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the engine cannot run here, in one sentence, or None if it can."""
+        if self.package is None or find_spec(self.package) is not None:
+            return None
+        if self.package == "mxnet":
+            return (
+                f"The engine {self.name} needs mxnet 1.9.1, which has no wheel for {platform.system()} "
+                f"{platform.machine()} or is not installed: install it, or choose another reference."
+            )
+        return f"The engine {self.name} needs the package {self.package}, which is not installed."
+
+    @property
+    def version(self) -> str | None:
+        """The installed version of the engine's package, without importing it."""
+        try:
+            return version(self.package or "numpy")
+        except PackageNotFoundError:
+            return None
+
+
+def _load_manual() -> Engine:
+    from rnnviz.engines.manual import ManualEngine
+
+    return ManualEngine()
+
+
+def _load_gluon() -> Engine:
+    from rnnviz.engines.gluon import GluonEngine
+
+    return GluonEngine()
+
+
+ENGINES: dict[str, EngineEntry] = {
+    entry.name: entry
+    for entry in (
+        EngineEntry("gluon", "Gluon", "mxnet", _load_gluon),
+        EngineEntry("manual", "manual", None, _load_manual),
+    )
+}
+
+
+def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
+    """The entry of an engine.
+
+    Raises
+    ------
+    ConfigError
+        If no engine has that name.
+    """
+    if name not in ENGINES:
+        raise ConfigError(key, f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}.')
+    return ENGINES[name]
+
+
+def load_engine(name: str) -> Engine:
+    """Import and make an engine.
+
+    Raises
+    ------
+    ConfigError
+        If no engine has that name.
+    EngineError
+        If it is not available here, or its import fails; the sentence says why.
+    """
+    entry = find_engine(name)
+    if entry.unavailable is not None:
+        raise EngineError(entry.unavailable)
+    try:
+        return entry.load()
+    except (ImportError, OSError, AttributeError) as error:
+        raise EngineError(f"The engine {name} could not be loaded: {error}.") from error

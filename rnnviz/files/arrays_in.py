@@ -1,0 +1,115 @@
+"""Arrays from `.npy`, `.npz` and `.csv` files, checked before they are used; nothing is ever unpickled."""
+
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.errors import InputError
+
+
+def read_sequence(path: Path) -> FloatArray:
+    """x of shape (T, N, I) from an `.npy` or `.csv` file of (T, I) or (N, T, I).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another kind, not numeric, ragged, empty, or of other dimensions.
+    """
+    if path.suffix.lower() == ".csv":
+        array = _read_csv(path)
+    elif path.suffix.lower() == ".npy":
+        array = _read_npy(path)
+    else:
+        raise InputError(f'{path} has the ending "{path.suffix}": a sequence must be an .npy or .csv file.')
+    if array.ndim not in (2, 3):
+        raise InputError(f"{path} has the shape {array.shape}: a sequence must have the shape (T, I) or (N, T, I).")
+    if 0 in array.shape:
+        raise InputError(f"{path} has the shape {array.shape}: every size must be at least 1.")
+    return array[:, np.newaxis, :] if array.ndim == 2 else array.swapaxes(0, 1)
+
+
+def read_npz(path: Path) -> dict[str, FloatArray]:
+    """The arrays of an `.npz` file by name.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no `.npz` file, or an array in it is not numeric.
+    """
+    if path.suffix.lower() != ".npz":
+        raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} is no .npz file: it holds a single array.")
+            return {name: _numeric(archive[name], f"{name} in {path}") for name in archive.files}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise _not_numpy(path, ".npz", error) from error
+
+
+def _read_npy(path: Path) -> FloatArray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise _not_numpy(path, ".npy", error) from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is no .npy file: it is an archive of several arrays.")
+    return _numeric(array, str(path))
+
+
+def _not_numpy(path: Path, ending: str, error: Exception) -> InputError:
+    if "Object arrays" in str(error) or "object arrays" in str(error):
+        return InputError(f"{path} holds Python objects, which are never unpickled: it must hold numbers.")
+    return InputError(f"{path} is no {ending} file, or a damaged one: its content is not what numpy writes.")
+
+
+def _numeric(array: FloatArray, name: str) -> FloatArray:
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} holds values of the type {array.dtype}: they must be real numbers.")
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def _read_csv(path: Path) -> FloatArray:
+    """(T, I): one row a timestep, one column a feature; a first row of names is passed over."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if row]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no CSV file: byte {error.start} is no UTF-8 text.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is no CSV file: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    if rows and not any(_is_number(cell) for cell in rows[0][1]):
+        rows = rows[1:]
+    if not rows:
+        raise InputError(f"{path} holds no rows of numbers: a sequence needs at least one timestep.")
+    width = len(rows[0][1])
+    for number, row in rows:
+        if len(row) != width:
+            raise InputError(
+                f"{path}, line {number} has {len(row)} values, but the first row has {width}: every row needs as many."
+            )
+    return np.array([[_number(cell, path, number) for cell in row] for number, row in rows])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, path: Path, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise InputError(f'{path}, line {line} holds "{cell}", which is no number.') from None

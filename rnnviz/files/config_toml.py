@@ -1,0 +1,72 @@
+"""Configs as TOML files."""
+
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import tomli_w
+
+from rnnviz.files.atomic import whole
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+
+_PATH_SECTIONS = ("sequence", "parameters", "initial_state")
+
+
+def load_config(path: str | os.PathLike[str]) -> Config:
+    """Read and validate a config; the paths in it are relative to its own folder.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no TOML.
+    ConfigError
+        If a key is unknown, missing, of a wrong type or out of range.
+    """
+    file = Path(path)
+    return parse_config(_read(file), file.parent.absolute(), str(path))
+
+
+def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
+    """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name} is no TOML file: {error}.") from error
+    return _with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+
+
+def dump_config(config: Config, folder: Path | None = None) -> str:
+    """The config as TOML text; paths of files below `folder` are written relative to it."""
+
+    def relative(path: str) -> str:
+        if folder is not None and Path(path).is_relative_to(folder.absolute()):
+            return str(Path(path).relative_to(folder.absolute()))
+        return path
+
+    return tomli_w.dumps(_with_paths(config, relative).to_mapping())
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the config as a TOML file that says the same from its new place."""
+    with whole(path) as temporary:
+        temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no TOML file: byte {error.start} is no UTF-8 text.") from error
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _with_paths(config: Config, change: Callable[[str], str]) -> Config:
+    for section in _PATH_SECTIONS:
+        source = getattr(config, section)
+        if source.path is not None:
+            config = replace(config, **{section: replace(source, path=change(source.path))})
+    return config

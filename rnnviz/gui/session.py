@@ -1,0 +1,87 @@
+"""What the window shows: one config, one result, one location. Every view follows these signals."""
+
+from typing import Literal, TypeAlias
+
+from PySide6.QtCore import QObject, Signal
+
+from rnnviz.analysis.navigate import neighbour_mismatch
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.config import Config
+from rnnviz.model.location import Location
+
+ColourBy: TypeAlias = Literal["value", "violation"]
+
+
+class Session(QObject):
+    """The single place where config, result, candidate, location and colouring change.
+
+    Signals carry the new value and are sent only when it differs. The location always lies inside the result.
+    """
+
+    config_changed = Signal(object)
+    result_changed = Signal(object)
+    candidate_changed = Signal(str)
+    location_changed = Signal(object)
+    colour_by_changed = Signal(str)
+
+    def __init__(self, config: Config, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.config = config
+        self.result: RunResult | None = None
+        self.candidate: str | None = None
+        self.location = Location()
+        self.colour_by: ColourBy = "value"
+
+    def set_config(self, config: Config) -> None:
+        """Take another config; the last result stays until a run replaces it."""
+        if config != self.config:
+            self.config = config
+            self.config_changed.emit(config)
+
+    def set_result(self, result: RunResult | None) -> None:
+        """Show another result; the location stays as near as the new shape allows."""
+        self.result = result
+        names = [] if result is None else [c.candidate for c in result.comparisons]
+        if self.candidate not in names:
+            self.candidate = names[0] if names else None
+        if result is not None:
+            self.location = self.location.within(result.shape)
+        self.result_changed.emit(result)
+        if result is not None:
+            self.location_changed.emit(self.location)
+
+    def set_candidate(self, candidate: str) -> None:
+        """Hold another of the result's candidates against the reference."""
+        if candidate != self.candidate:
+            self.candidate = candidate
+            self.candidate_changed.emit(candidate)
+
+    def set_location(self, location: Location) -> None:
+        """Move the cursor; a place outside the result becomes the nearest one inside."""
+        if self.result is None:
+            return
+        inside = location.within(self.result.shape)
+        if inside != self.location:
+            self.location = inside
+            self.location_changed.emit(inside)
+
+    def set_colour_by(self, colour_by: ColourBy) -> None:
+        """Colour the lanes by the values or by the violation of the tolerance."""
+        if colour_by != self.colour_by:
+            self.colour_by = colour_by
+            self.colour_by_changed.emit(colour_by)
+
+    def go_to_mismatch(self, *, forward: bool) -> bool:
+        """Move to the next or previous mismatch in the order of computation; False if there is none."""
+        if self.result is None or self.candidate is None:
+            return False
+        found = neighbour_mismatch(
+            self.result.comparison(self.candidate),
+            self.result.reference,
+            self.result[self.candidate],
+            self.location,
+            forward=forward,
+        )
+        if found is not None:
+            self.set_location(found)
+        return found is not None

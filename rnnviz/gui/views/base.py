@@ -1,0 +1,33 @@
+"""The contract of every view: small, so that any view can be put anywhere and follows."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.theme import Theme
+from rnnviz.model.location import Location
+
+
+class View(QWidget):
+    """One picture of a result at a location.
+
+    A view computes nothing that takes time and keeps no selection of its own: it shows what it is given and
+    sends `location_requested` (a `Location`) when the user points at another place.
+    """
+
+    location_requested = Signal(object)
+
+    title = ""
+    """What the view shows, in words: its tab's text, its accessible name, and the name of its exported picture."""
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        """Show a finished run, with `candidate` held against the reference; None empties the view."""
+        raise NotImplementedError
+
+    def show_location(self, location: Location) -> None:
+        """Move to a place, which always lies inside the shown result. Must take a few milliseconds at most."""
+        raise NotImplementedError
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        raise NotImplementedError

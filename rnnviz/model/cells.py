@@ -1,0 +1,96 @@
+"""The four recurrent cells, as Gluon defines them.
+
+G below is the number of gates: a layer's `i2h_weight` has shape (G·H, I) and its rows are the
+gates' rows in the order of `Cell.gates`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One block of H rows in a layer's weights: its symbol in the equations and its activation."""
+
+    symbol: str
+    name: str
+    activation: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What distinguishes one kind of recurrent cell from another.
+
+    `equations` are the textbook's lines, with a = W_i2h x_t + b_i2h and b = W_h2h h_{t-1} + b_h2h.
+    """
+
+    name: str
+    title: str
+    gates: tuple[Gate, ...]
+    has_cell_state: bool
+    equations: tuple[str, ...]
+
+    @property
+    def gate_count(self) -> int:
+        """G: how many blocks of H rows the weights have."""
+        return len(self.gates)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """("h",), or ("h", "c") for an LSTM."""
+        return ("h", "c") if self.has_cell_state else ("h",)
+
+
+_LSTM_GATES = (
+    Gate("i", "input gate", "sigmoid"),
+    Gate("f", "forget gate", "sigmoid"),
+    Gate("g", "cell candidate", "tanh"),
+    Gate("o", "output gate", "sigmoid"),
+)
+_GRU_GATES = (
+    Gate("r", "reset gate", "sigmoid"),
+    Gate("z", "update gate", "sigmoid"),
+    Gate("n", "candidate", "tanh"),
+)
+
+CELLS: dict[str, Cell] = {
+    cell.name: cell
+    for cell in (
+        Cell(
+            "rnn_relu",
+            "RNN relu",
+            (Gate("h", "hidden", "relu"),),
+            False,
+            ("h = relu(a + b)",),
+        ),
+        Cell(
+            "rnn_tanh",
+            "RNN tanh",
+            (Gate("h", "hidden", "tanh"),),
+            False,
+            ("h = tanh(a + b)",),
+        ),
+        Cell(
+            "lstm",
+            "LSTM",
+            _LSTM_GATES,
+            True,
+            (
+                "i, f, o = sigmoid(a + b)",
+                "g = tanh(a + b)",
+                "c = f · c' + i · g",
+                "h = o · tanh(c)",
+            ),
+        ),
+        Cell(
+            "gru",
+            "GRU",
+            _GRU_GATES,
+            False,
+            (
+                "r, z = sigmoid(a + b)",
+                "n = tanh(a_n + r · b_n)",
+                "h = (1 - z) · n + z · h'",
+            ),
+        ),
+    )
+}

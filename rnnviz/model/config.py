@@ -1,0 +1,294 @@
+"""The configuration of one run: five frozen sections, validated once, here.
+
+The contract is the TOML file that these sections mirror; only `cell`, `input_size` and `hidden_size` have
+no default.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from rnnviz.model.cells import CELLS, Cell
+from rnnviz.model.errors import ConfigError
+from rnnviz.model.fields import declarations, declared, section_from_mapping
+
+LARGEST_SEED = 2**63 - 1
+DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
+"""(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """The recurrent network: `num_layers` layers of one cell, in one or both directions."""
+
+    cell: str = declared("choice", "Which recurrence each layer computes.", choices=tuple(CELLS))
+    input_size: int = declared("int", "I: how many features each timestep has.", minimum=1)
+    hidden_size: int = declared("int", "H: how many units each layer and direction has.", minimum=1)
+    num_layers: int = declared("int", "L: how many layers stand on each other.", 1, minimum=1, maximum=1000)
+    bidirectional: bool = declared("bool", "Whether each layer also reads the sequence from its end.", False)
+    layout: str = declared("choice", "The axes of out: batch or time first.", "NTC", choices=("NTC", "TNC"))
+    dtype: str = declared(
+        "choice", "The floats that the engines compute in.", "float32", choices=("float32", "float64")
+    )
+
+    @property
+    def kind(self) -> Cell:
+        """The cell's definition."""
+        return CELLS[self.cell]
+
+    @property
+    def directions(self) -> int:
+        """D: 2 if bidirectional else 1."""
+        return 2 if self.bidirectional else 1
+
+    def layer_input_size(self, layer: int) -> int:
+        """The features that `layer` reads: I for the first layer, D·H above it."""
+        return self.input_size if layer == 0 else self.directions * self.hidden_size
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Gluon's parameter names with their shapes, in the order in which they are drawn."""
+        rows = self.kind.gate_count * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.num_layers):
+            for side in "lr"[: self.directions]:
+                shapes[f"{side}{layer}_i2h_weight"] = (rows, self.layer_input_size(layer))
+                shapes[f"{side}{layer}_h2h_weight"] = (rows, self.hidden_size)
+                shapes[f"{side}{layer}_i2h_bias"] = (rows,)
+                shapes[f"{side}{layer}_h2h_bias"] = (rows,)
+        return shapes
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the parameters are."""
+        rows = self.kind.gate_count * self.hidden_size
+        first = rows * (self.input_size + self.hidden_size + 2)
+        above = rows * (self.directions * self.hidden_size + self.hidden_size + 2)
+        return self.directions * (first + (self.num_layers - 1) * above)
+
+    def state_shape(self, batch_size: int) -> tuple[int, int, int]:
+        """(L·D, N, H): the shape of h, and of c, whatever the layout."""
+        return self.num_layers * self.directions, batch_size, self.hidden_size
+
+    def hidden_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int, int, int]:
+        """(L, D, T, N, H): the shape of a trace."""
+        return self.num_layers, self.directions, timesteps, batch_size, self.hidden_size
+
+    def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:
+        """The shape of out in the network's layout."""
+        width = self.directions * self.hidden_size
+        return (batch_size, timesteps, width) if self.layout == "NTC" else (timesteps, batch_size, width)
+
+
+@dataclass(frozen=True)
+class SequenceSource:
+    """Where the input sequence comes from; a file or a text decides its own batch size and timesteps."""
+
+    source: str = declared(
+        "choice",
+        "What the network reads.",
+        "normal",
+        choices=("normal", "uniform", "impulse", "sine", "file", "text"),
+    )
+    batch_size: int = declared("int", "N: how many sequences are computed side by side.", 16, minimum=1)
+    timesteps: int = declared("int", "T: how many steps each sequence has.", 2, minimum=1)
+    seed: int = declared("int", "The seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = declared("path", "A .npy or .csv file of (T, I) or (N, T, I).", None, optional=True)
+    text: str | None = declared("text", "A text read as one-hot characters.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class ParameterSource:
+    """Where weights and biases come from."""
+
+    initializer: str = declared(
+        "choice",
+        "How the weights are drawn.",
+        "xavier",
+        choices=("xavier", "normal", "uniform", "orthogonal", "file"),
+    )
+    bias: str = declared("choice", "How the biases are drawn.", "uniform", choices=("zeros", "uniform"))
+    scale: float = declared(
+        "float", "The deviation of normal weights, the half-width of uniform weights and biases.", 0.1, above=0.0
+    )
+    seed: int = declared("int", "The seed of the parameters.", 1, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = declared("path", "A file that holds the weights by Gluon's names.", None, optional=True)
+    entry: str | None = declared("text", "Which recurrent layer of a model file.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class InitialStateSource:
+    """Where h0, and c0 of an LSTM, come from."""
+
+    source: str = declared(
+        "choice", "What the network remembers at first.", "zeros", choices=("zeros", "normal", "file")
+    )
+    seed: int = declared("int", "The seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = declared("path", "An .npz file with h, and c for an LSTM.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Which engines are run, and how near is near enough."""
+
+    reference: str = declared("text", "The engine that the others are held against.", "gluon")
+    candidates: tuple[str, ...] = declared("names", "The engines held against the reference.", ("manual",))
+    rtol: float | None = declared("float", "Relative tolerance; by dtype if empty.", None, minimum=0.0, optional=True)
+    atol: float | None = declared("float", "Absolute tolerance; by dtype if empty.", None, minimum=0.0, optional=True)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The reference first, then the candidates."""
+        return (self.reference, *self.candidates)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, as the user asked for it."""
+
+    network: Network
+    sequence: SequenceSource = SequenceSource()
+    parameters: ParameterSource = ParameterSource()
+    initial_state: InitialStateSource = InitialStateSource()
+    compare: Compare = Compare()
+
+    @property
+    def tolerances(self) -> tuple[float, float]:
+        """(rtol, atol): as given, else the defaults of the network's dtype."""
+        rtol, atol = DEFAULT_TOLERANCES[self.network.dtype]
+        compare = self.compare
+        return rtol if compare.rtol is None else compare.rtol, atol if compare.atol is None else compare.atol
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Config":
+        """Validate a mapping as a TOML file gives it.
+
+        Raises
+        ------
+        ConfigError
+            On the first key that is unknown, missing, of a wrong type, out of range or without its partner.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError("config", "A config must be a table of tables, such as [network].")
+        for name in values:
+            if name not in SECTIONS:
+                raise ConfigError(name, f"{name} is not a known table: a config may hold {', '.join(SECTIONS)}.")
+        sequence = _sequence(values.get("sequence", {}))
+        fixed = {"input_size": len(alphabet(sequence.text))} if sequence.text is not None else {}
+        config = cls(
+            network=section_from_mapping(Network, "network", values.get("network", {}), **fixed),
+            sequence=sequence,
+            parameters=_parameters(values.get("parameters", {})),
+            initial_state=_initial_state(values.get("initial_state", {})),
+            compare=section_from_mapping(Compare, "compare", values.get("compare", {})),
+        )
+        return config.checked()
+
+    def checked(self) -> "Config":
+        """The same config, once what several keys must satisfy together has been checked.
+
+        Raises
+        ------
+        ConfigError
+            If a source lacks the path or text that it reads, or an engine stands on both sides.
+        """
+        for section, key in (("sequence", "source"), ("parameters", "initializer"), ("initial_state", "source")):
+            source = getattr(self, section)
+            from_file = getattr(source, key) == "file"
+            if from_file and source.path is None:
+                raise ConfigError(
+                    f"{section}.path", f'{section}.path is missing: {section}.{key} = "file" needs the file\'s path.'
+                )
+            if source.path is not None and not from_file:
+                raise ConfigError(
+                    f"{section}.path",
+                    f'{section}.path = "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
+                    f'it must be "file", or the path left out.',
+                )
+        if (self.sequence.source == "text") != (self.sequence.text is not None):
+            raise ConfigError(
+                "sequence.text",
+                'sequence.text and sequence.source = "text" go together: give both or neither.',
+            )
+        if self.parameters.entry is not None and self.parameters.path is None:
+            raise ConfigError(
+                "parameters.entry",
+                f'parameters.entry = "{self.parameters.entry}" names a layer of a file, '
+                f"but parameters.path is missing.",
+            )
+        if not self.compare.candidates:
+            raise ConfigError("compare.candidates", "compare.candidates = [] is not allowed: name at least one engine.")
+        if self.compare.reference in self.compare.candidates:
+            raise ConfigError(
+                "compare.candidates",
+                f'compare.candidates holds "{self.compare.reference}", which is the reference: '
+                f"an engine must be held against another one.",
+            )
+        return self
+
+    def to_mapping(self) -> dict[str, dict[str, Any]]:
+        """The tables of a TOML file that says the same; keys that are None are left out."""
+        tables = {}
+        for name in SECTIONS:
+            section = getattr(self, name)
+            values = {key: getattr(section, key) for key in declarations(type(section))}
+            tables[name] = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in values.items()
+                if value is not None
+            }
+        return tables
+
+    def with_engines(self, engines: tuple[str, ...], reference: str | None = None) -> "Config":
+        """The same run by other engines: the first is the reference unless `reference` names one.
+
+        Raises
+        ------
+        ConfigError
+            If fewer than two engines are left, or one is named twice.
+        """
+        chosen = reference if reference is not None else engines[0]
+        others = tuple(name for name in engines if name != chosen)
+        if len(set(engines)) != len(engines):
+            raise ConfigError("compare.candidates", f"The engines {', '.join(engines)} name one engine twice.")
+        return replace(self, compare=replace(self.compare, reference=chosen, candidates=others)).checked()
+
+
+SECTIONS: dict[str, type] = {
+    "network": Network,
+    "sequence": SequenceSource,
+    "parameters": ParameterSource,
+    "initial_state": InitialStateSource,
+    "compare": Compare,
+}
+assert list(SECTIONS) == [f.name for f in fields(Config)]
+
+
+def alphabet(text: str) -> str:
+    """The distinct characters of `text` in the order of their code points: one input feature each."""
+    return "".join(sorted(set(text)))
+
+
+def _sequence(values: Any) -> SequenceSource:
+    sequence = section_from_mapping(
+        SequenceSource, "sequence", _implied(values, "source", {"path": "file", "text": "text"})
+    )
+    if sequence.text is not None:
+        return replace(sequence, batch_size=1, timesteps=len(sequence.text))
+    return sequence
+
+
+def _parameters(values: Any) -> ParameterSource:
+    return section_from_mapping(ParameterSource, "parameters", _implied(values, "initializer", {"path": "file"}))
+
+
+def _initial_state(values: Any) -> InitialStateSource:
+    return section_from_mapping(InitialStateSource, "initial_state", _implied(values, "source", {"path": "file"}))
+
+
+def _implied(values: Any, key: str, implies: dict[str, str]) -> Any:
+    """A path alone says that it is to be read."""
+    if isinstance(values, Mapping) and key not in values:
+        for partner, source in implies.items():
+            if partner in values:
+                return {**values, key: source}
+    return values

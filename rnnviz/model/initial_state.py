@@ -1,0 +1,57 @@
+"""The state before the first step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnviz.model.arrays import FloatArray, read_only
+from rnnviz.model.config import InitialStateSource, Network
+from rnnviz.model.errors import InputError
+
+
+@dataclass(frozen=True)
+class State:
+    """h, and c for an LSTM (else None), each (L·D, N, H) with index layer·D + direction."""
+
+    h: FloatArray
+    c: FloatArray | None = None
+
+    @property
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """(h,) or (h, c)."""
+        return (self.h,) if self.c is None else (self.h, self.c)
+
+
+def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
+    """Zeros, or N(0, 1) for h and then c by `numpy.random.default_rng(source.seed)`."""
+    shape = network.state_shape(batch_size)
+    generator = np.random.default_rng(source.seed)
+    arrays = [
+        generator.normal(size=shape) if source.source == "normal" else np.zeros(shape) for _ in network.kind.state_names
+    ]
+    return checked_state(network, batch_size, dict(zip(network.kind.state_names, arrays, strict=True)))
+
+
+def checked_state(network: Network, batch_size: int, arrays: dict[str, FloatArray]) -> State:
+    """A read-only state in the network's dtype.
+
+    Raises
+    ------
+    InputError
+        If h, or c of an LSTM, is missing or misshapen, or c is given to a cell that has none.
+    """
+    shape = network.state_shape(batch_size)
+    names = network.kind.state_names
+    for name in names:
+        if name not in arrays:
+            raise InputError(f"The initial state lacks {name}, which must have the shape {shape}.")
+        if arrays[name].shape != shape:
+            raise InputError(
+                f"{name} of the initial state has the shape {arrays[name].shape}, but the network needs {shape}."
+            )
+    for name in arrays:
+        if name not in names:
+            raise InputError(
+                f"The initial state holds {name}, but the cell {network.cell} has only {', '.join(names)}."
+            )
+    return State(*(read_only(arrays[name], network.dtype) for name in names))

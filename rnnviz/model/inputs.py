@@ -1,0 +1,61 @@
+"""Everything that a run reads, drawn or loaded once and handed to every engine."""
+
+from dataclasses import dataclass, replace
+
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import Config, Network
+from rnnviz.model.errors import InputError
+from rnnviz.model.initial_state import State
+from rnnviz.model.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The numbers of one run: the same for every engine.
+
+    `config` says what was really read: a sequence from a file brings its own batch size and timesteps.
+    `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
+    """
+
+    config: Config
+    sequence: FloatArray
+    parameters: Parameters
+    initial_state: State
+
+    @property
+    def network(self) -> Network:
+        """The network that is run."""
+        return self.config.network
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return int(self.sequence.shape[0])
+
+    @property
+    def batch_size(self) -> int:
+        """N."""
+        return int(self.sequence.shape[1])
+
+    @property
+    def hidden_shape(self) -> tuple[int, int, int, int, int]:
+        """(L, D, T, N, H)."""
+        return self.network.hidden_shape(self.timesteps, self.batch_size)
+
+
+def with_sequence_shape(config: Config, sequence: FloatArray) -> Config:
+    """The config with the batch size and timesteps that `sequence` (T, N, I) really has.
+
+    Raises
+    ------
+    InputError
+        If the sequence has another number of features than the network reads; the sentence says both shapes.
+    """
+    timesteps, batch_size, features = sequence.shape
+    if features != config.network.input_size:
+        raise InputError(
+            f"The sequence has the shape (N, T, I) = ({batch_size}, {timesteps}, {features}), "
+            f"but the network reads network.input_size = {config.network.input_size} features: "
+            f"({batch_size}, {timesteps}, {config.network.input_size})."
+        )
+    return replace(config, sequence=replace(config.sequence, batch_size=batch_size, timesteps=timesteps))

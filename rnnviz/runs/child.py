@@ -1,0 +1,85 @@
+"""The child process that holds the engines.
+
+Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back.
+"""
+
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from traceback import format_exc
+from typing import Any
+
+from rnnviz.model.errors import ConfigError, EngineError, InputError
+from rnnviz.runs.pipeline import compute
+from rnnviz.runs.request import RunRequest
+
+READY = "ready"
+_PROGRESS_INTERVAL = 0.05
+
+
+def main(connection: Connection, warm: tuple[str, ...]) -> None:
+    """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one."""
+    # The parent decides what a Ctrl-C in the terminal means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_die_with_parent, daemon=True).start()
+    _warm_up(warm)
+    try:
+        connection.send((READY, None))
+        while True:
+            request, folder = connection.recv()
+            _answer(connection, request, Path(folder))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone, even in the middle of a forward that nothing can interrupt."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(0)
+
+
+def _warm_up(engines: tuple[str, ...]) -> None:
+    from rnnviz.engines.registry import load_engine
+
+    for name in engines:
+        try:
+            load_engine(name)
+        except (InputError, EngineError):
+            # A run that names the engine will say so; a run that does not need it must not fail for it.
+            continue
+
+
+def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
+    last = 0.0
+
+    def tell(stage: str, fraction: float) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _PROGRESS_INTERVAL:
+            last = now
+            connection.send(("progress", (stage, fraction)))
+
+    connection.send(_outcome(request, folder, tell))
+
+
+def _outcome(request: RunRequest, folder: Path, tell: Any) -> tuple[str, Any]:
+    try:
+        return "outcome", compute(request, folder, tell)
+    except ConfigError as error:
+        return "failed", ("input", error.sentence, error.key, "")
+    except InputError as error:
+        return "failed", ("input", str(error), None, "")
+    except EngineError as error:
+        return "failed", ("engine", str(error), None, format_exc())
+    except MemoryError:
+        return "failed", ("input", "The run needs more memory than there is: make a size smaller.", None, format_exc())
+    except OSError as error:
+        return "failed", ("engine", f"The run could not be stored: {error.strerror or error}.", None, format_exc())
+    except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
+        return "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())

@@ -1,0 +1,117 @@
+"""One run from its config to what the numbers say: the same with and without a window.
+
+The pipeline runs in the process that holds the engines and leaves everything in a folder.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from rnnviz.analysis.checks import Check, equality, notebook_checks
+from rnnviz.analysis.compare import Comparison, compare
+from rnnviz.analysis.extent import largest_magnitude
+from rnnviz.engines.base import Engine
+from rnnviz.engines.registry import find_engine, load_engine
+from rnnviz.model.config import Config
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.memory import check_demand
+from rnnviz.model.trace import Trace, create_trace, open_trace
+from rnnviz.runs.request import RunRequest
+from rnnviz.runs.storage import save_inputs
+
+Tell = Callable[[str, float], None]
+"""Called with what is being done and the fraction of the whole run that is done."""
+
+# How the progress bar is shared out; the engines take most of a run's time.
+_READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found, small enough to travel on a pipe; the arrays stay in the run's folder."""
+
+    config: Config
+    comparisons: tuple[Comparison, ...]
+    checks: tuple[Check, ...]
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    extents: dict[str, float]
+
+
+def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
+    """Run every engine of the request's config, compare them, and leave the arrays in `folder`.
+
+    Raises
+    ------
+    InputError
+        If the config, or a file that it names, is wrong.
+    EngineError
+        If an engine is missing or fails.
+    """
+    config = request.config
+    _check_engines(config)
+    check_demand(config, folder.parent)
+    tell("reading the inputs", 0.0)
+    inputs = request.load(config)
+    check_demand(inputs.config, folder.parent)
+    save_inputs(folder / "inputs", inputs)
+
+    names = config.compare.engines
+    traces: dict[str, Trace] = {}
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    checks: list[Check] = []
+    extents = {"input": largest_magnitude(inputs.sequence)}
+    rtol, atol = config.tolerances
+    for place, name in enumerate(names):
+        start = _READ + _ENGINES * place / len(names)
+        tell(f"computing with {name}", start)
+        engine = load_engine(name)
+        versions[name] = engine.version
+        trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
+
+        def progress(done: float, name: str = name, start: float = start) -> None:
+            tell(f"computing with {name}", start + done * _ENGINES / len(names))
+
+        began = perf_counter()
+        report = engine.run(inputs, trace, progress)
+        seconds[name] = perf_counter() - began - sum(report.seconds.values())
+        seconds.update(report.seconds)
+        traces[name] = trace
+        extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
+        checks += notebook_checks(trace, rtol, atol)
+        checks += [equality(e.name, name, e.left, e.right, rtol, atol) for e in report.equalities]
+
+    comparisons = tuple(_compare_all(config, traces, tell))
+    tell("done", 1.0)
+    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents)
+
+
+def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
+    """The traces that `compute` left in `folder`, by engine, the reference first."""
+    return {name: open_trace(folder / f"engine-{place}") for place, name in enumerate(config.compare.engines)}
+
+
+def _check_engines(config: Config) -> None:
+    find_engine(config.compare.reference, "compare.reference")
+    for name in config.compare.candidates:
+        find_engine(name, "compare.candidates")
+
+
+def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
+    return create_trace(folder, name, inputs.network, inputs.timesteps, inputs.batch_size, cell=engine.knows_cell)
+
+
+def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[Comparison]:
+    rtol, atol = config.tolerances
+    reference, candidates = config.compare.reference, config.compare.candidates
+    comparisons = []
+    for place, name in enumerate(candidates):
+        start = _READ + _ENGINES + _COMPARE * place / len(candidates)
+
+        def progress(done: float, name: str = name, start: float = start) -> None:
+            tell(f"comparing {name} with {reference}", start + done * _COMPARE / len(candidates))
+
+        comparisons.append(compare(traces[reference], traces[name], rtol, atol, progress))
+    return comparisons

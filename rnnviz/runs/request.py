@@ -1,0 +1,20 @@
+"""What is asked of the child process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rnnviz.model.config import Config
+from rnnviz.model.inputs import Inputs
+
+Load: TypeAlias = Callable[[Config], Inputs]
+"""A module-level function that draws or reads a run's inputs; it is called in the child process."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run. `id` grows with every request, so that the answer to an older one can be told and dropped."""
+
+    id: int
+    config: Config
+    load: Load

@@ -1,0 +1,223 @@
+"""The parent's side of the child process: start it warm, ask it, kill it, start the next one."""
+
+import contextlib
+import itertools
+import multiprocessing
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from threading import Lock
+from types import ModuleType
+from typing import Any
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.config import Config
+from rnnviz.model.errors import EngineError, InputError
+from rnnviz.runs import child
+from rnnviz.runs.events import Cancelled, Event, Failed, Finished, Progressed
+from rnnviz.runs.pipeline import Outcome, open_traces
+from rnnviz.runs.request import Load, RunRequest
+from rnnviz.runs.storage import open_inputs, remove_with, storage
+
+_request_ids = itertools.count(1)
+_starting = Lock()
+
+
+def new_request(config: Config, load: Load) -> RunRequest:
+    """A request with an id above all earlier ones."""
+    return RunRequest(next(_request_ids), config, load)
+
+
+class Supervisor:
+    """Runs requests in a warm child process, one at a time.
+
+    All methods belong to one thread but for `cancel`, which any other may call. Gluon's forward cannot be
+    interrupted, so cancelling kills the child, and a new one warms up behind it.
+    """
+
+    def __init__(self, warm: tuple[str, ...] = ("manual", "gluon")) -> None:
+        self._warm = warm
+        self._lock = Lock()
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._running: int | None = None
+        self._cancelled: set[int] = set()
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the child if there is none; it imports its engines while the caller goes on."""
+        with self._lock:
+            if self._closed or (self._process is not None and self._process.is_alive()):
+                return
+            self._drop_child()
+            self._process, self._connection = _start_child(self._warm)
+
+    def cancel(self, request_id: int) -> None:
+        """Stop the run of that id, now or before it begins. Other runs are not touched."""
+        with self._lock:
+            self._cancelled.add(request_id)
+            if self._running == request_id and self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """End the child; results stay readable as long as they are used."""
+        with self._lock:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
+            self._drop_child()
+
+    def events(self, request: RunRequest) -> Iterator[Event]:
+        """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
+        folder = storage().run_folder(request.id)
+        ended: Event | None = None
+        try:
+            for event in self._converse(request, str(folder)):
+                ended = event if not isinstance(event, Progressed) else None
+                yield event
+        finally:
+            if not isinstance(ended, Finished):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _converse(self, request: RunRequest, folder: str) -> Iterator[Event]:
+        self.start()
+        with self._lock:
+            process, connection = self._process, self._connection
+            self._running = request.id
+            cancelled = request.id in self._cancelled
+        try:
+            if cancelled or process is None or connection is None:
+                yield Cancelled(request.id)
+                return
+            last_stage = "starting the engines"
+            yield Progressed(request.id, last_stage, 0.0)
+            try:
+                for kind, content in _ask(process, connection, request, folder):
+                    if kind == child.READY:
+                        continue
+                    if kind == "progress":
+                        last_stage, fraction = content
+                        yield Progressed(request.id, last_stage, fraction)
+                    elif kind == "failed":
+                        yield Failed(request.id, *content)
+                    else:
+                        yield Finished(request.id, self._result(request, content))
+            except _ChildDiedError:
+                yield self._died(request, process, last_stage)
+        finally:
+            with self._lock:
+                self._running = None
+                self._cancelled.discard(request.id)
+            if process is None or not process.is_alive():
+                self.start()
+
+    def _result(self, request: RunRequest, outcome: Outcome) -> RunResult:
+        folder = storage().run_folder(request.id)
+        result = RunResult(
+            request_id=request.id,
+            inputs=open_inputs(folder / "inputs", outcome.config),
+            traces=open_traces(outcome.config, folder),
+            comparisons=outcome.comparisons,
+            checks=outcome.checks,
+            seconds=outcome.seconds,
+            versions=outcome.versions,
+            extents=outcome.extents,
+            folder=folder,
+        )
+        remove_with(result, folder)
+        return result
+
+    def _died(self, request: RunRequest, process: BaseProcess, stage: str) -> Event:
+        process.join()
+        with self._lock:
+            if request.id in self._cancelled:
+                return Cancelled(request.id)
+        return Failed(
+            request.id,
+            "engine",
+            f"The process that computes ended while {stage} ({_manner(process.exitcode)}): "
+            f"no result was made, and the next run starts a new one.",
+        )
+
+    def _drop_child(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.join()
+            self._process.close()
+        self._process = self._connection = None
+
+
+class _ChildDiedError(Exception):
+    """The child is gone before it answered."""
+
+
+def _ask(process: BaseProcess, connection: Connection, request: RunRequest, folder: str) -> Iterator[tuple[str, Any]]:
+    """Send a request and yield the child's messages up to the last one."""
+    try:
+        connection.send((request, folder))
+        while True:
+            wait([connection, process.sentinel])
+            if not connection.poll():
+                raise _ChildDiedError
+            kind, content = connection.recv()
+            yield kind, content
+            if kind in ("failed", "outcome"):
+                return
+    except (EOFError, OSError) as error:
+        raise _ChildDiedError from error
+
+
+def _manner(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-exitcode).name}"
+    return f"exit code {exitcode}"
+
+
+def _start_child(warm: tuple[str, ...]) -> tuple[BaseProcess, Connection]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=child.main, args=(theirs, warm), name="rnnviz engines", daemon=True)
+    # A spawned child runs the parent's main script again, which would start the user's own script, and with it
+    # this call, a second time. It has no need of it: hide the script while the child starts.
+    with _starting:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = script
+    theirs.close()
+    return process, ours
+
+
+def run(config: Config, load: Load, tell: Any = lambda stage, fraction: None) -> RunResult:
+    """Run once in a child process of its own and return the result.
+
+    Raises
+    ------
+    InputError
+        If the config or a file that it names is wrong.
+    EngineError
+        If an engine is missing, failed or died.
+    """
+    supervisor = Supervisor(warm=config.compare.engines)
+    request = new_request(config, load)
+    try:
+        for event in supervisor.events(request):
+            match event:
+                case Progressed(_, stage, fraction):
+                    tell(stage, fraction)
+                case Finished(_, result):
+                    return result
+                case Failed(_, "input", sentence):
+                    raise InputError(sentence)
+                case Failed(_, _, sentence):
+                    raise EngineError(sentence)
+    finally:
+        supervisor.close()
+    raise EngineError("The run was stopped.")
