@@ -33,7 +33,7 @@ test-slow: $(ready)
 	$(bin)/python -m pytest -m slow $(TESTS)
 
 bench: $(ready)
-	$(bin)/python -m pytest -o python_files='bench_*.py' -o timeout=0 $(or $(TESTS),tests/benchmarks)
+	$(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 $(or $(TESTS),tests/benchmarks)
 
 lint: $(ready)
 	$(bin)/ruff check
