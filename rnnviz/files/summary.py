@@ -1,0 +1,85 @@
+"""What a run found, as JSON for other programs."""
+
+import json
+import platform
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnviz import __version__
+from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.result import VERDICTS, RunResult
+from rnnviz.files.atomic import whole
+
+
+def write_json(result: RunResult, path: Path) -> None:
+    """Write `summary` as JSON text.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with whole(path) as temporary:
+        temporary.write_text(json_text(result), encoding="utf-8")
+
+
+def json_text(result: RunResult) -> str:
+    """`summary` as JSON text; it holds no bare NaN, which JSON does not know."""
+    return json.dumps(summary(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def summary(result: RunResult) -> dict[str, Any]:
+    """The figures of the run: those of its worst candidate, and with several candidates all under "comparisons".
+
+    Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
+    """
+    each = [_of_comparison(result, comparison) for comparison in result.comparisons]
+    worst = max(each, key=lambda figures: VERDICTS.index(figures["verdict"]))
+    return worst if len(each) == 1 else {**worst, "comparisons": each}
+
+
+def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
+    first = comparison.first_mismatch
+    return {
+        "verdict": result.comparison_verdict(comparison),
+        "reference": comparison.reference,
+        "candidate": comparison.candidate,
+        "elements": comparison.elements,
+        "mismatched": comparison.mismatched,
+        "rtol": comparison.rtol,
+        "atol": comparison.atol,
+        "max_abs_error": {"value": _number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
+        "max_violation": _number(comparison.max_violation),
+        "max_ulp": comparison.max_ulp,
+        "smallest_passing_atol": _number(comparison.smallest_passing_atol),
+        "first_mismatch": None
+        if first is None
+        else {
+            **first.where.to_json(),
+            "reference": _number(first.reference),
+            "candidate": _number(first.candidate),
+        },
+        "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
+        "checks": [
+            {"name": check.name, "engine": check.engine, "holds": check.holds, "detail": check.detail}
+            for check in result.checks
+            if check.engine in (comparison.reference, comparison.candidate)
+        ],
+        "seconds": dict(result.seconds),
+        "versions": {
+            "rnnviz": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            **result.versions,
+        },
+    }
+
+
+def _number(value: float) -> float | str:
+    """The number, or its name where JSON has none for it."""
+    if isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
