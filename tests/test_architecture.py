@@ -1,0 +1,75 @@
+"""The direction of imports, which holds the parts of the program apart."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each part may import beyond the standard library, where the answer is short enough to be a rule.
+THIRD_PARTY = {"rnnviz.model": {"numpy"}, "rnnviz.analysis": {"numpy"}}
+HEAVY = {"PySide6", "mxnet", "onnx", "onnxruntime", "polars", "pyqtgraph", "torch"}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("rnnviz", include_external_packages=True, cache_dir=None)
+
+
+def third_party(graph: grimp.ImportGraph, part: str) -> Iterator[tuple[str, str]]:
+    """Every import of another project's package in `part`, as (importing module, package)."""
+    for module in sorted({part} | graph.find_descendants(part)):
+        for imported in sorted(graph.find_modules_directly_imported_by(module)):
+            package = imported.partition(".")[0]
+            if package != "rnnviz" and package not in sys.stdlib_module_names:
+                yield module, package
+
+
+def test_imports_go_the_agreed_way() -> None:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    answer = subprocess.run([*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "0 broken" in answer.stdout
+
+
+@pytest.mark.parametrize("part", THIRD_PARTY)
+def test_a_part_imports_only_what_it_may(graph: grimp.ImportGraph, part: str) -> None:
+    found = list(third_party(graph, part))
+    assert found
+    assert [(module, package) for module, package in found if package not in THIRD_PARTY[part]] == []
+
+
+def test_every_import_is_a_declared_dependency(graph: grimp.ImportGraph) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    declared = {normal(requirement) for requirement in [*project["dependencies"], *extras]}
+    # shiboken6 is the half of PySide6 that holds the C++ objects, and is pinned by it.
+    declared |= {"shiboken6"}
+    distributions = packages_distributions()
+    undeclared = [
+        (module, package)
+        for module, package in third_party(graph, "rnnviz")
+        if not declared & {normal(name) for name in distributions.get(package, [package])}
+    ]
+    assert undeclared == []
+
+
+def normal(requirement: str) -> str:
+    name = requirement
+    for end in " ;=<>!~[":
+        name = name.partition(end)[0]
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+@pytest.mark.parametrize("module", ["rnnviz", "rnnviz.cli", "rnnviz.gui"])
+def test_importing_the_face_loads_nothing_heavy(module: str) -> None:
+    code = f"import {module}, sys; print(*sorted({HEAVY} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == []
