@@ -1,0 +1,103 @@
+"""Numbers as they are shown, and that what is copied reads back to the same float."""
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.elementwise import ulp_distance
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.6524, "0.652"),
+        (np.float32(0.1), "0.100"),
+        (0.0, "0.000"),
+        (-0.0001, "-0.000"),
+        (-12.5, "-12.500"),
+        (999_999.0, "999999.000"),
+        (1_234_567.0, "1.235e+6"),
+        (-3e38, "-3.000e+38"),
+        (nan, "NaN"),
+        (inf, "infinity"),
+        (np.float32(-inf), "-infinity"),
+    ],
+)
+def test_a_value_is_shown_with_three_decimals(value: float, shown: str) -> None:
+    assert numbers.short(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (5.96e-8, "6e-8"),
+        (6.14e-8, "6.1e-8"),
+        (9.97e-4, "0.001"),
+        (0.0411, "0.041"),
+        (-0.0112, "-0.011"),
+        (0.67, "0.67"),
+        (1.0, "1"),
+        (123.0, "120"),
+        (9_999.0, "1e+4"),
+        (1e-5, "1e-5"),
+        (5e-324, "4.9e-324"),
+        (inf, "infinity"),
+        (nan, "NaN"),
+    ],
+)
+def test_a_difference_is_shown_in_two_digits(value: float, shown: str) -> None:
+    assert numbers.error(value) == shown
+
+
+@given(st.floats(width=32))
+def test_the_full_digits_of_a_float32_read_back_to_it(value: float) -> None:
+    number = np.float32(value)
+    back = np.float32(float(numbers.full(number)))
+    assert back.tobytes() == number.tobytes() or (np.isnan(number) and np.isnan(back))
+
+
+@given(st.floats())
+def test_the_full_digits_of_a_float64_read_back_to_it(value: float) -> None:
+    for number in (value, np.float64(value)):
+        back = float(numbers.full(number))
+        assert np.float64(back).tobytes() == np.float64(value).tobytes() or (np.isnan(value) and np.isnan(back))
+
+
+def test_a_float32_is_not_dressed_up_with_the_digits_of_a_float64() -> None:
+    assert numbers.full(np.float32(0.1)) == "0.1"
+    assert numbers.full(float(np.float32(0.1))) == "0.10000000149011612"
+    assert numbers.full(np.float32(1.5e-8)) == "1.5e-8"
+
+
+def test_nonfinite_numbers_are_spelled_out_in_words_that_read_back() -> None:
+    assert [numbers.full(v) for v in (nan, inf, -inf)] == ["NaN", "infinity", "-infinity"]
+    assert float(numbers.full(-inf)) == -inf
+
+
+def test_the_distance_to_nan_is_no_number() -> None:
+    distance = ulp_distance(np.array([np.nan, 1.0], np.float32), np.array([1.0, 1.0], np.float32))
+    assert [numbers.ulp(int(d)) for d in distance] == ["none", "0"]
+    assert numbers.ulp(345_621) == "345,621"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.00031, "0.3 ms"),
+        (0.0412, "41 ms"),
+        (0.9996, "1.0 s"),
+        (1.23, "1.2 s"),
+        (13.8, "14 s"),
+        (59.6, "1 min 0 s"),
+        (125.0, "2 min 5 s"),
+        (3_840.0, "1 h 4 min"),
+    ],
+)
+def test_a_duration_is_told_in_the_units_of_its_size(seconds: float, shown: str) -> None:
+    assert numbers.duration(seconds) == shown
