@@ -1,0 +1,212 @@
+"""What the real Gluon does: the notebook's facts, its agreement with its own fused stack, and its known bugs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from rnnviz.analysis.checks import equality, notebook_checks
+from rnnviz.analysis.compare import compare
+from rnnviz.engines.base import Engine
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+from tests.oracles.computed import assert_near, computed, empty_trace
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs
+
+pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+
+
+@pytest.fixture(scope="module")
+def gluon() -> Engine:
+    return load_engine("gluon")
+
+
+def notebook_config(*, sequence: dict[str, Any], **network: Any) -> Config:
+    """The notebook's network: five features, ten units, sixteen samples, Gluon's own initial weights."""
+    return Config.from_mapping(
+        {
+            "network": {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10, **network},
+            "sequence": {"batch_size": 16, **sequence},
+        }
+    )
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def by_hand(inputs: Inputs, side: str, layer: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The line that the notebook writes for one vector: relu(W x + b + W h + b)."""
+    p = inputs.parameters
+
+    def step(x: np.ndarray, h: np.ndarray) -> np.ndarray:
+        return relu(
+            p[f"{side}{layer}_i2h_weight"] @ x
+            + p[f"{side}{layer}_i2h_bias"]
+            + p[f"{side}{layer}_h2h_weight"] @ h
+            + p[f"{side}{layer}_h2h_bias"]
+        )
+
+    return step
+
+
+def test_one_timestep_is_out_and_state(gluon: Engine) -> None:
+    inputs = load_inputs(notebook_config(sequence={"timesteps": 1}))
+    trace, _ = computed(gluon, inputs)
+    out = trace.output_in("NTC")
+    np.testing.assert_array_equal(out[0, 0], trace.state_h[0, 0])
+    assert_near(by_hand(inputs, "l", 0)(inputs.sequence[0, 0], inputs.initial_state.h[0, 0]), out[0, 0], 1e-6)
+
+
+def test_the_state_is_the_output_of_the_last_timestep(gluon: Engine) -> None:
+    inputs = load_inputs(notebook_config(sequence={"timesteps": 2}))
+    trace, _ = computed(gluon, inputs)
+    out, step = trace.output_in("NTC"), by_hand(inputs, "l", 0)
+    first = step(inputs.sequence[0, 0], inputs.initial_state.h[0, 0])
+    second = step(inputs.sequence[1, 0], first)
+    assert_near(first, out[0, 0], 1e-6)
+    assert_near(second, out[0, 1], 1e-6)
+    np.testing.assert_array_equal(out[:, 1], trace.state_h[0])
+    assert not np.allclose(out[:, 0], trace.state_h[0])
+
+
+def test_out_holds_forward_then_backward_and_the_backward_state_is_that_of_the_first_timestep(gluon: Engine) -> None:
+    inputs = load_inputs(notebook_config(bidirectional=True, sequence={"timesteps": 2}))
+    trace, _ = computed(gluon, inputs)
+    out, h0 = trace.output_in("NTC"), inputs.initial_state.h
+    forward, backward = by_hand(inputs, "l", 0), by_hand(inputs, "r", 0)
+    forward_1 = forward(inputs.sequence[0, 0], h0[0, 0])
+    forward_2 = forward(inputs.sequence[1, 0], forward_1)
+    backward_2 = backward(inputs.sequence[1, 0], h0[1, 0])
+    backward_1 = backward(inputs.sequence[0, 0], backward_2)
+    assert_near(np.hstack([forward_1, backward_1]), out[0, 0], 1e-6)
+    assert_near(np.hstack([forward_2, backward_2]), out[0, 1], 1e-6)
+    assert_near(np.hstack([forward_2, backward_1]), np.hstack([trace.state_h[0, 0], trace.state_h[1, 0]]), 1e-6)
+
+
+def test_the_states_of_a_stack_are_each_layers_last_hidden_vector(gluon: Engine) -> None:
+    inputs = load_inputs(notebook_config(num_layers=2, sequence={"timesteps": 2}))
+    trace, _ = computed(gluon, inputs)
+    out, h0 = trace.output_in("NTC"), inputs.initial_state.h
+    bottom, top = by_hand(inputs, "l", 0), by_hand(inputs, "l", 1)
+    bottom_1 = bottom(inputs.sequence[0, 0], h0[0, 0])
+    bottom_2 = bottom(inputs.sequence[1, 0], bottom_1)
+    top_1 = top(bottom_1, h0[1, 0])
+    top_2 = top(bottom_2, top_1)
+    assert_near(np.stack([top_1, top_2]), out[0], 1e-6)
+    assert_near(bottom_2, trace.state_h[0, 0], 1e-6)
+    assert_near(top_2, trace.state_h[1, 0], 1e-6)
+
+
+@given(config=configs())
+def test_the_chain_is_the_fused_stack_and_keeps_the_notebooks_promises(gluon: Engine, config: Config) -> None:
+    trace, report = computed(gluon, load_inputs(config))
+    # The chain is bitwise the stack in float64; in float32 it is within a few roundings of the largest number.
+    scale = max(1.0, float(np.abs(trace.hidden).max()))
+    atol = 0.0 if config.network.dtype == "float64" else 2e-6 * scale
+    names = [equality.name for equality in report.equalities]
+    assert names == [
+        "the fused stack's out is the chain's",
+        *(f"the fused stack's final {name} is the chain's" for name in config.network.kind.state_names),
+    ]
+    checks = notebook_checks(trace, 0.0, 0.0)
+    checks += [equality(e.name, "gluon", e.left, e.right, 0.0, atol) for e in report.equalities]
+    assert [check for check in checks if not check.holds] == []
+    assert list(report.seconds) == ["gluon.fused"]
+    assert report.seconds["gluon.fused"] > 0.0
+
+
+def test_a_stack_that_differs_from_the_chain_would_be_seen(gluon: Engine) -> None:
+    _, report = computed(gluon, load_inputs(notebook_config(num_layers=2, sequence={})))
+    for equal in report.equalities:
+        wrong = np.array(equal.left)
+        wrong.flat[-1] += 0.01
+        assert equality(equal.name, "gluon", equal.left, equal.right, 1e-6, 1e-5).holds
+        assert not equality(equal.name, "gluon", wrong, equal.right, 1e-6, 1e-5).holds
+
+
+def traces_of(gluon: Engine, inputs: Inputs) -> tuple[Trace, Trace]:
+    return computed(gluon, inputs)[0], computed(ManualEngine(), inputs)[0]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_float64_relu_is_rounded_to_float32_by_mxnet_and_shows_as_its_mismatch(
+    gluon: Engine, bidirectional: bool
+) -> None:
+    config = notebook_config(
+        dtype="float64", num_layers=2, bidirectional=bidirectional, sequence={"timesteps": 6, "seed": 5}
+    )
+    inputs = load_inputs(config)
+    theirs, ours = traces_of(gluon, inputs)
+    truth = recurrence(inputs).hidden
+    assert np.abs(ours.hidden - truth).max() < 1e-13
+    error = np.abs(theirs.hidden - truth).max() / np.abs(truth).max()
+    assert 1e-9 < error < 1e-5
+    rtol, atol = config.tolerances
+    comparison = compare(theirs, ours, rtol, atol)
+    assert comparison.verdict == "mismatch"
+    assert comparison.smallest_passing_atol < 1e-4
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_other_float64_cells_keep_their_precision(gluon: Engine, cell: str) -> None:
+    inputs = load_inputs(notebook_config(cell=cell, dtype="float64", num_layers=2, sequence={"timesteps": 6}))
+    theirs, ours = traces_of(gluon, inputs)
+    assert compare(theirs, ours, 0.0, 1e-13).verdict == "agree"
+
+
+def with_nan(inputs: Inputs, *where: int) -> Inputs:
+    sequence = np.array(inputs.sequence)
+    sequence[where] = np.nan
+    sequence.flags.writeable = False
+    return replace(inputs, sequence=sequence)
+
+
+def test_relu_turns_nan_into_zero_in_mxnet_alone_and_shows_as_a_mismatch(gluon: Engine) -> None:
+    inputs = with_nan(load_inputs(notebook_config(sequence={"timesteps": 3})), 1, 4, 2)
+    theirs, ours = traces_of(gluon, inputs)
+    assert np.isnan(ours.hidden[0, 0, 1:, 4]).all()
+    assert not np.isnan(theirs.hidden).any()
+    assert (theirs.hidden[0, 0, 1, 4] == 0.0).all()
+    assert not np.isnan(np.delete(ours.hidden, 4, axis=3)).any()
+    comparison = compare(theirs, ours, 1e-6, 1e-5)
+    assert comparison.verdict == "mismatch"
+    assert (comparison.nonfinite_reference, comparison.nonfinite_candidate) == (0, 20)
+    assert comparison.nonfinite_apart == 20
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where.index == (0, 0, 1, 4, 0)
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_other_cells_hand_nan_on_in_both_engines(gluon: Engine, cell: str) -> None:
+    inputs = with_nan(load_inputs(notebook_config(cell=cell, sequence={"timesteps": 3})), 1, 4, 2)
+    theirs, ours = traces_of(gluon, inputs)
+    np.testing.assert_array_equal(np.isnan(theirs.hidden), np.isnan(ours.hidden))
+    assert np.isnan(theirs.hidden[0, 0, 1:, 4]).all()
+    assert compare(theirs, ours, 1e-6, 1e-5).verdict == "agree"
+
+
+def test_progress_grows_to_one(gluon: Engine) -> None:
+    inputs = load_inputs(notebook_config(num_layers=3, sequence={}))
+    told: list[float] = []
+    gluon.run(inputs, empty_trace(inputs, cell=False), told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) == 4
+
+
+def test_the_inputs_are_left_as_they_were(gluon: Engine) -> None:
+    inputs = load_inputs(notebook_config(cell="lstm", sequence={}))
+    before = [np.array(a) for a in (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays)]
+    computed(gluon, inputs)
+    after = [inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)

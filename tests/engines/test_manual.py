@@ -1,0 +1,109 @@
+"""The parts of the manual recurrence that no drawn network reaches: blocks of time, extremes, buffers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.engines import manual
+from rnnviz.engines.manual import ManualEngine, layer_output, relu, sigmoid
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Config
+from tests.oracles.computed import assert_agrees, computed, empty_trace
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs
+
+
+@given(config=configs(dtype="float64"), block=st.integers(1, 4_000))
+def test_the_length_of_a_block_of_time_changes_no_number(config: Config, block: int) -> None:
+    inputs = load_inputs(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manual, "_BLOCK_BYTES", block)
+        trace, _ = computed(ManualEngine(), inputs)
+    assert_agrees(trace, recurrence(inputs), 1e-12)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> None:
+    config = Config.from_mapping(
+        {
+            "network": {
+                "cell": cell,
+                "input_size": 1,
+                "hidden_size": 2,
+                "bidirectional": bidirectional,
+                "dtype": "float64",
+            },
+            "sequence": {"batch_size": 1, "timesteps": 50},
+            "parameters": {"initializer": "uniform", "scale": 0.5},
+        }
+    )
+    inputs = load_inputs(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manual, "_BLOCK_BYTES", 7 * 2 * CELLS[cell].gate_count * 8)
+        told: list[float] = []
+        trace = empty_trace(inputs, cell=True)
+        ManualEngine().run(inputs, trace, told.append)
+    assert_agrees(trace, recurrence(inputs), 1e-12)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) == 8 * config.network.directions
+
+
+@given(st.floats(-1e308, 1e308))
+def test_sigmoid_is_the_logistic_function_and_never_overflows(value: float) -> None:
+    a = np.array([value])
+    with np.errstate(all="raise", under="ignore"):
+        sigmoid(a)
+    with np.errstate(over="ignore"):
+        assert abs(a[0] - 1.0 / (1.0 + np.exp(-value))) <= 2.3e-16
+
+
+def test_sigmoid_and_relu_keep_nan_and_know_infinity() -> None:
+    a = np.array([np.nan, np.inf, -np.inf])
+    clipped = np.empty(3)
+    relu(a, clipped)
+    np.testing.assert_array_equal(clipped, [np.nan, np.inf, 0.0])
+    sigmoid(a)
+    np.testing.assert_array_equal(a, [np.nan, 1.0, 0.0])
+
+
+@given(config=configs())
+def test_the_same_inputs_give_the_same_bytes_and_are_not_written_to(config: Config) -> None:
+    inputs = load_inputs(config)
+    arrays = (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays)
+    before = [array.tobytes() for array in arrays]
+    first, _ = computed(ManualEngine(), inputs)
+    second, _ = computed(ManualEngine(), inputs)
+    assert first.hidden.tobytes() == second.hidden.tobytes()
+    assert [array.tobytes() for array in arrays] == before
+
+
+@given(config=configs(), bad=st.sampled_from([np.nan, np.inf]), data=st.data())
+def test_one_number_that_is_not_finite_stays_in_its_sample(config: Config, bad: float, data: st.DataObject) -> None:
+    inputs = load_inputs(config)
+    sequence = np.array(inputs.sequence)
+    sample = data.draw(st.integers(0, inputs.batch_size - 1))
+    sequence[data.draw(st.integers(0, inputs.timesteps - 1)), sample, 0] = bad
+    disturbed, _ = computed(ManualEngine(), replace(inputs, sequence=sequence))
+    quiet, _ = computed(ManualEngine(), inputs)
+    others = [n for n in range(inputs.batch_size) if n != sample]
+    # A matrix product may round a row differently beside another one, but never by more than that.
+    np.testing.assert_allclose(disturbed.hidden[..., others, :], quiet.hidden[..., others, :], rtol=1e-4, atol=1e-4)
+    if np.isnan(bad):
+        assert np.isnan(disturbed.hidden[0, ..., sample, :]).any()
+
+
+def test_layer_output_is_the_concatenation_of_the_directions() -> None:
+    hidden = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+    both = layer_output(hidden)
+    np.testing.assert_array_equal(both[..., :5], hidden[0])
+    np.testing.assert_array_equal(both[..., 5:], hidden[1])
+    np.testing.assert_array_equal(layer_output(hidden[:1]), hidden[0])
+    out = np.empty((3, 4, 5))
+    layer_output(hidden[:1], out)
+    np.testing.assert_array_equal(out, hidden[0])

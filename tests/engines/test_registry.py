@@ -1,0 +1,62 @@
+"""Engines by name, and the reason where one is missing."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from rnnviz.engines import registry
+from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine, load_engine
+from rnnviz.model.errors import ConfigError, EngineError
+
+
+def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_engine("tensorflow", "compare.reference")
+    assert caught.value.key == "compare.reference"
+    for word in ("compare.reference", '"tensorflow"', "gluon", "manual"):
+        assert word in caught.value.sentence
+
+
+def test_the_manual_engine_is_available_everywhere() -> None:
+    assert ENGINES["manual"].unavailable is None
+    assert load_engine("manual").version == f"numpy {ENGINES['manual'].version}"
+
+
+def test_a_missing_package_is_a_sentence_that_names_it() -> None:
+    entry = replace(ENGINES["manual"], name="other", package="no_such_package")
+    assert entry.unavailable == "The engine other needs the package no_such_package, which is not installed."
+    assert entry.version is None
+
+
+def missing_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+
+
+def test_a_missing_mxnet_tells_the_system_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing_mxnet(monkeypatch)
+    monkeypatch.setattr(registry.platform, "system", lambda: "Windows")
+    monkeypatch.setattr(registry.platform, "machine", lambda: "AMD64")
+    with pytest.raises(EngineError, match=r"no wheel for Windows AMD64 .*choose another reference"):
+        load_engine("gluon")
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])
+def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def load() -> None:
+        raise error("libgfortran.so.4 is missing")
+
+    broken = EngineEntry("broken", "broken", None, load)  # type: ignore[arg-type]
+    monkeypatch.setitem(ENGINES, "broken", broken)
+    with pytest.raises(EngineError, match=r"The engine broken could not be loaded: libgfortran\.so\.4 is missing\."):
+        load_engine("broken")
+
+
+def test_listing_the_engines_imports_none_of_them() -> None:
+    code = (
+        "import sys; from rnnviz.engines.registry import ENGINES; [entry.unavailable for entry in ENGINES.values()];"
+        "print('mxnet' in sys.modules, 'rnnviz.engines.manual' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout.split() == ["False", "False"]

@@ -1,0 +1,63 @@
+"""What an oracle says about a network, and how an engine is asked for the same."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.engines.base import Engine, EngineReport
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+
+@dataclass(frozen=True)
+class Answer:
+    """hidden, and cell of an LSTM where known, (L, D, T, N, H); output (T, N, D·H); states (L·D, N, H)."""
+
+    hidden: NDArray[np.floating]
+    output: NDArray[np.floating]
+    state_h: NDArray[np.floating]
+    state_c: NDArray[np.floating] | None = None
+    cell: NDArray[np.floating] | None = None
+
+
+def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
+    """A writable trace in memory, full of NaN: what an engine leaves out stays visible."""
+    network, timesteps, batch_size = inputs.network, inputs.timesteps, inputs.batch_size
+    has_cell = network.kind.has_cell_state
+
+    def empty(*shape: int) -> NDArray[np.floating]:
+        return np.full(shape, np.nan, network.dtype)
+
+    return Trace(
+        engine,
+        hidden=empty(*network.hidden_shape(timesteps, batch_size)),
+        output=empty(timesteps, batch_size, network.directions * network.hidden_size),
+        state_h=empty(*network.state_shape(batch_size)),
+        state_c=empty(*network.state_shape(batch_size)) if has_cell else None,
+        cell=empty(*inputs.hidden_shape) if has_cell and cell else None,
+    )
+
+
+def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
+    """What `engine` makes of `inputs`."""
+    trace = empty_trace(inputs, cell=engine.knows_cell)
+    report = engine.run(inputs, trace, lambda done: None)
+    return trace, report
+
+
+def assert_near(actual: NDArray[np.floating], expected: NDArray[np.floating], tolerance: float, name: str = "") -> None:
+    """Every number is within `tolerance`, relative to the array's largest magnitude where that is above 1."""
+    assert actual.shape == expected.shape, name
+    scale = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=tolerance * scale, equal_nan=False, err_msg=name)
+
+
+def assert_agrees(trace: Trace, answer: Answer, tolerance: float) -> None:
+    """The engine's trace holds what the oracle says, in every array that both know."""
+    for name in ("hidden", "output", "state_h", "state_c", "cell"):
+        actual, expected = getattr(trace, name), getattr(answer, name)
+        if name.endswith("_c"):
+            assert (actual is None) == (expected is None), name
+        if actual is not None and expected is not None:
+            assert_near(actual, expected, tolerance, name)

@@ -1,0 +1,12 @@
+"""How many examples hypothesis draws: few by default, many where HYPOTHESIS_PROFILE=deep asks for them."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# The speed of a machine that others share says nothing about the code.
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+settings.register_profile("quick", max_examples=30, **_COMMON)
+settings.register_profile("deep", max_examples=2_000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
