@@ -34,6 +34,7 @@ class Comparison:
 
     The arrays have the shape (L, D, T), over all samples and units: the largest absolute error, the
     largest violation (infinite where numbers that are not finite stand apart), and how many values mismatch.
+    `violation_by_column` (L, D, N, H) is the largest violation of each unit of each sample over time.
     """
 
     reference: str
@@ -54,6 +55,7 @@ class Comparison:
     error_over_time: NDArray[np.float64]
     violation_over_time: NDArray[np.float64]
     mismatched_over_time: NDArray[np.int64]
+    violation_by_column: NDArray[np.float32]
 
     @property
     def verdict(self) -> str:
@@ -69,10 +71,12 @@ class Comparison:
 class _Tally:
     """The running figures of one comparison."""
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.error_over_time = np.zeros(shape)
-        self.violation_over_time = np.zeros(shape)
-        self.mismatched_over_time = np.zeros(shape, np.int64)
+    def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
+        layers, directions, _, samples, units = shape
+        self.violation_by_column = np.zeros((layers, directions, samples, units), np.float32)
+        self.error_over_time = np.zeros(shape[:3])
+        self.violation_over_time = np.zeros(shape[:3])
+        self.mismatched_over_time = np.zeros(shape[:3], np.int64)
         self.max_abs_error, self.max_abs_error_at = -1.0, Location()
         self.max_violation, self.max_ulp, self.passing_atol = 0.0, 0, 0.0
         self.first: tuple[tuple[int, int, int], Mismatch] | None = None
@@ -87,6 +91,8 @@ class _Tally:
         mismatched = ~(error <= limit)
         times = slice(start, start + len(r))
         self.violation_over_time[layer, direction, times] = violation.max(axis=(1, 2))
+        columns = self.violation_by_column[layer, direction]
+        np.maximum(columns, violation.max(axis=0), out=columns, casting="same_kind")
         counts = mismatched.sum(axis=(1, 2))
         self.mismatched_over_time[layer, direction, times] = counts
         ulp = ulp_distance(r, c)
@@ -142,7 +148,7 @@ def compare(
 ) -> Comparison:
     """Compare every hidden value of two traces of one network, block by block."""
     layers, directions, timesteps, _samples, _units = reference.shape
-    tally = _Tally((layers, directions, timesteps))
+    tally = _Tally(reference.shape)
     for layer, direction, times in _blocks(reference):
         r = np.asarray(reference.hidden[layer, direction, times])
         c = np.asarray(candidate.hidden[layer, direction, times])
@@ -169,6 +175,7 @@ def compare(
         error_over_time=tally.error_over_time,
         violation_over_time=tally.violation_over_time,
         mismatched_over_time=tally.mismatched_over_time,
+        violation_by_column=tally.violation_by_column,
     )
 
 

@@ -1,0 +1,112 @@
+"""One step of every cell with running error bounds: the equations of `engines.manual`, once more, as a judge's copy.
+
+It is written apart from the engine that it judges, and takes all timesteps at once: an audit reads every
+previous state from the trace, so no step waits for another, but for the cell state of an LSTM.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.running_error import Running, exact, pre_activation
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.parameters import LayerParameters
+
+
+@dataclass(frozen=True)
+class AuditedLayer:
+    """The parameters of one layer and direction as an audit needs them, for some of its units.
+
+    `i2h` (I, G·U) and `h2h` (H, G·U) are the chosen rows of the weights, transposed, in float64, and their
+    magnitudes are in float32: a bound needs no more digits. `eps` and `largest` are the engine's precision.
+    """
+
+    cell: str
+    i2h: FloatArray
+    h2h: FloatArray
+    i2h_magnitude: FloatArray
+    h2h_magnitude: FloatArray
+    i2h_bias: FloatArray
+    h2h_bias: FloatArray
+    gates: int
+    eps: float
+    largest: float
+
+
+def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.intp]) -> AuditedLayer:
+    """Prepare one layer; `units` are the indices of the units that are audited."""
+    size = len(p.h2h_bias) // gates
+    rows = np.concatenate([gate * size + units for gate in range(gates)])
+    i2h, h2h = p.i2h_weight[rows].T.astype(np.float64), p.h2h_weight[rows].T.astype(np.float64)
+    limits = np.finfo(p.h2h_weight.dtype)
+    return AuditedLayer(
+        cell,
+        np.ascontiguousarray(i2h),
+        np.ascontiguousarray(h2h),
+        np.abs(i2h).astype(np.float32),
+        np.abs(h2h).astype(np.float32),
+        p.i2h_bias[rows].astype(np.float64),
+        p.h2h_bias[rows].astype(np.float64),
+        gates,
+        float(limits.eps),
+        float(limits.max),
+    )
+
+
+def next_hidden(layer: AuditedLayer, x: FloatArray, h_previous: FloatArray, own_previous: FloatArray) -> Running:
+    """h for an RNN or a GRU.
+
+    `x` (M, I) and `h_previous` (M, H) are what the engine itself had, `own_previous` (M, U) the audited units
+    of `h_previous`; the result is (M, U).
+    """
+    if layer.cell == "gru":
+        a, b = _products(layer, x, h_previous)
+        (a_r, a_z, a_n), (b_r, b_z, b_n) = _gates(layer, a), _gates(layer, b)
+        r, z = _joined(a_r, b_r).sigmoid(), _joined(a_z, b_z).sigmoid()
+        n = (a_n + r * b_n).tanh()
+        return z.complement() * n + z * exact(own_previous, layer.eps)
+    s = _joined(*_products(layer, x, h_previous))
+    return s.relu() if layer.cell == "rnn_relu" else s.tanh()
+
+
+def lstm_gates(layer: AuditedLayer, x: FloatArray, h_previous: FloatArray) -> tuple[Running, Running, Running]:
+    """f, i · g and o of an LSTM, each (M, U)."""
+    i, f, g, o = _gates(layer, _joined(*_products(layer, x, h_previous)))
+    return f.sigmoid(), i.sigmoid() * g.tanh(), o.sigmoid()
+
+
+def lstm_cell(f: Running, i_g: Running, c_previous: Running) -> Running:
+    """c = f · c' + i · g."""
+    return f * c_previous + i_g
+
+
+def lstm_hidden(o: Running, c: Running) -> Running:
+    """h = o · tanh(c)."""
+    return o * c.tanh()
+
+
+def _products(layer: AuditedLayer, x: FloatArray, h: FloatArray) -> tuple[Running, Running]:
+    """a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h, each (M, G·U), with eps · (1 + Σ |terms|)."""
+    return (
+        _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias),
+        _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias),
+    )
+
+
+def _affine(layer: AuditedLayer, v: FloatArray, weight: FloatArray, magnitude: FloatArray, bias: FloatArray) -> Running:
+    value = v.astype(np.float64) @ weight
+    value += bias
+    terms = np.abs(v).astype(np.float32) @ magnitude
+    terms += np.abs(bias).astype(np.float32)
+    return pre_activation(value, terms, layer.largest, layer.eps)
+
+
+def _joined(a: Running, b: Running) -> Running:
+    """a + b as one sum of terms: the two bounds already cover every partial sum."""
+    return Running(a.value + b.value, a.bound + b.bound, a.eps)
+
+
+def _gates(layer: AuditedLayer, s: Running) -> list[Running]:
+    values, bounds = (np.split(array, layer.gates, axis=-1) for array in (s.value, s.bound))
+    return [Running(value, bound, s.eps) for value, bound in zip(values, bounds, strict=True)]
