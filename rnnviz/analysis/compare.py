@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.elementwise import abs_error, tolerance, ulp_distance, violation_of
+from rnnviz.analysis.elementwise import abs_error, passing_atol, tolerance, ulp_distance, violation_of
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
@@ -55,7 +56,22 @@ class Comparison:
     error_over_time: NDArray[np.float64]
     violation_over_time: NDArray[np.float64]
     mismatched_over_time: NDArray[np.int64]
-    violation_by_column: NDArray[np.float32]
+    violation_by_column: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays."""
+        for array in (
+            self.error_over_time,
+            self.violation_over_time,
+            self.mismatched_over_time,
+            self.violation_by_column,
+        ):
+            array.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Protect the arrays again after a pipe, which forgets that they were."""
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def verdict(self) -> str:
@@ -73,7 +89,7 @@ class _Tally:
 
     def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
         layers, directions, _, samples, units = shape
-        self.violation_by_column = np.zeros((layers, directions, samples, units), np.float32)
+        self.violation_by_column = np.zeros((layers, directions, samples, units))
         self.error_over_time = np.zeros(shape[:3])
         self.violation_over_time = np.zeros(shape[:3])
         self.mismatched_over_time = np.zeros(shape[:3], np.int64)
@@ -92,7 +108,7 @@ class _Tally:
         times = slice(start, start + len(r))
         self.violation_over_time[layer, direction, times] = violation.max(axis=(1, 2))
         columns = self.violation_by_column[layer, direction]
-        np.maximum(columns, violation.max(axis=0), out=columns, casting="same_kind")
+        np.maximum(columns, violation.max(axis=0), out=columns)
         counts = mismatched.sum(axis=(1, 2))
         self.mismatched_over_time[layer, direction, times] = counts
         ulp = ulp_distance(r, c)
@@ -104,12 +120,14 @@ class _Tally:
             # Pairs that are not finite are counted above; the figures below speak of the others.
             error, violation = np.where(finite, error, 0.0), np.where(finite, violation, 0.0)
             ulp = np.where(finite, ulp, np.uint64(0))
-            limit = np.where(finite, limit, np.inf)
         self.error_over_time[layer, direction, times] = error.max(axis=(1, 2))
         self._largest_error(layer, direction, start, error)
         self.max_violation = max(self.max_violation, float(violation.max()))
         self.max_ulp = max(self.max_ulp, int(ulp.max()))
-        self.passing_atol = max(self.passing_atol, _passing_atol(error, limit - atol))
+        if float(error.max()) > self.passing_atol:
+            # Not limit - atol, which is no longer what was added to atol.
+            relative = tolerance(r, rtol, 0.0)
+            self.passing_atol = passing_atol(error.ravel(), relative.ravel(), self.passing_atol)
         if counts.any():
             self._first_mismatch(layer, direction, start, mismatched, r, c)
 
@@ -132,17 +150,6 @@ class _Tally:
             self.first = order, Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
 
 
-def _passing_atol(error: FloatArray, relative: FloatArray) -> float:
-    """The smallest atol with which error <= atol + relative holds everywhere, rounding included."""
-    with np.errstate(invalid="ignore"):
-        needed = float(np.max(error - relative))
-    if not needed > 0.0:
-        return 0.0
-    while np.any(error > needed + relative):
-        needed = float(np.nextafter(needed, np.inf))
-    return needed
-
-
 def compare(
     reference: Trace, candidate: Trace, rtol: float, atol: float, progress: Callable[[float], None] = lambda _: None
 ) -> Comparison:
@@ -154,8 +161,6 @@ def compare(
         c = np.asarray(candidate.hidden[layer, direction, times])
         tally.add(layer, direction, times.start, r, c, rtol, atol)
         progress((layer * directions + direction + times.stop / timesteps) / (layers * directions))
-    for array in (tally.error_over_time, tally.violation_over_time, tally.mismatched_over_time):
-        array.flags.writeable = False
     return Comparison(
         reference=reference.engine,
         candidate=candidate.engine,

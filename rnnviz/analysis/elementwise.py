@@ -1,6 +1,6 @@
 """How far two arrays are apart, element by element.
 
-Everything is computed in float64, in which the difference of two float32 numbers is exact. Two NaNs, or two
+Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two
 infinities of one sign, in the same place are equal; a number that is not finite beside any other one is
 infinitely far from it.
 """
@@ -35,13 +35,16 @@ def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: F
 
 
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """atol + rtol · |reference|; where the reference is not finite, atol."""
+    """atol + rtol · |reference|; where the reference is not finite, atol. Never infinite: no NaN is within it."""
     magnitude = np.abs(reference.astype(np.float64))
     strange = ~np.isfinite(magnitude)
     if strange.any():
         magnitude[strange] = 0.0
-    magnitude *= rtol
-    magnitude += atol
+    with np.errstate(over="ignore"):
+        magnitude *= rtol
+        magnitude += atol
+    if rtol > 1.0 or atol > 1.0:
+        np.minimum(magnitude, np.finfo(np.float64).max, out=magnitude)
     return magnitude
 
 
@@ -56,6 +59,41 @@ def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
 def violation(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
     """|candidate - reference| / (atol + rtol · |reference|): above 1 the pair does not agree."""
     return violation_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
+
+
+def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
+    """The smallest float from `least` up that, as atol, lets error <= atol + relative hold everywhere.
+
+    Rounding is included: the sum is taken as `tolerance` takes it. `error` and `relative` are flat and not
+    negative; an infinite error, which two finite numbers at the ends of float64 have, needs an infinite atol.
+    """
+    failing = error > least + relative
+    if not failing.any():
+        return least
+    error, relative = error[failing], relative[failing]
+    needed = float((error - relative).max())
+    if needed == np.inf:
+        return needed
+    # Rounding moves the answer away from `needed` by a factor of two at most. The bits of floats that are not
+    # negative are in the order of the floats, so that halving the bits finds the one between failing and passing.
+    low, high = _bits(max(least, needed / 4.0)), _bits(float(error.max()))
+    while high - low > 1:
+        middle = (low + high) // 2
+        with np.errstate(over="ignore"):
+            failing = error > _float(middle) + relative
+        if failing.any():
+            low, error, relative = middle, error[failing], relative[failing]
+        else:
+            high = middle
+    return _float(high)
+
+
+def _bits(value: float) -> int:
+    return int(np.float64(value).view(np.int64))
+
+
+def _float(bits: int) -> float:
+    return float(np.int64(bits).view(np.float64))
 
 
 def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
