@@ -175,6 +175,12 @@ def test_numbers_that_are_not_finite_on_both_sides_agree() -> None:
     assert comparison.max_ulp == 0
 
 
+@pytest.fixture(params=[1, 1 << 18], ids=["a block a timestep", "one block"])
+def _blocks_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", request.param)
+
+
+@pytest.mark.usefixtures("_blocks_of")
 def test_the_first_mismatch_of_a_backward_lane_is_at_its_last_timestep() -> None:
     reference = random_trace((1, 2, 6, 1, 2))
     wrong = {Location(0, 1, t): 9.0 for t in (1, 4)}
@@ -183,6 +189,7 @@ def test_the_first_mismatch_of_a_backward_lane_is_at_its_last_timestep() -> None
     assert first.where == Location(0, 1, 4)
 
 
+@pytest.mark.usefixtures("_blocks_of")
 def test_a_lower_layer_and_the_forward_direction_come_first() -> None:
     reference = random_trace((2, 2, 3, 1, 1))
     wrong = {Location(1, 0, 0): 9.0, Location(0, 1, 0): 9.0, Location(0, 1, 2): 9.0, Location(0, 0, 2): 9.0}
