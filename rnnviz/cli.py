@@ -93,6 +93,7 @@ def _command_parser() -> ArgumentParser:
     run.add_argument("--reference", metavar="A", help="the engine that the others are held against")
     run.add_argument("--rtol", type=float, metavar="X", help="relative tolerance")
     run.add_argument("--atol", type=float, metavar="X", help="absolute tolerance")
+    run.add_argument("--audit", choices=("off", "auto", "full"), default="auto", help="which steps are audited")
     run.add_argument("--strict", action="store_true", help="exit with 1 on drift, too")
     run.add_argument("--quiet", action="store_true", help="no progress bar and no verdict in words")
     run.set_defaults(answer=_run)
@@ -123,7 +124,7 @@ def _run(options: Namespace) -> int:
     config = _with_options(load_config(options.config), options)
     _check_outputs(options)
     with _progress_bar(options.quiet) as tell:
-        result = run(config, load_inputs, tell)
+        result = run(config, load_inputs, tell, options.audit)
     _write_outputs(result, options)
     if not options.quiet and options.json != "-":
         from rnnviz.analysis.wording import report

@@ -12,15 +12,28 @@ from rnnviz.model.trace import Trace
 
 @dataclass(frozen=True)
 class Check:
-    """One statement about one engine's numbers, whether it holds, and by how much."""
+    """One statement about one engine's numbers, whether it holds, and by how much.
+
+    `accumulates` says that its two sides were computed apart, so that rounding adds up between them.
+    """
 
     name: str
     engine: str
     holds: bool
     detail: str
+    accumulates: bool = False
 
 
-def equality(name: str, engine: str, left: FloatArray, right: FloatArray, rtol: float, atol: float) -> Check:
+def equality(
+    name: str,
+    engine: str,
+    left: FloatArray,
+    right: FloatArray,
+    rtol: float,
+    atol: float,
+    *,
+    accumulates: bool = False,
+) -> Check:
     """Check that two arrays hold the same numbers, within the comparison's tolerance."""
     worst, outside = 0.0, 0
     for a, b in zip(_blocks(left), _blocks(right), strict=True):
@@ -33,7 +46,7 @@ def equality(name: str, engine: str, left: FloatArray, right: FloatArray, rtol: 
         detail = f"all {left.size:,} values agree, the largest difference is {worst:.2g}"
     else:
         detail = f"{outside:,} of {left.size:,} values differ, by up to {worst:.2g}"
-    return Check(name, engine, outside == 0, detail)
+    return Check(name, engine, outside == 0, detail, accumulates)
 
 
 def _blocks(array: FloatArray) -> Iterable[FloatArray]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.checks import Check
 from rnnviz.analysis.compare import Comparison
 from rnnviz.model.config import Config
@@ -14,13 +15,29 @@ VERDICTS = ("agree", "drift", "mismatch")
 """From the best to the worst."""
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What more is known once every step has been audited.
+
+    `audits` by engine; `diagnoses` by engine that is wrong: each a tuple of the names of known mistakes that
+    together explain its trace. `blind_to` names the known mistakes that this config could not reveal, and `remedy`
+    is the config with the smallest change that would, if there is one.
+    """
+
+    audits: Mapping[str, Audit]
+    diagnoses: Mapping[str, tuple[tuple[str, ...], ...]]
+    blind_to: tuple[str, ...]
+    remedy: Config | None
+
+
 @dataclass(frozen=True, eq=False)
 class RunResult:
     """Everything that the views show and the files export.
 
     `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the
     largest finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays
-    lie, which vanishes when the result is no longer used.
+    lie, which vanishes when the result is no longer used; `judgement` is None until the steps have been audited,
+    and stays None if they are not to be.
     """
 
     request_id: int
@@ -32,6 +49,7 @@ class RunResult:
     versions: Mapping[str, str]
     extents: Mapping[str, float]
     folder: Path
+    judgement: Judgement | None = None
 
     def __getitem__(self, engine: str) -> Trace:
         """The trace of one engine."""
@@ -63,10 +81,28 @@ class RunResult:
         raise KeyError(f"{candidate} was not held against {self.reference.engine}: {held} were")
 
     def comparison_verdict(self, comparison: Comparison) -> str:
-        """The verdict on one candidate: a failed check of either engine is a mismatch, too."""
-        engines = {comparison.reference, comparison.candidate}
-        broken = any(check.engine in engines and not check.holds for check in self.checks)
-        return "mismatch" if broken else comparison.verdict
+        """The verdict on one candidate.
+
+        mismatch if either engine is wrong, or numbers that are not finite stand in different places; drift if
+        every step is right and the accumulated difference still passes the tolerance; else agree. Without an
+        audit nobody knows who is right, and a difference above the tolerance is a mismatch.
+        """
+        if comparison.nonfinite_apart or any(self.wrong(e) for e in (comparison.reference, comparison.candidate)):
+            return "mismatch"
+        if comparison.mismatched:
+            return "mismatch" if self.judgement is None else "drift"
+        return "agree"
+
+    def wrong(self, engine: str) -> bool:
+        """Whether an engine is known to be wrong: a step outside its bound, or a check that does not hold."""
+        audit = None if self.judgement is None else self.judgement.audits.get(engine)
+        if audit is not None and audit.wrong:
+            return True
+        return any(check.engine == engine and not check.holds and not self._drifts(check) for check in self.checks)
+
+    def _drifts(self, check: Check) -> bool:
+        """Whether a broken check of an engine's second way to compute is what the network does to any two engines."""
+        return check.accumulates and self.judgement is not None and any(c.mismatched for c in self.comparisons)
 
     @property
     def verdict(self) -> str:

@@ -19,6 +19,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.stack import run_stack
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.parameters import LayerParameters
@@ -172,37 +173,5 @@ class ManualEngine:
         """See `Engine.run`."""
         # Infinities and NaNs are results to be shown, not accidents to be warned of.
         with np.errstate(all="ignore"):
-            _run_stack(inputs, trace, progress)
+            run_stack(inputs, trace, run_layer, progress)
         return EngineReport()
-
-
-def _run_stack(inputs: Inputs, trace: Trace, progress: Progress) -> None:
-    network, h0, c0 = inputs.network, inputs.initial_state.h, inputs.initial_state.c
-    lanes = network.num_layers * network.directions
-    x = inputs.sequence
-    for layer in range(network.num_layers):
-        for direction in range(network.directions):
-            k = layer * network.directions + direction
-            h, c = run_layer(
-                network.cell,
-                inputs.parameters.layer(layer, direction),
-                x,
-                h0[k],
-                None if c0 is None else c0[k],
-                trace.hidden[layer, direction],
-                None if trace.cell is None else trace.cell[layer, direction],
-                backward=direction == 1,
-                progress=lambda done, k=k: progress((k + done) / lanes),  # type: ignore[misc]
-            )
-            trace.state_h[k] = h
-            if c is not None and trace.state_c is not None:
-                trace.state_c[k] = c
-        x = layer_output(trace.hidden[layer], trace.output if layer == network.num_layers - 1 else None)
-
-
-def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
-    """concat(forward, backward) on the feature axis at the same t: (D, T, N, H) gives (T, N, D·H)."""
-    if len(hidden) == 1 and out is None:
-        only: FloatArray = hidden[0]
-        return only
-    return np.concatenate(list(hidden), axis=-1, out=out)

@@ -6,10 +6,13 @@ Nothing heavy is imported before an engine is loaded, so that a window can list 
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from rnnviz.engines.base import Engine
+from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake
+from rnnviz.model.config import Network
 from rnnviz.model.errors import ConfigError, EngineError
 
 
@@ -17,13 +20,14 @@ from rnnviz.model.errors import ConfigError, EngineError
 class EngineEntry:
     """One engine that can be named in a config.
 
-    `package` is the distribution that it needs beside numpy, or None.
+    `package` is the distribution that it needs beside numpy, or None; `mistake` what it does wrong on purpose.
     """
 
     name: str
     title: str
     package: str | None
     load: Callable[[], Engine]
+    mistake: Mistake | None = None
 
     @property
     def unavailable(self) -> str | None:
@@ -36,6 +40,10 @@ class EngineEntry:
                 f"{platform.machine()} or is not installed: install it, or choose another reference."
             )
         return f"The engine {self.name} needs the package {self.package}, which is not installed."
+
+    def unfit(self, network: Network) -> str | None:
+        """Why the engine cannot compute this network, in one sentence, or None if it can."""
+        return None if self.mistake is None else self.mistake.unfit(network)
 
     @property
     def version(self) -> str | None:
@@ -67,6 +75,12 @@ ENGINES: dict[str, EngineEntry] = {
 }
 
 
+def _load_mistake(name: str) -> Engine:
+    from rnnviz.engines.mistakes.engine import MistakeEngine
+
+    return MistakeEngine(name)
+
+
 def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     """The entry of an engine.
 
@@ -75,6 +89,13 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     ConfigError
         If no engine has that name.
     """
+    if name.startswith(PREFIX):
+        mistake = MISTAKES.get(name.removeprefix(PREFIX))
+        if mistake is None:
+            raise ConfigError(
+                key, f'{key} names "{name}", which is no known mistake: it must be one of {", ".join(MISTAKES)}.'
+            )
+        return EngineEntry(name, name, None, partial(_load_mistake, name), mistake)
     if name not in ENGINES:
         raise ConfigError(key, f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}.')
     return ENGINES[name]

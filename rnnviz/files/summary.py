@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
+from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.files.atomic import whole
@@ -68,6 +69,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
             for check in result.checks
             if check.engine in (comparison.reference, comparison.candidate)
         ],
+        **_of_judgement(result, (comparison.reference, comparison.candidate)),
         "seconds": dict(result.seconds),
         "versions": {
             "rnnviz": __version__,
@@ -75,6 +77,33 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
             "numpy": np.__version__,
             **result.versions,
         },
+    }
+
+
+def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
+    """What the audit says of two engines; nothing, if there was none.
+
+    "diagnosis" lists the known mistakes that explain a wrong engine; two that explain it together are joined by +.
+    """
+    judgement = result.judgement
+    if judgement is None:
+        return {}
+    return {
+        "audit": {name: _of_audit(judgement.audits[name]) for name in engines},
+        "diagnosis": [" + ".join(names) for engine in engines for names in judgement.diagnoses.get(engine, ())],
+        "blind_to": list(judgement.blind_to),
+    }
+
+
+def _of_audit(audit: Audit) -> dict[str, Any]:
+    wrong = audit.first_wrong
+    return {
+        "verdict": audit.verdict,
+        "worst_ratio": _number(audit.worst_ratio),
+        "first_wrong": None
+        if wrong is None
+        else {**wrong.where.to_json(), "value": _number(wrong.value), "expected": _number(wrong.expected)},
+        "coverage": audit.coverage,
     }
 
 

@@ -6,19 +6,25 @@ Its main thread is the only one that runs MXNet: every new thread that does cost
 import multiprocessing
 import os
 import signal
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Thread
 from time import monotonic
 from traceback import format_exc
-from typing import Any
+from typing import Any, TypeAlias
 
 from rnnviz.model.errors import ConfigError, EngineError, InputError
-from rnnviz.runs.pipeline import compute
+from rnnviz.runs.pipeline import Tell, compute, judge_computed
 from rnnviz.runs.request import RunRequest
 
 READY = "ready"
 _PROGRESS_INTERVAL = 0.05
+
+_COMPUTE = 0.7
+"""The part of an audited run's progress that computing and comparing take."""
+
+Message: TypeAlias = tuple[str, Any]
 
 
 def main(connection: Connection, warm: tuple[str, ...]) -> None:
@@ -65,21 +71,32 @@ def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
             last = now
             connection.send(("progress", (stage, fraction)))
 
-    connection.send(_outcome(request, folder, tell))
+    for message in _messages(request, folder, tell):
+        connection.send(message)
 
 
-def _outcome(request: RunRequest, folder: Path, tell: Any) -> tuple[str, Any]:
+def _messages(request: RunRequest, folder: Path, tell: Tell) -> Iterator[Message]:
+    """The outcome as "computed", if steps are to be audited, and with its judgement as "finished"; or "failed"."""
     try:
-        return "outcome", compute(request, folder, tell)
+        audited = request.audit != "off"
+        share = _COMPUTE if audited else 1.0
+        outcome = compute(request, folder, lambda stage, done: tell(stage, share * done))
+        judgement = None
+        if audited:
+            yield "computed", outcome
+            judgement = judge_computed(
+                request, folder, outcome, lambda stage, done: tell(stage, share + (1.0 - share) * done)
+            )
+        yield "finished", (outcome, judgement)
     except ConfigError as error:
-        return "failed", ("input", error.sentence, error.key, "")
+        yield "failed", ("input", error.sentence, error.key, "")
     except InputError as error:
-        return "failed", ("input", str(error), None, "")
+        yield "failed", ("input", str(error), None, "")
     except EngineError as error:
-        return "failed", ("engine", str(error), None, format_exc())
+        yield "failed", ("engine", str(error), None, format_exc())
     except MemoryError:
-        return "failed", ("input", "The run needs more memory than there is: make a size smaller.", None, format_exc())
+        yield "failed", ("input", "The run needs more memory than there is: make a size smaller.", None, format_exc())
     except OSError as error:
-        return "failed", ("engine", f"The run could not be stored: {error.strerror or error}.", None, format_exc())
+        yield "failed", ("engine", f"The run could not be stored: {error.strerror or error}.", None, format_exc())
     except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
-        return "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())
+        yield "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())

@@ -1,4 +1,8 @@
-"""What a run tells while it goes on. Every run ends with exactly one of Finished, Failed and Cancelled."""
+"""What a run tells while it goes on.
+
+Every run ends with exactly one of Finished, Failed and Cancelled. A run whose steps are audited tells Computed
+before: its result can be looked at, and what the audit says follows.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -18,8 +22,16 @@ class Progressed:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """Every engine is done and compared; the result has no judgement yet."""
+
+    request_id: int
+    result: RunResult
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The run is done."""
+    """The run is done, with its judgement if there was to be one."""
 
     request_id: int
     result: RunResult
@@ -46,4 +58,4 @@ class Cancelled:
     request_id: int
 
 
-Event: TypeAlias = Progressed | Finished | Failed | Cancelled
+Event: TypeAlias = Progressed | Computed | Finished | Failed | Cancelled

@@ -11,19 +11,22 @@ from time import perf_counter
 from rnnviz.analysis.checks import Check, equality, notebook_checks
 from rnnviz.analysis.compare import Comparison, compare
 from rnnviz.analysis.extent import largest_magnitude
+from rnnviz.analysis.result import Judgement
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.model.config import Config
+from rnnviz.model.errors import ConfigError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.memory import check_demand
 from rnnviz.model.trace import Trace, create_trace, open_trace
+from rnnviz.runs.judging import judge
 from rnnviz.runs.request import RunRequest
-from rnnviz.runs.storage import save_inputs
+from rnnviz.runs.storage import open_inputs, save_inputs
 
 Tell = Callable[[str, float], None]
 """Called with what is being done and the fraction of the whole run that is done."""
 
-# How the progress bar is shared out; the engines take most of a run's time.
+# How the progress bar is shared out until the run is compared; the engines take most of that time.
 _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
 
 
@@ -81,11 +84,18 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         checks += notebook_checks(trace, rtol, atol)
-        checks += [equality(e.name, name, e.left, e.right, rtol, atol) for e in report.equalities]
+        checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
 
     comparisons = tuple(_compare_all(config, traces, tell))
     tell("done", 1.0)
     return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents)
+
+
+def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, tell: Tell) -> Judgement:
+    """Audit what `compute` left in `folder`."""
+    inputs = open_inputs(folder / "inputs", outcome.config)
+    traces = open_traces(outcome.config, folder)
+    return judge(request, inputs, traces, outcome.comparisons, outcome.checks, tell)
 
 
 def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
@@ -94,9 +104,12 @@ def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
 
 
 def _check_engines(config: Config) -> None:
-    find_engine(config.compare.reference, "compare.reference")
-    for name in config.compare.candidates:
-        find_engine(name, "compare.candidates")
+    """Refuse an engine that does not exist or cannot compute this network, before anything is computed."""
+    for name in config.compare.engines:
+        key = "compare.reference" if name == config.compare.reference else "compare.candidates"
+        unfit = find_engine(name, key).unfit(config.network)
+        if unfit is not None:
+            raise ConfigError(key, unfit)
 
 
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:

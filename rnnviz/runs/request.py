@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from rnnviz.model.config import Config
 from rnnviz.model.inputs import Inputs
 
 Load: TypeAlias = Callable[[Config], Inputs]
 """A module-level function that draws or reads a run's inputs; it is called in the child process."""
+
+
+AuditMode: TypeAlias = Literal["off", "auto", "full"]
+"""Whether steps are audited: not at all, a sample of a large run, or every one."""
 
 
 @dataclass(frozen=True)
@@ -18,3 +22,4 @@ class RunRequest:
     id: int
     config: Config
     load: Load
+    audit: AuditMode = "auto"

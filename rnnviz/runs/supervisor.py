@@ -6,9 +6,11 @@ import multiprocessing
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Lock
 from types import ModuleType
 from typing import Any
@@ -17,18 +19,18 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.runs import child
-from rnnviz.runs.events import Cancelled, Event, Failed, Finished, Progressed
+from rnnviz.runs.events import Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.runs.pipeline import Outcome, open_traces
-from rnnviz.runs.request import Load, RunRequest
+from rnnviz.runs.request import AuditMode, Load, RunRequest
 from rnnviz.runs.storage import open_inputs, remove_with, storage
 
 _request_ids = itertools.count(1)
 _starting = Lock()
 
 
-def new_request(config: Config, load: Load) -> RunRequest:
+def new_request(config: Config, load: Load, audit: AuditMode = "auto") -> RunRequest:
     """A request with an id above all earlier ones."""
-    return RunRequest(next(_request_ids), config, load)
+    return RunRequest(next(_request_ids), config, load, audit)
 
 
 class Supervisor:
@@ -73,16 +75,16 @@ class Supervisor:
     def events(self, request: RunRequest) -> Iterator[Event]:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
         folder = storage().run_folder(request.id)
-        ended: Event | None = None
+        handed_over = False
         try:
-            for event in self._converse(request, str(folder)):
-                ended = event if not isinstance(event, Progressed) else None
+            for event in self._converse(request, folder):
+                handed_over = handed_over or isinstance(event, Computed | Finished)
                 yield event
         finally:
-            if not isinstance(ended, Finished):
+            if not handed_over:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _converse(self, request: RunRequest, folder: str) -> Iterator[Event]:
+    def _converse(self, request: RunRequest, folder: Path) -> Iterator[Event]:
         self.start()
         with self._lock:
             process, connection = self._process, self._connection
@@ -93,9 +95,10 @@ class Supervisor:
                 yield Cancelled(request.id)
                 return
             last_stage = "starting the engines"
+            computed: RunResult | None = None
             yield Progressed(request.id, last_stage, 0.0)
             try:
-                for kind, content in _ask(process, connection, request, folder):
+                for kind, content in _ask(process, connection, request, str(folder)):
                     if kind == child.READY:
                         continue
                     if kind == "progress":
@@ -103,8 +106,13 @@ class Supervisor:
                         yield Progressed(request.id, last_stage, fraction)
                     elif kind == "failed":
                         yield Failed(request.id, *content)
+                    elif kind == "computed":
+                        computed = _open_result(request, content, folder)
+                        yield Computed(request.id, computed)
                     else:
-                        yield Finished(request.id, self._result(request, content))
+                        outcome, judgement = content
+                        result = _open_result(request, outcome, folder) if computed is None else computed
+                        yield Finished(request.id, replace(result, judgement=judgement))
             except _ChildDiedError:
                 yield self._died(request, process, last_stage)
         finally:
@@ -113,22 +121,6 @@ class Supervisor:
                 self._cancelled.discard(request.id)
             if process is None or not process.is_alive():
                 self.start()
-
-    def _result(self, request: RunRequest, outcome: Outcome) -> RunResult:
-        folder = storage().run_folder(request.id)
-        result = RunResult(
-            request_id=request.id,
-            inputs=open_inputs(folder / "inputs", outcome.config),
-            traces=open_traces(outcome.config, folder),
-            comparisons=outcome.comparisons,
-            checks=outcome.checks,
-            seconds=outcome.seconds,
-            versions=outcome.versions,
-            extents=outcome.extents,
-            folder=folder,
-        )
-        remove_with(result, folder)
-        return result
 
     def _died(self, request: RunRequest, process: BaseProcess, stage: str) -> Event:
         process.join()
@@ -151,6 +143,24 @@ class Supervisor:
         self._process = self._connection = None
 
 
+def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResult:
+    """The result of a run whose arrays lie in `folder`."""
+    inputs = open_inputs(folder / "inputs", outcome.config)
+    # A result and the same one with its judgement share their inputs, and need the folder as long as either lives.
+    remove_with(inputs, folder)
+    return RunResult(
+        request_id=request.id,
+        inputs=inputs,
+        traces=open_traces(outcome.config, folder),
+        comparisons=outcome.comparisons,
+        checks=outcome.checks,
+        seconds=outcome.seconds,
+        versions=outcome.versions,
+        extents=outcome.extents,
+        folder=folder,
+    )
+
+
 class _ChildDiedError(Exception):
     """The child is gone before it answered."""
 
@@ -165,7 +175,7 @@ def _ask(process: BaseProcess, connection: Connection, request: RunRequest, fold
                 raise _ChildDiedError
             kind, content = connection.recv()
             yield kind, content
-            if kind in ("failed", "outcome"):
+            if kind in ("failed", "finished"):
                 return
     except (EOFError, OSError) as error:
         raise _ChildDiedError from error
@@ -195,7 +205,12 @@ def _start_child(warm: tuple[str, ...]) -> tuple[BaseProcess, Connection]:
     return process, ours
 
 
-def run(config: Config, load: Load, tell: Any = lambda stage, fraction: None) -> RunResult:
+def run(
+    config: Config,
+    load: Load,
+    tell: Callable[[str, float], None] = lambda stage, fraction: None,
+    audit: AuditMode = "auto",
+) -> RunResult:
     """Run once in a child process of its own and return the result.
 
     Raises
@@ -206,7 +221,7 @@ def run(config: Config, load: Load, tell: Any = lambda stage, fraction: None) ->
         If an engine is missing, failed or died.
     """
     supervisor = Supervisor(warm=config.compare.engines)
-    request = new_request(config, load)
+    request = new_request(config, load, audit)
     try:
         for event in supervisor.events(request):
             match event:

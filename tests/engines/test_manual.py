@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.engines import manual
-from rnnviz.engines.manual import ManualEngine, layer_output, relu, sigmoid
+from rnnviz.engines.manual import ManualEngine, relu, sigmoid
+from rnnviz.engines.stack import layer_output
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config

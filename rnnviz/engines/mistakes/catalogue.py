@@ -1,0 +1,196 @@
+"""The known mistakes: what each one is, and which convention or habit it comes from."""
+
+from dataclasses import dataclass
+
+from rnnviz.engines.mistakes import parameter_changes as change
+from rnnviz.engines.mistakes.deviation import Deviation
+from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Network
+
+_ALL = tuple(CELLS)
+_GATED = ("lstm", "gru")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One known mistake.
+
+    `phrase` completes "as if ..."; `origin` says who makes it. `variants` are the ways to make it, by cell: the
+    first one is what the engine computes, and a diagnosis tries all.
+    """
+
+    name: str
+    phrase: str
+    origin: str
+    variants: dict[str, tuple[Deviation, ...]]
+    needs_backward: bool = False
+
+    @property
+    def engine(self) -> str:
+        """The name that a config gives to the engine that makes this mistake."""
+        return f"{PREFIX}{self.name}"
+
+    def unfit(self, network: Network) -> str | None:
+        """Why the network cannot have this mistake, in one sentence, or None."""
+        if network.cell not in self.variants:
+            return f"{self.engine} is a mistake of {', '.join(self.variants)}, but network.cell is {network.cell}."
+        if self.needs_backward and not network.bidirectional:
+            return f"{self.engine} is a mistake of bidirectional networks, but network.bidirectional is false."
+        return None
+
+
+PREFIX = "mistake:"
+
+
+def _of(cells: tuple[str, ...], *variants: Deviation) -> dict[str, tuple[Deviation, ...]]:
+    return dict.fromkeys(cells, variants)
+
+
+_NOT_CARRIED = {
+    **_of(
+        ("rnn_relu", "rnn_tanh", "gru"),
+        Deviation(forgotten=("h",)),
+        Deviation(forgotten=("h",), forgotten_is="initial"),
+    ),
+    **_of(
+        ("lstm",),
+        *(
+            Deviation(forgotten=forgotten, forgotten_is=kind)
+            for forgotten in (("h", "c"), ("h",), ("c",))
+            for kind in ("zeros", "initial")
+        ),
+    ),
+}
+
+_WRONG_ACTIVATION = {
+    **_of(("rnn_relu",), *(Deviation(activation=other) for other in ("tanh", "sigmoid", "identity"))),
+    **_of(("rnn_tanh",), *(Deviation(activation=other) for other in ("relu", "sigmoid", "identity"))),
+    **_of(
+        _GATED,
+        *(Deviation(activation=other) for other in ("relu", "sigmoid", "identity")),
+        *(Deviation(gate_activation=other) for other in ("hard_sigmoid", "keras_hard_sigmoid", "tanh")),
+    ),
+}
+
+MISTAKES: dict[str, Mistake] = {
+    mistake.name: mistake
+    for mistake in (
+        Mistake(
+            "no-i2h-bias",
+            "the i2h bias were left out",
+            "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
+            _of(_ALL, Deviation(parameters=(change.without_i2h_bias,))),
+        ),
+        Mistake(
+            "no-h2h-bias",
+            "the h2h bias were left out",
+            "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
+            _of(_ALL, Deviation(parameters=(change.without_h2h_bias,))),
+        ),
+        Mistake(
+            "h2h-transposed",
+            "the h2h weight were transposed",
+            "Keras and TensorFlow store kernels as (input, output), and a square matrix does not tell by its shape.",
+            _of(_ALL, Deviation(parameters=(change.h2h_transposed,))),
+        ),
+        Mistake(
+            "state-not-carried",
+            "the state were not carried from step to step",
+            "A loop that calls the cell with its begin_state again, or does not assign the state that it returns.",
+            _NOT_CARRIED,
+        ),
+        Mistake(
+            "wrong-activation",
+            "another activation were used",
+            "Gluon's RNN defaults to relu, PyTorch's and Keras's to tanh; ONNX and old Keras offer hard_sigmoid gates.",
+            _WRONG_ACTIVATION,
+        ),
+        Mistake(
+            "reverse-not-reversed",
+            "the backward direction read the sequence from its beginning",
+            "Two forward layers side by side look like a bidirectional one.",
+            _of(_ALL, Deviation(backward="not_reversed")),
+            needs_backward=True,
+        ),
+        Mistake(
+            "reverse-not-realigned",
+            "the backward direction's outputs were left in the order of computation",
+            "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to turn it round.",
+            _of(_ALL, Deviation(backward="not_realigned")),
+            needs_backward=True,
+        ),
+        Mistake(
+            "concat-swapped",
+            "backward were concatenated before forward",
+            "Code that joins the directions in the order in which it finished them.",
+            _of(_ALL, Deviation(concat_swapped=True)),
+            needs_backward=True,
+        ),
+        Mistake(
+            "final-state-at-last-timestep",
+            "the backward final state were taken at t = T-1",
+            "out[:, -1] is the final state of a forward layer only; backward ends at t = 0.",
+            _of(_ALL, Deviation(final_at_last_timestep=True)),
+            needs_backward=True,
+        ),
+        Mistake(
+            "batch-as-time",
+            "samples and timesteps were exchanged",
+            "PyTorch's and Gluon's default is TNC, Keras's is NTC; data in the other layout runs without a complaint.",
+            _of(_ALL, Deviation(batch_as_time=True)),
+        ),
+        Mistake(
+            "gates-i-f-o-g",
+            "the gate rows stood in the order i, f, o, g",
+            "The order of many lecture notes, which keep the three sigmoids together.",
+            _of(("lstm",), Deviation(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
+        ),
+        Mistake(
+            "gates-i-o-f-g",
+            "the gate rows stood in the order i, o, f, g",
+            "ONNX's order.",
+            _of(("lstm",), Deviation(parameters=(change.read_in_order(("i", "o", "f", "g")),))),
+        ),
+        Mistake(
+            "forget-bias-one",
+            "one were added to the forget gate's bias",
+            "TensorFlow's BasicLSTMCell adds forget_bias = 1 at every step; Gluon's LSTMBias writes it into the bias.",
+            _of(("lstm",), Deviation(parameters=(change.forget_bias_one,))),
+        ),
+        Mistake(
+            "cell-not-squashed",
+            "h were o · c without the tanh",
+            "Papers that call the cell's output activation g(c) and leave it out of the figure.",
+            _of(("lstm",), Deviation(squash_cell=False)),
+        ),
+        Mistake(
+            "gates-z-r-n",
+            "the gate rows stood in the order z, r, n",
+            "Keras's and ONNX's order.",
+            _of(("gru",), Deviation(parameters=(change.read_in_order(("z", "r", "n")),))),
+        ),
+        Mistake(
+            "reset-before-matmul",
+            "the reset gate were applied before the product W_hn h'",
+            "The original paper (Cho et al. 2014), Keras with reset_after=False and ONNX with linear_before_reset=0.",
+            _of(("gru",), Deviation(reset_before_matmul=True)),
+        ),
+        Mistake(
+            "h2h-bias-outside-reset",
+            "the candidate's h2h bias stood outside the reset gate",
+            "Ports that add both biases up front, which is right for every other gate.",
+            _of(("gru",), Deviation(parameters=(change.n_bias_outside_reset,))),
+        ),
+        Mistake(
+            "update-gate-inverted",
+            "z and 1 - z were exchanged",
+            "Half of the literature writes h = z · n + (1 - z) · h' (Chung et al. 2014).",
+            _of(("gru",), Deviation(parameters=(change.update_gate_inverted,))),
+        ),
+    )
+}
+
+
+def mistakes_of(network: Network) -> list[Mistake]:
+    """The mistakes that the network can have, in the catalogue's order."""
+    return [mistake for mistake in MISTAKES.values() if mistake.unfit(network) is None]

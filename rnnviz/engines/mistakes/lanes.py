@@ -1,0 +1,78 @@
+"""What a deviation would have made of one lane, given everything that an engine itself computed around it.
+
+Taking the layer's input from the engine's own trace keeps lanes apart: a mistake is recognised from a few steps of
+each lane, however large the network, and however chaotic what came before.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnviz.engines.mistakes.deviation import Deviation
+from rnnviz.engines.mistakes.recurrence import mistaken_layer
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+
+@dataclass(frozen=True)
+class LanePart:
+    """The first steps of one lane in its order of computation: `steps` of them, for some of the samples."""
+
+    layer: int
+    direction: int
+    steps: int
+    samples: tuple[int, ...]
+
+
+def expected_and_found(
+    deviation: Deviation, inputs: Inputs, trace: Trace, part: LanePart
+) -> tuple[FloatArray, FloatArray]:
+    """What the deviation makes of the lane's first steps, and what the trace has there, both (S, N, H)."""
+    layer, direction = part.layer, part.direction
+    network = inputs.network
+    k = layer * network.directions + direction
+    x, found = _layer_input(deviation, inputs, trace, layer), trace.hidden[layer, direction]
+    states = [array[k] for array in inputs.initial_state.arrays]
+    if deviation.batch_as_time:
+        x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
+        states = [state[np.arange(inputs.timesteps) % inputs.batch_size] for state in states]
+    samples = [sample for sample in part.samples if sample < x.shape[1]]
+    read, stored = _first_steps(deviation, direction, len(x), part.steps)
+    x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
+    states = [np.ascontiguousarray(state[samples]) for state in states]
+    hidden = np.empty_like(found)
+    cells = np.empty_like(found) if len(states) == 2 else None
+    with np.errstate(all="ignore"):
+        mistaken_layer(deviation)(
+            network.cell,
+            inputs.parameters.layer(layer, direction),
+            np.ascontiguousarray(x),
+            states[0],
+            states[1] if len(states) == 2 else None,
+            hidden,
+            cells,
+            backward=direction == 1,
+            progress=lambda _: None,
+        )
+    return hidden, found
+
+
+def _layer_input(deviation: Deviation, inputs: Inputs, trace: Trace, layer: int) -> FloatArray:
+    """(T, N, I): the sequence, or the layer below as the deviation joins it."""
+    if layer == 0:
+        return inputs.sequence
+    below = trace.hidden[layer - 1]
+    if len(below) == 1:
+        only: FloatArray = below[0]
+        return only
+    return np.concatenate(below[::-1] if deviation.concat_swapped else below, axis=-1)
+
+
+def _first_steps(deviation: Deviation, direction: int, length: int, steps: int) -> tuple[slice, slice]:
+    """Which timesteps the first steps read, and where they are stored."""
+    steps = min(steps, length)
+    start, end = slice(0, steps), slice(length - steps, length)
+    if direction == 0 or deviation.backward == "not_reversed":
+        return start, start
+    return end, start if deviation.backward == "not_realigned" else end

@@ -1,0 +1,42 @@
+"""Who is right: the audit of every engine, the diagnosis of those that are wrong, and what the run could not show."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rnnviz.analysis.audit import Audit, audit
+from rnnviz.analysis.checks import Check
+from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.result import Judgement
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+from rnnviz.runs.diagnosis import diagnose
+from rnnviz.runs.request import RunRequest
+from rnnviz.runs.sensitivity import blind_to, remedy
+
+_AUDIT, _DIAGNOSE = 0.85, 0.1
+
+
+def judge(
+    request: RunRequest,
+    inputs: Inputs,
+    traces: Mapping[str, Trace],
+    comparisons: Sequence[Comparison],
+    checks: Sequence[Check],
+    tell: Callable[[str, float], None],
+) -> Judgement:
+    """Audit every engine of a computed run; `tell` gets what is being done and the fraction of this that is done."""
+    audits: dict[str, Audit] = {}
+    for place, (name, trace) in enumerate(traces.items()):
+
+        def progress(done: float, name: str = name, place: int = place) -> None:
+            tell(f"auditing {name}", _AUDIT * (place + done) / len(traces))
+
+        audits[name] = audit(inputs, trace, comparisons, full=request.audit == "full", progress=progress)
+    diagnoses = {}
+    for name, trace in traces.items():
+        broken = any(check.engine == name and not check.holds for check in checks)
+        if audits[name].wrong or broken:
+            tell(f"looking for what explains {name}", _AUDIT)
+            diagnoses[name] = diagnose(inputs, trace, audits[name])
+    tell("looking for mistakes that this run could not show", _AUDIT + _DIAGNOSE)
+    blind = blind_to(inputs)
+    return Judgement(audits, diagnoses, blind, remedy(inputs, blind, request.load) if blind else None)
