@@ -19,6 +19,7 @@ import mxnet as mx
 from mxnet.gluon import rnn
 
 from rnnviz.engines.base import EngineReport, Equality, Progress
+from rnnviz.engines.chain import fill_layer, initial_states
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError
@@ -60,24 +61,18 @@ class GluonEngine:
 def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatArray, ...]:
     """Fill the trace layer by layer and return the final states, each (L·D, N, H)."""
     network = inputs.network
-    directions, size = network.directions, network.hidden_size
     x = mx.nd.array(inputs.sequence, dtype=network.dtype)
-    finals = [trace.state_h] if trace.state_c is None else [trace.state_h, trace.state_c]
     for layer in range(network.num_layers):
         block = _block(network, network.layer_input_size(layer), 1, "TNC")
         _set_parameters(block, inputs.parameters, layer)
-        rows = slice(layer * directions, (layer + 1) * directions)
-        states = [mx.nd.array(array[rows], dtype=network.dtype) for array in inputs.initial_state.arrays]
+        initial = initial_states(inputs.initial_state, layer, network.directions)
+        states = [mx.nd.array(array, dtype=network.dtype) for array in initial]
         x, states = block(x, states)
         # Errors of allocation surface only here.
         out = x.asnumpy()
-        for direction in range(directions):
-            trace.hidden[layer, direction] = out[..., direction * size : (direction + 1) * size]
-        for final, state in zip(finals, states, strict=True):
-            final[rows] = state.asnumpy()
+        fill_layer(trace, layer, out, [state.asnumpy() for state in states])
         progress((layer + 1) / (network.num_layers + 1))
-    trace.output[:] = out
-    return tuple(finals)
+    return (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)
 
 
 def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:

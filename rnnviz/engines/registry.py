@@ -20,13 +20,15 @@ from rnnviz.model.errors import ConfigError, EngineError
 class EngineEntry:
     """One engine that can be named in a config.
 
-    `package` is the distribution that it needs beside numpy, or None; `mistake` what it does wrong on purpose.
+    `package` is the distribution that it needs beside numpy, or None; `dtypes` what it can
+    compute in; `mistake` what it does wrong on purpose.
     """
 
     name: str
     title: str
     package: str | None
     load: Callable[[], Engine]
+    dtypes: tuple[str, ...] = ("float32", "float64")
     mistake: Mistake | None = None
 
     @property
@@ -39,10 +41,17 @@ class EngineEntry:
                 f"The engine {self.name} needs mxnet 1.9.1, which has no wheel for {platform.system()} "
                 f"{platform.machine()} or is not installed: install it, or choose another reference."
             )
+        if self.package == "torch":
+            return "The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch]."
         return f"The engine {self.name} needs the package {self.package}, which is not installed."
 
     def unfit(self, network: Network) -> str | None:
         """Why the engine cannot compute this network, in one sentence, or None if it can."""
+        if network.dtype not in self.dtypes:
+            return (
+                f"{self.title} computes recurrent layers in {', '.join(self.dtypes)} only, "
+                f"but network.dtype is {network.dtype}."
+            )
         return None if self.mistake is None else self.mistake.unfit(network)
 
     @property
@@ -60,6 +69,18 @@ def _load_manual() -> Engine:
     return ManualEngine()
 
 
+def _load_onnx() -> Engine:
+    from rnnviz.engines.onnx import OnnxEngine
+
+    return OnnxEngine()
+
+
+def _load_torch() -> Engine:
+    from rnnviz.engines.torch import TorchEngine
+
+    return TorchEngine()
+
+
 def _load_gluon() -> Engine:
     from rnnviz.engines.gluon import GluonEngine
 
@@ -71,6 +92,8 @@ ENGINES: dict[str, EngineEntry] = {
     for entry in (
         EngineEntry("gluon", "Gluon", "mxnet", _load_gluon),
         EngineEntry("manual", "manual", None, _load_manual),
+        EngineEntry("onnx", "ONNX Runtime", "onnxruntime", _load_onnx, ("float32",)),
+        EngineEntry("torch", "PyTorch", "torch", _load_torch),
     )
 }
 
@@ -95,7 +118,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
             raise ConfigError(
                 key, f'{key} names "{name}", which is no known mistake: it must be one of {", ".join(MISTAKES)}.'
             )
-        return EngineEntry(name, name, None, partial(_load_mistake, name), mistake)
+        return EngineEntry(name, name, None, partial(_load_mistake, name), mistake=mistake)
     if name not in ENGINES:
         raise ConfigError(key, f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}.')
     return ENGINES[name]

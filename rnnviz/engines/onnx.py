@@ -1,0 +1,114 @@
+"""ONNX Runtime: every layer as an RNN, LSTM or GRU node that is fed our parameters.
+
+ONNX orders the gates otherwise, i, o, f, c for an LSTM and z, r, h for a GRU, and keeps the biases as [Wb, Rb] in
+one tensor. Its GRU is Gluon's with linear_before_reset=1.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper
+
+from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.chain import fill_layer, initial_states
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import Network
+from rnnviz.model.errors import EngineError
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn_relu": (0,), "rnn_tanh": (0,)}
+"""Which of Gluon's gates stands at each of ONNX's places."""
+
+_OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
+_STATES = ("initial_h", "initial_c")
+_OPSET = 17
+_IR_VERSION = 9
+
+
+class OnnxEngine:
+    """A chain of single-layer ONNX graphs in ONNX Runtime on the CPU."""
+
+    knows_cell = False
+    version = f"onnxruntime {onnxruntime.__version__}"
+
+    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run`."""
+        network = inputs.network
+        session = _session(_model(network))
+        x = np.ascontiguousarray(inputs.sequence)
+        for layer in range(network.num_layers):
+            states = initial_states(inputs.initial_state, layer, network.directions)
+            feeds = {"X": x, **_weights(inputs, layer), **dict(zip(_STATES, states, strict=False))}
+            try:
+                y, *finals = session.run(None, feeds)
+            except Exception as error:
+                raise EngineError(f"ONNX Runtime failed: {str(error).strip().splitlines()[-1]}") from error
+            # Y is (T, D, N, H).
+            x = np.concatenate([y[:, direction] for direction in range(network.directions)], axis=-1)
+            fill_layer(trace, layer, x, finals)
+            progress((layer + 1) / network.num_layers)
+        return EngineReport()
+
+
+def _model(network: Network) -> onnx.ModelProto:
+    """A layer as an ONNX model: X (T, N, I), W, R, B, initial_h, initial_c (D, N, H) to Y (T, D, N, H), Y_h, Y_c.
+
+    The weights are inputs, not constants of the graph, which may not hold more than 2 GB.
+    """
+    states = list(_STATES[: len(network.kind.state_names)])
+    outputs = ["Y", "Y_h", "Y_c"][: 1 + len(states)]
+    ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
+    attributes: dict[str, Any] = {
+        "hidden_size": network.hidden_size,
+        "direction": "bidirectional" if network.bidirectional else "forward",
+        "activations": _activations(network),
+    }
+    if network.cell == "gru":
+        attributes["linear_before_reset"] = 1
+    node = helper.make_node(_OPERATORS[network.cell], ["X", "W", "R", "B", "", *states], outputs, **attributes)
+    graph = helper.make_graph(
+        [node],
+        "layer",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in ranks.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+
+
+def _weights(inputs: Inputs, layer: int) -> dict[str, FloatArray]:
+    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) in ONNX's gate order."""
+    network = inputs.network
+    sides = [inputs.parameters.layer(layer, direction) for direction in range(network.directions)]
+
+    def reordered(array: FloatArray) -> FloatArray:
+        blocks = np.split(array, network.kind.gate_count)
+        return np.concatenate([blocks[place] for place in GATE_ORDER[network.cell]])
+
+    return {
+        "W": np.stack([reordered(p.i2h_weight) for p in sides]),
+        "R": np.stack([reordered(p.h2h_weight) for p in sides]),
+        "B": np.stack([np.concatenate([reordered(p.i2h_bias), reordered(p.h2h_bias)]) for p in sides]),
+    }
+
+
+def _activations(network: Network) -> list[str]:
+    """One list for each direction, as ONNX wants it."""
+    names = {
+        "lstm": ["Sigmoid", "Tanh", "Tanh"],
+        "gru": ["Sigmoid", "Tanh"],
+        "rnn_relu": ["Relu"],
+        "rnn_tanh": ["Tanh"],
+    }[network.cell]
+    return names * network.directions
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EngineError(f"ONNX Runtime refused the network: {str(error).strip().splitlines()[-1]}") from error
