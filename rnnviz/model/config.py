@@ -246,7 +246,7 @@ class Config:
         ConfigError
             If fewer than two engines are left, or one is named twice.
         """
-        chosen = reference if reference is not None else engines[0]
+        chosen = reference if reference is not None else engines[0] if engines else self.compare.reference
         others = tuple(name for name in engines if name != chosen)
         if len(set(engines)) != len(engines):
             raise ConfigError("compare.candidates", f"The engines {', '.join(engines)} name one engine twice.")

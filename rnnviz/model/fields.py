@@ -4,6 +4,7 @@ The validation of a TOML file and the forms of the window are both made from the
 they cannot disagree about what is allowed.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
@@ -43,14 +44,21 @@ class Declared:
         if self.kind == "bool":
             return "true or false"
         if self.kind == "int":
-            return f"a whole number from {int(self.minimum or 0)} to {int(self.maximum or LARGEST_SIZE)}"
+            return f"a whole number from {int(self.minimum or 0)} to {int(self.largest or 0)}"
         if self.kind == "float":
             if self.above is not None:
                 return f"a finite number above {self.above:g}"
             return f"a finite number of at least {self.minimum:g}" if self.minimum is not None else "a finite number"
         if self.kind == "names":
             return "a list of engine names without repetition"
+        if self.kind == "path":
+            return "the path of a file"
         return "a text that is not empty"
+
+    @property
+    def largest(self) -> float | None:
+        """`maximum`; a whole number without one is a size."""
+        return LARGEST_SIZE if self.maximum is None and self.kind == "int" else self.maximum
 
     def check(self, key: str, value: Any) -> Any:
         """Return `value` as the dataclass holds it.
@@ -77,23 +85,40 @@ class Declared:
             return value if good else None
         if self.kind == "float":
             good = isinstance(value, int | float) and not isinstance(value, bool)
-            return float(value) if good and isfinite(value) and self._in_range(value) else None
+            return float(value) if good and _is_finite(value) and self._in_range(value) else None
         if self.kind == "names":
             good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
             return tuple(value) if good and len(set(value)) == len(value) else None
+        if self.kind == "path" and isinstance(value, str) and "\0" in value:
+            return None
         return value if isinstance(value, str) and value else None
 
     def _in_range(self, value: float) -> bool:
         return (
             (self.minimum is None or value >= self.minimum)
-            and (self.maximum is None or value <= self.maximum)
+            and (self.largest is None or value <= self.largest)
             and (self.above is None or value > self.above)
         )
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
+
+
 def _shown(value: Any) -> str:
-    """The value as TOML would show it, cut to a length that fits a sentence."""
-    text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+    """The value in one line, as TOML would show it, cut to a length that fits a sentence."""
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    else:
+        try:
+            text = str(value)
+        except ValueError:  # Python writes no whole number of more than 4,300 digits
+            text = "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
