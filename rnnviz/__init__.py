@@ -15,6 +15,8 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from rnnviz.analysis.result import RunResult
     from rnnviz.model.config import Config
 
@@ -35,10 +37,11 @@ def load_config(path: str | PathLike[str]) -> "Config":
     return load_config(path)
 
 
-def run(config: "Config") -> "RunResult":
+def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     """Run every engine of the config in a process of its own, and compare them.
 
-    The arrays of the result are read-only maps of files that vanish with the result.
+    The arrays of the result are read-only maps of files that vanish with the result. An engine that is a file of
+    one's own runs only if its name is in `trusted`.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def run(config: "Config") -> "RunResult":
     from rnnviz.files.inputs import load_inputs
     from rnnviz.runs.supervisor import run
 
-    return run(config, load_inputs)
+    return run(config, load_inputs, trusted=frozenset(trusted))
 
 
 def show(run: "RunResult") -> None:

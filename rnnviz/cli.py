@@ -124,7 +124,7 @@ def _run(options: Namespace) -> int:
     config = _with_options(load_config(options.config), options)
     _check_outputs(options)
     with _progress_bar(options.quiet) as tell:
-        result = run(config, load_inputs, tell, options.audit)
+        result = run(config, load_inputs, tell, options.audit, _asked_for(options))
     _write_outputs(result, options)
     if not options.quiet and options.json != "-":
         from rnnviz.analysis.wording import report
@@ -148,6 +148,12 @@ def _with_options(config: Config, options: Namespace) -> Config:
         if value is not None:
             compare = replace(compare, **{name: limits[name].check(f"--{name}", value)})
     return replace(config, compare=compare)
+
+
+def _asked_for(options: Namespace) -> frozenset[str]:
+    """The engines that the user named here, as opposed to those that a config names: their own code may run."""
+    named = [] if options.engines is None else options.engines.split(",")
+    return frozenset(name.strip() for name in [*named, options.reference or ""])
 
 
 def _check_outputs(options: Namespace) -> None:

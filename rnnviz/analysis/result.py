@@ -1,7 +1,7 @@
 """One finished run: what was read, what every engine computed, and what the numbers say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnviz.analysis.audit import Audit
@@ -36,8 +36,8 @@ class RunResult:
 
     `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the
     largest finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays
-    lie, which vanishes when the result is no longer used; `judgement` is None until the steps have been audited,
-    and stays None if they are not to be.
+    lie, which vanishes when the result is no longer used; `printed` is what a user's engines printed; `judgement`
+    is None until the steps have been audited, and stays None if they are not to be.
     """
 
     request_id: int
@@ -49,6 +49,7 @@ class RunResult:
     versions: Mapping[str, str]
     extents: Mapping[str, float]
     folder: Path
+    printed: Mapping[str, str] = field(default_factory=dict)
     judgement: Judgement | None = None
 
     def __getitem__(self, engine: str) -> Trace:

@@ -25,11 +25,13 @@ class Equality:
 class EngineReport:
     """What an engine tells beside its trace.
 
-    `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own.
+    `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own;
+    `printed` is what a user's code printed.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     equalities: tuple[Equality, ...] = ()
+    printed: str = ""
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 from rnnviz.engines.base import Engine
 from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake
@@ -21,7 +22,7 @@ class EngineEntry:
     """One engine that can be named in a config.
 
     `package` is the distribution that it needs beside numpy, or None; `dtypes` what it can
-    compute in; `mistake` what it does wrong on purpose.
+    compute in; `mistake` what it does wrong on purpose; `own` the user's file that it runs.
     """
 
     name: str
@@ -30,6 +31,7 @@ class EngineEntry:
     load: Callable[[], Engine]
     dtypes: tuple[str, ...] = ("float32", "float64")
     mistake: Mistake | None = None
+    own: Path | None = None
 
     @property
     def unavailable(self) -> str | None:
@@ -104,6 +106,17 @@ def _load_mistake(name: str) -> Engine:
     return MistakeEngine(name)
 
 
+def _load_own(path: str) -> Engine:
+    from rnnviz.engines.own.engine import OwnEngine
+
+    return OwnEngine(path)
+
+
+def is_own(name: str) -> bool:
+    """Whether the name of an engine is the path of a user's file."""
+    return name.endswith(".py")
+
+
 def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     """The entry of an engine.
 
@@ -112,6 +125,10 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     ConfigError
         If no engine has that name.
     """
+    if is_own(name):
+        if not Path(name).is_file():
+            raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
+        return EngineEntry(name, Path(name).name, None, partial(_load_own, name), own=Path(name))
     if name.startswith(PREFIX):
         mistake = MISTAKES.get(name.removeprefix(PREFIX))
         if mistake is None:
@@ -120,7 +137,11 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
             )
         return EngineEntry(name, name, None, partial(_load_mistake, name), mistake=mistake)
     if name not in ENGINES:
-        raise ConfigError(key, f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}.')
+        raise ConfigError(
+            key,
+            f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}, '
+            f"{PREFIX}NAME, or the path of a .py file.",
+        )
     return ENGINES[name]
 
 

@@ -69,4 +69,6 @@ def _with_paths(config: Config, change: Callable[[str], str]) -> Config:
         source = getattr(config, section)
         if source.path is not None:
             config = replace(config, **{section: replace(source, path=change(source.path))})
-    return config
+    compare = config.compare
+    reference, *candidates = (change(name) if name.endswith(".py") else name for name in compare.engines)
+    return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))

@@ -1,6 +1,7 @@
 """Everything that a run reads, drawn or loaded once and handed to every engine."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Config, Network
@@ -15,12 +16,14 @@ class Inputs:
 
     `config` says what was really read: a sequence from a file brings its own batch size and timesteps.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
+    `folder` is where they are mapped from, if they are.
     """
 
     config: Config
     sequence: FloatArray
     parameters: Parameters
     initial_state: State
+    folder: Path | None = None
 
     @property
     def network(self) -> Network:

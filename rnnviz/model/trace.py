@@ -7,9 +7,7 @@ by everybody else. The arrays are time first, so that one timestep of one lane l
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from rnnviz.model.arrays import FloatArray
+from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.model.config import Network
 
 
@@ -29,6 +27,8 @@ class Trace:
         (L·D, N, H): what the engine itself returned as its final state; `state_c` only for an LSTM.
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
+    folder:
+        Where the arrays are mapped from, if they are.
     """
 
     engine: str
@@ -37,6 +37,7 @@ class Trace:
     state_h: FloatArray
     state_c: FloatArray | None = None
     cell: FloatArray | None = None
+    folder: Path | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
@@ -78,17 +79,12 @@ def create_trace(
         shapes["state_c"] = network.state_shape(batch_size)
         if cell:
             shapes["cell"] = hidden_shape
-    arrays = {
-        name: np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-            folder / f"{name}.npy", mode="w+", dtype=network.dtype, shape=shape
-        )
-        for name, shape in shapes.items()
-    }
-    return Trace(engine, **arrays)
+    arrays = {name: create_mapped(folder / f"{name}.npy", network.dtype, shape) for name, shape in shapes.items()}
+    return Trace(engine, **arrays, folder=folder)
 
 
-def open_trace(folder: Path) -> Trace:
-    """The trace in `folder`, read-only and mapped: opening reads no numbers.
+def open_trace(folder: Path, *, writable: bool = False) -> Trace:
+    """The trace in `folder`, mapped, and read-only unless it is to be filled: opening reads no numbers.
 
     Raises
     ------
@@ -97,8 +93,8 @@ def open_trace(folder: Path) -> Trace:
     """
     engine = (folder / "engine").read_text(encoding="utf-8")
     arrays = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        name: open_mapped(folder / f"{name}.npy", writable=writable)
         for name in ("hidden", "output", "state_h", "state_c", "cell")
         if (folder / f"{name}.npy").exists()
     }
-    return Trace(engine, **arrays)
+    return Trace(engine, **arrays, folder=folder)

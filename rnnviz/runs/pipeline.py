@@ -18,10 +18,10 @@ from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.memory import check_demand
+from rnnviz.model.stored_inputs import open_inputs, save_inputs
 from rnnviz.model.trace import Trace, create_trace, open_trace
 from rnnviz.runs.judging import judge
 from rnnviz.runs.request import RunRequest
-from rnnviz.runs.storage import open_inputs, save_inputs
 
 Tell = Callable[[str, float], None]
 """Called with what is being done and the fraction of the whole run that is done."""
@@ -40,6 +40,7 @@ class Outcome:
     seconds: dict[str, float]
     versions: dict[str, str]
     extents: dict[str, float]
+    printed: dict[str, str]
 
 
 def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
@@ -53,17 +54,18 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         If an engine is missing or fails.
     """
     config = request.config
-    _check_engines(config)
+    _check_engines(config, request.trusted)
     check_demand(config, folder.parent)
     tell("reading the inputs", 0.0)
     inputs = request.load(config)
     check_demand(inputs.config, folder.parent)
-    save_inputs(folder / "inputs", inputs)
+    inputs = save_inputs(folder / "inputs", inputs)
 
     names = config.compare.engines
     traces: dict[str, Trace] = {}
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
+    printed: dict[str, str] = {}
     checks: list[Check] = []
     extents = {"input": largest_magnitude(inputs.sequence)}
     rtol, atol = config.tolerances
@@ -81,6 +83,8 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         report = engine.run(inputs, trace, progress)
         seconds[name] = perf_counter() - began - sum(report.seconds.values())
         seconds.update(report.seconds)
+        if report.printed:
+            printed[name] = report.printed
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         checks += notebook_checks(trace, rtol, atol)
@@ -88,12 +92,12 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
 
     comparisons = tuple(_compare_all(config, traces, tell))
     tell("done", 1.0)
-    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents)
+    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed)
 
 
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, tell: Tell) -> Judgement:
     """Audit what `compute` left in `folder`."""
-    inputs = open_inputs(folder / "inputs", outcome.config)
+    inputs = open_inputs(folder / "inputs")
     traces = open_traces(outcome.config, folder)
     return judge(request, inputs, traces, outcome.comparisons, outcome.checks, tell)
 
@@ -103,13 +107,20 @@ def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
     return {name: open_trace(folder / f"engine-{place}") for place, name in enumerate(config.compare.engines)}
 
 
-def _check_engines(config: Config) -> None:
-    """Refuse an engine that does not exist or cannot compute this network, before anything is computed."""
+def _check_engines(config: Config, trusted: frozenset[str]) -> None:
+    """Refuse an engine that does not exist, cannot compute this network or was not asked for, before anything runs."""
     for name in config.compare.engines:
         key = "compare.reference" if name == config.compare.reference else "compare.candidates"
-        unfit = find_engine(name, key).unfit(config.network)
+        entry = find_engine(name, key)
+        unfit = entry.unfit(config.network)
         if unfit is not None:
             raise ConfigError(key, unfit)
+        if entry.own is not None and name not in trusted:
+            raise ConfigError(
+                key,
+                f'{key} names "{name}", which is code that would run on this machine: it is run only when you '
+                f"ask for it yourself, with --engines on the command line or when the window asks.",
+            )
 
 
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:

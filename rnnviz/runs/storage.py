@@ -11,14 +11,7 @@ import weakref
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import psutil
-
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.config import Config
-from rnnviz.model.initial_state import State
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import Parameters
 
 _PREFIX = "rnnviz-"
 
@@ -55,33 +48,3 @@ def _remove_abandoned(parent: Path) -> None:
         owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def save_inputs(folder: Path, inputs: Inputs) -> None:
-    """Write the arrays of a run's inputs as `.npy` files into a new folder."""
-    folder.mkdir(parents=True)
-    for name, array in _input_arrays(inputs).items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
-
-
-def open_inputs(folder: Path, config: Config) -> Inputs:
-    """The inputs that `save_inputs` wrote, read-only and mapped."""
-
-    def mapped(name: str) -> FloatArray:
-        array: FloatArray = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        return array
-
-    network = config.network
-    parameters = Parameters(network, {name: mapped(name) for name in network.parameter_shapes()})
-    state = State(*(mapped(f"initial_state.{name}") for name in network.kind.state_names))
-    return Inputs(config, mapped("input"), parameters, state)
-
-
-def _input_arrays(inputs: Inputs) -> dict[str, FloatArray]:
-    names = inputs.network.kind.state_names
-    states = zip(names, inputs.initial_state.arrays, strict=True)
-    return {
-        "input": inputs.sequence,
-        **inputs.parameters,
-        **{f"initial_state.{name}": array for name, array in states},
-    }

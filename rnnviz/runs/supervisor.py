@@ -18,19 +18,22 @@ from typing import Any
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.errors import EngineError, InputError
+from rnnviz.model.stored_inputs import open_inputs
 from rnnviz.runs import child
 from rnnviz.runs.events import Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.runs.pipeline import Outcome, open_traces
 from rnnviz.runs.request import AuditMode, Load, RunRequest
-from rnnviz.runs.storage import open_inputs, remove_with, storage
+from rnnviz.runs.storage import remove_with, storage
 
 _request_ids = itertools.count(1)
 _starting = Lock()
 
 
-def new_request(config: Config, load: Load, audit: AuditMode = "auto") -> RunRequest:
+def new_request(
+    config: Config, load: Load, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()
+) -> RunRequest:
     """A request with an id above all earlier ones."""
-    return RunRequest(next(_request_ids), config, load, audit)
+    return RunRequest(next(_request_ids), config, load, audit, trusted)
 
 
 class Supervisor:
@@ -145,7 +148,7 @@ class Supervisor:
 
 def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResult:
     """The result of a run whose arrays lie in `folder`."""
-    inputs = open_inputs(folder / "inputs", outcome.config)
+    inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
     # A result and the same one with its judgement share their inputs, and need the folder as long as either lives.
     remove_with(inputs, folder)
     return RunResult(
@@ -157,6 +160,7 @@ def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResu
         seconds=outcome.seconds,
         versions=outcome.versions,
         extents=outcome.extents,
+        printed=outcome.printed,
         folder=folder,
     )
 
@@ -210,8 +214,9 @@ def run(
     load: Load,
     tell: Callable[[str, float], None] = lambda stage, fraction: None,
     audit: AuditMode = "auto",
+    trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
-    """Run once in a child process of its own and return the result.
+    """Run once in a child process of its own and return the result; `trusted` as in a `RunRequest`.
 
     Raises
     ------
@@ -221,7 +226,7 @@ def run(
         If an engine is missing, failed or died.
     """
     supervisor = Supervisor(warm=config.compare.engines)
-    request = new_request(config, load, audit)
+    request = new_request(config, load, audit, trusted)
     try:
         for event in supervisor.events(request):
             match event:

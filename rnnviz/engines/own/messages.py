@@ -1,0 +1,56 @@
+"""What the process that runs a user's file tells: one JSON object a line on its standard output."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+STEP_SECONDS = 10.0
+"""How long loading the file, or a single step, may take before it counts as endless."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The user's code printed something."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The fraction of the work that is done."""
+
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The user's code cannot be run to its end; one sentence with the line of their file."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The trace is filled."""
+
+
+Message: TypeAlias = Printed | Advanced | Broken | Done
+
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Printed, Advanced, Broken, Done)}
+
+
+def encode(message: Message) -> bytes:
+    """The message as a line."""
+    return (json.dumps([type(message).__name__, asdict(message)]) + "\n").encode()
+
+
+def decode(line: bytes) -> Message:
+    """The message of a line.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If the line is none, as when code below Python writes to standard output.
+    """
+    name, content = json.loads(line)
+    return _KINDS[name](**content)
