@@ -1,0 +1,28 @@
+"""The starter of a recurrence of one's own is the right recurrence of its cell."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnviz.files.inputs import load_inputs
+from rnnviz.files.starter import write_starter
+from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Config
+from rnnviz.runs.supervisor import run
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(cell: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    write_starter(cell, path)
+    config = Config.from_mapping(
+        {
+            "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True},
+            "initial_state": {"source": "normal"},
+            "compare": {"candidates": [str(path)]},
+        }
+    )
+    result = run(config, load_inputs, trusted=frozenset({str(path)}))
+    assert result.verdict == "agree"
+    assert result.judgement is not None
+    assert result.judgement.audits[str(path)].verdict == "right"
