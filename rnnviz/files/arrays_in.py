@@ -1,13 +1,32 @@
 """Arrays from `.npy`, `.npz` and `.csv` files, checked before they are used; nothing is ever unpickled."""
 
 import csv
+import json
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
+
+# What numpy and zipfile raise on content that they did not write.
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    SyntaxError,
+    OverflowError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+)
 
 
 def read_sequence(path: Path) -> FloatArray:
@@ -42,30 +61,38 @@ def read_npz(path: Path) -> dict[str, FloatArray]:
     if path.suffix.lower() != ".npz":
         raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path} is no .npz file: it holds a single array.")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{path} is no .npz file: it holds a single array.")
+        with archive:
             return {name: _numeric(archive[name], f"{name} in {path}") for name in archive.files}
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except MemoryError as error:
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+    except _DAMAGE as error:
         raise _not_numpy(path, ".npz", error) from error
 
 
 def _read_npy(path: Path) -> FloatArray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise InputError(f"{path} is no .npy file: it is an archive of several arrays.")
+        return _numeric(array, str(path))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, EOFError, SyntaxError) as error:
+    except _DAMAGE as error:
         raise _not_numpy(path, ".npy", error) from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is no .npy file: it is an archive of several arrays.")
-    return _numeric(array, str(path))
 
 
 def _not_numpy(path: Path, ending: str, error: Exception) -> InputError:
-    if "Object arrays" in str(error) or "object arrays" in str(error):
+    if "Object arrays" in str(error) or "Python objects" in str(error):
         return InputError(f"{path} holds Python objects, which are never unpickled: it must hold numbers.")
     return InputError(f"{path} is no {ending} file, or a damaged one: its content is not what numpy writes.")
 
@@ -80,7 +107,8 @@ def _read_csv(path: Path) -> FloatArray:
     """(T, I): one row a timestep, one column a feature; a first row of names is passed over."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if row]
+            reader = csv.reader(lines)
+            rows = [(reader.line_num, row) for row in reader if row]
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no CSV file: byte {error.start} is no UTF-8 text.") from error
     except csv.Error as error:
@@ -112,4 +140,5 @@ def _number(cell: str, path: Path, line: int) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise InputError(f'{path}, line {line} holds "{cell}", which is no number.') from None
+        shown = json.dumps(cell if len(cell) <= 60 else cell[:57] + "...", ensure_ascii=False)
+        raise InputError(f"{path}, line {line} holds {shown}, which is no number.") from None

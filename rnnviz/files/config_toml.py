@@ -33,7 +33,9 @@ def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
     """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise InputError(f"{name} is no TOML file: its brackets are nested too deep.") from error
+    except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
         raise InputError(f"{name} is no TOML file: {error}.") from error
     return _with_paths(Config.from_mapping(values), lambda path: str(folder / path))
 
