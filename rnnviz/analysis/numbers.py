@@ -5,6 +5,7 @@ shortest digits that read back to the same float of the same dtype. NaN and infi
 `float` reads back.
 """
 
+from decimal import ROUND_CEILING, Decimal
 from math import isinf, isnan
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ DECIMALS = 3
 LARGEST_PLAIN = 1e6
 """From here on a value is written with an exponent: its decimals would only take room."""
 _SMALLEST_PLAIN_ERROR, _LARGEST_PLAIN_ERROR = 1e-3, 1e4
+_LARGEST_PLAIN_ULP = 100_000
 
 NAN, INFINITY = "NaN", "infinity"
 UNDEFINED_ULP = 2**64 - 1
@@ -54,14 +56,26 @@ def error(value: Number) -> str:
     return _exponent(f"{mantissa.removesuffix('.0')}e{exponent}")
 
 
+def at_least(value: Number) -> str:
+    """A limit in two digits, rounded up, so that what needs `value` passes with the limit as it is read."""
+    number = float(value)
+    if not _finite(number) or number == 0.0:
+        return error(number)
+    exact = Decimal(number)
+    step = Decimal(1).scaleb(exact.adjusted() - 1)
+    return error(float(exact.quantize(step, ROUND_CEILING)))
+
+
 def count(value: int) -> str:
     """An integer with thousands separators: "3,200"."""
     return f"{value:,}"
 
 
 def ulp(value: int) -> str:
-    """A distance in floats: "1", "345,621"; "none" where one side is NaN, which lies in no order."""
-    return "none" if value == UNDEFINED_ULP else count(value)
+    """A distance in floats: "1", "12,345", "4.3e+9"; "none" where one side is NaN, which lies in no order."""
+    if value == UNDEFINED_ULP:
+        return "none"
+    return count(value) if value < _LARGEST_PLAIN_ULP else error(value)
 
 
 def duration(seconds: float) -> str:

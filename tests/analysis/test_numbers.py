@@ -55,6 +55,12 @@ def test_a_difference_is_shown_in_two_digits(value: float, shown: str) -> None:
     assert numbers.error(value) == shown
 
 
+@given(st.floats(min_value=1e-300, max_value=1e300))
+def test_a_limit_as_it_is_read_lets_through_what_needs_it(value: float) -> None:
+    read = float(numbers.at_least(value))
+    assert value <= read <= value * 1.11
+
+
 @given(st.floats(width=32))
 def test_the_full_digits_of_a_float32_read_back_to_it(value: float) -> None:
     number = np.float32(value)
@@ -83,7 +89,8 @@ def test_nonfinite_numbers_are_spelled_out_in_words_that_read_back() -> None:
 def test_the_distance_to_nan_is_no_number() -> None:
     distance = ulp_distance(np.array([np.nan, 1.0], np.float32), np.array([1.0, 1.0], np.float32))
     assert [numbers.ulp(int(d)) for d in distance] == ["none", "0"]
-    assert numbers.ulp(345_621) == "345,621"
+    assert numbers.ulp(12_345) == "12,345"
+    assert numbers.ulp(2**32) == "4.3e+9"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""Numbers over time, made ready to be drawn: where there are gaps, how far they reach, and logarithms with a zero."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+
+_PADDING = 0.06
+
+
+def unit_over_time(trace: Trace, where: Location, unit: int) -> FloatArray:
+    """(T,): one unit of the lane and sample of `where`, read from the trace into memory."""
+    return np.ascontiguousarray(trace.lane(where.layer, where.direction, where.sample)[:, unit])
+
+
+def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(K, 2): first and last index of each run of True."""
+    padded = np.zeros(len(mask) + 2, np.int8)
+    padded[1:-1] = mask
+    edges = np.diff(padded)
+    return np.array([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1], np.int64).T
+
+
+def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
+    """The least and the largest finite number with a little room round them; never empty."""
+    finite = [values[np.isfinite(values)] for values in series]
+    lows = [float(values.min()) for values in finite if values.size]
+    highs = [float(values.max()) for values in finite if values.size]
+    low, high = min(lows, default=-1.0), max(highs, default=1.0)
+    room = _PADDING * (high - low) if high > low else max(abs(high), 1.0) * 0.5
+    return low - room, high + room
+
+
+@dataclass(frozen=True)
+class LogScale:
+    """Positions on a logarithmic axis of decades that also has a place for zero below and for infinity above.
+
+    `lowest` and `highest` are whole exponents of ten: every finite positive number lies between them.
+    """
+
+    lowest: int
+    highest: int
+
+    @property
+    def zero(self) -> float:
+        """Where exact zeros stand, a decade below the least number."""
+        return self.lowest - 1.0
+
+    @property
+    def infinity(self) -> float:
+        """Where infinities stand, a decade above the largest number."""
+        return self.highest + 1.0
+
+    def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log10 of each number, with zeros and infinities in places of their own."""
+        with np.errstate(divide="ignore"):
+            found: NDArray[np.float64] = np.log10(values)
+        found[values == 0.0] = self.zero
+        found[np.isposinf(values)] = self.infinity
+        return found
+
+    def text(self, position: float) -> str:
+        """What a tick says: "0", "1e-7", "1", "infinity"; empty between the decades."""
+        if position == self.zero:
+            return "0"
+        if position == self.infinity:
+            return "infinity"
+        exponent = round(position)
+        if exponent != position or not self.lowest <= exponent <= self.highest:
+            return ""
+        return f"{10.0**exponent:,g}" if -2 <= exponent <= 3 else f"1e{exponent}"
+
+
+def log_scale(values: NDArray[np.float64], *also: float) -> LogScale:
+    """The decades that hold every finite positive number of `values` (not negative) and those of `also`."""
+    positive = values[(values > 0.0) & np.isfinite(values)]
+    bounds = [float(v) for v in (positive.min(), positive.max())] if positive.size else []
+    bounds += [value for value in also if value > 0.0 and np.isfinite(value)]
+    if not bounds:
+        return LogScale(-1, 1)
+    lowest, highest = floor(log10(min(bounds))), ceil(log10(max(bounds)))
+    return LogScale(lowest, max(highest, lowest + 1))

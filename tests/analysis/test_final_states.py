@@ -1,0 +1,54 @@
+"""Where the last vector of each lane stands, and whether it is the same there."""
+
+import numpy as np
+import pytest
+
+from rnnviz.analysis.final_states import agreement, lanes, places, values_at
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_every_place_of_a_lane_holds_its_last_computed_vector(layout: str) -> None:
+    result = made_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
+    network, trace = result.inputs.network, result["manual"]
+    for last in lanes(network, 5, sample=1):
+        for place in places(network, last):
+            assert np.array_equal(values_at(trace, network, place), trace.hidden[last.index[:-1]])
+        assert str(agreement(trace, network, last, 0.0, 0.0)) == "equal"
+
+
+def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -> None:
+    network = made_result(num_layers=2, bidirectional=True).inputs.network
+    texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
+    assert texts == [
+        ["out[1, 4, :4]", "state[2, 1]"],
+        ["out[1, 0, 4:8]", "state[3, 1]"],
+        ["hidden, t = 4", "state[0, 1]"],
+        ["hidden, t = 0", "state[1, 1]"],
+    ]
+
+
+def test_an_lstm_has_its_final_cell_state_too() -> None:
+    result = made_result(cell="lstm")
+    last = lanes(result.inputs.network, 5, sample=0)[0]
+    cell = places(result.inputs.network, last)[2]
+    assert cell.text == "c[0, 0]"
+    trace = result["manual"]
+    assert trace.state_c is not None
+    assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])
+
+
+def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[1, 0, 2] += np.float32(0.5)
+
+    result = made_result(edits={"manual": edit}, bidirectional=True)
+    network = result.inputs.network
+    found = {last.direction: agreement(result["manual"], network, last, 1e-6, 1e-5) for last in lanes(network, 5, 0)}
+    assert found[0].verdict == "equal"
+    assert (found[1].verdict, found[1].unit) == ("apart", 2)
+    assert str(found[1]) == "differ by 0.5"
+    near = agreement(result["manual"], network, Location(0, 1, 0), 0.0, 1.0)
+    assert (near.verdict, str(near)) == ("near", "within 0.5")

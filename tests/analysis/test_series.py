@@ -1,0 +1,68 @@
+"""Numbers made ready to be drawn over time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnnviz.analysis.series import LogScale, finite_range, log_scale, runs, unit_over_time
+from rnnviz.model.location import Location
+from tests.made_results import made_result
+
+
+def test_a_unit_over_time_is_the_lanes_column() -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    values = unit_over_time(result["manual"], Location(1, 1, 0, 1), unit=2)
+    assert np.array_equal(values, result["manual"].hidden[1, 1, :, 1, 2])
+    assert values.flags.c_contiguous
+
+
+@given(hnp.arrays(bool, st.integers(0, 40)))
+def test_runs_cover_what_is_true_and_nothing_else(mask: np.ndarray) -> None:
+    covered = np.zeros_like(mask)
+    for first, last in runs(mask):
+        assert not covered[max(first - 1, 0) : last + 2].any()
+        covered[first : last + 1] = True
+    assert np.array_equal(covered, mask)
+
+
+def test_the_range_is_that_of_the_finite_numbers_and_never_empty() -> None:
+    low, high = finite_range([np.array([1.0, np.nan]), np.array([3.0, -np.inf])])
+    assert low < 1.0 < 3.0 < high
+    for values in ([], [np.array([np.nan])], [np.array([2.0, 2.0])], [np.array([0.0])]):
+        low, high = finite_range(values)
+        assert low < high
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
+def test_zero_stands_below_every_number_and_infinity_above(values: np.ndarray) -> None:
+    scale = log_scale(values)
+    positions = scale.positions(values)
+    between = (values > 0.0) & np.isfinite(values)
+    assert np.all(positions[values == 0.0] == scale.zero)
+    assert np.all(positions[np.isinf(values)] == scale.infinity)
+    assert np.all((positions[between] >= scale.lowest) & (positions[between] <= scale.highest))
+    assert np.allclose(positions[between], np.log10(values[between]))
+
+
+@pytest.mark.parametrize(
+    ("position", "text"),
+    [
+        (-9.0, "0"),
+        (-8.0, "1e-8"),
+        (-2.0, "0.01"),
+        (0.0, "1"),
+        (3.0, "1,000"),
+        (4.0, "1e4"),
+        (5.0, "infinity"),
+        (0.5, ""),
+    ],
+)
+def test_a_tick_says_the_number_that_stands_there(position: float, text: str) -> None:
+    assert LogScale(-8, 4).text(position) == text
+
+
+def test_the_limit_has_its_place_on_the_axis() -> None:
+    scale = log_scale(np.array([1e-8, 1e-7]), 1e-5)
+    assert (scale.lowest, scale.highest) == (-8, -5)

@@ -1,0 +1,72 @@
+"""The vectors at a place, held against the arrays of the run."""
+
+import numpy as np
+
+from rnnviz.analysis.vectors import difference, kinds_at, vector_at
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+def test_a_hidden_vector_has_a_column_for_each_engine_the_shown_candidate_beside_the_reference() -> None:
+    result = made_result(("gluon", "manual", "torch"), num_layers=2, bidirectional=True)
+    where = Location(1, 1, 2, 1, 3)
+    vector = vector_at(result, "torch", where, "hidden")
+    assert [label for label, _ in vector.columns] == ["gluon", "torch", "manual"]
+    for label, values in vector.columns:
+        assert np.array_equal(values, result[label].hidden[1, 1, 2, 1])
+
+
+def test_one_changed_number_is_the_one_that_mismatches() -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 2, 1, 3] += np.float32(0.25)
+
+    result = made_result(edits={"manual": edit})
+    apart = vector_at(result, "manual", Location(0, 0, 2, 1), "hidden").difference
+    assert apart is not None
+    assert apart.mismatched.tolist() == [False, False, False, True]
+    assert apart.signed.tolist() == [0.0, 0.0, 0.0, 0.25]
+    assert apart.ulp[:3].tolist() == [0, 0, 0]
+    assert apart.violation[3] > 1.0
+
+
+def test_the_difference_to_nan_is_nan_and_that_of_two_nans_is_zero() -> None:
+    reference = np.array([np.nan, 1.0, np.inf, 1.0], np.float32)
+    candidate = np.array([np.nan, np.nan, np.inf, np.inf], np.float32)
+    apart = difference(reference, candidate, 1e-6, 1e-5)
+    assert np.array_equal(apart.signed, [0.0, np.nan, 0.0, np.inf], equal_nan=True)
+    assert apart.mismatched.tolist() == [False, True, False, True]
+    assert np.array_equal(difference(candidate, reference, 0.0, 0.0).signed[3:], [-np.inf])
+
+
+def test_the_first_layer_reads_the_sequence_and_the_next_one_both_directions_below() -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    first = vector_at(result, "manual", Location(0, 1, 2, 1), "input")
+    assert [label for label, _ in first.columns] == ["every engine"]
+    assert np.array_equal(first.columns[0][1], result.inputs.sequence[2, 1])
+    assert first.difference is None
+    second = vector_at(result, "manual", Location(1, 0, 2, 1), "input")
+    below = result["manual"].hidden[0, :, 2, 1]
+    assert np.array_equal(second.columns[1][1], np.concatenate([below[0], below[1]]))
+    assert second.difference is not None
+
+
+def test_the_initial_state_is_there_at_the_step_that_reads_it() -> None:
+    result = made_result(cell="lstm", bidirectional=True, timesteps=3)
+    assert {"h0", "c0"} <= set(kinds_at(result, Location(0, 1, 2)))
+    assert not {"h0", "c0"} & set(kinds_at(result, Location(0, 0, 2)))
+    state = result.inputs.initial_state
+    assert state.c is not None
+    where = Location(0, 1, 2, 1)
+    assert np.array_equal(vector_at(result, "manual", where, "h0").columns[0][1], state.h[1, 1])
+    assert np.array_equal(vector_at(result, "manual", where, "c0").columns[0][1], state.c[1, 1])
+    assert "c0" not in kinds_at(made_result(timesteps=1), Location())
+
+
+def test_the_cell_state_is_shown_of_the_engines_that_know_it() -> None:
+    result = made_result(cell="lstm")
+    assert "cell" in kinds_at(result, Location())
+    cell = result["manual"].cell
+    assert cell is not None
+    assert np.array_equal(dict(vector_at(result, "manual", Location(), "cell").columns)["manual"], cell[0, 0, 0, 0])
+    assert "cell" not in kinds_at(made_result(), Location())

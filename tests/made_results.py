@@ -1,0 +1,72 @@
+"""Results made in this process, with chosen numbers in chosen places: for tests of what is said and shown of them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnviz.analysis.checks import notebook_checks
+from rnnviz.analysis.compare import compare
+from rnnviz.analysis.extent import largest_magnitude
+from rnnviz.analysis.result import RunResult
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+Edit = Callable[[Trace], None]
+
+
+def made_result(
+    engines: tuple[str, ...] = ("gluon", "manual"),
+    *,
+    edits: Mapping[str, Edit] | None = None,
+    timesteps: int = 5,
+    batch_size: int = 2,
+    compare_with: Mapping[str, Any] | None = None,
+    **network: Any,
+) -> RunResult:
+    """A result in which every engine has the textbook's numbers, but for what its edit does to its trace."""
+    tables = {
+        "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
+        "sequence": {"timesteps": timesteps, "batch_size": batch_size},
+        "initial_state": {"source": "normal"},
+        "compare": {"reference": engines[0], "candidates": list(engines[1:]), **(compare_with or {})},
+    }
+    config = Config.from_mapping(tables)
+    inputs = load_inputs(config)
+    traces = {name: _trace(inputs, name) for name in engines}
+    for name, edit in (edits or {}).items():
+        edit(traces[name])
+    rtol, atol = config.tolerances
+    reference = traces[engines[0]]
+    return RunResult(
+        request_id=1,
+        inputs=inputs,
+        traces=traces,
+        comparisons=tuple(compare(reference, traces[name], rtol, atol) for name in engines[1:]),
+        checks=tuple(check for trace in traces.values() for check in notebook_checks(trace, rtol, atol)),
+        seconds={name: 0.01 for name in engines} | {f"{engines[0]}.fused": 0.002},
+        versions={name: f"{name} 1.0" for name in engines},
+        extents={name: 1.0 for name in engines} | {"input": largest_magnitude(inputs.sequence)},
+        folder=Path(),
+    )
+
+
+def _trace(inputs: Inputs, name: str) -> Trace:
+    network, samples = inputs.network, inputs.batch_size
+    dtype = network.dtype
+    state = network.state_shape(samples)
+    lstm = network.kind.has_cell_state
+    trace = Trace(
+        name,
+        hidden=np.zeros(inputs.hidden_shape, dtype),
+        output=np.zeros((inputs.timesteps, samples, network.directions * network.hidden_size), dtype),
+        state_h=np.zeros(state, dtype),
+        state_c=np.zeros(state, dtype) if lstm else None,
+        cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().knows_cell else None,
+    )
+    ManualEngine().run(inputs, trace, lambda _: None)
+    return trace
