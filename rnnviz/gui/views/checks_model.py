@@ -1,0 +1,126 @@
+"""The checks of a run, and what each engine took, as tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.checks import Check
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.icons import Icons
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+
+_Roles = Qt.ItemDataRole
+_ROOT = QModelIndex()
+
+
+class WordsModel(QAbstractTableModel):
+    """Rows of words under headings; a subclass says how a cell is drawn."""
+
+    headings: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[str, ...]] = []
+
+    def show_rows(self, rows: Sequence[tuple[str, ...]]) -> None:
+        """Show other rows, each with one word for each heading."""
+        self.beginResetModel()
+        self.rows = list(rows)
+        self.endResetModel()
+
+    def cell(self, row: int, column: int) -> Cell:
+        """How a cell is drawn."""
+        return Cell(self.rows[row][column], left=True)
+
+    def widest(self) -> list[str]:
+        """For each column its longest text."""
+        return [max((h, *(row[c] for row in self.rows)), key=len) for c, h in enumerate(self.headings)]
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.headings)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role in (_Roles.DisplayRole, FULL_ROLE):
+            return self.headings[section]
+        if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        if role in (_Roles.DisplayRole, FULL_ROLE):
+            return self.rows[index.row()][index.column()]
+        if role == _Roles.ToolTipRole:
+            return "\n".join(f"{h}: {v}" for h, v in zip(self.headings, self.rows[index.row()], strict=True) if v)
+        return None
+
+
+class ChecksModel(WordsModel):
+    """One statement about an engine's numbers in each row, those that fail first."""
+
+    headings = ("holds", "engine", "check", "detail")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        icons = Icons(theme)
+        self._muted = theme.color("muted")
+        self._looks = {
+            "holds": (icons.coloured("check", "right"), theme.color("right")),
+            "fails": (icons.coloured("cross", "wrong"), theme.color("wrong")),
+        }
+        if self.rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
+
+    def show_checks(self, checks: Sequence[Check]) -> None:
+        """Show other checks."""
+        ordered = sorted(checks, key=lambda check: check.holds)
+        self.show_rows([("holds" if c.holds else "fails", c.engine, c.name, c.detail) for c in ordered])
+
+    def cell(self, row: int, column: int) -> Cell:
+        words = self.rows[row]
+        mark, colour = self._looks[words[0]]
+        fails = words[0] == "fails"
+        if column == 0:
+            return Cell(words[0], colour, bold=fails, mark=mark, left=True)
+        if column == 3:
+            return Cell(words[3], colour if fails else self._muted, left=True)
+        return Cell(words[column], left=True)
+
+    def widest(self) -> list[str]:
+        found = super().widest()
+        # The mark takes the room of three digits.
+        return ["fails000", *(f"{text}0" for text in found[1:])]
+
+
+class EnginesModel(WordsModel):
+    """What each engine took and which release it is; parts of an engine's work have a row of their own."""
+
+    headings = ("engine", "time", "version")
+
+    def show_engines(self, result: RunResult | None) -> None:
+        """Show another run's engines."""
+        if result is None:
+            self.show_rows([])
+            return
+        self.show_rows(
+            [
+                (name, numbers.duration(seconds), result.versions.get(name, ""))
+                for name, seconds in sorted(result.seconds.items(), key=lambda item: _order(result, item[0]))
+            ]
+        )
+
+
+def _order(result: RunResult, name: str) -> tuple[int, str]:
+    """Engines as they were run, each followed by its parts, such as gluon.fused."""
+    engines = list(result.traces)
+    owner = name if name in engines else next((e for e in engines if name.startswith(f"{e}.")), None)
+    return len(engines) if owner is None else engines.index(owner), name

@@ -1,0 +1,75 @@
+"""What a curve is: its line, its name, and its value at the cursor."""
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+
+from rnnviz.gui.theme import LIGHT, Theme
+
+_LINE = 24
+_PAD = 6
+
+
+class LegendKey(QAbstractButton):
+    """A piece of the curve's line and its name, as a button; the value at the cursor stands beside it.
+
+    Checkable ones show and hide their curve: unchecked, the name is muted and the line struck.
+    """
+
+    def __init__(self, name: str, why: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pen = QPen()
+        self._theme = LIGHT
+        self._value = ""
+        self.setText(name)
+        self.setToolTip(why)
+        self.setAccessibleName(name)
+        self.setAccessibleDescription(why)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    @property
+    def value(self) -> str:
+        """The value at the cursor, as it is shown."""
+        return self._value
+
+    def show_line(self, pen: QPen, theme: Theme) -> None:
+        """Draw the line with this pen, the name in the theme's colours."""
+        self._pen, self._theme = pen, theme
+        self.update()
+
+    def show_value(self, value: str) -> None:
+        """Show the value at the cursor."""
+        self._value = value
+        self.setAccessibleName(f"{self.text()}: {value}")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        # The room for a value is kept whatever it is, so that nothing moves with the cursor.
+        metrics = self.fontMetrics()
+        width = _LINE + metrics.horizontalAdvance(f"{self.text()} -0.0000") + 3 * _PAD
+        return QSize(width, metrics.height() + 6)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        theme, shown = self._theme, self.isChecked() or not self.isCheckable()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.underMouse() or self.hasFocus():
+            painter.setPen(QPen(theme.color("accent" if self.hasFocus() else "border"), 1.0))
+            painter.setBrush(theme.color("raised"))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+        middle = self.height() / 2
+        pen = QPen(self._pen)
+        pen.setWidthF(max(pen.widthF(), 2.0))
+        if not shown:
+            pen.setColor(theme.color("border"))
+        painter.setPen(pen)
+        painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
+        text = self.rect().adjusted(2 * _PAD + _LINE, 0, -_PAD, 0)
+        painter.setPen(theme.color("text" if shown else "muted"))
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.text())
+        if shown:
+            painter.setPen(theme.color("muted"))
+            painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._value)
+        painter.end()

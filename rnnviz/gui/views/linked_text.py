@@ -1,0 +1,131 @@
+"""A sentence with links to places, in a fixed height of two lines whatever the width."""
+
+from html import escape
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent, QTextDocument
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from rnnviz.analysis.wording import Part, plain
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.model.location import Location
+
+_PADDING = 5
+
+
+class LinkedText(QWidget):
+    """Shows a sentence on one line with a muted one beneath it, or, where the width is too small, the sentence on two.
+
+    Where even two lines do not hold it, the brief sentence stands in, in the end with an ellipsis.
+    """
+
+    location_requested = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sentence: tuple[Part, ...] = ()
+        self._brief: tuple[Part, ...] = ()
+        self._secondary = ""
+        self._places: list[Location] = []
+        self._theme = LIGHT
+        self._primary = QLabel(self)
+        self._primary.setTextFormat(Qt.TextFormat.RichText)
+        self._primary.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self._primary.linkActivated.connect(self._follow)
+        self._beneath = QLabel(self)
+        self._beneath.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.apply_theme(LIGHT)
+
+    @property
+    def text(self) -> str:
+        """The whole sentence, whether or not there is room for it."""
+        return plain(self._sentence)
+
+    @property
+    def shown(self) -> str:
+        """What there was room for: the sentence, and the muted line where it is visible."""
+        document = QTextDocument()
+        document.setHtml(self._primary.text())
+        lines = [document.toPlainText()] + ([self._beneath.text()] if not self._beneath.isHidden() else [])
+        return "\n".join(lines)
+
+    def show_text(self, sentence: tuple[Part, ...], brief: tuple[Part, ...], secondary: str) -> None:
+        """Show a sentence; `brief` says the same in fewer words, `secondary` what is left out first."""
+        self._sentence, self._brief, self._secondary = sentence, brief, secondary
+        self._primary.setAccessibleName(plain(sentence))
+        self._fit()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._beneath.setPalette(palette)
+        self._primary.setPalette(theme.palette())
+        self._fit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, self._height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit()
+
+    def _height(self) -> int:
+        return 2 * self._line() + 2 * _PADDING
+
+    def _line(self) -> int:
+        # Rich text rounds each line up.
+        return self.fontMetrics().lineSpacing() + 1
+
+    def _fit(self) -> None:
+        width = self.width()
+        for parts in (self._sentence, self._brief):
+            markup = self._markup(parts)
+            lines = self._lines(markup, width)
+            if lines <= 2:
+                break
+        else:
+            room = int(1.8 * width)
+            text = self.fontMetrics().elidedText(plain(self._brief), Qt.TextElideMode.ElideRight, room)
+            markup, lines = escape(text), 2
+        self._primary.setText(markup)
+        self._primary.setWordWrap(lines > 1)
+        beneath = self.fontMetrics().elidedText(self._secondary, Qt.TextElideMode.ElideRight, width)
+        self._beneath.setText(beneath)
+        self._beneath.setVisible(lines == 1 and bool(self._secondary))
+        line, height = self._line(), self.height()
+        if lines > 1 or not self._secondary:
+            self._primary.setGeometry(0, 0, width, height)
+            return
+        top = (height - 2 * line) // 2
+        self._primary.setGeometry(0, top, width, line)
+        self._beneath.setGeometry(0, top + line, width, line)
+
+    def _markup(self, parts: tuple[Part, ...]) -> str:
+        self._places = [part.where for part in parts if part.where is not None]
+        colour, pieces, link = self._theme.accent, [], 0
+        for part in parts:
+            # A line must not end within "t = 11".
+            text = escape(part.text).replace(" = ", "&nbsp;=&nbsp;")
+            if part.where is not None:
+                text = f'<a href="{link}" style="color:{colour}">{text}</a>'
+                link += 1
+            pieces.append(f"<b>{text}</b>" if part.strong else text)
+        return "".join(pieces)
+
+    def _lines(self, markup: str, width: int) -> int:
+        document = QTextDocument()
+        document.setDocumentMargin(0)
+        document.setDefaultFont(self.font())
+        document.setHtml(markup)
+        if document.idealWidth() <= width - 2:
+            return 1
+        document.setTextWidth(width - 2)
+        return 2 if document.size().height() <= 2 * self._line() + 2 else 3
+
+    def _follow(self, link: str) -> None:
+        self.location_requested.emit(self._places[int(link)])

@@ -1,0 +1,163 @@
+"""Which slice of `out` is which lane, and which part of `state` is which lane's last vector, as a map to click."""
+
+from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView, QVBoxLayout, QWidget
+
+from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.state_painter import StatePainter
+from rnnviz.gui.views.state_rows import LaneRow, StateRows
+from rnnviz.model.location import Location
+
+_MARGIN = 6
+
+
+class StateMap(View):
+    """What the cursor's vector is in `out` and `state`, and beneath it every lane's final state."""
+
+    title = "Final state and output"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._location = Location()
+        self._heading = QLabel("Where it stands in out and state")
+        font = self._heading.font()
+        font.setBold(True)
+        self._heading.setFont(font)
+        self._in_out = QLabel()
+        self._in_state = QLabel()
+        for label in (self._in_out, self._in_state):
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            label.setWordWrap(True)
+        self._engine = QComboBox()
+        self._engine.setAccessibleName("Engine")
+        self._engine.setToolTip("Whose final states are shown and held against its own output.")
+        self._engine.currentTextChanged.connect(self._refresh)
+        self._of = QLabel("Final states by")
+        self._of.setBuddy(self._engine)
+
+        self.rows = StateRows()
+        self.list = _ClickedList()
+        self.painter = StatePainter(self.rows, self.list)
+        self.list.setModel(self.rows)
+        self.list.setItemDelegate(self.painter)
+        self.list.setAccessibleName(self.title)
+        self.list.chosen.connect(self._on_chosen)
+
+        choice = QHBoxLayout()
+        choice.addWidget(self._of)
+        choice.addWidget(self._engine)
+        choice.addStretch()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        layout.setSpacing(2)
+        layout.addWidget(self._heading)
+        layout.addWidget(self._in_out)
+        layout.addWidget(self._in_state)
+        layout.addSpacing(4)
+        layout.addLayout(choice)
+        layout.addSpacing(2)
+        layout.addWidget(self.list, 1)
+        layout.addStretch()
+        self._refresh()
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """What the cursor's vector is in out, and in state."""
+        return self._in_out.text(), self._in_state.text()
+
+    @property
+    def engine(self) -> str:
+        """Whose final states are shown."""
+        return self._engine.currentText()
+
+    def choose_engine(self, engine: str) -> None:
+        """Show another engine's final states."""
+        self._engine.setCurrentText(engine)
+
+    def copy_text(self) -> str:
+        """Every place with all its numbers, in full precision."""
+        return self.rows.text()
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        self._result = result
+        names = [] if result is None else list(result.traces)
+        if names != [self._engine.itemText(i) for i in range(self._engine.count())]:
+            with QSignalBlocker(self._engine):
+                self._engine.clear()
+                self._engine.addItems(names)
+        if result is not None:
+            self._location = self._location.within(result.shape)
+        self._refresh()
+
+    def show_location(self, location: Location) -> None:
+        self._location = location
+        self._refresh()
+
+    def apply_theme(self, theme: Theme) -> None:
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._of.setPalette(palette)
+        self.painter.apply_theme(theme)
+        self.list.setPalette(theme.palette())
+        self.list.viewport().update()
+
+    def _refresh(self) -> None:
+        result, where = self._result, self._location
+        for widget in (self._engine, self._of, self.list):
+            widget.setVisible(result is not None)
+        self._in_state.setVisible(result is not None)
+        self.rows.show_rows(result, self.engine, where)
+        if result is None:
+            self._in_out.setText("Press F5 to run: which part of out and state each hidden vector is appears here.")
+            return
+        network, last = result.inputs.network, last_timestep(where.direction, result.shape[2])
+        top = in_out(network, where)
+        out = f"{out_text(network, where)} = these values" if top else "not in out, which is the top layer"
+        final = "these values" if where.timestep == last else f"this lane at t\u00a0=\u00a0{last}"
+        self._in_out.setText(out)
+        self._in_state.setText(f"{state_text(network, where)} = {final}")
+
+    def _on_chosen(self, index: QModelIndex, x: int | None) -> None:
+        """Go to a place, or to the timestep under the pointer on a lane's axis."""
+        row = self.rows.rows[index.row()]
+        if isinstance(row, LaneRow):
+            where, timestep = row.last, self._location.timestep
+            if x is not None:
+                timestep = self.painter.timestep_at(self.list.visualRect(index), x)
+        else:
+            where, timestep = row.place.where, row.place.where.timestep
+        self.location_requested.emit(
+            self._location.moved(layer=where.layer, direction=where.direction, timestep=timestep)
+        )
+
+
+class _ClickedList(QListView):
+    """A list that tells where on a row it was clicked; by the keyboard, nowhere."""
+
+    chosen = Signal(QModelIndex, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
+        self.viewport().setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        point = event.position().toPoint()
+        index = self.indexAt(point)
+        if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
+            self.chosen.emit(index, point.x())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            self.chosen.emit(self.currentIndex(), None)
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,154 @@
+"""The rows of the map from final states to `out`: for each lane its time axis, then the places of its last vector."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.final_states import Agreement, Place, agreement, lanes, places, values_at
+from rnnviz.analysis.places import lane_text
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.views.tables import AnyIndex
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+
+_ROOT = QModelIndex()
+_IN_TOOLTIP = 8
+_WHY = {
+    "out": "The slice of out that holds this vector.",
+    "hidden": "The hidden vector that this layer computed last; only the top layer is in out.",
+    "state": "The final hidden state: Gluon returns it as state[0].",
+    "cell": "The final cell state of an LSTM: Gluon returns it as state[1].",
+}
+
+
+@dataclass(frozen=True)
+class LaneRow:
+    """A lane's title and time axis; `last` is its last computed step."""
+
+    last: Location
+    title: str
+
+
+@dataclass(frozen=True)
+class PlaceRow:
+    """One place of a lane's last vector; `tie` is "first" or "second" of the two that must be equal, or empty."""
+
+    place: Place
+    tie: str
+
+
+Row = LaneRow | PlaceRow
+
+
+class StateRows(QAbstractListModel):
+    """Reads the numbers of a row when it is drawn, so that a deep network costs no more than what is in sight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.location = Location()
+        self._result: RunResult | None = None
+        self._trace: Trace | None = None
+        self._shown: tuple[Any, ...] | None = None
+        self._agreements: dict[Location, Agreement] = {}
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return 0 if self._result is None else self._result.shape[2]
+
+    def show_rows(self, result: RunResult | None, engine: str, location: Location) -> None:
+        """Show the final states of one engine for the location's sample."""
+        shown = (result, engine, location.sample)
+        self.location = location
+        if shown == self._shown:
+            if self.rows:
+                self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
+            return
+        self.beginResetModel()
+        self._shown, self._result = shown, result
+        self._trace = None if result is None else result[engine]
+        self._agreements.clear()
+        self.rows = [] if result is None else _rows(result, location.sample)
+        self.endResetModel()
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.rows)
+
+    def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = self.rows[index.row()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            if isinstance(row, LaneRow):
+                return f"{row.title}, final state and {self._other(row)}: {self.agreement(row)}"
+            here = ", at the cursor" if self.at_cursor(row) else ""
+            return f"{row.place.text} = {self.numbers(row, _IN_TOOLTIP)}{here}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            if isinstance(row, LaneRow):
+                found, final = self.agreement(row), f"The final state is the one at t = {row.last.timestep}."
+                worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "apart" else ""
+                return f"{row.title}. {final}{worst}\nClick the axis to go to a timestep."
+            values = self.values(row)
+            shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
+            more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
+            return f"{_WHY[row.place.kind]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there."
+        return None
+
+    def values(self, row: PlaceRow) -> FloatArray | None:
+        """(H,): the numbers in a place."""
+        if self._trace is None or self._result is None:
+            return None
+        return values_at(self._trace, self._result.inputs.network, row.place)
+
+    def numbers(self, row: PlaceRow, count: int) -> str:
+        """The first few numbers as they are shown."""
+        values = self.values(row)
+        if values is None:
+            return "not told by this engine"
+        shown = " ".join(numbers.short(value) for value in values[:count])
+        return f"{shown} …" if len(values) > count else shown
+
+    def agreement(self, row: LaneRow) -> Agreement:
+        """Whether the places of a lane's last vector hold the same numbers."""
+        if row.last not in self._agreements:
+            assert self._trace is not None, "rows are there for a trace only"
+            assert self._result is not None, "rows are there for a result only"
+            rtol, atol = self._result.config.tolerances
+            network = self._result.inputs.network
+            self._agreements[row.last] = agreement(self._trace, network, row.last, rtol, atol)
+        return self._agreements[row.last]
+
+    def at_cursor(self, row: Row) -> bool:
+        """Whether the cursor is in a row's lane, or for a place at its very step."""
+        here = self.location
+        where = row.last if isinstance(row, LaneRow) else row.place.where
+        same_lane = (where.layer, where.direction) == (here.layer, here.direction)
+        return same_lane and (isinstance(row, LaneRow) or where.timestep == here.timestep)
+
+    def text(self) -> str:
+        """Every place with all its numbers, for copying."""
+        lines = []
+        for row in self.rows:
+            if isinstance(row, PlaceRow):
+                values = self.values(row)
+                lines.append(
+                    "\t".join([row.place.text, *(numbers.full(v) for v in (() if values is None else values))])
+                )
+        return "".join(f"{line}\n" for line in lines)
+
+    def _other(self, row: LaneRow) -> str:
+        assert self._result is not None, "rows are there for a result only"
+        return places(self._result.inputs.network, row.last)[0].text
+
+
+def _rows(result: RunResult, sample: int) -> list[Row]:
+    network = result.inputs.network
+    rows: list[Row] = []
+    for last in lanes(network, result.shape[2], sample):
+        rows.append(LaneRow(last, lane_text(network, last).capitalize()))
+        rows += [
+            PlaceRow(place, tie) for place, tie in zip(places(network, last), ("first", "second", ""), strict=False)
+        ]
+    return rows

@@ -1,0 +1,199 @@
+"""A plot over timesteps: whole ones on its axis, the cursor as a line, a click for another timestep."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.gui.theme import LIGHT, Theme
+
+_POINTS_SHOWN = 64
+"""Up to so many timesteps each value has a dot of its own; a sequence of one step is nothing but dots."""
+
+
+class TimePlot(pg.PlotWidget):
+    """Curves over T timesteps. The wheel zooms in time, dragging pans, a double click shows the whole sequence."""
+
+    timestep_requested = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._time_axis = _TimestepAxis("bottom")
+        super().__init__(parent, axisItems={"bottom": self._time_axis})
+        self._timesteps = 0
+        self._theme = LIGHT
+        item = self.getPlotItem()
+        item.hideButtons()
+        item.setMenuEnabled(False)
+        item.setClipToView(True)
+        item.setDownsampling(auto=True, mode="peak")
+        self.view_box = item.getViewBox()
+        self.view_box.setMouseEnabled(x=True, y=False)
+        self.view_box.disableAutoRange()
+        self._cursor_under = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        # Beneath the curves, which a sequence of one step has nowhere else.
+        for line, depth in ((self._cursor_under, -2), (self._cursor, -1)):
+            line.setZValue(depth)
+            self.addItem(line, ignoreBounds=True)
+        self.scene().sigMouseClicked.connect(self._on_click)
+        self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.apply_theme(LIGHT)
+
+    @property
+    def cursor_timestep(self) -> float:
+        """Where the cursor line stands."""
+        return float(self._cursor.value())
+
+    def show_timesteps(self, timesteps: int) -> None:
+        """Make room for T timesteps; the part in sight stays unless T has changed."""
+        if timesteps == self._timesteps:
+            return
+        self._timesteps = timesteps
+        self.view_box.setLimits(
+            xMin=-0.5, xMax=max(timesteps, 1) - 0.5, minXRange=min(4.0, max(timesteps, 1)), maxXRange=max(timesteps, 1)
+        )
+        self.fit()
+
+    def fit(self) -> None:
+        """Show the whole sequence."""
+        self.view_box.setXRange(-0.5, max(self._timesteps, 1) - 0.5, padding=0)
+
+    def show_cursor(self, timestep: int) -> None:
+        """Move the cursor line."""
+        self._cursor_under.setValue(timestep)
+        self._cursor.setValue(timestep)
+
+    def show_values(self, low: float, high: float) -> None:
+        """The range of the vertical axis."""
+        self.view_box.setYRange(low, high, padding=0)
+
+    def add_curve(self, values: NDArray[Any], pen: QPen, depth: float = 1.0) -> pg.PlotDataItem:
+        """Draw values of shape (T,); NaN and infinities leave gaps."""
+        size = 2 * round(pen.widthF()) + 2
+        dots = {"symbol": "o", "symbolSize": size, "symbolPen": None, "symbolBrush": pen.color()}
+        curve = pg.PlotDataItem(
+            np.arange(len(values)),
+            values,
+            pen=pen,
+            connect="finite",
+            **(dots if len(values) <= _POINTS_SHOWN else {}),
+        )
+        curve.setZValue(depth)
+        self.addItem(curve)
+        return curve
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw axes, ground and cursor in these colours; the curves are their owner's."""
+        self._theme = theme
+        self.setBackground(theme.color("base"))
+        for name in ("left", "bottom"):
+            axis = self.getAxis(name)
+            axis.setPen(pg.mkPen(theme.color("border")))
+            axis.setTextPen(pg.mkPen(theme.color("muted")))
+            axis.setTickPen(pg.mkPen(theme.color("border")))
+        self._cursor_under.setPen(pg.mkPen(theme.color("outline_under"), width=3))
+        self._cursor.setPen(pg.mkPen(theme.color("cursor"), width=1, style=Qt.PenStyle.DashLine))
+
+    def _on_click(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton or not self._timesteps:
+            return
+        if event.double():
+            self.fit()
+            return
+        point = self.view_box.mapSceneToView(event.scenePos())
+        self.timestep_requested.emit(min(max(round(point.x()), 0), self._timesteps - 1))
+
+
+class _TimestepAxis(pg.AxisItem):
+    """Ticks at whole timesteps only."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        spacing: Sequence[tuple[float, float]] = super().tickSpacing(low, high, size)
+        whole = sorted({max(1.0, float(round(step))) for step, _ in spacing}, reverse=True)
+        return [(step, 0.0) for step in whole]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [numbers.count(round(value)) for value in values]
+
+
+class GapMarks(pg.GraphicsObject):
+    """Bands over the timesteps at which a value is not a number that a curve could show, with the word for it."""
+
+    _NARROWEST = 2.0
+
+    def __init__(self, plot: TimePlot, word: str, role: str) -> None:
+        super().__init__()
+        self._plot = plot
+        self._word, self._role = word, role
+        self._theme = LIGHT
+        self.runs: NDArray[np.int64] = np.zeros((0, 2), np.int64)
+        self.setZValue(-5)
+        plot.addItem(self, ignoreBounds=True)
+
+    def show_runs(self, runs: NDArray[np.int64]) -> None:
+        """(K, 2): first and last timestep of each band."""
+        self.runs = runs
+        self.prepareGeometryChange()
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.update()
+
+    def viewRangeChanged(self) -> None:
+        """The bands fill what is in sight."""
+        self.prepareGeometryChange()
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        """Everything in sight."""
+        return QRectF(self._plot.view_box.viewRect())
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        if not len(self.runs):
+            return
+        view = self.boundingRect()
+        transform = painter.transform()
+        painter.resetTransform()
+        ground = transform.mapRect(view)
+        scale = ground.width() / view.width()
+        left = ground.left() + (self.runs[:, 0] - 0.5 - view.left()) * scale
+        right = ground.left() + (self.runs[:, 1] + 0.5 - view.left()) * scale
+        seen = (right >= ground.left()) & (left <= ground.right())
+        colour = self._theme.color(self._role)
+        tint = self._theme.color(self._role)
+        tint.setAlphaF(0.18)
+        last = -np.inf
+        for start, stop in zip(left[seen], right[seen], strict=True):
+            # Bands that would fall on the same pixels are drawn once.
+            stop = max(stop, start + self._NARROWEST)
+            start = max(start, last)
+            if stop <= start:
+                continue
+            last = stop
+            band = QRectF(start, ground.top(), stop - start, ground.height()).intersected(ground)
+            painter.fillRect(band, tint)
+            painter.fillRect(QRectF(band.left(), ground.bottom() - 4, band.width(), 4), colour)
+            self._name(painter, band, colour)
+
+    def _name(self, painter: QPainter, band: QRectF, colour: QColor) -> None:
+        """Write the word on a band, upright where only that fits."""
+        metrics = painter.fontMetrics()
+        painter.setPen(colour)
+        if band.width() > metrics.horizontalAdvance(self._word) + 4:
+            painter.drawText(band, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, self._word)
+        elif band.width() > metrics.height():
+            painter.save()
+            painter.translate(band.center().x(), band.top())
+            painter.rotate(90)
+            beside = QRectF(2, -band.width() / 2, band.height(), band.width())
+            painter.drawText(beside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._word)
+            painter.restore()

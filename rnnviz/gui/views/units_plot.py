@@ -1,0 +1,278 @@
+"""Units over time: the cursor's by every engine, and those that the user has pinned."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.places import lane_text
+from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.series import finite_range, runs, unit_over_time
+from rnnviz.gui.icons import Icons
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.legend import LegendKey
+from rnnviz.gui.views.time_plot import GapMarks, TimePlot
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.location import Location
+
+MOST_PINNED = 4
+_DASHED_UP_TO = 4_000
+"""Longer sequences are drawn in thin solid lines: their dashes would run together, and take long to draw."""
+
+
+@dataclass
+class _Line:
+    """One curve: which engine's values of which unit, read once, and how it is drawn."""
+
+    engine: str
+    unit: int
+    values: FloatArray
+    pen: QPen
+    curve: pg.PlotDataItem
+
+
+class UnitsPlot(View):
+    """The reference is solid, the others dashed; a legend tells the values at the cursor."""
+
+    title = "Units over time"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._candidate: str | None = None
+        self._location = Location()
+        self._theme = LIGHT
+        self._pinned: list[int] = []
+        self._hidden: set[str] = set()
+        self._lines: list[_Line] = []
+        self._keys: list[tuple[LegendKey, _Line]] = []
+        self._shown: tuple[object, ...] | None = None
+
+        self._heading = ElidedLabel(bold=True)
+        self._strange = ElidedLabel()
+        self._legend = QHBoxLayout()
+        self._legend.setSpacing(2)
+        self._pin = QToolButton()
+        self._pin.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._pin.setAutoRaise(True)
+        self._pin.clicked.connect(self._toggle_pin)
+        self.plot = TimePlot()
+        self.plot.setAccessibleName(self.title)
+        self.plot.timestep_requested.connect(self._on_timestep)
+        self.gaps = {
+            numbers.NAN: GapMarks(self.plot, numbers.NAN, "nan"),
+            numbers.INFINITY: GapMarks(self.plot, numbers.INFINITY, "infinite"),
+        }
+        self._empty = QLabel("Press F5 to run: the cursor's unit appears here over time, by every engine.")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+        top = QHBoxLayout()
+        top.setContentsMargins(6, 0, 0, 0)
+        top.addWidget(self._heading, 3)
+        top.addWidget(self._strange, 2)
+        top.addLayout(self._legend)
+        top.addWidget(self._pin)
+        full = QWidget()
+        layout = QVBoxLayout(full)
+        layout.setContentsMargins(4, 4, 4, 2)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(self.plot, 1)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self._empty)
+        self._pages.addWidget(full)
+
+    @property
+    def pinned(self) -> tuple[int, ...]:
+        """The units that stay while the cursor moves."""
+        return tuple(self._pinned)
+
+    @property
+    def keys(self) -> tuple[LegendKey, ...]:
+        """The legend."""
+        return tuple(key for key, _ in self._keys)
+
+    def curve(self, engine: str, unit: int) -> tuple[NDArray[np.int64], FloatArray] | None:
+        """The timesteps and values that are drawn of a unit by an engine; None if they are not."""
+        for line in self._lines:
+            if (line.engine, line.unit) == (engine, unit) and line.curve.isVisible():
+                x, y = line.curve.getOriginalDataset()
+                return x, y
+        return None
+
+    @property
+    def strange(self) -> str:
+        """At how many timesteps there is no number that a curve could show; empty if there are none."""
+        return self._strange.text()
+
+    def copy_text(self) -> str:
+        """Every curve over time, in full precision."""
+        if self._result is None:
+            return ""
+        heading = ["timestep", *(f"{line.engine} unit {line.unit}" for line in self._lines)]
+        rows = zip(*(line.values for line in self._lines), strict=True)
+        lines = [heading] + [[str(t), *map(numbers.full, row)] for t, row in enumerate(rows)]
+        return "".join("\t".join(line) + "\n" for line in lines)
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        self._result, self._candidate = result, candidate
+        self._shown = None
+        if result is not None:
+            units = result.shape[-1]
+            self._pinned = [unit for unit in self._pinned if unit < units]
+            self._location = self._location.within(result.shape)
+            self.plot.show_timesteps(result.shape[2])
+        self._refresh()
+
+    def show_location(self, location: Location) -> None:
+        self._location = location
+        self._refresh()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._empty.setPalette(palette)
+        self._strange.setPalette(palette)
+        self._pin.setIcon(Icons(theme).coloured("pin", "text"))
+        self.plot.apply_theme(theme)
+        for gaps in self.gaps.values():
+            gaps.apply_theme(theme)
+        self._shown = None
+        self._refresh()
+
+    def _refresh(self) -> None:
+        result, where = self._result, self._location
+        self._pages.setCurrentIndex(0 if result is None else 1)
+        if result is None:
+            self._clear()
+            return
+        shown = (result, self._candidate, where.moved(timestep=0), tuple(self._pinned))
+        if shown != self._shown:
+            self._shown = shown
+            self._draw(result)
+            self._heading.setText(
+                f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
+            )
+            self._update_pin()
+        self.plot.show_cursor(where.timestep)
+        for key, line in self._keys:
+            key.show_value(numbers.short(line.values[where.timestep]))
+
+    def _clear(self) -> None:
+        for line in self._lines:
+            self.plot.removeItem(line.curve)
+        self._lines.clear()
+        for key, _ in self._keys:
+            self._legend.removeWidget(key)
+            key.deleteLater()
+        self._keys.clear()
+
+    def _draw(self, result: RunResult) -> None:
+        """Read the curves anew; nothing here depends on the cursor's timestep."""
+        self._clear()
+        where, reference = self._location, result.reference.engine
+        series = self._theme.series
+        engines = [reference, *(name for name in result.traces if name != reference)]
+        for place, engine in enumerate(engines):
+            line = self._add_line(result, engine, where.unit, series[place % len(series)], depth=10.0 + place)
+            self._add_engine_key(line, reference)
+        for place, unit in enumerate(self._pinned):
+            if unit == where.unit:
+                continue
+            colour = series[(len(engines) + place) % len(series)]
+            first = self._add_line(result, reference, unit, colour, depth=2.0)
+            if self._candidate is not None:
+                self._add_line(result, self._candidate, unit, colour, depth=3.0)
+            self._add_pinned_key(first)
+        values = [line.values for line in self._lines]
+        self.plot.show_values(*finite_range(values))
+        self._mark_gaps(values)
+
+    def _mark_gaps(self, values: list[FloatArray]) -> None:
+        told = []
+        for word, test in ((numbers.NAN, np.isnan), (numbers.INFINITY, np.isinf)):
+            mask = np.any([test(v) for v in values], axis=0)
+            self.gaps[word].show_runs(runs(mask))
+            if mask.any():
+                count = int(mask.sum())
+                told.append(f"{word} at {numbers.count(count)} {'timestep' if count == 1 else 'timesteps'}")
+        self._strange.setText(", ".join(told))
+        self._strange.setVisible(bool(told))
+
+    def _add_line(self, result: RunResult, engine: str, unit: int, colour: str, depth: float) -> _Line:
+        values = unit_over_time(result[engine], self._location, unit)
+        pen = self._pen(colour, reference=engine == result.reference.engine, timesteps=len(values))
+        curve = self.plot.add_curve(values, pen, depth)
+        curve.setVisible(engine not in self._hidden)
+        line = _Line(engine, unit, values, pen, curve)
+        self._lines.append(line)
+        return line
+
+    @staticmethod
+    def _pen(colour: str, *, reference: bool, timesteps: int) -> QPen:
+        """Wide and solid beneath thin and dashed, so that both are seen where they are equal."""
+        pen = QPen(colour)
+        pen.setCosmetic(True)
+        if timesteps > _DASHED_UP_TO:
+            return pen
+        pen.setWidthF(2.5 if reference else 1.5)
+        if not reference:
+            pen.setDashPattern([4.0, 4.0])
+        return pen
+
+    def _add_engine_key(self, line: _Line, reference: str) -> None:
+        role = "the reference" if line.engine == reference else f"held against {reference}"
+        key = LegendKey(line.engine, f"{line.engine}, {role}. Click to hide or show its curves.")
+        key.setCheckable(True)
+        key.setChecked(line.engine not in self._hidden)
+        key.toggled.connect(lambda shown, engine=line.engine: self._show_engine(engine, shown))
+        self._add_key(key, line)
+
+    def _add_pinned_key(self, line: _Line) -> None:
+        key = LegendKey(f"unit {line.unit}", f"Unit {line.unit} is pinned. Click to move the cursor to it.")
+        key.clicked.connect(
+            lambda _checked=False, unit=line.unit: self.location_requested.emit(self._location.moved(unit=unit))
+        )
+        self._add_key(key, line)
+
+    def _add_key(self, key: LegendKey, line: _Line) -> None:
+        key.show_line(line.pen, self._theme)
+        self._legend.addWidget(key)
+        self._keys.append((key, line))
+
+    def _show_engine(self, engine: str, shown: bool) -> None:
+        (self._hidden.discard if shown else self._hidden.add)(engine)
+        for line in self._lines:
+            if line.engine == engine:
+                line.curve.setVisible(shown)
+
+    def _toggle_pin(self) -> None:
+        unit = self._location.unit
+        if unit in self._pinned:
+            self._pinned.remove(unit)
+        elif len(self._pinned) < MOST_PINNED:
+            self._pinned.append(unit)
+        self._refresh()
+
+    def _update_pin(self) -> None:
+        unit, full = self._location.unit, len(self._pinned) >= MOST_PINNED
+        pinned = unit in self._pinned
+        self._pin.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")
+        self._pin.setEnabled(pinned or not full)
+        why = "Let this unit go when the cursor moves." if pinned else "Keep this unit in sight when the cursor moves."
+        if full and not pinned:
+            why = f"{MOST_PINNED} units are pinned, which is as many as can be told apart: unpin one of them first."
+        self._pin.setToolTip(why)
+        self._pin.setAccessibleName(self._pin.text())
+        self._pin.setAccessibleDescription(why)
+
+    def _on_timestep(self, timestep: int) -> None:
+        self.location_requested.emit(self._location.moved(timestep=timestep))

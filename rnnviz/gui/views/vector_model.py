@@ -1,0 +1,162 @@
+"""One vector as a table: a row for each component, a column for each engine, then how far two of them are apart."""
+
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.vectors import Difference, Vector
+from rnnviz.gui.icons import Icons
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+
+_Roles = Qt.ItemDataRole
+_ROOT = QModelIndex()
+
+
+class VectorModel(QAbstractTableModel):
+    """Writes only the cells that are asked for; a vector of the same length replaces another without a reset."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._vector: Vector | None = None
+        self._unit = "unit"
+        self._compared = ("", "")
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self._wrong = theme.color("wrong")
+        self._muted = theme.color("muted")
+        self._strange = {numbers.NAN: theme.color("nan"), numbers.INFINITY: theme.color("infinite")}
+        self._mark = Icons(theme).coloured("cross", "wrong")
+        self._tell_all()
+
+    def show_vector(self, vector: Vector | None, unit: str, compared: tuple[str, str]) -> None:
+        """Show another vector; `unit` names its components, `compared` the reference and the candidate."""
+        same = (
+            vector is not None
+            and self._vector is not None
+            and (unit, compared, _shape(vector)) == (self._unit, self._compared, _shape(self._vector))
+        )
+        if same:
+            self._vector = vector
+            self._tell_all()
+            return
+        self.beginResetModel()
+        self._vector, self._unit, self._compared = vector, unit, compared
+        self.endResetModel()
+
+    def mismatched(self, row: int) -> bool:
+        """Whether a row is outside the tolerance."""
+        difference = self._difference
+        return difference is not None and bool(difference.mismatched[row])
+
+    @property
+    def _difference(self) -> Difference | None:
+        return None if self._vector is None else self._vector.difference
+
+    def _tell_all(self) -> None:
+        if self.rowCount():
+            self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, self.columnCount() - 1))
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() or self._vector is None else len(self._vector)
+
+    def columnCount(self, parent: AnyIndex = _ROOT) -> int:
+        if parent.isValid() or self._vector is None:
+            return 0
+        return 1 + len(self._vector.columns) + (2 if self._vector.difference is not None else 0)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if self._vector is None or orientation != Qt.Orientation.Horizontal:
+            return None
+        engines = [label for label, _ in self._vector.columns]
+        reference, candidate = self._compared
+        if role == _Roles.DisplayRole:
+            return [self._unit, *engines, "Δ", "ULP"][section]
+        if role in (FULL_ROLE, _Roles.AccessibleTextRole):
+            return [self._unit, *engines, "difference", "ULP"][section]
+        if role == _Roles.ToolTipRole:
+            why = [f"What {engine} has." for engine in engines]
+            apart = f"{candidate} - {reference}", f"How many floats lie between {reference} and {candidate}."
+            return [f"The {self._unit}'s index, from 0.", *why, *apart][section]
+        return None
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        row, column = index.row(), index.column()
+        if role == _Roles.DisplayRole:
+            return self._text(row, column, full=False)
+        if role == FULL_ROLE:
+            return self._text(row, column, full=True)
+        if role == _Roles.ToolTipRole:
+            return self._explanation(row)
+        if role == _Roles.AccessibleTextRole:
+            heading = self.headerData(column, Qt.Orientation.Horizontal, role)
+            words = f"{heading} {self._text(row, column, full=False)}"
+            return f"{words}, mismatch" if column == 0 and self.mismatched(row) else words
+        return None
+
+    def cell(self, row: int, column: int) -> Cell:
+        """How a cell is drawn: one that is outside the tolerance in bold, in the wrong's colour and marked."""
+        text = self._text(row, column, full=False)
+        if self._is_marked(row, column):
+            return Cell(text, self._wrong, bold=True, mark=self._mark if column == 0 else None)
+        if column == 0:
+            return Cell(text, self._muted)
+        return Cell(text, self._strange.get(text.removeprefix("-")))
+
+    def widest(self) -> list[str]:
+        """For each column a text as wide as it may need."""
+        if self._vector is None:
+            return []
+        unit = max(self._unit, f"00{len(self._vector)}", key=len)
+        engines = [max("-0.000", label, key=len) for label, _ in self._vector.columns]
+        return [unit, *engines, "-0.0e-00", "0.0e+0"][: self.columnCount()]
+
+    def _is_marked(self, row: int, column: int) -> bool:
+        return self.mismatched(row) and (column == 0 or column >= self._candidate_column) and not self._is_other(column)
+
+    @property
+    def _candidate_column(self) -> int:
+        return 2
+
+    def _is_other(self, column: int) -> bool:
+        """Whether a column is of an engine that the difference does not speak of."""
+        return self._vector is not None and self._candidate_column < column <= len(self._vector.columns)
+
+    def _text(self, row: int, column: int, *, full: bool) -> str:
+        vector = self._vector
+        assert vector is not None, "an empty model has no cells"
+        if column == 0:
+            return str(row)
+        if column <= len(vector.columns):
+            value = vector.columns[column - 1][1][row]
+            return numbers.full(value) if full else numbers.short(value)
+        difference = vector.difference
+        assert difference is not None, "the columns beyond the engines' are there for a difference only"
+        if column == len(vector.columns) + 1:
+            signed = difference.signed[row]
+            return numbers.full(signed) if full else numbers.error(signed)
+        distance = int(difference.ulp[row])
+        return str(distance) if full and distance != numbers.UNDEFINED_ULP else numbers.ulp(distance)
+
+    def _explanation(self, row: int) -> str:
+        """Every figure of a row in full."""
+        vector = self._vector
+        assert vector is not None, "an empty model has no cells"
+        lines = [f"{self._unit} {row}"]
+        lines += [f"{label}: {numbers.full(values[row])}" for label, values in vector.columns]
+        difference = vector.difference
+        if difference is not None:
+            reference, candidate = self._compared
+            lines.append(f"{candidate} - {reference}: {numbers.full(difference.signed[row])}")
+            lines.append(f"ULP: {self._text(row, self.columnCount() - 1, full=True)}")
+            state = "mismatch" if difference.mismatched[row] else "within the tolerance"
+            lines.append(f"difference / tolerance: {numbers.error(difference.violation[row])} ({state})")
+        return "\n".join(lines)
+
+
+def _shape(vector: Vector) -> tuple[int, tuple[str, ...], bool]:
+    return len(vector), tuple(label for label, _ in vector.columns), vector.difference is None

@@ -1,0 +1,214 @@
+"""The vector at the cursor: every engine's values beside each other, and what the step there reads."""
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
+from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
+
+from rnnviz.analysis.places import lane_text, passage_text, state_row
+from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.tables import NumberTable
+from rnnviz.gui.views.vector_model import VectorModel
+from rnnviz.model.location import Location
+
+_TABS: dict[VectorKind, tuple[str, str]] = {
+    "hidden": ("Hidden", "The hidden vector h that this step computes."),
+    "cell": ("Cell", "The cell state c that this step computes, where an engine tells it."),
+    "input": ("Input", "What this step reads beside its own state: x, or what the layer below computed."),
+    "h0": ("h0", "The initial hidden state, which only a lane's first step reads."),
+    "c0": ("c0", "The initial cell state, which only a lane's first step reads."),
+}
+
+_MARGIN = 6
+
+
+class VectorTable(View):
+    """A heading that says where the cursor is, tabs for the vectors there, and one of them as a table."""
+
+    title = "Vector at the cursor"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._candidate: str | None = None
+        self._location = Location()
+        self._kind: VectorKind = "hidden"
+        self._kinds: tuple[VectorKind, ...] = ()
+        self._following = False
+
+        self._heading = QLabel()
+        font = self._heading.font()
+        font.setBold(True)
+        self._heading.setFont(font)
+        self._passage = QLabel()
+        for label in (self._heading, self._passage):
+            label.setWordWrap(True)
+            label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._tabs = QTabBar()
+        self._tabs.setAccessibleName("Which vector")
+        self._tabs.setToolTip("Which of the vectors at the cursor the table shows.")
+        self._tabs.setDrawBase(False)
+        self._tabs.setExpanding(False)
+        self._tabs.setUsesScrollButtons(False)
+        self._tabs.currentChanged.connect(self._on_tab)
+        self.model = VectorModel()
+        self.table = NumberTable()
+        self.table.setModel(self.model)
+        self.table.setAccessibleName(self.title)
+        self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        self.table.activated.connect(self._on_activated)
+        self.table.stepped.connect(self._on_stepped)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        layout.setSpacing(2)
+        layout.addWidget(self._heading)
+        layout.addWidget(self._passage)
+        layout.addSpacing(4)
+        layout.addWidget(self._tabs)
+        layout.addWidget(self.table, 1)
+        layout.addStretch()
+        self._refresh()
+
+    @property
+    def heading(self) -> str:
+        """Which vector is shown."""
+        return self._heading.text()
+
+    @property
+    def passage(self) -> str:
+        """What the step reads and who reads it."""
+        return self._passage.text()
+
+    @property
+    def kinds(self) -> tuple[VectorKind, ...]:
+        """The vectors that there are at the cursor, in the order of the tabs."""
+        return self._kinds
+
+    def choose(self, kind: VectorKind) -> None:
+        """Show another of the vectors at the cursor."""
+        self._tabs.setCurrentIndex(self._kinds.index(kind))
+
+    def copy_text(self) -> str:
+        """The chosen rows, or all, in full precision."""
+        return self.table.copy_text() if self._result is not None else ""
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        self._result, self._candidate = result, candidate
+        if result is not None:
+            self._location = self._location.within(result.shape)
+        self._refresh()
+        self._fit_columns()
+
+    def show_location(self, location: Location) -> None:
+        self._location = location
+        self._refresh()
+
+    def apply_theme(self, theme: Theme) -> None:
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._passage.setPalette(palette)
+        self.table.apply_theme(theme)
+        self.model.apply_theme(theme)
+
+    def _refresh(self) -> None:
+        result = self._result
+        self._tabs.setVisible(result is not None)
+        self.table.setVisible(result is not None)
+        if result is None:
+            self._heading.setText("No vector yet")
+            self._passage.setText("Press F5 to run: the hidden vector at the cursor appears here, by every engine.")
+            self.model.show_vector(None, "unit", ("", ""))
+            return
+        network, where = result.inputs.network, self._location
+        self._show_kinds(kinds_at(result, where))
+        lane = lane_text(network, where).capitalize()
+        self._heading.setText(f"{lane}, t = {where.timestep}, sample {where.sample}")
+        self._passage.setText(_unbroken(self._told(result)))
+        self._reserve_lines(result)
+        component = "feature" if self._kind == "input" else "unit"
+        vector = vector_at(result, self._candidate, where, self._kind)
+        self._following = True
+        self.model.show_vector(vector, component, (result.reference.engine, self._candidate or ""))
+        self._choose_row()
+        self._following = False
+
+    def _reserve_lines(self, result: RunResult) -> None:
+        """Keep the table where it is while the cursor moves along a lane: its ends have the longest passages."""
+        network, timesteps = result.inputs.network, result.shape[2]
+        ends = (passage_text(network, self._location.moved(timestep=t), timesteps) for t in (0, timesteps - 1))
+        metrics = self._passage.fontMetrics()
+        wraps = max(metrics.horizontalAdvance(text) for text in ends) > self.width() - 2 * _MARGIN
+        self._passage.setMinimumHeight((2 if wraps else 1) * metrics.lineSpacing())
+
+    def _told(self, result: RunResult) -> str:
+        network, where = result.inputs.network, self._location
+        if self._kind in ("h0", "c0"):
+            return f"the initial state {self._kind}[{state_row(network, where)}, {where.sample}], read by this step"
+        if self._kind == "input" and where.layer == 0:
+            return f"the input x at t = {where.timestep}, read by layer 0"
+        if self._kind == "input":
+            both = "forward then backward, " if network.bidirectional else ""
+            return f"what layer {where.layer - 1} computed at t = {where.timestep}, {both}read by layer {where.layer}"
+        return passage_text(network, where, result.shape[2])
+
+    def _show_kinds(self, kinds: tuple[VectorKind, ...]) -> None:
+        if kinds == self._kinds:
+            return
+        self._kinds = kinds
+        if self._kind not in kinds:
+            self._kind = "hidden"
+        with QSignalBlocker(self._tabs):
+            while self._tabs.count():
+                self._tabs.removeTab(0)
+            for kind in kinds:
+                text, why = _TABS[kind]
+                self._tabs.setTabToolTip(self._tabs.addTab(text), why)
+            self._tabs.setCurrentIndex(kinds.index(self._kind))
+
+    def _choose_row(self) -> None:
+        """Choose the row of the cursor's unit; rows that were chosen for copying stay while the unit does."""
+        selection = self.table.selectionModel()
+        if self._kind == "input":
+            selection.clear()
+            return
+        if self.table.currentIndex().row() == self._location.unit and selection.hasSelection():
+            return
+        index = self.model.index(self._location.unit, 0)
+        flags = QItemSelectionModel.SelectionFlag
+        selection.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        self.table.scrollTo(index)
+
+    def _on_tab(self, index: int) -> None:
+        self._kind = self._kinds[index]
+        self._refresh()
+        self._fit_columns()
+
+    def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if not self._following and self._kind != "input" and current.isValid():
+            self.location_requested.emit(self._location.moved(unit=current.row()))
+
+    def _on_activated(self, index: QModelIndex) -> None:
+        """Go to where a feature was computed: by the layer below."""
+        if self._result is None or self._kind != "input" or self._location.layer == 0:
+            return
+        direction, unit = divmod(index.row(), self._result.inputs.network.hidden_size)
+        self.location_requested.emit(
+            self._location.moved(layer=self._location.layer - 1, direction=direction, unit=unit)
+        )
+
+    def _on_stepped(self, by: int) -> None:
+        if self._result is not None:
+            self.location_requested.emit(
+                self._location.moved(timestep=self._location.timestep + by).within(self._result.shape)
+            )
+
+    def _fit_columns(self) -> None:
+        self.table.fit_columns(self.model.widest(), tuple(range(1, self.model.columnCount())))
+
+
+def _unbroken(text: str) -> str:
+    """A line must not end within "t = 11"."""
+    return text.replace(" = ", "\u00a0=\u00a0")

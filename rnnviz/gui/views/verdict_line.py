@@ -1,0 +1,190 @@
+"""The verdict in words, and whether the picture below is of the present config."""
+
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.wording import Part, VerdictWords, plain, verdict_sentence
+from rnnviz.gui.icons import Icons
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.linked_text import LinkedText
+from rnnviz.model.location import Location
+
+_LOOKS = {
+    "agree": ("check", "right", "right_surface"),
+    "drift": ("warning", "doubtful", "doubtful_surface"),
+    "mismatch": ("cross", "wrong", "wrong_surface"),
+    "stale": ("clock", "doubtful", "doubtful_surface"),
+    "running": ("clock", "accent", "raised"),
+    "error": ("warning", "wrong", "wrong_surface"),
+    "empty": ("info", "muted", "raised"),
+}
+"""Icon, its colour and the strip's, by what the strip says."""
+_ICON = 20
+
+
+class VerdictLine(View):
+    """One strip of a fixed height, so that nothing below it jumps.
+
+    What it says, the first that holds: a run goes on; a run failed; there is no result; the result is of an earlier
+    config; the verdict. Another result ends a message of failure; the rest is told by whoever knows.
+    """
+
+    title = "Verdict"
+
+    next_requested = Signal()
+    previous_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._icons = Icons(LIGHT)
+        self._result: RunResult | None = None
+        self._words: VerdictWords | None = None
+        self._stale = False
+        self._stage: str | None = None
+        self._error: str | None = None
+        self._says = "empty"
+
+        self._icon = QLabel()
+        self._icon.setFixedSize(_ICON, _ICON)
+        self._text = LinkedText()
+        self._text.location_requested.connect(self.location_requested)
+        self._first = _link("first", "Go to the first value that differs, in the order of computation.")
+        self._previous = _link("previous", "Go to the value before the cursor that differs.")
+        self._next = _link("next", "Go to the next value that differs.")
+        self._first.clicked.connect(self._go_to_first)
+        self._previous.clicked.connect(self.previous_requested)
+        self._next.clicked.connect(self.next_requested)
+        self._dismiss = _link("dismiss", "Close this message; the last result's verdict comes back.")
+        self._dismiss.clicked.connect(lambda: self.show_error(None))
+
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 0, 8, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._icon)
+        layout.addSpacing(4)
+        layout.addWidget(self._text, 1)
+        for button in (self._first, self._previous, self._next, self._dismiss):
+            layout.addWidget(button)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._compose()
+
+    @property
+    def text(self) -> str:
+        """What the strip says, in full."""
+        return self._text.text
+
+    @property
+    def says(self) -> str:
+        """ "agree", "drift", "mismatch", "stale", "running", "error" or "empty"."""
+        return self._says
+
+    def copy_text(self) -> str:
+        """The verdict with everything that stands behind it."""
+        if self._words is None:
+            return self.text
+        return "\n".join((str(self._words), *self._words.notes)) + "\n"
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is not self._result:
+            self._error = None
+        self._result = result
+        self._words = None if result is None or candidate is None else verdict_sentence(result, candidate)
+        self._compose()
+
+    def show_location(self, location: Location) -> None:
+        """The verdict does not depend on the cursor."""
+
+    def show_stale(self, stale: bool) -> None:
+        """The config has changed since the shown result was computed, or has come back to it."""
+        self._stale = stale
+        self._compose()
+
+    def show_running(self, stage: str | None) -> None:
+        """A run goes on, and does what `stage` says; None: it has ended."""
+        if stage is not None:
+            self._error = None
+        self._stage = stage
+        self._compose()
+
+    def show_error(self, sentence: str | None) -> None:
+        """A run failed; the last result stays. None takes the message back."""
+        if sentence is not None:
+            self._stage = None
+        self._error = sentence
+        self._compose()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._icons = Icons(theme)
+        self._text.apply_theme(theme)
+        self._compose()
+
+    def _compose(self) -> None:
+        words = self._words
+        last = "" if words is None else str(words)
+        if self._stage is not None:
+            self._say("running", (Part("Running", strong=True), Part(f": {self._stage}")), last and f"Shown: {last}")
+        elif self._error is not None:
+            self._say("error", (Part(self._error),), last and f"The last result is still shown: {last}")
+        elif words is None:
+            empty = Part("Press F5 to run"), Part(": every engine computes the network, and every value is compared.")
+            self._say("empty", (Part("No result yet. ", strong=True), *empty), "")
+        elif self._stale:
+            old = Part("An earlier configuration: ", strong=True)
+            notes = "The configuration has changed since this run. Press F5 to run it."
+            self._say("stale", (old, *words.sentence), notes, (old, *words.brief))
+        else:
+            self._say(words.verdict, words.sentence, "  ".join(words.notes), words.brief)
+        settled = self._says not in ("running", "error", "empty")
+        mismatched = words is not None and words.first_mismatch is not None
+        for button in (self._first, self._previous, self._next):
+            button.setVisible(settled and mismatched)
+        self._dismiss.setVisible(self._says == "error")
+
+    def _say(
+        self, says: str, sentence: tuple[Part, ...], secondary: str, brief: tuple[Part, ...] | None = None
+    ) -> None:
+        self._says = says
+        icon, colour, _ = _LOOKS[says]
+        self._icon.setPixmap(self._icons.coloured(icon, colour).pixmap(_ICON, _ICON))
+        self._text.show_text(sentence, sentence if brief is None else brief, secondary)
+        notes = self._words.notes if self._words is not None and says not in ("error", "running") else (secondary,)
+        self.setToolTip("\n".join((plain(sentence), *notes)).strip())
+        self.setAccessibleName(f"{self.title}: {plain(sentence)}")
+        self.setAccessibleDescription(" ".join(notes))
+        self.update()
+
+    def _go_to_first(self) -> None:
+        if self._words is not None and self._words.first_mismatch is not None:
+            self.location_requested.emit(self._words.first_mismatch)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        _, colour, surface = _LOOKS[self._says]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        edge = self._theme.color(colour if surface != "raised" else "border")
+        edge.setAlphaF(0.45 if surface != "raised" else 1.0)
+        style = Qt.PenStyle.DashLine if self._says == "stale" else Qt.PenStyle.SolidLine
+        painter.setPen(QPen(edge, 1.0, style))
+        painter.setBrush(self._theme.color(surface))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        painter.end()
+
+
+def _link(text: str, why: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(why)
+    button.setAccessibleName(text)
+    button.setAccessibleDescription(why)
+    button.setAutoRaise(True)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    font = button.font()
+    font.setUnderline(True)
+    button.setFont(font)
+    return button

@@ -1,0 +1,87 @@
+"""The checks as a table: the failed ones first, counted on the tab, with times and versions beside them."""
+
+import pytest
+from PySide6.QtCore import Qt
+
+from rnnviz.gui.theme import THEMES
+from rnnviz.gui.views.checks_table import ChecksTable
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def view(qtbot) -> ChecksTable:
+    view = ChecksTable()
+    qtbot.addWidget(view)
+    view.resize(900, 200)
+    view.show()
+    return view
+
+
+def broken_state(trace: Trace) -> None:
+    trace.state_h[0] += 1.0
+
+
+def test_an_empty_view_says_what_to_do_and_counts_nothing(view: ChecksTable) -> None:
+    assert view.badge() == ""
+    assert view.tab_text == "Checks"
+    assert not view.table.isVisible()
+
+
+def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
+    result = made_result(bidirectional=True)
+    view.show_result(result, "manual")
+    listed = {tuple(row[1:]) for row in view.model.rows}
+    assert listed == {(check.engine, check.name, check.detail) for check in result.checks}
+    assert view.badge() == f"{len(result.checks)} ✔"
+    assert all(view.model.cell(row, 0).mark is not None for row in range(len(view.model.rows)))
+
+
+def test_failed_checks_come_first_and_are_counted(qtbot, view: ChecksTable) -> None:
+    view.show_result(made_result(), "manual")
+    result = made_result(edits={"manual": broken_state})
+    with qtbot.waitSignal(view.title_changed) as changed:
+        view.show_result(result, "manual")
+    failed = [check for check in result.checks if not check.holds]
+    assert len(failed) == 2
+    assert changed.args == [f"Checks  ✘ 2 of {len(result.checks)}"]
+    assert [row[:3] for row in view.model.rows[:2]] == [("fails", "manual", check.name) for check in failed]
+    assert [row[0] for row in view.model.rows[2:]] == ["holds"] * (len(result.checks) - 2)
+    assert view.model.cell(0, 0).bold
+    assert not view.model.cell(2, 0).bold
+
+
+def test_times_and_versions_stand_beside_the_checks_each_part_after_its_engine(view: ChecksTable) -> None:
+    view.show_result(made_result(("manual", "gluon")), "gluon")
+    assert view.engines_model.rows == [
+        ("manual", "10 ms", "manual 1.0"),
+        ("manual.fused", "2.0 ms", ""),
+        ("gluon", "10 ms", "gluon 1.0"),
+    ]
+
+
+def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTable) -> None:
+    result = made_result(edits={"manual": broken_state})
+    view.show_result(result, "manual")
+    told = view.model.index(0, 2).data(Qt.ItemDataRole.ToolTipRole)
+    assert view.model.rows[0][2] in told
+    assert view.model.rows[0][3] in told
+    lines = view.copy_text().splitlines()
+    assert lines[0] == "holds\tengine\tcheck\tdetail"
+    assert lines[1:] == ["\t".join(row) for row in view.model.rows]
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_both_themes_colour_what_fails(view: ChecksTable, theme) -> None:
+    view.show_result(made_result(edits={"manual": broken_state}), "manual")
+    view.apply_theme(theme)
+    assert view.model.cell(0, 0).colour.name() == theme.wrong
+    assert view.model.cell(2, 0).colour.name() == theme.right
+    view.grab()
+
+
+def test_the_table_goes_with_the_result(view: ChecksTable) -> None:
+    view.show_result(made_result(), "manual")
+    view.show_result(None, None)
+    assert view.model.rows == []
+    assert view.badge() == ""

@@ -1,0 +1,170 @@
+"""Units over time: the curves are the trace's, gaps are marked, a click moves the cursor."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtWidgets import QToolButton
+
+from rnnviz.analysis import numbers
+from rnnviz.gui.theme import THEMES
+from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def view(qtbot) -> UnitsPlot:
+    view = UnitsPlot()
+    qtbot.addWidget(view)
+    view.resize(900, 200)
+    view.show()
+    return view
+
+
+def click_timestep(qtbot, view: UnitsPlot, timestep: float) -> None:
+    plot = view.plot
+    middle = plot.view_box.viewRect().center().y()
+    point = plot.mapFromScene(plot.view_box.mapViewToScene(QPointF(timestep, middle)))
+    qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=point)
+
+
+def pin_button(view: UnitsPlot) -> QToolButton:
+    return next(b for b in view.findChildren(QToolButton) if "in unit" in b.text())
+
+
+def test_an_empty_view_shows_no_curves(view: UnitsPlot) -> None:
+    assert not view.plot.isVisible()
+    assert view.copy_text() == ""
+
+
+def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    view.show_result(result, "manual")
+    view.show_location(Location(1, 1, 2, 1, 3))
+    for engine in ("gluon", "manual"):
+        drawn = view.curve(engine, 3)
+        assert drawn is not None
+        assert np.array_equal(drawn[0], np.arange(5))
+        assert np.array_equal(drawn[1], result[engine].hidden[1, 1, :, 1, 3])
+    assert view.curve("gluon", 0) is None
+    assert view.plot.cursor_timestep == 2
+
+
+def test_the_legend_tells_the_values_at_the_cursor(view: UnitsPlot) -> None:
+    result = made_result()
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 0, 3, 0, 2))
+    value = numbers.short(result["gluon"].hidden[0, 0, 3, 0, 2])
+    assert [(key.text(), key.value) for key in view.keys] == [("gluon", value), ("manual", value)]
+
+
+def test_a_click_asks_for_the_nearest_timestep_and_stays_inside(qtbot, view: UnitsPlot) -> None:
+    view.show_result(made_result(timesteps=9), "manual")
+    view.show_location(Location(0, 0, 0, 1, 2))
+    for x, timestep in ((3.4, 3), (3.6, 4), (8.4, 8)):
+        with qtbot.waitSignal(view.location_requested) as asked:
+            click_timestep(qtbot, view, x)
+        assert asked.args == [Location(0, 0, timestep, 1, 2)]
+
+
+def test_a_pinned_unit_stays_until_it_is_let_go(qtbot, view: UnitsPlot) -> None:
+    result = made_result()
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 0, 0, 0, 1))
+    qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
+    view.show_location(Location(0, 0, 0, 0, 3))
+    drawn = view.curve("manual", 1)
+    assert drawn is not None
+    assert np.array_equal(drawn[1], result["manual"].hidden[0, 0, :, 0, 1])
+    key = next(key for key in view.keys if key.text() == "unit 1")
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
+    assert asked.args == [Location(0, 0, 0, 0, 1)]
+    view.show_location(asked.args[0])
+    assert pin_button(view).text() == "Unpin unit 1"
+    qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
+    assert view.pinned == ()
+
+
+def test_only_as_many_units_are_pinned_as_can_be_told_apart(qtbot, view: UnitsPlot) -> None:
+    view.show_result(made_result(hidden_size=9), "manual")
+    for unit in range(MOST_PINNED):
+        view.show_location(Location(0, 0, 0, 0, unit))
+        qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
+    view.show_location(Location(0, 0, 0, 0, 8))
+    assert not pin_button(view).isEnabled()
+    assert str(MOST_PINNED) in pin_button(view).toolTip()
+    view.show_result(made_result(hidden_size=2), "manual")
+    assert view.pinned == (0, 1)
+
+
+def test_an_engine_can_be_hidden(qtbot, view: UnitsPlot) -> None:
+    view.show_result(made_result(), "manual")
+    key = next(key for key in view.keys if key.text() == "manual")
+    qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
+    assert view.curve("manual", 0) is None
+    assert view.curve("gluon", 0) is not None
+    view.show_location(Location(0, 0, 0, 0, 1))
+    assert view.curve("manual", 1) is None
+
+
+def test_numbers_that_no_curve_can_show_are_marked_and_told(view: UnitsPlot) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 2:4, 0, 1] = np.nan
+        trace.hidden[0, 0, 6, 0, 1] = np.inf
+
+    view.show_result(made_result(edits={"manual": edit}, timesteps=8), "manual")
+    view.show_location(Location(0, 0, 2, 0, 1))
+    assert {word: gaps.runs.tolist() for word, gaps in view.gaps.items()} == {"NaN": [[2, 3]], "infinity": [[6, 6]]}
+    assert view.strange == "NaN at 2 timesteps, infinity at 1 timestep"
+    assert [key.value for key in view.keys][1] == "NaN"
+    low, high = view.plot.view_box.viewRange()[1]
+    assert np.isfinite([low, high]).all()
+    view.show_location(Location(0, 0, 2, 0, 0))
+    assert view.strange == ""
+
+
+def test_one_timestep_is_seen(view: UnitsPlot) -> None:
+    view.show_result(made_result(timesteps=1), "manual")
+    drawn = view.curve("gluon", 0)
+    assert drawn is not None
+    assert len(drawn[0]) == 1
+    view.grab()
+
+
+def test_moving_in_time_reads_no_curve_anew(view: UnitsPlot, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.show_result(made_result(), "manual")
+    before = [id(key) for key in view.keys]
+    view.show_location(Location(0, 0, 3))
+    assert [id(key) for key in view.keys] == before
+    assert view.plot.cursor_timestep == 3
+
+
+def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 77_777, 0, 1] = 9.0
+
+    view.show_result(made_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
+    view.show_location(Location(0, 0, 0, 0, 1))
+    view.grab()
+    thinned = [curve.getData()[1] for curve in view.plot.getPlotItem().listDataItems()]
+    assert all(len(values) < 20_000 for values in thinned)
+    assert max(np.nanmax(values) for values in thinned) == 9.0
+
+
+def test_what_is_copied_is_every_curve_in_full(view: UnitsPlot) -> None:
+    result = made_result()
+    view.show_result(result, "manual")
+    rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert rows[0] == ["timestep", "gluon unit 0", "manual unit 0"]
+    assert np.array_equal(np.array([row[1] for row in rows[1:]], np.float32), result["gluon"].hidden[0, 0, :, 0, 0])
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_both_themes_have_their_ground(view: UnitsPlot, theme) -> None:
+    view.show_result(made_result(), "manual")
+    view.apply_theme(theme)
+    image = view.plot.grab().toImage()
+    assert image.pixelColor(image.width() - 3, 3).name() == theme.base
+    assert view.curve("gluon", 0) is not None

@@ -1,0 +1,217 @@
+"""The vector at the cursor as a table: its values, its marks, what it copies, and where its rows lead."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtWidgets import QApplication, QTabBar
+
+from rnnviz.analysis import numbers
+from rnnviz.gui.theme import THEMES
+from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def view(qtbot) -> VectorTable:
+    view = VectorTable()
+    qtbot.addWidget(view)
+    view.resize(300, 500)
+    view.show()
+    return view
+
+
+def cells(view: VectorTable) -> list[list[str]]:
+    model = view.model
+    return [[model.cell(row, c).text for c in range(model.columnCount())] for row in range(model.rowCount())]
+
+
+def marked(view: VectorTable) -> list[tuple[int, int]]:
+    model = view.model
+    return [(r, c) for r in range(model.rowCount()) for c in range(model.columnCount()) if model.cell(r, c).bold]
+
+
+def test_an_empty_view_says_what_to_do(view: VectorTable) -> None:
+    assert "Press F5" in view.passage
+    assert not view.table.isVisible()
+    assert view.copy_text() == ""
+
+
+def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    where = Location(1, 1, 2, 1, 3)
+    view.show_result(result, "manual")
+    view.show_location(where)
+    hidden = result["gluon"].hidden[1, 1, 2, 1]
+    assert cells(view) == [[str(u), numbers.short(h), numbers.short(h), "0", "0"] for u, h in enumerate(hidden)]
+    assert view.heading == "Layer 1, backward, t = 2, sample 1"
+    assert view.passage.replace("\u00a0", " ") == "read after t = 3 · carried to t = 1"
+    assert marked(view) == []
+
+
+def test_exactly_the_changed_value_is_marked(view: VectorTable) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 2, 1, 3] += np.float32(0.25)
+
+    view.show_result(made_result(edits={"manual": edit}), "manual")
+    view.show_location(Location(0, 0, 2, 1))
+    assert marked(view) == [(3, 0), (3, 2), (3, 3), (3, 4)]
+    assert view.model.cell(3, 0).mark is not None
+    assert cells(view)[3][3] == "0.25"
+    assert "mismatch" in view.model.index(3, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+    for elsewhere in (Location(0, 0, 1, 1), Location(0, 0, 2, 0)):
+        view.show_location(elsewhere)
+        assert marked(view) == []
+
+
+def test_another_engine_has_a_column_that_the_difference_does_not_speak_of(view: VectorTable) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 0, 0, 1] += np.float32(1.0)
+
+    view.show_result(made_result(("gluon", "manual", "torch"), edits={"manual": edit}), "manual")
+    headings = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(view.model.columnCount())]
+    assert headings == ["unit", "gluon", "manual", "torch", "Δ", "ULP"]
+    assert marked(view) == [(1, 0), (1, 2), (1, 4), (1, 5)]
+    view.show_result(made_result(("gluon", "manual", "torch"), edits={"manual": edit}), "torch")
+    assert marked(view) == []
+
+
+def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 0, 0, :2] = np.nan, -np.inf
+
+    view.show_result(made_result(edits={"manual": edit}), "manual")
+    assert cells(view)[0][2:] == ["NaN", "NaN", "none"]
+    assert cells(view)[1][2:4] == ["-infinity", "-infinity"]
+    assert {row for row, _ in marked(view)} == {0, 1}
+
+
+def test_hovering_tells_every_figure_in_full(view: VectorTable) -> None:
+    result = made_result()
+    view.show_result(result, "manual")
+    told = view.model.index(2, 1).data(Qt.ItemDataRole.ToolTipRole)
+    assert f"gluon: {numbers.full(result['gluon'].hidden[0, 0, 0, 0, 2])}" in told
+    assert "within the tolerance" in told
+
+
+def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
+    view.show_result(made_result(), "manual")
+    where = Location(0, 0, 2, 1, 0)
+    view.show_location(where)
+    rect = view.table.visualRect(view.model.index(3, 2))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=rect.center())
+    assert asked.args == [where.moved(unit=3)]
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.keyClick(view.table, Qt.Key.Key_Up)
+    assert asked.args == [where.moved(unit=2)]
+
+
+def test_the_arrows_sideways_ask_for_another_timestep(qtbot, view: VectorTable) -> None:
+    view.show_result(made_result(), "manual")
+    view.show_location(Location(0, 0, 2))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.keyClick(view.table, Qt.Key.Key_Left)
+    assert asked.args == [Location(0, 0, 1)]
+
+
+def test_the_row_of_the_cursor_is_chosen_and_in_sight(qtbot, view: VectorTable) -> None:
+    view.show_result(made_result(hidden_size=1024, timesteps=3), "manual")
+    with qtbot.assertNotEmitted(view.location_requested):
+        view.show_location(Location(0, 0, 1, 0, 900))
+    assert [index.row() for index in view.table.selectionModel().selectedRows()] == [900]
+    assert view.table.viewport().rect().contains(view.table.visualRect(view.model.index(900, 0)).center())
+
+
+def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: VectorTable) -> None:
+    result = made_result()
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 0, 1, 0, 1))
+    flags = QItemSelectionModel.SelectionFlag
+    view.table.selectionModel().select(view.model.index(3, 0), flags.Select | flags.Rows)
+    view.show_location(Location(0, 0, 2, 0, 1))
+    values = result["gluon"].hidden[0, 0, 2, 0]
+    lines = view.copy_text().splitlines()
+    assert lines[0] == "unit\tgluon\tmanual\tdifference\tULP"
+    assert [line.split("\t")[0] for line in lines[1:]] == ["1", "3"]
+    assert [np.float32(line.split("\t")[1]) for line in lines[1:]] == [values[1], values[3]]
+
+
+def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
+    result = made_result(hidden_size=50)
+    view.show_result(result, "manual")
+    QApplication.clipboard().clear()
+    qtbot.keyClick(view.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    rows = [line.split("\t") for line in QApplication.clipboard().text().splitlines()[1:]]
+    assert np.array_equal(np.array([r[2] for r in rows], np.float32), result["manual"].hidden[0, 0, 0, 0])
+    assert view.copy_text() == QApplication.clipboard().text()
+
+
+def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view: VectorTable) -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    view.show_result(result, "manual")
+    where = Location(1, 0, 2, 1, 3)
+    view.show_location(where)
+    view.choose("input")
+    below = result["gluon"].hidden[0, :, 2, 1].reshape(-1)
+    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in below]
+    view.table.setCurrentIndex(view.model.index(6, 0))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.table.activated.emit(view.model.index(6, 0))
+    assert asked.args == [Location(0, 1, 2, 1, 2)]
+    view.show_location(where.moved(layer=0))
+    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in result.inputs.sequence[2, 1]]
+    assert "the input x" in view.passage
+
+
+def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTable) -> None:
+    result = made_result(cell="lstm", bidirectional=True)
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 1, 4))
+    tabs = view.findChild(QTabBar)
+    assert [tabs.tabText(i) for i in range(tabs.count())] == ["Hidden", "Cell", "Input", "h0", "c0"]
+    view.choose("c0")
+    assert result.inputs.initial_state.c is not None
+    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in result.inputs.initial_state.c[1, 0]]
+    view.show_location(Location(0, 1, 3))
+    assert "c0" not in view.kinds
+    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
+
+
+def test_a_smaller_result_takes_the_place_of_a_larger_one(view: VectorTable) -> None:
+    view.show_result(made_result(hidden_size=8, timesteps=9, num_layers=2), "manual")
+    view.show_location(Location(1, 0, 8, 1, 7))
+    view.show_result(made_result(hidden_size=2, timesteps=1, batch_size=1), "manual")
+    assert view.model.rowCount() == 2
+    view.show_result(None, None)
+    assert view.model.rowCount() == 0
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 0, 0, 3] += np.float32(0.25)
+
+    view.apply_theme(theme)
+    view.show_result(made_result(edits={"manual": edit}), "manual")
+    assert view.model.cell(3, 2).colour.name() == theme.wrong
+    image = view.table.viewport().grab().toImage()
+    rect = view.table.visualRect(view.model.index(3, 2))
+    seen = {
+        image.pixelColor(x, y).name()
+        for x in range(rect.left(), rect.right())
+        for y in range(rect.top(), rect.bottom())
+    }
+    assert theme.wrong in seen
+
+
+def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.show_result(made_result(hidden_size=4096, timesteps=2), "manual")
+    written: list[int] = []
+    cell = view.model.cell
+    monkeypatch.setattr(view.model, "cell", lambda row, column: (written.append(row), cell(row, column))[1])
+    view.show_location(Location(0, 0, 1, 0, 2000))
+    view.table.viewport().grab()
+    assert 2000 in written
+    assert len(set(written)) < 60
