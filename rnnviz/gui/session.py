@@ -23,6 +23,7 @@ class Session(QObject):
     candidate_changed = Signal(str)
     location_changed = Signal(object)
     colour_by_changed = Signal(str)
+    engine_changed = Signal(str)
 
     def __init__(self, config: Config, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -31,6 +32,7 @@ class Session(QObject):
         self.candidate: str | None = None
         self.location = Location()
         self.colour_by: ColourBy = "value"
+        self.engine: str | None = None
 
     def set_config(self, config: Config) -> None:
         """Take another config; the last result stays until a run replaces it."""
@@ -44,6 +46,8 @@ class Session(QObject):
         names = [] if result is None else [c.candidate for c in result.comparisons]
         if self.candidate not in names:
             self.candidate = names[0] if names else None
+        if result is None or self.engine not in result.traces:
+            self.engine = None if result is None else result.reference.engine
         if result is not None:
             self.location = self.location.within(result.shape)
         self.result_changed.emit(result)
@@ -70,6 +74,12 @@ class Session(QObject):
         if colour_by != self.colour_by:
             self.colour_by = colour_by
             self.colour_by_changed.emit(colour_by)
+
+    def set_engine(self, engine: str) -> None:
+        """Draw the values of another of the result's engines."""
+        if engine != self.engine:
+            self.engine = engine
+            self.engine_changed.emit(engine)
 
     def go_to_mismatch(self, *, forward: bool) -> bool:
         """Move to the next or previous mismatch in the order of computation; False if there is none."""

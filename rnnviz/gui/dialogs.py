@@ -1,0 +1,73 @@
+"""Questions and messages that never stop the window: each is opened and answered by a call."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from rnnviz.model.errors import InputError
+
+CONFIGS = "Configs (*.toml)"
+
+
+def ask_file(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:
+    """Ask for a file that exists."""
+    dialog = _file_dialog(parent, title, filters, chosen)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.open()
+    return dialog
+
+
+def ask_new_file(
+    parent: QWidget, title: str, filters: str, suffix: str, suggestion: str, chosen: Callable[[Path], None]
+) -> QFileDialog:
+    """Ask for a file to write; the dialog itself asks before one is replaced."""
+    dialog = _file_dialog(parent, title, filters, chosen)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(suffix)
+    dialog.selectFile(suggestion)
+    dialog.open()
+    return dialog
+
+
+def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:
+    dialog = QFileDialog(parent, title, "", filters)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda name: chosen(Path(name)))
+    return dialog
+
+
+def tell_error(parent: QWidget, title: str, error: InputError | str) -> QMessageBox:
+    """Show a sentence that says what is wrong."""
+    box = QMessageBox(QMessageBox.Icon.Warning, title, str(error), QMessageBox.StandardButton.Ok, parent)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.open()
+    return box
+
+
+def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: Callable[[], None]) -> QMessageBox:
+    """Ask what to do with changes that are not in the file."""
+    buttons = QMessageBox.StandardButton
+    box = QMessageBox(
+        QMessageBox.Icon.Question,
+        "Unsaved changes",
+        f"{name} has changes that are not saved.",
+        buttons.Save | buttons.Discard | buttons.Cancel,
+        parent,
+    )
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setDefaultButton(buttons.Save)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+    def answer(result: int) -> None:
+        if result == buttons.Save.value:
+            save()
+        elif result == buttons.Discard.value:
+            discard()
+
+    box.finished.connect(answer)
+    box.open()
+    return box

@@ -1,0 +1,93 @@
+"""The config that the window works on: opened, edited, undone, saved."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from rnnviz.files.config_toml import load_config, save_config
+from rnnviz.gui.history import History, Origin, Step
+from rnnviz.gui.session import Session
+from rnnviz.model.config import Config
+
+
+class Document(QObject):
+    """The session's config with its file and its past.
+
+    `changed` is sent whenever the file, the name, or what undo and redo can do may differ.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session, title: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        first = Step(session.config, Origin(title))
+        self._history = History(first)
+        self._stored: dict[Origin, Config] = {first.origin: first.config}
+
+    @property
+    def origin(self) -> Origin:
+        """Where the present config came from."""
+        return self._history.present.origin
+
+    @property
+    def path(self) -> Path | None:
+        """The user's file, or None."""
+        return self.origin.path
+
+    @property
+    def modified(self) -> bool:
+        """Whether the config differs from what its file or lesson holds."""
+        return self._session.config != self._stored.get(self.origin)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether `undo` does anything."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether `redo` does anything."""
+        return self._history.can_redo
+
+    def edit(self, config: Config) -> None:
+        """Take what the user changed the config to."""
+        self._go(Step(config, self.origin))
+
+    def open(self, path: Path) -> None:
+        """Read the user's file; raises an InputError and changes nothing if it is wrong."""
+        path = path.absolute()
+        self._take(load_config(path), Origin(path.name, path))
+
+    def take(self, config: Config, title: str) -> None:
+        """Work on a config that has no file of the user's, such as a lesson."""
+        self._take(config, Origin(title))
+
+    def save(self, path: Path) -> None:
+        """Write the config; raises an InputError if the file cannot be written."""
+        path = path.absolute()
+        save_config(self._session.config, path)
+        origin = Origin(path.name, path)
+        self._stored[origin] = self._session.config
+        self._history.rename(origin)
+        self.changed.emit()
+
+    def undo(self) -> None:
+        """Go back to the config before the last change, or to the file before the last opening."""
+        self._show(self._history.undo())
+
+    def redo(self) -> None:
+        """Take back the last undo."""
+        self._show(self._history.redo())
+
+    def _take(self, config: Config, origin: Origin) -> None:
+        self._stored[origin] = config
+        self._go(Step(config, origin))
+
+    def _go(self, step: Step) -> None:
+        self._history.push(step)
+        self._show(step)
+
+    def _show(self, step: Step) -> None:
+        self._session.set_config(step.config)
+        self.changed.emit()

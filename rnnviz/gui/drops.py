@@ -1,0 +1,61 @@
+"""What a file that is dropped on the window is good for."""
+
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+
+_WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
+_STATE = {"h", "c"}
+
+
+def is_config(path: Path) -> bool:
+    """Whether a file is opened as a config."""
+    return path.suffix.lower() == ".toml"
+
+
+def config_with(config: Config, path: Path) -> Config:
+    """The config that reads an array file: a sequence, weights, or an initial state.
+
+    Raises
+    ------
+    InputError
+        If the file is of no use here; the sentence says which files are.
+    """
+    ending = path.suffix.lower()
+    if ending in (".npy", ".csv"):
+        return replace(config, sequence=replace(config.sequence, source="file", path=str(path), text=None))
+    if ending == ".npz":
+        names = set(_names(path))
+        if "h" in names and names <= _STATE:
+            return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
+        if names and all(_WEIGHT.fullmatch(name) for name in names):
+            return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
+        raise InputError(
+            f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "
+            "l0_i2h_weight, or the initial state h, and c for an LSTM."
+        )
+    raise InputError(
+        f'{path} has the ending "{path.suffix}": a config (.toml), a sequence (.npy or .csv), weights or an initial '
+        "state (.npz) can be dropped here."
+    )
+
+
+def _names(path: Path) -> list[str]:
+    """The names of the arrays, from the archive's directory alone."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path} is no .npz file, or a damaged one: its content is not what numpy writes.") from error
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)[:4]
+    more = len(names) - len(shown)
+    return "nothing" if not shown else ", ".join(shown) + (f" and {more} more" if more else "")

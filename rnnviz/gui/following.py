@@ -1,0 +1,73 @@
+"""Keeps the views at what the session shows. A hidden view catches up when it is seen, and costs nothing before."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QObject
+
+from rnnviz.gui.session import Session
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.views.base import View
+from rnnviz.model.location import Location
+
+
+class Following(QObject):
+    """Connects views to a session in both directions."""
+
+    def __init__(
+        self, session: Session, views: Sequence[View], eager: Sequence[View] = (), parent: QObject | None = None
+    ) -> None:
+        """`eager` are those of the views that follow a result even while hidden, as their tab tells something of it."""
+        super().__init__(parent)
+        self._session = session
+        self._views = tuple(views)
+        self._eager = frozenset(eager)
+        self._behind_result: set[View] = set()
+        self._behind_location: set[View] = set()
+        for view in self._views:
+            view.location_requested.connect(session.set_location)
+            view.installEventFilter(self)
+        session.result_changed.connect(self._on_result)
+        session.candidate_changed.connect(self._on_result)
+        session.location_changed.connect(self._on_location)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw every view in these colours."""
+        for view in self._views:
+            view.apply_theme(theme)
+
+    def catch_up(self, view: View) -> None:
+        """Bring one view to the present, as when a picture of a hidden one is made."""
+        if view in self._behind_result:
+            self._show_result(view)
+        elif view in self._behind_location:
+            self._show_location(view)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Bring a view to the present when it comes into sight."""
+        if event.type() == QEvent.Type.Show and isinstance(watched, View):
+            self.catch_up(watched)
+        return False
+
+    def _on_result(self, _new: object) -> None:
+        for view in self._views:
+            if view.isVisible() or view in self._eager:
+                self._show_result(view)
+            else:
+                self._behind_result.add(view)
+
+    def _on_location(self, _location: Location) -> None:
+        for view in self._views:
+            if view.isVisible():
+                self._show_location(view)
+            else:
+                self._behind_location.add(view)
+
+    def _show_result(self, view: View) -> None:
+        self._behind_result.discard(view)
+        view.show_result(self._session.result, self._session.candidate)
+        if self._session.result is not None:
+            self._show_location(view)
+
+    def _show_location(self, view: View) -> None:
+        self._behind_location.discard(view)
+        view.show_location(self._session.location)

@@ -1,0 +1,71 @@
+"""Every command of the window: its key, its words, its place in the menus. The help sheet is made from this table."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing that the user can ask for.
+
+    `menu` is the menu that shows it, and the heading in the help sheet; `keys` in Qt's portable notation, the
+    first of which the menu shows; `why` is the tooltip; `icon` a name in resources/icons; `group` parts a menu
+    by lines.
+    """
+
+    id: str
+    menu: str
+    text: str
+    keys: tuple[str, ...] = ()
+    why: str = ""
+    icon: str = ""
+    group: int = 0
+
+
+MENUS = ("&File", "&Edit", "&Run", "&Go", "&View", "&Help")
+
+COMMANDS = (
+    Command("open", "&File", "&Open…", ("Ctrl+O",), "Open a config (TOML).", "open", 0),
+    Command("save", "&File", "&Save", ("Ctrl+S",), "Write the config to its file.", "save", 1),
+    Command("save_as", "&File", "Save &as…", ("Ctrl+Shift+S",), "Write the config to another file.", "", 1),
+    Command("quit", "&File", "&Quit", ("Ctrl+Q",), "Close the window; a run that goes on is stopped.", "", 3),
+    Command("undo", "&Edit", "&Undo", ("Ctrl+Z",), "Take the last change of the config back.", "undo", 0),
+    Command("redo", "&Edit", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Make the change that was undone again.", "redo", 0),
+    Command(
+        "copy",
+        "&Edit",
+        "&Copy",
+        ("Ctrl+C",),
+        "Copy what the view in use shows, in full precision; elsewhere the values at the cursor.",
+        "copy",
+        1,
+    ),
+    Command("run", "&Run", "&Run", ("F5", "Ctrl+R"), "Compute the network by every engine and compare.", "run", 0),
+    Command("stop", "&Run", "&Stop", ("Esc",), "Stop the run; the last result stays.", "stop", 0),
+    Command("timestep_next", "&Go", "Next &timestep", ("Right",), "Move the cursor one step later.", "next", 0),
+    Command("timestep_previous", "&Go", "Pre&vious timestep", ("Left",), "Move one step earlier.", "previous", 0),
+    Command("timestep_first", "&Go", "&First timestep", ("Home",), "Move the cursor to t = 0.", "first", 0),
+    Command("timestep_last", "&Go", "&Last timestep", ("End",), "Move the cursor to t = T - 1.", "last", 0),
+    Command("play", "&Go", "&Play", ("Space",), "Let the cursor run through time, or halt it.", "play", 0),
+    Command("unit_previous", "&Go", "Unit &above", ("Up",), "Move the cursor to the unit above.", "", 1),
+    Command("unit_next", "&Go", "Unit &below", ("Down",), "Move the cursor to the unit below.", "", 1),
+    Command("lane_above", "&Go", "Lane ab&ove", ("PgUp",), "Move to the next layer or direction up.", "", 1),
+    Command("lane_below", "&Go", "Lane belo&w", ("PgDown",), "Move to the next layer or direction down.", "", 1),
+    Command("sample_previous", "&Go", "Previous &sample", ("[",), "Look at the sample before.", "", 1),
+    Command("sample_next", "&Go", "Next sa&mple", ("]",), "Look at the sample after.", "", 1),
+    Command("mismatch_next", "&Go", "&Next mismatch", ("N",), "Go to the next value that differs.", "", 2),
+    Command(
+        "mismatch_previous",
+        "&Go",
+        "Pre&vious mismatch",
+        ("P", "Shift+N"),
+        "Go to the value before that differs.",
+        "",
+        2,
+    ),
+    Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
+    Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
+    Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
+    Command("keys", "&Help", "&Keys", ("?", "F1"), "List every key.", "keys", 0),
+    Command("diagnostics", "&Help", "Copy &diagnostics", (), "Copy versions and engines for a bug report.", "", 1),
+    Command("about", "&Help", "&About rnnviz", (), "Which version this is.", "", 1),
+)

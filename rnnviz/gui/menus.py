@@ -1,0 +1,46 @@
+"""The menu bar, made from the table of commands."""
+
+from collections.abc import Mapping
+
+from PySide6.QtGui import QActionGroup
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+
+from rnnviz.gui.actions import Actions
+from rnnviz.gui.keys import COMMANDS, MENUS
+from rnnviz.gui.settings import THEME_CHOICES
+
+_THEME_WORDS = {"desktop": "&Follow the desktop", "light": "&Light", "dark": "&Dark"}
+
+
+def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]) -> None:
+    """One menu for each heading; `insertions` are submenus at the end of a menu's group."""
+    for heading in MENUS:
+        menu = bar.addMenu(heading)
+        menu.setToolTipsVisible(True)
+        menu.setObjectName(heading.replace("&", "").lower())
+        commands = [command for command in COMMANDS if command.menu == heading]
+        groups = {command.group for command in commands}
+        groups |= {group for place, group in insertions if place == heading}
+        for number, group in enumerate(sorted(groups)):
+            if number:
+                menu.addSeparator()
+            for command in commands:
+                if command.group == group:
+                    menu.addAction(actions[command.id])
+            for submenu in insertions.get((heading, group), ()):
+                menu.addMenu(submenu)
+
+
+class ThemeMenu(QMenu):
+    """Light, dark, or as the desktop is."""
+
+    def __init__(self, chosen: str, parent: QWidget | None = None) -> None:
+        super().__init__("&Theme", parent)
+        self.group = QActionGroup(self)
+        for choice in THEME_CHOICES:
+            action = self.addAction(_THEME_WORDS[choice])
+            action.setObjectName(f"theme_{choice}")
+            action.setData(choice)
+            action.setCheckable(True)
+            action.setChecked(choice == chosen)
+            self.group.addAction(action)

@@ -1,0 +1,65 @@
+"""The files that were opened or saved last, and their menu."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QMenu, QWidget
+
+from rnnviz.gui.settings import Settings
+
+MOST = 10
+
+
+class RecentFiles(QObject):
+    """At most ten paths, the latest first; files that are gone are dropped."""
+
+    def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+
+    def paths(self) -> list[Path]:
+        """The files that are still there."""
+        return [path for path in map(Path, self._settings.recent) if path.is_file()][:MOST]
+
+    def add(self, path: Path) -> None:
+        """Put a file first."""
+        path = path.absolute()
+        others = [other for other in self.paths() if other != path]
+        self._settings.recent = tuple(str(p) for p in [path, *others][:MOST])
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._settings.recent = ()
+
+
+class RecentMenu(QMenu):
+    """Fills itself whenever it opens, so that it shows only files that can be opened."""
+
+    chosen = Signal(object)
+    """The `Path` of the file that the user wants."""
+
+    def __init__(self, files: RecentFiles, parent: QWidget | None = None) -> None:
+        super().__init__("Open &recent", parent)
+        self.setToolTipsVisible(True)
+        self._files = files
+        self.aboutToShow.connect(self._fill)
+
+    def _fill(self) -> None:
+        self.clear()
+        paths = self._files.paths()
+        for number, path in enumerate(paths, start=1):
+            action = self.addAction(f"&{number % 10}  {path.name.replace('&', '&&')}")
+            action.setToolTip(str(path))
+            action.setData(path)
+            action.triggered.connect(self._choose)
+        if not paths:
+            self.addAction("No recent files").setEnabled(False)
+            return
+        self.addSeparator()
+        forget = self.addAction("&Forget them all")
+        forget.setToolTip("Empty this list; the files stay.")
+        forget.triggered.connect(self._files.clear)
+
+    def _choose(self) -> None:
+        action = self.sender()
+        self.chosen.emit(action.data())  # type: ignore[attr-defined]

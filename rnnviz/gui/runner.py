@@ -1,0 +1,153 @@
+"""Runs as the window sees them: the newest request counts, older ones make way."""
+
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.files.inputs import load_inputs
+from rnnviz.gui.worker import Worker
+from rnnviz.model.config import Config
+from rnnviz.runs.events import Failed
+from rnnviz.runs.request import RunRequest
+from rnnviz.runs.supervisor import Supervisor, new_request
+
+GRACE_MS = 300
+"""How long an overtaken run may go on. Stopping it kills the child, and a new one needs a second to warm up."""
+_CLOSE_MS = 10_000
+
+
+class Runner(QObject):
+    """Starts runs on a worker thread and tells how they go; results of overtaken runs are dropped.
+
+    All methods and signals belong to the window's thread, and none of them waits but `close`.
+    """
+
+    started = Signal(object)
+    """The `Config` that is run."""
+    progressed = Signal(str, float)
+    """What is being done, and the fraction of the run that is done."""
+    computed = Signal(object, object)
+    """The `RunResult` so far, and the `Config` as it was asked for: the audit goes on."""
+    finished = Signal(object, object)
+    """The `RunResult`, and the `Config` as it was asked for."""
+    failed = Signal(object)
+    """A `Failed`."""
+    stopped = Signal()
+    """The user's `stop` took effect."""
+    busy_changed = Signal(bool)
+
+    _asked = Signal(object)
+    _warming = Signal()
+    _closing = Signal()
+
+    def __init__(self, supervisor: Supervisor | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._supervisor = Supervisor() if supervisor is None else supervisor
+        self._at_work: RunRequest | None = None
+        self._wanted: RunRequest | None = None
+        self._busy = False
+        self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
+        self._grace.timeout.connect(self._stop_overtaken)
+
+        self._thread = QThread(self)
+        self._thread.setObjectName("runs")
+        self._worker = Worker(self._supervisor)
+        self._worker.moveToThread(self._thread)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._asked.connect(self._worker.run, queued)
+        self._warming.connect(self._worker.warm_up, queued)
+        self._closing.connect(self._worker.close, queued)
+        self._worker.progressed.connect(self._on_progressed, queued)
+        self._worker.computed.connect(self._on_computed, queued)
+        self._worker.finished.connect(self._on_finished, queued)
+        self._worker.failed.connect(self._on_failed, queued)
+        self._worker.cancelled.connect(self._on_cancelled, queued)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run that is still wanted goes on."""
+        return self._busy
+
+    def warm_up(self) -> None:
+        """Start the child process, so that the first run need not wait for its imports."""
+        self._start_thread()
+        self._warming.emit()
+
+    def run(self, config: Config) -> None:
+        """Run `config`; an earlier run that still goes on is overtaken."""
+        self._start_thread()
+        request = new_request(config, load_inputs)
+        self._wanted = request
+        if self._at_work is None:
+            self._send(request)
+        else:
+            self._grace.start()
+        self.started.emit(config)
+        self._set_busy(True)
+
+    def stop(self) -> None:
+        """Stop the run that goes on, if one does; `stopped` follows when its process is gone."""
+        self._wanted = None
+        if self._at_work is not None:
+            self._supervisor.cancel(self._at_work.id)
+
+    def close(self) -> None:
+        """Stop everything and wait until thread and child process are gone."""
+        self._grace.stop()
+        self._wanted = None
+        if self._at_work is not None:
+            self._supervisor.cancel(self._at_work.id)
+        if self._thread.isRunning():
+            self._closing.emit()
+            self._thread.wait(_CLOSE_MS)
+
+    def _start_thread(self) -> None:
+        if not self._thread.isRunning():
+            self._thread.start()
+
+    def _send(self, request: RunRequest) -> None:
+        self._at_work = request
+        self._asked.emit(request)
+
+    def _stop_overtaken(self) -> None:
+        if self._at_work is not None and self._at_work is not self._wanted:
+            self._supervisor.cancel(self._at_work.id)
+
+    def _on_progressed(self, request_id: int, stage: str, fraction: float) -> None:
+        if self._wanted is not None and request_id == self._wanted.id:
+            self.progressed.emit(stage, fraction)
+
+    def _on_computed(self, result: RunResult) -> None:
+        if self._wanted is not None and result.request_id == self._wanted.id:
+            self.computed.emit(result, self._wanted.config)
+
+    def _on_finished(self, result: RunResult) -> None:
+        request = self._end(result.request_id)
+        if request is not None:
+            self.finished.emit(result, request.config)
+
+    def _on_failed(self, event: Failed) -> None:
+        if self._end(event.request_id) is not None:
+            self.failed.emit(event)
+
+    def _on_cancelled(self, request_id: int) -> None:
+        self._end(request_id)
+
+    def _end(self, request_id: int) -> RunRequest | None:
+        """The request that ended, if its answer is still wanted; a newer one that waits begins."""
+        ended, self._at_work = self._at_work, None
+        self._grace.stop()
+        if self._wanted is None:
+            self._set_busy(False)
+            self.stopped.emit()
+            return None
+        if self._wanted.id == request_id:
+            self._wanted = None
+            self._set_busy(False)
+            return ended
+        self._send(self._wanted)
+        return None
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self._busy:
+            self._busy = busy
+            self.busy_changed.emit(busy)

@@ -1,0 +1,60 @@
+"""What comes back at the next start: the window's place and layout, the theme, the recent files."""
+
+from PySide6.QtCore import QByteArray, QSettings
+
+_GEOMETRY, _LAYOUT, _THEME, _RECENT = "window/geometry", "window/layout", "appearance/theme", "files/recent"
+THEME_CHOICES = ("desktop", "light", "dark")
+
+
+class Settings:
+    """A reader that believes nothing: whatever cannot be understood counts as not set."""
+
+    def __init__(self, store: QSettings | None = None) -> None:
+        self._store = QSettings("rnnviz", "rnnviz") if store is None else store
+
+    @property
+    def geometry(self) -> QByteArray:
+        """Where the window was, as Qt packs it; empty if unknown."""
+        return self._bytes(_GEOMETRY)
+
+    @geometry.setter
+    def geometry(self, value: QByteArray) -> None:
+        self._store.setValue(_GEOMETRY, value)
+
+    def layout(self, part: str) -> QByteArray:
+        """How one part of the window was divided, as Qt packs it; empty if unknown."""
+        return self._bytes(f"{_LAYOUT}/{part}")
+
+    def set_layout(self, part: str, value: QByteArray) -> None:
+        """Remember how one part of the window is divided."""
+        self._store.setValue(f"{_LAYOUT}/{part}", value)
+
+    @property
+    def theme(self) -> str:
+        """One of THEME_CHOICES."""
+        value = self._store.value(_THEME)
+        return value if isinstance(value, str) and value in THEME_CHOICES else "desktop"
+
+    @theme.setter
+    def theme(self, value: str) -> None:
+        self._store.setValue(_THEME, value)
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """The paths of recent files, the latest first."""
+        value = self._store.value(_RECENT)
+        # An INI file does not tell a list of one text from the text.
+        items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return tuple(item for item in items if isinstance(item, str) and item)
+
+    @recent.setter
+    def recent(self, value: tuple[str, ...]) -> None:
+        self._store.setValue(_RECENT, list(value))
+
+    def save(self) -> None:
+        """Write everything now."""
+        self._store.sync()
+
+    def _bytes(self, key: str) -> QByteArray:
+        value = self._store.value(key)
+        return value if isinstance(value, QByteArray) else QByteArray()
