@@ -97,6 +97,8 @@ def _messages(request: RunRequest, folder: Path, tell: Tell) -> Iterator[Message
     except MemoryError:
         yield "failed", ("input", "The run needs more memory than there is: make a size smaller.", None, format_exc())
     except OSError as error:
-        yield "failed", ("engine", f"The run could not be stored: {error.strerror or error}.", None, format_exc())
+        # numpy tells a full disk without the system's words for it.
+        reason = error.strerror or f"the disk takes no more ({error})"
+        yield "failed", ("engine", f"The run could not be stored: {reason}.", None, format_exc())
     except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
         yield "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())

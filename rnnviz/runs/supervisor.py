@@ -49,13 +49,14 @@ class Supervisor:
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._running: int | None = None
+        self._killed = False
         self._cancelled: set[int] = set()
         self._closed = False
 
     def start(self) -> None:
         """Start the child if there is none; it imports its engines while the caller goes on."""
         with self._lock:
-            if self._closed or (self._process is not None and self._process.is_alive()):
+            if self._closed or (self._process is not None and _lives(self._process)):
                 return
             self._drop_child()
             self._process, self._connection = _start_child(self._warm)
@@ -66,6 +67,7 @@ class Supervisor:
             self._cancelled.add(request_id)
             if self._running == request_id and self._process is not None:
                 self._process.kill()
+                self._killed = True
 
     def close(self) -> None:
         """End the child; results stay readable as long as they are used."""
@@ -77,7 +79,13 @@ class Supervisor:
 
     def events(self, request: RunRequest) -> Iterator[Event]:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
-        folder = storage().run_folder(request.id)
+        try:
+            folder = storage().run_folder(request.id)
+            self.start()
+        except OSError as error:
+            sentence = f"The process that computes could not be started: {error.strerror or error}."
+            yield Failed(request.id, "engine", sentence)
+            return
         handed_over = False
         try:
             for event in self._converse(request, folder):
@@ -88,13 +96,14 @@ class Supervisor:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _converse(self, request: RunRequest, folder: Path) -> Iterator[Event]:
-        self.start()
         with self._lock:
             process, connection = self._process, self._connection
-            self._running = request.id
+            self._running, self._killed = request.id, False
             cancelled = request.id in self._cancelled
+        answered = False
         try:
             if cancelled or process is None or connection is None:
+                answered = True
                 yield Cancelled(request.id)
                 return
             last_stage = "starting the engines"
@@ -108,22 +117,35 @@ class Supervisor:
                         last_stage, fraction = content
                         yield Progressed(request.id, last_stage, fraction)
                     elif kind == "failed":
+                        answered = True
                         yield Failed(request.id, *content)
                     elif kind == "computed":
                         computed = _open_result(request, content, folder)
                         yield Computed(request.id, computed)
                     else:
+                        answered = True
                         outcome, judgement = content
                         result = _open_result(request, outcome, folder) if computed is None else computed
                         yield Finished(request.id, replace(result, judgement=judgement))
             except _ChildDiedError:
                 yield self._died(request, process, last_stage)
+            except (OSError, ValueError) as error:
+                yield Failed(request.id, "engine", f"The run was computed, but cannot be opened: {error}.")
         finally:
-            with self._lock:
-                self._running = None
-                self._cancelled.discard(request.id)
-            if process is None or not process.is_alive():
-                self.start()
+            self._settle(request, process, answered)
+        with contextlib.suppress(OSError):  # the next run meets the same error and tells it
+            self.start()
+
+    def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
+        """Leave no child that is busy with this request, or that was told to die and has not yet."""
+        with self._lock:
+            self._running = None
+            self._cancelled.discard(request.id)
+            # A child whose answer nobody waited for would give it to the next request. A killed one may still look
+            # alive for a moment, also where the run was stopped just after its last message.
+            if process is not None and process is self._process and (self._killed or not answered):
+                process.kill()
+                process.join()
 
     def _died(self, request: RunRequest, process: BaseProcess, stage: str) -> Event:
         process.join()
@@ -142,7 +164,8 @@ class Supervisor:
             self._connection.close()
         if self._process is not None:
             self._process.join()
-            self._process.close()
+            with contextlib.suppress(ValueError):  # somebody else has waited for it, and it cannot know that it ended
+                self._process.close()
         self._process = self._connection = None
 
 
@@ -185,8 +208,15 @@ def _ask(process: BaseProcess, connection: Connection, request: RunRequest, fold
         raise _ChildDiedError from error
 
 
+def _lives(process: BaseProcess) -> bool:
+    """Unlike `is_alive`, right even where somebody else has waited for the process."""
+    return not wait([process.sentinel], 0)
+
+
 def _manner(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
+    if exitcode is None:
+        return "nobody knows how"
+    if exitcode < 0:
         with contextlib.suppress(ValueError):
             return f"killed by {signal.Signals(-exitcode).name}"
     return f"exit code {exitcode}"

@@ -1,0 +1,51 @@
+"""What the child process is told to read in these tests: it imports them by name."""
+
+import errno
+import os
+import signal
+import time
+
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config
+from rnnviz.model.errors import ConfigError, InputError
+from rnnviz.model.inputs import Inputs
+
+
+def refuse_input(config: Config) -> Inputs:
+    raise InputError("The weather is wrong: it must be fair.")
+
+
+def refuse_key(config: Config) -> Inputs:
+    raise ConfigError("sequence.path", "sequence.path is wrong: it must be right.")
+
+
+def fill_the_disk(config: Config) -> Inputs:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def use_all_memory(config: Config) -> Inputs:
+    raise MemoryError
+
+
+def blunder(config: Config) -> Inputs:
+    raise ZeroDivisionError("nobody thought of this")
+
+
+def die(config: Config) -> Inputs:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return load_inputs(config)
+
+
+def crash(config: Config) -> Inputs:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return load_inputs(config)
+
+
+def leave(config: Config) -> Inputs:
+    os._exit(7)
+
+
+def hang(config: Config) -> Inputs:
+    """Never come back, and hold the interpreter's main thread as a native call does."""
+    while True:
+        time.sleep(3600)
