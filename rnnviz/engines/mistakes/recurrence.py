@@ -41,7 +41,7 @@ def mistaken_layer(deviation: Deviation) -> RunLayer:
     ) -> tuple[FloatArray, FloatArray | None]:
         p = reduce(lambda q, change: change(cell, q), deviation.parameters, p)
         against_time = backward and deviation.backward != "not_reversed"
-        a, h, c = i2h_product(p, np.asarray(x)), h0, c0
+        a, h, c = i2h_product(p.i2h_weight, p.i2h_bias, x), h0, c0
         for t in reversed(range(len(x))) if against_time else range(len(x)):
             before = _carried(deviation, (h, c), (h0, c0))
             h, c = _step(cell, p, deviation, a[t], *before)
