@@ -1,0 +1,163 @@
+"""Every place where the candidate is outside the tolerance, to be sorted, narrowed down and visited."""
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.mismatch_rows import MismatchRows, mismatch_rows
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.mismatch_model import MismatchModel
+from rnnviz.gui.views.tables import NumberTable
+from rnnviz.model.location import DIRECTIONS, Location
+
+
+class MismatchList(View):
+    """A table of mismatches; choosing a row moves the cursor there. `title_changed` tells the tab's new text."""
+
+    title = "Mismatches"
+
+    title_changed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._candidate: str | None = None
+        self._rows: MismatchRows | None = None
+        self._empty = QLabel()
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setWordWrap(True)
+        self._said = ElidedLabel("")
+        self.layers = _filter("Only this layer", "Which layer's mismatches are listed.")
+        self.directions = _filter("Only this direction", "Which direction's mismatches are listed.")
+        self.layers.currentIndexChanged.connect(self._gather)
+        self.directions.currentIndexChanged.connect(self._gather)
+        self.model = MismatchModel()
+        self.table = NumberTable()
+        self.table.setModel(self.model)
+        self.table.setAccessibleName("Mismatches")
+        header = self.table.horizontalHeader()
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.setSortIndicatorClearable(True)
+        header.setSortIndicator(-1, Qt.SortOrder.DescendingOrder)
+        header.sortIndicatorChanged.connect(self.model.sort)
+        self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        self._following = False
+        bar = QHBoxLayout()
+        bar.addWidget(self._said, 1)
+        bar.addWidget(self.layers)
+        bar.addWidget(self.directions)
+        full = QWidget()
+        layout = QVBoxLayout(full)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.setSpacing(4)
+        layout.addLayout(bar)
+        layout.addWidget(self.table, 1)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self._empty)
+        self._pages.addWidget(full)
+        self._refresh()
+
+    @property
+    def tab_text(self) -> str:
+        """The title with how many there are."""
+        return self.title if self._rows is None else f"{self.title}  {numbers.count(self._total())}"
+
+    def copy_text(self) -> str:
+        """The chosen rows, or all of them."""
+        return self.table.copy_text() if self._rows is not None and len(self._rows) else ""
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        self._result, self._candidate = result, candidate
+        layers, directions, *_ = (0, 0) if result is None else result.shape
+        _offer(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
+        _offer(self.directions, ["both directions", *DIRECTIONS] if directions == 2 else ["forward"])
+        self.directions.setVisible(directions == 2)
+        self._gather()
+        self.title_changed.emit(self.tab_text)
+
+    def show_location(self, location: Location) -> None:
+        row = self.model.row_of(location)
+        self._following = True
+        try:
+            if row is None:
+                self.table.clearSelection()
+                self.table.setCurrentIndex(QModelIndex())
+            else:
+                index = self.model.index(row, 0)
+                flags = QItemSelectionModel.SelectionFlag
+                self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+                self.table.scrollTo(index)
+        finally:
+            self._following = False
+
+    def apply_theme(self, theme: Theme) -> None:
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        for label in (self._empty, self._said):
+            label.setPalette(palette)
+        self.table.apply_theme(theme)
+
+    def _gather(self) -> None:
+        """Read the rows of the lanes that are asked for."""
+        self._rows = None
+        if self._result is not None and self._candidate is not None:
+            layers, directions, *_ = self._result.shape
+            layer, direction = self.layers.currentIndex() - 1, self.directions.currentIndex() - 1
+            lanes = [
+                (k, d)
+                for k in range(layers)
+                for d in range(directions)
+                if layer in (-1, k) and (directions == 1 or direction in (-1, d))
+            ]
+            comparison = self._result.comparison(self._candidate)
+            self._rows = mismatch_rows(comparison, self._result.reference, self._result[self._candidate], lanes)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        result, rows = self._result, self._rows
+        self._pages.setCurrentIndex(0 if rows is None or not self._total() else 1)
+        self._empty.setText(
+            "Press F5 to run: the places where two engines differ by more than the tolerance."
+            if result is None
+            else f"No value of {self._candidate} is outside the tolerance."
+        )
+        if result is None or rows is None:
+            self.model.show_rows(None, "reference", "candidate")
+            return
+        self.model.show_rows(rows, result.reference.engine, str(self._candidate))
+        shown = f"{numbers.count(len(rows))} mismatches"
+        if len(rows) < rows.total:
+            shown = f"The first {numbers.count(len(rows))} of {numbers.count(rows.total)} mismatches"
+        self._said.setText(f"{shown}, in the order of computation; a heading sorts them.")
+        self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
+
+    def _total(self) -> int:
+        if self._result is None or self._candidate is None:
+            return 0
+        return self._result.comparison(self._candidate).mismatched
+
+    def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid() and not self._following:
+            self.location_requested.emit(self.model.location(current.row()))
+
+
+def _filter(name: str, why: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setToolTip(why)
+    return box
+
+
+def _offer(box: QComboBox, texts: list[str]) -> None:
+    """Offer other choices, and keep the present one if it is among them."""
+    if [box.itemText(place) for place in range(box.count())] == texts:
+        return
+    kept = texts.index(box.currentText()) if box.currentText() in texts else 0
+    with QSignalBlocker(box):
+        box.clear()
+        box.addItems(texts)
+        box.setCurrentIndex(kept)

@@ -1,0 +1,121 @@
+"""The rows of the mismatch list; a cell is put into words when it is seen."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.mismatch_rows import MismatchRows
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.model.location import DIRECTIONS, Location
+
+_Roles = Qt.ItemDataRole
+_ROOT = QModelIndex()
+_PLACES = ("layer", "direction", "t", "sample", "unit")
+
+
+class MismatchModel(QAbstractTableModel):
+    """One mismatch in each row, in the order of computation until it is sorted otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: MismatchRows | None = None
+        self._order: NDArray[np.intp] = np.empty(0, np.intp)
+        self._sorting: tuple[int, Qt.SortOrder] | None = None
+        self.headings: tuple[str, ...] = ()
+        self.show_rows(None, "reference", "candidate")
+
+    def show_rows(self, rows: MismatchRows | None, reference: str, candidate: str) -> None:
+        """Show other rows, sorted as those before."""
+        self.beginResetModel()
+        self._rows = rows
+        self.headings = (*_PLACES, reference, candidate, "difference", "violation", "ULP")
+        self._order = self._sorted()
+        self.endResetModel()
+
+    def location(self, row: int) -> Location:
+        """The place of the mismatch in a row."""
+        assert self._rows is not None
+        return self._rows.location(int(self._order[row]))
+
+    def row_of(self, where: Location) -> int | None:
+        """The row in which a place stands, or None."""
+        if self._rows is None:
+            return None
+        found = np.flatnonzero((self._rows.where[self._order] == np.array(where.index)).all(axis=1))
+        return int(found[0]) if len(found) else None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column; -1 is the order of computation."""
+        self.layoutAboutToBeChanged.emit()
+        self._sorting = None if column < 0 else (column, order)
+        self._order = self._sorted()
+        self.layoutChanged.emit()
+
+    def cell(self, row: int, column: int) -> Cell:
+        """How a cell is drawn."""
+        return Cell(self._text(row, column, full=False), left=column == 1)
+
+    def widest(self) -> list[str]:
+        """For each column a text that is as wide as any in it."""
+        if self._rows is None or not len(self._rows):
+            return list(self.headings)
+        largest = [str(int(self._rows.where[:, place].max())) for place in range(5)]
+        samples = [*largest, "-0.000", "-0.000", "1.2e-10", "1.2e-10", "100,000"]
+        samples[1] = max(DIRECTIONS, key=len)
+        return [max(pair, key=len) + "00" for pair in zip(self.headings, samples, strict=True)]
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self._order)
+
+    def columnCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.headings)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role in (_Roles.DisplayRole, FULL_ROLE, _Roles.ToolTipRole):
+            return self.headings[section]
+        return None
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        if role in (_Roles.DisplayRole, FULL_ROLE):
+            return self._text(index.row(), index.column(), full=role == FULL_ROLE)
+        if role == _Roles.ToolTipRole:
+            return f"{self.headings[index.column()]}: {self._text(index.row(), index.column(), full=True)}"
+        return None
+
+    def _text(self, row: int, column: int, *, full: bool) -> str:
+        rows, place = self._rows, int(self._order[row])
+        assert rows is not None
+        if column == 1:
+            return DIRECTIONS[int(rows.where[place, 1])]
+        if column < 5:
+            return str(int(rows.where[place, column]))
+        if column in (5, 6):
+            value = (rows.reference if column == 5 else rows.candidate)[place]
+            return numbers.full(value) if full else numbers.short(value)
+        if column == 9:
+            return str(int(rows.ulp[place])) if full else numbers.ulp(int(rows.ulp[place]))
+        value = (rows.error if column == 7 else rows.violation)[place]
+        return numbers.full(float(value)) if full else numbers.error(value)
+
+    def _sorted(self) -> NDArray[np.intp]:
+        if self._rows is None:
+            return np.empty(0, np.intp)
+        if self._sorting is None:
+            return np.arange(len(self._rows))
+        column, order = self._sorting
+        keys: Any = [
+            *self._rows.where.T,
+            self._rows.reference,
+            self._rows.candidate,
+            self._rows.error,
+            self._rows.violation,
+            self._rows.ulp,
+        ][column]
+        ascending = np.argsort(keys, kind="stable")
+        if order == Qt.SortOrder.AscendingOrder:
+            return ascending
+        # Equal rows keep the order of computation whichever way they are sorted.
+        return len(keys) - 1 - np.argsort(keys[::-1], kind="stable")[::-1]

@@ -1,0 +1,105 @@
+"""The mismatch list: one row for each value outside the tolerance, sorted, narrowed down, visited."""
+
+import pytest
+from PySide6.QtCore import Qt
+
+from rnnviz.gui.theme import THEMES
+from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+PLACES = {
+    Location(0, 0, 1, 1, 2): 0.5,
+    Location(1, 0, 0, 0, 3): 0.25,
+    Location(1, 1, 1, 0, 0): 2.0,
+    Location(1, 1, 0, 1, 1): 1.0,
+}
+
+
+def perturb(trace: Trace) -> None:
+    for where, change in PLACES.items():
+        trace.hidden[where.index] += change
+
+
+@pytest.fixture
+def view(qtbot) -> MismatchList:
+    view = MismatchList()
+    qtbot.addWidget(view)
+    view.resize(900, 220)
+    view.show()
+    return view
+
+
+@pytest.fixture
+def shown(view: MismatchList) -> MismatchList:
+    view.show_result(made_result(num_layers=2, bidirectional=True, edits={"manual": perturb}), "manual")
+    return view
+
+
+def listed(view: MismatchList) -> list[Location]:
+    return [view.model.location(row) for row in range(view.model.rowCount())]
+
+
+def test_without_a_result_or_without_mismatches_the_view_says_so(view: MismatchList) -> None:
+    assert not view.table.isVisible()
+    assert view.tab_text == "Mismatches"
+    view.show_result(made_result(), "manual")
+    assert not view.table.isVisible()
+    assert view.tab_text == "Mismatches  0"
+
+
+def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_timestep(shown: MismatchList) -> None:
+    assert shown.table.isVisible()
+    assert listed(shown) == list(PLACES)
+    assert shown.tab_text == "Mismatches  4"
+
+
+def test_a_heading_sorts_and_a_second_click_turns_it_round(shown: MismatchList) -> None:
+    header = shown.table.horizontalHeader()
+    header.setSortIndicator(7, Qt.SortOrder.DescendingOrder)
+    assert listed(shown) == sorted(PLACES, key=PLACES.__getitem__, reverse=True)
+    header.setSortIndicator(7, Qt.SortOrder.AscendingOrder)
+    assert listed(shown) == sorted(PLACES, key=PLACES.__getitem__)
+    header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+    assert listed(shown) == list(PLACES)
+
+
+def test_layer_and_direction_narrow_the_list_down(shown: MismatchList) -> None:
+    shown.layers.setCurrentText("layer 1")
+    assert listed(shown) == [where for where in PLACES if where.layer == 1]
+    shown.directions.setCurrentText("backward")
+    assert listed(shown) == [where for where in PLACES if where.layer == 1 and where.direction == 1]
+    shown.layers.setCurrentText("layer 0")
+    assert listed(shown) == []
+    shown.layers.setCurrentText("every layer")
+    shown.directions.setCurrentText("both directions")
+    assert listed(shown) == list(PLACES)
+
+
+def test_choosing_a_row_asks_for_its_place(qtbot, shown: MismatchList) -> None:
+    with qtbot.waitSignal(shown.location_requested) as asked:
+        shown.table.selectRow(2)
+    assert asked.args == [list(PLACES)[2]]
+
+
+def test_the_row_of_the_cursor_is_chosen_and_asks_for_nothing(qtbot, shown: MismatchList) -> None:
+    with qtbot.assertNotEmitted(shown.location_requested):
+        shown.show_location(list(PLACES)[3])
+        assert shown.table.currentIndex().row() == 3
+        shown.show_location(Location())
+    assert not shown.table.selectionModel().hasSelection()
+
+
+def test_a_copy_has_headings_places_and_every_digit(shown: MismatchList) -> None:
+    lines = shown.copy_text().splitlines()
+    assert lines[0].split("\t")[:7] == ["layer", "direction", "t", "sample", "unit", "gluon", "manual"]
+    first = lines[1].split("\t")
+    assert first[:5] == ["0", "forward", "1", "1", "2"]
+    assert float(first[6]) - float(first[5]) == pytest.approx(0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_both_themes_draw_the_list(shown: MismatchList, theme) -> None:
+    shown.apply_theme(theme)
+    assert not shown.grab().isNull()
