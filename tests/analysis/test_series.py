@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnnviz.analysis.series import LogScale, finite_range, log_scale, runs, unit_over_time
+from rnnviz.analysis.series import LogScale, finite_range, log_scale, pixel_bands, runs, unit_over_time
 from rnnviz.model.location import Location
 from tests.made_results import made_result
 
@@ -25,6 +25,20 @@ def test_runs_cover_what_is_true_and_nothing_else(mask: np.ndarray) -> None:
         assert not covered[max(first - 1, 0) : last + 2].any()
         covered[first : last + 1] = True
     assert np.array_equal(covered, mask)
+
+
+def test_a_band_covers_its_timesteps_and_one_that_is_out_of_sight_nothing() -> None:
+    bands = np.array([[0, 0], [2, 3], [9, 9]])
+    assert pixel_bands(bands, -0.5, 9.5, 100).tolist() == [[0, 10], [20, 40], [90, 100]]
+    assert pixel_bands(bands, 3.5, 8.5, 100).tolist() == []
+    assert pixel_bands(bands, 2.5, 7.5, 50).tolist() == [[0, 10]]
+
+
+def test_no_band_vanishes_and_there_are_never_more_than_pixels() -> None:
+    every_other = runs(np.arange(1_000_000) % 2 == 0)
+    assert pixel_bands(every_other, -0.5, 999_999.5, 300).tolist() == [[0, 300]]
+    alone = pixel_bands(np.array([[777_777, 777_777]]), -0.5, 999_999.5, 300)
+    assert alone.tolist() == [[233, 235]]
 
 
 def test_the_range_is_that_of_the_finite_numbers_and_never_empty() -> None:

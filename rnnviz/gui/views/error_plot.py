@@ -7,6 +7,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
@@ -139,13 +140,14 @@ class ErrorPlot(View):
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """The three quantities of the cursor's lane over time."""
+        """The three quantities of the cursor's lane at the timesteps in sight."""
         if self._comparison is None:
             return ""
         here = self._location.layer, self._location.direction
-        columns = [getattr(self._comparison, quantity.array)[here] for quantity in _QUANTITIES]
+        seen = self.plot.timesteps_in_sight
+        columns = [getattr(self._comparison, q.array)[here][seen.start : seen.stop] for q in _QUANTITIES]
         lines = ["\t".join(("timestep", *(quantity.title for quantity in _QUANTITIES)))]
-        lines += ["\t".join((str(t), *map(_digits, row))) for t, row in enumerate(zip(*columns, strict=True))]
+        lines += ["\t".join((str(t), *map(_digits, row))) for t, *row in zip(seen, *columns, strict=True)]
         return "".join(f"{line}\n" for line in lines)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -171,10 +173,12 @@ class ErrorPlot(View):
         for label in (self._empty, self._others, self._at_cursor):
             label.setPalette(palette)
         self.plot.apply_theme(theme)
-        self._limit.setPen(pg.mkPen(theme.color("wrong"), width=1, style=Qt.PenStyle.DashLine))
+        self._limit.setPen(_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         self._limit.label.setColor(theme.color("wrong"))
-        self._floor.setPen(pg.mkPen(theme.color("grid"), width=1))
-        self._draw()
+        self._floor.setPen(_pen(theme.color("grid"), 1.0))
+        for place, curve in enumerate(self._curves, 1):
+            mine = place == len(self._curves)
+            self.plot.draw_curve(curve, self._wide if mine else self._thin, depth=10.0 if mine else 1.0)
 
     def _on_quantity(self) -> None:
         self._measure()
@@ -212,29 +216,42 @@ class ErrorPlot(View):
             return comparison.atol, f"atol {numbers.full(comparison.atol)}; values away from 0 are allowed more"
         return None
 
-    def _draw(self) -> None:
+    def _clear(self) -> None:
         for curve in self._curves:
             self.plot.removeItem(curve)
         self._curves.clear()
-        self._lane = None
+
+    def _draw(self) -> None:
+        """Let the cursor's lane stand out; the last of the curves is its."""
         positions = self._positions
         if positions is None:
+            self._clear()
+            self._lane = None
             return
         here = self._lane = self._location.layer, self._location.direction
-        lanes = [(layer, d) for layer in range(positions.shape[0]) for d in range(positions.shape[1])]
-        others = [positions[lane] for lane in lanes if lane != here]
-        faint = self._theme.color("muted")
-        faint.setAlphaF(0.5)
-        thin = pg.mkPen(faint, width=1)
+        others = [positions[lane] for lane in np.ndindex(positions.shape[:2]) if lane != here]
         if len(others) > _MOST_LANES or sum(map(len, others)) > _MOST_POINTS:
             others = [np.max(others, axis=0)]
             self._others.setText("thin: the largest of the other lanes")
         else:
             self._others.setText("thin: the other lanes")
         self._others.setVisible(bool(others))
-        self._curves += [self.plot.add_curve(values, thin, depth=1.0) for values in others]
-        wide = pg.mkPen(self._theme.series[0], width=1 if positions.shape[2] > _MOST_LANES * 256 else 2)
-        self._curves.append(self.plot.add_curve(positions[here], wide, depth=10.0))
+        if len(self._curves) != len(others) + 1:
+            self._clear()
+            self._curves += [self.plot.add_curve(self._thin, depth=1.0) for _ in others]
+            self._curves.append(self.plot.add_curve(self._wide, depth=10.0))
+        for curve, values in zip(self._curves, [*others, positions[here]], strict=True):
+            self.plot.move_curve(curve, values)
+
+    @property
+    def _thin(self) -> QPen:
+        faint = self._theme.color("muted")
+        faint.setAlphaF(0.5)
+        return _pen(faint, 1.0)
+
+    @property
+    def _wide(self) -> QPen:
+        return _pen(self._theme.color("accent"), 2.0)
 
     def _tell(self) -> None:
         comparison, result, where = self._comparison, self._result, self._location
@@ -246,6 +263,7 @@ class ErrorPlot(View):
         value = getattr(comparison, _QUANTITIES[self._choice.currentIndex()].array)[where.index[:3]]
         shown = numbers.count(int(value)) if self.quantity == "mismatched" else numbers.error(float(value))
         self._at_cursor.setText(f"t = {where.timestep}: {shown}")
+        self.plot.setAccessibleDescription(f"{self._heading.text()}, {self._choice.currentText()} at {self.told}")
 
     def _on_timestep(self, timestep: int) -> None:
         self.location_requested.emit(self._location.moved(timestep=timestep))
@@ -253,6 +271,12 @@ class ErrorPlot(View):
 
 _ABOVE = [(0.0, 1.0), (0.0, 1.0)]
 """The label stands on its line, not in it."""
+
+
+def _pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    pen = QPen(colour, width, style)
+    pen.setCosmetic(True)
+    return pen
 
 
 def _digits(value: float | int) -> str:

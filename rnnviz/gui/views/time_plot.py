@@ -1,6 +1,7 @@
 """A plot over timesteps: whole ones on its axis, the cursor as a line, a click for another timestep."""
 
 from collections.abc import Sequence
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.series import pixel_bands
 from rnnviz.gui.theme import LIGHT, Theme
 
 _POINTS_SHOWN = 64
 """Up to so many timesteps each value has a dot of its own; a sequence of one step is nothing but dots."""
+_POINTS_PER_PIXEL = 1.0
+"""Beyond this a column of pixels shows the least and the largest of its values."""
 
 
 class TimePlot(pg.PlotWidget):
@@ -74,20 +78,31 @@ class TimePlot(pg.PlotWidget):
         """The range of the vertical axis."""
         self.view_box.setYRange(low, high, padding=0)
 
-    def add_curve(self, values: NDArray[Any], pen: QPen, depth: float = 1.0) -> pg.PlotDataItem:
-        """Draw values of shape (T,); NaN and infinities leave gaps."""
-        size = 2 * round(pen.widthF()) + 2
-        dots = {"symbol": "o", "symbolSize": size, "symbolPen": None, "symbolBrush": pen.color()}
-        curve = pg.PlotDataItem(
-            np.arange(len(values)),
-            values,
-            pen=pen,
-            connect="finite",
-            **(dots if len(values) <= _POINTS_SHOWN else {}),
-        )
-        curve.setZValue(depth)
+    @property
+    def timesteps_in_sight(self) -> range:
+        """The timesteps between the ends of the time axis."""
+        left, right = self.view_box.viewRange()[0]
+        return range(max(0, ceil(left)), min(self._timesteps - 1, floor(right)) + 1)
+
+    def add_curve(self, pen: QPen, depth: float) -> pg.PlotDataItem:
+        """A curve without values yet; those of greater depth lie above."""
+        curve = pg.PlotDataItem(connect="finite", autoDownsampleFactor=_POINTS_PER_PIXEL)
         self.addItem(curve)
+        self.draw_curve(curve, pen, depth)
         return curve
+
+    def draw_curve(self, curve: pg.PlotDataItem, pen: QPen, depth: float) -> None:
+        """Draw a curve with another pen, at another depth."""
+        curve.setPen(pen)
+        curve.setZValue(depth)
+        curve.setSymbolPen(None)
+        curve.setSymbolBrush(pen.color())
+        curve.setSymbolSize(2 * round(pen.widthF()) + 2)
+
+    def move_curve(self, curve: pg.PlotDataItem, values: NDArray[Any]) -> None:
+        """Let a curve show values of shape (T,); NaN and infinities leave gaps."""
+        curve.setSymbol("o" if len(values) <= _POINTS_SHOWN else None)
+        curve.setData(np.arange(len(values)), values)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw axes, ground and cursor in these colours; the curves are their owner's."""
@@ -126,8 +141,6 @@ class _TimestepAxis(pg.AxisItem):
 class GapMarks(pg.GraphicsObject):
     """Bands over the timesteps at which a value is not a number that a curve could show, with the word for it."""
 
-    _NARROWEST = 2.0
-
     def __init__(self, plot: TimePlot, word: str, role: str) -> None:
         super().__init__()
         self._plot = plot
@@ -164,22 +177,11 @@ class GapMarks(pg.GraphicsObject):
         transform = painter.transform()
         painter.resetTransform()
         ground = transform.mapRect(view)
-        scale = ground.width() / view.width()
-        left = ground.left() + (self.runs[:, 0] - 0.5 - view.left()) * scale
-        right = ground.left() + (self.runs[:, 1] + 0.5 - view.left()) * scale
-        seen = (right >= ground.left()) & (left <= ground.right())
         colour = self._theme.color(self._role)
         tint = self._theme.color(self._role)
         tint.setAlphaF(0.18)
-        last = -np.inf
-        for start, stop in zip(left[seen], right[seen], strict=True):
-            # Bands that would fall on the same pixels are drawn once.
-            stop = max(stop, start + self._NARROWEST)
-            start = max(start, last)
-            if stop <= start:
-                continue
-            last = stop
-            band = QRectF(start, ground.top(), stop - start, ground.height()).intersected(ground)
+        for start, stop in pixel_bands(self.runs, view.left(), view.right(), max(1, round(ground.width()))):
+            band = QRectF(ground.left() + start, ground.top(), stop - start, ground.height())
             painter.fillRect(band, tint)
             painter.fillRect(QRectF(band.left(), ground.bottom() - 4, band.width(), 4), colour)
             self._name(painter, band, colour)

@@ -1,6 +1,6 @@
 """Units over time: the cursor's by every engine, and those that the user has pinned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyqtgraph as pg
@@ -29,13 +29,14 @@ _DASHED_UP_TO = 4_000
 
 @dataclass
 class _Line:
-    """One curve: which engine's values of which unit, read once, and how it is drawn."""
+    """One curve: which engine's, of a pinned unit or of the cursor's, how it is drawn, and the values read last."""
 
     engine: str
-    unit: int
-    values: FloatArray
+    pinned: int | None
     pen: QPen
     curve: pg.PlotDataItem
+    unit: int = 0
+    values: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 class UnitsPlot(View):
@@ -53,6 +54,7 @@ class UnitsPlot(View):
         self._hidden: set[str] = set()
         self._lines: list[_Line] = []
         self._keys: list[tuple[LegendKey, _Line]] = []
+        self._built: tuple[object, ...] | None = None
         self._shown: tuple[object, ...] | None = None
 
         self._heading = ElidedLabel(bold=True)
@@ -113,12 +115,13 @@ class UnitsPlot(View):
         return self._strange.text()
 
     def copy_text(self) -> str:
-        """Every curve over time, in full precision."""
+        """What the plot shows: every curve at the timesteps in sight, in full precision."""
         if self._result is None:
             return ""
         heading = ["timestep", *(f"{line.engine} unit {line.unit}" for line in self._lines)]
-        rows = zip(*(line.values for line in self._lines), strict=True)
-        lines = [heading] + [[str(t), *map(numbers.full, row)] for t, row in enumerate(rows)]
+        seen = self.plot.timesteps_in_sight
+        rows = zip(seen, *(line.values[seen.start : seen.stop] for line in self._lines), strict=True)
+        lines = [heading] + [[str(t), *map(numbers.full, row)] for t, *row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -154,10 +157,16 @@ class UnitsPlot(View):
         if result is None:
             self._clear()
             return
-        shown = (result, self._candidate, where.moved(timestep=0), tuple(self._pinned))
+        pinned = tuple(unit for unit in self._pinned if unit != where.unit)
+        built = (tuple(result.traces), result.reference.engine, self._candidate, result.shape[2], pinned, self._theme)
+        if built != self._built:
+            self._built = built
+            self._build(result, pinned)
+            self._shown = None
+        shown = (result, where.moved(timestep=0), tuple(self._pinned))
         if shown != self._shown:
             self._shown = shown
-            self._draw(result)
+            self._read(result)
             self._heading.setText(
                 f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             )
@@ -165,6 +174,8 @@ class UnitsPlot(View):
         self.plot.show_cursor(where.timestep)
         for key, line in self._keys:
             key.show_value(numbers.short(line.values[where.timestep]))
+        told = ", ".join(key.accessibleName() for key, _ in self._keys)
+        self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
 
     def _clear(self) -> None:
         for line in self._lines:
@@ -174,24 +185,32 @@ class UnitsPlot(View):
             self._legend.removeWidget(key)
             key.deleteLater()
         self._keys.clear()
+        self._built = None
 
-    def _draw(self, result: RunResult) -> None:
-        """Read the curves anew; nothing here depends on the cursor's timestep."""
+    def _build(self, result: RunResult, pinned: tuple[int, ...]) -> None:
+        """Make the curves and the legend; which unit of which lane they show is told by `_read`."""
+        built = self._built
         self._clear()
-        where, reference = self._location, result.reference.engine
+        self._built = built
+        reference = result.reference.engine
         series = self._theme.series
         engines = [reference, *(name for name in result.traces if name != reference)]
         for place, engine in enumerate(engines):
-            line = self._add_line(result, engine, where.unit, series[place % len(series)], depth=10.0 + place)
+            line = self._add_line(result, engine, None, series[place % len(series)], depth=10.0 + place)
             self._add_engine_key(line, reference)
-        for place, unit in enumerate(self._pinned):
-            if unit == where.unit:
-                continue
-            colour = series[(len(engines) + place) % len(series)]
+        for unit in pinned:
+            colour = series[(len(engines) + self._pinned.index(unit)) % len(series)]
             first = self._add_line(result, reference, unit, colour, depth=2.0)
             if self._candidate is not None:
                 self._add_line(result, self._candidate, unit, colour, depth=3.0)
-            self._add_pinned_key(first)
+            self._add_pinned_key(first, unit)
+
+    def _read(self, result: RunResult) -> None:
+        """Read every curve's values; nothing here depends on the cursor's timestep."""
+        for line in self._lines:
+            line.unit = self._location.unit if line.pinned is None else line.pinned
+            line.values = unit_over_time(result[line.engine], self._location, line.unit)
+            self.plot.move_curve(line.curve, line.values)
         values = [line.values for line in self._lines]
         self.plot.show_values(*finite_range(values))
         self._mark_gaps(values)
@@ -207,12 +226,11 @@ class UnitsPlot(View):
         self._strange.setText(", ".join(told))
         self._strange.setVisible(bool(told))
 
-    def _add_line(self, result: RunResult, engine: str, unit: int, colour: str, depth: float) -> _Line:
-        values = unit_over_time(result[engine], self._location, unit)
-        pen = self._pen(colour, reference=engine == result.reference.engine, timesteps=len(values))
-        curve = self.plot.add_curve(values, pen, depth)
+    def _add_line(self, result: RunResult, engine: str, pinned: int | None, colour: str, depth: float) -> _Line:
+        pen = self._pen(colour, reference=engine == result.reference.engine, timesteps=result.shape[2])
+        curve = self.plot.add_curve(pen, depth)
         curve.setVisible(engine not in self._hidden)
-        line = _Line(engine, unit, values, pen, curve)
+        line = _Line(engine, pinned, pen, curve)
         self._lines.append(line)
         return line
 
@@ -236,11 +254,9 @@ class UnitsPlot(View):
         key.toggled.connect(lambda shown, engine=line.engine: self._show_engine(engine, shown))
         self._add_key(key, line)
 
-    def _add_pinned_key(self, line: _Line) -> None:
-        key = LegendKey(f"unit {line.unit}", f"Unit {line.unit} is pinned. Click to move the cursor to it.")
-        key.clicked.connect(
-            lambda _checked=False, unit=line.unit: self.location_requested.emit(self._location.moved(unit=unit))
-        )
+    def _add_pinned_key(self, line: _Line, unit: int) -> None:
+        key = LegendKey(f"unit {unit}", f"Unit {unit} is pinned. Click to move the cursor to it.")
+        key.clicked.connect(lambda: self.location_requested.emit(self._location.moved(unit=unit)))
         self._add_key(key, line)
 
     def _add_key(self, key: LegendKey, line: _Line) -> None:
