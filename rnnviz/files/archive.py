@@ -1,6 +1,7 @@
 """A run's arrays as one `.npz` file."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -18,8 +19,12 @@ def write_npz(result: RunResult, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    with whole(path) as temporary, temporary.open("wb") as out:
-        np.savez(out, allow_pickle=False, config=np.array(dump_config(result.config)), **npz_arrays(result))
+    arrays = {**npz_arrays(result), "config": np.array(dump_config(result.config))}
+    # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
+    with whole(path) as temporary, ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
 def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
