@@ -12,7 +12,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 
-_BLOCK_VALUES = 1 << 18
+_BLOCK_VALUES = 1 << 16
 """How many values are compared at a time: their float64 temporaries stay in the processor's cache."""
 
 

@@ -52,7 +52,8 @@ def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
     """error / limit, where 1 is the limit; with a limit of zero any error is infinite and none is zero."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result = error / limit
-    result[error == 0.0] = 0.0
+    if not (limit > 0.0).all():
+        result[error == 0.0] = 0.0
     return np.asarray(result)
 
 
@@ -103,16 +104,16 @@ def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
     """
     r, c = _ordered(reference), _ordered(candidate)
     # Unsigned subtraction is right even where the signed one would overflow.
-    distance = np.maximum(r, c).view(np.uint64) - np.minimum(r, c).view(np.uint64)
+    unsigned = f"u{r.dtype.itemsize}"
+    distance = (np.maximum(r, c).view(unsigned) - np.minimum(r, c).view(unsigned)).astype(np.uint64)
     r_nan, c_nan = np.isnan(reference), np.isnan(candidate)
     if r_nan.any() or c_nan.any():
         distance = np.where(r_nan & c_nan, np.uint64(0), np.where(r_nan | c_nan, np.uint64(2**64 - 1), distance))
     return np.asarray(distance)
 
 
-def _ordered(array: FloatArray) -> NDArray[np.int64]:
-    """Integers in the order of the floats, +0 and -0 alike."""
+def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
+    """Integers as wide as the floats and in their order, +0 and -0 alike."""
     integer: Any = np.int32 if array.dtype.itemsize == 4 else np.int64
     bits = np.ascontiguousarray(array).view(integer)
-    ordered = np.where(bits < 0, np.iinfo(integer).min - bits.astype(np.int64), bits)
-    return np.asarray(ordered, np.int64)
+    return np.asarray(np.where(bits < 0, np.iinfo(integer).min - bits, bits))
