@@ -62,10 +62,11 @@ def state_text(network: Network, where: Location) -> str:
     return f"state[{state_row(network, where)}, {where.sample}]"
 
 
-def passage_text(network: Network, where: Location, timesteps: int) -> str:
-    """What a step reads and who reads it: "read after t = 8 · carried to t = 6"."""
+def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
+    """What a step reads and who reads it: "read after t = 8 · carried to t = 6"; `brief` for a narrow place."""
     before, after = read_after(where, timesteps), carried_to(where, timesteps)
-    read = "read after the initial state" if before is None else f"read after t = {before}"
-    if after is None:
-        return f"{read} · carried out as the final state state[{state_row(network, where)}]"
-    return f"{read} · carried to t = {after}"
+    start = "h0" if brief else "the initial state"
+    read = f"read after {start if before is None else f't = {before}'}"
+    if after is not None:
+        return f"{read} · carried to t = {after}"
+    return f"{read} · carried out as {'' if brief else 'the final state '}state[{state_row(network, where)}]"

@@ -63,3 +63,5 @@ def test_the_ends_of_a_lane_are_told() -> None:
     assert passage_text(network, Location(1, 1, 0), 24) == "read after t = 1 · carried out as the final state state[3]"
     alone = passage_text(network, Location(0, 0, 0), 1)
     assert alone == "read after the initial state · carried out as the final state state[0]"
+    brief = [passage_text(network, Location(1, 1, t), 24, brief=True) for t in (0, 23)]
+    assert brief == ["read after t = 1 · carried out as state[3]", "read after h0 · carried to t = 22"]

@@ -25,7 +25,7 @@ class LegendKey(QAbstractButton):
         self.setToolTip(why)
         self.setAccessibleName(name)
         self.setAccessibleDescription(why)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -51,6 +51,10 @@ class LegendKey(QAbstractButton):
         width = _LINE + metrics.horizontalAdvance(f"{self.text()} -0.0000") + 3 * _PAD
         return QSize(width, metrics.height() + 6)
 
+    def minimumSizeHint(self) -> QSize:
+        # Many keys in a narrow window become lines alone, whose names are told on hover.
+        return QSize(_LINE + 2 * _PAD, self.sizeHint().height())
+
     def paintEvent(self, event: QPaintEvent) -> None:
         theme, shown = self._theme, self.isChecked() or not self.isCheckable()
         painter = QPainter(self)
@@ -68,8 +72,9 @@ class LegendKey(QAbstractButton):
         painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
         text = self.rect().adjusted(2 * _PAD + _LINE, 0, -_PAD, 0)
         painter.setPen(theme.color("text" if shown else "muted"))
-        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.text())
-        if shown:
+        name = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, text.width())
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
+        if shown and self.width() >= self.sizeHint().width():
             painter.setPen(theme.color("muted"))
             painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._value)
         painter.end()

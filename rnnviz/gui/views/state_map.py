@@ -8,6 +8,7 @@ from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.theme import Theme
 from rnnviz.gui.views.base import View
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.state_painter import StatePainter
 from rnnviz.gui.views.state_rows import LaneRow, StateRows
 from rnnviz.model.location import Location
@@ -24,21 +25,16 @@ class StateMap(View):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._location = Location()
-        self._heading = QLabel("Where it stands in out and state")
-        font = self._heading.font()
-        font.setBold(True)
-        self._heading.setFont(font)
+        self._heading = ElidedLabel("Where it stands in out and state", bold=True)
         self._in_out = QLabel()
         self._in_state = QLabel()
         for label in (self._in_out, self._in_state):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setWordWrap(True)
         self._engine = QComboBox()
-        self._engine.setAccessibleName("Engine")
-        self._engine.setToolTip("Whose final states are shown and held against its own output.")
+        self._engine.setAccessibleName("Final states by")
+        self._engine.setToolTip("Whose final states are shown below, each held against the same engine's output.")
         self._engine.currentTextChanged.connect(self._refresh)
-        self._of = QLabel("Final states by")
-        self._of.setBuddy(self._engine)
 
         self.rows = StateRows()
         self.list = _ClickedList()
@@ -48,19 +44,16 @@ class StateMap(View):
         self.list.setAccessibleName(self.title)
         self.list.chosen.connect(self._on_chosen)
 
-        choice = QHBoxLayout()
-        choice.addWidget(self._of)
-        choice.addWidget(self._engine)
-        choice.addStretch()
+        top = QHBoxLayout()
+        top.addWidget(self._heading, 1)
+        top.addWidget(self._engine)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         layout.setSpacing(2)
-        layout.addWidget(self._heading)
+        layout.addLayout(top)
         layout.addWidget(self._in_out)
         layout.addWidget(self._in_state)
         layout.addSpacing(4)
-        layout.addLayout(choice)
-        layout.addSpacing(2)
         layout.addWidget(self.list, 1)
         layout.addStretch()
         self._refresh()
@@ -99,16 +92,13 @@ class StateMap(View):
         self._refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._of.setPalette(palette)
         self.painter.apply_theme(theme)
         self.list.setPalette(theme.palette())
         self.list.viewport().update()
 
     def _refresh(self) -> None:
         result, where = self._result, self._location
-        for widget in (self._engine, self._of, self.list):
+        for widget in (self._engine, self.list):
             widget.setVisible(result is not None)
         self._in_state.setVisible(result is not None)
         self.rows.show_rows(result, self.engine, where)

@@ -112,7 +112,7 @@ class VectorModel(QAbstractTableModel):
         if self._vector is None:
             return []
         unit = max(self._unit, f"00{len(self._vector)}", key=len)
-        engines = [max("-0.000", f"{label} ", key=len) for label, _ in self._vector.columns]
+        engines = [max("-0.000", label, key=len) for label, _ in self._vector.columns]
         return [unit, *engines, "-0.0e-00", "0.0e+0"][: self.columnCount()]
 
     def _is_marked(self, row: int, column: int) -> bool:

@@ -1,6 +1,7 @@
 """The vector at the cursor: every engine's values beside each other, and what the step there reads."""
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
 from rnnviz.analysis.places import lane_text, passage_text, state_row
@@ -113,6 +114,11 @@ class VectorTable(View):
         self.table.apply_theme(theme)
         self.model.apply_theme(theme)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._result is not None:
+            self._show_passage(self._result)
+
     def _refresh(self) -> None:
         result = self._result
         self._tabs.setVisible(result is not None)
@@ -126,24 +132,23 @@ class VectorTable(View):
         self._show_kinds(kinds_at(result, where))
         lane = lane_text(network, where).capitalize()
         self._heading.setText(f"{lane}, t = {where.timestep}, sample {where.sample}")
-        self._passage.setText(_unbroken(self._told(result)))
-        self._reserve_lines(result)
-        component = "feature" if self._kind == "input" else "unit"
+        self._show_passage(result)
+        component = "feature" if self._kind == "input" and where.layer == 0 else "unit"
         vector = vector_at(result, self._candidate, where, self._kind)
         self._following = True
         self.model.show_vector(vector, component, (result.reference.engine, self._candidate or ""))
         self._choose_row()
         self._following = False
 
-    def _reserve_lines(self, result: RunResult) -> None:
-        """Keep the table where it is while the cursor moves along a lane: its ends have the longest passages."""
-        network, timesteps = result.inputs.network, result.shape[2]
-        ends = (passage_text(network, self._location.moved(timestep=t), timesteps) for t in (0, timesteps - 1))
-        metrics = self._passage.fontMetrics()
-        wraps = max(metrics.horizontalAdvance(text) for text in ends) > self.width() - 2 * _MARGIN
-        self._passage.setMinimumHeight((2 if wraps else 1) * metrics.lineSpacing())
+    def _show_passage(self, result: RunResult) -> None:
+        """A passage keeps to one line, in fewer words if it must: the table stays put while the cursor moves."""
+        told = self._told(result, brief=False)
+        self._passage.setToolTip(told)
+        if self._passage.fontMetrics().horizontalAdvance(told) > self.width() - 2 * _MARGIN:
+            told = self._told(result, brief=True)
+        self._passage.setText(_unbroken(told))
 
-    def _told(self, result: RunResult) -> str:
+    def _told(self, result: RunResult, *, brief: bool) -> str:
         network, where = result.inputs.network, self._location
         if self._kind in ("h0", "c0"):
             return f"the initial state {self._kind}[{state_row(network, where)}, {where.sample}], read by this step"
@@ -152,7 +157,7 @@ class VectorTable(View):
         if self._kind == "input":
             both = "forward then backward, " if network.bidirectional else ""
             return f"what layer {where.layer - 1} computed at t = {where.timestep}, {both}read by layer {where.layer}"
-        return passage_text(network, where, result.shape[2])
+        return passage_text(network, where, result.shape[2], brief=brief)
 
     def _show_kinds(self, kinds: tuple[VectorKind, ...]) -> None:
         if kinds == self._kinds:
