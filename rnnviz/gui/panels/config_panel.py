@@ -1,0 +1,235 @@
+"""The panel in which a run is configured: five forms, judged after every edit."""
+
+from itertools import pairwise
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from rnnviz.gui.panels.applicability import ORDINARY, applicability
+from rnnviz.gui.panels.editors import Editor, LineEditor, make_editor
+from rnnviz.gui.panels.engine_editors import CandidatesEditor, Engines, ReferenceEditor
+from rnnviz.gui.panels.section_form import Field, SectionForm
+from rnnviz.gui.panels.summary import NetworkSummary
+from rnnviz.gui.panels.words import plain_label
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.model.config import DEFAULT_TOLERANCES, SECTIONS, Config
+from rnnviz.model.errors import ConfigError
+from rnnviz.model.fields import Declared, declarations
+
+_MARGIN = 10
+
+
+class ConfigPanel(QWidget):
+    """Shows a config and lets the user edit it.
+
+    While a field is wrong, the sentence about it stands beneath it and the last valid config stays in force.
+    What is allowed is said by the declarations and by `Config`, as on the command line, and nowhere else.
+    """
+
+    config_edited = Signal(object)
+    """The `Config` after an edit that leaves every field right."""
+
+    config_invalid = Signal(str, str)
+    """After an edit that leaves a field wrong: the first one's dotted key, and the sentence about it."""
+
+    run_requested = Signal()
+    """Enter was pressed in a field, and no field is wrong."""
+
+    def __init__(self, config: Config, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Configuration")
+        self._config = config
+        self._theme = theme
+        self._reference: ReferenceEditor
+        self._candidates: CandidatesEditor
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
+        column.setSpacing(12)
+        width = self._label_width()
+        self._fields: dict[str, Field] = {}
+        for name, section in SECTIONS.items():
+            form = SectionForm(name, section, self._make_editor, theme, width, content)
+            self._fields |= form.fields
+            column.addWidget(form)
+            if name == "network":
+                self.summary = NetworkSummary(theme, width, form)
+                form.grid.addWidget(self.summary, form.grid.rowCount(), 0, 1, 2)
+        column.addStretch(1)
+        self._scroll = QScrollArea(self)
+        self._scroll.setObjectName("panel_scroll")
+        self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._scroll)
+        self.setMinimumWidth(220)
+        self._write(config)
+        self._order_tabs()
+        for key, field in self._fields.items():
+            field.editor.edited.connect(lambda key=key: self._on_edited(key))
+
+    @property
+    def config(self) -> Config:
+        """The last valid config."""
+        return self._config
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """The sentence of each field whose content is wrong, by dotted key."""
+        return {key: field.wrong for key, field in self._fields.items() if field.wrong}
+
+    def field(self, key: str) -> Field:
+        """The row of a dotted key."""
+        return self._fields[key]
+
+    def show_config(self, config: Config) -> None:
+        """Show another config, without telling `config_edited`; wrong entries and errors give way to it.
+
+        The config that an edit has just made comes back here by way of the session, and must not disturb what the
+        user is typing: "1." would become "1.0".
+        """
+        if config == self._config and not self.errors:
+            return
+        self.clear_errors()
+        self._write(config)
+
+    def show_error(self, key: str, sentence: str) -> bool:
+        """Show what a run found wrong beneath the field of that key, and go there.
+
+        Returns False if no field of that key is shown, so that the sentence needs another place.
+        """
+        field = self._fields.get(key)
+        if field is None or not field.shown:
+            return False
+        field.failed = sentence
+        field.refresh()
+        self._reveal(field)
+        return True
+
+    def clear_errors(self) -> None:
+        """Take back what `show_error` showed; a field whose content is wrong stays marked."""
+        for field in self._fields.values():
+            if field.failed:
+                field.failed = ""
+                field.refresh()
+
+    def set_engines(self, engines: Engines) -> None:
+        """List these engines, each with the reason why it cannot be used, or None if it can."""
+        self._reference.set_engines(engines)
+        self._candidates.set_engines(engines)
+        for key in ("compare.reference", "compare.candidates"):
+            self._fields[key].refresh()
+        self._order_tabs()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.summary.apply_theme(theme)
+        for field in self._fields.values():
+            field.apply_theme(theme)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter, which every control leaves to its surroundings, asks for a run."""
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+            return
+        event.accept()
+        wrong = next(iter(self.errors), None)
+        if wrong is None:
+            self.run_requested.emit()
+        else:
+            self._reveal(self._fields[wrong])
+
+    def _make_editor(self, key: str, declared: Declared, parent: QWidget) -> Editor:
+        if key == "compare.reference":
+            self._reference = ReferenceEditor(parent)
+            return self._reference
+        if key == "compare.candidates":
+            self._candidates = CandidatesEditor(declared.why, parent)
+            return self._candidates
+        return make_editor(key, declared, parent)
+
+    def _write(self, config: Config) -> None:
+        for name, section in SECTIONS.items():
+            for key in declarations(section):
+                if (name, key) != ("compare", "candidates"):
+                    self._fields[f"{name}.{key}"].editor.show_value(getattr(getattr(config, name), key))
+        self._candidates.show_pair(config.compare.reference, config.compare.candidates)
+        self._judge()
+
+    def _on_edited(self, key: str) -> None:
+        if key == "compare.reference":
+            self._candidates.set_reference(self._reference.value())
+        self.clear_errors()
+        self._judge()
+        if key.startswith("compare."):
+            self._order_tabs()
+        if errors := self.errors:
+            self.config_invalid.emit(*next(iter(errors.items())))
+        else:
+            self.config_edited.emit(self._config)
+
+    def _judge(self) -> None:
+        """Read every field, say what is wrong, and take the config if nothing is."""
+        values = {key: field.editor.value() for key, field in self._fields.items()}
+        uses = applicability(values)
+        errors: dict[str, str] = {}
+        tables: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+        for dotted, field in self._fields.items():
+            field.set_use(uses.get(dotted, ORDINARY))
+            name, _, key = dotted.partition(".")
+            if not field.use.given or values[dotted] is None:
+                continue
+            try:
+                tables[name][key] = field.declared.check(dotted, values[dotted])
+            except ConfigError as error:
+                if field.use.judged:
+                    errors[dotted] = error.sentence
+        if not errors:
+            try:
+                self._config = Config.from_mapping(tables)
+            except ConfigError as error:
+                errors[error.key] = error.sentence
+        for dotted, field in self._fields.items():
+            field.wrong = errors.get(dotted, "")
+            field.refresh()
+        if not errors:
+            self.summary.show_config(self._config)
+            self._show_default_tolerances()
+
+    def _show_default_tolerances(self) -> None:
+        dtype = self._config.network.dtype
+        for key, default in zip(("rtol", "atol"), DEFAULT_TOLERANCES[dtype], strict=True):
+            editor = self._fields[f"compare.{key}"].editor
+            assert isinstance(editor, LineEditor)
+            editor.line.setPlaceholderText(f"{default:g} ({dtype})")
+
+    def _reveal(self, field: Field) -> None:
+        field.focus()
+        # The note has just been shown: without a layout it has no place yet to scroll to.
+        content = self._scroll.widget()
+        content.adjustSize()
+        if field.note is not None:
+            self._scroll.ensureWidgetVisible(field.note)
+        self._scroll.ensureWidgetVisible(field.editor.widget)
+
+    def _order_tabs(self) -> None:
+        """From top to bottom, wherever a control came into being later than its neighbours."""
+        controls: list[QWidget] = []
+        for key, field in self._fields.items():
+            controls += field.editor.controls
+            if key == "network.dtype":
+                controls.append(self.summary.unfold)
+        for before, after in pairwise(controls):
+            QWidget.setTabOrder(before, after)
+
+    def _label_width(self) -> int:
+        keys = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
+        words = [plain_label(key) for key in keys if key != "network.bidirectional"]
+        return max(self.fontMetrics().horizontalAdvance(word) for word in [*words, "parameters"]) + 2

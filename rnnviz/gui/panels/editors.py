@@ -1,0 +1,249 @@
+"""One editor for each kind of declared key: a control, and how its content becomes a config's value and back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QToolButton,
+    QWidget,
+)
+
+from rnnviz.gui.panels.controls import CalmComboBox, LongLineEdit, PathLineEdit, StepBox
+from rnnviz.gui.panels.words import FILE_FILTERS, choice_title, label
+from rnnviz.model.fields import LARGEST_SIZE, Declared
+
+
+class Editor(QObject):
+    """What a form needs of every control.
+
+    A value that was shown comes back unchanged until the user edits it, even where the control could not hold it
+    exactly. `widget` stands in the form; `controls` are what the keyboard reaches in it, the first before all.
+    """
+
+    edited = Signal()
+
+    tall = False
+    """Whether the control has several lines, beside the first of which its label belongs."""
+
+    def __init__(self, widget: QWidget, *controls: QWidget) -> None:
+        super().__init__(widget)
+        self.widget = widget
+        self.controls: tuple[QWidget, ...] = controls or (widget,)
+        self._shown: Any = None
+        self._touched = False
+
+    def value(self) -> Any:
+        """What the config's key would hold, unchecked; None where the field is empty."""
+        return self._read() if self._touched else self._shown
+
+    def show_value(self, value: Any) -> None:
+        """Show a config's value without telling `edited`."""
+        self._shown, self._touched = value, False
+        self._write(value)
+
+    def show_fixed(self, text: str | None) -> None:
+        """Show `text` in a disabled control while something else decides the value; None gives the field back."""
+        self.widget.setEnabled(text is None)
+
+    @property
+    def doubt(self) -> str:
+        """What may keep an allowed value from working, in a sentence; empty for most editors."""
+        return ""
+
+    def touch(self) -> None:
+        """The user has changed the control."""
+        self._touched = True
+        self.edited.emit()
+
+    def _read(self) -> Any:
+        raise NotImplementedError
+
+    def _write(self, value: Any) -> None:
+        raise NotImplementedError
+
+
+class ChoiceEditor(Editor):
+    """One of the declared choices, by readable titles."""
+
+    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+        self.combo = CalmComboBox(parent)
+        super().__init__(self.combo)
+        for choice in declared.choices:
+            self.combo.addItem(choice_title(key, choice), choice)
+        self.combo.activated.connect(self.touch)
+
+    def _read(self) -> Any:
+        return self.combo.currentData()
+
+    def _write(self, value: Any) -> None:
+        self.combo.setCurrentIndex(self.combo.findData(value))
+
+
+class SwitchEditor(Editor):
+    """On or off, with the label beside the box."""
+
+    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+        self.box = QCheckBox(label(key), parent)
+        super().__init__(self.box)
+        self.box.clicked.connect(self.touch)
+
+    def _read(self) -> Any:
+        return self.box.isChecked()
+
+    def _write(self, value: Any) -> None:
+        self.box.setChecked(bool(value))
+
+
+class LineEditor(Editor):
+    """A typed value; `_parse` makes of the text what TOML would make of it."""
+
+    def __init__(self, widget: QWidget, line: QLineEdit, *controls: QWidget) -> None:
+        super().__init__(widget, *controls)
+        self.line = line
+        self._own_text: str | None = None
+
+    def show_fixed(self, text: str | None) -> None:
+        """See `Editor.show_fixed`: what the user typed comes back when the field does."""
+        super().show_fixed(text)
+        if text is not None:
+            if self._own_text is None:
+                self._own_text = self.line.text()
+            self._set_text(text)
+        elif self._own_text is not None:
+            self._set_text(self._own_text)
+            self._own_text = None
+
+    def _read(self) -> Any:
+        text = self.line.text() if self._own_text is None else self._own_text
+        return self._parse(text)
+
+    def _write(self, value: Any) -> None:
+        text = "" if value is None else str(value)
+        if self._own_text is None:
+            self._set_text(text)
+        else:
+            self._own_text = text
+
+    def _set_text(self, text: str) -> None:
+        # Writing the same text again would throw the cursor and the undo history away.
+        if text != self.line.text():
+            self.line.setText(text)
+
+    def _parse(self, text: str) -> Any:
+        raise NotImplementedError
+
+
+class IntegerEditor(LineEditor):
+    """A whole number with steps."""
+
+    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+        box = StepBox(int(declared.minimum or 0), int(declared.maximum or LARGEST_SIZE), parent)
+        super().__init__(box, box.lineEdit(), box)
+        box.edited.connect(self.touch)
+
+    def _parse(self, text: str) -> Any:
+        return number_or_text(text)
+
+
+class FloatEditor(LineEditor):
+    """A number; an optional one may be left empty, and its placeholder then says what is used."""
+
+    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+        line = LongLineEdit(parent)
+        super().__init__(line, line)
+        self._optional = declared.optional
+        line.textEdited.connect(self.touch)
+
+    def _parse(self, text: str) -> Any:
+        return None if self._optional and not text.strip() else number_or_text(text)
+
+
+class TextEditor(LineEditor):
+    """A text; an optional one may be left empty."""
+
+    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+        line = LongLineEdit(parent)
+        super().__init__(line, line)
+        self._optional = declared.optional
+        line.textEdited.connect(self.touch)
+
+    def _parse(self, text: str) -> Any:
+        return None if self._optional and not text else text
+
+
+class PathEditor(LineEditor):
+    """A file's path: typed, dropped, or chosen in a dialog. Paths become absolute, wherever the config is saved."""
+
+    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+        widget = QWidget(parent)
+        line = PathLineEdit(widget)
+        self.browse = QToolButton(widget)
+        self.browse.setText("…")
+        self.browse.setToolTip("Choose the file in a dialog.")
+        self.browse.setAccessibleName("Choose a file")
+        row = QHBoxLayout(widget)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(3)
+        row.addWidget(line, 1)
+        row.addWidget(self.browse)
+        super().__init__(widget, line, self.browse)
+        widget.setFocusProxy(line)
+        self._filters = [FILE_FILTERS[key], "All files (*)"] if key in FILE_FILTERS else []
+        line.textEdited.connect(self.touch)
+        line.dropped.connect(self.choose)
+        self.browse.clicked.connect(self._browse)
+
+    def choose(self, path: str) -> None:
+        """Take a path as if the user had typed it; its end, with the file's name, is what stays visible."""
+        self.line.setText(path)
+        self.touch()
+
+    def _browse(self) -> None:
+        dialog = QFileDialog(self.widget, "Choose a file")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters(self._filters)
+        current = self.value()
+        if isinstance(current, str):
+            dialog.setDirectory(str(Path(current).parent))
+        dialog.fileSelected.connect(self.choose)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _parse(self, text: str) -> Any:
+        if not text:
+            return None
+        try:
+            return str(Path(text).expanduser().absolute())
+        except RuntimeError:  # "~name" of a user that there is not: the run will say that there is no such file
+            return text
+
+
+_EDITORS: dict[str, Callable[[str, Declared, QWidget], Editor]] = {
+    "choice": ChoiceEditor,
+    "bool": SwitchEditor,
+    "int": IntegerEditor,
+    "float": FloatEditor,
+    "text": TextEditor,
+    "path": PathEditor,
+}
+
+
+def make_editor(key: str, declared: Declared, parent: QWidget) -> Editor:
+    """The editor for a declaration's kind."""
+    return _EDITORS[declared.kind](key, declared, parent)
+
+
+def number_or_text(text: str) -> int | float | str:
+    """What TOML would read: a whole number, a float, or else a text, which the declaration then refuses."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,151 @@
+"""The two editors that name engines: one as the reference, the others held against it.
+
+Both list every engine that there is, those that cannot run here disabled with the reason, and every name that
+a config brought, even one that nothing is known about: what the user wrote is not lost for being unknown.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from rnnviz.engines.registry import is_own
+from rnnviz.gui.panels.controls import CalmComboBox, ElidedCheckBox
+from rnnviz.gui.panels.editors import Editor
+
+Engines: TypeAlias = Mapping[str, str | None]
+"""Engine names with the reason why each cannot run here, or None if it can."""
+
+
+class ReferenceEditor(Editor):
+    """The engine that the others are held against."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self.combo = CalmComboBox(parent)
+        super().__init__(self.combo)
+        self._engines: Engines = {}
+        self.combo.activated.connect(self.touch)
+
+    def set_engines(self, engines: Engines) -> None:
+        """List these engines beside the one that is chosen."""
+        self._engines = engines
+        self._list(self.value())
+
+    @property
+    def doubt(self) -> str:
+        """Why the chosen engine cannot run here, or nothing."""
+        return self._engines.get(self.value()) or ""
+
+    def _read(self) -> Any:
+        return self.combo.currentData()
+
+    def _write(self, value: Any) -> None:
+        self._list(value)
+
+    def _list(self, chosen: Any) -> None:
+        names = [*self._engines, *([chosen] if chosen is not None and chosen not in self._engines else [])]
+        self.combo.clear()
+        model = self.combo.model()
+        assert isinstance(model, QStandardItemModel)
+        for row, name in enumerate(names):
+            self.combo.addItem(_title(name), name)
+            reason = self._engines.get(name)
+            if reason is not None:
+                self.combo.setItemData(row, reason, Qt.ItemDataRole.ToolTipRole)
+                self.combo.setItemData(row, reason, Qt.ItemDataRole.AccessibleDescriptionRole)
+                model.item(row).setEnabled(False)
+        self.combo.setCurrentIndex(self.combo.findData(chosen))
+
+
+class CandidatesEditor(Editor):
+    """A box to check for every engine but the reference."""
+
+    tall = True
+
+    def __init__(self, why: str, parent: QWidget) -> None:
+        self._rows = QWidget(parent)
+        super().__init__(self._rows)
+        self._why = why
+        self._layout = QVBoxLayout(self._rows)
+        self._layout.setContentsMargins(0, 2, 0, 2)
+        self._layout.setSpacing(4)
+        self._engines: Engines = {}
+        self._reference: str | None = None
+        self._chosen: list[str] = []
+        self.boxes: dict[str, ElidedCheckBox] = {}
+
+    def set_engines(self, engines: Engines) -> None:
+        """List these engines beside those that are chosen."""
+        self._engines = engines
+        self._list()
+
+    def set_reference(self, reference: str | None) -> None:
+        """Leave the reference out; if it was among the candidates, the former reference takes its place."""
+        if reference == self._reference:
+            return
+        if reference in self._chosen and self._reference is not None:
+            self._chosen = [self._reference if name == reference else name for name in self._chosen]
+            self._touched = True
+        self._reference = reference
+        self._list()
+
+    def show_pair(self, reference: str, candidates: tuple[str, ...]) -> None:
+        """Show both keys of a config at once."""
+        self._reference = reference
+        self.show_value(candidates)
+
+    @property
+    def doubt(self) -> str:
+        """Why chosen engines cannot run here, or nothing."""
+        return " ".join(filter(None, (self._engines.get(name) for name in self._chosen)))
+
+    def _read(self) -> Any:
+        return tuple(self._chosen)
+
+    def _write(self, value: Any) -> None:
+        self._chosen = list(value)
+        self._list()
+
+    def _list(self) -> None:
+        names = [name for name in dict.fromkeys((*self._engines, *self._chosen)) if name != self._reference]
+        for name in set(self.boxes) - set(names):
+            box = self.boxes.pop(name)
+            self._layout.removeWidget(box)
+            box.deleteLater()
+        for position, name in enumerate(names):
+            if name not in self.boxes:
+                self.boxes[name] = self._new_box(name)
+            self._layout.insertWidget(position, self.boxes[name])
+            self._show(name)
+        self.boxes = {name: self.boxes[name] for name in names}
+        self.controls = tuple(self.boxes.values()) or (self._rows,)
+        if self.boxes:
+            self._rows.setFocusProxy(self.controls[0])
+
+    def _new_box(self, name: str) -> ElidedCheckBox:
+        box = ElidedCheckBox(_title(name), self._rows)
+        box.setAccessibleName(f"Comparison: against {name}")
+        box.clicked.connect(lambda checked: self._choose(name, checked))
+        return box
+
+    def _show(self, name: str) -> None:
+        reason, box = self._engines.get(name), self.boxes[name]
+        box.setChecked(name in self._chosen)
+        # One that was chosen elsewhere can be given up here, although it cannot be chosen here.
+        box.setEnabled(reason is None or name in self._chosen)
+        box.setToolTip(reason or f"{name}: {self._why}")
+        box.setAccessibleDescription(reason or self._why)
+
+    def _choose(self, name: str, checked: bool) -> None:
+        # The order in which a config names its candidates is the order in which they are shown everywhere.
+        self._chosen = [*self._chosen, name] if checked else [other for other in self._chosen if other != name]
+        self._show(name)
+        self.touch()
+
+
+def _title(name: str) -> str:
+    """What an engine is called in a narrow list: a file without its folders."""
+    return Path(name).name if is_own(name) else name

@@ -1,0 +1,47 @@
+"""A cell's equations as rich text with subscripts."""
+
+import re
+from html import escape
+
+from rnnviz.model.cells import Cell
+
+_TOKEN = re.compile(r"[A-Za-z]\w*'?|[^A-Za-z]+")
+_FUNCTIONS = {"relu", "tanh", "sigmoid"}
+_WHERE = ("a = W_i2h x_t + b_i2h", "b = W_h2h h' + b_h2h")
+
+
+def equation_rows(cell: Cell) -> list[tuple[str, str]]:
+    """The two sides of each equation as rich text: what the cell computes, then what a and b stand for."""
+    rows = [line.partition(" = ") for line in (*cell.equations, *_WHERE)]
+    return [(_typeset(left), _typeset(right)) for left, _, right in rows]
+
+
+def equation_table(cell: Cell) -> str:
+    """The equations as a rich-text table, aligned at their equals signs."""
+    rows = "".join(
+        f'<tr><td align="right" style="white-space:nowrap">{left}</td><td>&nbsp;=&nbsp;</td><td>{right}</td></tr>'
+        for left, right in equation_rows(cell)
+    )
+    return f'<table cellspacing="0" cellpadding="0">{rows}</table>'
+
+
+def equation_words(cell: Cell) -> str:
+    """The equations in one line, for a screen reader."""
+    return "; ".join((*cell.equations, *_WHERE))
+
+
+def _typeset(side: str) -> str:
+    return "".join(_typeset_token(token) for token in _TOKEN.findall(side))
+
+
+def _typeset_token(token: str) -> str:
+    if not token[0].isalpha():
+        return escape(token).replace("-", "−")
+    if token in _FUNCTIONS:
+        return token
+    name, _, subscript = token.rstrip("'").partition("_")
+    if token.endswith("'"):
+        subscript = "t−1"
+    elif name in ("h", "c") and not subscript:
+        subscript = "t"
+    return f"<i>{name}</i>" + (f"<sub>{subscript}</sub>" if subscript else "")

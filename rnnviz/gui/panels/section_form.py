@@ -1,0 +1,128 @@
+"""One section of the config as a form, made from its declarations."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+
+from rnnviz.gui.panels.applicability import ORDINARY, Use
+from rnnviz.gui.panels.controls import control_palette
+from rnnviz.gui.panels.editors import Editor, LineEditor, SwitchEditor
+from rnnviz.gui.panels.note import Note
+from rnnviz.gui.panels.words import SECTION_TITLES, accessible_name, label
+from rnnviz.gui.theme import Theme
+from rnnviz.model.fields import Declared, declarations
+
+EditorFactory = Callable[[str, Declared, QWidget], Editor]
+
+
+class SectionForm(QWidget):
+    """A heading and one row for each declared key: label, control, and a sentence beneath when there is one."""
+
+    def __init__(
+        self, name: str, section: type, make_editor: EditorFactory, theme: Theme, label_width: int, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(SECTION_TITLES[name])
+        self.grid = QGridLayout(self)
+        self.grid.setContentsMargins(0, 0, 0, 0)
+        self.grid.setHorizontalSpacing(8)
+        self.grid.setVerticalSpacing(5)
+        self.grid.setColumnMinimumWidth(0, label_width)
+        self.grid.setColumnStretch(1, 1)
+        heading = QLabel(SECTION_TITLES[name], self)
+        heading.setProperty("heading", True)
+        font = heading.font()
+        font.setWeight(font.Weight.DemiBold)
+        heading.setFont(font)
+        self.grid.addWidget(heading, 0, 0, 1, 2)
+        self.fields: dict[str, Field] = {}
+        for number, (key, declared) in enumerate(declarations(section).items()):
+            dotted = f"{name}.{key}"
+            editor = make_editor(dotted, declared, self)
+            self.fields[dotted] = Field(dotted, declared, editor, theme, self.grid, 1 + 2 * number)
+
+
+class Field:
+    """One row: the control of a key, its label, and what there is to say about its value.
+
+    `wrong` is the sentence about what the user typed, `failed` the one that a run gave; the first goes before.
+    """
+
+    def __init__(self, key: str, declared: Declared, editor: Editor, theme: Theme, grid: QGridLayout, row: int) -> None:
+        self.key, self.declared, self.editor = key, declared, editor
+        self.note: Note | None = None
+        self.use = ORDINARY
+        self.wrong = self.failed = ""
+        self._grid, self._row = grid, row
+        self._theme = theme
+        self._label = None if isinstance(editor, SwitchEditor) else QLabel(label(key), grid.parentWidget())
+        if self._label is not None:
+            self._label.setBuddy(editor.controls[0])
+            vertical = Qt.AlignmentFlag.AlignTop if editor.tall else Qt.AlignmentFlag.AlignVCenter
+            self._label.setContentsMargins(0, 2 if editor.tall else 0, 0, 0)
+            grid.addWidget(self._label, row, 0, Qt.AlignmentFlag.AlignRight | vertical)
+        grid.addWidget(editor.widget, row, 1)
+        for control in editor.controls:
+            if not control.accessibleName():
+                control.setAccessibleName(accessible_name(key))
+        self._explain("")
+        self._paint(False)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the field has a meaning for the chosen sources."""
+        return self.use.visible
+
+    def set_use(self, use: Use) -> None:
+        """Show, hide or fix the field."""
+        if use != self.use:
+            self.use = use
+            self.editor.widget.setVisible(use.visible)
+            if self._label is not None:
+                self._label.setVisible(use.visible)
+            self._explain(use.why)
+        self.editor.show_fixed(use.fixed)
+
+    def refresh(self) -> None:
+        """Show the sentence that matters most beneath the control, or none."""
+        wrong = self.wrong or self.failed
+        sentence = wrong or self.editor.doubt
+        if self.note is None and sentence:
+            self.note = Note(self._grid.parentWidget())
+            self._grid.addWidget(self.note, self._row + 1, 0, 1, 2)
+        if self.note is not None:
+            self.note.show_sentence(sentence, self._theme.color("wrong" if wrong else "doubtful"))
+            self.note.setVisible(bool(sentence) and self.shown)
+        if bool(wrong) is not self._painted_wrong:
+            self._paint(bool(wrong))
+        self.editor.controls[0].setAccessibleDescription(sentence or self.use.why or self.declared.why)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw the sentence in these colours from now on."""
+        self._theme = theme
+        self._paint(bool(self.wrong or self.failed))
+        self.refresh()
+
+    def focus(self) -> None:
+        """Put the keyboard into the control."""
+        self.editor.controls[0].setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _paint(self, wrong: bool) -> None:
+        self._painted_wrong = wrong
+        palette = control_palette(self._theme)
+        if wrong:
+            palette.setColor(QPalette.ColorRole.Base, self._theme.color("wrong_surface"))
+        controls = list(self.editor.controls)
+        if isinstance(self.editor, LineEditor):
+            # Under a style sheet the line inside a step box does not inherit its box's palette.
+            controls.append(self.editor.line)
+        for control in controls:
+            control.setPalette(palette)
+
+    def _explain(self, why: str) -> None:
+        tip = f"{why or self.declared.why}\n{self.key}"
+        self.editor.widget.setToolTip(tip)
+        if self._label is not None:
+            self._label.setToolTip(tip)

@@ -1,0 +1,138 @@
+"""What the network's settings amount to, beneath them: the cell's equations, the parameters, the shapes."""
+
+import re
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
+
+from rnnviz.gui.panels.equation import equation_table, equation_words
+from rnnviz.gui.panels.note import Note, WrappedText
+from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, state_words
+from rnnviz.gui.theme import Theme
+from rnnviz.model.config import Config
+from rnnviz.model.memory import available_memory, demand, readable
+
+_SHAPE = re.compile(r"\(.*?\)")
+
+_ROWS = {
+    "parameters": "How many numbers the weights and biases are.",
+    "out": "The shape of what Gluon returns first: the top layer's hidden vectors, forward and backward side by side.",
+    "state": "The shape of what Gluon returns second: the last state of each layer and direction, bottom layer first.",
+    "a run takes": "What a run needs at least; the arrays of every engine are kept on disk until they are not shown.",
+}
+
+
+class NetworkSummary(QWidget):
+    """Follows every edit; the shapes of all parameters unfold on demand."""
+
+    def __init__(self, theme: Theme, label_width: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._config: Config | None = None
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 4, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setColumnMinimumWidth(0, label_width)
+        self._grid.setColumnStretch(1, 1)
+        self.equation = self._text()
+        self.equation.setTextFormat(Qt.TextFormat.RichText)
+        self.equation.setToolTip("What each layer computes at every step, x being what the layer below gives.")
+        self.equation.setContentsMargins(0, 0, 0, 4)
+        self._grid.addWidget(self.equation, 0, 0, 1, 2)
+        self.values: dict[str, WrappedText] = {}
+        self._captions: dict[str, QLabel] = {}
+        for row, (name, why) in enumerate(_ROWS.items(), start=1):
+            self._add_row(row, name, why)
+        self.warning = Note(self)
+        self.warning.hide()
+        self._grid.addWidget(self.warning, len(_ROWS) + 1, 0, 1, 2)
+        self.unfold = QToolButton(self)
+        self.unfold.setText("shapes of the parameters")
+        self.unfold.setToolTip("List Gluon's parameter names with their shapes.")
+        self.unfold.setAutoRaise(True)
+        self.unfold.setCheckable(True)
+        self.unfold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.unfold.setArrowType(Qt.ArrowType.RightArrow)
+        self.unfold.toggled.connect(self._on_unfold)
+        self._grid.addWidget(self.unfold, len(_ROWS) + 2, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        self.shapes = self._text()
+        self.shapes.setTextFormat(Qt.TextFormat.RichText)
+        self.shapes.hide()
+        self._grid.addWidget(self.shapes, len(_ROWS) + 3, 0, 1, 2)
+        self.apply_theme(theme)
+
+    def show_config(self, config: Config) -> None:
+        """Say what this config amounts to."""
+        before, self._config = self._config, config
+        network = config.network
+        if before is None or before.network.kind is not network.kind:
+            self.equation.setText(equation_table(network.kind))
+            self.equation.setAccessibleName(equation_words(network.kind))
+        self._set("parameters", f"{network.parameter_count:,}")
+        self._set("out", output_words(config))
+        self._set("state", state_words(config))
+        self._set("a run takes", demand_words(config))
+        self._warn(config)
+        if self.unfold.isChecked():
+            self._list_shapes()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        for text in self._captions.values():
+            palette = QPalette(text.palette())
+            palette.setColor(QPalette.ColorRole.WindowText, theme.color("muted"))
+            text.setPalette(palette)
+        self.warning.show_sentence(self.warning.text, theme.color("doubtful"))
+
+    def _add_row(self, row: int, name: str, why: str) -> None:
+        caption = QLabel(name, self)
+        caption.setProperty("muted", True)
+        value = WrappedText(self)
+        caption.setToolTip(why)
+        value.setToolTip(why)
+        self._captions[name] = caption
+        self.values[name] = value
+        top = Qt.AlignmentFlag.AlignTop
+        self._grid.addWidget(caption, row, 0, Qt.AlignmentFlag.AlignRight | top)
+        self._grid.addWidget(value, row, 1)
+
+    def _set(self, name: str, words: str) -> None:
+        value = self.values[name]
+        # A shape is read as one thing, so lines do not end inside it.
+        value.show_text(_SHAPE.sub(lambda shape: shape[0].replace(" ", "\u00a0"), words))
+        value.setAccessibleName(f"{name}: {words}")
+        value.setVisible(bool(words))
+        self._captions[name].setVisible(bool(words))
+
+    def _warn(self, config: Config) -> None:
+        there_is = available_memory() if self.values["a run takes"].text else None
+        short = there_is is not None and demand(config).memory > there_is
+        if short and there_is is not None:
+            self.warning.show_sentence(
+                f"More than the {readable(there_is)} of memory that there are: such a run is refused.",
+                self._theme.color("doubtful"),
+            )
+        self.warning.setVisible(short)
+
+    def _on_unfold(self, checked: bool) -> None:
+        self.unfold.setArrowType(Qt.ArrowType.DownArrow if checked else Qt.ArrowType.RightArrow)
+        if checked:
+            self._list_shapes()
+        self.shapes.setVisible(checked)
+
+    def _list_shapes(self) -> None:
+        if self._config is None:
+            return
+        rows = parameter_rows(self._config.network)
+        table = "".join(f"<tr><td>{name}&nbsp;&nbsp;</td><td>{shape}</td></tr>" for name, shape in rows)
+        self.shapes.setText(f'<table cellspacing="0" cellpadding="0">{table}</table>')
+        self.shapes.setAccessibleName("; ".join(f"{name} {shape}" for name, shape in rows))
+
+    def _text(self) -> QLabel:
+        text = QLabel(self)
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        text.setMinimumWidth(1)
+        return text

@@ -1,0 +1,299 @@
+"""The panel as a whole: every edit makes a config, or says at its field why it makes none."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QComboBox, QScrollArea, QWidget
+
+from rnnviz.gui.panels.config_panel import ConfigPanel
+from rnnviz.gui.panels.controls import StepBox
+from rnnviz.gui.panels.words import label
+from rnnviz.gui.theme import DARK, LIGHT
+from rnnviz.model.config import SECTIONS, Config
+from rnnviz.model.errors import ConfigError
+from rnnviz.model.fields import declarations
+from tests.gui.panels.conftest import CONFIG
+from tests.strategies import any_config_mappings
+
+KEYS = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
+
+
+def with_key(config: Config, dotted: str, value: Any) -> Config:
+    section, _, key = dotted.partition(".")
+    return replace(config, **{section: replace(getattr(config, section), **{key: value})})
+
+
+def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel) -> None:
+    for dotted in KEYS:
+        field = panel.field(dotted)
+        assert field.editor.controls[0].accessibleName(), dotted
+        assert dotted in field.editor.widget.toolTip()
+        assert field.declared.why in field.editor.widget.toolTip()
+
+
+@pytest.mark.parametrize(
+    ("dotted", "typed", "value"),
+    [
+        ("network.input_size", "7", 7),
+        ("network.hidden_size", " 256", 256),
+        ("network.num_layers", "3", 3),
+        ("sequence.batch_size", "1", 1),
+        ("sequence.timesteps", "1000", 1000),
+        ("sequence.seed", "9223372036854775807", 2**63 - 1),
+        ("parameters.scale", "0.25", 0.25),
+        ("parameters.scale", "1e-3", 0.001),
+        ("parameters.seed", "0", 0),
+        ("compare.rtol", "0", 0.0),
+        ("compare.atol", "1e-6", 1e-6),
+    ],
+)
+def test_a_typed_value_is_in_the_config_at_once(panel, type_into, dotted, typed, value) -> None:
+    edits = []
+    panel.config_edited.connect(edits.append)
+    type_into(dotted, typed)
+    assert edits[-1] == panel.config == with_key(CONFIG, dotted, value)
+    assert panel.errors == {}
+
+
+@pytest.mark.parametrize(
+    ("dotted", "choice"),
+    [
+        *(("network.cell", cell) for cell in ("rnn_tanh", "lstm", "gru")),
+        ("network.layout", "TNC"),
+        ("network.dtype", "float64"),
+        *(("sequence.source", source) for source in ("uniform", "impulse", "sine")),
+        *(("parameters.initializer", initializer) for initializer in ("normal", "uniform", "orthogonal")),
+        ("parameters.bias", "zeros"),
+        ("initial_state.source", "normal"),
+    ],
+)
+def test_a_choice_made_with_the_keyboard_is_in_the_config(panel, qtbot, choose, dotted, choice) -> None:
+    with qtbot.waitSignal(panel.config_edited):
+        choose(dotted, choice)
+    assert panel.config == with_key(CONFIG, dotted, choice)
+
+
+def test_space_switches_the_second_direction_on(panel, qtbot) -> None:
+    with qtbot.waitSignal(panel.config_edited) as emitted:
+        QTest.keyClick(panel.field("network.bidirectional").editor.widget, Qt.Key.Key_Space)
+    assert emitted.args == [with_key(CONFIG, "network.bidirectional", True)]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "typed", "meant"),
+    [
+        ("network.input_size", "0", 0),
+        ("network.hidden_size", "-3", -3),
+        ("network.hidden_size", "2.5", 2.5),
+        ("network.hidden_size", "ten", "ten"),
+        ("network.hidden_size", "", None),
+        ("network.num_layers", "1001", 1001),
+        ("network.num_layers", "", ""),
+        ("sequence.batch_size", "1,000", "1,000"),
+        ("sequence.timesteps", "1000000001", 1_000_000_001),
+        ("sequence.seed", "-1", -1),
+        ("parameters.scale", "0", 0),
+        ("parameters.scale", "nan", float("nan")),
+        ("parameters.seed", "9223372036854775808", 2**63),
+        ("compare.rtol", "-1e-6", -1e-6),
+        ("compare.atol", "inf", float("inf")),
+    ],
+)
+def test_a_wrong_value_is_answered_at_its_field_as_on_the_command_line(
+    panel, qtbot, type_into, dotted, typed, meant
+) -> None:
+    section, _, key = dotted.partition(".")
+    table = {**CONFIG.to_mapping(), section: {**CONFIG.to_mapping()[section], key: meant}}
+    if meant is None:
+        table[section].pop(key)
+        table[section][key] = ""
+    with pytest.raises(ConfigError) as said:
+        Config.from_mapping(table)
+    edits = []
+    panel.config_edited.connect(edits.append)
+    with qtbot.waitSignal(panel.config_invalid, check_params_cb=lambda k, s: (k, s) == (dotted, said.value.sentence)):
+        type_into(dotted, typed)
+    note = panel.field(dotted).note
+    assert note.isVisible()
+    assert note.text == said.value.sentence
+    assert panel.field(dotted).editor.controls[0].accessibleDescription() == said.value.sentence
+    assert panel.errors == {dotted: said.value.sentence}
+    assert panel.config == (edits[-1] if edits else CONFIG)
+
+
+def test_a_field_put_right_is_forgiven_and_the_config_is_told(panel, qtbot, type_into) -> None:
+    type_into("network.hidden_size", "x")
+    assert panel.config == CONFIG
+    with qtbot.waitSignal(panel.config_edited) as emitted:
+        type_into("network.hidden_size", "12")
+    assert panel.config.network.hidden_size == 12
+    assert emitted.args[0].network.hidden_size in (1, 12)
+    assert not panel.field("network.hidden_size").note.isVisible()
+
+
+def test_several_wrong_fields_each_say_why_and_right_ones_wait_for_them(panel, type_into) -> None:
+    type_into("network.hidden_size", "0")
+    type_into("sequence.timesteps", "x")
+    type_into("network.input_size", "6")
+    assert set(panel.errors) == {"network.hidden_size", "sequence.timesteps"}
+    assert panel.config == CONFIG
+    type_into("sequence.timesteps", "4")
+    type_into("network.hidden_size", "8")
+    assert (panel.config.network.input_size, panel.config.network.hidden_size) == (6, 8)
+    assert panel.config.sequence.timesteps == 4
+
+
+def test_the_config_that_an_edit_made_does_not_disturb_the_typing_when_it_comes_back(panel, type_into) -> None:
+    panel.config_edited.connect(panel.show_config)
+    type_into("parameters.scale", "1.")
+    assert panel.field("parameters.scale").editor.line.text() == "1."
+    type_into("network.hidden_size", "010")
+    assert panel.field("network.hidden_size").editor.line.text() == "010"
+
+
+def test_showing_a_config_replaces_a_wrong_entry_even_if_the_config_is_the_one_in_force(panel, type_into) -> None:
+    type_into("network.hidden_size", "x")
+    panel.show_config(CONFIG)
+    assert panel.field("network.hidden_size").editor.line.text() == "10"
+    assert panel.errors == {}
+
+
+def test_showing_a_config_tells_nobody_that_it_was_edited(panel, qtbot) -> None:
+    with qtbot.assertNotEmitted(panel.config_edited), qtbot.assertNotEmitted(panel.config_invalid):
+        panel.show_config(with_key(CONFIG, "network.hidden_size", 3))
+    assert panel.config.network.hidden_size == 3
+
+
+@given(any_config_mappings())
+def test_a_shown_config_is_read_back_unchanged(qapp, mapping) -> None:
+    config = Config.from_mapping(mapping)
+    widget = ConfigPanel(CONFIG)
+    widget.show_config(config)
+    assert widget.config == config
+    assert widget.errors == {}
+    widget.close()
+    widget.deleteLater()
+
+
+def test_enter_in_a_field_asks_for_a_run(panel, qtbot) -> None:
+    for key in ("network.hidden_size", "parameters.scale", "network.cell", "network.bidirectional"):
+        control = panel.field(key).editor.controls[0]
+        control.setFocus()
+        with qtbot.waitSignal(panel.run_requested):
+            QTest.keyClick(control, Qt.Key.Key_Return)
+
+
+def test_enter_leads_to_the_wrong_field_instead_of_running(panel, qtbot, type_into) -> None:
+    type_into("network.hidden_size", "0")
+    scale = panel.field("parameters.scale").editor.line
+    scale.setFocus()
+    with qtbot.assertNotEmitted(panel.run_requested):
+        QTest.keyClick(scale, Qt.Key.Key_Enter)
+    assert panel.field("network.hidden_size").editor.line.hasFocus()
+
+
+def test_an_error_found_by_a_run_is_shown_at_its_field_which_is_scrolled_to_and_focused(panel, qtbot) -> None:
+    panel.resize(240, 260)
+    field = panel.field("compare.atol")
+    assert field.editor.widget.visibleRegion().isEmpty()
+    assert panel.show_error("compare.atol", "This is too strict.")
+    assert field.editor.line.hasFocus()
+    qtbot.waitUntil(lambda: not field.editor.widget.visibleRegion().isEmpty())
+    assert field.note.text == "This is too strict."
+    qtbot.waitUntil(lambda: not field.note.visibleRegion().isEmpty())
+
+
+def test_an_error_of_a_run_goes_with_the_next_edit_or_when_it_is_taken_back(panel, type_into) -> None:
+    panel.show_error("network.hidden_size", "Too large.")
+    type_into("network.num_layers", "2")
+    assert not panel.field("network.hidden_size").note.isVisible()
+    panel.show_error("network.hidden_size", "Too large.")
+    panel.clear_errors()
+    assert not panel.field("network.hidden_size").note.isVisible()
+
+
+def test_an_error_without_a_visible_field_is_given_back(panel) -> None:
+    assert not panel.show_error("sequence.path", "There is no such file.")
+    assert not panel.show_error("network", "Nothing of that name.")
+
+
+def test_the_wheel_scrolls_and_changes_no_value(panel, qtbot) -> None:
+    panel.resize(240, 260)
+    scroll = panel.findChild(QScrollArea, "panel_scroll")
+    bar = scroll.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
+    controls = [c for c in (*panel.findChildren(QComboBox), *panel.findChildren(StepBox)) if c.isVisible()]
+    assert len(controls) > 10
+    before = panel.config
+    for control in controls:
+        bar.setValue(bar.minimum())
+        scroll.ensureWidgetVisible(control)
+        control.setFocus()
+        stood = bar.value()
+        where, turn = QPointF(control.mapTo(panel, control.rect().center())), 120 if stood else -120
+        QTest.wheelEvent(panel.windowHandle(), where, QPoint(0, turn))
+        qtbot.waitUntil(lambda: bar.value() != stood)  # noqa: B023 - asked before the loop goes on
+        assert panel.config == before
+
+
+def test_tab_goes_from_top_to_bottom(panel, qtbot) -> None:
+    panel.resize(240, 1400)
+    panel.field("network.cell").editor.controls[0].setFocus()
+    heights = []
+    for _ in range(30):
+        focused = QApplication.focusWidget()
+        heights.append(focused.mapTo(panel, QPoint(0, 0)).y())
+        if focused is panel.field("compare.atol").editor.line:
+            break
+        QTest.keyClick(focused, Qt.Key.Key_Tab)
+    assert QApplication.focusWidget() is panel.field("compare.atol").editor.line
+    assert heights == sorted(heights)
+    assert len(heights) > 15
+
+
+def test_every_mnemonic_belongs_to_one_field_and_to_no_menu() -> None:
+    letters = [text[text.index("&") + 1].upper() for text in map(label, KEYS) if "&" in text]
+    assert len(set(letters)) == len(letters)
+    assert not {"F", "E", "R", "G", "V", "H"} & set(letters)
+
+
+def test_a_mnemonic_reaches_its_field(panel, qtbot) -> None:
+    panel.activateWindow()
+    QTest.keyClick(panel, Qt.Key.Key_D, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: panel.field("network.hidden_size").editor.controls[0].hasFocus())
+
+
+@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
+def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell) -> None:
+    choose("network.cell", cell)
+    type_into("network.hidden_size", "99999")
+    panel.summary.unfold.click()
+    type_into("sequence.timesteps", "x" * 80)
+    content = panel.findChild(QScrollArea, "panel_scroll").widget()
+
+    def everything_has_room() -> None:
+        assert content.width() <= 240
+        for widget in content.findChildren(QWidget):
+            if widget.isVisible():
+                assert widget.mapTo(content, QPoint(widget.width(), 0)).x() <= content.width(), widget
+                assert widget.height() >= widget.heightForWidth(widget.width()), widget
+        equation = panel.summary.equation
+        assert equation.width() >= equation.sizeHint().width()
+        assert panel.summary.shapes.height() >= panel.summary.shapes.sizeHint().height()
+
+    qtbot.waitUntil(everything_has_room)
+
+
+def test_the_panel_follows_the_theme(panel, qtbot, type_into) -> None:
+    type_into("network.hidden_size", "0")
+    line = panel.field("network.hidden_size").editor.line
+    for theme in (DARK, LIGHT):
+        panel.apply_theme(theme)
+        assert line.palette().base().color() == theme.color("wrong_surface")
+        picture = panel.field("network.hidden_size").note.grab().toImage()
+        colours = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
+        assert theme.wrong in colours

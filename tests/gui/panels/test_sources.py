@@ -1,0 +1,165 @@
+"""The fields that a source brings along, takes away, or decides by itself."""
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from rnnviz.model.config import Config
+from tests.gui.panels.conftest import CONFIG
+
+
+def shown(panel, section: str) -> set[str]:
+    """The keys of a section whose fields can be seen."""
+    keys = [key for key in panel._fields if key.startswith(f"{section}.")]
+    return {key.partition(".")[2] for key in keys if panel.field(key).editor.widget.isVisible()}
+
+
+@pytest.mark.parametrize(
+    ("source", "keys"),
+    [
+        ("normal", {"source", "batch_size", "timesteps", "seed"}),
+        ("uniform", {"source", "batch_size", "timesteps", "seed"}),
+        ("impulse", {"source", "batch_size", "timesteps"}),
+        ("sine", {"source", "batch_size", "timesteps"}),
+        ("file", {"source", "batch_size", "timesteps", "path"}),
+        ("text", {"source", "batch_size", "timesteps", "text"}),
+    ],
+)
+def test_a_sequence_shows_the_fields_that_its_source_reads(panel, choose, source, keys) -> None:
+    choose("sequence.source", source)
+    assert shown(panel, "sequence") == keys
+
+
+@pytest.mark.parametrize(
+    ("initializer", "bias", "keys"),
+    [
+        ("xavier", "uniform", {"initializer", "bias", "scale", "seed"}),
+        ("xavier", "zeros", {"initializer", "bias", "seed"}),
+        ("orthogonal", "zeros", {"initializer", "bias", "seed"}),
+        ("normal", "zeros", {"initializer", "bias", "scale", "seed"}),
+        ("uniform", "zeros", {"initializer", "bias", "scale", "seed"}),
+    ],
+)
+def test_the_parameters_show_a_scale_only_where_something_is_drawn_with_it(
+    panel, choose, initializer, bias, keys
+) -> None:
+    choose("parameters.initializer", initializer)
+    choose("parameters.bias", bias)
+    assert shown(panel, "parameters") == keys
+
+
+def test_parameters_from_a_file_are_not_drawn(panel, choose) -> None:
+    choose("parameters.initializer", "file")
+    assert shown(panel, "parameters") == {"initializer", "path"}
+
+
+def test_an_initial_state_shows_a_seed_or_a_path(panel, choose) -> None:
+    assert shown(panel, "initial_state") == {"source"}
+    choose("initial_state.source", "normal")
+    assert shown(panel, "initial_state") == {"source", "seed"}
+    choose("initial_state.source", "file")
+    assert shown(panel, "initial_state") == {"source", "path"}
+
+
+def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(panel, choose, type_into) -> None:
+    choose("sequence.source", "file")
+    assert panel.errors == {
+        "sequence.path": 'sequence.path is missing: sequence.source = "file" needs the file\'s path.'
+    }
+    assert panel.config.sequence.source == "sine"
+    type_into("sequence.path", "/data/x.npy")
+    assert panel.errors == {}
+    assert panel.config.sequence.source == "file"
+    assert panel.config.sequence.path == "/data/x.npy"
+
+
+def test_a_path_survives_a_look_at_another_source(panel, choose, type_into) -> None:
+    choose("sequence.source", "file")
+    type_into("sequence.path", "/data/x.npy")
+    choose("sequence.source", "sine")
+    assert panel.config == Config.from_mapping({**CONFIG.to_mapping(), "sequence": {"source": "sine"}})
+    choose("sequence.source", "file")
+    assert panel.config.sequence.path == "/data/x.npy"
+
+
+def test_a_file_decides_batch_and_timesteps_and_the_shapes_say_so(panel, choose, type_into) -> None:
+    choose("sequence.source", "file")
+    type_into("sequence.path", "/data/x.npy")
+    for key in ("sequence.batch_size", "sequence.timesteps"):
+        editor = panel.field(key).editor
+        assert not editor.widget.isEnabled()
+        assert editor.line.text() == "from the file"
+        assert "The file decides" in editor.widget.toolTip()
+    assert panel.summary.values["out"].text == "(N,\u00a0T,\u00a010)"
+    choose("sequence.source", "normal")
+    assert panel.field("sequence.batch_size").editor.line.text() == "16"
+    assert panel.field("sequence.batch_size").editor.widget.isEnabled()
+
+
+def test_a_text_decides_all_three_sizes_and_gives_them_back(panel, choose, type_into) -> None:
+    choose("sequence.source", "text")
+    type_into("sequence.text", "hello")
+    config = panel.config
+    assert (config.network.input_size, config.sequence.batch_size, config.sequence.timesteps) == (4, 1, 5)
+    assert panel.field("network.input_size").editor.line.text() == "4, the alphabet"
+    assert not panel.field("network.input_size").editor.widget.isEnabled()
+    type_into("network.hidden_size", "3")
+    choose("sequence.source", "normal")
+    assert panel.field("network.input_size").editor.line.text() == "5"
+    assert (panel.config.network.input_size, panel.config.sequence.timesteps) == (5, 2)
+
+
+def test_a_wrong_entry_that_a_source_makes_meaningless_is_wrong_no_more(panel, choose, type_into) -> None:
+    type_into("sequence.timesteps", "many")
+    choose("sequence.source", "text")
+    type_into("sequence.text", "ab")
+    assert panel.errors == {}
+    assert panel.config.sequence.timesteps == 2
+    choose("sequence.source", "normal")
+    assert set(panel.errors) == {"sequence.timesteps"}
+
+
+def test_relative_paths_and_the_home_folder_become_absolute(panel, choose, type_into, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    choose("initial_state.source", "file")
+    type_into("initial_state.path", "h.npz")
+    assert panel.config.initial_state.path == str(tmp_path / "h.npz")
+    type_into("initial_state.path", "~/h.npz")
+    assert panel.config.initial_state.path == str(tmp_path / "home" / "h.npz")
+
+
+def test_a_dropped_file_becomes_the_path(panel, choose, tmp_path) -> None:
+    choose("parameters.initializer", "file")
+    line = panel.field("parameters.path").editor.line
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "w.npz"))])
+    common = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(line.rect().center(), *common)
+    QApplication.sendEvent(line, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(line, QDropEvent(QPointF(line.rect().center()), *common))
+    assert panel.config.parameters.path == str(tmp_path / "w.npz")
+
+
+def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_path) -> None:
+    choose("sequence.source", "file")
+    editor = panel.field("sequence.path").editor
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    QTest.mouseClick(editor.browse, Qt.MouseButton.LeftButton)
+    dialog = editor.widget.findChild(QFileDialog)
+    assert "*.npy *.csv" in dialog.nameFilters()[0]
+    dialog.fileSelected.emit(str(tmp_path / "x.csv"))
+    dialog.reject()
+    assert panel.config.sequence.path == str(tmp_path / "x.csv")
+    qtbot.waitUntil(lambda: editor.widget.findChild(QFileDialog) is None)
+
+
+def test_an_entry_of_a_model_file_is_kept(panel, choose, type_into) -> None:
+    mapping = {**CONFIG.to_mapping(), "parameters": {"path": "/w.onnx", "entry": "encoder"}}
+    panel.show_config(Config.from_mapping(mapping))
+    assert "entry" in shown(panel, "parameters")
+    type_into("network.hidden_size", "4")
+    assert panel.config.parameters.entry == "encoder"

@@ -1,0 +1,104 @@
+"""What stands beneath the network's fields."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from rnnviz.gui.panels.equation import equation_rows
+from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, state_words
+from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Config
+from tests.gui.panels.conftest import CONFIG
+
+
+def config(**network) -> Config:
+    return replace(CONFIG, network=replace(CONFIG.network, **network))
+
+
+def said(panel, name: str) -> str:
+    return panel.summary.values[name].text.replace("\u00a0", " ")
+
+
+def test_the_summary_follows_every_edit(panel, qtbot, choose, type_into) -> None:
+    panel.show_config(config(num_layers=2, bidirectional=True))
+    assert said(panel, "parameters") == "980"
+    assert said(panel, "out") == "(16, 2, 20)"
+    assert said(panel, "state") == "(4, 16, 10)"
+    choose("network.cell", "lstm")
+    assert said(panel, "parameters") == "3,920"
+    assert said(panel, "state") == "[h, c], each (4, 16, 10)"
+    choose("network.layout", "TNC")
+    assert said(panel, "out") == "(2, 16, 20)"
+    type_into("network.hidden_size", "0")
+    assert said(panel, "parameters") == "3,920"
+    type_into("network.hidden_size", "1")
+    assert said(panel, "out") == "(2, 16, 2)"
+
+
+def test_a_large_run_says_what_it_takes_and_a_small_one_does_not(panel, type_into) -> None:
+    assert not panel.summary.values["a run takes"].isVisible()
+    type_into("sequence.timesteps", "1000000")
+    assert panel.summary.values["a run takes"].isVisible()
+    assert "of memory" in said(panel, "a run takes")
+    assert "of disk" in said(panel, "a run takes")
+
+
+def test_a_run_that_is_too_large_for_this_machine_is_announced(panel, type_into, monkeypatch) -> None:
+    monkeypatch.setattr("rnnviz.gui.panels.summary.available_memory", lambda: 10**9)
+    type_into("sequence.timesteps", "100000")
+    assert not panel.summary.warning.isVisible()
+    type_into("sequence.timesteps", "10000000")
+    assert panel.summary.warning.isVisible()
+    assert "1.0 GB" in panel.summary.warning.text
+
+
+def test_the_shapes_of_the_parameters_unfold(panel, qtbot, type_into) -> None:
+    assert not panel.summary.shapes.isVisible()
+    panel.summary.unfold.click()
+    assert panel.summary.shapes.isVisible()
+    assert "l0_i2h_weight (10, 5)" in panel.summary.shapes.accessibleName()
+    type_into("network.num_layers", "2")
+    assert "l1_h2h_weight (10, 10)" in panel.summary.shapes.accessibleName()
+    panel.summary.unfold.click()
+    assert not panel.summary.shapes.isVisible()
+
+
+def test_layers_beyond_the_second_are_summed_up() -> None:
+    names = [name for name, _ in parameter_rows(config(num_layers=1000, bidirectional=True).network)]
+    assert names[0] == "l0_i2h_weight"
+    assert names[-1] == "layers 2 to 999"
+    assert len(names) == 17
+    assert [name for name, _ in parameter_rows(config(num_layers=3).network)][-1] == "layer 2"
+    assert parameter_rows(config().network) == [
+        ("l0_i2h_weight", "(10, 5)"),
+        ("l0_h2h_weight", "(10, 10)"),
+        ("l0_i2h_bias", "(10,)"),
+        ("l0_h2h_bias", "(10,)"),
+    ]
+
+
+def test_what_only_a_file_knows_is_a_letter() -> None:
+    from_file = Config.from_mapping({**config(cell="gru").to_mapping(), "sequence": {"path": "x.npy"}})
+    assert output_words(from_file) == "(N, T, 10)"
+    assert state_words(from_file) == "(1, N, 10)"
+    assert demand_words(from_file) == ""
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
+def test_the_equations_are_the_cells_own_with_subscripts(cell) -> None:
+    rows = equation_rows(cell)
+    assert len(rows) == len(cell.equations) + 2
+    for (left, right), equation in zip(rows, cell.equations, strict=False):
+        plain = re.sub(r"<sub>t−1</sub>", "'", f"{left} = {right}")
+        plain = re.sub(r"<sub>t</sub>|</?i>", "", plain)
+        plain = re.sub(r"<sub>(\w+)</sub>", r"_\1", plain).replace("−", "-")
+        assert plain == equation
+
+
+def test_the_recurrence_reads_as_in_a_textbook() -> None:
+    (h, recurrence), (a, input_part), (b, state_part) = equation_rows(CELLS["rnn_relu"])
+    assert (h, recurrence) == ("<i>h</i><sub>t</sub>", "relu(<i>a</i> + <i>b</i>)")
+    assert (a, b) == ("<i>a</i>", "<i>b</i>")
+    assert input_part == "<i>W</i><sub>i2h</sub> <i>x</i><sub>t</sub> + <i>b</i><sub>i2h</sub>"
+    assert state_part == "<i>W</i><sub>h2h</sub> <i>h</i><sub>t−1</sub> + <i>b</i><sub>h2h</sub>"
