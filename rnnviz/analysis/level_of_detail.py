@@ -1,0 +1,116 @@
+"""Many cells on one pixel without losing any: the extreme value and every mark survive.
+
+Arrays come time first, `(T, U)`, as a trace holds them, and leave as a picture holds them: `(units, times)`.
+The extreme of some numbers is the one of largest magnitude, of two equal ones the positive; an infinity is
+more extreme than every number, and NaN more than an infinity.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.model.arrays import FloatArray
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Which cells each pixel shows: pixel j the cells from `starts[j]` to the next start, the last up to `stop`.
+
+    `starts` never falls; where it repeats, neighbouring pixels show the same cell. It holds at least one pixel.
+    """
+
+    starts: IntArray
+    stop: int
+
+    @property
+    def first(self) -> int:
+        """The first cell that is shown."""
+        return int(self.starts[0])
+
+    @property
+    def block(self) -> int:
+        """The largest power of two of cells that lie in every pixel but the last, which the end may cut off."""
+        widths = np.diff(self.starts)
+        narrowest = int(widths.min()) if len(widths) else self.stop - self.first
+        return 1 << max(0, narrowest.bit_length() - 1)
+
+    def in_blocks(self, size: int) -> "Bins":
+        """The same pixels counted in blocks of `size` cells, which must be at most `block`.
+
+        A block that two pixels share is shown by the later one.
+        """
+        return Bins(self.starts // size, -(-self.stop // size))
+
+    def after(self, origin: int) -> "Bins":
+        """The same pixels on an array that begins at cell `origin`."""
+        return Bins(self.starts - origin, self.stop - origin)
+
+
+def every_cell(first: int, stop: int) -> Bins:
+    """One pixel for each cell."""
+    return Bins(np.arange(first, stop, dtype=np.int64), stop)
+
+
+def block_extremes(values: FloatArray, times: int, units: int) -> FloatArray:
+    """(ceil(U / units), ceil(T / times)): the extreme of each block of values (T, U)."""
+    values = _padded(values, times)
+    if times > 1:
+        by_time = values.reshape(-1, times, values.shape[1])
+        values = _extreme(by_time.max(axis=1), by_time.min(axis=1))
+    picture = _padded(np.ascontiguousarray(values.T), units)
+    if units > 1:
+        by_unit = picture.reshape(-1, units, picture.shape[1])
+        picture = _extreme(by_unit.max(axis=1), by_unit.min(axis=1))
+    return picture
+
+
+def block_marks(marks: BoolArray, times: int, units: int) -> BoolArray:
+    """(ceil(U / units), ceil(T / times)): whether any of each block of marks (T, U) is set."""
+    marks = _padded(marks, times)
+    marks = marks.reshape(-1, times, marks.shape[1]).any(axis=1)
+    picture = _padded(np.ascontiguousarray(marks.T), units)
+    return np.asarray(picture.reshape(-1, units, picture.shape[1]).any(axis=1))
+
+
+def bin_extremes(picture: FloatArray, times: Bins, units: Bins) -> FloatArray:
+    """(pixels of units, pixels of times): the extreme of each pixel of a picture (units, times)."""
+    for axis, bins in ((1, times), (0, units)):
+        cut = _cut(picture, bins, axis)
+        if _one_each(bins):
+            picture = np.take(cut, bins.starts, axis=axis)
+        else:
+            largest = np.maximum.reduceat(cut, bins.starts, axis=axis)
+            picture = _extreme(largest, np.minimum.reduceat(cut, bins.starts, axis=axis))
+    return picture
+
+
+def bin_marks(picture: BoolArray, times: Bins, units: Bins) -> BoolArray:
+    """(pixels of units, pixels of times): whether any mark lies on each pixel of a picture (units, times)."""
+    for axis, bins in ((1, times), (0, units)):
+        picture = np.logical_or.reduceat(_cut(picture, bins, axis), bins.starts, axis=axis)
+    return picture
+
+
+def _extreme(largest: FloatArray, smallest: FloatArray) -> FloatArray:
+    # A NaN on either side fails the comparison, and both sides hold it.
+    with np.errstate(invalid="ignore"):
+        return np.where(largest >= -smallest, largest, smallest)
+
+
+def _one_each(bins: Bins) -> bool:
+    return bool(bins.starts[-1] == bins.stop - 1 and (np.diff(bins.starts) <= 1).all())
+
+
+def _cut(picture: NDArray[Any], bins: Bins, axis: int) -> NDArray[Any]:
+    return picture[:, : bins.stop] if axis else picture[: bins.stop]
+
+
+def _padded(array: NDArray[Any], multiple: int) -> NDArray[Any]:
+    """Repeat the last row until the length is a multiple; a repeated value changes no extreme and no mark."""
+    missing = -len(array) % multiple
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array

@@ -1,0 +1,99 @@
+"""The cells in view that are large enough for a number: what is written on them, and which are marked."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.level_of_detail import BoolArray, every_cell
+from rnnviz.gui.views.unrolled.colours import IndexArray
+from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
+from rnnviz.gui.views.unrolled.layout import Band
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.model.arrays import FloatArray
+
+_SHORTER = {"infinity": "inf", "-infinity": "-inf"}
+
+
+class Number(NamedTuple):
+    """A number as it is written on its cell."""
+
+    cell: Cell
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The cells of one lane in view: `values`, `indices` of their colours and `marks`, each (units, timesteps)."""
+
+    band: Band
+    timesteps: tuple[int, ...]
+    units: range
+    values: FloatArray
+    indices: IndexArray
+    marks: BoolArray
+
+    def texts(self, digits: int) -> list[list[str]]:
+        """What is written on each cell: three decimals, as far as they fit in so many digits."""
+        return [[fitting(value, digits) for value in row] for row in self.values]
+
+
+def fitting(value: float, digits: int) -> str:
+    """A number's short form; an infinity or an exponent that is too long for its cell is cut in its precision."""
+    text = numbers.short(value)
+    if len(text) > digits:
+        text = _SHORTER.get(text, text)
+    if len(text) > digits:
+        text = f"{float(value):.0e}"
+    return text
+
+
+def initial_timestep(geometry: Geometry, band: Band) -> int | None:
+    """Where the initial state's column of a lane stands (-1 or T), if it is in view."""
+    if not geometry.boxes or band.lane.layer is None:
+        return None
+    timestep = geometry.picture.timesteps if band.lane.direction else -1
+    x, width = geometry.column(timestep)
+    return timestep if x + width > 0.0 and x < geometry.width else None
+
+
+def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
+    """Read the cells of a lane that are in view, with the initial state's column where it is."""
+    steps, units = geometry.timesteps_in_view(), geometry.units_in_view(band)
+    pixels = every_cell(steps.start, steps.stop), every_cell(units.start, units.stop)
+    scale, _ = shown.paint.of(band.lane)
+    if len(steps):
+        patch = shown.values.read(band.lane, *pixels)
+        coloured = patch.values if shown.colours is shown.values else shown.colours.read(band.lane, *pixels).values
+        values, indices = patch.values, scale.indices(coloured)
+        marks = np.zeros(values.shape, np.bool_) if patch.marks is None else patch.marks
+    else:
+        values = np.zeros((len(units), 0))
+        indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
+    timesteps = tuple(steps)
+    initial = initial_timestep(geometry, band)
+    if initial is not None:
+        column = shown.initial(band.lane)[units.start : units.stop, None]
+        # The initial state is given to both sides: where colours tell the violation it has none.
+        coloured = np.zeros(column.shape) if shown.paint.hidden.violation else column
+        at_end = initial >= 0
+        values, indices, marks = (
+            np.concatenate([whole, new] if at_end else [new, whole], axis=1)
+            for whole, new in (
+                (values, column),
+                (indices, scale.indices(coloured)),
+                (marks, np.zeros(column.shape, np.bool_)),
+            )
+        )
+        timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
+    return Block(band, timesteps, units, values, indices, marks)
+
+
+def numbers_of(block: Block, digits: int) -> list[Number]:
+    """Every number of a block with its cell."""
+    return [
+        Number(Cell(block.band.lane, timestep, unit), text)
+        for unit, row in zip(block.units, block.texts(digits), strict=True)
+        for timestep, text in zip(block.timesteps, row, strict=True)
+    ]

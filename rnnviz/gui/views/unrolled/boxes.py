@@ -1,0 +1,163 @@
+"""The textbook's picture: a box for each cell with its number, arrows from step to step and from layer to layer."""
+
+from itertools import pairwise
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QPainter, QPen
+
+from rnnviz.gui.views.unrolled.blocks import Block
+from rnnviz.gui.views.unrolled.colours import hatch, pixel
+from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry
+from rnnviz.gui.views.unrolled.layout import Band
+from rnnviz.gui.views.unrolled.scale import Scale
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.strokes import arrow
+from rnnviz.gui.views.unrolled.tiles import image_of
+
+_ROOM_FOR_LABEL = 32.0
+_HATCHED_EDGE = 14.0
+_LABEL_FONT = 10
+
+
+def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Block, density: float) -> None:
+    """Fill the boxes of a lane and outline the mismatching ones."""
+    band = block.band
+    scale = Scale(band.row * density, band.rows)
+    first, stop = scale.span(block.units.start)[0], scale.span(block.units.stop - 1)[1]
+    bins = scale.bins(first, stop)
+    rows = bins.starts - block.units.start
+    edges = np.append(np.diff(bins.starts) > 0, False)
+    colours = shown.paint.of(band.lane)[1][block.indices]
+    top = geometry.top_of(band) + first / density
+    ground = pixel(shown.theme.base)
+    for place, timestep in enumerate(block.timesteps):
+        x, width = geometry.column(timestep)
+        left, across = round(x * density), max(1, round(width * density))
+        column = np.repeat(colours[rows, place, None], across, axis=1)
+        # The middle is the number's.
+        edge = min(across, round(_HATCHED_EDGE * density))
+        indices = np.repeat(block.indices[rows, place, None], edge, axis=1)
+        for part in (column[:, :edge], column[:, across - edge :]):
+            hatch(part, indices, 0, first, shown.theme, round(density))
+        column[edges] = ground
+        image = image_of(column)
+        image.setDevicePixelRatio(density)
+        painter.drawImage(QPointF(left / density, round(top * density) / density), image)
+    _outline(painter, shown, geometry, block)
+
+
+def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Block, exposed: QRectF) -> None:
+    """Write the numbers of a lane on its cells."""
+    size = geometry.font_pixels(block.band)
+    if not size:
+        return
+    font = number_font(size)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    advance, rise = metrics.horizontalAdvance("0"), (metrics.ascent() - metrics.descent()) / 2.0
+    colours = shown.text_colours(block.band.lane)
+    top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
+    centres = [geometry.x_of(timestep) for timestep in block.timesteps]
+    half = geometry.box_width / 2.0
+    inside = [exposed.left() - half <= centre <= exposed.right() + half for centre in centres]
+    digits = max(geometry.picture.digits, int((geometry.box_width - 4.0) / advance))
+    for row, (unit, texts) in enumerate(zip(block.units, block.texts(digits), strict=True)):
+        begin, end = scale.span(unit)
+        if top + end < exposed.top() or top + begin > exposed.bottom():
+            continue
+        baseline = top + (begin + end) / 2.0 + rise
+        for place, text in enumerate(texts):
+            if inside[place]:
+                painter.setPen(colours[block.indices[row, place]])
+                painter.drawText(QPointF(centres[place] - advance * len(text) / 2.0, baseline), text)
+
+
+def paint_recurrence(painter: QPainter, shown: Shown, geometry: Geometry, block: Block) -> None:
+    """Arrows from h[t-1] to h[t], or from h[t+1] to h[t] in a backward lane."""
+    if block.band.lane.layer is None:
+        return
+    backward = block.band.lane.direction == 1
+    y = round(geometry.top_of(block.band) + block.band.height / 2.0) + 0.5
+    colour = shown.theme.color("muted")
+    # Past the edges of the view, so that an arrow goes on to the step that is just out of it.
+    last = geometry.picture.timesteps - 1
+    steps = list(block.timesteps)
+    if steps and steps[0] > 0:
+        steps.insert(0, steps[0] - 1)
+    if steps and steps[-1] < last:
+        steps.append(steps[-1] + 1)
+    for before, after in pairwise(steps):
+        left, width = geometry.column(before)
+        start, end = left + width + FRAME + 1.0, geometry.column(after)[0] - FRAME - 1.0
+        ends = QPointF(start, y), QPointF(end, y)
+        arrow(painter, ends[backward], ends[not backward], colour)
+        if end - start >= _ROOM_FOR_LABEL:
+            _label(painter, shown, QRectF(start, y - 18.0, end - start, 14.0), "h2h", Qt.AlignmentFlag.AlignHCenter)
+
+
+def paint_frames(painter: QPainter, shown: Shown, geometry: Geometry) -> None:
+    """A frame around what one layer computes at one timestep, and an arrow to it from what it reads.
+
+    Both directions of a layer read the same numbers, and the layer above reads both: they share a frame.
+    """
+    layers = _layers(geometry)
+    edge = QPen(shown.theme.color("border"), 1.0)
+    for timestep in geometry.timesteps_in_view():
+        x, width = geometry.column(timestep)
+        below: float | None = None
+        for bands in layers:
+            top = geometry.top_of(bands[0]) - FRAME
+            bottom = geometry.top_of(bands[-1]) + bands[-1].height + FRAME
+            painter.setPen(edge)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(x - FRAME, top, width + 2.0 * FRAME, bottom - top), FRAME, FRAME)
+            if below is not None:
+                centre = round(x + width / 2.0) + 0.5
+                arrow(painter, QPointF(centre, below - 1.0), QPointF(centre, bottom + 1.0), shown.theme.color("muted"))
+                if width >= _ROOM_FOR_LABEL:
+                    place = QRectF(centre + 6.0, bottom, width / 2.0, below - bottom)
+                    _label(painter, shown, place, "i2h", Qt.AlignmentFlag.AlignLeft)
+            below = top
+
+
+def number_font(pixels: int) -> QFont:
+    """The desktop's monospace font."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    font.setStyleHint(QFont.StyleHint.Monospace)
+    font.setPixelSize(pixels)
+    return font
+
+
+def _outline(painter: QPainter, shown: Shown, geometry: Geometry, block: Block) -> None:
+    if not block.marks.any():
+        return
+    top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
+    rects = []
+    for row, place in np.argwhere(block.marks):
+        x, width = geometry.column(block.timesteps[place])
+        first, stop = scale.span(block.units[row])
+        rects.append(QRectF(x + 1.0, top + first + 1.0, width - 2.0, stop - first - 2.0))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for role, stroke in (("outline_under", 4.0), ("outline", 2.0)):
+        pen = QPen(shown.theme.color(role), stroke)
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        painter.setPen(pen)
+        painter.drawRects(rects)
+
+
+def _layers(geometry: Geometry) -> list[list[Band]]:
+    """The bands that share a frame, from the input up."""
+    layers: dict[int | None, list[Band]] = {}
+    for band in geometry.stack.bands:
+        layers.setdefault(band.lane.layer, []).append(band)
+    return list(reversed(layers.values()))
+
+
+def _label(painter: QPainter, shown: Shown, rect: QRectF, text: str, side: Qt.AlignmentFlag) -> None:
+    font = painter.font()
+    small = number_font(_LABEL_FONT)
+    painter.setFont(small)
+    painter.setPen(shown.theme.color("muted"))
+    painter.drawText(rect, side | Qt.AlignmentFlag.AlignVCenter, text)
+    painter.setFont(font)

@@ -1,0 +1,125 @@
+"""What the colours mean: a bar for the hidden lanes, one for the input, and a key to what is no number."""
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.lanes import INPUT
+from rnnviz.gui.views.unrolled.colours import SPECIAL_WORDS, STEPS, ColourScale, PixelArray, hatch
+from rnnviz.gui.views.unrolled.geometry import Geometry
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.tiles import image_of
+
+WIDTH = 92.0
+_LEFT, _BAR, _TICK = 14.0, 14.0, 4.0
+_LINE = 15.0
+_SHORTEST_BAR = 44.0
+
+
+class ColourBar(QGraphicsWidget):
+    """Stands right of the lanes and spans them."""
+
+    def __init__(self, parent: QGraphicsItem | None = None) -> None:
+        super().__init__(parent)
+        self._shown: Shown | None = None
+        self._geometry: Geometry | None = None
+        self.setMinimumWidth(0.0)
+        self.setMaximumWidth(0.0)
+
+    def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
+        """Paint this from now on."""
+        self._shown, self._geometry = shown, geometry
+        width = WIDTH if shown is not None else 0.0
+        if width != self.maximumWidth():
+            self.setMinimumWidth(width)
+            self.setMaximumWidth(width)
+        self.update()
+
+    def legend(self) -> list[str]:
+        """The words for the special colours that are in sight."""
+        return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.tiles.seen)]
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        shown, geometry = self._shown, self._geometry
+        if shown is None or geometry is None:
+            return
+        font = self.font()
+        font.setPixelSize(11)
+        painter.setFont(font)
+        hidden_top = max(geometry.top_of(geometry.stack.bands[0]), 6.0)
+        band = geometry.stack.band(INPUT)
+        split = min(geometry.top_of(band), geometry.height)
+        bottom = min(split + band.height, geometry.height - 4.0)
+        hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
+        top = self._paint_legend(painter, shown, hidden_top)
+        name = "violation" if shown.paint.hidden.violation else "h"
+        self._paint_bar(painter, shown, top, hidden_bottom, name, shown.paint.hidden, shown.paint.hidden_table)
+        if bottom - split > _LINE:
+            self._paint_bar(painter, shown, split, bottom, "x", shown.paint.input, shown.paint.input_table)
+
+    def _paint_legend(self, painter: QPainter, shown: Shown, top: float) -> float:
+        for index in sorted(shown.tiles.seen):
+            pixels = np.full((11, int(_BAR)), shown.paint.hidden_table[index], np.uint32)
+            hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
+            painter.drawImage(QPointF(_LEFT, top + 2.0), image_of(pixels))
+            painter.setPen(shown.theme.color("text"))
+            painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + 12.0), SPECIAL_WORDS[index])
+            top += _LINE
+        return top + (6.0 if shown.tiles.seen else 0.0)
+
+    def _paint_bar(
+        self,
+        painter: QPainter,
+        shown: Shown,
+        top: float,
+        bottom: float,
+        name: str,
+        scale: ColourScale,
+        table: PixelArray,
+    ) -> None:
+        theme = shown.theme
+        painter.setPen(theme.color("muted"))
+        if bottom - top < _SHORTEST_BAR:
+            text = f"{name} ±{_tick(scale.high)}"
+            painter.drawText(QRectF(_LEFT, top, WIDTH, bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
+            return
+        metrics = QFontMetricsF(painter.font())
+        painter.drawText(QPointF(_LEFT, top + metrics.ascent()), name)
+        top += metrics.height() + 2.0
+        bar = QRectF(_LEFT, top, _BAR, bottom - top)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        painter.drawImage(bar, image_of(table[:STEPS][::-1, None].copy()))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(theme.color("border"), 1.0))
+        painter.drawRect(bar)
+        for value, text in _ticks(scale, bar.height() / (1.6 * _LINE)):
+            y = bar.bottom() - scale.share(value) * bar.height()
+            limit = scale.violation and value == 1.0
+            colour: QColor = theme.color("wrong" if limit else "text")
+            painter.setPen(QPen(colour, 2.0 if limit else 1.0))
+            painter.drawLine(QPointF(bar.left() if limit else bar.right(), y), QPointF(bar.right() + _TICK, y))
+            place = min(max(y, bar.top() + 4.0), bar.bottom() - 4.0)
+            painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
+
+
+def _ticks(scale: ColourScale, most: float) -> list[tuple[float, str]]:
+    if not scale.violation:
+        shares = (-1.0, -0.5, 0.0, 0.5, 1.0) if most >= 5 else (-1.0, 0.0, 1.0)
+        return [(share * scale.high, _tick(share * scale.high)) for share in shares]
+    low, high = round(np.log10(scale.low)), round(np.log10(scale.high))
+    step = max(1, int(np.ceil((high - low) / max(most, 1.0))))
+    powers = sorted({low, high, *range(0, high, step), *range(0, low, -step)})
+    return [(10.0**power, _power(power, power == low)) for power in powers]
+
+
+def _power(power: int, lowest: bool) -> str:
+    if power == 0:
+        return "1 = limit"
+    text = f"{10.0**power:g}" if abs(power) < 5 else f"1e{power}"
+    return f"≤ {text}" if lowest else text
+
+
+def _tick(value: float) -> str:
+    return "0" if value == 0.0 else numbers.short(value) if abs(value) < 0.095 else f"{value:.3g}"

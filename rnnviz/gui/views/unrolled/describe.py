@@ -1,0 +1,37 @@
+"""What a cell is, in words and in full precision."""
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.elementwise import abs_error, violation
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.model.location import DIRECTIONS
+
+
+def describe(shown: Shown, cell: Cell) -> str:
+    """Lane, time, unit, every engine's value and how far each candidate is off; several lines."""
+    lane, t, unit = cell
+    result = shown.result
+    timesteps = result.shape[2]
+    if lane.layer is None:
+        t = min(max(t, 0), timesteps - 1)
+        value = result.inputs.sequence[t, shown.sample, unit]
+        return f"input, t = {t}, sample {shown.sample}, feature {unit}\nx = {numbers.full(value)}"
+    where = f"layer {lane.layer}, {DIRECTIONS[lane.direction]}"
+    computed = 0 <= t < timesteps
+    if not computed and (t < 0) == (lane.direction == 0):
+        value = shown.initial(lane)[unit]
+        return f"{where}, initial state, sample {shown.sample}, unit {unit}\nh0 = {numbers.full(value)}"
+    t = min(max(t, 0), timesteps - 1)
+    lines = [f"{where}, t = {t}, sample {shown.sample}, unit {unit}"]
+    index = lane.layer, lane.direction, t, shown.sample, unit
+    reference = result.reference.hidden[index]
+    for engine, trace in result.traces.items():
+        line = f"{engine} {numbers.full(trace.hidden[index])}"
+        if engine != result.reference.engine:
+            comparison = result.comparison(engine)
+            r, c = reference.reshape(1), trace.hidden[index].reshape(1)
+            error = abs_error(r, c)[0]
+            share = violation(r, c, comparison.rtol, comparison.atol)[0]
+            line += f"   difference {numbers.error(error)}, {numbers.error(share)} times the tolerance"
+        lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,190 @@
+"""Where everything lies in the picture at one moment, in pixels from its top left corner. No Qt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import NamedTuple
+
+from rnnviz.analysis.lanes import Lane
+from rnnviz.gui.views.unrolled.camera import Camera, Room
+from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, TALLEST_ROW, Band, Stack, hidden_row, stack_lanes
+from rnnviz.gui.views.unrolled.scale import Scale
+
+DIGIT_SHARE = 0.62
+"""A digit's width in a monospace font, as a share of the font's size."""
+SMALLEST_FONT, LARGEST_FONT = 9, 15
+FRAME = 4.0
+"""How far the frame around a box stands off."""
+_PADDING = 8.0
+_DEEPEST_FIT = 3.0
+_SHORTEST_ARROW, _ARROW_SHARE, _WIDEST_BOX = 18.0, 0.3, 180.0
+
+
+class Rect(NamedTuple):
+    """Left, top, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Cell(NamedTuple):
+    """One value: its lane, timestep (-1 or T for the initial state's column) and unit."""
+
+    lane: Lane
+    timestep: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a network's picture consists of: its lanes with their rows, T, and how wide its numbers are in digits."""
+
+    lanes: tuple[tuple[Lane, int], ...]
+    timesteps: int
+    digits: int
+
+    @property
+    def directions(self) -> frozenset[int]:
+        """The directions that occur: 0 forward, 1 backward."""
+        return frozenset(lane.direction for lane, _ in self.lanes if lane.layer is not None)
+
+    @property
+    def box_pitch(self) -> float:
+        """How many pixels a column needs to be drawn as boxes with arrows between."""
+        return self.digits * SMALLEST_FONT * DIGIT_SHARE + _PADDING + _SHORTEST_ARROW
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A picture in a place of `width` x `height` pixels, seen by a camera."""
+
+    picture: Picture
+    width: float
+    height: float
+    camera: Camera
+    stack: Stack
+    boxes: bool
+
+    @property
+    def pitch(self) -> float:
+        """Pixels for one timestep."""
+        return self.width / self.camera.span
+
+    @property
+    def box_width(self) -> float:
+        """How wide a cell is drawn: all of the pitch in a heat map, less the arrows between boxes."""
+        if not self.boxes:
+            return self.pitch
+        return min(self.pitch - max(_SHORTEST_ARROW, self.pitch * _ARROW_SHARE), _WIDEST_BOX)
+
+    def x_of(self, time: float) -> float:
+        """Where a time lies; timestep t is centred on t."""
+        return (time - self.camera.start) * self.pitch
+
+    def time_at(self, x: float) -> float:
+        """The time at a place."""
+        return self.camera.start + x / self.pitch
+
+    def column(self, timestep: int) -> tuple[float, float]:
+        """Left edge and width of a timestep's cells."""
+        centre = self.x_of(timestep)
+        return centre - self.box_width / 2.0, self.box_width
+
+    def top_of(self, band: Band) -> float:
+        """Where a lane begins."""
+        return band.top - self.camera.scroll
+
+    def rect(self, cell: Cell) -> Rect:
+        """Where a cell lies, to whole pixels down, as the heat map draws it."""
+        band = self.stack.band(cell.lane)
+        first, stop = Scale(band.row, band.rows).span(cell.unit)
+        x, width = self.column(cell.timestep)
+        return Rect(x, self.top_of(band) + first, width, stop - first)
+
+    def timesteps_in_view(self) -> range:
+        """Every timestep of which something is in view."""
+        first = max(0, floor(self.camera.start + 0.5))
+        stop = min(self.picture.timesteps, ceil(self.camera.start + self.camera.span + 0.5 - 1e-9))
+        return range(first, max(stop, first))
+
+    def bands_in_view(self) -> list[Band]:
+        """Every lane of which something is in view."""
+        return [
+            b for b in self.stack.bands if b.bottom > self.camera.scroll and b.top < self.camera.scroll + self.height
+        ]
+
+    def units_in_view(self, band: Band) -> range:
+        """Every unit of a lane of which something is in view."""
+        scale, top = Scale(band.row, band.rows), self.top_of(band)
+        return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, band.height) - 1e-6) + 1)
+
+    def hit(self, x: float, y: float) -> Cell | None:
+        """The cell at a place: the nearest lane and unit, and the column; None outside the picture."""
+        if not (0.0 <= x < self.width and 0.0 <= y < self.height):
+            return None
+        band = self.stack.nearest(y + self.camera.scroll)
+        unit = Scale(band.row, band.rows).cell_at(y - self.top_of(band))
+        timestep = floor(self.time_at(x) + 0.5)
+        return Cell(band.lane, min(max(timestep, -1), self.picture.timesteps), unit)
+
+    def font_pixels(self, band: Band) -> int:
+        """The size of a lane's numbers, 0 where there is no room for them."""
+        by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
+        size = floor(min(band.row * 0.9, by_width, LARGEST_FONT))
+        return size if band.row >= NUMBER_ROW and size >= SMALLEST_FONT else 0
+
+
+def look(picture: Picture, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:
+    """The geometry of what a camera sees, with the camera brought within the data (or fitted to all of it)."""
+    if fit:
+        camera = Camera(zoom=_fitting_zoom(picture, width, height))
+    with_boxes = stack_lanes(picture.lanes, height, camera.zoom, boxes=True)
+    numbers = hidden_row(with_boxes) >= NUMBER_ROW
+    room = room_for(picture, width, height, with_boxes, numbers)
+    camera = camera.fitted(room) if fit else camera.within(room)
+    boxes = numbers and width / camera.span >= picture.box_pitch * (1.0 - 1e-9)
+    stack = with_boxes if boxes else stack_lanes(picture.lanes, height, camera.zoom, boxes=False)
+    camera = camera.within(room_for(picture, width, height, stack, numbers))
+    return Geometry(picture, width, height, camera, stack, boxes)
+
+
+def _fitting_zoom(picture: Picture, width: float, height: float) -> float:
+    """1, or a little more where that brings a short sequence's numbers into view: wide cells without one waste room."""
+    row = hidden_row(stack_at_rest(picture, height))
+    short = width / picture.timesteps >= picture.box_pitch
+    if short and row < NUMBER_ROW <= row * _DEEPEST_FIT:
+        return (NUMBER_ROW + 0.5) / row
+    return 1.0
+
+
+def room_for(picture: Picture, width: float, height: float, stack: Stack, numbers: bool) -> Room:
+    """How far a camera may go in such a picture; the initial state is shown only beside numbers."""
+    row = hidden_row(stack_at_rest(picture, height))
+    return Room(
+        width=width,
+        height=height,
+        timesteps=picture.timesteps,
+        before=int(0 in picture.directions and numbers),
+        after=int(1 in picture.directions and numbers),
+        pitch=picture.box_pitch,
+        content=stack.height,
+        deepest=TALLEST_ROW / 2.0 / row if row else 1.0,
+    )
+
+
+def room_of(geometry: Geometry) -> Room:
+    """How far the camera of a geometry may go."""
+    numbers = hidden_row(geometry.stack) >= NUMBER_ROW
+    return room_for(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
+
+
+def stack_at_rest(picture: Picture, height: float) -> Stack:
+    """The lanes as they lie when none is enlarged."""
+    return stack_lanes(picture.lanes, height, 1.0, boxes=True)
+
+
+def picture_of(lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int) -> Picture:
+    """A picture of lanes with their rows, from the top down."""
+    return Picture(tuple(lanes), timesteps, digits)

@@ -1,0 +1,162 @@
+"""The lanes' names left of them: layer, direction, verdict and the number of mismatching values."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.lanes import Lane
+from rnnviz.gui.views.unrolled.boxes import number_font
+from rnnviz.gui.views.unrolled.geometry import Geometry
+from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, Band
+from rnnviz.gui.views.unrolled.scale import Scale
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.strokes import arrow, verdict_mark
+from rnnviz.model.location import ARROWS, DIRECTIONS
+
+_PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
+_UNIT_FONT = 9
+_LONGEST = "layer 000", "backward", "1,000,000 differ"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What a lane's header says; `agrees` is None for the input."""
+
+    lane: Lane
+    title: str
+    verdict: str
+    agrees: bool | None
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.verdict}" if self.verdict else self.title
+
+
+def flag_of(shown: Shown, lane: Lane) -> Flag:
+    """The header of a lane; it counts over all samples."""
+    if lane.layer is None:
+        return Flag(lane, "input", "", None)
+    title = f"layer {lane.layer} {ARROWS[lane.direction]} {DIRECTIONS[lane.direction]}"
+    mismatched = shown.mismatched(lane)
+    if mismatched is None:
+        return Flag(lane, title, "", None)
+    return Flag(lane, title, f"{numbers.count(mismatched)} differ" if mismatched else "agrees", mismatched == 0)
+
+
+class Headers(QGraphicsWidget):
+    """One header for each lane, moving with it, and the numbers of the units where there is room for them."""
+
+    def __init__(self, parent: QGraphicsItem | None = None) -> None:
+        super().__init__(parent)
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsToShape)
+        self._shown: Shown | None = None
+        self._geometry: Geometry | None = None
+        self._digits = 1
+
+    def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
+        """Paint this from now on."""
+        self._shown, self._geometry = shown, geometry
+        self._digits = max((len(str(band.rows - 1)) for band in geometry.stack.bands), default=1) if geometry else 1
+        width = self._text_width() + self._unit_width() if shown is not None else 0.0
+        if width != self.maximumWidth():
+            self.setMinimumWidth(width)
+            self.setMaximumWidth(width)
+        self.update()
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        shown, geometry = self._shown, self._geometry
+        if shown is None or geometry is None:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for band in geometry.bands_in_view():
+            self._paint_flag(painter, shown, band, geometry)
+            self._paint_units(painter, shown, band, geometry)
+
+    def _paint_flag(self, painter: QPainter, shown: Shown, band: Band, geometry: Geometry) -> None:
+        flag, theme = flag_of(shown, band.lane), shown.theme
+        bold = QFont(self.font())
+        bold.setBold(True)
+        metrics = QFontMetricsF(bold)
+        line = metrics.height()
+        lines = (
+            1
+            + (band.height >= 2 * line) * (flag.agrees is not None)
+            + (band.height >= 3 * line + 2) * (band.lane.layer is not None)
+        )
+        # What is in view of the lane is where its header stands, so that a tall lane keeps its name.
+        top = max(geometry.top_of(band), 0.0)
+        bottom = min(geometry.top_of(band) + band.height, geometry.height)
+        y = top + max(0.0, (bottom - top - lines * line) / 2.0)
+        right = self._text_width() - _PADDING
+        painter.setPen(theme.color("text"))
+        painter.setFont(bold)
+        if band.lane.layer is None:
+            painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
+            return
+        name = f"layer {band.lane.layer}"
+        backward = band.lane.direction == 1
+        arrow_right = right
+        if lines == 3:
+            painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, name)
+            y += line
+            name = DIRECTIONS[band.lane.direction]
+            painter.setFont(self.font())
+        if lines == 1 and flag.agrees is not None:
+            verdict_mark(
+                painter,
+                QRectF(right - _MARK, y + (line - _MARK) / 2.0, _MARK, _MARK),
+                flag.agrees,
+                self._tone(shown, flag),
+            )
+            arrow_right -= _MARK + 5.0
+        painter.drawText(QRectF(0.0, y, arrow_right - _ARROW - 5.0, line), Qt.AlignmentFlag.AlignRight, name)
+        middle = y + line / 2.0
+        ends = QPointF(arrow_right - _ARROW, middle), QPointF(arrow_right, middle)
+        arrow(painter, ends[backward], ends[not backward], theme.color("text"))
+        if lines > 1 and flag.agrees is not None:
+            self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
+
+    def _paint_verdict(self, painter: QPainter, shown: Shown, flag: Flag, line: QRectF) -> None:
+        tone = self._tone(shown, flag)
+        font = QFont(self.font())
+        font.setBold(not flag.agrees)
+        painter.setFont(font)
+        painter.setPen(tone)
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight, flag.verdict)
+        left = line.right() - QFontMetricsF(font).horizontalAdvance(flag.verdict) - _MARK - 5.0
+        verdict_mark(
+            painter, QRectF(left, line.top() + (line.height() - _MARK) / 2.0, _MARK, _MARK), bool(flag.agrees), tone
+        )
+
+    def _paint_units(self, painter: QPainter, shown: Shown, band: Band, geometry: Geometry) -> None:
+        """Every unit beside a row with room for it, else the first and the last one."""
+        painter.setFont(number_font(_UNIT_FONT))
+        painter.setPen(shown.theme.color("muted"))
+        scale, top = Scale(band.row, band.rows), geometry.top_of(band)
+        units = list(geometry.units_in_view(band))
+        if band.row < NUMBER_ROW - 1.0:
+            units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _UNIT_FONT else []
+        for unit in units:
+            first, stop = scale.span(unit)
+            middle = (first + stop) / 2.0
+            if band.row < NUMBER_ROW - 1.0:
+                middle = _UNIT_FONT / 2.0 if unit == 0 else band.height - _UNIT_FONT / 2.0
+            line = QRectF(0.0, top + middle - 8.0, self.size().width() - 4.0, 16.0)
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(unit))
+
+    def _tone(self, shown: Shown, flag: Flag) -> QColor:
+        return shown.theme.color("right" if flag.agrees else "wrong")
+
+    def _text_width(self) -> float:
+        bold = QFont(self.font())
+        bold.setBold(True)
+        metrics = QFontMetricsF(bold)
+        title, direction, verdict = (metrics.horizontalAdvance(text) for text in _LONGEST)
+        return float(
+            round(max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0) + 2 * _PADDING)
+        )
+
+    def _unit_width(self) -> float:
+        return float(round(QFontMetricsF(number_font(_UNIT_FONT)).horizontalAdvance("0" * self._digits) + 6.0))

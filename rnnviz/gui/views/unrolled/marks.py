@@ -1,0 +1,68 @@
+"""Marks on pixels: mismatching cells are outlined in two tones, of which one stands out on any colour."""
+
+import numpy as np
+
+from rnnviz.analysis.level_of_detail import BoolArray
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.views.unrolled.colours import PixelArray, pixel
+from rnnviz.gui.views.unrolled.scale import Scale
+
+REACH = 2
+"""How many pixels beyond its cells a mark may paint."""
+OUTLINED_CELL = 8.0
+"""From this size on each cell has an outline of its own; smaller ones are outlined together."""
+_HATCH = 5
+_BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
+"""From these sizes on there is room for a stroke of two pixels, and for the under-tone on its inner side as well."""
+
+
+def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
+    """Outline what is marked with a ring around it, in place, and dot its inside.
+
+    The ring alone would vanish where everything is marked, and paint alone would hide the values.
+    """
+    ring = _grown(marks)
+    under = _grown(ring) & ~ring
+    pixels[under] = pixel(theme.outline_under)
+    pixels[ring & ~marks] = pixel(theme.outline)
+    y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
+    pixels[marks & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
+    pixels[marks & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
+
+
+def mark_cells(
+    pixels: PixelArray, marks: BoolArray, left: int, top: int, times: Scale, units: Scale, theme: Theme, width: int
+) -> None:
+    """Outline each marked cell along its inner edge, in place; `width` is a thin stroke in pixels.
+
+    From the edge inwards: the under-tone, the outline at twice its width, the under-tone again.
+    """
+    depth = np.minimum(
+        _depth(units, top, marks.shape[0])[:, None],
+        _depth(times, left, marks.shape[1])[None, :],
+    )
+    size = min(times.size, units.size) / width
+    outline = 2 * width if size >= _BOLD_OUTLINE else width
+    under = outline + (2 if size >= _DOUBLE_UNDER else 1) * width
+    pixels[marks & (depth < under)] = pixel(theme.outline_under)
+    pixels[marks & (depth >= width) & (depth < width + outline)] = pixel(theme.outline)
+
+
+def _depth(scale: Scale, first: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """How many pixels lie between each pixel and the nearer edge of its cell."""
+    bins = scale.bins(first, first + count)
+    edges = [scale.span(cell) for cell in range(bins.first, bins.stop)]
+    starts, stops = np.array(edges, np.int64).T
+    at, cell = np.arange(first, first + count), bins.starts - bins.first
+    return np.asarray(np.minimum(at - starts[cell], stops[cell] - 1 - at))
+
+
+def _grown(marks: BoolArray) -> BoolArray:
+    """The marks and their eight neighbours."""
+    wide = marks.copy()
+    wide[:, 1:] |= marks[:, :-1]
+    wide[:, :-1] |= marks[:, 1:]
+    tall = wide.copy()
+    tall[1:] |= wide[:-1]
+    tall[:-1] |= wide[1:]
+    return tall

@@ -1,0 +1,83 @@
+"""What the mouse does on the lanes: the wheel zooms, dragging pans, a click points, a double click fits."""
+
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QGraphicsSceneWheelEvent, QToolTip
+
+_ZOOM_A_STEP = 1.25
+_STEP = 120.0
+"""What a notch of a wheel is in Qt's units."""
+
+
+class LanesBox(pg.ViewBox):
+    """A view box that asks for movements instead of making them; all places are pixels within it."""
+
+    time_zoom_asked = Signal(float, float)
+    """Factor, and the x of the place that stays where it is."""
+    lane_zoom_asked = Signal(float, float)
+    """Factor, and the y of the place that stays where it is."""
+    pan_asked = Signal(float, float)
+    """By how many pixels the content moves right and down."""
+    pointed = Signal(float, float)
+    fit_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False, enableMouse=False, defaultPadding=0.0)
+        self.disableAutoRange()
+
+    def wheelEvent(self, event: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
+        """Zoom time; with Ctrl lanes, with Shift pan, and pan where the wheel is moved sideways."""
+        turned = event.delta() / _STEP
+        keys = event.modifiers()
+        if event.orientation() == Qt.Orientation.Horizontal:
+            self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
+        elif keys & Qt.KeyboardModifier.ControlModifier:
+            self.lane_zoom_asked.emit(_ZOOM_A_STEP**turned, event.pos().y())
+        elif keys & Qt.KeyboardModifier.ShiftModifier:
+            self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
+        else:
+            self.time_zoom_asked.emit(_ZOOM_A_STEP**turned, event.pos().x())
+        event.accept()
+
+    def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
+        """Pan."""
+        if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+            event.ignore()
+            return
+        event.accept()
+        moved = event.pos() - event.lastPos()
+        self.pan_asked.emit(moved.x(), moved.y())
+        self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)
+
+    def mouseClickEvent(self, event: Any) -> None:
+        """Point at a cell, or see everything."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        event.accept()
+        if event.double():
+            self.fit_asked.emit()
+        else:
+            self.pointed.emit(event.pos().x(), event.pos().y())
+
+
+class LanesCanvas(pg.GraphicsView):
+    """The widget that the scene is drawn in; it leaves the keyboard to the view around it."""
+
+    def __init__(self) -> None:
+        super().__init__(background=None)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFrameShape(pg.GraphicsView.Shape.NoFrame)
+        self.describe: Any = lambda _place: ""
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Say what is under the pointer when it rests."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            place: QPoint = event.pos()
+            QToolTip.showText(event.globalPos(), self.describe(QPointF(self.mapToScene(place))), self)
+            return True
+        handled: bool = super().viewportEvent(event)
+        return handled

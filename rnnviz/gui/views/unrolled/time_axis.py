@@ -1,0 +1,54 @@
+"""The time axis: whole timesteps only, and where the initial state stands."""
+
+import pyqtgraph as pg
+
+from rnnviz.analysis import numbers
+from rnnviz.gui.theme import Theme
+
+INITIAL = "h0"
+_LABEL_ROOM = 56.0
+
+
+class TimeAxis(pg.AxisItem):
+    """The axis under all lanes."""
+
+    def __init__(self) -> None:
+        super().__init__("bottom")
+        self.setLabel("timestep")
+        self._timesteps = 0
+        self._initial: tuple[int, ...] = ()
+
+    def show_timesteps(self, timesteps: int, initial: tuple[int, ...]) -> None:
+        """Label 0 to T-1, and the columns of the initial state (-1, T) that are in view."""
+        if (timesteps, initial) != (self._timesteps, self._initial):
+            self._timesteps, self._initial = timesteps, initial
+            self.picture = None
+            self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self.setPen(theme.color("border"))
+        self.setTextPen(theme.color("text"))
+        self.setLabel("timestep", color=theme.muted)
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """The timesteps that are labelled: 1, 2 or 5 times a power of ten apart."""
+        step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
+        first = max(0, -(-int(low) // step) * step) if low > 0 else 0
+        values = [float(t) for t in range(first, min(self._timesteps, int(high + 1)), step) if low <= t <= high]
+        values += [float(t) for t in self._initial if low <= t <= high]
+        return [(float(step), values)]
+
+    def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
+        """Whole numbers, h0 for the initial state."""
+        return [numbers.count(round(v)) if 0 <= v < self._timesteps else INITIAL for v in values]
+
+
+def tick_step(least: float) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is at least `least`."""
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * power >= least:
+                return factor * power
+        power *= 10
