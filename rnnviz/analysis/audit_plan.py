@@ -2,10 +2,12 @@
 
 Up to `FULL` values everything is audited. Above, an audit follows columns through time: a column is one unit of
 one sample in one lane, from its first step to its last, since the cell state of an LSTM can only be known by
-following it. The columns are a grid spread evenly over samples and units, and those in which the accumulated
-comparison comes near its limit, the worst first.
+following it. The columns are all those of every sample in which the accumulated comparison comes near its limit
+anywhere, and a grid spread evenly over samples and units. Of every other column the audit sees the ends: the step
+that is computed first, and, but for an LSTM, the one that is computed last.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any, TypeAlias
@@ -34,6 +36,16 @@ class Columns:
         """How many columns these are."""
         return len(self.samples) * len(self.units)
 
+    def parts(self, samples: int) -> Iterator["Columns"]:
+        """The same columns, at most so many samples at a time."""
+        for start in range(0, len(self.samples), samples):
+            yield Columns(self.samples[start : start + samples], self.units)
+
+
+def all_columns(samples: int, units: int) -> Columns:
+    """Every column of a lane."""
+    return Columns(np.arange(samples), np.arange(units))
+
 
 def plan_lane(
     shape: tuple[int, int, int, int, int], violation: NDArray[np.floating[Any]] | None, *, full: bool
@@ -44,18 +56,14 @@ def plan_lane(
     and over all comparisons that the engine takes part in, or None if it takes part in none.
     """
     layers, directions, timesteps, samples, units = shape
-    everything = Columns(np.arange(samples), np.arange(units))
     size = layers * directions * timesteps * samples * units
     if full or size <= FULL:
-        return [everything]
-    budget = max(1, FULL // (layers * directions * timesteps))
-    fraction = sqrt(budget / 2 / (samples * units))
-    kept_samples = min(samples, max(1, ceil(samples * fraction)))
-    kept_units = min(units, max(1, budget // 2 // kept_samples))
-    columns = [Columns(_spread(samples, kept_samples), _spread(units, kept_units))]
-    if violation is not None:
-        columns += _near(violation, columns[0], max(1, budget // 2))
-    return columns
+        return [all_columns(samples, units)]
+    budget = max(1, FULL // (2 * layers * directions * timesteps))
+    kept_samples = min(samples, ceil(samples * min(1.0, sqrt(budget / (samples * units)))))
+    kept_units = min(units, max(1, budget // kept_samples))
+    grid = Columns(_spread(samples, kept_samples), _spread(units, kept_units))
+    return [grid] if violation is None else _with_near(grid, violation)
 
 
 def _spread(count: int, kept: int) -> IndexArray:
@@ -63,14 +71,12 @@ def _spread(count: int, kept: int) -> IndexArray:
     return np.unique(np.linspace(0, count - 1, kept).round().astype(np.intp))
 
 
-def _near(violation: NDArray[np.floating[Any]], grid: Columns, budget: int) -> list[Columns]:
-    """The worst columns above `NEAR` that the grid does not hold, at most `budget`, gathered by sample."""
-    wanted = violation.astype(np.float64)
-    wanted[np.ix_(grid.samples, grid.units)] = 0.0
-    flat = np.flatnonzero(~(wanted <= NEAR))
-    worst = flat[np.argsort(-wanted.reshape(-1)[flat], kind="stable")][:budget]
-    by_sample: dict[int, list[int]] = {}
-    for index in worst:
-        sample, unit = divmod(int(index), violation.shape[1])
-        by_sample.setdefault(sample, []).append(unit)
-    return [Columns(np.array([sample]), np.sort(np.array(held))) for sample, held in sorted(by_sample.items())]
+def _with_near(grid: Columns, violation: NDArray[np.floating[Any]]) -> list[Columns]:
+    """All columns of the samples that come near the limit, and the grid's columns of the others.
+
+    The recurrence spreads what is wrong in one unit of a sample to its other units with the next step.
+    """
+    near = ~(violation <= NEAR).all(axis=1)
+    others = grid.samples[~near[grid.samples]]
+    plan = [Columns(np.flatnonzero(near), np.arange(violation.shape[1])), Columns(others, grid.units)]
+    return [columns for columns in plan if columns.count]

@@ -7,16 +7,21 @@ Here the values themselves are computed in float64, and `eps` is that of the eng
 
 The rules, with δ(v) for the bound that v carries:
 
-    pre-activation   v = Σ terms          δ = eps · (1 + Σ |terms|)
+    pre-activation   v = Σ terms          δ = eps · (1 + Σ |terms| + √n · |v|)
     sum              v = p + q            δ = δ(p) + δ(q) + eps · |v|
     product          v = p · q            δ = |q| · δ(p) + |p| · δ(q) + δ(p) · δ(q) + eps · |v|
     sigmoid, tanh    v = f(p)             δ = f'(p) · δ(p) + eps
-    relu             v = max(p, 0)        δ = δ(p) where p > -8 δ(p), else 0
+    relu             v = max(p, 0)        δ = δ(p) where p >= -8 δ(p), else 0
 
-A sum of n terms in floating point is off by at most (n - 1) · eps/2 · Σ |terms| in the worst order and by about
-√n · eps/2 · Σ |terms| / √n as errors of random signs add up; kernels sum in blocks or lanes, which is better
-still. One eps · Σ |terms| is therefore the size of what is met, not the worst case, and the audit allows eight
-bounds. The 1 covers inputs whose terms are all tiny, where the rounding of the activation's argument is absolute.
+A sum of n terms is off by at most eps/2 · Σ |S_k|, with S_k for its partial sums in the order in which they were
+taken (Higham, section 4.2). The audit does not know the order. Where the terms have both signs the partial sums stay
+small, and eps · Σ |terms| is the size of what is met, blocked kernels being better still. Where all terms have one
+sign, the partial sums grow up to |v|, and errors of random signs add up to about √n · eps/2 · |v| (Higham and Mary,
+"A new approach to probabilistic rounding error analysis", 2019); terms that are all the same round alike and come to
+several times that. In a network with weights of both signs √n · |v| is about Σ |terms|, so that it takes little from
+the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|, which nobody meets and which would hide
+mistakes: the audit allows eight bounds instead. The 1 covers inputs whose terms are all tiny, where the rounding of
+the activation's argument is absolute.
 
 An activation's own rounding is eps and not eps · |f(p)|: sigmoid(a) computed as (1 + tanh(a/2)) / 2 is off by
 half an eps near 0, where the result itself is far smaller than one, and is right all the same.
@@ -26,16 +31,23 @@ The last term of a product matters where both factors are saturated gates: 0 · 
 f' is taken at p and not at its largest over [p - δ, p + δ]. The quotient of the two is at most exp(2δ) for both
 functions, which differs from one by less than the factor of eight for every δ below one; where terms are so
 large that δ is above that, f'(p) · δ is replaced by 1, the full range of a step of either function.
+
+Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
+left the working precision's range on the way, in one order of summation and not in another, so that a right engine
+may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it follows from
+operands that are not finite whatever the order.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.model.arrays import FloatArray
 
 ALLOWED = 8.0
-"""How many bounds a right step may be off; right engines stay below 2.7."""
+"""How many bounds a right step may be off; with random weights right engines stay below 2."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class Running:
         value = self.value + other.value
         bound = np.abs(value)
         bound *= self.eps
+        # The infinity of a certain operand is certain.
+        np.copyto(bound, 0.0, where=~np.isfinite(value))
         bound += self.bound
         bound += other.bound
         return Running(value, bound, self.eps)
@@ -60,7 +74,17 @@ class Running:
         bound *= self.eps
         bound += np.abs(other.value) * self.bound
         bound += (np.abs(self.value) + self.bound) * other.bound
+        strange = ~np.isfinite(bound)
+        if strange.any():
+            certain = self._certain_beside(other) & other._certain_beside(self)
+            np.copyto(bound, np.where(certain, self.eps, np.inf), where=strange)
         return Running(value, bound, self.eps)
+
+    def _certain_beside(self, other: "Running") -> NDArray[np.bool_]:
+        """Whether this factor is known well enough: beside an infinity, whether it is zero, and its sign."""
+        known = np.isfinite(self.bound)
+        nonzero = ~(np.abs(self.value) <= ALLOWED * self.bound) | (self.bound == 0.0)
+        return np.asarray(known & (nonzero | ~np.isinf(other.value)))
 
     def complement(self) -> "Running":
         """1 - v, whose rounding is at most eps."""
@@ -81,14 +105,15 @@ class Running:
 
     def relu(self) -> "Running":
         """max(v, 0); a NaN stays a NaN."""
-        reached = ~(self.value <= -ALLOWED * self.bound)
+        reached = ~(self.value < -ALLOWED * self.bound)
         return Running(np.maximum(self.value, 0.0), np.where(reached, self.bound, 0.0), self.eps)
 
     def _through(self, value: FloatArray, slope: FloatArray) -> "Running":
         bound = slope * self.bound
-        # Also where an infinite argument meets a slope of zero: the function has reached its end.
         np.copyto(bound, 1.0, where=~(self.bound < 1.0))
-        np.copyto(bound, 0.0, where=np.isinf(self.value))
+        # A certain NaN stays one, and at a certain infinity the function has reached its end.
+        np.copyto(bound, 0.0, where=~np.isfinite(self.value))
+        np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
         bound += self.eps
         return Running(value, bound, self.eps)
 
@@ -98,12 +123,17 @@ def exact(value: FloatArray, eps: float) -> Running:
     return Running(value, np.zeros_like(value), eps)
 
 
-def pre_activation(value: FloatArray, magnitude: FloatArray, largest: float, eps: float) -> Running:
-    """A sum of terms and eps · (1 + Σ |terms|); `magnitude` is Σ |terms|.
+def pre_activation(value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float) -> Running:
+    """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
 
-    Where the terms leave the working precision's range, `largest`, an engine may have met an infinity on the
-    way that float64 does not know, so nothing can be said: the bound is infinite.
+    Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
+    float64 does not know, so nothing can be said: the bound is infinite.
     """
-    bound = (1.0 + magnitude.astype(np.float64)) * eps
+    bound = np.abs(value)
+    bound *= sqrt(count)
+    np.copyto(bound, 0.0, where=~np.isfinite(value))
+    bound += 1.0
+    bound += magnitude
+    bound *= eps
     bound[~(magnitude < largest / 4)] = np.inf
     return Running(value, bound, eps)

@@ -5,6 +5,7 @@ previous state from the trace, so no step waits for another, but for the cell st
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,9 @@ from rnnviz.model.parameters import LayerParameters
 class AuditedLayer:
     """The parameters of one layer and direction as an audit needs them, for some of its units.
 
-    `i2h` (I, G·U) and `h2h` (H, G·U) are the chosen rows of the weights, transposed, in float64, and their
-    magnitudes are in float32: a bound needs no more digits. `eps` and `largest` are the engine's precision.
+    `i2h` (I, G·U) and `h2h` (H, G·U) are the chosen rows of the weights, transposed, in float64; their magnitudes are
+    in the engine's precision, since a bound needs no more digits, and 0 where a weight is not finite. `eps` and
+    `largest` are the engine's precision.
     """
 
     cell: str
@@ -44,8 +46,8 @@ def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.i
         cell,
         np.ascontiguousarray(i2h),
         np.ascontiguousarray(h2h),
-        np.abs(i2h).astype(np.float32),
-        np.abs(h2h).astype(np.float32),
+        _magnitude(i2h, limits.dtype),
+        _magnitude(h2h, limits.dtype),
         p.i2h_bias[rows].astype(np.float64),
         p.h2h_bias[rows].astype(np.float64),
         gates,
@@ -87,7 +89,7 @@ def lstm_hidden(o: Running, c: Running) -> Running:
 
 
 def _products(layer: AuditedLayer, x: FloatArray, h: FloatArray) -> tuple[Running, Running]:
-    """a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h, each (M, G·U), with eps · (1 + Σ |terms|)."""
+    """a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h, each (M, G·U), with their bounds."""
     return (
         _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias),
         _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias),
@@ -97,9 +99,19 @@ def _products(layer: AuditedLayer, x: FloatArray, h: FloatArray) -> tuple[Runnin
 def _affine(layer: AuditedLayer, v: FloatArray, weight: FloatArray, magnitude: FloatArray, bias: FloatArray) -> Running:
     value = v.astype(np.float64) @ weight
     value += bias
-    terms = np.abs(v).astype(np.float32) @ magnitude
-    terms += np.abs(bias).astype(np.float32)
-    return pre_activation(value, terms, layer.largest, layer.eps)
+    terms = _magnitude(v, magnitude.dtype) @ magnitude
+    terms += _magnitude(bias, magnitude.dtype)
+    # An engine may go on summing from a to b, so that both are part of one sum.
+    return pre_activation(value, terms, len(layer.i2h) + len(layer.h2h), layer.largest, layer.eps)
+
+
+def _magnitude(v: FloatArray, dtype: Any) -> FloatArray:
+    """|v|, and 0 for what is not finite: terms that are not decide a sum without leaving any precision's range."""
+    magnitude = np.abs(v)
+    if not np.isfinite(magnitude).all():
+        magnitude[~np.isfinite(magnitude)] = 0.0
+    result: FloatArray = magnitude.astype(dtype, copy=False)
+    return result
 
 
 def _joined(a: Running, b: Running) -> Running:

@@ -1,0 +1,144 @@
+"""The figures of an audit, gathered block by block."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.audit_plan import Columns
+from rnnviz.analysis.running_error import ALLOWED, Running
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+
+
+@dataclass(frozen=True)
+class WrongStep:
+    """A step outside its bound: what the engine has there, and what the step gives from the engine's own state."""
+
+    where: Location
+    value: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit of one engine found.
+
+    `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
+    `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
+    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep.
+    """
+
+    engine: str
+    worst_ratio: float
+    worst_at: Location
+    wrong: int
+    first_wrong: WrongStep | None
+    audited: int
+    elements: int
+    ratio_over_time: NDArray[np.float64] = field(repr=False)
+    error_over_time: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """ "right", or "wrong" if a step is outside its bound."""
+        return "wrong" if self.wrong else "right"
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of hidden values that were looked at, 0 to 1."""
+        return self.audited / self.elements
+
+
+class Tally:
+    """The running figures of one audit."""
+
+    def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
+        self._ratio_over_time = np.zeros(shape[:3])
+        self._error_over_time = np.zeros(shape[:3])
+        self._worst, self._worst_at = -1.0, Location()
+        self._wrong = self._audited = 0
+        self._first: tuple[tuple[int, ...], WrongStep] | None = None
+
+    def add(
+        self,
+        layer: int,
+        direction: int,
+        times: slice,
+        columns: Columns,
+        h: FloatArray,
+        step: Running,
+        fresh: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Count a block: h and step are (B, S, U); `fresh` (S, U) says which columns another block does not count."""
+        error = np.abs(h - step.value)
+        ratio = error / step.bound
+        _settle_nonfinite(error, ratio, h, step)
+        at = layer, direction, times
+        self._ratio_over_time[at] = np.maximum(self._ratio_over_time[at], ratio.max(axis=(1, 2)))
+        self._error_over_time[at] = np.maximum(self._error_over_time[at], error.max(axis=(1, 2)))
+        self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
+        flat = int(ratio.argmax())
+        if ratio.flat[flat] > self._worst:
+            self._worst = float(ratio.flat[flat])
+            self._worst_at = _location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
+        wrong = ratio > ALLOWED
+        if wrong.any():
+            self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
+            self._first_wrong(layer, direction, times, columns, h, step, wrong)
+
+    def _first_wrong(
+        self,
+        layer: int,
+        direction: int,
+        times: slice,
+        columns: Columns,
+        h: FloatArray,
+        step: Running,
+        wrong: NDArray[np.bool_],
+    ) -> None:
+        steps = np.flatnonzero(wrong.any(axis=(1, 2)))
+        t = int(steps[-1] if direction else steps[0])
+        sample, unit = (int(i) for i in np.argwhere(wrong[t])[0])
+        where = _location(layer, direction, times, columns, (t, sample, unit))
+        order = layer, direction, -where.timestep if direction else where.timestep, where.sample, where.unit
+        if self._first is None or order < self._first[0]:
+            index = t, sample, unit
+            self._first = order, WrongStep(where, float(h[index]), float(step.value[index]))
+
+    def audit(self, trace: Trace) -> Audit:
+        """The figures, once every block has been counted."""
+        return Audit(
+            engine=trace.engine,
+            worst_ratio=max(self._worst, 0.0),
+            worst_at=self._worst_at,
+            wrong=self._wrong,
+            first_wrong=None if self._first is None else self._first[1],
+            audited=self._audited,
+            elements=trace.hidden.size,
+            ratio_over_time=self._ratio_over_time,
+            error_over_time=self._error_over_time,
+        )
+
+
+def _location(layer: int, direction: int, times: slice, columns: Columns, index: Sequence[Any]) -> Location:
+    t, sample, unit = (int(i) for i in index)
+    return Location(layer, direction, times.start + t, int(columns.samples[sample]), int(columns.units[unit]))
+
+
+def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: Running) -> None:
+    """Decide where arithmetic on NaN and infinity does not.
+
+    A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an
+    infinite bound says that nothing can be known.
+    """
+    strange = ~np.isfinite(ratio) | ~np.isfinite(step.bound)
+    if not strange.any():
+        return
+    same = (h == step.value) | (np.isnan(h) & np.isnan(step.value))
+    verdict = np.where(same | ~np.isfinite(step.bound), 0.0, np.inf)
+    np.copyto(ratio, verdict, where=strange)
+    np.copyto(error, verdict, where=strange & ~np.isfinite(error))

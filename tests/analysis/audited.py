@@ -1,0 +1,99 @@
+"""Engines under audit: the real ones, and one that computes rightly but for what a test does to it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.analysis.audit import Audit, audit
+from rnnviz.engines.base import Engine
+from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.stack import run_stack
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import Config
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.parameters import LayerParameters, Parameters
+from rnnviz.model.trace import Trace
+from tests.oracles.computed import computed, empty_trace
+from tests.oracles.recurrence import next_state
+
+
+def engine_or_skip(name: str) -> Engine:
+    if name == "torch":
+        pytest.importorskip("torch")
+    missing = ENGINES[name].unavailable
+    if missing is not None:
+        pytest.skip(missing)
+    return load_engine(name)
+
+
+def inputs_of(sequence: dict[str, Any], parameters: dict[str, Any] | None = None, **network: Any) -> Inputs:
+    """Random inputs of a network; weights are normal of the scale 0.3 unless `parameters` says otherwise."""
+    return load_inputs(
+        Config.from_mapping(
+            {
+                "network": {"input_size": 5, **network},
+                "sequence": sequence,
+                "parameters": {"initializer": "normal", "scale": 0.3, **(parameters or {})},
+                "initial_state": {"source": "normal"},
+            }
+        )
+    )
+
+
+def with_parameters(inputs: Inputs, change: Callable[[str, FloatArray], FloatArray]) -> Inputs:
+    arrays = {name: change(name, np.array(array)) for name, array in inputs.parameters.items()}
+    return replace(inputs, parameters=Parameters(inputs.network, arrays))
+
+
+def with_sequence(inputs: Inputs, sequence: FloatArray) -> Inputs:
+    sequence = np.ascontiguousarray(sequence, inputs.network.dtype)
+    sequence.flags.writeable = False
+    return replace(inputs, sequence=sequence)
+
+
+def audit_of(engine: Engine, inputs: Inputs) -> Audit:
+    return audit(inputs, computed(engine, inputs)[0])
+
+
+Touch = Callable[[int, int, int, FloatArray], None]
+"""touch(layer, direction, t, h): what is done to a hidden vector (N, H) before anything reads it."""
+
+
+def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
+    """The trace of a right float64 recurrence in whose hidden vectors somebody writes while it runs."""
+    trace = empty_trace(inputs, cell=True)
+    lane = iter([(layer, d) for layer in range(inputs.network.num_layers) for d in range(inputs.network.directions)])
+
+    def run_layer(
+        cell: str,
+        p: LayerParameters,
+        x: FloatArray,
+        h0: FloatArray,
+        c0: FloatArray | None,
+        hidden: FloatArray,
+        cells: FloatArray | None,
+        *,
+        backward: bool,
+        progress: Callable[[float], None],
+    ) -> tuple[FloatArray, FloatArray | None]:
+        layer, direction = next(lane)
+        weights = tuple(getattr(p, name).astype(np.float64) for name in LayerParameters.__annotations__)
+        h, c = np.array(h0, np.float64), None if c0 is None else np.array(c0, np.float64)
+        for t in reversed(range(len(x))) if backward else range(len(x)):
+            for n in range(len(h)):
+                h[n], c_next = next_state(cell, weights, x[t, n].astype(np.float64), h[n], None if c is None else c[n])
+                if c is not None and c_next is not None:
+                    c[n] = c_next
+            hidden[t] = h
+            touch(layer, direction, t, hidden[t])
+            h = hidden[t].astype(np.float64)
+            if cells is not None and c is not None:
+                cells[t] = c
+        return hidden[0 if backward else -1], None if c is None else c
+
+    run_stack(inputs, trace, run_layer, lambda done: None)
+    return trace
