@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return AGREE
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, a person reads one sentence
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(error, ENGINE_FAILED, f"This should not have happened: {what}. RNNVIZ_DEBUG=1 shows where.")
 
 
 def _dispatch(words: list[str]) -> int:

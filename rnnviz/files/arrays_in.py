@@ -50,8 +50,10 @@ def read_sequence(path: Path) -> FloatArray:
     return array[:, np.newaxis, :] if array.ndim == 2 else array.swapaxes(0, 1)
 
 
-def read_npz(path: Path) -> dict[str, FloatArray]:
+def read_npz(path: Path, prefix: str = "") -> dict[str, FloatArray]:
     """The arrays of an `.npz` file by name.
+
+    In a file that holds names under `prefix`, as a run's own archive does, only those are read, without it.
 
     Raises
     ------
@@ -65,7 +67,10 @@ def read_npz(path: Path) -> dict[str, FloatArray]:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise InputError(f"{path} is no .npz file: it holds a single array.")
         with archive:
-            return {name: _numeric(archive[name], f"{name} in {path}") for name in archive.files}
+            wanted = [name for name in archive.files if name.startswith(prefix)]
+            if not wanted:
+                prefix, wanted = "", archive.files
+            return {name.removeprefix(prefix): _numeric(archive[name], f"{name} in {path}") for name in wanted}
     except InputError:
         raise
     except OSError as error:

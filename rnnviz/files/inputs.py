@@ -44,7 +44,7 @@ def _parameters(config: Config) -> Parameters:
         return draw_parameters(config.network, source)
     path = Path(source.path or "")
     try:
-        return Parameters(config.network, read_npz(path))
+        return Parameters(config.network, read_npz(path, "parameters."))
     except InputError as error:
         raise ConfigError("parameters.path", _about(path, error)) from error
 
@@ -55,7 +55,7 @@ def _initial_state(config: Config) -> State:
         return draw_initial_state(config.network, source, batch_size)
     path = Path(source.path or "")
     try:
-        return checked_state(config.network, batch_size, read_npz(path))
+        return checked_state(config.network, batch_size, read_npz(path, "initial_state."))
     except InputError as error:
         raise ConfigError("initial_state.path", _about(path, error)) from error
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from rnnviz.files.archive import write_npz
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError
 from rnnviz.model.initial_state import draw_initial_state
 from rnnviz.model.parameters import draw_parameters
 from rnnviz.model.sequence import draw_sequence
+from rnnviz.runs.supervisor import run
 from tests.strategies import configs
 
 
@@ -150,3 +152,21 @@ def test_a_state_is_read_from_its_file(tmp_path: Path) -> None:
     state = load_inputs(config(initial_state={"path": str(tmp_path / "s.npz")})).initial_state
     np.testing.assert_array_equal(state.h, h)
     np.testing.assert_array_equal(state.c, c)
+
+
+def test_a_run_s_own_archive_gives_its_parameters_and_initial_state_again(tmp_path: Path) -> None:
+    tables = {
+        "network": {"cell": "lstm", "input_size": 3, "hidden_size": 2, "num_layers": 2},
+        "initial_state": {"source": "normal"},
+        "compare": {"reference": "manual", "candidates": ["onnx"]},
+    }
+    first = run(Config.from_mapping(tables), load_inputs, audit="off")
+    archive = tmp_path / "run.npz"
+    write_npz(first, archive)
+    again = load_inputs(
+        Config.from_mapping({**tables, "parameters": {"path": str(archive)}, "initial_state": {"path": str(archive)}})
+    )
+    for name, array in first.inputs.parameters.items():
+        np.testing.assert_array_equal(again.parameters[name], array)
+    for ours, theirs in zip(again.initial_state.arrays, first.inputs.initial_state.arrays, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
