@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QPoint
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QImageWriter
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.files.atomic import whole
@@ -30,5 +30,6 @@ def write_png(image: QImage, path: Path) -> None:
         If the file cannot be written.
     """
     with whole(path) as temporary:
-        if not image.save(str(temporary), b"PNG"):
-            raise InputError(f"{path} cannot be written: the disk may be full.")
+        writer = QImageWriter(str(temporary), b"png")
+        if not writer.write(image):
+            raise InputError(f"{path} cannot be written: {writer.errorString()}.")
