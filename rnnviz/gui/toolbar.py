@@ -61,7 +61,8 @@ class ToolBar(QToolBar):
     def show_lesson(self, title: str) -> None:
         """Show which lesson the config comes from, if from one."""
         with QSignalBlocker(self.lesson):
-            self.lesson.setCurrentIndex(self.lesson.findText(title))
+            titles = [self.lesson.itemData(place).title for place in range(self.lesson.count())]
+            self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
 
     def apply_icons(self, icons: Icons) -> None:
         """Draw the icons in the theme's colours."""
@@ -88,12 +89,12 @@ class ToolBar(QToolBar):
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
         box = QComboBox()
         box.setPlaceholderText("own config")
-        box.setMinimumContentsLength(14)
+        box.setMinimumContentsLength(20)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        for number, lesson in enumerate(lessons):
-            box.addItem(lesson.title, lesson)
-            box.setItemData(number, lesson.summary, Qt.ItemDataRole.ToolTipRole)
-        longest = max((box.fontMetrics().horizontalAdvance(lesson.title) for lesson in lessons), default=0)
+        for place, lesson in enumerate(lessons):
+            box.addItem(f"{lesson.number}  {lesson.title}", lesson)
+            box.setItemData(place, lesson.summary, Qt.ItemDataRole.ToolTipRole)
+        longest = max((box.fontMetrics().horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
         box.view().setMinimumWidth(longest + 40)
         box.activated.connect(lambda index: self.lesson_chosen.emit(box.itemData(index)))
         self._labelled("Lesson", box, "Open a config that shows one thing about recurrent networks.")

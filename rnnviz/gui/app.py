@@ -1,0 +1,38 @@
+"""The way into the window. Nothing here imports Qt before it is known that Qt can start."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnviz.gui.platform import PlatformError, check_platform
+
+if TYPE_CHECKING:
+    from rnnviz.analysis.result import RunResult
+
+OK, NO_WINDOW = 0, 3
+
+
+def main(path: str | None) -> int:
+    """Open the window, on a config if `path` names one, and return the exit code when it is closed."""
+    try:
+        check_platform()
+    except PlatformError as error:
+        print(f"rnnviz: {error}", file=sys.stderr)
+        return NO_WINDOW
+    from rnnviz.gui.application import run_window
+
+    return run_window(None if path is None else Path(path))
+
+
+def show(result: "RunResult") -> None:
+    """Open a window on a finished run and wait until it is closed; at once back where an event loop runs already.
+
+    Raises
+    ------
+    PlatformError
+        If no window can be opened here; the sentence says why.
+    """
+    check_platform()
+    from rnnviz.gui.application import show_result
+
+    show_result(result)

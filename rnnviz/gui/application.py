@@ -1,0 +1,91 @@
+"""Qt's application, the window in it, and the end of both."""
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QSocketNotifier, QThread
+from PySide6.QtWidgets import QApplication
+
+import rnnviz
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.appearance import Appearance
+from rnnviz.gui.icons import application_icon
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings import Settings
+
+_windows: set[MainWindow] = set()
+"""Those that `show_result` opened into a loop that was running, kept until they are closed."""
+
+
+def run_window(path: Path | None) -> int:
+    """Open the window and stay until it is closed."""
+    application = make_application()
+    window = make_window(Settings())
+    window.first_painted.connect(lambda: window.begin(path))
+    window.show()
+    with _interruptible(application):
+        code = application.exec()
+    window.shut_down()
+    return code
+
+
+def show_result(result: RunResult) -> None:
+    """Open a window on a finished run; stay until it is closed unless an event loop runs already."""
+    running = QApplication.instance()
+    application = running if isinstance(running, QApplication) else make_application()
+    window = make_window(Settings())
+    window.first_painted.connect(window.warm_up)
+    window.take_result(result)
+    window.show()
+    if QThread.currentThread().loopLevel() > 0:
+        _windows.add(window)
+        window.closed.connect(lambda: _windows.discard(window))
+    else:
+        with _interruptible(application):
+            application.exec()
+        window.shut_down()
+
+
+def make_application() -> QApplication:
+    """The application with its names and icon."""
+    application = QApplication([sys.argv[0] or "rnnviz"])
+    application.setApplicationName("rnnviz")
+    application.setApplicationDisplayName("rnnviz")
+    application.setApplicationVersion(rnnviz.__version__)
+    application.setOrganizationName("rnnviz")
+    application.setDesktopFileName("rnnviz")
+    application.setWindowIcon(application_icon())
+    return application
+
+
+def make_window(settings: Settings) -> MainWindow:
+    """A window in the theme that the settings ask for."""
+    return MainWindow(settings, Appearance(settings.theme))
+
+
+@contextmanager
+def _interruptible(application: QCoreApplication) -> Iterator[None]:
+    """Let Ctrl-C in the terminal close the windows, which Qt's loop would not notice before the next event."""
+    try:
+        here, there = socket.socketpair()
+    except OSError:
+        yield
+        return
+    here.setblocking(False)
+    there.setblocking(False)
+    notifier = QSocketNotifier(here.fileno(), QSocketNotifier.Type.Read)
+    notifier.activated.connect(lambda: here.recv(64))
+    before_handler = signal.signal(signal.SIGINT, lambda _number, _frame: application.quit())
+    before_fd = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before_fd)
+        signal.signal(signal.SIGINT, before_handler)
+        notifier.setEnabled(False)
+        here.close()
+        there.close()

@@ -1,0 +1,325 @@
+"""The window: its parts, and which of them hears which."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox
+
+import rnnviz
+from rnnviz.analysis.result import RunResult
+from rnnviz.engines.registry import ENGINES
+from rnnviz.files.lessons import lessons
+from rnnviz.gui import copying
+from rnnviz.gui.actions import Actions
+from rnnviz.gui.appearance import Appearance
+from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.cursor import Cursor
+from rnnviz.gui.document import Document
+from rnnviz.gui.export_menu import ExportMenu
+from rnnviz.gui.exporting import Exporter, Format
+from rnnviz.gui.file_commands import FileCommands
+from rnnviz.gui.following import Following
+from rnnviz.gui.help_sheet import HelpSheet
+from rnnviz.gui.icons import Icons
+from rnnviz.gui.jobs import Jobs
+from rnnviz.gui.lesson_menu import LessonMenu
+from rnnviz.gui.menus import ThemeMenu, fill_menu_bar
+from rnnviz.gui.panels.config_panel import ConfigPanel
+from rnnviz.gui.player import Player
+from rnnviz.gui.progress import RunProgress
+from rnnviz.gui.recent import RecentFiles, RecentMenu
+from rnnviz.gui.run_control import RunControl
+from rnnviz.gui.runner import Runner
+from rnnviz.gui.session import Session
+from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.toolbar import ToolBar
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.checks_table import ChecksTable
+from rnnviz.gui.views.error_plot import ErrorPlot
+from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.gui.views.state_map import StateMap
+from rnnviz.gui.views.units_plot import UnitsPlot
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.gui.views.verdict_line import VerdictLine
+from rnnviz.runs.doctor import report
+
+_MESSAGE_MS = 10_000
+_ZOOM = 1.5
+
+
+class MainWindow(QMainWindow):
+    """One config, its runs, and every view of the result. Nothing is computed before the window is painted."""
+
+    first_painted = Signal()
+    closed = Signal()
+
+    def __init__(self, settings: Settings, appearance: Appearance, runner: Runner | None = None) -> None:
+        super().__init__()
+        appearance.setParent(self)
+        self._settings = settings
+        self._appearance = appearance
+        self._painted = self._leaving = False
+        first = lessons()[0]
+        self.session = Session(first.config, self)
+        self.document = Document(self.session, first.title, self)
+        self.runner = Runner(parent=self) if runner is None else runner
+        self.jobs = Jobs(self)
+        self._cursor = Cursor(self.session)
+        self._player = Player(self.session, self._cursor, self)
+        recent = RecentFiles(settings, self)
+        self.files = FileCommands(self, self.session, self.document, recent)
+        self._exporter = Exporter(self, self.jobs)
+
+        self._make_views()
+        self.progress = RunProgress()
+        self.control = RunControl(self.session, self.runner, self.progress, self.panel, self)
+        self.actions_ = Actions(self, self._handlers())
+        self._make_menus(recent)
+        self.toolbar = ToolBar(self.session, self._cursor, self.actions_, lessons(), self._exports)
+        self.addToolBar(self.toolbar)
+        self.statusBar().addPermanentWidget(self.progress, 1)
+        self.statusBar().setSizeGripEnabled(False)
+        self._connect()
+        self.setAcceptDrops(True)
+        self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
+        self._apply_theme(appearance.theme)
+        self._on_document()
+        self._on_busy(False)
+        self.resize(1280, 800)
+        self.restoreGeometry(settings.geometry)
+        self.arrangement.restore(settings)
+
+    def begin(self, path: Path | None) -> None:
+        """Start the engines and look at a config of the user's, or at the first lesson."""
+        self.warm_up()
+        if path is not None:
+            self.files.open(path)
+        self.control.freshness.consider()
+
+    def warm_up(self) -> None:
+        """Start the engines, so that the first run need not wait for them."""
+        self.runner.warm_up()
+
+    def take_result(self, result: RunResult) -> None:
+        """Show a result that was computed elsewhere, and its config."""
+        self.document.take(result.config, "shown result")
+        self.control.freshness.postpone()
+        self.control.take(result)
+
+    def shut_down(self) -> None:
+        """End threads and processes; does nothing the second time."""
+        self._player.halt()
+        self.runner.close()
+        self.jobs.close()
+
+    def _make_views(self) -> None:
+        self.panel = ConfigPanel(self.session.config)
+        self.verdict = VerdictLine()
+        self.lanes = UnrolledView()
+        self.checks = ChecksTable()
+        self.mismatches = MismatchList()
+        side = (VectorTable(), StateMap())
+        tabs = (UnitsPlot(), ErrorPlot(), self.checks, self.mismatches)
+        self.views: tuple[View, ...] = (self.verdict, self.lanes, *side, *tabs)
+        for view in self.views:
+            view.setAccessibleName(view.accessibleName() or view.title)
+        self._following = Following(self.session, self.views, eager=(self.verdict, self.checks), parent=self)
+        self.arrangement = Arrangement(self.panel, self.verdict, self.lanes, side, tabs)
+        self.setCentralWidget(self.arrangement)
+
+    def _make_menus(self, recent: RecentFiles) -> None:
+        self._recent_menu = RecentMenu(recent, self)
+        self._recent_menu.chosen.connect(self.files.open)
+        self._lesson_menu = LessonMenu(lessons(), self)
+        self._lesson_menu.chosen.connect(self.files.open_lesson)
+        self._exports = ExportMenu(self.views, self)
+        self._exports.picture_chosen.connect(self._export_picture)
+        self._exports.numbers_chosen.connect(self._export_numbers)
+        self._theme_menu = ThemeMenu(self._appearance.choice, self)
+        self._theme_menu.group.triggered.connect(self._choose_theme)
+        insertions = {
+            ("&File", 0): (self._recent_menu, self._lesson_menu),
+            ("&File", 2): (self._exports,),
+            ("&View", 3): (self._theme_menu,),
+        }
+        fill_menu_bar(self.menuBar(), self.actions_, insertions)
+
+    def _connect(self) -> None:
+        session, control, panel, verdict, lanes = self.session, self.control, self.panel, self.verdict, self.lanes
+        panel.config_edited.connect(self.document.edit)
+        panel.config_edited.connect(control.accept)
+        panel.config_invalid.connect(control.refuse)
+        panel.run_requested.connect(control.run)
+        session.config_changed.connect(panel.show_config)
+        session.colour_by_changed.connect(lanes.show_colour_by)
+        session.engine_changed.connect(lanes.show_engine)
+        session.result_changed.connect(lambda result: self._exports.set_result_present(result is not None))
+        verdict.next_requested.connect(self.actions_["mismatch_next"].trigger)
+        verdict.previous_requested.connect(self.actions_["mismatch_previous"].trigger)
+        control.error_changed.connect(verdict.show_error)
+        control.stale_changed.connect(verdict.show_stale)
+        control.stale_changed.connect(self.toolbar.mark_stale)
+        control.noted.connect(self._note)
+        self.progress.stage_shown.connect(verdict.show_running)
+        self.checks.title_changed.connect(lambda text: self.arrangement.set_tab_text(self.checks, text))
+        session.result_changed.connect(self._count_mismatches)
+        session.candidate_changed.connect(self._count_mismatches)
+        self.runner.busy_changed.connect(self._on_busy)
+        self.document.changed.connect(self._on_document)
+        self.files.noted.connect(self._note)
+        self.jobs.progressed.connect(lambda title, done: self._note(f"{title[:1].upper()}{title[1:]}: {done:.0%}"))
+        self.jobs.done.connect(self._note)
+        self.jobs.failed.connect(self._on_job_failed)
+        self.toolbar.lesson_chosen.connect(self.files.open_lesson)
+        self._player.playing_changed.connect(self._on_playing)
+        self._appearance.theme_changed.connect(self._apply_theme)
+        self._exports.set_result_present(False)
+
+    def _handlers(self) -> dict[str, Callable[[], object]]:
+        move, lanes = self._cursor.move, self.lanes
+        return {
+            "open": self.files.ask_open,
+            "save": self.files.save,
+            "save_as": self.files.ask_save_as,
+            "quit": self.close,
+            "undo": self.document.undo,
+            "redo": self.document.redo,
+            "copy": self._copy,
+            "run": self.control.run,
+            "stop": self.runner.stop,
+            "timestep_next": lambda: move(timestep=1),
+            "timestep_previous": lambda: move(timestep=-1),
+            "timestep_first": lambda: self._cursor.go_to(0),
+            "timestep_last": self._cursor.go_to_end,
+            "play": self._player.toggle,
+            "unit_previous": lambda: move(unit=-1),
+            "unit_next": lambda: move(unit=1),
+            "lane_above": lambda: self._cursor.move_lane(1),
+            "lane_below": lambda: self._cursor.move_lane(-1),
+            "sample_previous": lambda: move(sample=-1),
+            "sample_next": lambda: move(sample=1),
+            "mismatch_next": lambda: self._go_to_mismatch(forward=True),
+            "mismatch_previous": lambda: self._go_to_mismatch(forward=False),
+            "zoom_in": lambda: lanes.zoom_time(_ZOOM),
+            "zoom_out": lambda: lanes.zoom_time(1.0 / _ZOOM),
+            "fit": lanes.fit,
+            "keys": lambda: HelpSheet(self).open(),
+            "diagnostics": self._copy_diagnostics,
+            "about": self._about,
+        }
+
+    def _note(self, text: str) -> None:
+        self.statusBar().showMessage(text, _MESSAGE_MS)
+
+    def _go_to_mismatch(self, *, forward: bool) -> None:
+        if not self.session.go_to_mismatch(forward=forward):
+            self._note("No value differs.")
+
+    def _count_mismatches(self) -> None:
+        # The list itself reads every number, and need not before it is seen.
+        result, candidate = self.session.result, self.session.candidate
+        count = "" if result is None or candidate is None else f"  {result.comparison(candidate).mismatched:,}"
+        self.arrangement.set_tab_text(self.mismatches, f"{self.mismatches.title}{count}")
+
+    def _on_busy(self, busy: bool) -> None:
+        self.actions_["stop"].setEnabled(busy)
+
+    def _on_document(self) -> None:
+        document = self.document
+        self.setWindowTitle(f"{document.origin.title}[*]")
+        self.setWindowModified(document.modified)
+        self.actions_["undo"].setEnabled(document.can_undo)
+        self.actions_["redo"].setEnabled(document.can_redo)
+        self.toolbar.show_lesson(document.origin.title if document.path is None else "")
+
+    def _on_playing(self, playing: bool) -> None:
+        play = self.actions_["play"]
+        play.setIcon(Icons(self._appearance.theme)["pause" if playing else "play"])
+        play.setText("Ha&lt" if playing else "&Play")
+
+    def _on_job_failed(self, title: str, sentence: str) -> None:
+        self._note("")
+        box = QMessageBox(QMessageBox.Icon.Warning, f"Failed: {title}", sentence, parent=self)
+        box.open()
+
+    def _apply_theme(self, theme: Theme) -> None:
+        icons = Icons(theme)
+        self.actions_.apply_icons(icons)
+        self.toolbar.apply_icons(icons)
+        self.panel.apply_theme(theme)
+        self._following.apply_theme(theme)
+
+    def _choose_theme(self, action: QAction) -> None:
+        self._settings.theme = action.data()
+        self._appearance.choose(action.data())
+
+    def _export_picture(self, view: View | None, scale: int) -> None:
+        if view is not None:
+            self.arrangement.prepare(view)
+            self._following.catch_up(view)
+        stem = Path(self.document.origin.title).stem
+        name = stem if view is None else f"{stem} {view.title.lower()}"
+        self._exporter.picture(self if view is None else view, scale, name)
+
+    def _export_numbers(self, kind: Format) -> None:
+        if self.session.result is not None:
+            self._exporter.numbers(kind, self.session.result, Path(self.document.origin.title).stem)
+
+    def _copy(self) -> None:
+        text = copying.text_of_focused(QApplication.focusWidget())
+        if text is None and self.session.result is not None:
+            text = copying.text_of_location(self.session.result, self.session.location)
+        if text is None:
+            self._note("There is nothing to copy yet.")
+        else:
+            QApplication.clipboard().setText(text)
+            self._note("Copied.")
+
+    def _copy_diagnostics(self) -> None:
+        failure = self.control.last_failure
+        last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
+        QApplication.clipboard().setText(report() + last)
+        self._note("Copied: versions, engines and what Qt runs on.")
+
+    def _about(self) -> None:
+        text = f"<b>rnnviz {rnnviz.__version__}</b><p>See every number of a recurrent network, and prove every number."
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", text, parent=self)
+        box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
+        box.open()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell once that there is something to see."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self.first_painted.emit)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Use the files."""
+        event.acceptProposedAction()
+        self.files.drop([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask about changes to the user's file, then end everything."""
+        if not self._leaving and self.files.ask_about_changes(self._leave):
+            event.ignore()
+            return
+        self._settings.geometry = self.saveGeometry()
+        self.arrangement.save(self._settings)
+        self._settings.save()
+        self.shut_down()
+        super().closeEvent(event)
+        self.closed.emit()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        self.close()

@@ -1,0 +1,148 @@
+"""A whole window on the screen, engines that stay warm from test to test, and a look at what a test leaves behind."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.gui.appearance import Appearance
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.runner import Runner
+from rnnviz.gui.settings import Settings
+from rnnviz.model.config import Config
+from rnnviz.runs.supervisor import Supervisor
+from tests.leaks import children
+
+
+class SharedSupervisor(Supervisor):
+    """Outlives the windows that use it, so that engines are imported once."""
+
+    def close(self) -> None:
+        """The session closes it."""
+
+    def really_close(self) -> None:
+        super().close()
+
+    @property
+    def pid(self) -> int | None:
+        """The child process that runs now."""
+        return None if self._process is None else self._process.pid
+
+
+def threads() -> Counter[str]:
+    """The names of this process's threads, but for the pool in which Qt itself draws and reads."""
+    tasks = Path("/proc/self/task")
+    names = []
+    for task in tasks.iterdir() if tasks.is_dir() else ():
+        with contextlib.suppress(OSError):
+            names.append((task / "comm").read_text().strip())
+    return Counter(name for name in names if name != "Thread (pooled)")
+
+
+@pytest.fixture(scope="session")
+def supervisor() -> Iterator[SharedSupervisor]:
+    shared = SharedSupervisor()
+    shared.start()
+    yield shared
+    shared.really_close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Windows, threads and processes that a test opened have ended when it is done."""
+    if "qtbot" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("qapp")
+    shared = request.getfixturevalue("supervisor") if "supervisor" in request.fixturenames else None
+    before, threads_before = children(), threads()
+    yield
+    assert [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()] == []
+    own = set() if shared is None else {shared.pid}
+    left = [process for process in children() - before if process.pid not in own]
+    _, alive = psutil.wait_procs(left, timeout=3)
+    assert alive == []
+    deadline = time.monotonic() + 3
+    while threads() - threads_before and time.monotonic() < deadline:
+        QTest.qWait(10)
+    assert threads() - threads_before == Counter()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+
+
+@pytest.fixture
+def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[[Supervisor], MainWindow]]:
+    """Opens a window in which nothing runs yet."""
+    windows: list[MainWindow] = []
+
+    def make(supervisor: Supervisor) -> MainWindow:
+        window = MainWindow(settings, Appearance("light"), Runner(supervisor))
+        windows.append(window)
+        window.resize(1280, 800)
+        with qtbot.waitSignal(window.first_painted):
+            window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        return window
+
+    yield make
+    for window in windows:
+        window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+        window.close()
+        window.deleteLater()
+    QTest.qWait(0)
+
+
+@pytest.fixture
+def bare_window(make_window: Callable[[Supervisor], MainWindow], supervisor: SharedSupervisor) -> MainWindow:
+    """A window on the first lesson, before anything was run."""
+    return make_window(supervisor)
+
+
+@pytest.fixture
+def window(qtbot: Any, bare_window: MainWindow) -> MainWindow:
+    """A window on the first lesson, with its result."""
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        bare_window.begin(None)
+    return bare_window
+
+
+@pytest.fixture
+def run_config(qtbot: Any, window: MainWindow) -> Callable[..., None]:
+    """Runs a config made of the given tables and waits for the result."""
+
+    def run(network: dict[str, Any], **tables: Any) -> None:
+        config = Config.from_mapping({"network": network, **tables})
+        with qtbot.waitSignal(window.runner.finished, timeout=60_000):
+            window.document.edit(config)
+            window.control.run()
+
+    return run
+
+
+@pytest.fixture
+def press(window: MainWindow) -> Callable[..., None]:
+    """Presses a key in the window, with the focus where the lanes are."""
+
+    def press(key: Qt.Key | str, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        window.lanes.setFocus()
+        QTest.keyClick(window.lanes, key, modifiers)
+
+    return press
+
+
+@pytest.fixture
+def clipboard(qapp: QApplication) -> Callable[[], str]:
+    qapp.clipboard().clear()
+    return lambda: qapp.clipboard().text()

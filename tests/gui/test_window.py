@@ -1,0 +1,160 @@
+"""What a new user meets: the first lesson, run by itself and shown; lessons; the keys that move the cursor."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLabel, QMenu
+
+from rnnviz.files.lessons import lessons
+from rnnviz.gui.help_sheet import HelpSheet
+from rnnviz.gui.keys import COMMANDS
+from rnnviz.model.location import Location
+
+BIDIRECTIONAL = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
+
+
+def test_the_first_lesson_runs_by_itself_and_is_shown(window):
+    first = lessons()[0]
+    assert window.session.result.config == first.config
+    assert window.windowTitle() == f"{first.title}[*]"
+    assert window.verdict.says == "agree"
+    assert window.toolbar.lesson.currentData() == first
+    assert "gluon" in window.progress.text
+    assert window.toolbar.transport.label.text() == "t = 0 of 1"
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
+def test_a_lesson_of_the_menu_is_opened_run_and_found_to_agree(qtbot, window, lesson):
+    action = window.findChild(QAction, f"lesson_{lesson.name}")
+    if lesson == lessons()[0]:
+        window.files.open_lesson(lessons()[1])
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        action.trigger()
+    assert window.session.result.config.network == lesson.config.network
+    assert window.verdict.says == "agree"
+    assert window.toolbar.lesson.currentData() == lesson
+    assert not window.isWindowModified()
+
+
+def test_a_lesson_of_the_toolbar_is_opened(qtbot, window):
+    box = window.toolbar.lesson
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        box.setFocus()
+        QTest.keyClick(box, Qt.Key.Key_Down)
+    assert window.document.origin.title == lessons()[1].title
+
+
+KEYS = [
+    (Qt.Key.Key_Right, Location(), Location(timestep=1)),
+    (Qt.Key.Key_Left, Location(timestep=2), Location(timestep=1)),
+    (Qt.Key.Key_End, Location(), Location(timestep=4)),
+    (Qt.Key.Key_Home, Location(timestep=3), Location()),
+    (Qt.Key.Key_Down, Location(), Location(unit=1)),
+    (Qt.Key.Key_Up, Location(unit=2), Location(unit=1)),
+    (Qt.Key.Key_PageUp, Location(), Location(direction=1)),
+    (Qt.Key.Key_PageUp, Location(direction=1), Location(layer=1)),
+    (Qt.Key.Key_PageUp, Location(layer=1, direction=1), Location(layer=1, direction=1)),
+    (Qt.Key.Key_PageDown, Location(layer=1), Location(direction=1)),
+    (Qt.Key.Key_BracketRight, Location(), Location(sample=1)),
+    (Qt.Key.Key_BracketLeft, Location(sample=1), Location()),
+    (Qt.Key.Key_Left, Location(), Location()),
+]
+
+
+def test_keys_move_the_cursor_and_stop_at_the_edges(run_config, window, press):
+    run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 2})
+    for key, before, after in KEYS:
+        window.session.set_location(before)
+        press(key)
+        assert window.session.location == after, key
+        assert window.toolbar.transport.slider.value() == after.timestep
+        assert window.toolbar.sample.value() == after.sample
+
+
+def test_a_spin_box_in_use_keeps_its_arrows(run_config, window):
+    run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
+    box = window.toolbar.sample
+    box.setFocus()
+    for key in (Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Home):
+        QTest.keyClick(box, key)
+    assert window.session.location == Location(sample=1)
+
+
+def test_a_field_of_the_panel_keeps_letters_and_arrows(window):
+    line = window.panel.field("network.hidden_size").editor.line
+    line.setFocus()
+    before = window.session.location
+    for key in (Qt.Key.Key_Left, Qt.Key.Key_End, Qt.Key.Key_N, Qt.Key.Key_Question, Qt.Key.Key_Space):
+        QTest.keyClick(line, key)
+    assert window.session.location == before
+    assert window.findChild(HelpSheet) is None
+
+
+def test_the_slider_and_the_sample_box_move_the_cursor(run_config, window):
+    run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
+    window.toolbar.transport.slider.setValue(3)
+    window.toolbar.sample.setValue(2)
+    assert window.session.location == Location(timestep=3, sample=2)
+    assert window.toolbar.transport.label.text() == "t = 3 of 5"
+    assert window.toolbar.sample.text() == "2 of 3"
+
+
+def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, window, press):
+    run_config(BIDIRECTIONAL, sequence={"timesteps": 3})
+    play = window.actions_["play"]
+    press(Qt.Key.Key_Space)
+    assert play.text() == "Ha&lt"
+    qtbot.waitUntil(lambda: window.session.location.timestep == 2, timeout=5000)
+    qtbot.waitUntil(lambda: play.text() == "&Play", timeout=2000)
+    press(Qt.Key.Key_Space)
+    assert window.session.location.timestep == 0
+    press(Qt.Key.Key_Space)
+    assert play.text() == "&Play"
+
+
+def test_the_question_mark_lists_every_key(qtbot, window, press):
+    press("?")
+    sheet = window.findChild(HelpSheet)
+    qtbot.waitUntil(sheet.isVisible)
+    words = {label.text() for label in sheet.findChildren(QLabel)}
+    for command in COMMANDS:
+        if command.keys:
+            assert command.text.replace("&", "").rstrip("…") in words
+    sheet.reject()
+
+
+def test_colours_are_chosen_in_the_toolbar(window):
+    box = window.toolbar.colours
+    assert [box.itemText(i) for i in range(box.count())] == [
+        "values of gluon",
+        "values of manual",
+        "difference / tolerance",
+    ]
+    box.setCurrentIndex(1)
+    box.activated.emit(1)
+    assert window.lanes.shown_engine == "manual"
+    box.setCurrentIndex(2)
+    box.activated.emit(2)
+    assert window.session.colour_by == "violation"
+    window.session.set_colour_by("value")
+    assert box.currentText() == "values of manual"
+
+
+def test_every_control_has_a_name_and_says_why(window):
+    kinds = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox)
+    controls = [control for kind in kinds for control in window.toolbar.findChildren(kind) if control.isVisible()]
+    assert len(controls) > 10
+    for control in controls:
+        assert control.accessibleName(), control
+        assert control.toolTip(), control.accessibleName()
+
+
+def test_every_command_stands_in_a_menu(window):
+    found = {action.objectName() for menu in window.menuBar().findChildren(QMenu) for action in menu.actions()}
+    assert {command.id for command in COMMANDS} <= found
+
+
+def test_no_two_commands_share_a_key():
+    keys = [key for command in COMMANDS for key in command.keys]
+    assert len(set(keys)) == len(keys)
