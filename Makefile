@@ -11,13 +11,14 @@ TESTS ?=
 # `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
 UPGRADE ?=
 
-.PHONY: help venv run test test-slow bench lint format lock clean
+.PHONY: help venv run test test-slow bench screenshots lint format lock clean
 
 help:
 	@echo 'make run        open the window; ARGS=FILE opens it on a config'
 	@echo 'make test       run the tests; TESTS=... narrows them'
 	@echo 'make test-slow  run the slow tests: the wheel, long runs'
 	@echo 'make bench      run the benchmarks'
+	@echo 'make screenshots  take the pictures of the documents from the program'
 	@echo 'make lint       check style, types and the direction of imports'
 	@echo 'make format     put the code into the form that make lint asks for'
 	@echo 'make lock       resolve the dependencies anew; UPGRADE=--upgrade takes newer releases'
@@ -34,6 +35,9 @@ test-slow: $(ready)
 
 bench: $(ready)
 	$(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 $(or $(TESTS),tests/benchmarks)
+
+screenshots: $(ready)
+	$(bin)/python packaging/screenshots.py
 
 lint: $(ready)
 	$(bin)/ruff check

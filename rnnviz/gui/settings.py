@@ -2,7 +2,8 @@
 
 from PySide6.QtCore import QByteArray, QSettings
 
-_GEOMETRY, _LAYOUT, _THEME, _RECENT = "window/geometry", "window/layout", "appearance/theme", "files/recent"
+_GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
+_RECENT, _TRUSTED = "files/recent", "files/trusted"
 THEME_CHOICES = ("desktop", "light", "dark")
 
 
@@ -42,18 +43,30 @@ class Settings:
     @property
     def recent(self) -> tuple[str, ...]:
         """The paths of recent files, the latest first."""
-        value = self._store.value(_RECENT)
-        # An INI file does not tell a list of one text from the text.
-        items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return tuple(item for item in items if isinstance(item, str) and item)
+        return self._texts(_RECENT)
 
     @recent.setter
     def recent(self, value: tuple[str, ...]) -> None:
         self._store.setValue(_RECENT, list(value))
 
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The paths of the user's files of code that may run."""
+        return self._texts(_TRUSTED)
+
+    @trusted.setter
+    def trusted(self, value: tuple[str, ...]) -> None:
+        self._store.setValue(_TRUSTED, list(value))
+
     def save(self) -> None:
         """Write everything now."""
         self._store.sync()
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        value = self._store.value(key)
+        # An INI file does not tell a list of one text from the text.
+        items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return tuple(item for item in items if isinstance(item, str) and item)
 
     def _bytes(self, key: str) -> QByteArray:
         value = self._store.value(key)

@@ -1,0 +1,92 @@
+"""Takes the pictures of the program that its documents show, from the program itself: python packaging/screenshots.py.
+
+They are written to resources/screenshots, one for each scene and theme.
+"""
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QSettings, QTimer
+
+from rnnviz.files.config_toml import parse_config
+from rnnviz.gui.application import make_application, make_window
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings import Settings
+from rnnviz.model.config import Config
+from rnnviz.model.location import Location
+
+TARGET = Path(__file__).parent.parent / "resources" / "screenshots"
+SIZE = 1440, 900
+_GIVE_UP_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows: a config's text, and where the cursor stands."""
+
+    name: str
+    config: str
+    where: Location
+
+    def parsed(self) -> Config:
+        """The config."""
+        return parse_config(self.config, Path.cwd(), self.name)
+
+
+SCENES = (
+    Scene(
+        "window",
+        """
+        network = { cell = "lstm", input_size = 4, hidden_size = 6, bidirectional = true }
+        sequence = { source = "sine", batch_size = 4, timesteps = 8 }
+        initial_state = { source = "normal" }
+        """,
+        Location(0, 1, 4, 0, 2),
+    ),
+)
+
+
+def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
+    """Open the window on a scene, wait for its result, and write what is seen; False if no result came."""
+    settings.theme = theme
+    window: MainWindow = make_window(settings)
+    window.resize(*SIZE)
+    taken = []
+
+    def shoot() -> None:
+        window.session.set_location(scene.where)
+        taken.append(window.grab().save(str(path)))
+        window.close()
+
+    def begin() -> None:
+        window.document.take(scene.parsed(), scene.name)
+        window.warm_up()
+        window.control.run()
+
+    # The layout has settled and every view has caught up once the loop is idle again.
+    window.runner.finished.connect(lambda *_: QTimer.singleShot(500, shoot))
+    window.first_painted.connect(begin)
+    window.closed.connect(application.quit)
+    QTimer.singleShot(_GIVE_UP_MS, window, window.close)
+    window.show()
+    application.exec()
+    window.shut_down()
+    return bool(taken and taken[0])
+
+
+if __name__ == "__main__":
+    application = make_application()
+    TARGET.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
+        done = [
+            take(scene, theme, settings, TARGET / f"{scene.name}-{theme}.png")
+            for scene in SCENES
+            for theme in ("light", "dark")
+        ]
+    sys.exit(0 if all(done) else 1)

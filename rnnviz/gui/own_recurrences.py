@@ -1,0 +1,109 @@
+"""The user's own recurrences in the window: which may run, and when one was edited.
+
+A file of code runs only after the user has said so, once for each file; the answer is remembered.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from PySide6.QtCore import QFileSystemWatcher, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from rnnviz.engines.registry import is_own
+from rnnviz.gui.settings import Settings
+from rnnviz.model.config import Config
+
+_DELAY_MS = 150
+"""Editors write a file in several steps; a run begins when they are done."""
+
+
+class OwnRecurrences(QObject):
+    """Asks about files of code, remembers what may run, and watches those that the config names."""
+
+    edited = Signal()
+    """A watched file that may run has been saved."""
+
+    def __init__(self, window: QWidget, settings: Settings) -> None:
+        super().__init__(window)
+        self._window = window
+        self._settings = settings
+        self._contents: dict[str, bytes | None] = {}
+        self._watcher = QFileSystemWatcher(self)
+        self._settle = QTimer(self, singleShot=True, interval=_DELAY_MS)
+        self._settle.timeout.connect(self._look)
+        # A file that is replaced is lost to its watch, but its folder tells of the new one.
+        self._watcher.fileChanged.connect(self._settle.start)
+        self._watcher.directoryChanged.connect(self._settle.start)
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The files that may run, as they are named in a config."""
+        return frozenset(self._settings.trusted)
+
+    def trust(self, path: str) -> None:
+        """Let a file run from now on, as when the window itself wrote it."""
+        if path not in self._settings.trusted:
+            self._settings.trusted = (*self._settings.trusted, path)
+
+    def unasked(self, config: Config) -> list[str]:
+        """The files that the config names and that nobody has been asked about."""
+        return [name for name in config.compare.engines if is_own(name) and name not in self.trusted]
+
+    def ask(self, paths: list[str], run: Callable[[], None], leave: Callable[[], None]) -> QMessageBox:
+        """Ask whether files may run; `run` follows if they may, else `leave`."""
+        listed = "\n".join(paths)
+        box = QMessageBox(
+            QMessageBox.Icon.Question,
+            "Run your own code?",
+            f"This config computes with code from:\n{listed}\n\n"
+            "It runs on this machine with your rights. Run it only if you know who wrote it.",
+            QMessageBox.StandardButton.NoButton,
+            self._window,
+        )
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        agreed = box.addButton("&Run it", QMessageBox.ButtonRole.AcceptRole)
+        refused = box.addButton("&Do not run it", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(refused)
+        box.setEscapeButton(refused)
+
+        def answer() -> None:
+            if box.clickedButton() is agreed:
+                for path in paths:
+                    self.trust(path)
+                run()
+            else:
+                leave()
+
+        box.finished.connect(answer)
+        box.open()
+        return box
+
+    def watch(self, config: Config) -> None:
+        """Watch the files that the config names, and no others."""
+        names = [name for name in config.compare.engines if is_own(name)]
+        self._contents = {name: self._contents.get(name, _content(name)) for name in names}
+        self._watch_paths(names)
+
+    def _watch_paths(self, names: Iterable[str]) -> None:
+        wanted = {path for name in names for path in (name, str(Path(name).parent)) if Path(path).exists()}
+        watched = {*self._watcher.files(), *self._watcher.directories()}
+        if watched - wanted:
+            self._watcher.removePaths(list(watched - wanted))
+        if wanted - watched:
+            self._watcher.addPaths(list(wanted - watched))
+
+    def _look(self) -> None:
+        """See which files really have another content."""
+        before, self._contents = self._contents, {name: _content(name) for name in self._contents}
+        self._watch_paths(self._contents)
+        changed = {name for name, content in self._contents.items() if content != before[name] and content is not None}
+        if changed & self.trusted:
+            self.edited.emit()
+
+
+def _content(name: str) -> bytes | None:
+    try:
+        return Path(name).read_bytes()
+    except OSError:
+        return None
