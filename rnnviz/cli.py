@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments ask for, and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         return _fail(error, WRONG_INPUT)
     except EngineError as error:
