@@ -68,25 +68,26 @@ def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) ->
     Rounding is included: the sum is taken as `tolerance` takes it. `error` and `relative` are flat and not
     negative; an infinite error, which two finite numbers at the ends of float64 have, needs an infinite atol.
     """
-    failing = error > least + relative
-    if not failing.any():
-        return least
-    error, relative = error[failing], relative[failing]
-    needed = float((error - relative).max())
-    if needed == np.inf:
-        return needed
-    # Rounding moves the answer away from `needed` by a factor of two at most. The bits of floats that are not
-    # negative are in the order of the floats, so that halving the bits finds the one between failing and passing.
-    low, high = _bits(max(least, needed / 4.0)), _bits(float(error.max()))
-    while high - low > 1:
-        middle = (low + high) // 2
-        with np.errstate(over="ignore"):
+    # A sum beyond the largest float is infinite, and no finite error is above it: that is right.
+    with np.errstate(over="ignore"):
+        failing = error > least + relative
+        if not failing.any():
+            return least
+        error, relative = error[failing], relative[failing]
+        needed = float((error - relative).max())
+        if needed == np.inf:
+            return needed
+        # Rounding moves the answer away from `needed` by a factor of two at most. The bits of floats that are not
+        # negative are in the order of the floats, so that halving the bits finds the one between failing and passing.
+        low, high = _bits(max(least, needed / 4.0)), _bits(float(error.max()))
+        while high - low > 1:
+            middle = (low + high) // 2
             failing = error > _float(middle) + relative
-        if failing.any():
-            low, error, relative = middle, error[failing], relative[failing]
-        else:
-            high = middle
-    return _float(high)
+            if failing.any():
+                low, error, relative = middle, error[failing], relative[failing]
+            else:
+                high = middle
+        return _float(high)
 
 
 def _bits(value: float) -> int:

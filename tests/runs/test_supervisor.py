@@ -238,8 +238,7 @@ def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> N
     finished(events)
 
 
-@pytest.mark.parametrize("again", range(3))
-def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor: Supervisor, again: int) -> None:
+def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor: Supervisor) -> None:
     request = new_request(config(), load_inputs, "off")
     for event in supervisor.events(request):
         if isinstance(event, Finished):
