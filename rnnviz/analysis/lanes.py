@@ -25,8 +25,8 @@ from rnnviz.model.arrays import FloatArray
 
 Quantity: TypeAlias = Literal["value", "violation"]
 
-_CHUNK_VALUES = 1 << 18
-"""How many values are reduced at a time: their temporaries stay in the processor's cache."""
+_CHUNK_VALUES = 1 << 16
+"""How many values are reduced at a time: few, so that a frame that needs new ones is not late."""
 _CACHE_BYTES = 96 << 20
 
 
@@ -167,14 +167,15 @@ class TraceLanes:
         marks = None
         if self._candidate is not None:
             comparison = self._result.comparison(self._candidate)
-            marked = bool(comparison.mismatched_over_time[lane.layer, lane.direction, times].any())
-            if marked or self._quantity == "violation":
-                r = np.asarray(self._result.reference.hidden[index])
-                c = np.asarray(self._result[self._candidate].hidden[index])
-                if marked:
-                    marks = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
-                if self._quantity == "violation":
-                    values = violation(r, c, comparison.rtol, comparison.atol)
+            r, c = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+            # The comparison knows the timesteps at which anything mismatches: the others need not be read.
+            marked = np.flatnonzero(comparison.mismatched_over_time[lane.layer, lane.direction, times])
+            if len(marked):
+                marks = np.zeros(values.shape, np.bool_)
+                limit = tolerance(r[marked], comparison.rtol, comparison.atol)
+                marks[marked] = ~(abs_error(r[marked], c[marked]) <= limit)
+            if self._quantity == "violation":
+                values = violation(np.asarray(r), np.asarray(c), comparison.rtol, comparison.atol)
         return Patch(values.T, None if marks is None else marks.T)
 
 

@@ -16,6 +16,8 @@ from rnnviz.model.arrays import FloatArray
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
 
+_GATHERED = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Bins:
@@ -38,6 +40,12 @@ class Bins:
         widths = np.diff(self.starts)
         narrowest = int(widths.min()) if len(widths) else self.stop - self.first
         return 1 << max(0, narrowest.bit_length() - 1)
+
+    @property
+    def widest(self) -> int:
+        """How many cells lie in the pixel that shows most of them, at least one."""
+        widths = np.diff(self.starts)
+        return max(1, self.stop - int(self.starts[-1]), int(widths.max()) if len(widths) else 1)
 
     def in_blocks(self, size: int) -> "Bins":
         """The same pixels counted in blocks of `size` cells, which must be at most `block`.
@@ -80,19 +88,18 @@ def block_marks(marks: BoolArray, times: int, units: int) -> BoolArray:
 def bin_extremes(picture: FloatArray, times: Bins, units: Bins) -> FloatArray:
     """(pixels of units, pixels of times): the extreme of each pixel of a picture (units, times)."""
     for axis, bins in ((1, times), (0, units)):
-        cut = _cut(picture, bins, axis)
-        if _one_each(bins):
-            picture = np.take(cut, bins.starts, axis=axis)
+        if bins.widest == 1:
+            picture = np.take(picture, bins.starts, axis=axis)
         else:
-            largest = np.maximum.reduceat(cut, bins.starts, axis=axis)
-            picture = _extreme(largest, np.minimum.reduceat(cut, bins.starts, axis=axis))
+            largest = _reduced(np.maximum, picture, bins, axis)
+            picture = _extreme(largest, _reduced(np.minimum, picture, bins, axis))
     return picture
 
 
 def bin_marks(picture: BoolArray, times: Bins, units: Bins) -> BoolArray:
     """(pixels of units, pixels of times): whether any mark lies on each pixel of a picture (units, times)."""
     for axis, bins in ((1, times), (0, units)):
-        picture = np.logical_or.reduceat(_cut(picture, bins, axis), bins.starts, axis=axis)
+        picture = _reduced(np.logical_or, picture, bins, axis)
     return picture
 
 
@@ -102,12 +109,17 @@ def _extreme(largest: FloatArray, smallest: FloatArray) -> FloatArray:
         return np.where(largest >= -smallest, largest, smallest)
 
 
-def _one_each(bins: Bins) -> bool:
-    return bool(bins.starts[-1] == bins.stop - 1 and (np.diff(bins.starts) <= 1).all())
-
-
-def _cut(picture: NDArray[Any], bins: Bins, axis: int) -> NDArray[Any]:
-    return picture[:, : bins.stop] if axis else picture[: bins.stop]
+def _reduced(ufunc: np.ufunc, picture: NDArray[Any], bins: Bins, axis: int) -> NDArray[Any]:
+    """Reduce the cells of each pixel. A few gathers are several times faster than one `reduceat`."""
+    widest = bins.widest
+    if widest > _GATHERED:
+        cut = picture[:, : bins.stop] if axis else picture[: bins.stop]
+        return np.asarray(ufunc.reduceat(cut, bins.starts, axis=axis))
+    last = np.maximum(np.append(bins.starts[1:], bins.stop) - 1, bins.starts)
+    result = np.take(picture, bins.starts, axis=axis)
+    for step in range(1, widest):
+        ufunc(result, np.take(picture, np.minimum(bins.starts + step, last), axis=axis), out=result)
+    return np.asarray(result)
 
 
 def _padded(array: NDArray[Any], multiple: int) -> NDArray[Any]:

@@ -137,7 +137,7 @@ def _outline(painter: QPainter, shown: Shown, geometry: Geometry, block: Block) 
     for row, place in np.argwhere(block.marks):
         x, width = geometry.column(block.timesteps[place])
         first, stop = scale.span(block.units[row])
-        rects.append(QRectF(x + 1.0, top + first + 1.0, width - 2.0, stop - first - 2.0))
+        rects.append(QRectF(x, top + first, width, stop - first))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for role, stroke in (("outline_under", 4.0), ("outline", 2.0)):
         pen = QPen(shown.theme.color(role), stroke)

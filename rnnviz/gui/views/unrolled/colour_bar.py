@@ -117,7 +117,9 @@ def _ticks(scale: ColourScale, most: float) -> list[tuple[float, str]]:
 def _power(power: int, lowest: bool) -> str:
     if power == 0:
         return "1 = limit"
-    text = f"{10.0**power:g}" if abs(power) < 5 else f"1e{power}"
+    if power > 0:
+        return numbers.count(10**power) if power < 5 else f"1e{power}"
+    text = f"{10.0**power:g}"
     return f"≤ {text}" if lowest else text
 
 

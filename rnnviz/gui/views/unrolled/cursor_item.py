@@ -81,4 +81,7 @@ class Cursor:
             self.left.place(QRectF(round(x + width / 2.0), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(), theme)
         grown_x, grown_y = max(_SMALLEST_BOX - width, 0.0) / 2.0, max(_SMALLEST_BOX - height, 0.0) / 2.0
+        if geometry.boxes:
+            # Around the cell: a stroke on a low row would strike its number out.
+            grown_x = grown_y = 1.0
         self.box.place(QRectF(round(x), y, round(width), height).adjusted(-grown_x, -grown_y, grown_x, grown_y), theme)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import floor
 
 from rnnviz.analysis.lanes import Lane
 
@@ -67,7 +68,7 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
     ]
     per_row = min(max(height - sum(gaps) - 2.0 * MARGIN, 0.0) / sum(weights), TALLEST_ROW) * zoom
     heights = [
-        float(max(round(weight * per_row), SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE))
+        float(max(floor(weight * per_row), SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE))
         for (lane, _), weight in zip(lanes, weights, strict=True)
     ]
     content = sum(heights) + sum(gaps) + 2.0 * MARGIN

@@ -11,7 +11,7 @@ REACH = 2
 """How many pixels beyond its cells a mark may paint."""
 OUTLINED_CELL = 8.0
 """From this size on each cell has an outline of its own; smaller ones are outlined together."""
-_HATCH = 5
+_HATCH = 7
 _BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
 """From these sizes on there is room for a stroke of two pixels, and for the under-tone on its inner side as well."""
 

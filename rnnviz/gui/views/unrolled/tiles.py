@@ -77,7 +77,7 @@ class Tiles:
         hatch(pixels, indices, wide_left, wide_top, self._paint.theme, density)
         if indices.max() >= STEPS:
             self.seen.update(int(index) for index in np.unique(indices[indices >= STEPS]))
-        if patch.marks is not None:
+        if patch.marks is not None and patch.marks.any():
             theme = self._paint.theme
             if min(times.size, units.size) >= OUTLINED_CELL * density:
                 mark_cells(pixels, patch.marks, wide_left, wide_top, times, units, theme, density)

@@ -15,6 +15,8 @@ class TimeAxis(pg.AxisItem):
     def __init__(self) -> None:
         super().__init__("bottom")
         self.setLabel("timestep")
+        # Else the first label is left out where it reaches beyond the axis.
+        self.setStyle(hideOverlappingLabels=False)
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
 
