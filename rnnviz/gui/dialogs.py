@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from rnnviz.model.errors import InputError
 
 CONFIGS = "Configs (*.toml)"
+RECURRENCES = "Recurrences (*.py)"
 
 
 def ask_file(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:

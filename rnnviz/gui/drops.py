@@ -39,8 +39,8 @@ def config_with(config: Config, path: Path) -> Config:
             "l0_i2h_weight, or the initial state h, and c for an LSTM."
         )
     raise InputError(
-        f'{path} has the ending "{path.suffix}": a config (.toml), a sequence (.npy or .csv), weights or an initial '
-        "state (.npz) can be dropped here."
+        f'{path} has the ending "{path.suffix}": a config (.toml), a recurrence (.py), a sequence (.npy or .csv), '
+        "weights or an initial state (.npz) can be dropped here."
     )
 
 

@@ -1,13 +1,15 @@
 """Opening, saving and dropping files: dialogs before, sentences after."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.files.lessons import Lesson
-from rnnviz.gui.dialogs import CONFIGS, ask_file, ask_new_file, ask_to_save, tell_error
+from rnnviz.files.starter import write_starter
+from rnnviz.gui.dialogs import CONFIGS, RECURRENCES, ask_file, ask_new_file, ask_to_save, tell_error
 from rnnviz.gui.document import Document
 from rnnviz.gui.drops import config_with, is_config
 from rnnviz.gui.recent import RecentFiles
@@ -20,6 +22,8 @@ class FileCommands(QObject):
 
     noted = Signal(str)
     """A passing remark."""
+    written = Signal(str)
+    """The path of a file of code that the program itself has just written."""
 
     def __init__(self, window: QWidget, session: Session, document: Document, recent: RecentFiles) -> None:
         super().__init__(window)
@@ -40,6 +44,34 @@ class FileCommands(QObject):
             tell_error(self._window, "The config cannot be opened", error)
         else:
             self._recent.add(path)
+
+    def ask_open_recurrence(self) -> None:
+        """Ask for a recurrence of the user's own and compare it."""
+        ask_file(self._window, "Open recurrence", RECURRENCES, self.open_recurrence)
+
+    def open_recurrence(self, path: Path) -> None:
+        """Hold the user's own recurrence against the reference."""
+        compare = self._session.config.compare
+        name = str(path.absolute())
+        if name not in compare.engines:
+            changed = replace(compare, candidates=(*_without_textbook(compare.candidates), name))
+            self._document.edit(replace(self._session.config, compare=changed))
+
+    def ask_new_recurrence(self) -> None:
+        """Ask where to write a starter for the present cell, and compare it."""
+        cell = self._session.config.network.cell
+
+        def write(path: Path) -> None:
+            try:
+                write_starter(cell, path)
+            except InputError as error:
+                tell_error(self._window, "The recurrence cannot be written", error)
+                return
+            self.written.emit(str(path.absolute()))
+            self.open_recurrence(path)
+            self.noted.emit(f"Wrote {path}: change it, and it runs again whenever you save it.")
+
+        ask_new_file(self._window, "New recurrence", RECURRENCES, "py", f"my_{cell}.py", write)
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open a lesson; edits of what was open can be had back by undo."""
@@ -83,6 +115,8 @@ class FileCommands(QObject):
             for path in sorted(paths, key=is_config, reverse=True):
                 if is_config(path):
                     self.open(path)
+                elif path.suffix.lower() == ".py":
+                    self.open_recurrence(path)
                 else:
                     self._document.edit(config_with(self._session.config, path.absolute()).checked())
         except InputError as error:
@@ -97,3 +131,8 @@ class FileCommands(QObject):
         self._recent.add(path)
         self.noted.emit(f"Saved {path}.")
         return True
+
+
+def _without_textbook(candidates: tuple[str, ...]) -> tuple[str, ...]:
+    """The candidates but for the manual engine, which makes room for the user's own; others were chosen on purpose."""
+    return tuple(name for name in candidates if name != "manual")

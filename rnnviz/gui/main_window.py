@@ -26,6 +26,7 @@ from rnnviz.gui.icons import Icons
 from rnnviz.gui.jobs import Jobs
 from rnnviz.gui.lesson_menu import LessonMenu
 from rnnviz.gui.menus import ThemeMenu, fill_menu_bar
+from rnnviz.gui.own_recurrences import OwnRecurrences
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.player import Player
 from rnnviz.gui.progress import RunProgress
@@ -76,7 +77,8 @@ class MainWindow(QMainWindow):
 
         self._make_views()
         self.progress = RunProgress()
-        self.control = RunControl(self.session, self.runner, self.progress, self.panel, self)
+        self.own = OwnRecurrences(self, settings)
+        self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
         self.actions_ = Actions(self, self._handlers())
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self._cursor, self.actions_, lessons(), self._exports)
@@ -171,6 +173,7 @@ class MainWindow(QMainWindow):
         self.runner.busy_changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
         self.files.noted.connect(self._note)
+        self.files.written.connect(self.own.trust)
         self.jobs.progressed.connect(lambda title, done: self._note(f"{title[:1].upper()}{title[1:]}: {done:.0%}"))
         self.jobs.done.connect(self._note)
         self.jobs.failed.connect(self._on_job_failed)
@@ -183,6 +186,8 @@ class MainWindow(QMainWindow):
         move, lanes = self._cursor.move, self.lanes
         return {
             "open": self.files.ask_open,
+            "open_recurrence": self.files.ask_open_recurrence,
+            "new_recurrence": self.files.ask_new_recurrence,
             "save": self.files.save,
             "save_as": self.files.ask_save_as,
             "quit": self.close,
@@ -190,6 +195,7 @@ class MainWindow(QMainWindow):
             "redo": self.document.redo,
             "copy": self._copy,
             "run": self.control.run,
+            "run_full_audit": self.control.run_with_full_audit,
             "stop": self.runner.stop,
             "timestep_next": lambda: move(timestep=1),
             "timestep_previous": lambda: move(timestep=-1),

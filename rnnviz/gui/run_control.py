@@ -6,11 +6,13 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.freshness import Freshness
+from rnnviz.gui.own_recurrences import OwnRecurrences
 from rnnviz.gui.progress import RunProgress, duration
 from rnnviz.gui.runner import Runner
 from rnnviz.gui.session import Session
 from rnnviz.model.config import Config
 from rnnviz.runs.events import Failed
+from rnnviz.runs.request import AuditMode
 
 
 class ErrorPlace(Protocol):
@@ -42,6 +44,7 @@ class RunControl(QObject):
         runner: Runner,
         progress: RunProgress,
         errors: ErrorPlace,
+        own: OwnRecurrences,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -49,6 +52,7 @@ class RunControl(QObject):
         self._runner = runner
         self._progress = progress
         self._errors = errors
+        self._own = own
         self._invalid: str | None = None
         self._stale = False
         self.last_failure: Failed | None = None
@@ -57,6 +61,7 @@ class RunControl(QObject):
         self.freshness.run_due.connect(self.run)
         self.freshness.changed.connect(self._update_stale)
         session.config_changed.connect(self._on_config)
+        own.edited.connect(self.run)
         runner.started.connect(self._on_started)
         runner.progressed.connect(progress.tell)
         runner.computed.connect(self._on_result)
@@ -66,11 +71,31 @@ class RunControl(QObject):
         runner.busy_changed.connect(self._update_stale)
 
     def run(self) -> None:
-        """Run the present config, unless its fields hold something that is no config."""
+        """Run the present config, unless its fields hold something that is no config.
+
+        Code of the user's that the config names runs only after the user has been asked.
+        """
+        self._run("auto")
+
+    def run_with_full_audit(self) -> None:
+        """Run the present config and audit every step of every engine."""
+        self._run("full")
+
+    def _run(self, audit: AuditMode) -> None:
         if self._invalid is not None:
             self.error_changed.emit(self._invalid)
+            return
+        config = self._session.config
+        self._own.watch(config)
+        unasked = self._own.unasked(config)
+        if unasked:
+            self.freshness.postpone()
+            self._own.ask(unasked, lambda: self._run(audit), lambda: self._refuse_code(unasked))
         else:
-            self._runner.run(self._session.config)
+            self._runner.run(config, audit, self._own.trusted)
+
+    def _refuse_code(self, paths: list[str]) -> None:
+        self.error_changed.emit(f"Not run, as you wished: this config computes with code from {', '.join(paths)}.")
 
     def refuse(self, _key: str, sentence: str) -> None:
         """The fields hold no config, for the reason in `sentence`: nothing is run until they do."""

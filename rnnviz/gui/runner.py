@@ -7,7 +7,7 @@ from rnnviz.files.inputs import load_inputs
 from rnnviz.gui.worker import Worker
 from rnnviz.model.config import Config
 from rnnviz.runs.events import Failed
-from rnnviz.runs.request import RunRequest
+from rnnviz.runs.request import AuditMode, RunRequest
 from rnnviz.runs.supervisor import Supervisor, new_request
 
 GRACE_MS = 300
@@ -72,10 +72,10 @@ class Runner(QObject):
         self._start_thread()
         self._warming.emit()
 
-    def run(self, config: Config) -> None:
-        """Run `config`; an earlier run that still goes on is overtaken."""
+    def run(self, config: Config, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()) -> None:
+        """Run `config`; an earlier run that still goes on is overtaken. `audit` and `trusted` as in a `RunRequest`."""
         self._start_thread()
-        request = new_request(config, load_inputs)
+        request = new_request(config, load_inputs, audit, trusted)
         self._wanted = request
         if self._at_work is None:
             self._send(request)

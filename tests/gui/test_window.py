@@ -28,7 +28,8 @@ def test_the_first_lesson_runs_by_itself_and_is_shown(window):
 def test_a_lesson_of_the_menu_is_opened_run_and_found_to_agree(qtbot, window, lesson):
     action = window.findChild(QAction, f"lesson_{lesson.name}")
     if lesson == lessons()[0]:
-        window.files.open_lesson(lessons()[1])
+        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+            window.files.open_lesson(lessons()[1])
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         action.trigger()
     assert window.session.result.config.network == lesson.config.network

@@ -1,0 +1,93 @@
+"""A recurrence of one's own in the window: opened, asked about, run, run again when it is saved."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from rnnviz.files.starter import starter
+from rnnviz.gui.main_window import MainWindow
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(starter("rnn_relu"))
+    return path
+
+
+def question(window: MainWindow) -> QMessageBox:
+    return next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+
+
+def press(qtbot: Any, box: QMessageBox, text: str) -> None:
+    (button,) = [button for button in box.buttons() if text in button.text().replace("&", "")]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_an_opened_recurrence_runs_after_the_user_agreed_and_is_compared(
+    qtbot: Any, window: MainWindow, mine: Path
+) -> None:
+    window.files.open_recurrence(mine)
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        press(qtbot, question(window), "Run it")
+    assert window.session.result is not None
+    assert list(window.session.result.traces) == ["gluon", str(mine)]
+    assert window.verdict.says == "agree"
+
+
+def test_a_recurrence_that_is_refused_does_not_run_and_the_last_result_stays(
+    qtbot: Any, window: MainWindow, mine: Path
+) -> None:
+    mine.write_text(f"open({str(mine.with_suffix('.ran'))!r}, 'w')\n")
+    before = window.session.result
+    window.files.open_recurrence(mine)
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    with qtbot.waitSignal(window.control.error_changed) as told:
+        press(qtbot, question(window), "Do not run it")
+    assert str(mine) in told.args[0]
+    assert window.session.result is before
+    assert not mine.with_suffix(".ran").exists()
+
+
+def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, window: MainWindow, mine: Path) -> None:
+    window.own.trust(str(mine))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open_recurrence(mine)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        mine.write_text(starter("rnn_relu").replace(" + p.i2h_bias", ""))
+    assert window.verdict.says == "mismatch"
+    assert window.session.result is not None
+    assert window.session.result.judgement is not None
+    assert window.session.result.judgement.diagnoses[str(mine)] == (("no-i2h-bias",),)
+
+
+def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_mended_file_runs(
+    qtbot: Any, window: MainWindow, mine: Path
+) -> None:
+    window.own.trust(str(mine))
+    mine.write_text("def step(x, state, p):\n    return undefined\n")
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
+        window.files.open_recurrence(mine)
+    assert f"{mine}, line 2: NameError" in failed.args[0].sentence
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        mine.write_text(starter("rnn_relu"))
+    assert window.verdict.says == "agree"
+
+
+def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
+    qtbot: Any, window: MainWindow, tmp_path: Path
+) -> None:
+    window.actions_["new_recurrence"].trigger()
+    dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+    path = tmp_path / "my_relu.py"
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        dialog.fileSelected.emit(str(path))
+        dialog.close()
+    assert path.read_text() == starter("rnn_relu")
+    assert window.session.result is not None
+    assert str(path) in window.session.result.traces
+    assert window.verdict.says == "agree"
