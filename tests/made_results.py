@@ -48,9 +48,9 @@ def made_result(
         traces=traces,
         comparisons=tuple(compare(reference, traces[name], rtol, atol) for name in engines[1:]),
         checks=tuple(check for trace in traces.values() for check in notebook_checks(trace, rtol, atol)),
-        seconds={name: 0.01 for name in engines} | {f"{engines[0]}.fused": 0.002},
+        seconds=dict.fromkeys(engines, 0.01) | {f"{engines[0]}.fused": 0.002},
         versions={name: f"{name} 1.0" for name in engines},
-        extents={name: 1.0 for name in engines} | {"input": largest_magnitude(inputs.sequence)},
+        extents=dict.fromkeys(engines, 1.0) | {"input": largest_magnitude(inputs.sequence)},
         folder=Path(),
     )
 
