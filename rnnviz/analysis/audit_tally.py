@@ -29,7 +29,8 @@ class Audit:
 
     `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
     `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
-    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep.
+    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep, and NaN where nothing was
+    looked at.
     """
 
     engine: str
@@ -57,8 +58,8 @@ class Tally:
     """The running figures of one audit."""
 
     def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
-        self._ratio_over_time = np.zeros(shape[:3])
-        self._error_over_time = np.zeros(shape[:3])
+        self._ratio_over_time = np.full(shape[:3], np.nan)
+        self._error_over_time = np.full(shape[:3], np.nan)
         self._worst, self._worst_at = -1.0, Location()
         self._wrong = self._audited = 0
         self._first: tuple[tuple[int, ...], WrongStep] | None = None
@@ -78,8 +79,8 @@ class Tally:
         ratio = error / step.bound
         _settle_nonfinite(error, ratio, h, step)
         at = layer, direction, times
-        self._ratio_over_time[at] = np.maximum(self._ratio_over_time[at], ratio.max(axis=(1, 2)))
-        self._error_over_time[at] = np.maximum(self._error_over_time[at], error.max(axis=(1, 2)))
+        self._ratio_over_time[at] = np.fmax(self._ratio_over_time[at], ratio.max(axis=(1, 2)))
+        self._error_over_time[at] = np.fmax(self._error_over_time[at], error.max(axis=(1, 2)))
         self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
         flat = int(ratio.argmax())
         if ratio.flat[flat] > self._worst:
