@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from threading import Timer
 
@@ -35,10 +36,12 @@ class OwnEngine:
 
     @property
     def version(self) -> str:
-        """The file's own time, so that two runs of one file can be told apart."""
+        """The file and when it was saved, so that two runs of one file can be told apart."""
+        path = Path(self._path)
         with suppress(OSError):
-            return f"{Path(self._path).name}, changed {int(Path(self._path).stat().st_mtime)}"
-        return Path(self._path).name
+            saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
+            return f"{path.name}, saved {saved}"
+        return path.name
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`; both inputs and trace must lie in folders."""
