@@ -31,11 +31,13 @@ class ColourBar(QGraphicsWidget):
     def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
         self._shown, self._geometry = shown, geometry
-        width = WIDTH if shown is not None else 0.0
-        if width != self.maximumWidth():
-            self.setMinimumWidth(width)
-            self.setMaximumWidth(width)
         self.update()
+
+    def make_room(self, shown: Shown | None) -> None:
+        """Be as wide as the bars and their ticks are."""
+        width = WIDTH if shown is not None else 0.0
+        self.setMinimumWidth(width)
+        self.setMaximumWidth(width)
 
     def legend(self) -> list[str]:
         """The words for the special colours that are in sight."""

@@ -58,12 +58,14 @@ class Headers(QGraphicsWidget):
     def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
         self._shown, self._geometry = shown, geometry
-        self._digits = max((len(str(band.rows - 1)) for band in geometry.stack.bands), default=1) if geometry else 1
-        width = self._text_width() + self._unit_width() if shown is not None else 0.0
-        if width != self.maximumWidth():
-            self.setMinimumWidth(width)
-            self.setMaximumWidth(width)
         self.update()
+
+    def make_room(self, shown: Shown | None) -> None:
+        """Be as wide as the headers are."""
+        self._digits = 1 if shown is None else max(len(str(rows - 1)) for _, rows in shown.picture().lanes)
+        width = self._text_width() + self._unit_width() if shown is not None else 0.0
+        self.setMinimumWidth(width)
+        self.setMaximumWidth(width)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         shown, geometry = self._shown, self._geometry

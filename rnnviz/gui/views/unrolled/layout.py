@@ -10,6 +10,7 @@ from rnnviz.analysis.lanes import Lane
 MARGIN = 6.0
 SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0
 TALLEST_ROW = 64.0
+_ROUNDING = 1e-9
 NUMBER_ROW = 10.0
 """From this height on a row has room for a number."""
 _GAPS = {False: (3.0, 9.0), True: (9.0, 20.0)}
@@ -66,10 +67,10 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
     weights = [
         rows if lane.layer is not None else min(max(rows, _INPUT_SHARE * tallest), tallest) for lane, rows in lanes
     ]
-    per_row = min(max(height - sum(gaps) - 2.0 * MARGIN, 0.0) / sum(weights), TALLEST_ROW) * zoom
+    shortest = [SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE for lane, _ in lanes]
+    per_row = min(_per_row(weights, shortest, height - sum(gaps) - 2.0 * MARGIN), TALLEST_ROW) * zoom
     heights = [
-        float(max(floor(weight * per_row), SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE))
-        for (lane, _), weight in zip(lanes, weights, strict=True)
+        float(max(floor(weight * per_row + _ROUNDING), least)) for weight, least in zip(weights, shortest, strict=True)
     ]
     content = sum(heights) + sum(gaps) + 2.0 * MARGIN
     top = MARGIN + max(0.0, (height - content) // 2.0)
@@ -78,6 +79,19 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
         bands.append(Band(lane, rows, top, lane_height))
         top += lane_height + gap
     return Stack(tuple(bands), content)
+
+
+def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -> float:
+    """The height of a row with which the lanes fill `room`, where none may be shorter than its shortest."""
+    flexible = list(range(len(weights)))
+    while flexible:
+        left = room - sum(least for lane, least in enumerate(shortest) if lane not in flexible)
+        per_row = max(left, 0.0) / sum(weights[lane] for lane in flexible)
+        flat = {lane for lane in flexible if weights[lane] * per_row < shortest[lane]}
+        if not flat:
+            return per_row
+        flexible = [lane for lane in flexible if lane not in flat]
+    return max(0.0, min(least / weight for weight, least in zip(weights, shortest, strict=True)))
 
 
 def hidden_row(stack: Stack) -> float:

@@ -26,8 +26,9 @@ def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme
     pixels[under] = pixel(theme.outline_under)
     pixels[ring & ~marks] = pixel(theme.outline)
     y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
-    pixels[marks & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
-    pixels[marks & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
+    inside = ~_grown(~marks)
+    pixels[inside & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
+    pixels[inside & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
 
 
 def mark_cells(

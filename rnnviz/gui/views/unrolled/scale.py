@@ -26,8 +26,10 @@ class Scale:
 
     def cell_at(self, pixel: float) -> int:
         """The cell under a place in pixels, or the nearest one."""
-        place = floor(pixel) + 0.5 if self.size >= 1 else pixel
-        return min(max(floor(place / self.size), 0), self.cells - 1)
+        if self.size < 1:
+            return min(max(floor(pixel / self.size), 0), self.cells - 1)
+        whole = min(max(floor(pixel), 0), self.pixels - 1)
+        return self.bins(whole, whole + 1).first
 
     def span(self, cell: int) -> tuple[int, int]:
         """The first pixel of a cell, and the one after its last."""
@@ -50,5 +52,9 @@ class Scale:
             edges = np.clip(edges, 0, self.cells)
             starts = np.minimum(edges[:-1], self.cells - 1)
             return Bins(starts, max(int(edges[-1]), int(starts[-1]) + 1))
-        starts = np.clip(np.floor((pixels[:-1] + 0.5) / self.size).astype(np.int64), 0, self.cells - 1)
+        starts = np.floor((pixels[:-1] + 0.5) / self.size).astype(np.int64)
+        # The same for a cell whose edge lies just on a pixel's centre.
+        starts += np.ceil((starts + 1) * self.size - 0.5) <= pixels[:-1]
+        starts -= np.ceil(starts * self.size - 0.5) > pixels[:-1]
+        starts = np.clip(starts, 0, self.cells - 1)
         return Bins(starts, int(starts[-1]) + 1)

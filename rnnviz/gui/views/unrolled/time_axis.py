@@ -16,7 +16,7 @@ class TimeAxis(pg.AxisItem):
         super().__init__("bottom")
         self.setLabel("timestep")
         # Else the first label is left out where it reaches beyond the axis.
-        self.setStyle(hideOverlappingLabels=False)
+        self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False)
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
 

@@ -58,7 +58,7 @@ class UnrolledView(View):
         self.box, self._axis = LanesBox(), TimeAxis()
         self._axis.linkToView(self.box)
         self._headers, self.colour_bar = Headers(), ColourBar()
-        grid = pg.GraphicsLayout()
+        grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
         grid.layout.setSpacing(0)
         for item, row, column in (
@@ -303,8 +303,15 @@ class UnrolledView(View):
             self._shown = Shown(
                 result, engine, self._candidate, self._location.sample, self._colour_by, self._theme, self._cache
             )
-        self._headers.show_lanes(self._shown, self._geometry if self._shown else None)
-        self._axis.setVisible(result is not None)
+        self._headers.make_room(self._shown)
+        self.colour_bar.make_room(self._shown)
+        # AxisItem.setVisible leaves its height as it was.
+        if result is None:
+            self._axis.hide()
+        else:
+            self._axis.show()
+        # At once, for a picture of the old size would be drawn in vain.
+        self._grid.layout.activate()
         self._relook()
 
     def _relook(self) -> None:

@@ -1,0 +1,123 @@
+"""Where lanes, columns and cells lie, without a window."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from rnnviz.analysis.lanes import INPUT, Lane, lanes_of
+from rnnviz.gui.views.unrolled.camera import Camera
+from rnnviz.gui.views.unrolled.geometry import Cell, Geometry, Picture, look, picture_of, room_of
+from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, SHORTEST_INPUT, SHORTEST_LANE
+
+
+def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Picture:
+    lanes = [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
+    return picture_of(lanes, timesteps, 6)
+
+
+PICTURES = st.builds(
+    picture, st.integers(1, 6), st.integers(1, 2), st.integers(1, 300), st.integers(1, 300), st.integers(1, 5000)
+)
+CAMERAS = st.builds(Camera, st.floats(-1e4, 1e4), st.floats(3.0, 1e4), st.floats(1.0, 20.0), st.floats(-1e4, 1e4))
+GEOMETRIES = st.builds(look, PICTURES, st.integers(50, 1800), st.integers(50, 1200), CAMERAS)
+
+
+def fitted(shown: Picture, width: float = 520.0, height: float = 520.0) -> Geometry:
+    return look(shown, width, height, Camera(), fit=True)
+
+
+@given(GEOMETRIES)
+def test_the_camera_never_looks_beyond_the_data(geometry: Geometry) -> None:
+    camera, timesteps = geometry.camera, geometry.picture.timesteps
+    before = 1.0 if 0 in geometry.picture.directions else 0.0
+    after = 1.0 if 1 in geometry.picture.directions else 0.0
+    assert camera.start >= -0.5 - before - 1e-6
+    assert camera.start + camera.span <= timesteps - 0.5 + after + 1e-6
+    assert 0.0 <= camera.scroll <= max(0.0, geometry.stack.height - geometry.height)
+
+
+@given(GEOMETRIES)
+def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry: Geometry) -> None:
+    bands = geometry.stack.bands
+    for above, below in pairwise(bands):
+        assert above.bottom < below.top
+    for band in bands:
+        assert band.height >= (SHORTEST_INPUT if band.lane == INPUT else SHORTEST_LANE)
+    assert bands[-1].lane == INPUT
+
+
+@given(GEOMETRIES, st.data())
+def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataObject) -> None:
+    band = data.draw(st.sampled_from(geometry.bands_in_view()))
+    unit = data.draw(st.sampled_from(geometry.units_in_view(band)))
+    # A window of one column may look at the initial state alone.
+    assume(len(geometry.timesteps_in_view()))
+    timestep = data.draw(st.sampled_from(geometry.timesteps_in_view()))
+    x, y, width, height = geometry.rect(Cell(band.lane, timestep, unit))
+    hit = geometry.hit(x + width / 2.0, y + height / 2.0)
+    if hit is not None:
+        assert (hit.lane, hit.timestep) == (band.lane, timestep)
+        # Several units may share a pixel; the one that is hit lies on it.
+        assert abs(hit.unit - unit) <= 1.0 / min(band.row, 1.0) + 1
+
+
+@given(GEOMETRIES, st.floats(0.0, 1.0), st.floats(0.1, 10.0))
+def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(
+    geometry: Geometry, share: float, factor: float
+) -> None:
+    x = share * geometry.width
+    time = geometry.time_at(x)
+    zoomed = geometry.camera.zoomed_time(factor, time, room_of(geometry))
+    assert zoomed.span >= min(3.0, geometry.picture.timesteps) - 1e-9
+    low = zoomed.start <= -0.5 or zoomed.start + zoomed.span >= geometry.picture.timesteps - 0.5
+    assert low or time == pytest.approx(zoomed.start + share * zoomed.span, abs=1e-6 * geometry.picture.timesteps)
+
+
+@pytest.mark.parametrize(("timesteps", "layers", "directions"), [(1, 1, 1), (2, 1, 1), (2, 1, 2), (2, 2, 1), (2, 2, 2)])
+def test_the_notebooks_networks_are_boxes_with_every_number_at_once(
+    timesteps: int, layers: int, directions: int
+) -> None:
+    geometry = fitted(picture(layers, directions, 10, 5, timesteps))
+    assert geometry.boxes
+    assert geometry.stack.height <= geometry.height
+    assert all(geometry.font_pixels(band) for band in geometry.stack.bands)
+    assert geometry.camera.span == timesteps + directions
+
+
+def test_a_short_sequence_of_more_units_is_scrolled_rather_than_drawn_without_numbers() -> None:
+    geometry = fitted(picture(2, 2, 20, 5, 2))
+    assert geometry.boxes
+    assert geometry.stack.height > geometry.height
+    assert geometry.stack.bands[0].row >= NUMBER_ROW
+
+
+def test_a_long_sequence_is_a_heat_map_from_edge_to_edge() -> None:
+    geometry = fitted(picture(2, 2, 256, 32, 1000))
+    assert not geometry.boxes
+    assert (geometry.camera.start, geometry.camera.span) == (-0.5, 1000.0)
+    assert geometry.stack.height <= geometry.height
+    assert geometry.box_width == geometry.pitch
+
+
+def test_the_initial_state_stands_before_the_first_computed_step() -> None:
+    geometry = fitted(picture(1, 2, 10, 5, 2))
+    left, right = geometry.column(-1)[0], geometry.column(2)[0]
+    assert 0.0 <= left < geometry.column(0)[0]
+    assert geometry.column(1)[0] < right < geometry.width
+    assert fitted(picture(1, 1, 10, 5, 2)).camera.span == 3.0
+
+
+def test_a_row_is_as_tall_in_the_input_as_in_the_other_lanes() -> None:
+    geometry = fitted(picture(1, 1, 10, 5, 2))
+    rows = {band.lane: band.row for band in geometry.stack.bands}
+    assert rows[INPUT] == pytest.approx(rows[Lane(0, 0)], abs=0.2)
+
+
+def test_the_view_follows_the_cursor_no_further_than_it_must() -> None:
+    geometry = look(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
+    room = room_of(geometry)
+    assert geometry.camera.showing(150, room) == geometry.camera
+    assert geometry.camera.showing(300, room).start == pytest.approx(201.5)
+    assert geometry.camera.showing(50, room).start == pytest.approx(48.5)

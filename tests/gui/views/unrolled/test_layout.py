@@ -1,0 +1,39 @@
+"""How tall the lanes are."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.analysis.lanes import INPUT, Lane, lanes_of
+from rnnviz.gui.views.unrolled.layout import MARGIN, SHORTEST_INPUT, SHORTEST_LANE, TALLEST_ROW, stack_lanes
+
+ROWS = st.integers(1, 400)
+
+
+def lanes(layers: int, directions: int, units: int, features: int) -> list[tuple[Lane, int]]:
+    return [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
+
+
+@given(st.integers(1, 8), st.integers(1, 2), ROWS, ROWS, st.integers(100, 1500), st.booleans())
+def test_lanes_fill_the_height_as_far_as_their_shortest_and_tallest_allow(
+    layers: int, directions: int, units: int, features: int, height: int, boxes: bool
+) -> None:
+    stack = stack_lanes(lanes(layers, directions, units, features), height, 1.0, boxes=boxes)
+    hidden = [band for band in stack.bands if band.lane != INPUT]
+    shortest = all(band.height == SHORTEST_LANE for band in hidden) and stack.bands[-1].height == SHORTEST_INPUT
+    tallest = any(band.row > TALLEST_ROW - 1.0 for band in hidden)
+    assert stack.height <= height or shortest
+    assert stack.height > height - len(stack.bands) or tallest
+    assert len({band.height for band in hidden}) == 1
+
+
+def test_lanes_that_need_less_than_there_is_stand_in_the_middle() -> None:
+    stack = stack_lanes(lanes(1, 1, 1, 1), 1000.0, 1.0, boxes=True)
+    above, below = stack.bands[0].top, 1000.0 - stack.bands[-1].bottom
+    assert above > MARGIN
+    assert abs(above - below) <= 1.0
+
+
+def test_zoomed_lanes_are_so_many_times_as_tall() -> None:
+    rest, zoomed = (stack_lanes(lanes(2, 1, 256, 256), 600.0, zoom, boxes=False) for zoom in (1.0, 3.0))
+    assert abs(zoomed.bands[0].height - 3.0 * rest.bands[0].height) <= 3.0
+    assert zoomed.height > 600.0

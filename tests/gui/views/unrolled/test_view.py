@@ -1,0 +1,387 @@
+"""The unrolled network on a screen: what is drawn, what a click and the wheel do, and that nothing is lost."""
+
+import gc
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QWheelEvent
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.theme import DARK, LIGHT, THEMES
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def view(qtbot: Any) -> UnrolledView:
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(800, 600)
+    view.show()
+    qtbot.waitUntil(lambda: view.box.width() > 100)
+    return view
+
+
+def small(**changes: Any) -> RunResult:
+    return made_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 2, **changes})
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[0, 0, 1, 0, 7] += 0.5
+    trace.hidden[0, 0, 1, 1, 2] += 0.5
+
+
+def long_result(edit: Callable[[Trace], None] | None = None) -> RunResult:
+    edits = {} if edit is None else {"manual": edit}
+    return made_result(hidden_size=64, timesteps=400, batch_size=1, bidirectional=True, edits=edits)
+
+
+def on_canvas(view: UnrolledView, cell: Cell) -> QPoint:
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    x, y, width, height = geometry.rect(cell)
+    return view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
+
+
+def click(qtbot: Any, view: UnrolledView, cell: Cell) -> Any:
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=on_canvas(view, cell))
+    return asked.args[0]
+
+
+def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    viewport = view.canvas.viewport()
+    place = QPointF(view.canvas.mapFromScene(view.box.mapToScene(view.box.rect().center())))
+    event = QWheelEvent(
+        place,
+        QPointF(viewport.mapToGlobal(place)),
+        QPoint(),
+        QPoint(0, 120 * steps),
+        Qt.MouseButton.NoButton,
+        modifiers,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(viewport, event)
+
+
+def colours(view: UnrolledView) -> set[str]:
+    image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
+    return {f"#{int(colour) & 0xFFFFFF:06x}" for colour in np.unique(pixels)}
+
+
+def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: UnrolledView) -> None:
+    assert view.visible_numbers() == []
+    assert view.lane_flags() == []
+    assert view.copy_text() == ""
+    with qtbot.assertNotEmitted(view.location_requested):
+        qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
+    view.fit()
+    view.zoom_time(2.0)
+    view.show_result(small(), "manual")
+    view.show_result(None, None)
+    assert view.visible_numbers() == []
+
+
+@pytest.mark.parametrize("timesteps", [1, 2])
+def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timesteps: int) -> None:
+    result = small(timesteps=timesteps, bidirectional=True)
+    view.show_result(result, "manual")
+    shown = {number.cell: number.text for number in view.visible_numbers()}
+    expected = {}
+    for direction in (0, 1):
+        lane, first = Lane(0, direction), timesteps if direction else -1
+        for unit in range(10):
+            for t in range(timesteps):
+                expected[Cell(lane, t, unit)] = numbers.short(result["gluon"].hidden[0, direction, t, 0, unit])
+            expected[Cell(lane, first, unit)] = numbers.short(result.inputs.initial_state.h[direction, 0, unit])
+    for unit in range(5):
+        for t in range(timesteps):
+            expected[Cell(INPUT, t, unit)] = numbers.short(result.inputs.sequence[t, 0, unit])
+    assert shown == expected
+
+
+def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView) -> None:
+    result = small(edits={"manual": spoil})
+    view.show_result(result, "manual")
+    assert view.shown_engine == "gluon"
+
+    def text(timestep: int, unit: int) -> str:
+        cell = Cell(Lane(0, 0), timestep, unit)
+        return next(number.text for number in view.visible_numbers() if number.cell == cell)
+
+    assert text(1, 7) == numbers.short(result["gluon"].hidden[0, 0, 1, 0, 7])
+    view.show_engine("manual")
+    assert view.shown_engine == "manual"
+    assert text(1, 7) == numbers.short(result["manual"].hidden[0, 0, 1, 0, 7])
+    view.show_location(Location(sample=1))
+    assert text(1, 7) == numbers.short(result["manual"].hidden[0, 0, 1, 1, 7])
+    with pytest.raises(KeyError, match="torch"):
+        view.show_engine("torch")
+
+
+def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view: UnrolledView) -> None:
+    result = made_result(hidden_size=10, timesteps=400)
+    view.show_result(result, "manual")
+    assert view.visible_numbers() == []
+    view.show_location(Location(timestep=200))
+    view.zoom_time(1e6)
+    shown = {number.cell.timestep for number in view.visible_numbers()}
+    assert 200 in shown
+    assert len(shown) <= 5
+    view.fit()
+    assert view.visible_numbers() == []
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_a_click_selects_the_cell_under_it(qtbot: Any, view: UnrolledView, name: str) -> None:
+    view.apply_theme(THEMES[name])
+    view.show_result(small(num_layers=2, bidirectional=True), "manual")
+    view.show_location(Location(sample=1))
+    assert click(qtbot, view, Cell(Lane(1, 1), 0, 3)) == Location(1, 1, 0, 1, 3)
+    assert click(qtbot, view, Cell(Lane(0, 0), 1, 9)) == Location(0, 0, 1, 1, 9)
+
+
+def test_a_click_selects_the_cell_in_a_heat_map_too(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(made_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
+    assert click(qtbot, view, Cell(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
+
+
+def test_a_click_on_the_input_moves_the_timestep_alone(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(small(num_layers=2), "manual")
+    view.show_location(Location(1, 0, 0, 0, 4))
+    assert click(qtbot, view, Cell(INPUT, 1, 2)) == Location(1, 0, 1, 0, 4)
+
+
+def test_the_initial_state_is_the_first_step_to_a_click(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(small(), "manual")
+    assert click(qtbot, view, Cell(Lane(0, 0), -1, 6)) == Location(0, 0, 0, 0, 6)
+
+
+def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view: UnrolledView) -> None:
+    view.show_result(small(edits={"manual": spoil}), "manual")
+    assert view.visible_outlines() == [Cell(Lane(0, 0), 1, 7)]
+    assert LIGHT.outline in colours(view)
+    view.show_location(Location(sample=1))
+    assert view.visible_outlines() == [Cell(Lane(0, 0), 1, 2)]
+    view.show_result(small(), "manual")
+    assert view.visible_outlines() == []
+    assert LIGHT.outline not in colours(view)
+
+
+def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 1, 123, 0, 31] += 0.1
+
+    view.resize(300, 400)
+    view.show_result(long_result(edit), "manual")
+    view.show_location(Location(timestep=399))
+    assert LIGHT.outline in colours(view)
+    view.apply_theme(DARK)
+    assert DARK.outline in colours(view)
+    view.show_result(long_result(), "manual")
+    assert DARK.outline not in colours(view)
+
+
+def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
+    view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
+    assert [str(flag) for flag in view.lane_flags()] == [
+        "layer 0 ← backward: agrees",
+        "layer 0 → forward: 2 differ",
+        "input",
+    ]
+    assert [flag.agrees for flag in view.lane_flags()] == [True, False, None]
+
+
+def test_colours_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) -> None:
+    view.show_result(small(edits={"manual": spoil}), "manual")
+    before, by_value = view.visible_numbers(), view.grab().toImage()
+    view.show_colour_by("violation")
+    assert view.visible_numbers() == before
+    assert view.grab().toImage() != by_value
+    view.show_colour_by("value")
+    assert view.grab().toImage() == by_value
+    with pytest.raises(ValueError, match="gate"):
+        view.show_colour_by("gate")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_what_is_no_number_has_its_colours_and_a_legend(view: UnrolledView, theme: Any) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
+        trace.hidden[0, 0, 90:99, 0, 5:15] = np.inf
+        trace.hidden[0, 0, 150:160, 0, 5:15] = -np.inf
+
+    view.apply_theme(theme)
+    view.show_result(long_result(edit), "manual")
+    view.grab()
+    assert view.colour_bar.legend() == []
+    view.show_engine("manual")
+    shown = colours(view)
+    assert {theme.nan, theme.infinite} <= shown
+    assert view.colour_bar.legend() == ["NaN", "+infinity", "-infinity"]
+
+
+def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 0, 0, :3] = np.nan, np.inf, -np.inf
+
+    view.show_result(small(edits={"manual": edit}), "manual")
+    view.show_engine("manual")
+    texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
+    assert [texts[unit] for unit in range(3)] == ["NaN", "inf", "-inf"]
+    assert LIGHT.nan in colours(view)
+    place = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), 0, 2))))
+    assert "-infinity" in view.description_at(place)
+
+
+def test_the_tooltip_gives_every_engines_value_in_full(view: UnrolledView) -> None:
+    result = small(edits={"manual": spoil})
+    view.show_result(result, "manual")
+    place = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), 1, 7))))
+    lines = view.description_at(place).splitlines()
+    assert lines[0] == "layer 0, forward, t = 1, sample 0, unit 7"
+    assert numbers.full(result["gluon"].hidden[0, 0, 1, 0, 7]) in lines[1]
+    assert numbers.full(result["manual"].hidden[0, 0, 1, 0, 7]) in lines[2]
+    assert "0.5" in lines[2]
+    initial = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), -1, 7))))
+    assert "initial state" in view.description_at(initial)
+    assert view.description_at(QPointF(-5.0, -5.0)) == ""
+
+
+def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    whole = view.geometry_in_view
+    turn_wheel(view, 2)
+    assert view.geometry_in_view.camera.span < whole.camera.span
+    turn_wheel(view, -10)
+    assert view.geometry_in_view.camera.span == whole.camera.span == 400.0
+    turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
+    zoomed = view.geometry_in_view
+    assert zoomed.stack.bands[0].height > 2.0 * whole.stack.bands[0].height
+    assert zoomed.camera.scroll > 0.0
+    assert view.findChild(type(view._bar)).isVisible()
+    turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
+    assert view.geometry_in_view.stack == whole.stack
+
+
+def test_dragging_pans_and_a_double_click_fits(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(8.0)
+    before = view.geometry_in_view.camera
+    view.box.pan_asked.emit(-40.0, 0.0)
+    after = view.geometry_in_view.camera
+    assert after.span == before.span
+    assert after.start == pytest.approx(before.start + 40.0 / view.geometry_in_view.pitch)
+    place = QPoint(400, 200)
+    qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseDClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseRelease(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_keys_zoom_and_fit(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    qtbot.keyClick(view, Qt.Key.Key_Plus)
+    assert view.geometry_in_view.camera.span < 400.0
+    qtbot.keyClick(view, Qt.Key.Key_Minus)
+    assert view.geometry_in_view.camera.span == 400.0
+    qtbot.keyClick(view, Qt.Key.Key_Plus)
+    qtbot.keyClick(view, Qt.Key.Key_0)
+    assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_a_rerun_of_the_same_shape_keeps_the_part_in_view(view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(4.0)
+    before = view.geometry_in_view.camera
+    view.show_result(long_result(), "manual")
+    assert view.geometry_in_view.camera == before
+    view.show_result(made_result(timesteps=300), "manual")
+    assert view.geometry_in_view.camera.span == 300.0
+
+
+def test_a_window_that_grows_still_shows_the_whole_sequence(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    width = view.geometry_in_view.width
+    view.resize(1200, 900)
+    qtbot.waitUntil(lambda: view.geometry_in_view.width > width)
+    assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_the_cursor_stays_in_view(view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(20.0)
+    for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
+        view.show_location(where)
+        x, y, width, height = view.geometry_in_view.rect(
+            Cell(Lane(where.layer, where.direction), where.timestep, where.unit)
+        )
+        assert 0.0 <= x + width / 2.0 <= view.geometry_in_view.width
+        assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
+
+
+def test_moving_the_cursor_does_not_read_the_lanes_again(view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.show_result(long_result(), "manual")
+    view.grab()
+    read: list[Any] = []
+    monkeypatch.setattr("rnnviz.analysis.lanes.TraceLanes.read", lambda *arguments: read.append(arguments))
+    view.show_location(Location(timestep=200, unit=3))
+    view.grab()
+    assert read == []
+
+
+def test_a_picture_at_three_times_the_pixels_is_drawn_in_them(view: UnrolledView) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 1, 123, 0, 31] += 0.1
+
+    view.show_result(long_result(edit), "manual")
+    view.show_location(Location(timestep=399))
+    image = QImage(view.size() * 3, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(3.0)
+    image.fill(0)
+    painter = QPainter(image)
+    view.render(painter, QPoint())
+    painter.end()
+    pixels = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
+    outline = np.argwhere(pixels == (QColor(LIGHT.outline).rgb() & 0xFFFFFFFF))
+    assert len(outline) >= 8
+    # An enlarged picture would hold nothing but blocks of three equal pixels.
+    assert (pixels[:, 300::3] != pixels[:, 301::3]).mean() > 0.02
+
+
+def test_what_is_copied_reads_back_to_the_same_floats(view: UnrolledView) -> None:
+    result = small()
+    view.show_result(result, "manual")
+    lines = view.copy_text().splitlines()
+    assert lines[0].split("\t") == ["layer 0 → forward", "h0", "t=0", "t=1"]
+    row = lines[1 + 4].split("\t")
+    assert np.float32(row[2]) == result["gluon"].hidden[0, 0, 0, 0, 4]
+
+
+def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) -> None:
+    view.show_result(made_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
+
+    def frames(count: int) -> None:
+        for frame in range(count):
+            view.zoom_time(1.3 if frame % 20 < 10 else 1.0 / 1.3)
+            view.show_location(Location(timestep=frame % 40, unit=frame % 10))
+            view.grab()
+
+    frames(20)
+    gc.collect()
+    before = sys.getrefcount(None)
+    frames(300)
+    gc.collect()
+    assert abs(sys.getrefcount(None) - before) < 150
