@@ -21,13 +21,19 @@ class Judgement:
 
     `audits` by engine; `diagnoses` by engine that is wrong: each a tuple of the names of known mistakes that
     together explain its trace. `blind_to` names the known mistakes that this config could not reveal, and `remedy`
-    is the config with the smallest change that would, if there is one.
+    is the config with the smallest change that would, if there is one. `phrases` completes "as if ..." for each
+    mistake that the network can have, by its name.
     """
 
     audits: Mapping[str, Audit]
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]]
     blind_to: tuple[str, ...]
     remedy: Config | None
+    phrases: Mapping[str, str] = field(default_factory=dict)
+
+    def phrase(self, mistake: str) -> str:
+        """What completes "as if ..." for a mistake."""
+        return self.phrases.get(mistake, f"the mistake {mistake} were made")
 
 
 @dataclass(frozen=True, eq=False)

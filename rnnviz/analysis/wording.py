@@ -3,24 +3,34 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rnnviz.analysis import numbers
+from rnnviz.analysis import notes, numbers
 from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.checks import Check
 from rnnviz.analysis.compare import Comparison
-from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.config_change import change_in_words
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import Judgement, RunResult
 from rnnviz.model.location import Location
 
 MARKS = {"agree": "✔", "drift": "≈", "mismatch": "✘"}
-_NAMED_CHECKS = 2
+
+BLIND_SPOTS = "blind spots"
+"""The act of a part that leads to the mistakes which the run could not reveal."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a sentence; `where` makes it a link to a place, `strong` is what the eye should meet."""
+    """A piece of a sentence.
+
+    `where` makes it a link to a place, `act` a link to something else, of which `tip` tells more on hover; `strong`
+    is what the eye should meet.
+    """
 
     text: str
     where: Location | None = None
     strong: bool = False
+    act: str = ""
+    tip: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,9 @@ class VerdictWords:
     """The verdict on one candidate.
 
     `sentence` says it whole and `brief` where there is little room; `notes` are what stands behind it, a sentence
-    each, the most telling first.
+    each, the most telling first. `blind` is a line about each known mistake that a run without a wrong engine could
+    not reveal, and `remedy` what would reveal more of them, if anything would. `coverage` is the fraction of values
+    that were audited, None without an audit.
     """
 
     verdict: str
@@ -36,9 +48,21 @@ class VerdictWords:
     brief: tuple[Part, ...]
     notes: tuple[str, ...]
     first_mismatch: Location | None
+    blind: tuple[str, ...] = ()
+    remedy: str = ""
+    coverage: float | None = None
 
     def __str__(self) -> str:
         return f"{MARKS[self.verdict]} {plain(self.sentence)}"
+
+    @property
+    def look(self) -> str:
+        """The verdict, or "blind" for an agreement that some known mistakes would have left as it is."""
+        return "blind" if self.verdict == "agree" and self.blind else self.verdict
+
+
+_Two: TypeAlias = tuple[tuple[Part, ...], tuple[Part, ...]]
+"""A whole sentence and a brief one."""
 
 
 def plain(parts: tuple[Part, ...]) -> str:
@@ -48,33 +72,54 @@ def plain(parts: tuple[Part, ...]) -> str:
 
 def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     """Say what is known of `candidate` and the reference: who is wrong, how far they are apart, what does not hold."""
-    comparison = result.comparison(candidate)
+    comparison, judgement = result.comparison(candidate), result.judgement
     engines = comparison.reference, candidate
     verdict = result.comparison_verdict(comparison)
     failed = [check for check in result.checks if check.engine in engines and not check.holds]
-    wrong = (
-        [] if result.judgement is None else [a for e in engines if (a := result.judgement.audits.get(e)) and a.wrong]
-    )
-    if wrong:
-        sentence, brief = _wrong(wrong, comparison)
+    audits = [] if judgement is None else [judgement.audits[e] for e in engines if e in judgement.audits]
+    wrong = [] if judgement is None else [audit for audit in audits if result.wrong(audit.engine)]
+    blind = () if judgement is None or wrong else _blind_lines(judgement)
+    remedy = judgement.remedy if judgement is not None and blind else None
+    first: tuple[str, ...] = ()
+    if judgement is not None and wrong:
+        sentence, brief = _wrong(wrong, judgement, failed)
+        first = notes.size_of_difference(comparison)
     elif comparison.mismatched:
-        sentence, brief = _apart("drifts" if verdict == "drift" else "differs", comparison)
+        sentence, brief = _drift(comparison, audits) if verdict == "drift" else _apart(comparison)
+        first = (f"{_capital(notes.few(comparison))}, {notes.by(comparison)}.",) if verdict == "drift" else ()
     elif failed:
         sentence, brief = _broken(comparison, failed)
+    elif blind:
+        sentence, brief = _blind_agreement(comparison, blind)
+        first = (f"{_capital(notes.values_and_error(comparison))}.",)
     else:
         sentence, brief = _agreement(comparison)
-    notes = [
-        *(_failed_checks(failed) if wrong or comparison.mismatched else ()),
-        *_judgement(result, engines),
-        *_first_values(comparison),
-        *_nonfinite(comparison),
-        _tolerance(comparison),
-        _passing(comparison),
-        *_ulp(comparison),
-        *_others(result, candidate),
+    others = notes.others(result, candidate)
+    all_notes = [
+        # A green line never hides a red one.
+        *((others[0],) if others is not None and others[1] else ()),
+        *first,
+        *notes.who_is_right(result, engines),
+        *(notes.failed_checks(failed) if wrong or comparison.mismatched else ()),
+        *notes.first_wrong_values(wrong),
+        *(notes.first_values(comparison) if not wrong else ()),
+        *(notes.blind_spots(result) if blind else ()),
+        *notes.nonfinite(comparison),
+        notes.tolerance(comparison),
+        notes.passing(comparison),
+        *notes.ulp(comparison),
+        *((others[0],) if others is not None and not others[1] else ()),
     ]
-    first = None if comparison.first_mismatch is None else comparison.first_mismatch.where
-    return VerdictWords(verdict, sentence, brief, tuple(notes), first)
+    return VerdictWords(
+        verdict,
+        sentence,
+        brief,
+        tuple(all_notes),
+        None if comparison.first_mismatch is None else comparison.first_mismatch.where,
+        blind,
+        "" if remedy is None else change_in_words(result.config, remedy),
+        min((audit.coverage for audit in audits), default=None),
+    )
 
 
 def report(result: RunResult) -> str:
@@ -86,136 +131,88 @@ def report(result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def _judgement(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """What the audit says of these engines: what explains a wrong one, who is right, what could not be shown."""
-    judgement = result.judgement
-    if judgement is None:
-        return ()
-    notes = []
-    for engine in engines:
-        mistakes = " or ".join(" with ".join(names) for names in judgement.diagnoses.get(engine, ()))
-        if mistakes:
-            notes.append(f"{engine} computes what the mistake {mistakes} would.")
-    right = [e for e in engines if e in judgement.audits and not judgement.audits[e].wrong]
-    if right:
-        least = min(judgement.audits[engine].coverage for engine in right)
-        looked = "every step" if least == 1.0 else f"every step that was audited, {100 * least:.1f} % of all values"
-        notes.append(f"{' and '.join(right)} {'is' if len(right) == 1 else 'are'} right at {looked}.")
-    if judgement.blind_to and len(right) == len(engines):
-        notes.append(f"This run could not reveal {', '.join(judgement.blind_to)}.")
-    return tuple(notes)
+def diagnosis(judgement: Judgement, engine: str) -> str:
+    """What an engine computes as if, in the mistakes' own phrases; empty if nothing known explains it."""
+    found = [" and ".join(judgement.phrase(name) for name in names) for names in judgement.diagnoses.get(engine, ())]
+    if len(found) > 2:
+        return f"as if {found[0]}, or {numbers.count(len(found) - 1)} other mistakes"
+    return " or ".join(f"as if {phrase}" for phrase in found)
 
 
-_Two: TypeAlias = tuple[tuple[Part, ...], tuple[Part, ...]]
-"""A whole sentence and a brief one."""
+def _blind_lines(judgement: Judgement) -> tuple[str, ...]:
+    return tuple(f"{name}: as if {judgement.phrase(name)}" for name in judgement.blind_to)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _names(comparison: Comparison) -> tuple[str, str]:
+    return shown_name(comparison.reference), shown_name(comparison.candidate)
+
+
+def _agree(comparison: Comparison) -> Part:
+    reference, candidate = _names(comparison)
+    return Part(f"{reference} and {candidate} agree", strong=True)
 
 
 def _agreement(comparison: Comparison) -> _Two:
-    agree = Part(f"{comparison.reference} and {comparison.candidate} agree", strong=True)
-    values = numbers.count(comparison.elements)
+    brief = (_agree(comparison), Part(f": {notes.values_and_error(comparison)}"))
     if comparison.max_abs_error == 0.0:
-        parts = (agree, Part(f": all {values} values are equal"))
-        return parts, parts
-    brief = (agree, Part(f": {values} values, largest difference {numbers.error(comparison.max_abs_error)}"))
+        return brief, brief
     at = comparison.max_abs_error_at
     return (*brief, Part(" at "), Part(str(at), at)), brief
 
 
+def _blind_agreement(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
+    some = "a known mistake" if len(blind) == 1 else f"{numbers.count(len(blind))} known mistakes"
+    but = Part(", but this run could not reveal ", strong=True)
+    brief = (_agree(comparison), but, Part(some, strong=True, act=BLIND_SPOTS, tip="\n".join(blind)))
+    return brief, brief
+
+
 def _broken(comparison: Comparison, failed: list[Check]) -> _Two:
-    agree = Part(f"{comparison.reference} and {comparison.candidate} agree, but ")
-    fails = Part(_how_many(failed), strong=True)
-    return (agree, fails, Part(f": {_named(failed)}")), (agree, fails)
+    reference, candidate = _names(comparison)
+    agree = Part(f"{reference} and {candidate} agree, but ")
+    fails = Part(notes.how_many(failed), strong=True)
+    return (agree, fails, Part(f": {notes.named(failed)}")), (agree, fails)
 
 
-def _apart(how: str, comparison: Comparison) -> _Two:
-    start: tuple[Part, ...] = (Part(f"{comparison.candidate} {how} from {comparison.reference}", strong=True),)
-    if comparison.first_mismatch is not None:
-        where = comparison.first_mismatch.where
-        start += (Part(" from "), Part(str(where), where))
-    why = ", though each step is right" if how == "drifts" else ""
-    return (*start, Part(f": {_few(comparison)}, {_by(comparison)}{why}")), (*start, Part(f": {_few(comparison)}"))
+def _from(comparison: Comparison, verb: str) -> tuple[Part, ...]:
+    reference, candidate = _names(comparison)
+    start = Part(f"{candidate} {verb} from {reference}", strong=True)
+    if comparison.first_mismatch is None:
+        return (start,)
+    where = comparison.first_mismatch.where
+    return start, Part(" from "), Part(str(where), where)
 
 
-def _wrong(audits: list[Audit], comparison: Comparison) -> _Two:
-    """Name the sides that are wrong, each with the first step that is."""
-    start: list[Part] = []
+def _apart(comparison: Comparison) -> _Two:
+    start = _from(comparison, "differs")
+    few = f": {notes.few(comparison)}"
+    return (*start, Part(f"{few}, {notes.by(comparison)}")), (*start, Part(few))
+
+
+def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
+    start = _from(comparison, "drifts")
+    every = "every step" if all(audit.coverage == 1.0 for audit in audits) else "every audited step"
+    why = Part(f": {every} of both is right, and their rounding has grown on the way")
+    return (*start, why), (*start, Part(f": {every} is right, rounding has grown"))
+
+
+def _wrong(audits: list[Audit], judgement: Judgement, failed: list[Check]) -> _Two:
+    """Name the sides that are wrong, each with the first step that is and the mistake that it looks like."""
+    sentence: list[Part] = []
     for audit in audits:
-        start += [Part(" and " if start else ""), Part(f"{audit.engine} is wrong", strong=True)]
+        engine = shown_name(audit.engine)
+        sentence += [Part(" and " if sentence else ""), Part(f"{engine} is wrong", strong=True)]
         if audit.first_wrong is not None:
-            start += [Part(" from "), Part(str(audit.first_wrong.where), audit.first_wrong.where)]
-    if not comparison.mismatched:
-        same = Part(f": {comparison.reference} and {comparison.candidate} agree within the tolerance all the same")
-        return (*start, same), tuple(start)
-    return (*start, Part(f": {_few(comparison)} differ, {_by(comparison)}")), (*start, Part(f": {_few(comparison)}"))
-
-
-def _few(comparison: Comparison) -> str:
-    return f"{numbers.count(comparison.mismatched)} of {numbers.count(comparison.elements)} values"
-
-
-def _by(comparison: Comparison) -> str:
-    apart, finite = comparison.nonfinite_apart, comparison.mismatched - comparison.nonfinite_apart
-    if not finite:
-        return "NaN or infinite on one side only"
-    by = f"by up to {numbers.error(comparison.max_abs_error)}"
-    return f"{by}; {numbers.count(apart)} NaN or infinite on one side only" if apart else by
-
-
-def _failed_checks(failed: list[Check]) -> tuple[str, ...]:
-    return (f"{_how_many(failed).capitalize()}, too: {_named(failed)}.",) if failed else ()
-
-
-def _how_many(failed: list[Check]) -> str:
-    return "a check fails" if len(failed) == 1 else f"{numbers.count(len(failed))} checks fail"
-
-
-def _named(failed: list[Check]) -> str:
-    named = "; ".join(f"{check.engine}: {check.name}" for check in failed[:_NAMED_CHECKS])
-    more = len(failed) - _NAMED_CHECKS
-    return f"{named}; and {numbers.count(more)} more" if more > 0 else named
-
-
-def _first_values(comparison: Comparison) -> tuple[str, ...]:
-    first = comparison.first_mismatch
-    if first is None:
-        return ()
-    reference = f"{comparison.reference} has {numbers.short(first.reference)}"
-    return (f"At the first, {reference} and {comparison.candidate} {numbers.short(first.candidate)}.",)
-
-
-def _nonfinite(comparison: Comparison) -> tuple[str, ...]:
-    reference, candidate = comparison.nonfinite_reference, comparison.nonfinite_candidate
-    if not (reference or candidate):
-        return ()
-    held = (
-        f"NaN or infinite: {numbers.count(reference)} of {comparison.reference}'s values, "
-        f"{numbers.count(candidate)} of {comparison.candidate}'s"
-    )
-    apart = comparison.nonfinite_apart
-    return (f"{held}, {numbers.count(apart)} of them apart." if apart else f"{held}, all in the same places.",)
-
-
-def _tolerance(comparison: Comparison) -> str:
-    limit = f"{numbers.full(comparison.atol)} + {numbers.full(comparison.rtol)} · |{comparison.reference}|"
-    worst = comparison.max_violation
-    used = f"{numbers.error(100.0 * worst)} %" if worst <= 1.0 else f"{numbers.error(worst)} times"
-    return f"Tolerance {limit}, of which the largest violation takes {used}."
-
-
-def _passing(comparison: Comparison) -> str:
-    smallest = f"The smallest passing atol is {numbers.at_least(comparison.smallest_passing_atol)}"
-    return f"{smallest} for the finite values." if comparison.nonfinite_apart else f"{smallest}."
-
-
-def _ulp(comparison: Comparison) -> tuple[str, ...]:
-    return (f"At most {numbers.ulp(comparison.max_ulp)} ULP apart.",) if comparison.max_ulp else ()
-
-
-def _others(result: RunResult, candidate: str) -> tuple[str, ...]:
-    """How the other candidates fare, so that a green line never hides a red one."""
-    said = {"agree": "agrees", "drift": "drifts", "mismatch": "differs"}
-    others = [c for c in result.comparisons if c.candidate != candidate]
-    if not others:
-        return ()
-    words = ", ".join(f"{c.candidate} {said[result.comparison_verdict(c)]}" for c in others)
-    return (f"Of the other candidates, {words}.",)
+            sentence += [Part(" from "), Part(str(audit.first_wrong.where), audit.first_wrong.where)]
+        explained = diagnosis(judgement, audit.engine)
+        if explained:
+            as_if, _, phrase = explained.partition("as if ")
+            sentence += [Part(f", {as_if}as if "), Part(phrase, strong=True)]
+        own = [check for check in failed if check.engine == audit.engine]
+        if audit.first_wrong is None and own:
+            sentence.append(Part(f": {notes.how_many(own)}"))
+    return tuple(sentence), tuple(sentence)

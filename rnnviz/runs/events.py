@@ -11,6 +11,9 @@ from rnnviz.analysis.result import RunResult
 
 FailureKind: TypeAlias = Literal["input", "engine"]
 
+JUDGING_STAGES = ("auditing ", "looking for ")
+"""How every stage begins in which a result that was told as Computed is judged."""
+
 
 @dataclass(frozen=True)
 class Progressed:

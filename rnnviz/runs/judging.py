@@ -6,6 +6,7 @@ from rnnviz.analysis.audit import Audit, audit
 from rnnviz.analysis.checks import Check
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.result import Judgement
+from rnnviz.engines.mistakes.catalogue import mistakes_of
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
 from rnnviz.runs.diagnosis import diagnose
@@ -39,4 +40,6 @@ def judge(
             diagnoses[name] = diagnose(inputs, trace, audits[name])
     tell("looking for mistakes that this run could not show", _AUDIT + _DIAGNOSE)
     blind = blind_to(inputs)
-    return Judgement(audits, diagnoses, blind, remedy(inputs, blind, request.load) if blind else None)
+    cure = remedy(inputs, blind, request.load) if blind else None
+    phrases = {mistake.name: mistake.phrase for mistake in mistakes_of(inputs.network)}
+    return Judgement(audits, diagnoses, blind, cure, phrases)

@@ -7,7 +7,8 @@ import pytest
 
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.analysis.wording import plain, report, verdict_sentence
+from rnnviz.analysis.wording import BLIND_SPOTS, diagnosis, plain, report, verdict_sentence
+from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 from tests.made_results import Edit, made_result
@@ -22,10 +23,21 @@ def adding(amount: float, where: Location = PLACE) -> Edit:
     return edit
 
 
-def judged(result: RunResult) -> RunResult:
+PHRASES = {"no-h2h-bias": "the h2h bias were left out", "h2h-transposed": "the h2h weight were transposed"}
+
+
+def judged(
+    result: RunResult,
+    *found: tuple[str, ...],
+    blind: tuple[str, ...] = (),
+    remedy: Config | None = None,
+    coverage: float = 1.0,
+) -> RunResult:
+    """Audited in full, whatever `coverage` says; each wrong engine is given the diagnosis `found`."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
-    diagnoses = {name: (("no-h2h-bias",),) for name, found in audits.items() if found.wrong}
-    return replace(result, judgement=Judgement(audits, diagnoses, ("h2h-transposed",), None))
+    audits = {name: replace(a, audited=round(coverage * a.elements)) for name, a in audits.items()}
+    diagnoses = dict.fromkeys(audits, found)
+    return replace(result, judgement=Judgement(audits, diagnoses, blind, remedy, PHRASES))
 
 
 def test_equal_engines_are_said_to_be_equal() -> None:
@@ -86,25 +98,88 @@ def test_a_green_line_does_not_hide_that_another_candidate_differs() -> None:
     result = made_result(("gluon", "manual", "torch"), edits={"torch": adding(0.5)}, bidirectional=True)
     words = verdict_sentence(result, "manual")
     assert words.verdict == "agree"
-    assert words.notes[-1] == "Of the other candidates, torch differs."
+    assert words.notes[0] == "Of the other candidates, torch differs."
     assert [line for line in report(result).splitlines() if not line.startswith(" ")] == [
         str(words),
         str(verdict_sentence(result, "torch")),
     ]
 
 
-def test_the_audit_says_which_side_is_wrong_and_what_would_explain_it() -> None:
-    words = verdict_sentence(judged(made_result(edits={"gluon": adding(0.25)}, bidirectional=True)), "manual")
-    assert plain(words.sentence).startswith("gluon is wrong from layer 0, backward, t = 3, sample 1, unit 2: 1 of 80 ")
-    assert "gluon computes what the mistake no-h2h-bias would." in words.notes
-    assert "manual is right at every step." in words.notes
+def test_the_audit_says_which_side_is_wrong_and_as_if_what_were_done() -> None:
+    result = judged(made_result(edits={"gluon": adding(0.25)}, bidirectional=True), ("no-h2h-bias",))
+    words = verdict_sentence(result, "manual")
+    assert str(words) == (
+        "✘ gluon is wrong from layer 0, backward, t = 3, sample 1, unit 2, as if the h2h bias were left out"
+    )
+    assert [part.where for part in words.sentence if part.where] == [PLACE]
+    assert words.notes[:2] == ("1 of 80 values differ, by up to 0.25.", "manual is right at every step.")
+    assert any(note.startswith("At its first wrong step gluon has ") for note in words.notes)
 
 
-def test_a_green_verdict_tells_what_it_could_not_have_shown() -> None:
-    words = verdict_sentence(judged(made_result(num_layers=2)), "manual")
-    assert words.verdict == "agree"
-    assert "gluon and manual are right at every step." in words.notes
-    assert "This run could not reveal h2h-transposed." in words.notes
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ((), ""),
+        ((("no-h2h-bias", "h2h-transposed"),), "as if the h2h bias were left out and the h2h weight were transposed"),
+        (
+            (("no-h2h-bias",), ("h2h-transposed",)),
+            "as if the h2h bias were left out or as if the h2h weight were transposed",
+        ),
+        ((("no-h2h-bias",), ("a",), ("b",)), "as if the h2h bias were left out, or 2 other mistakes"),
+        ((("unheard-of",),), "as if the mistake unheard-of were made"),
+    ],
+)
+def test_a_diagnosis_is_said_in_the_mistakes_own_phrases(found: tuple[tuple[str, ...], ...], said: str) -> None:
+    result = judged(made_result(edits={"gluon": adding(0.25)}, bidirectional=True), *found)
+    assert result.judgement is not None
+    assert diagnosis(result.judgement, "gluon") == said
+    assert plain(verdict_sentence(result, "manual").sentence).endswith(said or "unit 2")
+
+
+def test_both_sides_can_be_wrong() -> None:
+    elsewhere = Location(1, 0, 2, 0, 0)
+    edits = {"gluon": adding(0.25), "manual": adding(0.25, elsewhere)}
+    words = verdict_sentence(judged(made_result(edits=edits, bidirectional=True, num_layers=2)), "manual")
+    assert plain(words.sentence) == f"gluon is wrong from {PLACE} and manual is wrong from {elsewhere}"
+    assert not any("right at every step" in note for note in words.notes)
+
+
+def test_an_engine_whose_steps_are_right_and_whose_states_are_not_is_wrong_by_its_checks() -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[0] += 1.0
+
+    words = verdict_sentence(judged(made_result(edits={"manual": edit})), "manual")
+    assert str(words) == "✘ manual is wrong: 2 checks fail"
+    assert "gluon is right at every step." in words.notes
+    assert any("state[0] is layer 0's last computed hidden vector" in note for note in words.notes)
+
+
+def test_an_agreement_that_proves_little_says_so_in_its_sentence() -> None:
+    result = made_result(num_layers=2)
+    config = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
+    result = judged(result, blind=("h2h-transposed", "no-h2h-bias"), remedy=config)
+    words = verdict_sentence(result, "manual")
+    assert (words.verdict, words.look) == ("agree", "blind")
+    assert plain(words.sentence) == "gluon and manual agree, but this run could not reveal 2 known mistakes"
+    assert words.sentence[-1].act == BLIND_SPOTS
+    assert words.sentence[-1].tip == (
+        "h2h-transposed: as if the h2h weight were transposed\nno-h2h-bias: as if the h2h bias were left out"
+    )
+    assert words.notes[:2] == ("All 80 values are equal.", "gluon and manual are right at every step.")
+    assert "This run could not reveal h2h-transposed, no-h2h-bias: use zero biases to reveal more." in words.notes
+    assert words.remedy == "use zero biases"
+
+
+def test_an_agreement_that_nothing_could_have_hidden_from_is_no_blind_one() -> None:
+    words = verdict_sentence(judged(made_result()), "manual")
+    assert words.look == "agree"
+    assert words.blind == ()
+    assert words.remedy == ""
+
+
+def test_blind_spots_are_no_matter_while_an_engine_is_wrong() -> None:
+    result = judged(made_result(edits={"gluon": adding(0.25)}, bidirectional=True), blind=("h2h-transposed",))
+    assert verdict_sentence(result, "manual").blind == ()
 
 
 def test_engines_that_are_right_at_each_step_and_still_apart_drift() -> None:
@@ -112,8 +187,34 @@ def test_engines_that_are_right_at_each_step_and_still_apart_drift() -> None:
     result = made_result(edits={"manual": adding(1e-7)}, bidirectional=True, num_layers=2, compare_with=exact)
     words = verdict_sentence(judged(result), "manual")
     assert words.verdict == "drift"
-    assert str(words).startswith("≈ manual drifts from gluon from ")
-    assert str(words).endswith(", though each step is right")
+    assert str(words).startswith("≈ manual drifts from gluon from layer 0, backward, t = 3, sample 1, unit 2: ")
+    assert str(words).endswith(": every step of both is right, and their rounding has grown on the way")
+    assert words.notes[0].startswith("1 of 160 values, by up to ")
+
+
+@pytest.mark.parametrize(("coverage", "said"), [(0.3875, "38 %"), (0.0125, "1.2 %"), (1e-5, "0.1 %")])
+def test_a_sampled_audit_tells_how_much_it_covers(coverage: float, said: str) -> None:
+    words = verdict_sentence(judged(made_result(batch_size=40), coverage=coverage), "manual")
+    assert words.coverage == pytest.approx(coverage, abs=1e-3)
+    assert any(
+        note.endswith(f"{said} of the values audited: gluon and manual are right at every step of these.")
+        for note in words.notes
+    )
+
+
+@pytest.mark.parametrize("edit", [{}, {"manual": adding(0.25)}])
+def test_a_run_without_an_audit_says_so(edit: dict[str, Edit]) -> None:
+    words = verdict_sentence(made_result(edits=edit, bidirectional=True), "manual")
+    unknown = ": which side is wrong is not known" if edit else ""
+    assert f"No step was audited{unknown}." in words.notes
+    assert words.coverage is None
+
+
+def test_a_users_recurrence_is_called_by_its_file() -> None:
+    mine = "/somewhere/far/my_rnn.py"
+    words = verdict_sentence(judged(made_result(("gluon", mine), edits={mine: adding(0.2)}, bidirectional=True)), mine)
+    assert str(words).startswith("✘ my_rnn.py is wrong from ")
+    assert "/" not in "".join(words.notes).replace(" / ", "")
 
 
 @pytest.mark.parametrize("candidate", ["torch", ""])

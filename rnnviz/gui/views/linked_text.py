@@ -1,4 +1,4 @@
-"""A sentence with links to places, in a fixed height of two lines whatever the width."""
+"""A sentence with links, in a fixed height of two lines whatever the width."""
 
 from html import escape
 
@@ -8,30 +8,33 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from rnnviz.analysis.wording import Part, plain
 from rnnviz.gui.theme import LIGHT, Theme
-from rnnviz.model.location import Location
 
 _PADDING = 5
+_MORE = Part(" …")
 
 
 class LinkedText(QWidget):
     """Shows a sentence on one line with a muted one beneath it, or, where the width is too small, the sentence on two.
 
-    Where even two lines do not hold it, the brief sentence stands in, in the end with an ellipsis.
+    Where even two lines do not hold it, the brief sentence stands in, or as many of its parts as there is room for.
     """
 
     location_requested = Signal(object)
+    act_requested = Signal(str)
+    """A link that leads to no place was followed: what its part names as its act."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._sentence: tuple[Part, ...] = ()
         self._brief: tuple[Part, ...] = ()
         self._secondary = ""
-        self._places: list[Location] = []
+        self._links: list[Part] = []
         self._theme = LIGHT
         self._primary = QLabel(self)
         self._primary.setTextFormat(Qt.TextFormat.RichText)
         self._primary.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._primary.linkActivated.connect(self._follow)
+        self._primary.linkHovered.connect(self._explain)
         self._beneath = QLabel(self)
         self._beneath.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -83,7 +86,8 @@ class LinkedText(QWidget):
 
     def _fit(self) -> None:
         width = self.width()
-        for parts in (self._sentence, self._brief):
+        ends = range(len(self._brief) - 1, 0, -1)
+        for parts in (self._sentence, self._brief, *((*self._brief[:end], _MORE) for end in ends)):
             markup = self._markup(parts)
             lines = self._lines(markup, width)
             if lines <= 2:
@@ -106,14 +110,13 @@ class LinkedText(QWidget):
         self._beneath.setGeometry(0, top + line, width, line)
 
     def _markup(self, parts: tuple[Part, ...]) -> str:
-        self._places = [part.where for part in parts if part.where is not None]
-        colour, pieces, link = self._theme.accent, [], 0
+        self._links, pieces = [], []
         for part in parts:
             # A line must not end within "t = 11".
             text = escape(part.text).replace(" = ", "&nbsp;=&nbsp;")
-            if part.where is not None:
-                text = f'<a href="{link}" style="color:{colour}">{text}</a>'
-                link += 1
+            if part.where is not None or part.act:
+                text = f'<a href="{len(self._links)}" style="color:{self._theme.accent}">{text}</a>'
+                self._links.append(part)
             pieces.append(f"<b>{text}</b>" if part.strong else text)
         return "".join(pieces)
 
@@ -128,4 +131,12 @@ class LinkedText(QWidget):
         return 2 if document.size().height() <= 2 * self._line() + 2 else 3
 
     def _follow(self, link: str) -> None:
-        self.location_requested.emit(self._places[int(link)])
+        part = self._links[int(link)]
+        if part.where is not None:
+            self.location_requested.emit(part.where)
+        else:
+            self.act_requested.emit(part.act)
+
+    def _explain(self, link: str) -> None:
+        """Let the tooltip be the link's own while the pointer is on it; without one it is the parent's."""
+        self._primary.setToolTip(self._links[int(link)].tip if link else "")

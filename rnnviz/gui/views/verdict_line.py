@@ -1,41 +1,56 @@
 """The verdict in words, and whether the picture below is of the present config."""
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from rnnviz.analysis.notes import covered
 from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.wording import Part, VerdictWords, plain, verdict_sentence
+from rnnviz.analysis.wording import BLIND_SPOTS, Part, VerdictWords, plain, verdict_sentence
 from rnnviz.gui.icons import Icons
 from rnnviz.gui.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.linked_text import LinkedText
+from rnnviz.gui.views.strip_buttons import ActionButton, link_button
 from rnnviz.model.location import Location
+from rnnviz.runs.events import JUDGING_STAGES
 
 _LOOKS = {
     "agree": ("check", "right", "right_surface"),
+    "blind": ("check-but", "doubtful", "doubtful_surface"),
     "drift": ("warning", "doubtful", "doubtful_surface"),
     "mismatch": ("cross", "wrong", "wrong_surface"),
     "stale": ("clock", "doubtful", "doubtful_surface"),
+    "auditing": ("clock", "accent", "raised"),
     "running": ("clock", "accent", "raised"),
     "error": ("warning", "wrong", "wrong_surface"),
     "empty": ("info", "muted", "raised"),
 }
 """Icon, its colour and the strip's, by what the strip says."""
-_ICON = 20
+_ICON, _MARGIN = 20, 12
+_AUDITING = Part(" · auditing…")
+_READABLE = 430
+"""Buttons say less where they would leave the sentence fewer pixels than these."""
 
 
 class VerdictLine(View):
     """One strip of a fixed height, so that nothing below it jumps.
 
-    What it says, the first that holds: a run goes on; a run failed; there is no result; the result is of an earlier
-    config; the verdict. Another result ends a message of failure; the rest is told by whoever knows.
+    What it says, the first that holds: a run goes on, whose result is here and being audited or is still to come; a
+    run failed; there is no result; the result is of an earlier config; the verdict. Another result ends a message of
+    failure; the rest is told by whoever knows.
     """
 
     title = "Verdict"
 
     next_requested = Signal()
     previous_requested = Signal()
+    full_audit_requested = Signal()
+    """Every step is to be audited, not a sample of them."""
+    remedy_requested = Signal(object)
+    """The config that reveals more of the known mistakes is to be used."""
+    blind_spots_requested = Signal()
+    """The user wants to read about the mistakes that the run could not reveal."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,22 +67,29 @@ class VerdictLine(View):
         self._icon.setFixedSize(_ICON, _ICON)
         self._text = LinkedText()
         self._text.location_requested.connect(self.location_requested)
-        self._first = _link("first", "Go to the first value that differs, in the order of computation.")
-        self._previous = _link("previous", "Go to the value before the cursor that differs.")
-        self._next = _link("next", "Go to the next value that differs.")
+        self._text.act_requested.connect(self._on_act)
+        self._audit_all = ActionButton("Audit everything", "Audit all")
+        self._audit_all.clicked.connect(self.full_audit_requested)
+        self._remedy = ActionButton("", "Reveal them")
+        self._remedy.clicked.connect(self._ask_for_remedy)
+        self._first = link_button("first", "Go to the first value that differs, in the order of computation.")
+        self._previous = link_button("previous", "Go to the value before the cursor that differs.")
+        self._next = link_button("next", "Go to the next value that differs.")
         self._first.clicked.connect(self._go_to_first)
         self._previous.clicked.connect(self.previous_requested)
         self._next.clicked.connect(self.next_requested)
-        self._dismiss = _link("dismiss", "Close this message; the last result's verdict comes back.")
+        self._dismiss = link_button("dismiss", "Close this message; the last result's verdict comes back.")
         self._dismiss.clicked.connect(lambda: self.show_error(None))
 
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 0, 8, 0)
+        layout = self._row = QHBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, 0, 8, 0)
         layout.setSpacing(4)
         layout.addWidget(self._icon)
         layout.addSpacing(4)
         layout.addWidget(self._text, 1)
-        for button in (self._first, self._previous, self._next, self._dismiss):
+        self._actions = (self._audit_all, self._remedy)
+        self._links = (self._first, self._previous, self._next, self._dismiss)
+        for button in (*self._links[:3], *self._actions, self._dismiss):
             layout.addWidget(button)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._compose()
@@ -79,7 +101,7 @@ class VerdictLine(View):
 
     @property
     def says(self) -> str:
-        """ "agree", "drift", "mismatch", "stale", "running", "error" or "empty"."""
+        """ "agree", "blind", "drift", "mismatch", "stale", "auditing", "running", "error" or "empty"."""
         return self._says
 
     def copy_text(self) -> str:
@@ -126,7 +148,11 @@ class VerdictLine(View):
     def _compose(self) -> None:
         words = self._words
         last = "" if words is None else str(words)
-        if self._stage is not None:
+        if words is not None and self._being_audited:
+            stage = f"{str(self._stage)[:1].upper()}{str(self._stage)[1:]}"
+            follows = f"{stage}: whether every step is right, and which side is wrong, follows."
+            self._say("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
+        elif self._stage is not None:
             self._say("running", (Part("Running", strong=True), Part(f": {self._stage}")), last and f"Shown: {last}")
         elif self._error is not None:
             self._say("error", (Part(self._error),), last and f"The last result is still shown: {last}")
@@ -138,12 +164,47 @@ class VerdictLine(View):
             notes = "The configuration has changed since this run. Press F5 to run it."
             self._say("stale", (old, *words.sentence), notes, (old, *words.brief))
         else:
-            self._say(words.verdict, words.sentence, "  ".join(words.notes), words.brief)
+            self._say(words.look, words.sentence, "  ".join(words.notes), words.brief)
         settled = self._says not in ("running", "error", "empty")
         mismatched = words is not None and words.first_mismatch is not None
         for button in (self._first, self._previous, self._next):
             button.setVisible(settled and mismatched)
         self._dismiss.setVisible(self._says == "error")
+        judged = words if settled and self._says not in ("stale", "auditing") else None
+        self._offer(judged)
+        self._fit_buttons()
+
+    @property
+    def _being_audited(self) -> bool:
+        """Whether the run that goes on has computed what is shown, and judges it."""
+        unjudged = self._result is not None and self._result.judgement is None
+        return unjudged and self._stage is not None and self._stage.startswith(JUDGING_STAGES)
+
+    def _offer(self, words: VerdictWords | None) -> None:
+        """Offer what would make the verdict prove more."""
+        coverage = None if words is None else words.coverage
+        self._audit_all.setVisible(coverage is not None and coverage < 1.0)
+        if coverage is not None and coverage < 1.0:
+            why = f"{covered(coverage)} of the values have been audited. Run again and audit every step, however long."
+            self._audit_all.explain(why)
+        remedy = "" if words is None else words.remedy
+        self._remedy.setVisible(bool(remedy))
+        if remedy:
+            command = f"{remedy[:1].upper()}{remedy[1:]}"
+            self._remedy.say(command)
+            self._remedy.explain(f"{command}: with this change of the configuration, a run reveals more.")
+
+    def _fit_buttons(self) -> None:
+        """Let the buttons say less where they would leave too little room for the sentence."""
+        taken = _ICON + 2 * _MARGIN + 4 * len(self._links)
+        taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
+        offered = [button for button in self._actions if not button.isHidden()]
+        whole = sum(button.width_of_whole + 4 for button in offered)
+        for button in offered:
+            button.shorten(self.width() - taken - whole < _READABLE)
+        if offered:
+            # Else the buttons keep the width of their old words until the next event.
+            self._row.activate()
 
     def _say(
         self, says: str, sentence: tuple[Part, ...], secondary: str, brief: tuple[Part, ...] | None = None
@@ -152,11 +213,25 @@ class VerdictLine(View):
         icon, colour, _ = _LOOKS[says]
         self._icon.setPixmap(self._icons.coloured(icon, colour).pixmap(_ICON, _ICON))
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
-        notes = self._words.notes if self._words is not None and says not in ("error", "running") else (secondary,)
+        spoken = self._words is not None and says not in ("error", "running", "auditing")
+        notes = self._words.notes if self._words is not None and spoken else (secondary,)
         self.setToolTip("\n".join((plain(sentence), *notes)).strip())
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
         self.setAccessibleDescription(" ".join(notes))
         self.update()
+
+    def _on_act(self, act: str) -> None:
+        if act == BLIND_SPOTS:
+            self.blind_spots_requested.emit()
+
+    def _ask_for_remedy(self) -> None:
+        judgement = None if self._result is None else self._result.judgement
+        if judgement is not None and judgement.remedy is not None:
+            self.remedy_requested.emit(judgement.remedy)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_buttons()
 
     def _go_to_first(self) -> None:
         if self._words is not None and self._words.first_mismatch is not None:
@@ -173,18 +248,3 @@ class VerdictLine(View):
         painter.setBrush(self._theme.color(surface))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         painter.end()
-
-
-def _link(text: str, why: str) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
-    button.setToolTip(why)
-    button.setAccessibleName(text)
-    button.setAccessibleDescription(why)
-    button.setAutoRaise(True)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    button.setCursor(Qt.CursorShape.PointingHandCursor)
-    font = button.font()
-    font.setUnderline(True)
-    button.setFont(font)
-    return button

@@ -1,0 +1,42 @@
+"""What one config does otherwise than another, in words: "use a random initial state and 3 timesteps"."""
+
+from dataclasses import fields
+from typing import Any
+
+from rnnviz.model.config import Config
+
+_WORDS = {
+    ("parameters", "bias", "uniform"): "random biases",
+    ("parameters", "bias", "zeros"): "zero biases",
+    ("initial_state", "source", "normal"): "a random initial state",
+    ("initial_state", "source", "zeros"): "an initial state of zeros",
+    ("sequence", "source", "normal"): "a random sequence",
+    ("sequence", "source", "uniform"): "a random sequence",
+}
+_COUNTED = {
+    ("sequence", "timesteps"): "timestep",
+    ("sequence", "batch_size"): "sample",
+    ("network", "num_layers"): "layer",
+}
+
+
+def change_in_words(old: Config, new: Config) -> str:
+    """What `new` would use that `old` does not, as a command without a full stop; empty if they are equal."""
+    changes = []
+    for section in ("network", "sequence", "parameters", "initial_state", "compare"):
+        before, after = getattr(old, section), getattr(new, section)
+        changes += [
+            _use(section, item.name, getattr(after, item.name))
+            for item in fields(after)
+            if getattr(before, item.name) != getattr(after, item.name)
+        ]
+    if not changes:
+        return ""
+    *others, last = changes
+    return f"use {', '.join(others)} and {last}" if others else f"use {last}"
+
+
+def _use(section: str, key: str, value: Any) -> str:
+    if (section, key) in _COUNTED:
+        return f"{value:,} {_COUNTED[section, key]}{'' if value == 1 else 's'}"
+    return _WORDS.get((section, key, str(value)), f"{section}.{key} = {value}")

@@ -1,0 +1,161 @@
+"""What stands behind a verdict, a sentence each."""
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.audit import Audit
+from rnnviz.analysis.checks import Check
+from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.config_change import change_in_words
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import VERDICTS, RunResult
+
+_NAMED_CHECKS = 2
+
+
+def few(comparison: Comparison) -> str:
+    """How many of all values mismatch."""
+    return f"{numbers.count(comparison.mismatched)} of {numbers.count(comparison.elements)} values"
+
+
+def by(comparison: Comparison) -> str:
+    """How large the differences are."""
+    apart, finite = comparison.nonfinite_apart, comparison.mismatched - comparison.nonfinite_apart
+    if not finite:
+        return "NaN or infinite on one side only"
+    size = f"by up to {numbers.error(comparison.max_abs_error)}"
+    return f"{size}; {numbers.count(apart)} NaN or infinite on one side only" if apart else size
+
+
+def how_many(failed: list[Check]) -> str:
+    """ "a check fails", "2 checks fail"."""
+    return "a check fails" if len(failed) == 1 else f"{numbers.count(len(failed))} checks fail"
+
+
+def named(failed: list[Check]) -> str:
+    """The first of the checks by name, each with its engine."""
+    words = "; ".join(f"{shown_name(check.engine)}: {check.name}" for check in failed[:_NAMED_CHECKS])
+    more = len(failed) - _NAMED_CHECKS
+    return f"{words}; and {numbers.count(more)} more" if more > 0 else words
+
+
+def size_of_difference(comparison: Comparison) -> tuple[str, ...]:
+    """How many values differ and by how much, or that all agree though an engine is wrong."""
+    if comparison.mismatched:
+        return (f"{few(comparison)} differ, {by(comparison)}.",)
+    reference, candidate = shown_name(comparison.reference), shown_name(comparison.candidate)
+    return (f"{reference} and {candidate} agree within the tolerance all the same.",)
+
+
+def values_and_error(comparison: Comparison) -> str:
+    """How many values were compared, and the largest difference."""
+    values = numbers.count(comparison.elements)
+    if comparison.max_abs_error == 0.0:
+        return f"all {values} values are equal"
+    return f"{values} values, largest difference {numbers.error(comparison.max_abs_error)}"
+
+
+def failed_checks(failed: list[Check]) -> tuple[str, ...]:
+    """The checks that fail, by name."""
+    return (f"{how_many(failed).capitalize()}: {named(failed)}.",) if failed else ()
+
+
+def who_is_right(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+    """Which engines the audit finds right, and how many of their values it looked at."""
+    judgement = result.judgement
+    if judgement is None:
+        apart = any(c.mismatched for c in result.comparisons if c.candidate in engines)
+        return ("No step was audited: which side is wrong is not known." if apart else "No step was audited.",)
+    right = [engine for engine in engines if engine in judgement.audits and not result.wrong(engine)]
+    if not right:
+        return ()
+    names = " and ".join(shown_name(engine) for engine in right)
+    subject = f"{names} {'is' if len(right) == 1 else 'are'}"
+    coverage = min(judgement.audits[engine].coverage for engine in right)
+    if coverage == 1.0:
+        return (f"{subject} right at every step.",)
+    return (f"{covered(coverage)} of the values audited: {subject} right at every step of these.",)
+
+
+def covered(coverage: float) -> str:
+    """A fraction below 1 in percent, never rounded up to the whole: "38 %", "0.4 %", "99.9 %"."""
+    percent = 100.0 * coverage
+    if percent < 0.1:
+        return "less than 0.1 %"
+    if percent < 10.0 or percent > 99.0:
+        return f"{min(int(10 * percent) / 10, 99.9):g} %"
+    return f"{int(percent)} %"
+
+
+def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
+    """What each wrong engine has at its first wrong step, and what the step gives."""
+    return tuple(
+        f"At its first wrong step {shown_name(audit.engine)} has {numbers.short(wrong.value)}, "
+        f"where its own previous state gives {numbers.short(wrong.expected)}."
+        for audit in audits
+        if (wrong := audit.first_wrong) is not None
+    )
+
+
+def first_values(comparison: Comparison) -> tuple[str, ...]:
+    """What both have at the first mismatch."""
+    first = comparison.first_mismatch
+    if first is None:
+        return ()
+    reference = f"{shown_name(comparison.reference)} has {numbers.short(first.reference)}"
+    candidate = f"{shown_name(comparison.candidate)} {numbers.short(first.candidate)}"
+    return (f"At the first difference, {reference} and {candidate}.",)
+
+
+def blind_spots(result: RunResult) -> tuple[str, ...]:
+    """Which known mistakes the run could not reveal, by name, and what would reveal them."""
+    judgement = result.judgement
+    if judgement is None or not judgement.blind_to:
+        return ()
+    said = f"This run could not reveal {', '.join(judgement.blind_to)}"
+    if judgement.remedy is None:
+        return (f"{said}.",)
+    return (f"{said}: {change_in_words(result.config, judgement.remedy)} to reveal more.",)
+
+
+def nonfinite(comparison: Comparison) -> tuple[str, ...]:
+    """How many values are no numbers, on which side."""
+    reference, candidate = comparison.nonfinite_reference, comparison.nonfinite_candidate
+    if not (reference or candidate):
+        return ()
+    held = (
+        f"NaN or infinite: {numbers.count(reference)} of {shown_name(comparison.reference)}'s values, "
+        f"{numbers.count(candidate)} of {shown_name(comparison.candidate)}'s"
+    )
+    apart = comparison.nonfinite_apart
+    return (f"{held}, {numbers.count(apart)} of them apart." if apart else f"{held}, all in the same places.",)
+
+
+def tolerance(comparison: Comparison) -> str:
+    """The tolerance, and how much of it is used."""
+    reference = shown_name(comparison.reference)
+    limit = f"{numbers.full(comparison.atol)} + {numbers.full(comparison.rtol)} · |{reference}|"
+    worst = comparison.max_violation
+    used = f"{numbers.error(100.0 * worst)} %" if worst <= 1.0 else f"{numbers.error(worst)} times"
+    return f"Tolerance {limit}, of which the largest violation takes {used}."
+
+
+def passing(comparison: Comparison) -> str:
+    """The smallest atol that would pass."""
+    smallest = f"The smallest passing atol is {numbers.at_least(comparison.smallest_passing_atol)}"
+    return f"{smallest} for the finite values." if comparison.nonfinite_apart else f"{smallest}."
+
+
+def ulp(comparison: Comparison) -> tuple[str, ...]:
+    """The largest distance in floats."""
+    return (f"At most {numbers.ulp(comparison.max_ulp)} ULP apart.",) if comparison.max_ulp else ()
+
+
+def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
+    """How the other candidates fare, and whether any of them fares worse; None if there is no other."""
+    said = {"agree": "agrees", "drift": "drifts", "mismatch": "differs"}
+    own = result.comparison_verdict(result.comparison(candidate))
+    verdicts = {c.candidate: result.comparison_verdict(c) for c in result.comparisons if c.candidate != candidate}
+    if not verdicts:
+        return None
+    words = ", ".join(f"{shown_name(name)} {said[verdict]}" for name, verdict in verdicts.items())
+    worse = any(VERDICTS.index(verdict) > VERDICTS.index(own) for verdict in verdicts.values())
+    return f"Of the other candidates, {words}.", worse

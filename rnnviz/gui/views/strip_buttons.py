@@ -1,0 +1,59 @@
+"""The buttons of the verdict strip: links that lead somewhere, and actions whose words shrink with the room."""
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QToolButton
+
+
+class ActionButton(QToolButton):
+    """A button that says its command whole, or in a word or two where there is little room."""
+
+    def __init__(self, whole: str, short: str) -> None:
+        super().__init__()
+        self._whole, self._short, self._shortened = whole, short, False
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self._write()
+
+    @property
+    def width_of_whole(self) -> int:
+        """How many pixels the button would take with its whole text."""
+        metrics = self.fontMetrics()
+        return self.sizeHint().width() + metrics.horizontalAdvance(self._whole) - metrics.horizontalAdvance(self.text())
+
+    def say(self, whole: str) -> None:
+        """Take another command."""
+        self._whole = whole
+        self._write()
+
+    def explain(self, why: str) -> None:
+        """Why one would press it."""
+        self.setToolTip(why)
+        self.setAccessibleDescription(why)
+
+    def shorten(self, shortened: bool) -> None:
+        """Say it whole or short."""
+        self._shortened = shortened
+        self._write()
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def _write(self) -> None:
+        self.setText(self._short if self._shortened else self._whole)
+        self.setAccessibleName(self._whole)
+
+
+def link_button(text: str, why: str) -> QToolButton:
+    """A button that looks like a link: it leads somewhere and changes nothing."""
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(why)
+    button.setAccessibleName(text)
+    button.setAccessibleDescription(why)
+    button.setAutoRaise(True)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    font = button.font()
+    font.setUnderline(True)
+    button.setFont(font)
+    return button
