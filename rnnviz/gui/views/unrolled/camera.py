@@ -65,7 +65,9 @@ class Camera:
         return replace(self, zoom=min(max(self.zoom * factor, 1.0), max(room.deepest, 1.0)))
 
     def showing(self, timestep: int, room: Room) -> "Camera":
-        """Moved no further than it takes to have a timestep in view, with a little of what lies around it."""
+        """Where it is if a timestep is in view, else moved until it is, with a little of what lies around it."""
+        if self.start <= timestep - 0.5 and timestep + 0.5 <= self.start + self.span:
+            return self
         margin = min(1.0, (self.span - 1.0) / 2.0)
         low, high = timestep - 0.5 - margin, timestep + 0.5 + margin
         start = min(self.start, low)

@@ -16,6 +16,8 @@ SMALLEST_FONT, LARGEST_FONT = 9, 15
 FRAME = 4.0
 """How far the frame around a box stands off."""
 _PADDING = 8.0
+_FONT_SHARE = 0.85
+"""The size of a row's number, as a share of the row."""
 _DEEPEST_FIT = 3.0
 _SHORTEST_ARROW, _ARROW_SHARE, _WIDEST_BOX = 18.0, 0.3, 180.0
 
@@ -132,7 +134,8 @@ class Geometry:
     def font_pixels(self, band: Band) -> int:
         """The size of a lane's numbers, 0 where there is no room for them."""
         by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
-        size = floor(min(band.row * 0.9, by_width, LARGEST_FONT))
+        by_height = max(band.row * _FONT_SHARE, SMALLEST_FONT)
+        size = floor(min(by_height, by_width, LARGEST_FONT))
         return size if band.row >= NUMBER_ROW and size >= SMALLEST_FONT else 0
 
 

@@ -11,9 +11,9 @@ MARGIN = 6.0
 SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0
 TALLEST_ROW = 64.0
 _ROUNDING = 1e-9
-NUMBER_ROW = 10.0
+NUMBER_ROW = 9.5
 """From this height on a row has room for a number."""
-_GAPS = {False: (3.0, 9.0), True: (9.0, 20.0)}
+_GAPS = {False: (3.0, 9.0), True: (8.0, 18.0)}
 """Between two directions of a layer and between two layers, as a heat map and with boxes and arrows."""
 _INPUT_SHARE = 0.15
 """The input is at least this much as tall as a hidden lane, and at most as tall."""

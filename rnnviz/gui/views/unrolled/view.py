@@ -186,10 +186,6 @@ class UnrolledView(View):
         self._theme = theme
         self.canvas.setBackground(theme.color("base"))
         self._axis.apply_theme(theme)
-        palette = self.palette()
-        palette.setColor(self.backgroundRole(), theme.color("base"))
-        self.setPalette(palette)
-        self.setAutoFillBackground(True)
         self._renew()
 
     def show_colour_by(self, colour_by: Literal["value", "violation"]) -> None:
@@ -382,8 +378,9 @@ class UnrolledView(View):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Show whether the keyboard is here."""
         super().paintEvent(event)
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self._theme.color("base"))
         if self.hasFocus():
-            painter = QPainter(self)
             painter.setPen(QPen(self._theme.color("accent"), 2.0))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
-            painter.end()
+        painter.end()
