@@ -57,8 +57,10 @@ class Appearance(QObject):
     def _wanted(self) -> str:
         if self._choice in THEMES:
             return self._choice
-        dark = self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
-        return "dark" if dark else "light"
+        return "dark" if self._desktop_is_dark() else "light"
+
+    def _desktop_is_dark(self) -> bool:
+        return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
     def _apply(self) -> None:
         theme = self._theme

@@ -1,0 +1,95 @@
+"""What comes back at the next start, and a look that follows the desktop or the user's choice."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.gui.appearance import Appearance
+from rnnviz.gui.icons import Icons, application_icon
+from rnnviz.gui.keys import COMMANDS
+from rnnviz.gui.recent import RecentFiles
+from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme import DARK, LIGHT
+
+
+def test_the_window_comes_back_as_it_was(make_window, supervisor):
+    window = make_window(supervisor)
+    # The screen in memory is small, and a window never comes back larger than the screen.
+    window.resize(window.minimumSizeHint())
+    splitter = window.arrangement._whole
+    splitter.setSizes([300, 400])
+    size, divided = window.size(), splitter.sizes()
+    window.close()
+    again = make_window(supervisor, None)
+    assert again.size() == size
+    assert again.arrangement._whole.sizes() == divided
+
+
+@pytest.mark.parametrize("junk", [b"\x00\xff\x13", b"", b"@ByteArray(half", b"[window]\ngeometry=@Variant(\\0\\0)\n"])
+def test_a_damaged_settings_file_counts_as_none(make_window, tmp_path, supervisor, junk):
+    (tmp_path / "settings.ini").write_bytes(junk)
+    window = make_window(supervisor, None)
+    assert window.size() == QSize(1280, 800)
+
+
+def test_values_of_another_kind_count_as_not_set(make_window, settings, supervisor):
+    store = settings._store
+    for key in ("window/geometry", "window/layout/whole", "window/layout/side"):
+        store.setValue(key, QByteArray(b"no layout at all"))
+    store.setValue("appearance/theme", 17)
+    store.setValue("files/recent", {"a": 1})
+    assert settings.theme == "desktop"
+    assert settings.recent == ()
+    window = make_window(supervisor, None)
+    assert window.size() == QSize(1280, 800)
+    assert all(size > 100 for size in window.arrangement._whole.sizes())
+
+
+def test_a_single_recent_file_is_read_back_from_the_file(tmp_path):
+    file = tmp_path / "a.toml"
+    file.touch()
+    for _ in range(2):
+        settings = Settings(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+        RecentFiles(settings).add(file)
+        settings.save()
+    settings = Settings(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+    assert RecentFiles(settings).paths() == [Path(file)]
+
+
+def test_the_theme_is_chosen_in_the_menu_and_kept(window, settings):
+    assert window.palette().window().color() == LIGHT.color("window")
+    for choice, theme in (("dark", DARK), ("light", LIGHT)):
+        window.findChild(QAction, f"theme_{choice}").trigger()
+        assert window.palette().window().color() == theme.color("window")
+        assert settings.theme == choice
+
+
+def test_the_desktop_is_followed_while_it_is_asked_for(qapp, monkeypatch):
+    appearance = Appearance("desktop")
+    themes = []
+    appearance.theme_changed.connect(themes.append)
+    assert appearance.theme is LIGHT
+    hints = QApplication.styleHints()
+    monkeypatch.setattr(Appearance, "_desktop_is_dark", lambda self: True)
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert themes == [DARK]
+    appearance.choose("light")
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert themes == [DARK, LIGHT]
+    appearance.choose("desktop")
+    assert appearance.theme is DARK
+    appearance.choose("light")
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_every_icon_is_drawn_in_the_themes_colour(qapp, theme):
+    icons = Icons(theme)
+    for name in {command.icon for command in COMMANDS if command.icon} | {"pause", "export"}:
+        image = icons[name].pixmap(24, 24).toImage()
+        solid = [image.pixelColor(x, y) for x in range(24) for y in range(24) if image.pixelColor(x, y).alpha() > 250]
+        assert solid, name
+        assert theme.color("text") in solid, name
+    assert not application_icon().pixmap(64, 64).isNull()

@@ -1,0 +1,202 @@
+"""From nothing to a window: what is imported, what is said where no window can be, and a run on a real screen."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnviz.files.config_toml import save_config
+from rnnviz.files.lessons import find_lesson
+from rnnviz.gui.app import NO_WINDOW, main
+from rnnviz.gui.platform import DisplayMissingError
+
+HEAVY = ("polars", "onnx", "onnxruntime", "mxnet", "torch", "scipy", "pandas", "matplotlib", "tqdm")
+
+
+def _python(code: str, *arguments: str, timeout: float = 100, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code, *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+BUILD = """
+import sys
+from PySide6.QtCore import QSettings
+from rnnviz.gui.application import make_application, make_window
+from rnnviz.gui.settings import Settings
+application = make_application()
+window = make_window(Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat)))
+window.first_painted.connect(window.close)
+window.show()
+application.exec()
+print(*(name for name in sys.argv[2:] if name in sys.modules))
+"""
+
+
+def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
+    done = _python(BUILD, str(tmp_path / "settings.ini"), *HEAVY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""
+
+
+def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
+    done = _python("import sys, rnnviz.gui.app; print('PySide6' in sys.modules)")
+    assert done.stdout.strip() == "False"
+
+
+def test_where_no_window_can_be_opened_one_sentence_says_why(monkeypatch, capsys):
+    def fail() -> None:
+        raise DisplayMissingError("DISPLAY is not set")
+
+    monkeypatch.setattr("rnnviz.gui.app.check_platform", fail)
+    assert main(None) == NO_WINDOW
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# What a user does, by timers: `rnnviz FILE`, a look at the result, a picture, the end.
+USE = """
+import sys
+from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.gui import application
+from rnnviz.gui.app import main
+from rnnviz.gui.pictures import picture_of, write_png
+from pathlib import Path
+
+file, picture, settings = sys.argv[1:]
+QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, settings)
+make_window = application.make_window
+
+def watched(settings):
+    window = make_window(settings)
+
+    def look():
+        print(QApplication.platformName(), window.verdict.says, window.windowTitle(), flush=True)
+        write_png(picture_of(window, 1), Path(picture))
+        window.close()
+
+    window.runner.finished.connect(lambda *_: QTimer.singleShot(0, look))
+    return window
+
+application.make_window = watched
+if __name__ == "__main__":
+    sys.exit(main(file))
+"""
+
+
+def _use(tmp_path: Path, *before: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    script, config = tmp_path / "use.py", tmp_path / "mine.toml"
+    script.write_text(USE)
+    save_config(find_lesson("bidirectional").config, config)
+    arguments = [str(config), str(tmp_path / "window.png"), str(tmp_path / "settings")]
+    return subprocess.run(
+        [*before, sys.executable, "-X", "faulthandler", str(script), *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def test_the_program_opens_a_file_runs_it_and_ends_cleanly(tmp_path):
+    done = _use(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["offscreen", "agree", "mine.toml[*]"]
+
+
+def test_the_program_does_the_same_on_a_real_screen(tmp_path):
+    if shutil.which("xvfb-run") is None:
+        pytest.skip("there is no xvfb-run, which gives a screen to windows without one")
+    screen = ["xvfb-run", "--auto-servernum", "--server-args=-screen 0 1600x1000x24"]
+    done = _use(tmp_path, *screen, QT_QPA_PLATFORM="xcb")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["xcb", "agree", "mine.toml[*]"]
+    assert (tmp_path / "window.png").stat().st_size > 20_000
+
+
+SHOW = """
+import sys
+from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtWidgets import QApplication
+
+import rnnviz
+from rnnviz.gui import application
+
+file, settings = sys.argv[1:]
+QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, settings)
+make_window = application.make_window
+
+def watched(settings):
+    window = make_window(settings)
+
+    def look():
+        print(window.verdict.says, window.session.result is result, window.runner.busy)
+        window.close()
+
+    window.first_painted.connect(lambda: QTimer.singleShot(0, look))
+    return window
+
+application.make_window = watched
+if __name__ == "__main__":
+    result = rnnviz.run(rnnviz.load_config(file))
+    rnnviz.show(result)
+    print("back")
+    QTimer.singleShot(0, lambda: (rnnviz.show(result), print("at once")))
+    QApplication.instance().exec()
+"""
+
+
+def test_show_opens_a_result_and_comes_back_when_the_window_is_closed(tmp_path):
+    script, config = tmp_path / "show.py", tmp_path / "mine.toml"
+    script.write_text(SHOW)
+    save_config(find_lesson("gru").config, config)
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(script), str(config), str(tmp_path / "settings")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = "agree True False"
+    assert done.stdout.splitlines() == [shown, "back", "at once", shown]
+
+
+SNAPSHOT = """
+import sys
+from pathlib import Path
+
+import rnnviz
+from rnnviz.gui.snapshot import save_png
+
+if __name__ == "__main__":
+    save_png(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))
+    print("done")
+"""
+
+
+def test_a_snapshot_is_made_where_there_is_no_display_and_the_interpreter_ends_cleanly(tmp_path):
+    script, config = tmp_path / "snapshot.py", tmp_path / "mine.toml"
+    script.write_text(SNAPSHOT)
+    save_config(find_lesson("gru").config, config)
+    environ = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(script), str(config), str(tmp_path / "out.png")],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.png").stat().st_size > 20_000
