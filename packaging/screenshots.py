@@ -42,11 +42,11 @@ SCENES = (
     Scene(
         "window",
         """
-        network = { cell = "lstm", input_size = 4, hidden_size = 6, bidirectional = true }
-        sequence = { source = "sine", batch_size = 4, timesteps = 8 }
+        network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
+        sequence = { source = "sine", batch_size = 4, timesteps = 7 }
         initial_state = { source = "normal" }
         """,
-        Location(0, 1, 4, 0, 2),
+        Location(1, 0, 4, 0, 2),
     ),
 )
 

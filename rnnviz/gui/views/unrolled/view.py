@@ -2,32 +2,25 @@
 
 from typing import Literal
 
-import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import ChunkCache, Lane
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.unrolled.blocks import Number, block_in_view
-from rnnviz.gui.views.unrolled.camera import Camera
-from rnnviz.gui.views.unrolled.colour_bar import ColourBar
-from rnnviz.gui.views.unrolled.cursor_item import Cursor
+from rnnviz.gui.views.unrolled.blocks import Number
+from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view
 from rnnviz.gui.views.unrolled.describe import describe
-from rnnviz.gui.views.unrolled.geometry import Cell, Geometry, look, room_of
-from rnnviz.gui.views.unrolled.header import Flag, Headers, flag_of
-from rnnviz.gui.views.unrolled.lanes_item import LanesItem
-from rnnviz.gui.views.unrolled.layout import stack_lanes
-from rnnviz.gui.views.unrolled.pointer import LanesBox, LanesCanvas
+from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
+from rnnviz.gui.views.unrolled.header import Flag, flag_of
 from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.gui.views.unrolled.time_axis import TimeAxis
+from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.model.location import Location
 
 _KEY_ZOOM = 1.5
-_LANE_SCROLL = 40.0
+_FOCUS = 2
 
 
 class UnrolledView(View):
@@ -48,50 +41,16 @@ class UnrolledView(View):
         self._location = Location()
         self._cache = ChunkCache()
         self._shown: Shown | None = None
-        self._geometry: Geometry | None = None
-        self._fitted = True
-        self._build()
-        self.apply_theme(LIGHT)
-
-    def _build(self) -> None:
-        self.canvas = LanesCanvas()
-        self.box, self._axis = LanesBox(), TimeAxis()
-        self._axis.linkToView(self.box)
-        self._headers, self.colour_bar = Headers(), ColourBar()
-        grid = self._grid = pg.GraphicsLayout()
-        grid.layout.setContentsMargins(0, 0, 0, 0)
-        grid.layout.setSpacing(0)
-        for item, row, column in (
-            (self._headers, 0, 0),
-            (self.box, 0, 1),
-            (self.colour_bar, 0, 2),
-            (self._axis, 1, 1),
-        ):
-            grid.addItem(item, row, column)
-        self.canvas.setCentralItem(grid)
-        self._lanes = LanesItem(self.box)
-        self._cursor = Cursor(self.box)
-        self._bar = QScrollBar(Qt.Orientation.Vertical)
-        self._bar.setAccessibleName("lanes in view")
-        self._bar.setToolTip("Shows the lanes that are out of view: they are taller than the window.")
-        self._bar.setSingleStep(int(_LANE_SCROLL))
-        self._bar.hide()
+        self._stage = Stage(self)
+        self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(2, 2, 2, 2)
-        layout.setSpacing(0)
-        layout.addWidget(self.canvas, 1)
-        layout.addWidget(self._bar)
+        layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
+        layout.addWidget(self._stage)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
-        self.canvas.setAccessibleName("lanes of the unrolled network")
         self.canvas.describe = self.description_at
-        self.box.sigResized.connect(self._relook)
-        self.box.time_zoom_asked.connect(self._zoom_time_at)
-        self.box.lane_zoom_asked.connect(self._zoom_lanes_at)
-        self.box.pan_asked.connect(self._pan)
-        self.box.pointed.connect(self._point)
-        self.box.fit_asked.connect(self.fit)
-        self._bar.valueChanged.connect(self._scroll_to)
+        self._stage.pointed.connect(self._point)
+        self.apply_theme(LIGHT)
 
     # What is shown
 
@@ -103,26 +62,16 @@ class UnrolledView(View):
     @property
     def geometry_in_view(self) -> Geometry | None:
         """Where everything lies at the moment, in pixels of `box`."""
-        return self._geometry
+        return self._stage.geometry_in_view
 
     def visible_numbers(self) -> list[Number]:
         """Every number that is written in view, with its cell: what is painted."""
-        return self._lanes.numbers()
+        return self._stage.lanes.numbers()
 
     def visible_outlines(self) -> list[Cell]:
         """Every mismatching cell of the shown sample in view."""
-        if self._shown is None or self._geometry is None:
-            return []
-        cells = []
-        for band in self._geometry.bands_in_view():
-            block = block_in_view(self._shown, self._geometry, band)
-            cells += [
-                Cell(band.lane, timestep, unit)
-                for row, unit in enumerate(block.units)
-                for place, timestep in enumerate(block.timesteps)
-                if block.marks[row, place]
-            ]
-        return cells
+        shown, geometry = self._shown, self.geometry_in_view
+        return [] if shown is None or geometry is None else outlines_in_view(shown, geometry)
 
     def lane_flags(self) -> list[Flag]:
         """The headers of all lanes, from the top down."""
@@ -130,31 +79,19 @@ class UnrolledView(View):
 
     def description_at(self, place: QPointF) -> str:
         """What the tooltip says at a place of the canvas."""
-        if self._shown is None or self._geometry is None:
-            return ""
-        within = self.box.mapFromScene(place)
-        cell = self._geometry.hit(within.x(), within.y())
-        return "" if cell is None else describe(self._shown, cell)
-
-    def copy_text(self) -> str:
-        """The cells in view where they are numbers, else the one at the cursor; in full precision, by tabs."""
-        shown, geometry = self._shown, self._geometry
+        shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
-        if not self.visible_numbers():
-            return describe(shown, self._cell())
-        lines = []
-        for band in geometry.bands_in_view():
-            if not geometry.font_pixels(band):
-                continue
-            block = block_in_view(shown, geometry, band)
-            steps = ["h0" if not 0 <= t < geometry.picture.timesteps else f"t={t}" for t in block.timesteps]
-            lines.append("\t".join([flag_of(shown, band.lane).title, *steps]))
-            lines += [
-                "\t".join([str(unit), *(numbers.full(value) for value in row)])
-                for unit, row in zip(block.units, block.values, strict=True)
-            ]
-        return "\n".join(lines)
+        within = self.box.mapFromScene(place)
+        cell = geometry.hit(within.x(), within.y())
+        return "" if cell is None else describe(shown, cell)
+
+    def copy_text(self) -> str:
+        """The numbers in view as a table, in full precision; where there are none, what stands at the cursor."""
+        shown, geometry = self._shown, self.geometry_in_view
+        if shown is None or geometry is None:
+            return ""
+        return table_in_view(shown, geometry) or describe(shown, self._cell())
 
     # The contract of a view
 
@@ -166,26 +103,22 @@ class UnrolledView(View):
         self._result, self._candidate = result, candidate
         if result is not None:
             self._location = self._location.within(result.shape)
-            if result.shape != before:
-                self._fitted = True
         self._renew()
+        if result is not None and result.shape != before:
+            self.fit()
 
     def show_location(self, location: Location) -> None:
         """Move the cursor, and the view no further than it takes to see it; another sample changes the lanes."""
         other_sample = location.sample != self._location.sample
         self._location = location
-        if self._shown is None or self._geometry is None:
-            return
         if other_sample:
             self._renew()
-        self._reveal()
-        self._place_cursor()
+        self._stage.show_cursor(self._cell())
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
         self._theme = theme
-        self.canvas.setBackground(theme.color("base"))
-        self._axis.apply_theme(theme)
+        self._stage.apply_theme(theme)
         self._renew()
 
     def show_colour_by(self, colour_by: Literal["value", "violation"]) -> None:
@@ -213,81 +146,27 @@ class UnrolledView(View):
 
     def fit(self) -> None:
         """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
-        self._fitted = True
-        self._relook()
+        self._stage.fit()
 
     def zoom_time(self, factor: float) -> None:
         """Show the time axis `factor` times as large, around the cursor if it is in view, else the middle."""
-        geometry = self._geometry
+        geometry = self.geometry_in_view
         if geometry is not None:
             x = geometry.x_of(self._location.timestep)
-            self._zoom_time_at(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
+            self._stage.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
-    def _zoom_time_at(self, factor: float, x: float) -> None:
-        geometry = self._geometry
-        if geometry is not None:
-            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
+    def _point(self, cell: Cell) -> None:
+        assert self._result is not None
+        # The initial state's column stands for the step beside it.
+        timestep = min(max(cell.timestep, 0), self._result.shape[2] - 1)
+        where = self._location.moved(timestep=timestep)
+        if cell.lane.layer is not None:
+            where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction, unit=cell.unit)
+        self.location_requested.emit(where)
 
-    def _zoom_lanes_at(self, factor: float, y: float) -> None:
-        geometry = self._geometry
-        if geometry is None:
-            return
-        band = geometry.stack.nearest(y + geometry.camera.scroll)
-        share = (y - geometry.top_of(band)) / band.height
-        camera = geometry.camera.zoomed_lanes(factor, room_of(geometry))
-        zoomed = look(geometry.picture, geometry.width, geometry.height, camera)
-        after = zoomed.stack.band(band.lane)
-        self._move(
-            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, room_of(zoomed))
-        )
-
-    def _pan(self, right: float, down: float) -> None:
-        geometry = self._geometry
-        if geometry is not None:
-            self._move(geometry.camera.panned(-right / geometry.pitch, -down, room_of(geometry)))
-
-    def _scroll_to(self, value: int) -> None:
-        geometry = self._geometry
-        if geometry is not None:
-            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, room_of(geometry)))
-
-    def _point(self, x: float, y: float) -> None:
-        geometry = self._geometry
-        cell = None if geometry is None else geometry.hit(x, y)
-        if geometry is None or cell is None:
-            return
-        timestep = min(max(cell.timestep, 0), geometry.picture.timesteps - 1)
-        if cell.lane.layer is None:
-            self.location_requested.emit(self._location.moved(timestep=timestep))
-        else:
-            self.location_requested.emit(
-                self._location.moved(
-                    layer=cell.lane.layer, direction=cell.lane.direction, timestep=timestep, unit=cell.unit
-                )
-            )
-
-    def _move(self, camera: Camera) -> None:
-        geometry = self._geometry
-        if geometry is None or camera == geometry.camera:
-            return
-        self._fitted = False
-        self._show(look(geometry.picture, geometry.width, geometry.height, camera))
-
-    def _reveal(self) -> None:
-        """Bring the cursor into view."""
-        geometry = self._geometry
-        if geometry is None:
-            return
-        room = room_of(geometry)
-        camera = geometry.camera.showing(self._location.timestep, room)
-        cell = geometry.rect(self._cell())
-        over, under = -min(cell.y - 4.0, 0.0), max(cell.y + cell.height + 4.0 - geometry.height, 0.0)
-        if over or under:
-            camera = camera.panned(0.0, under - over, room)
-        if camera != geometry.camera:
-            self._show(look(geometry.picture, geometry.width, geometry.height, camera))
-
-    # Drawing
+    def _cell(self) -> Cell:
+        at = self._location
+        return Cell(Lane(at.layer, at.direction), at.timestep, at.unit)
 
     def _renew(self) -> None:
         """Read the numbers anew: another result, engine, sample, colouring or theme."""
@@ -299,63 +178,8 @@ class UnrolledView(View):
             self._shown = Shown(
                 result, engine, self._candidate, self._location.sample, self._colour_by, self._theme, self._cache
             )
-        self._headers.make_room(self._shown)
-        self.colour_bar.make_room(self._shown)
-        # AxisItem.setVisible leaves its height as it was.
-        if result is None:
-            self._axis.hide()
-        else:
-            self._axis.show()
-        # At once, for a picture of the old size would be drawn in vain.
-        self._grid.layout.activate()
-        self._relook()
-
-    def _relook(self) -> None:
-        """Look at what is shown in the place that there is now."""
-        width, height = self.box.width(), self.box.height()
-        if self._shown is None or width < 1.0 or height < 1.0:
-            self._geometry = None
-            self._lanes.show_lanes(None, None)
-            self._headers.show_lanes(None, None)
-            self.colour_bar.show_lanes(None, None)
-            self._cursor.hide()
-            return
-        camera = Camera() if self._geometry is None else self._geometry.camera
-        self._show(look(self._shown.picture(), width, height, camera, fit=self._fitted or self._geometry is None))
-
-    def _show(self, geometry: Geometry) -> None:
-        self._geometry = geometry
-        camera = geometry.camera
-        self.box.setXRange(camera.start, camera.start + camera.span, padding=0.0)
-        self._lanes.show_lanes(self._shown, geometry)
-        self._headers.show_lanes(self._shown, geometry)
-        self.colour_bar.show_lanes(self._shown, geometry)
-        directions = geometry.picture.directions
-        initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
-        self._axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
-        self._place_cursor()
-        self._adjust_bar(geometry)
-
-    def _adjust_bar(self, geometry: Geometry) -> None:
-        most = max(0, round(geometry.stack.height - geometry.height))
-        # What decides on the bar must not depend on the width that it takes.
-        flat = stack_lanes(geometry.picture.lanes, geometry.height, geometry.camera.zoom, boxes=False)
-        self._bar.blockSignals(True)
-        self._bar.setRange(0, most)
-        self._bar.setPageStep(int(geometry.height))
-        self._bar.setValue(round(geometry.camera.scroll))
-        self._bar.blockSignals(False)
-        needed = flat.height > geometry.height + 1.0
-        if self._bar.isVisibleTo(self) != needed:
-            self._bar.setVisible(needed)
-
-    def _cell(self) -> Cell:
-        at = self._location
-        return Cell(Lane(at.layer, at.direction), at.timestep, at.unit)
-
-    def _place_cursor(self) -> None:
-        if self._geometry is not None:
-            self._cursor.stand(self._cell(), self._geometry, self._theme)
+        self._stage.show_lanes(self._shown)
+        self._stage.show_cursor(self._cell())
 
     # Qt
 
