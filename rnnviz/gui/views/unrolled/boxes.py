@@ -36,7 +36,7 @@ def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Bloc
         left, across = round(x * density), max(1, round(width * density))
         column = np.repeat(colours[rows, place, None], across, axis=1)
         # The middle is the number's.
-        edge = min(across, round(_HATCHED_EDGE * density))
+        edge = min(across // 6, round(_HATCHED_EDGE * density))
         indices = np.repeat(block.indices[rows, place, None], edge, axis=1)
         for part in (column[:, :edge], column[:, across - edge :]):
             hatch(part, indices, 0, first, shown.theme, round(density))

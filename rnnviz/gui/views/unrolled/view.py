@@ -178,8 +178,7 @@ class UnrolledView(View):
             self._shown = Shown(
                 result, engine, self._candidate, self._location.sample, self._colour_by, self._theme, self._cache
             )
-        self._stage.show_lanes(self._shown)
-        self._stage.show_cursor(self._cell())
+        self._stage.show_lanes(self._shown, self._cell())
 
     # Qt
 

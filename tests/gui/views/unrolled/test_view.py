@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QScrollBar
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import INPUT, Lane
@@ -271,7 +271,7 @@ def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> Non
     zoomed = view.geometry_in_view
     assert zoomed.stack.bands[0].height > 2.0 * whole.stack.bands[0].height
     assert zoomed.camera.scroll > 0.0
-    assert view.findChild(type(view._bar)).isVisible()
+    assert view.findChild(QScrollBar).isVisible()
     turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
     assert view.geometry_in_view.stack == whole.stack
 

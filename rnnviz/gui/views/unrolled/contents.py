@@ -1,0 +1,37 @@
+"""What is in view as data: the outlined cells, and the numbers as a table."""
+
+from rnnviz.analysis import numbers
+from rnnviz.gui.views.unrolled.blocks import block_in_view
+from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
+from rnnviz.gui.views.unrolled.header import flag_of
+from rnnviz.gui.views.unrolled.shown import Shown
+
+
+def outlines_in_view(shown: Shown, geometry: Geometry) -> list[Cell]:
+    """Every mismatching cell of the shown sample in view."""
+    cells = []
+    for band in geometry.bands_in_view():
+        block = block_in_view(shown, geometry, band)
+        cells += [
+            Cell(band.lane, timestep, unit)
+            for row, unit in enumerate(block.units)
+            for place, timestep in enumerate(block.timesteps)
+            if block.marks[row, place]
+        ]
+    return cells
+
+
+def table_in_view(shown: Shown, geometry: Geometry) -> str:
+    """The lanes whose numbers are in view, in full precision, parted by tabs; empty if no number is."""
+    lines = []
+    for band in geometry.bands_in_view():
+        if not geometry.font_pixels(band):
+            continue
+        block = block_in_view(shown, geometry, band)
+        steps = [f"t={t}" if 0 <= t < geometry.picture.timesteps else "h0" for t in block.timesteps]
+        lines.append("\t".join([flag_of(shown, band.lane).title, *steps]))
+        lines += [
+            "\t".join([str(unit), *(numbers.full(value) for value in row)])
+            for unit, row in zip(block.units, block.values, strict=True)
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""The parts that draw the lanes, side by side, and the camera that moves over them."""
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
+
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.views.unrolled.camera import Camera
+from rnnviz.gui.views.unrolled.colour_bar import ColourBar
+from rnnviz.gui.views.unrolled.cursor_item import Cursor
+from rnnviz.gui.views.unrolled.geometry import Cell, Geometry, look, room_of
+from rnnviz.gui.views.unrolled.header import Headers
+from rnnviz.gui.views.unrolled.lanes_item import LanesItem
+from rnnviz.gui.views.unrolled.layout import stack_lanes
+from rnnviz.gui.views.unrolled.pointer import LanesBox, LanesCanvas
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.time_axis import TimeAxis
+
+_LANE_SCROLL = 40
+_AROUND = 4.0
+"""Pixels that stay in view above and below the cursor's cell."""
+
+
+class Stage(QWidget):
+    """Headers, lanes, colour bars and the time axis, with one camera for all of them."""
+
+    pointed = Signal(object)
+    """The `Cell` that was clicked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._shown: Shown | None = None
+        self._cell: Cell | None = None
+        self.geometry_in_view: Geometry | None = None
+        """Where everything lies at the moment, in pixels of `box`."""
+        self._fitted = True
+        self.canvas = LanesCanvas()
+        self.box, self._axis = LanesBox(), TimeAxis()
+        self._axis.linkToView(self.box)
+        self._headers, self.colour_bar = Headers(), ColourBar()
+        grid = self._grid = pg.GraphicsLayout()
+        grid.layout.setContentsMargins(0, 0, 0, 0)
+        grid.layout.setSpacing(0)
+        for item, row, column in (
+            (self._headers, 0, 0),
+            (self.box, 0, 1),
+            (self.colour_bar, 0, 2),
+            (self._axis, 1, 1),
+        ):
+            grid.addItem(item, row, column)
+        self.canvas.setCentralItem(grid)
+        self.lanes = LanesItem(self.box)
+        self._cursor = Cursor(self.box)
+        self._bar = QScrollBar(Qt.Orientation.Vertical)
+        self._bar.setAccessibleName("lanes in view")
+        self._bar.setToolTip("Shows the lanes that are out of view: they are taller than the window.")
+        self._bar.setSingleStep(_LANE_SCROLL)
+        self._bar.hide()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.canvas, 1)
+        layout.addWidget(self._bar)
+        self.canvas.setAccessibleName("lanes of the unrolled network")
+        self.box.sigResized.connect(self._relook)
+        self.box.time_zoom_asked.connect(self.zoom_time)
+        self.box.lane_zoom_asked.connect(self._zoom_lanes_at)
+        self.box.pan_asked.connect(self._pan)
+        self.box.pointed.connect(self._point)
+        self.box.fit_asked.connect(self.fit)
+        self._bar.valueChanged.connect(self._scroll_to)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.canvas.setBackground(theme.color("base"))
+        self._axis.apply_theme(theme)
+
+    def show_lanes(self, shown: Shown | None, cursor: Cell) -> None:
+        """Draw these lanes from now on; the camera stays where it is, or fitted."""
+        self._shown, self._cell = shown, cursor
+        self._headers.make_room(shown)
+        self.colour_bar.make_room(shown)
+        # AxisItem.setVisible leaves its height as it was.
+        if shown is None:
+            self._axis.hide()
+        else:
+            self._axis.show()
+        # At once, for a picture of the old size would be drawn in vain.
+        self._grid.layout.activate()
+        self._relook()
+
+    def show_cursor(self, cell: Cell) -> None:
+        """Move the cursor, and the camera no further than it takes to see it."""
+        self._cell = cell
+        geometry = self.geometry_in_view
+        if geometry is None:
+            return
+        room = room_of(geometry)
+        camera = geometry.camera.showing(cell.timestep, room)
+        _, y, _, height = geometry.rect(cell)
+        over, under = max(_AROUND - y, 0.0), max(y + height + _AROUND - geometry.height, 0.0)
+        if over or under:
+            camera = camera.panned(0.0, under - over, room)
+        if camera != geometry.camera:
+            self._show(look(geometry.picture, geometry.width, geometry.height, camera))
+        else:
+            self._place_cursor()
+
+    def fit(self) -> None:
+        """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
+        self._fitted = True
+        self._relook()
+
+    def zoom_time(self, factor: float, x: float) -> None:
+        """Show the time axis `factor` times as large around a place."""
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
+
+    def _zoom_lanes_at(self, factor: float, y: float) -> None:
+        geometry = self.geometry_in_view
+        if geometry is None:
+            return
+        band = geometry.stack.nearest(y + geometry.camera.scroll)
+        share = (y - geometry.top_of(band)) / band.height
+        camera = geometry.camera.zoomed_lanes(factor, room_of(geometry))
+        zoomed = look(geometry.picture, geometry.width, geometry.height, camera)
+        after = zoomed.stack.band(band.lane)
+        self._move(
+            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, room_of(zoomed))
+        )
+
+    def _pan(self, right: float, down: float) -> None:
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            self._move(geometry.camera.panned(-right / geometry.pitch, -down, room_of(geometry)))
+
+    def _scroll_to(self, value: int) -> None:
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, room_of(geometry)))
+
+    def _point(self, x: float, y: float) -> None:
+        cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)
+        if cell is not None:
+            self.pointed.emit(cell)
+
+    def _move(self, camera: Camera) -> None:
+        geometry = self.geometry_in_view
+        if geometry is None or camera == geometry.camera:
+            return
+        self._fitted = False
+        self._show(look(geometry.picture, geometry.width, geometry.height, camera))
+
+    def _relook(self) -> None:
+        """Look at what is shown in the place that there is now."""
+        width, height = self.box.width(), self.box.height()
+        if self._shown is None or width < 1.0 or height < 1.0:
+            self.geometry_in_view = None
+            self.lanes.show_lanes(None, None)
+            self._headers.show_lanes(None, None)
+            self.colour_bar.show_lanes(None, None)
+            self._cursor.hide()
+            return
+        camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
+        self._show(
+            look(self._shown.picture(), width, height, camera, fit=self._fitted or self.geometry_in_view is None)
+        )
+
+    def _show(self, geometry: Geometry) -> None:
+        self.geometry_in_view = geometry
+        camera = geometry.camera
+        self.box.setXRange(camera.start, camera.start + camera.span, padding=0.0)
+        self.lanes.show_lanes(self._shown, geometry)
+        self._headers.show_lanes(self._shown, geometry)
+        self.colour_bar.show_lanes(self._shown, geometry)
+        directions = geometry.picture.directions
+        initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
+        self._axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
+        self._place_cursor()
+        self._adjust_bar(geometry)
+
+    def _adjust_bar(self, geometry: Geometry) -> None:
+        most = max(0, round(geometry.stack.height - geometry.height))
+        # What decides on the bar must not depend on the width that it takes.
+        flat = stack_lanes(geometry.picture.lanes, geometry.height, geometry.camera.zoom, boxes=False)
+        self._bar.blockSignals(True)
+        self._bar.setRange(0, most)
+        self._bar.setPageStep(int(geometry.height))
+        self._bar.setValue(round(geometry.camera.scroll))
+        self._bar.blockSignals(False)
+        needed = flat.height > geometry.height + 1.0
+        if self._bar.isVisibleTo(self) != needed:
+            self._bar.setVisible(needed)
+
+    def _place_cursor(self) -> None:
+        if self.geometry_in_view is not None and self._cell is not None:
+            self._cursor.stand(self._cell, self.geometry_in_view, self._theme)
