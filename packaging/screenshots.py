@@ -23,6 +23,8 @@ from rnnviz.model.location import Location
 TARGET = Path(__file__).parent.parent / "resources" / "screenshots"
 SIZE = 1440, 900
 _GIVE_UP_MS = 60_000
+_SETTLED_MS = 400
+"""Views that were drawn once may still make room for longer labels."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,11 @@ def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
     window.resize(*SIZE)
     taken = []
 
-    def shoot() -> None:
+    def point() -> None:
         window.session.set_location(scene.where)
+        QTimer.singleShot(_SETTLED_MS, shoot)
+
+    def shoot() -> None:
         taken.append(window.grab().save(str(path)))
         window.close()
 
@@ -68,8 +73,7 @@ def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
         window.warm_up()
         window.control.run()
 
-    # The layout has settled and every view has caught up once the loop is idle again.
-    window.runner.finished.connect(lambda *_: QTimer.singleShot(500, shoot))
+    window.runner.finished.connect(lambda *_: QTimer.singleShot(_SETTLED_MS, point))
     window.first_painted.connect(begin)
     window.closed.connect(application.quit)
     QTimer.singleShot(_GIVE_UP_MS, window, window.close)
