@@ -1,60 +1,39 @@
-"""How far two engines are apart over time, on a logarithmic axis that also has a place for zero."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""How far two engines are off over time, on a logarithmic axis that also has a place for zero."""
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QPen
+from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.error_series import QUANTITIES, ErrorSeries, Quantity, error_series
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import LogScale, log_scale
 from rnnviz.gui.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.lane_curves import LaneCurves, cosmetic_pen
+from rnnviz.gui.views.legend import LegendKey
+from rnnviz.gui.views.log_axis import LogAxis
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.model.location import Location
 
 _MOST_LANES = 16
 """More lanes than these, besides the cursor's, are drawn as one curve: the largest of them."""
 _MOST_POINTS = 2_000_000
-
-
-@dataclass(frozen=True)
-class _Quantity:
-    """One way to say how far the engines are apart."""
-
-    name: str
-    title: str
-    why: str
-    array: str
-
-
-_QUANTITIES = (
-    _Quantity(
-        "violation",
-        "largest difference / tolerance",
-        "The largest |difference| in units of its tolerance: above 1 the engines do not agree.",
-        "violation_over_time",
-    ),
-    _Quantity("error", "largest difference", "The largest |difference| at each timestep.", "error_over_time"),
-    _Quantity(
-        "mismatched",
-        "mismatching values",
-        "How many values are outside the tolerance at each timestep.",
-        "mismatched_over_time",
-    ),
-)
+_ABOVE = [(0.0, 1.0), (0.0, 1.0)]
+"""The label stands on its line, not in it."""
 
 
 class ErrorPlot(View):
-    """The cursor's lane stands out, the other lanes are thin; a line says what is tolerated."""
+    """The cursor's lane stands out, the other lanes are thin; a line says what is tolerated.
+
+    Where steps were audited, what each engine is off by within one step stands beside what has added up.
+    """
 
     title = "Error over time"
 
@@ -62,40 +41,47 @@ class ErrorPlot(View):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._comparison: Comparison | None = None
+        self._series: ErrorSeries | None = None
         self._location = Location()
         self._theme = LIGHT
-        self._curves: list[pg.PlotDataItem] = []
         self._positions: NDArray[np.float64] | None = None
         self._lane: tuple[int, int] | None = None
 
         self._heading = ElidedLabel(bold=True)
         self._at_cursor = QLabel()
         self._others = QLabel()
+        self._keys: list[LegendKey] = []
+        self._legend = QHBoxLayout()
+        self._legend.setSpacing(2)
         self._choice = QComboBox()
         self._choice.setAccessibleName("Quantity")
-        for quantity in _QUANTITIES:
+        for quantity in QUANTITIES:
             self._choice.addItem(quantity.title, quantity.name)
             self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
-        self._choice.currentIndexChanged.connect(self._on_quantity)
-        self._axis = _LogAxis("left")
+        self._choice.currentIndexChanged.connect(self._measure)
+        self._axis = LogAxis("left")
         self.plot = TimePlot()
         self.plot.setAxisItems({"left": self._axis})
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
+        self.curves = LaneCurves(self.plot)
         self._limit = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts={"position": 0.02, "anchors": _ABOVE})
         self._limit.setZValue(5)
         self.plot.addItem(self._limit, ignoreBounds=True)
         self._floor = pg.InfiniteLine(angle=0, movable=False)
         self._floor.setZValue(-3)
         self.plot.addItem(self._floor, ignoreBounds=True)
-        self._empty = QLabel()
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty = QLabel("Press F5 to run: how far the engines are apart at each timestep appears here.")
+        self._unaudited = QLabel("No step of this run has been audited.")
+        for label in (self._empty, self._unaudited):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
         top = QHBoxLayout()
         top.setContentsMargins(6, 0, 4, 0)
         top.setSpacing(12)
         top.addWidget(self._heading, 1)
         top.addWidget(self._others)
+        top.addLayout(self._legend)
         top.addWidget(self._at_cursor)
         top.addWidget(self._choice)
         full = QWidget()
@@ -103,7 +89,10 @@ class ErrorPlot(View):
         layout.setContentsMargins(4, 4, 4, 2)
         layout.setSpacing(2)
         layout.addLayout(top)
-        layout.addWidget(self.plot, 1)
+        self._ground = QStackedLayout()
+        self._ground.addWidget(self.plot)
+        self._ground.addWidget(self._unaudited)
+        layout.addLayout(self._ground, 1)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._empty)
         self._pages.addWidget(full)
@@ -111,8 +100,12 @@ class ErrorPlot(View):
 
     @property
     def quantity(self) -> str:
-        """ "violation", "error" or "mismatched"."""
-        return str(self._choice.currentData())
+        """ "violation", "error", "mismatched" or "audit"."""
+        return self._quantity.name
+
+    @property
+    def _quantity(self) -> Quantity:
+        return QUANTITIES[self._choice.currentIndex()]
 
     @property
     def scale(self) -> LogScale:
@@ -127,34 +120,49 @@ class ErrorPlot(View):
     @property
     def lane_curve(self) -> NDArray[np.float64]:
         """(T,): the positions on the vertical axis of the cursor's lane as they are drawn."""
-        y: NDArray[np.float64] = self._curves[-1].getOriginalDataset()[1]
-        return y
+        return self.curves.mine
+
+    @property
+    def beside(self) -> dict[str, NDArray[np.float64]]:
+        """The positions of the curves that stand beside the cursor's lane, by their names."""
+        if self._series is None:
+            return {}
+        pairs = zip(self._series.companions, self.curves.beside, strict=True)
+        return {companion.name: positions for companion, positions in pairs}
 
     @property
     def told(self) -> str:
         """The value at the cursor, in words."""
         return self._at_cursor.text()
 
+    @property
+    def keys(self) -> tuple[LegendKey, ...]:
+        """The legend, where there is more than one kind of curve."""
+        return tuple(self._keys)
+
     def choose(self, quantity: str) -> None:
         """Draw another quantity."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """The three quantities of the cursor's lane at the timesteps in sight."""
-        if self._comparison is None:
+        """Every quantity of the cursor's lane at the timesteps in sight."""
+        if self._comparison is None or self._result is None:
             return ""
-        here = self._location.layer, self._location.direction
         seen = self.plot.timesteps_in_sight
-        columns = [getattr(self._comparison, q.array)[here][seen.start : seen.stop] for q in _QUANTITIES]
-        lines = ["\t".join(("timestep", *(quantity.title for quantity in _QUANTITIES)))]
-        lines += ["\t".join((str(t), *map(_digits, row))) for t, *row in zip(seen, *columns, strict=True)]
-        return "".join(f"{line}\n" for line in lines)
+        lane = self._location.layer, self._location.direction, slice(seen.start, seen.stop)
+        headings, columns = ["timestep"], [[str(t) for t in seen]]
+        for quantity in QUANTITIES:
+            series = error_series(self._result, self._comparison, quantity)
+            for named in () if series is None else (series.main, *series.companions):
+                alone = series is not None and not series.companions
+                headings.append(quantity.title if alone else f"{quantity.title}: {named.name}")
+                columns.append([_digits(value, quantity) for value in named.values[lane]])
+        return "".join("\t".join(row) + "\n" for row in (headings, *zip(*columns, strict=True)))
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result = result
         self._comparison = None if result is None or candidate is None else result.comparison(candidate)
         self._pages.setCurrentIndex(0 if self._comparison is None else 1)
-        self._empty.setText("Press F5 to run: how far the engines are apart at each timestep appears here.")
         if result is not None:
             self._location = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2])
@@ -170,139 +178,119 @@ class ErrorPlot(View):
         self._theme = theme
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._others, self._at_cursor):
+        for label in (self._empty, self._unaudited, self._others, self._at_cursor):
             label.setPalette(palette)
         self.plot.apply_theme(theme)
-        self._limit.setPen(_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
+        self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         self._limit.label.setColor(theme.color("wrong"))
-        self._floor.setPen(_pen(theme.color("grid"), 1.0))
-        for place, curve in enumerate(self._curves, 1):
-            mine = place == len(self._curves)
-            self.plot.draw_curve(curve, self._wide if mine else self._thin, depth=10.0 if mine else 1.0)
-
-    def _on_quantity(self) -> None:
-        self._measure()
+        self._floor.setPen(cosmetic_pen(theme.color("grid"), 1.0))
+        self.curves.apply_theme(theme)
+        for key, pen in zip(self._keys, self._pens, strict=True):
+            key.show_line(pen, theme)
 
     def _measure(self) -> None:
         """Place every lane's numbers on the axis, which is the same whatever lane the cursor is in."""
-        comparison = self._comparison
-        self._positions = None
-        if comparison is not None:
-            quantity = _QUANTITIES[self._choice.currentIndex()]
-            self._choice.setToolTip(quantity.why)
-            values = getattr(comparison, quantity.array).astype(np.float64)
-            limit = self._tolerated(comparison)
-            scale = log_scale(values, *(() if limit is None else (limit[0],)))
-            self._positions = scale.positions(values)
+        comparison, result, quantity = self._comparison, self._result, self._quantity
+        self._choice.setToolTip(quantity.why)
+        series = None if comparison is None or result is None else error_series(result, comparison, quantity)
+        self._series, self._positions = series, None
+        self._ground.setCurrentIndex(0 if series is not None else 1)
+        if series is not None:
+            values = series.all_values
+            scale = log_scale(values, *(() if series.limit is None else (series.limit[0],)))
+            self._positions = scale.positions(np.array(series.main.values))
             self._axis.show_scale(scale)
             top = scale.infinity if np.isinf(values).any() else float(scale.highest)
             self._floor.setValue(scale.zero)
-            self._limit.setVisible(limit is not None)
+            self._limit.setVisible(series.limit is not None)
             bottom, top = scale.zero - 0.3, top + 0.3
-            if limit is not None:
-                at = float(scale.positions(np.array([limit[0]]))[0])
+            if series.limit is not None:
+                at = float(scale.positions(np.array([series.limit[0]]))[0])
                 self._limit.setValue(at)
-                self._limit.label.setFormat(limit[1])
+                self._limit.label.setFormat(series.limit[1])
                 # The words stand above their line.
                 top = max(top, bottom + (at - bottom) / 0.82)
             self.plot.show_values(bottom, top)
+        self._name_curves()
         self._draw()
         self._tell()
 
-    def _tolerated(self, comparison: Comparison) -> tuple[float, str] | None:
-        if self.quantity == "violation":
-            return 1.0, "tolerance"
-        if self.quantity == "error" and comparison.atol > 0.0:
-            return comparison.atol, f"atol {numbers.full(comparison.atol)}; values away from 0 are allowed more"
-        return None
-
-    def _clear(self) -> None:
-        for curve in self._curves:
-            self.plot.removeItem(curve)
-        self._curves.clear()
+    def _name_curves(self) -> None:
+        """Make a legend where curves of more than one kind stand side by side."""
+        series = self._series
+        names = [] if series is None or not series.companions else [series.main, *series.companions]
+        while len(self._keys) > len(names):
+            key = self._keys.pop()
+            self._legend.removeWidget(key)
+            key.deleteLater()
+        while len(self._keys) < len(names):
+            key = LegendKey("", "")
+            key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self._legend.addWidget(key)
+            self._keys.append(key)
+        for key, named, pen in zip(self._keys, names, self._pens, strict=True):
+            key.rename(named.name, f"The cursor's lane: {self._quantity.why}")
+            key.show_line(pen, self._theme)
 
     def _draw(self) -> None:
-        """Let the cursor's lane stand out; the last of the curves is its."""
-        positions = self._positions
-        if positions is None:
-            self._clear()
+        """Let the cursor's lane stand out."""
+        positions, series = self._positions, self._series
+        if positions is None or series is None:
+            self.curves.clear()
             self._lane = None
             return
         here = self._lane = self._location.layer, self._location.direction
         others = [positions[lane] for lane in np.ndindex(positions.shape[:2]) if lane != here]
         if len(others) > _MOST_LANES or sum(map(len, others)) > _MOST_POINTS:
-            others = [np.max(others, axis=0)]
+            others = [np.fmax.reduce(others, axis=0)]
             self._others.setText("thin: the largest of the other lanes")
         else:
             self._others.setText("thin: the other lanes")
         self._others.setVisible(bool(others))
-        if len(self._curves) != len(others) + 1:
-            self._clear()
-            self._curves += [self.plot.add_curve(self._thin, depth=1.0) for _ in others]
-            self._curves.append(self.plot.add_curve(self._wide, depth=10.0))
-        for curve, values in zip(self._curves, [*others, positions[here]], strict=True):
-            self.plot.move_curve(curve, values)
+        beside = [self.scale.positions(np.array(companion.values[here])) for companion in series.companions]
+        self.curves.draw(positions[here], beside, others)
 
     @property
-    def _thin(self) -> QPen:
-        faint = self._theme.color("muted")
-        faint.setAlphaF(0.5)
-        return _pen(faint, 1.0)
-
-    @property
-    def _wide(self) -> QPen:
-        return _pen(self._theme.color("accent"), 2.0)
+    def _pens(self) -> list[QPen]:
+        """The legend's: of the cursor's lane, and of what stands beside it."""
+        curves, beside = self.curves, range(len(self._keys) - 1)
+        return [curves.wide, *(curves.companion(place) for place in beside)] if self._keys else []
 
     def _tell(self) -> None:
-        comparison, result, where = self._comparison, self._result, self._location
-        if comparison is None or result is None:
+        series, result, where = self._series, self._result, self._location
+        if result is None:
             return
         self.plot.show_cursor(where.timestep)
         lane = lane_text(result.inputs.network, where)
-        self._heading.setText(f"{lane.capitalize()}, over all samples and units")
-        value = getattr(comparison, _QUANTITIES[self._choice.currentIndex()].array)[where.index[:3]]
-        shown = numbers.count(int(value)) if self.quantity == "mismatched" else numbers.error(float(value))
-        self._at_cursor.setText(f"t = {where.timestep}: {shown}")
-        self.plot.setAccessibleDescription(f"{self._heading.text()}, {self._choice.currentText()} at {self.told}")
+        # Beside a legend there is room for the lane's name alone.
+        self._heading.setText(lane.capitalize() if self._keys else f"{lane.capitalize()}, over all samples and units")
+        self._heading.setMinimumWidth(self._heading.sizeHint().width() if self._keys else 0)
+        self._at_cursor.setVisible(series is not None)
+        self._others.setVisible(series is not None and bool(self.curves.others) and len(self._keys) < 3)
+        if series is None:
+            return
+        shown = [
+            _short(float(named.values[where.index[:3]]), self._quantity) for named in (series.main, *series.companions)
+        ]
+        for key, value in zip(self._keys, shown, strict=False):
+            key.show_value(value)
+        # The legend tells the values where there is one.
+        self._at_cursor.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
+        names = (named.name for named in (series.main, *series.companions))
+        described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
+        self.plot.setAccessibleDescription(
+            f"{self._heading.text()}, {self._choice.currentText()} at t = {where.timestep}: {described}"
+        )
 
     def _on_timestep(self, timestep: int) -> None:
         self.location_requested.emit(self._location.moved(timestep=timestep))
 
 
-_ABOVE = [(0.0, 1.0), (0.0, 1.0)]
-"""The label stands on its line, not in it."""
+def _short(value: float, quantity: Quantity) -> str:
+    if np.isnan(value):
+        return "not audited"
+    return numbers.count(int(value)) if quantity.counts else numbers.error(value)
 
 
-def _pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
-    pen = QPen(colour, width, style)
-    pen.setCosmetic(True)
-    return pen
-
-
-def _digits(value: float | int) -> str:
-    return str(value) if isinstance(value, int | np.integer) else numbers.full(value)
-
-
-class _LogAxis(pg.AxisItem):
-    """Ticks at the decades, at zero and at infinity."""
-
-    def __init__(self, orientation: str) -> None:
-        super().__init__(orientation)
-        self.scale_of_values = LogScale(-1, 1)
-
-    def show_scale(self, scale: LogScale) -> None:
-        """Take another scale."""
-        self.scale_of_values = scale
-        self.picture = None
-        self.update()
-
-    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        scale = self.scale_of_values
-        room = max(1, int(size // 18) - 2)
-        step = -(-(scale.highest - scale.lowest + 1) // room)
-        decades = [float(e) for e in range(scale.lowest, scale.highest + 1) if e % step == 0]
-        ends = [scale.zero, scale.infinity]
-        return [(float(step), [value for value in (*decades, *ends) if low <= value <= high])]
-
-    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        return [self.scale_of_values.text(value) for value in values]
+def _digits(value: float, quantity: Quantity) -> str:
+    return str(int(value)) if quantity.counts else numbers.full(value)

@@ -34,6 +34,14 @@ class LegendKey(QAbstractButton):
         """The value at the cursor, as it is shown."""
         return self._value
 
+    def rename(self, name: str, why: str) -> None:
+        """Let the key stand for another curve."""
+        self.setText(name)
+        self.setToolTip(f"{name}: {why}")
+        self.setAccessibleName(name)
+        self.setAccessibleDescription(why)
+        self.updateGeometry()
+
     def show_line(self, pen: QPen, theme: Theme) -> None:
         """Draw the line with this pen, the name in the theme's colours."""
         self._pen, self._theme = pen, theme

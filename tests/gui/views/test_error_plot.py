@@ -1,9 +1,14 @@
 """Error over time: the positions are the comparison's, zero and infinity have their place, the limit its line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtWidgets import QLabel
 
+from rnnviz.analysis.audit import audit
+from rnnviz.analysis.result import Judgement, RunResult
 from rnnviz.gui.theme import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.model.location import Location
@@ -133,6 +138,70 @@ def test_what_is_copied_is_the_lane_in_full(view: ErrorPlot) -> None:
     comparison = result.comparison("manual")
     assert [float(row[2]) for row in rows[1:]] == comparison.error_over_time[0, 1].tolist()
     assert [int(row[3]) for row in rows[1:]] == comparison.mismatched_over_time[0, 1].tolist()
+
+
+def judged(result: RunResult, *, gap: int | None = None) -> RunResult:
+    """Audited, but for the timestep `gap` of the first lane."""
+    audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
+    if gap is not None:
+        for found in audits.values():
+            found.ratio_over_time[0, 0, gap] = found.error_over_time[0, 0, gap] = np.nan
+    return replace(result, judgement=Judgement(audits, {}, (), None))
+
+
+def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: ErrorPlot) -> None:
+    result = judged(made_result(edits={"manual": nudge}, bidirectional=True))
+    view.show_result(result, "manual")
+    view.choose("error")
+    view.show_location(Location(0, 1, 2))
+    assert [key.text() for key in view.keys] == ["added up", "manual, one step", "gluon, one step"]
+    assert result.judgement is not None
+    for name in ("manual", "gluon"):
+        errors = result.judgement.audits[name].error_over_time[0, 1]
+        drawn = view.beside[f"{name}, one step"]
+        between = (errors > 0.0) & np.isfinite(errors)
+        assert np.allclose(drawn[between], np.log10(errors[between]))
+    assert view.keys[0].value == "0.25"
+
+
+def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> None:
+    result = judged(made_result(edits={"manual": nudge}, bidirectional=True))
+    view.show_result(result, "manual")
+    view.choose("audit")
+    view.show_location(Location(0, 1, 2))
+    assert view.limit == pytest.approx(np.log10(8.0))
+    assert [key.text() for key in view.keys] == ["manual", "gluon"]
+    assert view.lane_curve[2] > view.limit
+    assert np.all(view.beside["gluon"] < view.limit)
+
+
+def test_a_timestep_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot) -> None:
+    view.show_result(judged(made_result(), gap=3), "manual")
+    view.choose("audit")
+    view.show_location(Location(0, 0, 3))
+    assert np.flatnonzero(np.isnan(view.lane_curve)).tolist() == [3]
+    assert np.flatnonzero(np.isnan(view.beside["gluon"])).tolist() == [3]
+    assert view.keys[0].value == "not audited"
+
+
+def test_without_an_audit_the_plot_says_so_until_there_is_one(view: ErrorPlot) -> None:
+    view.show_result(made_result(), "manual")
+    view.choose("audit")
+    assert not view.plot.isVisible()
+    assert "No step of this run has been audited." in [
+        label.text() for label in view.findChildren(QLabel) if label.isVisible()
+    ]
+    view.show_result(judged(made_result()), "manual")
+    assert view.plot.isVisible()
+
+
+def test_what_is_copied_of_an_audited_run_holds_the_audit(view: ErrorPlot) -> None:
+    result = judged(made_result(edits={"manual": nudge}, bidirectional=True))
+    view.show_result(result, "manual")
+    heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    column = heading.index("step audit: gluon")
+    assert result.judgement is not None
+    assert [float(row[column]) for row in rows] == result.judgement.audits["gluon"].ratio_over_time[0, 0].tolist()
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)

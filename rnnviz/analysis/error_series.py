@@ -1,0 +1,110 @@
+"""How far engines are off at each timestep: from each other, and each from its own step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.audit import Audit
+from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.running_error import ALLOWED
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One way to say how far engines are off; `counts` says that its numbers are whole ones."""
+
+    name: str
+    title: str
+    why: str
+    counts: bool = False
+
+
+VIOLATION = Quantity(
+    "violation",
+    "largest difference / tolerance",
+    "The largest |difference| in units of its tolerance: above 1 the engines do not agree.",
+)
+ERROR = Quantity(
+    "error",
+    "largest difference",
+    "The largest |difference| at each timestep, which errors of earlier steps add up to, "
+    "beside what each engine is off by within one step.",
+)
+MISMATCHED = Quantity(
+    "mismatched",
+    "mismatching values",
+    "How many values are outside the tolerance at each timestep.",
+    counts=True,
+)
+STEP_AUDIT = Quantity(
+    "audit",
+    "step audit",
+    "What each engine is off by within one step, computed from its own previous state, in units of what rounding "
+    f"can do: above {ALLOWED:g} the step is wrong.",
+)
+QUANTITIES = (VIOLATION, ERROR, MISMATCHED, STEP_AUDIT)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Values of shape (L, D, T) and what they are, in a word or two. NaN where nothing is known."""
+
+    name: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class ErrorSeries:
+    """A quantity of one comparison.
+
+    `main` is drawn for every lane and `companions` beside it for one; `limit` is what is tolerated, and what to call
+    it.
+    """
+
+    main: Named
+    companions: tuple[Named, ...] = ()
+    limit: tuple[float, str] | None = None
+
+    @property
+    def all_values(self) -> Values:
+        """Every number of every curve, flat."""
+        return np.concatenate([named.values.ravel() for named in (self.main, *self.companions)])
+
+
+def error_series(result: RunResult, comparison: Comparison, quantity: Quantity) -> ErrorSeries | None:
+    """The numbers of a quantity; None for the step audit of a run that was not audited."""
+    audits = _audits(result, comparison)
+    if quantity is STEP_AUDIT:
+        if not audits:
+            return None
+        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the most a right step may be off"
+        first, *others = _named(audits, lambda audit: audit.ratio_over_time, "{}")
+        return ErrorSeries(first, tuple(others), limit)
+    if quantity is ERROR:
+        atol = numbers.full(comparison.atol)
+        limit = comparison.atol, f"atol {atol}; values away from 0 are allowed more"
+        steps = _named(audits, lambda audit: audit.error_over_time, "{}, one step")
+        apart = Named("added up", comparison.error_over_time)
+        return ErrorSeries(apart, tuple(steps), limit if comparison.atol > 0.0 else None)
+    if quantity is MISMATCHED:
+        return ErrorSeries(Named("mismatches", comparison.mismatched_over_time.astype(np.float64)))
+    return ErrorSeries(Named("violation", comparison.violation_over_time), limit=(1.0, "tolerance"))
+
+
+def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
+    """The candidate's audit, then the reference's."""
+    if result.judgement is None:
+        return []
+    found = (result.judgement.audits.get(name) for name in (comparison.candidate, comparison.reference))
+    return [audit for audit in found if audit is not None]
+
+
+def _named(audits: list[Audit], values: Callable[[Audit], Values], name: str) -> list[Named]:
+    return [Named(name.format(shown_name(audit.engine)), values(audit)) for audit in audits]
