@@ -62,8 +62,9 @@ class Running:
         value = self.value + other.value
         bound = np.abs(value)
         bound *= self.eps
-        # The infinity of a certain operand is certain.
-        np.copyto(bound, 0.0, where=~np.isfinite(value))
+        if not _finite(bound):
+            # The infinity of a certain operand is certain.
+            np.copyto(bound, 0.0, where=~np.isfinite(value))
         bound += self.bound
         bound += other.bound
         return Running(value, bound, self.eps)
@@ -72,12 +73,16 @@ class Running:
         value = self.value * other.value
         bound = np.abs(value)
         bound *= self.eps
-        bound += np.abs(other.value) * self.bound
-        bound += (np.abs(self.value) + self.bound) * other.bound
-        strange = ~np.isfinite(bound)
-        if strange.any():
+        part = np.abs(other.value)
+        part *= self.bound
+        bound += part
+        np.abs(self.value, out=part)
+        part += self.bound
+        part *= other.bound
+        bound += part
+        if not _finite(bound):
             certain = self._certain_beside(other) & other._certain_beside(self)
-            np.copyto(bound, np.where(certain, self.eps, np.inf), where=strange)
+            np.copyto(bound, np.where(certain, self.eps, np.inf), where=~np.isfinite(bound))
         return Running(value, bound, self.eps)
 
     def _certain_beside(self, other: "Running") -> NDArray[np.bool_]:
@@ -96,12 +101,16 @@ class Running:
         np.tanh(value, out=value)
         value += 1.0
         value *= 0.5
-        return self._through(value, value * (1.0 - value))
+        slope = 1.0 - value
+        slope *= value
+        return self._through(value, slope)
 
     def tanh(self) -> "Running":
         """tanh(v)."""
         value = np.tanh(self.value)
-        return self._through(value, 1.0 - value * value)
+        slope = value * value
+        np.subtract(1.0, slope, out=slope)
+        return self._through(value, slope)
 
     def relu(self) -> "Running":
         """max(v, 0); a NaN stays a NaN."""
@@ -109,13 +118,21 @@ class Running:
         return Running(np.maximum(self.value, 0.0), np.where(reached, self.bound, 0.0), self.eps)
 
     def _through(self, value: FloatArray, slope: FloatArray) -> "Running":
-        bound = slope * self.bound
-        np.copyto(bound, 1.0, where=~(self.bound < 1.0))
-        # A certain NaN stays one, and at a certain infinity the function has reached its end.
-        np.copyto(bound, 0.0, where=~np.isfinite(self.value))
-        np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
+        """f(v) with the bound f'(v) · δ(v) + eps; `slope` is given up for it."""
+        bound = slope
+        bound *= self.bound
+        if not (_finite(bound) and self.bound.max(initial=0.0) < 1.0):
+            np.copyto(bound, 1.0, where=~(self.bound < 1.0))
+            # A certain NaN stays one, and at a certain infinity the function has reached its end.
+            np.copyto(bound, 0.0, where=~np.isfinite(self.value))
+            np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
         bound += self.eps
         return Running(value, bound, self.eps)
+
+
+def _finite(bound: FloatArray) -> bool:
+    """Whether no bound is infinite or a NaN, in one pass: a maximum hands a NaN on."""
+    return bool(bound.max(initial=0.0) < np.inf)
 
 
 def exact(value: FloatArray, eps: float) -> Running:
@@ -131,9 +148,11 @@ def pre_activation(value: FloatArray, magnitude: FloatArray, count: int, largest
     """
     bound = np.abs(value)
     bound *= sqrt(count)
-    np.copyto(bound, 0.0, where=~np.isfinite(value))
-    bound += 1.0
     bound += magnitude
+    bound += 1.0
+    if not bound.max(initial=0.0) < largest / 4.0:
+        unknown = ~(magnitude < largest / 4.0)
+        np.copyto(bound, 1.0 + magnitude, where=~np.isfinite(value))
+        bound[unknown] = np.inf
     bound *= eps
-    bound[~(magnitude < largest / 4)] = np.inf
     return Running(value, bound, eps)

@@ -15,6 +15,7 @@ from traceback import format_exc
 from typing import Any, TypeAlias
 
 from rnnviz.model.errors import ConfigError, EngineError, InputError
+from rnnviz.runs.allocation import keep_freed_memory
 from rnnviz.runs.pipeline import Tell, compute, judge_computed
 from rnnviz.runs.request import RunRequest
 
@@ -32,6 +33,7 @@ def main(connection: Connection, warm: tuple[str, ...]) -> None:
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_die_with_parent, daemon=True).start()
+    keep_freed_memory()
     _warm_up(warm)
     try:
         connection.send((READY, None))

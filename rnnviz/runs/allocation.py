@@ -1,0 +1,22 @@
+"""How the process that computes asks the system for memory."""
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 64 << 20
+_LARGEST_MMAP_THRESHOLD = 32 << 20
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep some freed memory in place of handing it back; elsewhere nothing happens.
+
+    numpy's temporaries are a few megabytes large. By default each one is mapped anew and cleared page by page by the
+    system, which takes as long as the arithmetic on it.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
