@@ -1,19 +1,24 @@
 """Which known mistakes would make an engine compute what it computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 import numpy as np
 
 from rnnviz.analysis.audit import Audit
-from rnnviz.analysis.elementwise import violation
+from rnnviz.analysis.elementwise import abs_error
 from rnnviz.engines.mistakes.catalogue import Mistake, mistakes_of
 from rnnviz.engines.mistakes.deviation import Deviation
 from rnnviz.engines.mistakes.lanes import LanePart, expected_and_found
 from rnnviz.engines.stack import layer_output
 from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import DEFAULT_TOLERANCES
 from rnnviz.model.inputs import Inputs
+from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
+
+_GLANCE = 3
+"""How many steps of each lane are looked at first, since most mistakes are refuted by them."""
 
 _STEPS = 24
 """How many steps of each lane a mistake has to explain."""
@@ -22,27 +27,58 @@ _MOST_STEPS = 4096
 _SAMPLES = 3
 
 _ALLOWED = 10.0
-"""The violation up to which a trace counts as the mistake's: other code rounds otherwise, over a few steps."""
+"""The distance up to which a trace counts as the mistake's: other code rounds otherwise, over a few steps."""
+
+_BETTER = 8.0
+"""How many times nearer to the trace a mistake must be than the right recurrence, and than another mistake."""
+
+_ROUNDING = 32.0
+"""Within how many eps of a trace all mistakes are equally near."""
 
 
 def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...], ...]:
     """The mistakes that explain a wrong engine's trace, each a tuple of one name; if no single one does, of two.
 
     A mistake explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
-    out and the final states. An engine that the right recurrence explains, too, has no mistake of the catalogue.
+    out and the final states, and does so far better than the right recurrence: by how much the two differ depends
+    on the network, and may be less than the tolerance. Of several, those that come nearest are named.
     """
-    parts = list(_parts(inputs, audit))
-    if _explains(Deviation(), inputs, trace, parts):
-        return ()
-    single = {mistake.name for mistake, deviation in _deviations(inputs) if _explains(deviation, inputs, trace, parts)}
-    if single:
-        return tuple((mistake.name,) for mistake in mistakes_of(inputs.network) if mistake.name in single)
-    pairs = []
+    wrong = None if audit.first_wrong is None else audit.first_wrong.where
+    limit = min(_ALLOWED, _distance(Deviation(), inputs, trace, wrong, np.inf) / _BETTER)
+    nearest = _nearest(
+        inputs,
+        (
+            ((mistake.name,), _distance(deviation, inputs, trace, wrong, limit))
+            for mistake, deviation in _deviations(inputs)
+        ),
+        limit,
+    )
+    return nearest or _nearest(inputs, _pairs(inputs, trace, wrong, limit), limit)
+
+
+def _pairs(
+    inputs: Inputs, trace: Trace, wrong: Location | None, limit: float
+) -> Iterator[tuple[tuple[str, ...], float]]:
     for (first, one), (second, other) in combinations(list(_deviations(inputs)), 2):
         both = one.together_with(other) if first is not second else None
-        if both is not None and (first.name, second.name) not in pairs and _explains(both, inputs, trace, parts):
-            pairs.append((first.name, second.name))
-    return tuple(pairs)
+        if both is not None:
+            yield (first.name, second.name), _distance(both, inputs, trace, wrong, limit)
+
+
+def _nearest(
+    inputs: Inputs, found: Iterable[tuple[tuple[str, ...], float]], limit: float
+) -> tuple[tuple[str, ...], ...]:
+    """The names whose distance is within the limit and not far from the smallest, in the order in which they came."""
+    within = [(names, distance) for names, distance in found if distance <= limit]
+    smallest = min((distance for _, distance in within), default=0.0)
+    rounding = _ROUNDING * float(np.finfo(inputs.network.dtype).eps)
+    near = max(_BETTER * smallest, rounding / _tolerance(inputs))
+    return tuple(dict.fromkeys(names for names, distance in within if distance <= near))
+
+
+def _tolerance(inputs: Inputs) -> float:
+    """The dtype's own absolute tolerance, whatever the comparison's is."""
+    return DEFAULT_TOLERANCES[inputs.network.dtype][1]
 
 
 def _deviations(inputs: Inputs) -> Iterator[tuple[Mistake, Deviation]]:
@@ -51,52 +87,68 @@ def _deviations(inputs: Inputs) -> Iterator[tuple[Mistake, Deviation]]:
             yield mistake, deviation
 
 
-def _parts(inputs: Inputs, audit: Audit) -> Iterator[LanePart]:
-    """What is looked at of each lane; the lane of the first wrong step comes first, as it refutes most."""
-    network, wrong = inputs.network, None if audit.first_wrong is None else audit.first_wrong.where
+def _distance(deviation: Deviation, inputs: Inputs, trace: Trace, wrong: Location | None, limit: float) -> float:
+    """How far the trace is from what the deviation gives, in tolerances; above `limit`, any number that is.
+
+    The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough as they.
+    """
+    largest, atol = 0.0, _tolerance(inputs)
+    for expected, found in _evidence(deviation, inputs, trace, wrong):
+        size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
+        apart = abs_error(found, expected).max(axis=(1, 2)) / size / atol
+        largest = max(largest, float(apart.max()))
+        if not largest <= limit:
+            break
+    return largest
+
+
+def _evidence(
+    deviation: Deviation, inputs: Inputs, trace: Trace, wrong: Location | None
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
+    yield _output(deviation, trace)
+    if not deviation.batch_as_time:
+        # There are as many states as timesteps, which do not fit the samples.
+        yield _final_states(deviation, inputs, trace)
+    for steps in (_GLANCE, _STEPS):
+        for part in _parts(deviation, inputs, wrong, steps):
+            yield expected_and_found(deviation, inputs, trace, part)
+
+
+def _parts(deviation: Deviation, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[LanePart]:
+    """What is looked at of each lane, beginning with that of the first wrong step."""
+    network = inputs.network
     lanes = [(layer, direction) for layer in range(network.num_layers) for direction in range(network.directions)]
-    if wrong is not None:
-        lanes.sort(key=lambda lane: lane != (wrong.layer, wrong.direction))
-    samples = {0, inputs.batch_size - 1}
-    if wrong is not None:
-        samples = {wrong.sample, *samples}
-    chosen = tuple(sorted(samples, key=lambda sample: wrong is None or sample != wrong.sample)[:_SAMPLES])
-    for layer, direction in lanes:
-        steps = _STEPS
-        if wrong is not None and (layer, direction) == (wrong.layer, wrong.direction):
-            step = inputs.timesteps - 1 - wrong.timestep if direction else wrong.timestep
-            steps = min(max(steps, step + 2), _MOST_STEPS)
-        yield LanePart(layer, direction, steps, chosen)
+    if wrong is None:
+        sample, step, first = 0, 0, None
+    else:
+        first = (wrong.layer, wrong.direction)
+        lanes.sort(key=lambda lane: lane != first)
+        sample = wrong.sample
+        step = inputs.timesteps - 1 - wrong.timestep if wrong.direction else wrong.timestep
+    samples = inputs.batch_size
+    if deviation.batch_as_time:
+        # Its samples are the timesteps, and its steps the samples.
+        sample, step, samples = 0 if wrong is None else wrong.timestep, sample, inputs.timesteps
+    chosen = dict.fromkeys((sample, 0, samples - 1, *range(min(samples, _SAMPLES))))
+    for lane in lanes:
+        reach = min(step + 2, _MOST_STEPS) if lane == first and steps > _GLANCE else 0
+        yield LanePart(*lane, max(steps, reach), tuple(chosen)[:_SAMPLES])
 
 
-def _explains(deviation: Deviation, inputs: Inputs, trace: Trace, parts: list[LanePart]) -> bool:
-    return (
-        all(_near(inputs, *expected_and_found(deviation, inputs, trace, part)) for part in parts)
-        and _explains_output(deviation, inputs, trace)
-        and _explains_state(deviation, inputs, trace)
-    )
-
-
-def _explains_output(deviation: Deviation, inputs: Inputs, trace: Trace) -> bool:
-    """Whether out is the top layer's directions as the deviation joins them."""
+def _output(deviation: Deviation, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    """out is the top layer's directions as the deviation joins them."""
     top = np.asarray(trace.hidden[-1][:, :_STEPS])
     joined = layer_output(top[::-1] if deviation.concat_swapped else top)
-    return _near(inputs, joined, np.asarray(trace.output[:_STEPS]))
+    return joined, np.asarray(trace.output[:_STEPS])
 
 
-def _explains_state(deviation: Deviation, inputs: Inputs, trace: Trace) -> bool:
-    """Whether the final hidden states are where the deviation takes them from."""
-    if deviation.batch_as_time:
-        # There are as many states as timesteps, which do not fit the samples.
-        return True
+def _final_states(deviation: Deviation, inputs: Inputs, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    """The final hidden states are where the deviation takes them from."""
     at_last = deviation.final_at_last_timestep or deviation.backward != "reversed"
     finals = [
         trace.hidden[layer, direction, 0 if direction and not at_last else -1]
         for layer in range(inputs.network.num_layers)
         for direction in range(inputs.network.directions)
     ]
-    return _near(inputs, np.stack(finals), np.asarray(trace.state_h))
-
-
-def _near(inputs: Inputs, expected: FloatArray, found: FloatArray) -> bool:
-    return bool(np.all(violation(expected, found, *inputs.config.tolerances) <= _ALLOWED))
+    return np.stack(finals), np.asarray(trace.state_h)

@@ -1,7 +1,7 @@
 """What a deviation would have made of one lane, given everything that an engine itself computed around it.
 
-Taking the layer's input from the engine's own trace keeps lanes apart: a mistake is recognised from a few steps of
-each lane, however large the network, and however chaotic what came before.
+Taking the layer's input and every previous hidden vector from the engine's own trace keeps lanes and steps apart: a
+mistake is recognised from a few steps of each lane, however large the network and however chaotic.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class LanePart:
 def expected_and_found(
     deviation: Deviation, inputs: Inputs, trace: Trace, part: LanePart
 ) -> tuple[FloatArray, FloatArray]:
-    """What the deviation makes of the lane's first steps, and what the trace has there, both (S, N, H)."""
+    """What the deviation makes of each of the lane's first steps, and what the trace has there, both (S, N, H)."""
     layer, direction = part.layer, part.direction
     network = inputs.network
     k = layer * network.directions + direction
@@ -43,8 +43,9 @@ def expected_and_found(
     states = [np.ascontiguousarray(state[samples]) for state in states]
     hidden = np.empty_like(found)
     cells = np.empty_like(found) if len(states) == 2 else None
+    carried = found[::-1] if direction and deviation.backward == "not_realigned" else found
     with np.errstate(all="ignore"):
-        mistaken_layer(deviation)(
+        mistaken_layer(deviation, carried)(
             network.cell,
             inputs.parameters.layer(layer, direction),
             np.ascontiguousarray(x),

@@ -24,8 +24,12 @@ _ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
-def mistaken_layer(deviation: Deviation) -> RunLayer:
-    """A way to run one layer with the deviation; see `engines.manual.run_layer`."""
+def mistaken_layer(deviation: Deviation, carried: FloatArray | None = None) -> RunLayer:
+    """A way to run one layer with the deviation; see `engines.manual.run_layer`.
+
+    `carried` (T, N, H) holds the hidden vectors that each step hands to the next one in place of its own: those of
+    an engine that is held against the deviation step by step, since a chaotic network makes more of every rounding.
+    """
 
     def run_layer(
         cell: str,
@@ -48,6 +52,8 @@ def mistaken_layer(deviation: Deviation) -> RunLayer:
             hidden[t] = h
             if cells is not None and c is not None:
                 cells[t] = c
+            if carried is not None:
+                h = carried[t]
         if backward and deviation.backward == "not_realigned":
             for lane in (hidden, cells):
                 if lane is not None:

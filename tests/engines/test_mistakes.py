@@ -1,0 +1,253 @@
+"""The known mistakes as engines: each computes what its sentence says, and is wrong where it can be seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.analysis.audit import audit
+from rnnviz.analysis.checks import notebook_checks
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, mistakes_of
+from rnnviz.engines.mistakes.deviation import Deviation
+from rnnviz.engines.mistakes.engine import MistakeEngine, run_deviation
+from rnnviz.engines.registry import find_engine
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config, Network
+from rnnviz.model.errors import ConfigError, EngineError
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+from tests.analysis.audited import inputs_of, with_parameters
+from tests.oracles.computed import assert_near, computed, empty_trace
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs
+
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+NAMES = {
+    "rnn": [
+        *("no-i2h-bias", "no-h2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"),
+        *("reverse-not-reversed", "reverse-not-realigned", "concat-swapped", "final-state-at-last-timestep"),
+        "batch-as-time",
+    ],
+    "lstm": ["gates-i-f-o-g", "gates-i-o-f-g", "forget-bias-one", "cell-not-squashed"],
+    "gru": ["gates-z-r-n", "reset-before-matmul", "h2h-bias-outside-reset", "update-gate-inverted"],
+}
+BIDIRECTIONAL = {"reverse-not-reversed", "reverse-not-realigned", "concat-swapped", "final-state-at-last-timestep"}
+
+
+def network(cell: str, *, bidirectional: bool) -> Network:
+    return Network(cell, 5, 6, bidirectional=bidirectional)
+
+
+def mistaken(name: str, inputs: Inputs) -> Trace:
+    return computed(MistakeEngine(PREFIX + name), inputs)[0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_network_can_have_the_mistakes_of_its_cell_and_directions(cell: str, bidirectional: bool) -> None:
+    expected = {*NAMES["rnn"], *NAMES.get(cell, [])}
+    if not bidirectional:
+        expected -= BIDIRECTIONAL
+    assert {mistake.name for mistake in mistakes_of(network(cell, bidirectional=bidirectional))} == expected
+    assert set(MISTAKES) == {name for names in NAMES.values() for name in names}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_every_mistake_says_what_it_is_and_who_makes_it(name: str) -> None:
+    mistake = MISTAKES[name]
+    assert mistake.name == name
+    assert mistake.engine == f"mistake:{name}"
+    assert mistake.origin.endswith(".")
+    assert mistake.origin.replace("et al. ", "").count(". ") == 0
+    assert not mistake.phrase.endswith(".")
+    assert all(variants for variants in mistake.variants.values())
+    assert find_engine(mistake.engine).mistake is mistake
+
+
+def test_a_mistake_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
+    gru = MISTAKES["gates-z-r-n"]
+    assert gru.unfit(network("lstm", bidirectional=False)) == (
+        "mistake:gates-z-r-n is a mistake of gru, but network.cell is lstm."
+    )
+    swapped = MISTAKES["concat-swapped"]
+    sentence = swapped.unfit(network("gru", bidirectional=False))
+    assert sentence is not None
+    assert "network.bidirectional is false" in sentence
+    with pytest.raises(EngineError, match="bidirectional"):
+        mistaken("concat-swapped", inputs_of({}, cell="gru", hidden_size=3))
+
+
+def test_an_unknown_mistake_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r'"mistake:typo".*no-i2h-bias.*update-gate-inverted'):
+        find_engine("mistake:typo")
+
+
+@given(config=configs())
+def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> None:
+    inputs = load_inputs(config)
+    trace = empty_trace(inputs, cell=True)
+    run_deviation(Deviation(), inputs, trace, lambda done: None)
+    right, _ = computed(ManualEngine(), inputs)
+    tolerance = 1e-12 if config.network.dtype == "float64" else 2e-5
+    for name in ("hidden", "output", "state_h", "state_c", "cell"):
+        ours, theirs = getattr(trace, name), getattr(right, name)
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert_near(ours, theirs, tolerance, name)
+
+
+@given(config=configs(), data=st.data())
+def test_a_mistake_fills_every_number_and_leaves_the_inputs_alone(config: Config, data: st.DataObject) -> None:
+    inputs = load_inputs(config)
+    before = {name: np.array(array) for name, array in inputs.parameters.items()}
+    mistake = data.draw(st.sampled_from(mistakes_of(config.network)))
+    trace = mistaken(mistake.name, inputs)
+    for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
+        assert array is None or np.isfinite(array).all()
+    for name, array in before.items():
+        np.testing.assert_array_equal(inputs.parameters[name], array)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_every_mistake_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectional: bool, layers: int) -> None:
+    inputs = inputs_of(
+        {"timesteps": 6, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=bidirectional, num_layers=layers
+    )
+    right, _ = computed(ManualEngine(), inputs)
+    assert audit(inputs, right).verdict == "right"
+    for mistake in mistakes_of(inputs.network):
+        trace = mistaken(mistake.name, inputs)
+        broken = [c for c in notebook_checks(trace, *inputs.config.tolerances) if not c.holds]
+        found = audit(inputs, trace)
+        assert found.wrong or broken, mistake.name
+        if found.wrong:
+            assert found.worst_ratio > 100, mistake.name
+
+
+def scaled_gate(inputs: Inputs, place: int, change: str) -> Inputs:
+    """The inputs with something done to one gate's rows of one kind of parameter."""
+
+    def touch(name: str, array: np.ndarray) -> np.ndarray:
+        if name.endswith(change):
+            np.split(array, inputs.network.kind.gate_count)[place][...] += 1.0
+        return array
+
+    return with_parameters(inputs, touch)
+
+
+def rows(inputs: Inputs, order: list[int]) -> Inputs:
+    """The inputs with the gates' rows in another order, for a right engine to read."""
+
+    def reorder(_: str, array: np.ndarray) -> np.ndarray:
+        blocks = np.split(array, inputs.network.kind.gate_count)
+        return np.concatenate([blocks[place] for place in order])
+
+    return with_parameters(inputs, reorder)
+
+
+def zeroed(inputs: Inputs, kind: str) -> Inputs:
+    return with_parameters(inputs, lambda name, array: array * 0 if name.endswith(kind) else array)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_mistake_in_the_parameters_is_the_right_network_with_those_parameters(cell: str) -> None:
+    inputs = inputs_of(
+        {"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True, dtype="float64"
+    )
+
+    def transposed(name: str, array: np.ndarray) -> np.ndarray:
+        blocks = np.split(array, inputs.network.kind.gate_count)
+        return np.concatenate([block.T for block in blocks]) if name.endswith("h2h_weight") else array
+
+    read_as = {
+        "no-i2h-bias": zeroed(inputs, "i2h_bias"),
+        "no-h2h-bias": zeroed(inputs, "h2h_bias"),
+        "h2h-transposed": with_parameters(inputs, transposed),
+    }
+    if cell == "lstm":
+        # Rows i, f, g, o read as i, f, o, g: g is what stands third, o what stands second.
+        read_as["gates-i-f-o-g"] = rows(inputs, [0, 1, 3, 2])
+        read_as["gates-i-o-f-g"] = rows(inputs, [0, 2, 3, 1])
+        read_as["forget-bias-one"] = scaled_gate(inputs, 1, "h2h_bias")
+    if cell == "gru":
+        read_as["gates-z-r-n"] = rows(inputs, [1, 0, 2])
+    for name, changed in read_as.items():
+        assert_near(mistaken(name, inputs).hidden, recurrence(changed).hidden, 1e-12, name)
+
+
+def both_ways(**more: int) -> Inputs:
+    return inputs_of(
+        {"timesteps": 5, "batch_size": 3}, cell="gru", hidden_size=4, bidirectional=True, dtype="float64", **more
+    )
+
+
+def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:
+    inputs = both_ways()
+    right = recurrence(inputs).hidden
+    trace = mistaken("reverse-not-reversed", inputs)
+    turned = replace(inputs, sequence=np.ascontiguousarray(inputs.sequence[::-1]))
+    assert_near(trace.hidden[:, 0], right[:, 0], 1e-12)
+    assert_near(trace.hidden[:, 1], recurrence(turned).hidden[:, 1, ::-1], 1e-12)
+    np.testing.assert_array_equal(trace.state_h[1], trace.hidden[0, 1, -1])
+
+
+def test_a_reverse_that_is_not_realigned_stands_in_the_order_of_computation() -> None:
+    inputs = both_ways()
+    trace = mistaken("reverse-not-realigned", inputs)
+    assert_near(trace.hidden[0, 1], recurrence(inputs).hidden[0, 1, ::-1], 1e-12)
+    assert_near(trace.state_h[1], recurrence(inputs).state_h[1], 1e-12)
+
+
+def test_swapped_directions_show_in_out_and_feed_the_next_layer() -> None:
+    inputs = both_ways(num_layers=2)
+    right = recurrence(inputs)
+    trace = mistaken("concat-swapped", inputs)
+    assert_near(trace.hidden[0], right.hidden[0], 1e-12)
+    np.testing.assert_array_equal(trace.output, np.concatenate(trace.hidden[1][::-1], axis=-1))
+
+    def swapped(name: str, array: np.ndarray) -> np.ndarray:
+        return np.roll(array, 4, axis=1) if name in ("l1_i2h_weight", "r1_i2h_weight") else array
+
+    assert_near(trace.hidden[1], recurrence(with_parameters(inputs, swapped)).hidden[1], 1e-12)
+
+
+def test_a_final_state_at_the_last_timestep_is_wrong_in_the_backward_state_alone() -> None:
+    inputs = both_ways()
+    right, trace = recurrence(inputs), mistaken("final-state-at-last-timestep", inputs)
+    assert_near(trace.hidden, right.hidden, 1e-12)
+    assert_near(trace.output, right.output, 1e-12)
+    assert_near(trace.state_h[0], right.state_h[0], 1e-12)
+    assert_near(trace.state_h[1], right.hidden[0, 1, -1], 1e-12)
+
+
+def test_an_exchanged_batch_is_the_network_along_the_samples() -> None:
+    inputs = inputs_of({"timesteps": 3, "batch_size": 3}, cell="lstm", hidden_size=4, dtype="float64")
+    exchanged = replace(inputs, sequence=np.ascontiguousarray(inputs.sequence.swapaxes(0, 1)))
+    trace = mistaken("batch-as-time", inputs)
+    assert_near(trace.hidden, recurrence(exchanged).hidden.swapaxes(2, 3), 1e-12)
+    assert_near(trace.output, recurrence(exchanged).output.swapaxes(0, 1), 1e-12)
+
+
+@pytest.mark.parametrize(("timesteps", "samples"), [(1, 5), (5, 1), (2, 5), (5, 2)])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_exchanged_batch_of_any_shape_is_computed(timesteps: int, samples: int, bidirectional: bool) -> None:
+    inputs = inputs_of(
+        {"timesteps": timesteps, "batch_size": samples}, cell="lstm", hidden_size=4, bidirectional=bidirectional
+    )
+    trace = mistaken("batch-as-time", inputs)
+    for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
+        assert array is not None
+        assert np.isfinite(array).all()
+
+
+def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
+    one, other = Deviation(squash_cell=False), Deviation(activation="relu")
+    both = one.together_with(other)
+    assert both == Deviation(squash_cell=False, activation="relu") == other.together_with(one)
+    assert Deviation(activation="relu").together_with(Deviation(activation="sigmoid")) is None
+    assert one.together_with(Deviation()) == one
