@@ -8,9 +8,10 @@ from rnnviz.files.inputs import load_inputs
 from rnnviz.files.lessons import Lesson, find_lesson, lessons
 from rnnviz.files.resource_files import resource_path
 from rnnviz.model.errors import InputError
+from rnnviz.runs.sensitivity import blind_to
 from rnnviz.runs.supervisor import run
 
-NAMES = ["vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"]
+NAMES = ["vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru", "real-bug"]
 
 every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
 
@@ -86,8 +87,17 @@ def test_resources_inside_the_package_come_before_those_beside_it(
 
 
 @every_lesson
-def test_gluon_and_the_textbook_agree_on_a_lesson(lesson: Lesson) -> None:
+def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson) -> None:
     result = run(lesson.config, load_inputs)
+    assert result.judgement is not None
     assert result.comparison("manual").verdict == "agree"
     assert result.comparison("manual").elements > 0
     assert all(check.holds for check in result.checks)
+    assert result.judgement.audits["manual"].verdict == "right"
+    assert result.judgement.audits["gluon"].verdict == ("wrong" if lesson.name == "real-bug" else "right")
+    assert result.verdict == ("mismatch" if lesson.name == "real-bug" else "agree")
+
+
+@every_lesson
+def test_a_lesson_is_blind_to_no_mistake_that_its_network_can_have(lesson: Lesson) -> None:
+    assert blind_to(load_inputs(lesson.config)) == ()
