@@ -4,12 +4,13 @@ Every mistake that the network can have is made on purpose, on a part of the run
 as any engine is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.checks import notebook_checks
@@ -22,67 +23,111 @@ from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
 from rnnviz.runs.request import Load
 
-_WORK = 30_000_000
-"""Multiplications that each mistake may cost."""
+_PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
+"""Samples, timesteps and multiplications of the parts on which a mistake is made: mostly the first one reveals it."""
 
-_MOST_STEPS = 32
-_SAMPLES = 3
+_LEAST_STEPS = 3
+
+_TELLING_SCALE = 0.5
+"""Weights and biases of this size neither vanish beside the rounding nor saturate the gates."""
+
+Change: TypeAlias = tuple[tuple[str, str], Any]
+"""A section and a key of a config, and the value that the key gets."""
 
 
 def blind_to(inputs: Inputs) -> tuple[str, ...]:
     """The names of the mistakes that these inputs cannot reveal, in the catalogue's order."""
-    small = _part(inputs)
-    return tuple(
-        mistake.name
-        for mistake in mistakes_of(inputs.network)
-        if not _reveals(small, mistake.variants[inputs.network.cell][0])
-    )
+    blind = mistakes_of(inputs.network)
+    for part in _parts(inputs):
+        blind = [mistake for mistake in blind if not _reveals(part, mistake.variants[inputs.network.cell][0])]
+        if not blind:
+            break
+    return tuple(mistake.name for mistake in blind)
 
 
 def remedy(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
-    """The config with the smallest change that reveals the mistakes in `blind`, or most of them; None if none does."""
-    best: tuple[int, Config] | None = None
-    for config in _changes(inputs.config):
-        try:
-            left = blind_to(load(config))
-        except InputError:
-            continue
-        if len(left) < len(blind) and (best is None or len(left) < best[0]):
-            best = len(left), config
-        if not left:
-            break
-    return None if best is None else best[1]
+    """The config with the smallest change that reveals what any change does of `blind`; None if none reveals more.
+
+    What has no effect stays hidden, such as a transposed weight of a single unit. The network itself stays as it is.
+    """
+    changes = list(_changes(inputs.config))
+    fewest = len(blind) - 1
+    if len(changes) > 1:
+        # What all changes together do not reveal, fewer need not be tried for.
+        fewest = min(fewest, _left(_changed(inputs.config, changes), load, len(blind)))
+    for count in range(1, len(changes) + 1):
+        for chosen in combinations(changes, count):
+            if len({field for field, _ in chosen}) == count:
+                config = _changed(inputs.config, chosen)
+                if _left(config, load, len(blind)) <= fewest:
+                    return config
+    return None
 
 
-def _changes(config: Config) -> Iterator[Config]:
-    """Single changes, then pairs, then all together; each leaves the network itself as it is."""
-    single: list[dict[str, Any]] = []
-    if config.parameters.initializer != "file" and config.parameters.bias == "zeros":
-        single.append({"parameters": replace(config.parameters, bias="uniform")})
+def _left(config: Config, load: Load, otherwise: int) -> int:
+    """How many mistakes the config cannot reveal; `otherwise` if it does not go with the files that it names."""
+    try:
+        return len(blind_to(load(_short(config))))
+    except InputError:
+        return otherwise
+
+
+def _changed(config: Config, changes: Iterable[Change]) -> Config:
+    for (section, key), value in changes:
+        config = replace(config, **{section: replace(getattr(config, section), **{key: value})})
+    return config
+
+
+def _changes(config: Config) -> Iterator[Change]:
+    """Single changes of a key, the mildest first; a key may come twice with its last value the strongest."""
+    parameters, sequence = config.parameters, config.sequence
+    if parameters.initializer != "file" and parameters.bias == "zeros":
+        yield ("parameters", "bias"), "uniform"
     if config.initial_state.source == "zeros":
-        single.append({"initial_state": replace(config.initial_state, source="normal")})
-    if config.sequence.source not in ("file", "text"):
-        longer = replace(config.sequence, timesteps=max(3, config.sequence.timesteps))
-        wider = replace(config.sequence, batch_size=max(2, config.sequence.batch_size))
-        single += [{"sequence": other} for other in (longer, wider) if other != config.sequence]
-        if config.sequence.source in ("impulse", "sine"):
-            single.append({"sequence": replace(config.sequence, source="normal")})
-    for count in range(1, len(single) + 1):
-        for chosen in combinations(single, count):
-            names = [name for change in chosen for name in change]
-            if len(set(names)) == len(names):
-                yield replace(config, **{name: value for change in chosen for name, value in change.items()})
+        yield ("initial_state", "source"), "normal"
+    if sequence.source not in ("file", "text"):
+        yield from ((("sequence", "timesteps"), steps) for steps in (2, 3) if sequence.timesteps < steps)
+        if sequence.batch_size < 2:
+            yield ("sequence", "batch_size"), 2
+        if sequence.source in ("impulse", "sine"):
+            yield ("sequence", "source"), "normal"
+    if parameters.initializer != "file" and parameters.scale != _TELLING_SCALE:
+        yield ("parameters", "scale"), _TELLING_SCALE
 
 
-def _part(inputs: Inputs) -> Inputs:
-    """The first timesteps of a few samples: enough for every mistake to show, if it does at all."""
+def _short(config: Config) -> Config:
+    """The config with as much of a drawn sequence as is looked at."""
+    most_samples, most_steps, _ = _PARTS[-1]
+    sequence = config.sequence
+    if sequence.source in ("file", "text"):
+        return config
+    # The initial state of a file has one row for each sample.
+    samples = sequence.batch_size if config.initial_state.source == "file" else min(sequence.batch_size, most_samples)
+    return replace(
+        config, sequence=replace(sequence, batch_size=samples, timesteps=min(sequence.timesteps, most_steps))
+    )
+
+
+def _parts(inputs: Inputs) -> Iterator[Inputs]:
+    """The first timesteps of some samples, spread evenly: enough for every mistake to show, if it does at all."""
     network = inputs.network
-    gates, size = network.kind.gate_count, network.hidden_size
-    per_step = network.num_layers * network.directions * gates * size * (network.layer_input_size(0) + size)
-    samples = min(inputs.batch_size, _SAMPLES)
-    steps = min(inputs.timesteps, _MOST_STEPS, max(3, _WORK // (per_step * samples)))
-    state = State(*(np.ascontiguousarray(array[:, :samples]) for array in inputs.initial_state.arrays))
-    return Inputs(inputs.config, np.ascontiguousarray(inputs.sequence[:steps, :samples]), inputs.parameters, state)
+    per_step = 0
+    for layer in range(network.num_layers):
+        rows = network.directions * network.kind.gate_count * network.hidden_size
+        per_step += rows * (network.layer_input_size(layer) + network.hidden_size)
+    seen: set[tuple[int, int]] = set()
+    for most_samples, most_steps, work in _PARTS:
+        samples = min(inputs.batch_size, most_samples, max(_PARTS[0][0], work // (_LEAST_STEPS * per_step)))
+        steps = min(inputs.timesteps, most_steps, max(_LEAST_STEPS, work // (per_step * samples)))
+        if (samples, steps) not in seen:
+            seen.add((samples, steps))
+            yield _part(inputs, np.linspace(0, inputs.batch_size - 1, samples).round().astype(np.intp), steps)
+
+
+def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
+    state = State(*(np.ascontiguousarray(array[:, samples]) for array in inputs.initial_state.arrays))
+    sequence = np.ascontiguousarray(inputs.sequence[:steps, samples])
+    return Inputs(inputs.config, sequence, inputs.parameters, state)
 
 
 def _reveals(inputs: Inputs, deviation: Deviation) -> bool:
