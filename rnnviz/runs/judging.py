@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rnnviz.analysis.audit import Audit, audit
 from rnnviz.analysis.checks import Check
 from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import Judgement
 from rnnviz.engines.mistakes.catalogue import mistakes_of
 from rnnviz.model.inputs import Inputs
@@ -29,14 +30,14 @@ def judge(
     for place, (name, trace) in enumerate(traces.items()):
 
         def progress(done: float, name: str = name, place: int = place) -> None:
-            tell(f"auditing {name}", _AUDIT * (place + done) / len(traces))
+            tell(f"auditing {shown_name(name)}", _AUDIT * (place + done) / len(traces))
 
         audits[name] = audit(inputs, trace, comparisons, full=request.audit == "full", progress=progress)
     diagnoses = {}
     for name, trace in traces.items():
         broken = any(check.engine == name and not check.holds for check in checks)
         if audits[name].wrong or broken:
-            tell(f"looking for what explains {name}", _AUDIT)
+            tell(f"looking for what explains {shown_name(name)}", _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name])
     tell("looking for mistakes that this run could not show", _AUDIT + _DIAGNOSE)
     blind = blind_to(inputs)

@@ -11,6 +11,7 @@ from time import perf_counter
 from rnnviz.analysis.checks import Check, equality, notebook_checks
 from rnnviz.analysis.compare import Comparison, compare
 from rnnviz.analysis.extent import largest_magnitude
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import Judgement
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import find_engine, load_engine
@@ -71,13 +72,13 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     rtol, atol = config.tolerances
     for place, name in enumerate(names):
         start = _READ + _ENGINES * place / len(names)
-        tell(f"computing with {name}", start)
+        tell(f"computing with {shown_name(name)}", start)
         engine = load_engine(name)
         versions[name] = engine.version
         trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
 
         def progress(done: float, name: str = name, start: float = start) -> None:
-            tell(f"computing with {name}", start + done * _ENGINES / len(names))
+            tell(f"computing with {shown_name(name)}", start + done * _ENGINES / len(names))
 
         began = perf_counter()
         report = engine.run(inputs, trace, progress)
@@ -135,7 +136,9 @@ def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[C
         start = _READ + _ENGINES + _COMPARE * place / len(candidates)
 
         def progress(done: float, name: str = name, start: float = start) -> None:
-            tell(f"comparing {name} with {reference}", start + done * _COMPARE / len(candidates))
+            tell(
+                f"comparing {shown_name(name)} with {shown_name(reference)}", start + done * _COMPARE / len(candidates)
+            )
 
         comparisons.append(compare(traces[reference], traces[name], rtol, atol, progress))
     return comparisons

@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.mismatch_rows import MismatchRows
+from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 from rnnviz.model.location import DIRECTIONS, Location
 
@@ -31,7 +32,7 @@ class MismatchModel(QAbstractTableModel):
         """Show other rows, sorted as those before."""
         self.beginResetModel()
         self._rows = rows
-        self.headings = (*_PLACES, reference, candidate, "difference", "violation", "ULP")
+        self.headings = (*_PLACES, shown_name(reference), shown_name(candidate), "difference", "violation", "ULP")
         self._order = self._sorted()
         self.endResetModel()
 

@@ -5,11 +5,13 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.vectors import Difference, Vector
 from rnnviz.gui.icons import Icons
 from rnnviz.gui.theme import LIGHT, Theme
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 
+_LONGEST_HEADING = 9
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 
@@ -75,7 +77,7 @@ class VectorModel(QAbstractTableModel):
         engines = [label for label, _ in self._vector.columns]
         reference, candidate = self._compared
         if role == _Roles.DisplayRole:
-            return [self._unit, *engines, "Δ", "ULP"][section]
+            return [self._unit, *map(shown_name, engines), "Δ", "ULP"][section]
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
             return [self._unit, *engines, "difference", "ULP"][section]
         if role == _Roles.ToolTipRole:
@@ -112,7 +114,8 @@ class VectorModel(QAbstractTableModel):
         if self._vector is None:
             return []
         unit = max(self._unit, f"00{len(self._vector)}", key=len)
-        engines = [max("-0.000", label, key=len) for label, _ in self._vector.columns]
+        # A long name is cut short, never a number.
+        engines = [max("-0.000", shown_name(label)[:_LONGEST_HEADING], key=len) for label, _ in self._vector.columns]
         return [unit, *engines, "-0.0e-00", "0.0e+0"][: self.columnCount()]
 
     def _is_marked(self, row: int, column: int) -> bool:
