@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.elementwise import abs_error, passing_atol, tolerance, ulp_distance, violation_of
+from rnnviz.analysis.elementwise import UlpArray, abs_error, passing_atol, tolerance, ulp_distance, violation_of
+from rnnviz.analysis.histogram import Histogram, HistogramTally
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 
 _BLOCK_VALUES = 1 << 16
 """How many values are compared at a time: their float64 temporaries stay in the processor's cache."""
+
+_VIOLATIONS, _ULPS = (-40, 39), (-1, 63)
+"""The octaves of the histograms: violations from 1e-12 to 1e12, every distance in floats."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Comparison:
     The arrays have the shape (L, D, T), over all samples and units: the largest absolute error, the
     largest violation (infinite where numbers that are not finite stand apart), and how many values mismatch.
     `violation_by_column` (L, D, N, H) is the largest violation of each unit of each sample over time.
+
+    `violations` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
 
     reference: str
@@ -57,6 +63,8 @@ class Comparison:
     violation_over_time: NDArray[np.float64]
     mismatched_over_time: NDArray[np.int64]
     violation_by_column: NDArray[np.float64]
+    violations: Histogram
+    ulps: Histogram
 
     def __post_init__(self) -> None:
         """Let nobody write to the arrays."""
@@ -97,6 +105,7 @@ class _Tally:
         self.max_violation, self.max_ulp, self.passing_atol = 0.0, 0, 0.0
         self.first: tuple[tuple[int, int, int], Mismatch] | None = None
         self.nonfinite = [0, 0, 0]
+        self.violations, self.ulps = HistogramTally(*_VIOLATIONS), HistogramTally(*_ULPS)
 
     def add(
         self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, rtol: float, atol: float
@@ -112,6 +121,8 @@ class _Tally:
         counts = mismatched.sum(axis=(1, 2))
         self.mismatched_over_time[layer, direction, times] = counts
         ulp = ulp_distance(r, c)
+        self.violations.add(violation, layer, direction, start)
+        self.ulps.add(_as_floats(ulp), layer, direction, start)
         finite = np.isfinite(r) & np.isfinite(c)
         if not finite.all():
             self.nonfinite[0] += int((~np.isfinite(r)).sum())
@@ -160,7 +171,8 @@ def compare(
         r = np.asarray(reference.hidden[layer, direction, times])
         c = np.asarray(candidate.hidden[layer, direction, times])
         tally.add(layer, direction, times.start, r, c, rtol, atol)
-        progress((layer * directions + direction + times.stop / timesteps) / (layers * directions))
+        done = (timesteps - times.start if direction else times.stop) / timesteps
+        progress((layer * directions + direction + done) / (layers * directions))
     return Comparison(
         reference=reference.engine,
         candidate=candidate.engine,
@@ -181,13 +193,25 @@ def compare(
         violation_over_time=tally.violation_over_time,
         mismatched_over_time=tally.mismatched_over_time,
         violation_by_column=tally.violation_by_column,
+        violations=tally.violations.histogram(),
+        ulps=tally.ulps.histogram(),
     )
 
 
+def _as_floats(ulp: UlpArray) -> NDArray[np.float64]:
+    """Distances as float64, in which their powers of two are exact; infinite where there is none."""
+    signed = ulp.view(np.int64)
+    if int(signed.min()) >= 0:
+        return signed.astype(np.float64)
+    return np.where(signed == -1, np.inf, ulp.astype(np.float64))
+
+
 def _blocks(trace: Trace) -> Iterator[tuple[int, int, slice]]:
+    """Every lane in slices of time, in the order of computation."""
     layers, directions, timesteps, samples, units = trace.shape
     length = max(1, _BLOCK_VALUES // (samples * units))
+    starts = range(0, timesteps, length)
     for layer in range(layers):
         for direction in range(directions):
-            for start in range(0, timesteps, length):
+            for start in reversed(starts) if direction else starts:
                 yield layer, direction, slice(start, min(start + length, timesteps))

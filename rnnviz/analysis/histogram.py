@@ -1,0 +1,122 @@
+"""How numbers that are not negative are spread over orders of magnitude, counted as they pass.
+
+A bin reaches from just above a power of two to the next one: (2^k, 2^(k+1)]. One, the limit of a violation, is an
+edge, and a number that just passes is counted below it. Zero and infinity have bins of their own; what is above 2^1023
+counts as infinite. The powers are read from the numbers' bits, which costs less than a logarithm.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.model.location import Location
+
+_MANTISSA = 52
+_BIAS = 1023
+_KEYS = 2048
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of zero, of each octave from `lowest` to `highest`, and of what is infinite, in this order.
+
+    `counts` (B,) with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what
+    lies beyond them, too. `first` (B, 5) is the place of the first number of each bin in the order of computation,
+    -1 where there is none.
+    """
+
+    lowest: int
+    highest: int
+    counts: NDArray[np.int64]
+    first: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays."""
+        self.counts.flags.writeable = self.first.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Protect the arrays again after a pipe."""
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    @property
+    def total(self) -> int:
+        """How many numbers were counted."""
+        return int(self.counts.sum())
+
+    def edges(self, place: int) -> tuple[float, float]:
+        """What the numbers of a bin lie between, the upper one among them; (0, 0) and (inf, inf) at the ends."""
+        if place == 0:
+            return 0.0, 0.0
+        if place == len(self.counts) - 1:
+            return np.inf, np.inf
+        octave = self.lowest + place - 1
+        low = 0.0 if octave == self.lowest else 2.0**octave
+        return low, np.inf if octave == self.highest else 2.0 ** (octave + 1)
+
+    def location(self, place: int) -> Location | None:
+        """Where the first number of a bin stands, or None if the bin is empty."""
+        return Location(*(int(index) for index in self.first[place])) if self.counts[place] else None
+
+    @property
+    def filled(self) -> range:
+        """The octaves' bins from the first to the last that is not empty; empty if all are."""
+        places = np.flatnonzero(self.counts[1:-1]) + 1
+        return range(int(places[0]), int(places[-1]) + 1) if len(places) else range(0)
+
+
+class HistogramTally:
+    """Counts blocks of one comparison."""
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        self._lowest, self._highest = lowest, highest
+        self._counts = np.zeros(_KEYS, np.int64)
+        self._places: dict[int, Location] = {}
+
+    def add(self, values: NDArray[np.float64], layer: int, direction: int, start: int) -> None:
+        """Count a block of timesteps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
+        keys = _keys(values)
+        counts = np.bincount(keys.reshape(-1), minlength=_KEYS)
+        new = (self._counts == 0) & (counts > 0)
+        self._counts += counts
+        if new.any():
+            # A backward lane is computed from its end.
+            ordered = keys[::-1] if direction else keys
+            for key in np.flatnonzero(new):
+                t, sample, unit = (int(i) for i in np.unravel_index(int((ordered == key).argmax()), keys.shape))
+                timestep = start + (len(values) - 1 - t if direction else t)
+                self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
+
+    def histogram(self) -> Histogram:
+        """What was counted so far."""
+        bins = self._highest - self._lowest + 3
+        counts, first = np.zeros(bins, np.int64), np.full((bins, 5), -1, np.int64)
+        earliest: dict[int, tuple[int, ...]] = {}
+        for key, where in self._places.items():
+            place = self._place(key)
+            counts[place] += self._counts[key]
+            step = -where.timestep if where.direction else where.timestep
+            order = where.layer, where.direction, step, where.sample, where.unit
+            if place not in earliest or order < earliest[place]:
+                earliest[place] = order
+                first[place] = where.index
+        return Histogram(self._lowest, self._highest, counts, first)
+
+    def _place(self, key: int) -> int:
+        if key == 0:
+            return 0
+        if key == _KEYS - 1:
+            return self._highest - self._lowest + 2
+        return min(max(key - 1 - _BIAS, self._lowest), self._highest) - self._lowest + 1
+
+
+def _keys(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each number the exponent field of the power of two that it lies just below or at; 0 for zero.
+
+    Adding the largest mantissa lifts every number to the next exponent unless its own mantissa is zero.
+    """
+    keys = np.ascontiguousarray(values).view(np.int64) + ((1 << _MANTISSA) - 1)
+    keys >>= _MANTISSA
+    return keys

@@ -1,0 +1,92 @@
+"""The spread of a comparison's figures: every value in its bin, each bin with its first place."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.analysis import compare as module
+from rnnviz.analysis.compare import compare
+from rnnviz.analysis.elementwise import ulp_distance, violation
+from rnnviz.analysis.histogram import Histogram, HistogramTally
+from rnnviz.model.location import Location
+from tests.analysis.traces import SHAPES, Shape, in_order, random_trace, trace_of
+
+RTOL, ATOL = 1.3e-6, 1e-5
+
+
+def bin_of(histogram: Histogram, value: float) -> int:
+    """Where a value belongs, by comparing it with the edges."""
+    if value == 0.0 or np.isinf(value):
+        return 0 if value == 0.0 else len(histogram.counts) - 1
+    inside = range(1, len(histogram.counts) - 1)
+    return next(place for place in inside if histogram.edges(place)[0] < value <= histogram.edges(place)[1])
+
+
+def counted(*values: float, lowest: int = -40, highest: int = 39) -> Histogram:
+    tally = HistogramTally(lowest, highest)
+    tally.add(np.array(values).reshape(len(values), 1, 1), 0, 0, 0)
+    return tally.histogram()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.0, 5e-324, 1e-300, 1e-12, 0.5, np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0), 2.0, 3.0, 1e300, np.inf],
+)
+def test_a_number_is_counted_between_its_edges(value: float) -> None:
+    histogram = counted(value)
+    assert np.flatnonzero(histogram.counts).tolist() == [bin_of(histogram, value)]
+    assert histogram.location(bin_of(histogram, value)) == Location()
+
+
+def test_the_limit_belongs_to_what_passes() -> None:
+    histogram = counted(1.0, np.nextafter(1.0, 2.0))
+    below, above = np.flatnonzero(histogram.counts)
+    assert histogram.edges(below) == (0.5, 1.0)
+    assert histogram.edges(above) == (1.0, 2.0)
+    assert list(histogram.filled) == [below, above]
+
+
+def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave() -> None:
+    histogram = counted(0.0, 0.0)
+    assert histogram.location(5) is None
+    assert histogram.counts[0] == histogram.total == 2
+    assert len(histogram.filled) == 0
+
+
+@given(SHAPES, st.integers(0, 2**32), st.sampled_from(["float32", "float64"]), st.sampled_from([1, 7, 1 << 16]))
+def test_every_value_of_a_comparison_is_in_its_bin_and_each_bin_knows_its_first(
+    shape: Shape, seed: int, dtype: str, block: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    reference = random_trace(shape, dtype, seed)
+    # Errors over many orders of magnitude, with zeros, NaN and infinities among them.
+    error = rng.normal(size=shape) * 10.0 ** rng.integers(-12, 4, shape) * (rng.random(shape) < 0.7)
+    hidden = (reference.hidden + error).astype(dtype)
+    hidden[rng.random(shape) < 0.1] = np.nan
+    hidden[rng.random(shape) < 0.1] = np.inf
+    candidate = trace_of(hidden, "candidate")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK_VALUES", block)
+        comparison = compare(reference, candidate, RTOL, ATOL)
+    ulps = ulp_distance(reference.hidden, hidden)
+    distances = np.where(ulps == np.uint64(2**64 - 1), np.inf, ulps.astype(np.float64))
+    for histogram, values in (
+        (comparison.violations, violation(reference.hidden, hidden, RTOL, ATOL)),
+        (comparison.ulps, distances),
+    ):
+        counts, first = np.zeros_like(histogram.counts), {}
+        for where in in_order(shape):
+            place = bin_of(histogram, float(values[where.index]))
+            counts[place] += 1
+            first.setdefault(place, where)
+        np.testing.assert_array_equal(histogram.counts, counts)
+        assert {place: histogram.location(place) for place in np.flatnonzero(counts)} == first
+
+
+def test_a_histogram_stays_protected_after_a_pipe() -> None:
+    histogram = pickle.loads(pickle.dumps(counted(1.0)))
+    assert not histogram.counts.flags.writeable
+    assert not histogram.first.flags.writeable
