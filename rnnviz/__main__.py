@@ -1,6 +1,7 @@
 """python -m rnnviz."""
 
 import multiprocessing
+import os
 import sys
 
 from rnnviz.cli import main
@@ -12,5 +13,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == [HOST_ARGUMENT]:
         from rnnviz.engines.own.host import main as run_recurrence
 
-        sys.exit(run_recurrence(sys.argv[2:]))
+        # The interpreter's own end would wait for threads that the user's code may have left running.
+        os._exit(run_recurrence(sys.argv[2:]))
     sys.exit(main())

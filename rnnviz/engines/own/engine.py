@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
+from time import monotonic
 
 import rnnviz
 from rnnviz.engines.base import EngineReport, Progress
@@ -24,6 +25,7 @@ _PRINTED_LIMIT = 20_000
 
 # The host stops code that does not come back, unless that code lets no other thread run; then it is stopped from here.
 _SILENCE_SECONDS = STEP_SECONDS + 5.0
+_SILENCE_INTERVAL = 0.2
 
 
 class OwnEngine:
@@ -47,28 +49,84 @@ class OwnEngine:
         """See `Engine.run`; both inputs and trace must lie in folders."""
         assert inputs.folder is not None
         assert trace.folder is not None
-        printed: list[str] = []
-        with _host(self._path, inputs.folder, trace.folder) as process:
+        printed = _Printed()
+        with _host(self._path, inputs.folder, trace.folder) as process, _Silence(process) as silence:
             for message in _messages(process):
+                silence.heard()
                 match message:
                     case Printed(text):
-                        if sum(map(len, printed)) < _PRINTED_LIMIT:
-                            printed.append(text)
+                        printed.add(text)
                     case Advanced(fraction):
                         progress(fraction)
                     case Broken(sentence):
-                        raise EngineError(_with_printed(sentence, printed))
+                        raise EngineError(printed.after(sentence))
                     case Done():
-                        return EngineReport(printed="".join(printed)[:_PRINTED_LIMIT])
+                        return EngineReport(printed=printed.text)
+            # It may have closed its standard output and live on; the silence ends that, too.
             process.wait()
             raise EngineError(
-                _with_printed(f"{self._path} ended its process ({_manner(process.returncode)}).", printed)
+                printed.after(f"{self._path} ended its process ({_manner(process.returncode, silence.killed)}).")
             )
+
+
+class _Printed:
+    """What the user's code printed, up to a limit."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._room = _PRINTED_LIMIT
+
+    def add(self, text: str) -> None:
+        """Keep the text, as long as there is room."""
+        if self._room > 0:
+            self._parts.append(text[: self._room])
+        self._room -= len(text)
+
+    @property
+    def text(self) -> str:
+        """All of it; a last line says when there was more."""
+        text = "".join(self._parts)
+        return text if self._room >= 0 else f"{text}\n(There was more: {_PRINTED_LIMIT:,} characters are kept.)\n"
+
+    def after(self, sentence: str) -> str:
+        """The sentence, and the last line that the code printed before it."""
+        lines = "".join(self._parts).strip().splitlines()
+        return f"{sentence} Last it printed: {lines[-1]}" if lines else sentence
+
+
+class _Silence:
+    """Ends a process that has been silent for too long, while it is entered."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._heard = monotonic()
+        self._over = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+        self.killed = False
+
+    def __enter__(self) -> "_Silence":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def heard(self) -> None:
+        """There was a message."""
+        self._heard = monotonic()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_SILENCE_INTERVAL):
+            if monotonic() - self._heard > _SILENCE_SECONDS:
+                self.killed = True
+                _kill(self._process)
+                return
 
 
 @contextmanager
 def _host(path: str, inputs: Path, trace: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The process; it is gone when the block ends."""
+    """The process; it and those that it started are gone when the block ends."""
     root = str(Path(rnnviz.__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
     process = subprocess.Popen(
@@ -77,15 +135,24 @@ def _host(path: str, inputs: Path, trace: Path) -> Iterator[subprocess.Popen[byt
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
-        process.kill()
+        _kill(process)
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and its group."""
+    if hasattr(os, "killpg"):
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _command() -> list[str]:
@@ -96,30 +163,15 @@ def _command() -> list[str]:
 
 
 def _messages(process: subprocess.Popen[bytes]) -> Iterator[Message]:
-    """The host's messages until it ends; it is killed when it has been silent for too long."""
+    """The host's messages until its standard output ends."""
     assert process.stdout is not None
-    while True:
-        silence = Timer(_SILENCE_SECONDS, process.kill)
-        silence.daemon = True
-        silence.start()
-        try:
-            line = process.stdout.readline()
-        finally:
-            silence.cancel()
-        if not line:
-            return
+    for line in process.stdout:
         with suppress(ValueError, KeyError, TypeError):
             yield decode(line)
 
 
-def _with_printed(sentence: str, printed: list[str]) -> str:
-    """The sentence, and the last line that the code printed before it."""
-    lines = "".join(printed).strip().splitlines()
-    return f"{sentence} Last it printed: {lines[-1]}" if lines else sentence
-
-
-def _manner(code: int | None) -> str:
-    if code == -signal.SIGKILL:
+def _manner(code: int | None, silent: bool) -> str:
+    if silent:
         return f"killed after {_SILENCE_SECONDS:.0f} s of silence"
     if code is not None and code < 0:
         with suppress(ValueError):

@@ -4,22 +4,27 @@ It fills the trace in the folder TRACE from the inputs in the folder INPUTS and 
 output. It ends when its standard input does, which is when the process that asked for it is gone.
 """
 
+import ctypes
 import io
 import os
+import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import BinaryIO
 
-from rnnviz.engines.own.messages import STEP_SECONDS, Advanced, Broken, Done, Message, Printed, encode
+from rnnviz.engines.own.messages import STEP_SECONDS, Advanced, Alive, Broken, Done, Message, Printed, encode
 from rnnviz.engines.own.recurrence import OwnRecurrence, RecurrenceError
 from rnnviz.engines.stack import run_stack
 from rnnviz.model.stored_inputs import open_inputs
 from rnnviz.model.trace import open_trace
 
+_PR_SET_PDEATHSIG = 1
 _WATCH_INTERVAL = 0.1
+_ALIVE_INTERVAL = 1.0
 _PROGRESS_INTERVAL = 0.05
 
 
@@ -63,29 +68,41 @@ class PrintedText(io.TextIOBase):
 
 
 class Watchman:
-    """Ends the process when a call into the user's code takes too long, and says where it was."""
+    """Ends the process when a call into the user's code takes too long, and says where it was.
 
-    def __init__(self, path: Path, teller: Teller) -> None:
+    It is a context manager: what runs inside of it is the user's.
+    """
+
+    def __init__(self, path: Path, teller: Teller, seconds: float) -> None:
         self._path = path
         self._teller = teller
-        self._began = monotonic()
+        self._seconds = seconds
+        self._began: float | None = None
         self._watched = threading.get_ident()
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def called(self) -> None:
-        """A new call begins."""
+    def __enter__(self) -> None:
         self._began = monotonic()
 
+    def __exit__(self, *_: object) -> None:
+        self._began = None
+
     def _watch(self) -> None:
-        pause = threading.Event()
+        pause, last = threading.Event(), monotonic()
         while not pause.wait(_WATCH_INTERVAL):
-            if monotonic() - self._began > STEP_SECONDS:
+            began, now = self._began, monotonic()
+            if began is not None and now - began > self._seconds:
                 line = self._line()
                 at = f"{self._path}, line {line}" if line else str(self._path)
                 self._teller.tell(
-                    Broken(f"{at}: the recurrence was stopped, since it did not come back within {STEP_SECONDS:.0f} s.")
+                    Broken(
+                        f"{at}: the recurrence was stopped, since it did not come back within {self._seconds:.0f} s."
+                    )
                 )
-                os._exit(1)
+                _end()
+            if began is None and now - last > _ALIVE_INTERVAL:
+                last = now
+                self._teller.tell(Alive())
 
     def _line(self) -> int | None:
         """The innermost line of the user's file that is being run."""
@@ -100,16 +117,18 @@ class Watchman:
 def main(arguments: list[str]) -> int:
     """Run the user's file; the exit code is 0 if the trace is filled."""
     path, inputs_folder, trace_folder = (Path(argument) for argument in arguments)
+    _die_with_parent()
     teller = Teller(os.fdopen(os.dup(1), "wb"))
-    # What code below Python prints must not be taken for messages.
+    # What code below Python prints must not be taken for messages, and what it reads is not there.
     os.dup2(2, 1)
-    threading.Thread(target=_end_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open until the process ends
+    os.dup2(sys.stdin.fileno(), 0)
     sys.stdout = sys.stderr = PrintedText(teller)
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(path.parent.absolute()))
     try:
         inputs, trace = open_inputs(inputs_folder), open_trace(trace_folder, writable=True)
-        own = OwnRecurrence(path, Watchman(path, teller).called)
+        own = OwnRecurrence(path, Watchman(path, teller, STEP_SECONDS))
         run_stack(inputs, trace, own.run_layer(), teller.advance)
     except RecurrenceError as error:
         teller.tell(Broken(str(error)))
@@ -118,8 +137,26 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _end_with_parent(stdin: BinaryIO) -> None:
+def _die_with_parent() -> None:
+    """End with the process that asked, whatever the user's code is doing then."""
+    if sys.platform == "linux":
+        # The thread below needs Python's lock, which code that hangs below Python may hold for ever.
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(os.fdopen(os.dup(0), "rb"),), daemon=True).start()
+
+
+def _end_with(stdin: BinaryIO) -> None:
     stdin.read()
+    _end()
+
+
+def _end() -> None:
+    """End this process and those that the user's code may have started in its group."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        with suppress(OSError):
+            os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 
 

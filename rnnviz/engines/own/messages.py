@@ -23,6 +23,11 @@ class Advanced:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """Nothing has happened, but the host is at work outside the user's code."""
+
+
+@dataclass(frozen=True)
 class Broken:
     """The user's code cannot be run to its end; one sentence with the line of their file."""
 
@@ -34,9 +39,9 @@ class Done:
     """The trace is filled."""
 
 
-Message: TypeAlias = Printed | Advanced | Broken | Done
+Message: TypeAlias = Printed | Advanced | Alive | Broken | Done
 
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Printed, Advanced, Broken, Done)}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Printed, Advanced, Alive, Broken, Done)}
 
 
 def encode(message: Message) -> bytes:

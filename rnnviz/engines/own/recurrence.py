@@ -1,9 +1,11 @@
 """A user's `step(x, state, p)`: loaded from a file, called step by step, and held to its contract."""
 
+import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,12 @@ from rnnviz.engines.stack import RunLayer
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.parameters import LayerParameters
 
+_MODULE = "__recurrence__"
+"""What the user's file is imported as: no name that a module of theirs could have."""
+
+
+_LONGEST_TEXT = 500
+
 
 class RecurrenceError(Exception):
     """The user's code cannot be run; the text is one sentence that names the file and the line."""
@@ -21,10 +29,10 @@ class RecurrenceError(Exception):
 class OwnRecurrence:
     """The `step` of one file.
 
-    `called` is invoked before every call into the user's code, so that a watchman knows when it began.
+    Every call into the user's code is made inside of `watched`, so that a watchman knows when it began.
     """
 
-    def __init__(self, path: Path, called: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
         """Run the file once and take its `step`.
 
         Raises
@@ -33,11 +41,14 @@ class OwnRecurrence:
             If it cannot be read, is no Python, raises, exits, or defines no step.
         """
         self._path = path
-        self._called = called
-        namespace: dict[str, Any] = {"__name__": "recurrence", "__file__": str(path)}
-        called()
-        self._guarded(lambda: exec(self._compiled(), namespace))
-        step = namespace.get("step")
+        self._step: Any = None
+        self._watched = nullcontext() if watched is None else watched
+        module = ModuleType(_MODULE)
+        module.__file__ = str(path)
+        # Dataclasses and pickle look a class's module up by its name.
+        sys.modules[_MODULE] = module
+        self._guarded(lambda: exec(self._compiled(), vars(module)))
+        step = getattr(module, "step", None)
         if not callable(step):
             raise RecurrenceError(f"{path} defines no step(x, state, p), which every recurrence must define.")
         self._step = step
@@ -83,8 +94,7 @@ class OwnRecurrence:
         self, x: FloatArray, state: tuple[FloatArray, ...], p: LayerParameters, where: str
     ) -> tuple[FloatArray, ...]:
         """The state that the user's step returns, in the network's dtype."""
-        self._called()
-        names, wanted = ("h", "c")[: len(state)], state[0].shape
+        names = ("h", "c")[: len(state)]
         # The user may write into what they are given.
         given = tuple(array.copy() for array in state)
         returned = self._guarded(lambda: self._step(x.copy(), given, p))
@@ -93,30 +103,40 @@ class OwnRecurrence:
                 f"step returned {_described(returned)} at {where}, but it must return the tuple "
                 f"({', '.join(names)}{',' if len(names) == 1 else ''})"
             )
-        arrays = []
-        for name, value in zip(names, returned, strict=True):
-            try:
-                array = np.asarray(value).astype(state[0].dtype)
-            except (TypeError, ValueError):
-                raise self._unfit(
-                    f"step returned {_described(value)} for {name} at {where}, but it must be an array of numbers"
-                ) from None
-            if array.shape != wanted:
-                raise self._unfit(
-                    f"step returned {name} of the shape {array.shape} at {where}, but it must be {wanted}"
-                )
-            arrays.append(array)
-        return tuple(arrays)
+        return tuple(self._array(value, name, state[0], where) for name, value in zip(names, returned, strict=True))
+
+    def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
+        """One of the returned states as an array of its own, of the shape and dtype of `like`."""
+        # What they return may be an object of theirs, whose conversion is their code, too.
+        array = self._guarded(lambda: np.asarray(value))
+        if array.dtype.kind not in "biufO":
+            raise self._unfit(f"step returned {name} of {array.dtype} at {where}, but it must hold real numbers")
+        try:
+            with np.errstate(over="ignore"):
+                converted: FloatArray = array.astype(like.dtype)
+        except (TypeError, ValueError):
+            raise self._unfit(
+                f"step returned {_described(value)} for {name} at {where}, but it must be an array of numbers"
+            ) from None
+        if converted.shape != like.shape:
+            raise self._unfit(
+                f"step returned {name} of the shape {converted.shape} at {where}, but it must be {like.shape}"
+            )
+        return converted
 
     def _unfit(self, what: str) -> RecurrenceError:
+        return RecurrenceError(f"{self._definition()}: {what}.")
+
+    def _definition(self) -> str:
+        """The file and the line where step is defined."""
         code = getattr(self._step, "__code__", None)
-        line = f", line {code.co_firstlineno}" if code is not None else ""
-        return RecurrenceError(f"{self._path}{line}: {what}.")
+        return str(self._path) if code is None else f"{self._path}, line {code.co_firstlineno}"
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         """Call into the user's code; whatever it raises becomes a sentence."""
         try:
-            return call()
+            with self._watched:
+                return call()
         except RecurrenceError:
             raise
         except SystemExit as error:
@@ -124,15 +144,23 @@ class OwnRecurrence:
                 f"{self._at(error.__traceback__)}: the recurrence called sys.exit, which would end the run."
             ) from error
         except BaseException as error:
-            text = " ".join(str(error).split())
-            raise RecurrenceError(
-                f"{self._at(error.__traceback__)}: {type(error).__name__}{': ' + text if text else ''}."
-            ) from error
+            raise RecurrenceError(f"{self._at(error.__traceback__)}: {_told(error)}.") from error
 
     def _at(self, trace: TracebackType | None) -> str:
         """The file and the last line of it that was being run."""
         lines = [frame.lineno for frame in traceback.extract_tb(trace) if frame.filename == str(self._path)]
-        return f"{self._path}, line {lines[-1]}" if lines else str(self._path)
+        return f"{self._path}, line {lines[-1]}" if lines else self._definition()
+
+
+def _told(error: BaseException) -> str:
+    """The error's type and what it says, in one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - how their error is printed is their code as well
+        text = ""
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]} ..."
+    return f"{type(error).__name__}: {text}".removesuffix(": ").removesuffix(".")
 
 
 def _described(value: object) -> str:
