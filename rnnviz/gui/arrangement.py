@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.base import View
 
-_PANEL_WIDTH, _SIDE_WIDTH, _TABS_HEIGHT = 264, 330, 250
+_PANEL_WIDTH = 264
+_LEAST_SIDE, _MOST_SIDE = 330, 480
+_LEAST_TABS, _MOST_TABS = 216, 380
 
 
 class Arrangement(QWidget):
@@ -16,6 +19,7 @@ class Arrangement(QWidget):
 
     def __init__(self, panel: QWidget, verdict: View, lanes: View, side: Sequence[View], tabs: Sequence[View]) -> None:
         super().__init__()
+        self._divided = False
         self._side = QSplitter(Qt.Orientation.Vertical)
         for view in side:
             self._side.addWidget(view)
@@ -42,15 +46,32 @@ class Arrangement(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._whole)
-        for splitter in (self._whole, self._upper, self._middle, self._side):
+        # What grows with the window, and by which share: never the panel.
+        for splitter, shares in (
+            (self._whole, (0, 1)),
+            (self._middle, (6, 1)),
+            (self._upper, (3, 1)),
+            (self._side, (3, 2)),
+        ):
             splitter.setChildrenCollapsible(False)
-            splitter.setStretchFactor(0, 1)
-            splitter.setStretchFactor(1, 0)
-        self._whole.setStretchFactor(0, 0)
-        self._whole.setStretchFactor(1, 1)
-        self._whole.setSizes([_PANEL_WIDTH, 10_000])
-        self._middle.setSizes([10_000, _SIDE_WIDTH])
-        self._upper.setSizes([10_000, _TABS_HEIGHT])
+            for place, share in enumerate(shares):
+                splitter.setStretchFactor(place, share)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Divide the room when it is known for the first time; from then on each part grows by its share."""
+        super().resizeEvent(event)
+        if not self._divided:
+            self._divided = True
+            self._divide(self.width(), self.height())
+
+    def _divide(self, width: int, height: int) -> None:
+        side = min(max(width // 5, _LEAST_SIDE), _MOST_SIDE)
+        tabs = min(max(height // 4, _LEAST_TABS), _MOST_TABS)
+        middle, upper = width - _PANEL_WIDTH, height - tabs
+        self._whole.setSizes([_PANEL_WIDTH, middle])
+        self._middle.setSizes([middle - side, side])
+        self._upper.setSizes([upper, tabs])
+        self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
 
     def set_tab_text(self, view: View, text: str) -> None:
         """Let a tab say more than its view's title."""
@@ -67,12 +88,9 @@ class Arrangement(QWidget):
             settings.set_layout(name, splitter.saveState())
 
     def restore(self, settings: Settings) -> None:
-        """Divide the parts as they were; what cannot be understood stays as it is."""
-        for name, splitter in self._splitters.items():
-            state = settings.layout(name)
-            sizes = splitter.sizes()
-            if not state.isEmpty() and not splitter.restoreState(state):
-                splitter.setSizes(sizes)
+        """Divide the parts as they were, if all of it can be understood."""
+        states = {name: settings.layout(name) for name in self._splitters}
+        self._divided = all(self._splitters[name].restoreState(state) for name, state in states.items())
 
     @property
     def _splitters(self) -> dict[str, QSplitter]:

@@ -41,7 +41,12 @@ def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Pa
 
 def tell_error(parent: QWidget, title: str, error: InputError | str) -> QMessageBox:
     """Show a sentence that says what is wrong."""
-    box = QMessageBox(QMessageBox.Icon.Warning, title, str(error), QMessageBox.StandardButton.Ok, parent)
+    return tell(parent, title, str(error), QMessageBox.Icon.Warning)
+
+
+def tell(parent: QWidget, title: str, text: str, icon: QMessageBox.Icon = QMessageBox.Icon.Information) -> QMessageBox:
+    """Show a text that can be selected."""
+    box = QMessageBox(icon, title, text, QMessageBox.StandardButton.Ok, parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -5,23 +5,20 @@ from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox
+from PySide6.QtWidgets import QMainWindow
 
-import rnnviz
 from rnnviz.analysis.result import RunResult
 from rnnviz.engines.registry import ENGINES
 from rnnviz.files.lessons import lessons
-from rnnviz.gui import copying
 from rnnviz.gui.actions import Actions
 from rnnviz.gui.appearance import Appearance
 from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.cursor import Cursor
 from rnnviz.gui.document import Document
 from rnnviz.gui.export_menu import ExportMenu
-from rnnviz.gui.exporting import Exporter, Format
 from rnnviz.gui.file_commands import FileCommands
 from rnnviz.gui.following import Following
-from rnnviz.gui.help_sheet import HelpSheet
+from rnnviz.gui.help_commands import HelpCommands
 from rnnviz.gui.icons import Icons
 from rnnviz.gui.jobs import Jobs
 from rnnviz.gui.lesson_menu import LessonMenu
@@ -31,6 +28,7 @@ from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.player import Player
 from rnnviz.gui.progress import RunProgress
 from rnnviz.gui.recent import RecentFiles, RecentMenu
+from rnnviz.gui.result_commands import ResultCommands
 from rnnviz.gui.run_control import RunControl
 from rnnviz.gui.runner import Runner
 from rnnviz.gui.session import Session
@@ -46,7 +44,6 @@ from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
-from rnnviz.runs.doctor import report
 
 _MESSAGE_MS = 10_000
 _ZOOM = 1.5
@@ -73,12 +70,13 @@ class MainWindow(QMainWindow):
         self._player = Player(self.session, self._cursor, self)
         recent = RecentFiles(settings, self)
         self.files = FileCommands(self, self.session, self.document, recent)
-        self._exporter = Exporter(self, self.jobs)
 
         self._make_views()
         self.progress = RunProgress()
         self.own = OwnRecurrences(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
+        self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
+        self.help = HelpCommands(self, self.control)
         self.actions_ = Actions(self, self._handlers())
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self._cursor, self.actions_, lessons(), self._exports)
@@ -139,8 +137,8 @@ class MainWindow(QMainWindow):
         self._lesson_menu = LessonMenu(lessons(), self)
         self._lesson_menu.chosen.connect(self.files.open_lesson)
         self._exports = ExportMenu(self.views, self)
-        self._exports.picture_chosen.connect(self._export_picture)
-        self._exports.numbers_chosen.connect(self._export_numbers)
+        self._exports.picture_chosen.connect(self.results.export_picture)
+        self._exports.numbers_chosen.connect(self.results.export_numbers)
         self._theme_menu = ThemeMenu(self._appearance.choice, self)
         self._theme_menu.group.triggered.connect(self._choose_theme)
         insertions = {
@@ -160,8 +158,12 @@ class MainWindow(QMainWindow):
         session.colour_by_changed.connect(lanes.show_colour_by)
         session.engine_changed.connect(lanes.show_engine)
         session.result_changed.connect(lambda result: self._exports.set_result_present(result is not None))
-        verdict.next_requested.connect(self.actions_["mismatch_next"].trigger)
-        verdict.previous_requested.connect(self.actions_["mismatch_previous"].trigger)
+        verdict.next_requested.connect(self.results.next_mismatch)
+        verdict.previous_requested.connect(self.results.previous_mismatch)
+        verdict.full_audit_requested.connect(control.run_with_full_audit)
+        verdict.remedy_requested.connect(self.document.edit)
+        verdict.remedy_requested.connect(control.run)
+        verdict.blind_spots_requested.connect(self.results.show_blind_spots)
         control.error_changed.connect(verdict.show_error)
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
@@ -174,9 +176,8 @@ class MainWindow(QMainWindow):
         self.document.changed.connect(self._on_document)
         self.files.noted.connect(self._note)
         self.files.written.connect(self.own.trust)
-        self.jobs.progressed.connect(lambda title, done: self._note(f"{title[:1].upper()}{title[1:]}: {done:.0%}"))
-        self.jobs.done.connect(self._note)
-        self.jobs.failed.connect(self._on_job_failed)
+        self.results.noted.connect(self._note)
+        self.help.noted.connect(self._note)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
         self._player.playing_changed.connect(self._on_playing)
         self._appearance.theme_changed.connect(self._apply_theme)
@@ -193,7 +194,7 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "undo": self.document.undo,
             "redo": self.document.redo,
-            "copy": self._copy,
+            "copy": self.results.copy,
             "run": self.control.run,
             "run_full_audit": self.control.run_with_full_audit,
             "stop": self.runner.stop,
@@ -208,22 +209,18 @@ class MainWindow(QMainWindow):
             "lane_below": lambda: self._cursor.move_lane(-1),
             "sample_previous": lambda: move(sample=-1),
             "sample_next": lambda: move(sample=1),
-            "mismatch_next": lambda: self._go_to_mismatch(forward=True),
-            "mismatch_previous": lambda: self._go_to_mismatch(forward=False),
+            "mismatch_next": self.results.next_mismatch,
+            "mismatch_previous": self.results.previous_mismatch,
             "zoom_in": lambda: lanes.zoom_time(_ZOOM),
             "zoom_out": lambda: lanes.zoom_time(1.0 / _ZOOM),
             "fit": lanes.fit,
-            "keys": lambda: HelpSheet(self).open(),
-            "diagnostics": self._copy_diagnostics,
-            "about": self._about,
+            "keys": self.help.show_keys,
+            "diagnostics": self.help.copy_diagnostics,
+            "about": self.help.show_about,
         }
 
     def _note(self, text: str) -> None:
         self.statusBar().showMessage(text, _MESSAGE_MS)
-
-    def _go_to_mismatch(self, *, forward: bool) -> None:
-        if not self.session.go_to_mismatch(forward=forward):
-            self._note("No value differs.")
 
     def _count_mismatches(self) -> None:
         # The list itself reads every number, and need not before it is seen.
@@ -247,11 +244,6 @@ class MainWindow(QMainWindow):
         play.setIcon(Icons(self._appearance.theme)["pause" if playing else "play"])
         play.setText("Ha&lt" if playing else "&Play")
 
-    def _on_job_failed(self, title: str, sentence: str) -> None:
-        self._note("")
-        box = QMessageBox(QMessageBox.Icon.Warning, f"Failed: {title}", sentence, parent=self)
-        box.open()
-
     def _apply_theme(self, theme: Theme) -> None:
         icons = Icons(theme)
         self.actions_.apply_icons(icons)
@@ -262,40 +254,6 @@ class MainWindow(QMainWindow):
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()
         self._appearance.choose(action.data())
-
-    def _export_picture(self, view: View | None, scale: int) -> None:
-        if view is not None:
-            self.arrangement.prepare(view)
-            self._following.catch_up(view)
-        stem = Path(self.document.origin.title).stem
-        name = stem if view is None else f"{stem} {view.title.lower()}"
-        self._exporter.picture(self if view is None else view, scale, name)
-
-    def _export_numbers(self, kind: Format) -> None:
-        if self.session.result is not None:
-            self._exporter.numbers(kind, self.session.result, Path(self.document.origin.title).stem)
-
-    def _copy(self) -> None:
-        text = copying.text_of_focused(QApplication.focusWidget())
-        if text is None and self.session.result is not None:
-            text = copying.text_of_location(self.session.result, self.session.location)
-        if text is None:
-            self._note("There is nothing to copy yet.")
-        else:
-            QApplication.clipboard().setText(text)
-            self._note("Copied.")
-
-    def _copy_diagnostics(self) -> None:
-        failure = self.control.last_failure
-        last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
-        QApplication.clipboard().setText(report() + last)
-        self._note("Copied: versions, engines and what Qt runs on.")
-
-    def _about(self) -> None:
-        text = f"<b>rnnviz {rnnviz.__version__}</b><p>See every number of a recurrent network, and prove every number."
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", text, parent=self)
-        box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
-        box.open()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell once that there is something to see."""

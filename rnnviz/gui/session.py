@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.analysis.navigate import neighbour_mismatch
-from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 
@@ -30,6 +30,7 @@ class Session(QObject):
         self.config = config
         self.result: RunResult | None = None
         self.candidate: str | None = None
+        self._chosen: str | None = None
         self.location = Location()
         self.colour_by: ColourBy = "value"
         self.engine: str | None = None
@@ -44,8 +45,14 @@ class Session(QObject):
         """Show another result; the location stays as near as the new shape allows."""
         self.result = result
         names = [] if result is None else [c.candidate for c in result.comparisons]
-        if self.candidate not in names:
-            self.candidate = names[0] if names else None
+        if result is None:
+            self.candidate = None
+        elif self._chosen in names:
+            self.candidate = self._chosen
+        else:
+            # A candidate that agrees must not hide one that does not.
+            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.comparison_verdict(c)))
+            self.candidate = worst.candidate
         if result is None or self.engine not in result.traces:
             self.engine = None if result is None else result.reference.engine
         if result is not None:
@@ -55,7 +62,8 @@ class Session(QObject):
             self.location_changed.emit(self.location)
 
     def set_candidate(self, candidate: str) -> None:
-        """Hold another of the result's candidates against the reference."""
+        """Hold another of the result's candidates against the reference, in this result and in later ones."""
+        self._chosen = candidate
         if candidate != self.candidate:
             self.candidate = candidate
             self.candidate_changed.emit(candidate)

@@ -30,7 +30,7 @@ class ToolBar(QToolBar):
         self._session = session
 
         self._run = self._button(actions, "run", "Run")
-        self._button(actions, "stop", "Stop")
+        self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         self.addSeparator()
         self.lesson = self._lesson_box(lessons)
         self.addSeparator()
@@ -87,17 +87,18 @@ class ToolBar(QToolBar):
         self.addWidget(control)
 
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
-        box = QComboBox()
+        box = _narrow_box(13)
         box.setPlaceholderText("own config")
-        box.setMinimumContentsLength(20)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for place, lesson in enumerate(lessons):
             box.addItem(f"{lesson.number}  {lesson.title}", lesson)
             box.setItemData(place, lesson.summary, Qt.ItemDataRole.ToolTipRole)
-        longest = max((box.fontMetrics().horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
-        box.view().setMinimumWidth(longest + 40)
+        box.setMaximumWidth(_widen_list(box) + 20)
+        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         box.activated.connect(lambda index: self.lesson_chosen.emit(box.itemData(index)))
-        self._labelled("Lesson", box, "Open a config that shows one thing about recurrent networks.")
+        # Its entries say what it is; a label would take the room of the last controls in a small window.
+        box.setAccessibleName("Lesson")
+        box.setToolTip("Open a lesson: a config that shows one thing about recurrent networks.")
+        self.addWidget(box)
         return box
 
     def _sample_box(self, cursor: Cursor) -> QSpinBox:
@@ -108,15 +109,17 @@ class ToolBar(QToolBar):
         return box
 
     def _colours_box(self) -> QComboBox:
-        box = QComboBox()
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box = _narrow_box(9)
         box.activated.connect(self._choose_colours)
-        self._labelled("Colours", box, "What the colours of the lanes say: an engine's values, or how far they differ.")
+        self._labelled(
+            "Colours",
+            box,
+            "What the colours of the lanes say: an engine's values, or the difference as a multiple of the tolerance.",
+        )
         return box
 
     def _candidate_box(self) -> QComboBox:
-        box = QComboBox()
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box = _narrow_box(9)
         box.setAccessibleName("Candidate")
         box.setToolTip("Which engine is held against the reference.")
         box.activated.connect(lambda index: self._session.set_candidate(box.itemData(index)))
@@ -145,14 +148,16 @@ class ToolBar(QToolBar):
         self.candidate.clear()
         self.colours.setEnabled(result is not None)
         for name in () if result is None else result.traces:
-            self.colours.addItem(f"values of {name}", ("value", name))
+            self.colours.addItem(name, ("value", name))
         if result is None:
-            self.colours.addItem("values")
-        self.colours.addItem("difference / tolerance", ("violation", None))
+            self.colours.addItem("values", ("value", None))
+        self.colours.addItem("difference", ("violation", None))
         comparisons = () if result is None else result.comparisons
         for comparison in comparisons:
-            self.candidate.addItem(f"against {comparison.candidate}", comparison.candidate)
+            self.candidate.addItem(f"vs {comparison.candidate}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
+        for box in (self.colours, self.candidate):
+            _widen_list(box)
         self._select_colours()
         if self._session.candidate is not None:
             self._on_candidate(self._session.candidate)
@@ -177,3 +182,18 @@ class ToolBar(QToolBar):
         if engine is not None:
             self._session.set_engine(engine)
         self._session.set_colour_by(colour_by)
+
+
+def _narrow_box(length: int) -> QComboBox:
+    """A box as wide as so many characters, whatever it lists."""
+    box = QComboBox()
+    box.setMinimumContentsLength(length)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return box
+
+
+def _widen_list(box: QComboBox) -> int:
+    """Let the list that opens show every entry whole, and return how wide that is."""
+    widest = max((box.fontMetrics().horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
+    box.view().setMinimumWidth(widest + 40)
+    return widest + 40

@@ -28,7 +28,7 @@ class Transport(QWidget):
             button.setAutoRaise(True)
             layout.addWidget(button)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setMinimumWidth(60)
+        self.slider.setMinimumWidth(48)
         self.slider.setMaximumWidth(320)
         self.slider.setAccessibleName("Timestep")
         self.slider.setToolTip("Which timestep every view shows.")

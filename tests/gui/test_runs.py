@@ -6,7 +6,7 @@ import signal
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QMessageBox, QToolButton
 
 from rnnviz.gui.runner import Runner
 from rnnviz.model.config import Config
@@ -219,3 +219,27 @@ def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
 def test_without_a_mismatch_the_keys_say_so(window, press):
     press(Qt.Key.Key_N)
     assert window.statusBar().currentMessage() == "No value differs."
+
+
+def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, window, run_config):
+    blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
+    run_config({**SMALL, "cell": "gru"}, **blind)
+    assert window.verdict.says == "blind"
+    window.verdict.blind_spots_requested.emit()
+    box = window.findChild(QMessageBox)
+    assert "bias" in box.text()
+    box.accept()
+    remedy = window.session.result.judgement.remedy
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.verdict.remedy_requested.emit(remedy)
+    assert window.session.result.config == remedy
+    assert window.panel.config == remedy
+    assert window.verdict.says == "agree"
+    window.document.undo()
+    assert window.session.config.parameters.bias == "zeros"
+
+
+def test_every_step_is_audited_when_the_verdict_line_is_asked_to(qtbot, window):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.verdict.full_audit_requested.emit()
+    assert {audit.coverage for audit in window.session.result.judgement.audits.values()} == {1.0}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,13 @@ if __name__ == "__main__":
 """
 
 
-def _use(tmp_path: Path, *before: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def _use(tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     script, config = tmp_path / "use.py", tmp_path / "mine.toml"
     script.write_text(USE)
     save_config(find_lesson("bidirectional").config, config)
     arguments = [str(config), str(tmp_path / "window.png"), str(tmp_path / "settings")]
     return subprocess.run(
-        [*before, sys.executable, "-X", "faulthandler", str(script), *arguments],
+        [sys.executable, "-X", "faulthandler", str(script), *arguments],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
@@ -114,11 +115,22 @@ def test_the_program_opens_a_file_runs_it_and_ends_cleanly(tmp_path):
     assert done.stdout.split() == ["offscreen", "agree", "mine.toml[*]"]
 
 
-def test_the_program_does_the_same_on_a_real_screen(tmp_path):
-    if shutil.which("xvfb-run") is None:
-        pytest.skip("there is no xvfb-run, which gives a screen to windows without one")
-    screen = ["xvfb-run", "--auto-servernum", "--server-args=-screen 0 1600x1000x24"]
-    done = _use(tmp_path, *screen, QT_QPA_PLATFORM="xcb")
+@pytest.fixture
+def screen() -> Iterator[str]:
+    """The name of an X server's display. The server itself finds a free number, so that two never meet."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no Xvfb, which gives a screen to windows without one")
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        number = server.stdout.readline().strip()
+        assert number.isdigit(), "Xvfb did not start"
+        yield f":{number}"
+        server.terminate()
+
+
+def test_the_program_does_the_same_on_a_real_screen(tmp_path, screen):
+    done = _use(tmp_path, QT_QPA_PLATFORM="xcb", DISPLAY=screen)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["xcb", "agree", "mine.toml[*]"]
     assert (tmp_path / "window.png").stat().st_size > 20_000
