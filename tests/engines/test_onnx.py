@@ -1,0 +1,76 @@
+"""ONNX Runtime as a second opinion: our parameters as ONNX nodes, layer by layer."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from rnnviz.analysis.audit import audit
+from rnnviz.analysis.checks import notebook_checks
+from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config, Network
+from rnnviz.model.errors import EngineError
+from tests.analysis.audited import inputs_of
+from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs
+
+pytestmark = pytest.mark.skipif(ENGINES["onnx"].unavailable is not None, reason="ONNX Runtime is not installed")
+
+
+@given(config=configs(dtype="float32"))
+def test_every_number_is_that_of_a_float64_recurrence(config: Config) -> None:
+    inputs = load_inputs(config)
+    trace, report = computed(load_engine("onnx"), inputs)
+    assert_agrees(trace, recurrence(inputs), 2e-5)
+    assert audit(inputs, trace).verdict == "right"
+    assert all(check.holds for check in notebook_checks(trace, *config.tolerances))
+    assert report.printed == ""
+
+
+def test_the_cell_states_inside_are_not_known_but_the_final_ones_are() -> None:
+    inputs = inputs_of({"timesteps": 4}, cell="lstm", hidden_size=6, num_layers=2, bidirectional=True)
+    engine = load_engine("onnx")
+    trace, _ = computed(engine, inputs)
+    assert not engine.knows_cell
+    assert trace.cell is None
+    assert trace.state_c is not None
+    expected = recurrence(inputs).state_c
+    assert expected is not None
+    assert_near(trace.state_c, expected, 2e-5)
+
+
+def test_float64_is_refused_by_a_sentence_that_says_what_is_possible() -> None:
+    entry = ENGINES["onnx"]
+    assert entry.unfit(Network("gru", 3, 4, dtype="float32")) is None
+    assert entry.unfit(Network("gru", 3, 4, dtype="float64")) == (
+        "ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64."
+    )
+
+
+def test_what_onnxruntime_says_when_it_fails_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnnviz.engines import onnx
+
+    def model(network: Network) -> Any:
+        raised = original(network)
+        raised.graph.node[0].op_type = "NoSuchOperator"
+        return raised
+
+    original = onnx._model
+    monkeypatch.setattr(onnx, "_model", model)
+    inputs = inputs_of({}, cell="gru", hidden_size=3)
+    with pytest.raises(EngineError, match=r"^ONNX Runtime refused the network: .*NoSuchOperator") as caught:
+        computed(load_engine("onnx"), inputs)
+    assert "\n" not in str(caught.value)
+
+
+def test_progress_grows_to_one_and_the_inputs_stay() -> None:
+    inputs = inputs_of({}, cell="lstm", hidden_size=3, num_layers=3)
+    before = {name: np.array(array) for name, array in inputs.parameters.items()}
+    told: list[float] = []
+    load_engine("onnx").run(inputs, empty_trace(inputs, cell=False), told.append)
+    assert told == [1 / 3, 2 / 3, 1.0]
+    for name, array in before.items():
+        np.testing.assert_array_equal(inputs.parameters[name], array)
