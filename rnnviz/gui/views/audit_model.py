@@ -1,0 +1,113 @@
+"""The audit's rows, and pairs of tolerances, as tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.audit_rows import AuditRow, ToleranceRow
+from rnnviz.analysis.running_error import ALLOWED
+from rnnviz.gui.icons import Icons
+from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.views.checks_model import WordsModel
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.model.location import Location
+
+_Roles = Qt.ItemDataRole
+
+
+class AuditModel(WordsModel):
+    """One engine in each row."""
+
+    headings = ("verdict", "engine", f"worst of {ALLOWED:g}", "first wrong step, or worst", "audited")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._audits: list[AuditRow] = []
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        icons = Icons(theme)
+        self._looks = {
+            "right": (icons.coloured("check", "right"), theme.color("right")),
+            "wrong": (icons.coloured("cross", "wrong"), theme.color("wrong")),
+        }
+        self._link = theme.color("accent")
+        if self.rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
+
+    def show_audits(self, audits: Sequence[AuditRow]) -> None:
+        """Show other engines."""
+        self._audits = list(audits)
+        self.show_rows([(a.verdict, a.engine, numbers.error(a.ratio), str(a.where), a.coverage) for a in audits])
+
+    @property
+    def reasons(self) -> list[str]:
+        """A sentence on each wrong engine."""
+        return [audit.reason for audit in self._audits if audit.reason]
+
+    def location(self, row: int) -> Location:
+        """Where a row leads to."""
+        return self._audits[row].where
+
+    def cell(self, row: int, column: int) -> Cell:
+        verdict, text = self.rows[row][0], self.rows[row][column]
+        mark, colour = self._looks[verdict]
+        if column == 0:
+            return Cell(text, colour, bold=verdict == "wrong", mark=mark, left=True)
+        if column == 2:
+            return Cell(text, colour if verdict == "wrong" else None)
+        return Cell(text, self._link if column == 3 else None, left=True)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole and section == 2:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return super().headerData(section, orientation, role)
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        if role == FULL_ROLE and index.column() == 2:
+            return numbers.full(self._audits[index.row()].ratio)
+        if role == _Roles.ToolTipRole and index.column() == 2:
+            return f"{numbers.full(self._audits[index.row()].ratio)} rounding bounds; up to {ALLOWED:g} a step is right"
+        return super().data(index, role)
+
+    def widest(self) -> list[str]:
+        found = super().widest()
+        # The mark takes the room of three digits.
+        return ["verdict00", *(f"{text}0" for text in found[1:])]
+
+
+class TolerancesModel(WordsModel):
+    """A pair of tolerances in each row."""
+
+    headings = ("tolerance", "rtol", "atol")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[ToleranceRow] = []
+
+    def show_pairs(self, pairs: Sequence[ToleranceRow]) -> None:
+        """Show other pairs."""
+        self.pairs = list(pairs)
+        self.show_rows([(pair.name, numbers.full(pair.rtol), pair.shown_atol) for pair in pairs])
+
+    def cell(self, row: int, column: int) -> Cell:
+        return Cell(self.rows[row][column], left=column == 0)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole and section > 0:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return super().headerData(section, orientation, role)
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        pair = self.pairs[index.row()]
+        if role == FULL_ROLE and index.column() > 0:
+            return numbers.full(pair.rtol if index.column() == 1 else pair.atol)
+        if role == _Roles.ToolTipRole:
+            return pair.pair
+        return super().data(index, role)
+
+    def widest(self) -> list[str]:
+        return [f"{text}00" for text in super().widest()]

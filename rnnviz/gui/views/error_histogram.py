@@ -1,0 +1,152 @@
+"""How the differences of all values are spread over orders of magnitude."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.bars import Bar, Bars, ulp_bars, violation_bars
+from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.theme import Theme
+from rnnviz.gui.views.bar_chart import BarChart, told
+from rnnviz.gui.views.base import View
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.model.location import Location
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """One way to say how far two values are apart."""
+
+    name: str
+    title: str
+    why: str
+    bars: Callable[[Comparison], Bars]
+
+
+_QUANTITIES = (
+    _Quantity(
+        "violation",
+        "difference / tolerance",
+        "Each value's |difference| in units of its tolerance: above 1 it does not agree.",
+        violation_bars,
+    ),
+    _Quantity(
+        "ulp",
+        "ULP",
+        "How many floats lie between the two values; near zero many do, however small the difference.",
+        ulp_bars,
+    ),
+)
+
+
+class ErrorHistogram(View):
+    """A bar for each factor of two, from exact zero to the worst; a bar leads to its first value."""
+
+    title = "Error histogram"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._comparison: Comparison | None = None
+        self._bars: Bars | None = None
+        self._empty = QLabel("Press F5 to run: how large the differences are, and how many values have which.")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._said = ElidedLabel(bold=True)
+        self._choice = QComboBox()
+        self._choice.setAccessibleName("Quantity")
+        for quantity in _QUANTITIES:
+            self._choice.addItem(quantity.title, quantity.name)
+            self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
+        self._choice.currentIndexChanged.connect(self._count)
+        self.chart = BarChart()
+        self.chart.setAccessibleName("How many values have which difference; arrows choose a bar, Enter goes there")
+        self.chart.chosen.connect(self._tell)
+        self.chart.activated.connect(self._go)
+        bar = QHBoxLayout()
+        bar.setContentsMargins(6, 0, 4, 0)
+        bar.addWidget(self._said, 1)
+        bar.addWidget(self._choice)
+        full = QWidget()
+        layout = QVBoxLayout(full)
+        layout.setContentsMargins(4, 4, 4, 2)
+        layout.setSpacing(2)
+        layout.addLayout(bar)
+        layout.addWidget(self.chart, 1)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self._empty)
+        self._pages.addWidget(full)
+
+    @property
+    def said(self) -> str:
+        """What is told of the chosen bar, or of all."""
+        return self._said.text()
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """What is drawn."""
+        return () if self._bars is None else self._bars.bars
+
+    def choose(self, quantity: str) -> None:
+        """Count "violation" or "ulp"."""
+        self._choice.setCurrentIndex(self._choice.findData(quantity))
+
+    def copy_text(self) -> str:
+        """A row for each bar."""
+        rows = [("above", "up to", "values", "first at")]
+        rows += [
+            (numbers.full(bar.low), numbers.full(bar.high), str(bar.count), "" if bar.first is None else str(bar.first))
+            for bar in self.bars
+        ]
+        return "".join("\t".join(row) + "\n" for row in rows) if self.bars else ""
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        self._comparison = None if result is None or candidate is None else result.comparison(candidate)
+        self._pages.setCurrentIndex(0 if self._comparison is None else 1)
+        self._count()
+
+    def show_location(self, location: Location) -> None:
+        """The spread does not depend on the cursor."""
+
+    def apply_theme(self, theme: Theme) -> None:
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._empty.setPalette(palette)
+        self.chart.apply_theme(theme)
+
+    def _count(self) -> None:
+        quantity = _QUANTITIES[self._choice.currentIndex()]
+        self._choice.setToolTip(quantity.why)
+        self._bars = None if self._comparison is None else quantity.bars(self._comparison)
+        self.chart.show_bars(self._bars)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say the chosen bar in words; while none is, how many values are equal and how many outside."""
+        bars, comparison, place = self._bars, self._comparison, self.chart.chosen_place
+        if bars is None or comparison is None:
+            return
+        if place is None:
+            equal = f"{_share(bars.bars[0].count, bars.total)} of {numbers.count(bars.total)} values are equal"
+            outside = (
+                f"{numbers.count(comparison.mismatched) if comparison.mismatched else 'none'} outside the tolerance"
+            )
+            self._said.setText(f"{equal}, {outside}; a bar leads to its first value")
+        else:
+            bar = bars.bars[place]
+            first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"
+            self._said.setText(f"{told(bar)}{first}")
+        self.chart.setAccessibleDescription(self._said.text())
+
+    def _go(self, place: int) -> None:
+        first = self.bars[place].first
+        if first is not None:
+            self.location_requested.emit(first)
+
+
+def _share(count: int, total: int) -> str:
+    """A part of all values in percent: "0 %", "0.02 %", "37 %"."""
+    percent = 100.0 * count / total
+    return f"{percent:.0f} %" if count in (0, total) or 1.0 <= percent < 99.5 else f"{numbers.error(percent)} %"

@@ -1,0 +1,153 @@
+"""The audit as a table: who is right, where each row leads, and the tolerances that would do."""
+
+from math import inf
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.theme import THEMES
+from rnnviz.gui.views.audit_table import AuditTable
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_judgements import judged
+from tests.made_results import made_result
+
+PLACE = Location(0, 0, 3, 1, 2)
+
+
+@pytest.fixture
+def view(qtbot) -> AuditTable:
+    view = AuditTable()
+    qtbot.addWidget(view)
+    view.resize(900, 220)
+    view.show()
+    return view
+
+
+def adding(amount: float):
+    def edit(trace: Trace) -> None:
+        trace.hidden[PLACE.index] += np.float32(amount)
+
+    return edit
+
+
+@pytest.fixture
+def wrong() -> RunResult:
+    result = made_result(("gluon", "manual", "torch"), edits={"manual": adding(0.0123456)}, num_layers=2)
+    return judged(result, diagnoses={"manual": (("no-h2h-bias",),)})
+
+
+def test_each_engine_has_a_row_with_its_verdict_and_its_coverage(view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    assert [(row[0], row[1], row[4]) for row in view.model.rows] == [
+        ("right", "gluon", "all"),
+        ("wrong", "manual", "all"),
+        ("right", "torch", "all"),
+    ]
+    assert view.tab_text == "Audit  ✘ 1 of 3"
+    assert view.model.rows[1][3] == str(PLACE)
+    assert view.model.cell(1, 0).bold
+
+
+def test_a_wrong_engine_is_explained(view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    assert view.reasons.startswith("manual is wrong, as if the h2h bias were left out: ")
+    assert "more than 8 bounds off" in view.reasons
+    assert "right" not in view.reasons
+
+
+def test_an_engine_is_wrong_by_its_checks_alone_too(view: AuditTable) -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[0] += 1.0
+
+    view.show_result(judged(made_result(edits={"manual": edit})), "manual")
+    assert view.reasons == "manual is wrong: 2 checks fail."
+
+
+def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) -> None:
+    with qtbot.waitSignal(view.title_changed) as told:
+        view.show_result(judged(made_result()), "manual")
+    assert told.args == ["Audit  2 ✔"]
+    with qtbot.waitSignal(view.title_changed) as told:
+        view.show_result(wrong, "manual")
+    assert told.args == ["Audit  ✘ 1 of 3"]
+
+
+def test_a_sampled_audit_tells_its_coverage(view: AuditTable) -> None:
+    view.show_result(judged(made_result(batch_size=50), coverage=0.38), "manual")
+    assert [row[4] for row in view.model.rows] == ["38 %", "38 %"]
+
+
+def test_a_click_on_a_row_goes_to_its_step(qtbot, view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    at = view.table.visualRect(view.model.index(1, 3)).center()
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert asked.args == [PLACE]
+
+
+def test_a_row_can_be_followed_by_the_keyboard(qtbot, view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    view.activateWindow()
+    view.table.setFocus()
+    view.table.setCurrentIndex(view.model.index(1, 0))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        QTest.keyClick(view.table, Qt.Key.Key_Return)
+    assert asked.args == [PLACE]
+
+
+def test_the_smallest_tolerances_that_pass_can_be_copied_and_do_pass(qtbot, view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    assert view.tolerances_model.rows[0] == ("used", "1.3e-6", "1e-5")
+    qtbot.mouseClick(view.copy_button, Qt.MouseButton.LeftButton)
+    pair = dict(part.split("=") for part in QApplication.clipboard().text().split(", "))
+    limits = {name: float(value) for name, value in pair.items()}
+    edits = {"manual": adding(0.0123456)}
+    assert made_result(edits=edits, num_layers=2, compare_with=limits).verdict == "agree"
+    limits["atol"] = np.nextafter(limits["atol"], 0.0)
+    assert made_result(edits=edits, num_layers=2, compare_with=limits).verdict == "mismatch"
+    shown = float(view.tolerances_model.rows[1][2])
+    assert limits["atol"] < shown < 1.1 * limits["atol"]
+
+
+def test_what_no_tolerance_lets_pass_is_told(view: AuditTable) -> None:
+    view.show_result(made_result(edits={"manual": adding(inf)}), "manual")
+    assert view.remark == "No tolerance lets the value pass that is NaN or infinite on one side only."
+    view.show_result(made_result(), "manual")
+    assert view.remark == "Every value passes with an atol of 0."
+
+
+def test_without_an_audit_it_says_so_and_has_the_tolerances_all_the_same(view: AuditTable) -> None:
+    view.show_result(made_result(), "manual")
+    assert view.tab_text == "Audit"
+    assert not view.table.isVisible()
+    assert view.tolerances.isVisible()
+    assert view.copy_text().startswith("tolerance\trtol\tatol\nused\t")
+
+
+def test_what_is_copied_is_the_table_in_full_with_the_reasons(view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    lines = view.copy_text().splitlines()
+    assert wrong.judgement is not None
+    assert float(lines[2].split("\t")[2]) == wrong.judgement.audits["manual"].worst_ratio
+    assert lines[-1] == view.reasons
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_both_themes_colour_what_is_wrong(view: AuditTable, wrong: RunResult, theme) -> None:
+    view.show_result(wrong, "manual")
+    view.apply_theme(theme)
+    assert view.model.cell(1, 0).colour.name() == theme.wrong
+    assert view.model.cell(0, 0).colour.name() == theme.right
+    view.grab()
+
+
+def test_the_table_goes_with_the_result(view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    view.show_result(None, None)
+    assert view.model.rows == []
+    assert view.copy_text() == ""

@@ -1,0 +1,117 @@
+"""The histogram: what it tells, and that pointer and keys lead from a bar to its first value."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+
+from rnnviz.gui.theme import THEMES
+from rnnviz.gui.views.error_histogram import ErrorHistogram
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+PLACE = Location(0, 1, 3, 1, 2)
+
+
+def nudge(trace: Trace) -> None:
+    trace.hidden[PLACE.index] += np.float32(0.25)
+    trace.hidden[0, 0, 0, 0, 0] += np.float32(1e-6)
+
+
+@pytest.fixture
+def view(qtbot) -> ErrorHistogram:
+    view = ErrorHistogram()
+    qtbot.addWidget(view)
+    view.resize(900, 220)
+    view.show()
+    view.show_result(made_result(edits={"manual": nudge}, bidirectional=True), "manual")
+    return view
+
+
+def bar_of(view: ErrorHistogram, where: Location) -> int:
+    [place] = [place for place, bar in enumerate(view.bars) if bar.first == where]
+    return place
+
+
+def middle(view: ErrorHistogram, place: int) -> QPoint:
+    return view.chart.bar_rect(place).center().toPoint()
+
+
+def test_it_says_how_many_values_are_equal_and_how_many_outside(view: ErrorHistogram) -> None:
+    assert view.said.startswith("98 % of 80 values are equal, 1 outside the tolerance")
+
+
+def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -> None:
+    place = bar_of(view, PLACE)
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
+    assert asked.args == [PLACE]
+    assert "1 value" in view.said
+    assert view.said.endswith(f"first at {PLACE}")
+
+
+def test_an_empty_bar_leads_nowhere(qtbot, view: ErrorHistogram) -> None:
+    place = next(place for place, bar in enumerate(view.bars) if not bar.count)
+    with qtbot.assertNotEmitted(view.location_requested):
+        qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
+    assert view.said.endswith(": 0 values")
+
+
+def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -> None:
+    view.activateWindow()
+    view.chart.setFocus()
+    for _ in range(bar_of(view, PLACE) + 1):
+        QTest.keyClick(view.chart, Qt.Key.Key_Right)
+    assert view.chart.chosen_place == bar_of(view, PLACE)
+    assert view.chart.accessibleDescription() == view.said
+    with qtbot.waitSignal(view.location_requested) as asked:
+        QTest.keyClick(view.chart, Qt.Key.Key_Return)
+    assert asked.args == [PLACE]
+    QTest.keyClick(view.chart, Qt.Key.Key_Home)
+    assert view.said.startswith("Exactly 0: 78 values (98 %)")
+    QTest.keyClick(view.chart, Qt.Key.Key_Left)
+    assert view.chart.chosen_place == 0
+
+
+def test_pointing_at_a_bar_tells_it(view: ErrorHistogram) -> None:
+    place = bar_of(view, PLACE)
+    QTest.mouseMove(view.chart, middle(view, place))
+    assert view.chart.toolTip().endswith("times the tolerance: 1 value")
+
+
+def test_the_ulps_can_be_counted_instead(view: ErrorHistogram) -> None:
+    view.choose("ulp")
+    assert sum(bar.count for bar in view.bars) == 80
+    assert any("ULP" in bar.words for bar in view.bars)
+
+
+def test_a_higher_bar_stands_for_more_values(view: ErrorHistogram) -> None:
+    rects = [view.chart.bar_rect(place) for place in range(len(view.bars))]
+    heights = {bar.count: rect.height() for bar, rect in zip(view.bars, rects, strict=True)}
+    assert heights[0] == 0.0 < heights[1] < heights[78]
+    assert all(view.chart.rect().contains(QPointF(rect.topLeft()).toPoint()) for rect in rects)
+
+
+def test_what_is_copied_has_a_row_for_each_bar(view: ErrorHistogram) -> None:
+    heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert heading == ["above", "up to", "values", "first at"]
+    assert sum(int(row[2]) for row in rows) == 80
+
+
+@pytest.mark.parametrize("size", [(900, 220), (300, 120), (120, 60)])
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_it_is_drawn_in_both_themes_however_small(view: ErrorHistogram, theme, size: tuple[int, int]) -> None:
+    view.resize(*size)
+    view.apply_theme(theme)
+    view.chart.choose(bar_of(view, PLACE))
+    image = view.chart.grab().toImage()
+    assert image.pixelColor(image.width() - 3, 3).name() == theme.base
+    inside = view.chart.bar_rect(0)
+    assert image.pixelColor(inside.center().toPoint()).name() == theme.accent
+
+
+def test_without_a_result_it_says_what_to_do(view: ErrorHistogram) -> None:
+    view.show_result(None, None)
+    assert not view.chart.isVisible()
+    assert view.copy_text() == ""
