@@ -62,6 +62,7 @@ def plan_lane(
     budget = max(1, FULL // (2 * layers * directions * timesteps))
     kept_samples = min(samples, ceil(samples * min(1.0, sqrt(budget / (samples * units)))))
     kept_units = min(units, max(1, budget // kept_samples))
+    kept_samples = min(samples, max(1, budget // kept_units))
     grid = Columns(_spread(samples, kept_samples), _spread(units, kept_units))
     return [grid] if violation is None else _with_near(grid, violation)
 
