@@ -17,18 +17,28 @@ _LEAST_TABS, _MOST_TABS = 216, 380
 class Arrangement(QWidget):
     """The window's central widget."""
 
-    def __init__(self, panel: QWidget, verdict: View, lanes: View, side: Sequence[View], tabs: Sequence[View]) -> None:
+    def __init__(
+        self,
+        panel: QWidget,
+        verdict: View,
+        side: Sequence[View],
+        kept: Sequence[str],
+        tabs: Sequence[View],
+    ) -> None:
+        """`kept` are the titles of the first tabs, which `fill` fills; `tabs` are the views behind them."""
         super().__init__()
         self._divided = False
         self._side = QSplitter(Qt.Orientation.Vertical)
         for view in side:
             self._side.addWidget(view)
         self._middle = QSplitter(Qt.Orientation.Horizontal)
-        self._middle.addWidget(lanes)
+        self._middle.addWidget(QWidget())
         self._middle.addWidget(self._side)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Further views")
+        for title in kept:
+            self.tabs.addTab(QWidget(), title)
         for view in tabs:
             self.tabs.addTab(view, view.title)
         self._upper = QSplitter(Qt.Orientation.Vertical)
@@ -72,6 +82,17 @@ class Arrangement(QWidget):
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
         self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
+
+    def fill(self, lanes: View, views: Sequence[View]) -> None:
+        """Put the lanes in the middle, and their views into the tabs that were kept for them."""
+        self._middle.replaceWidget(0, lanes).deleteLater()
+        chosen = self.tabs.currentIndex()
+        for place, view in enumerate(views):
+            kept = self.tabs.widget(place)
+            self.tabs.removeTab(place)
+            self.tabs.insertTab(place, view, view.title)
+            kept.deleteLater()
+        self.tabs.setCurrentIndex(chosen)
 
     def set_tab_text(self, view: View, text: str) -> None:
         """Let a tab say more than its view's title."""

@@ -28,7 +28,11 @@ class ExportMenu(QMenu):
         self.addSeparator()
         self._add_pictures("window", "Picture of the &window", None)
         for view in views:
-            self._add_pictures(view.title, f"Picture: {view.title}", view)
+            self.add(view)
+
+    def add(self, view: View) -> None:
+        """Offer pictures of another view."""
+        self._add_pictures(view.title, f"Picture: {view.title}", view)
 
     def set_result_present(self, present: bool) -> None:
         """Numbers can be exported only when there are some."""

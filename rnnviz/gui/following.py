@@ -19,16 +19,23 @@ class Following(QObject):
         """`eager` are those of the views that follow a result even while hidden, as their tab tells something of it."""
         super().__init__(parent)
         self._session = session
-        self._views = tuple(views)
+        self._views: list[View] = []
         self._eager = frozenset(eager)
         self._behind_result: set[View] = set()
         self._behind_location: set[View] = set()
-        for view in self._views:
-            view.location_requested.connect(session.set_location)
-            view.installEventFilter(self)
+        for view in views:
+            self.add(view)
         session.result_changed.connect(self._on_result)
         session.candidate_changed.connect(self._on_result)
         session.location_changed.connect(self._on_location)
+
+    def add(self, view: View) -> None:
+        """Let another view follow, which shows nothing yet and is not in sight."""
+        self._views.append(view)
+        view.location_requested.connect(self._session.set_location)
+        view.installEventFilter(self)
+        if self._session.result is not None:
+            self._behind_result.add(view)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw every view in these colours."""

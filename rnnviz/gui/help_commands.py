@@ -6,7 +6,6 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 import rnnviz
 from rnnviz.gui.help_sheet import HelpSheet
 from rnnviz.gui.run_control import RunControl
-from rnnviz.runs.doctor import report
 
 _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See every number of a recurrent network, and prove every number."
 
@@ -28,6 +27,9 @@ class HelpCommands(QObject):
 
     def copy_diagnostics(self) -> None:
         """Put versions, engines and the last failure on the clipboard."""
+        # Asks the system about much that a window does not need before it is seen.
+        from rnnviz.runs.doctor import report
+
         failure = self._control.last_failure
         last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
         QApplication.clipboard().setText(report() + last)

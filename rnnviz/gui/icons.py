@@ -7,7 +7,8 @@ from PySide6.QtSvg import QSvgRenderer
 from rnnviz.files.resource_files import resource_path
 from rnnviz.gui.theme import Theme
 
-_SIZES = (16, 20, 24, 32, 40, 48)
+_SIZES = (16, 18, 36)
+"""Those of menus and of the controls, and theirs on a fine screen; others are made from the nearest."""
 
 
 class Icons:

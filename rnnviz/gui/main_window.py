@@ -8,26 +8,23 @@ from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QPa
 from PySide6.QtWidgets import QMainWindow
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.engines.registry import ENGINES
 from rnnviz.files.lessons import lessons
 from rnnviz.gui.actions import Actions
 from rnnviz.gui.appearance import Appearance
 from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.cursor import Cursor
 from rnnviz.gui.document import Document
-from rnnviz.gui.export_menu import ExportMenu
 from rnnviz.gui.file_commands import FileCommands
 from rnnviz.gui.following import Following
 from rnnviz.gui.help_commands import HelpCommands
 from rnnviz.gui.icons import Icons
 from rnnviz.gui.jobs import Jobs
-from rnnviz.gui.lesson_menu import LessonMenu
-from rnnviz.gui.menus import ThemeMenu, fill_menu_bar
+from rnnviz.gui.menus import Submenus, fill_menu_bar
 from rnnviz.gui.own_recurrences import OwnRecurrences
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.player import Player
 from rnnviz.gui.progress import RunProgress
-from rnnviz.gui.recent import RecentFiles, RecentMenu
+from rnnviz.gui.recent import RecentFiles
 from rnnviz.gui.result_commands import ResultCommands
 from rnnviz.gui.run_control import RunControl
 from rnnviz.gui.runner import Runner
@@ -37,16 +34,14 @@ from rnnviz.gui.theme import Theme
 from rnnviz.gui.toolbar import ToolBar
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.checks_table import ChecksTable
-from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.state_map import StateMap
-from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
 
 _MESSAGE_MS = 10_000
 _ZOOM = 1.5
+_LATE_TABS = ("Units over time", "Error over time")
 
 
 class MainWindow(QMainWindow):
@@ -85,7 +80,6 @@ class MainWindow(QMainWindow):
         self.statusBar().setSizeGripEnabled(False)
         self._connect()
         self.setAcceptDrops(True)
-        self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
         self._apply_theme(appearance.theme)
         self._on_document()
         self._on_busy(False)
@@ -119,44 +113,53 @@ class MainWindow(QMainWindow):
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictLine()
-        self.lanes = UnrolledView()
         self.checks = ChecksTable()
         self.mismatches = MismatchList()
         side = (VectorTable(), StateMap())
-        tabs = (UnitsPlot(), ErrorPlot(), self.checks, self.mismatches)
-        self.views: tuple[View, ...] = (self.verdict, self.lanes, *side, *tabs)
+        tabs = (self.checks, self.mismatches)
+        self.views: list[View] = [self.verdict, *side, *tabs]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
         self._following = Following(self.session, self.views, eager=(self.verdict, self.checks), parent=self)
-        self.arrangement = Arrangement(self.panel, self.verdict, self.lanes, side, tabs)
+        self.arrangement = Arrangement(self.panel, self.verdict, side, _LATE_TABS, tabs)
         self.setCentralWidget(self.arrangement)
 
+    def _complete(self) -> None:
+        """Make what is not missed in the first picture: it would keep the user waiting for that."""
+        from rnnviz.engines.registry import ENGINES
+        from rnnviz.gui.late_views import LateViews
+
+        late = LateViews()
+        self.lanes = late.lanes
+        self.lanes.show_colour_by(self.session.colour_by)
+        self.session.colour_by_changed.connect(self.lanes.show_colour_by)
+        self.session.engine_changed.connect(self.lanes.show_engine)
+        for view in (late.lanes, late.units, late.errors):
+            view.setAccessibleName(view.accessibleName() or view.title)
+            view.apply_theme(self._appearance.theme)
+            self.views.append(view)
+            self._following.add(view)
+            self._exports.add(view)
+        self.arrangement.fill(late.lanes, (late.units, late.errors))
+        self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
+
     def _make_menus(self, recent: RecentFiles) -> None:
-        self._recent_menu = RecentMenu(recent, self)
-        self._recent_menu.chosen.connect(self.files.open)
-        self._lesson_menu = LessonMenu(lessons(), self)
-        self._lesson_menu.chosen.connect(self.files.open_lesson)
-        self._exports = ExportMenu(self.views, self)
-        self._exports.picture_chosen.connect(self.results.export_picture)
-        self._exports.numbers_chosen.connect(self.results.export_numbers)
-        self._theme_menu = ThemeMenu(self._appearance.choice, self)
-        self._theme_menu.group.triggered.connect(self._choose_theme)
-        insertions = {
-            ("&File", 0): (self._recent_menu, self._lesson_menu),
-            ("&File", 2): (self._exports,),
-            ("&View", 3): (self._theme_menu,),
-        }
-        fill_menu_bar(self.menuBar(), self.actions_, insertions)
+        menus = Submenus(self, recent, lessons(), self.views, self._appearance.choice)
+        menus.recent.chosen.connect(self.files.open)
+        menus.lessons.chosen.connect(self.files.open_lesson)
+        menus.exports.picture_chosen.connect(self.results.export_picture)
+        menus.exports.numbers_chosen.connect(self.results.export_numbers)
+        menus.themes.group.triggered.connect(self._choose_theme)
+        self._exports = menus.exports
+        fill_menu_bar(self.menuBar(), self.actions_, menus.places)
 
     def _connect(self) -> None:
-        session, control, panel, verdict, lanes = self.session, self.control, self.panel, self.verdict, self.lanes
+        session, control, panel, verdict = self.session, self.control, self.panel, self.verdict
         panel.config_edited.connect(self.document.edit)
         panel.config_edited.connect(control.accept)
         panel.config_invalid.connect(control.refuse)
         panel.run_requested.connect(control.run)
         session.config_changed.connect(panel.show_config)
-        session.colour_by_changed.connect(lanes.show_colour_by)
-        session.engine_changed.connect(lanes.show_engine)
         session.result_changed.connect(lambda result: self._exports.set_result_present(result is not None))
         verdict.next_requested.connect(self.results.next_mismatch)
         verdict.previous_requested.connect(self.results.previous_mismatch)
@@ -184,7 +187,7 @@ class MainWindow(QMainWindow):
         self._exports.set_result_present(False)
 
     def _handlers(self) -> dict[str, Callable[[], object]]:
-        move, lanes = self._cursor.move, self.lanes
+        move = self._cursor.move
         return {
             "open": self.files.ask_open,
             "open_recurrence": self.files.ask_open_recurrence,
@@ -211,9 +214,9 @@ class MainWindow(QMainWindow):
             "sample_next": lambda: move(sample=1),
             "mismatch_next": self.results.next_mismatch,
             "mismatch_previous": self.results.previous_mismatch,
-            "zoom_in": lambda: lanes.zoom_time(_ZOOM),
-            "zoom_out": lambda: lanes.zoom_time(1.0 / _ZOOM),
-            "fit": lanes.fit,
+            "zoom_in": lambda: self.lanes.zoom_time(_ZOOM),
+            "zoom_out": lambda: self.lanes.zoom_time(1.0 / _ZOOM),
+            "fit": lambda: self.lanes.fit(),
             "keys": self.help.show_keys,
             "diagnostics": self.help.copy_diagnostics,
             "about": self.help.show_about,
@@ -227,6 +230,11 @@ class MainWindow(QMainWindow):
         result, candidate = self.session.result, self.session.candidate
         count = "" if result is None or candidate is None else f"  {result.comparison(candidate).mismatched:,}"
         self.arrangement.set_tab_text(self.mismatches, f"{self.mismatches.title}{count}")
+
+    def _on_painted(self) -> None:
+        self.first_painted.emit()
+        if self.isVisible():
+            self._complete()
 
     def _on_busy(self, busy: bool) -> None:
         self.actions_["stop"].setEnabled(busy)
@@ -260,7 +268,7 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
-            QTimer.singleShot(0, self.first_painted.emit)
+            QTimer.singleShot(0, self._on_painted)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""

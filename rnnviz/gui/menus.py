@@ -1,13 +1,18 @@
 """The menu bar, made from the table of commands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
+from rnnviz.files.lessons import Lesson
 from rnnviz.gui.actions import Actions
+from rnnviz.gui.export_menu import ExportMenu
 from rnnviz.gui.keys import COMMANDS, MENUS
+from rnnviz.gui.lesson_menu import LessonMenu
+from rnnviz.gui.recent import RecentFiles, RecentMenu
 from rnnviz.gui.settings import THEME_CHOICES
+from rnnviz.gui.views.base import View
 
 _THEME_WORDS = {"desktop": "&Follow the desktop", "light": "&Light", "dark": "&Dark"}
 
@@ -44,3 +49,25 @@ class ThemeMenu(QMenu):
             action.setCheckable(True)
             action.setChecked(choice == chosen)
             self.group.addAction(action)
+
+
+class Submenus:
+    """The menus within menus, whose entries are no commands with keys."""
+
+    def __init__(
+        self, window: QWidget, recent: RecentFiles, lessons: Sequence[Lesson], views: Sequence[View], theme: str
+    ) -> None:
+        """`theme` is one of THEME_CHOICES."""
+        self.recent = RecentMenu(recent, window)
+        self.lessons = LessonMenu(lessons, window)
+        self.exports = ExportMenu(views, window)
+        self.themes = ThemeMenu(theme, window)
+
+    @property
+    def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:
+        """In which menu and group each stands, as `fill_menu_bar` takes it."""
+        return {
+            ("&File", 0): (self.recent, self.lessons),
+            ("&File", 2): (self.exports,),
+            ("&View", 3): (self.themes,),
+        }

@@ -1,5 +1,7 @@
 """Runs as the window sees them: the newest request counts, older ones make way."""
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from rnnviz.analysis.result import RunResult
@@ -8,7 +10,9 @@ from rnnviz.gui.worker import Worker
 from rnnviz.model.config import Config
 from rnnviz.runs.events import Failed
 from rnnviz.runs.request import AuditMode, RunRequest
-from rnnviz.runs.supervisor import Supervisor, new_request
+
+if TYPE_CHECKING:
+    from rnnviz.runs.supervisor import Supervisor
 
 GRACE_MS = 300
 """How long an overtaken run may go on. Stopping it kills the child, and a new one needs a second to warm up."""
@@ -39,9 +43,9 @@ class Runner(QObject):
     _warming = Signal()
     _closing = Signal()
 
-    def __init__(self, supervisor: Supervisor | None = None, parent: QObject | None = None) -> None:
+    def __init__(self, supervisor: "Supervisor | None" = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._supervisor = Supervisor() if supervisor is None else supervisor
+        self._supervisor = supervisor
         self._at_work: RunRequest | None = None
         self._wanted: RunRequest | None = None
         self._busy = False
@@ -50,17 +54,7 @@ class Runner(QObject):
 
         self._thread = QThread(self)
         self._thread.setObjectName("runs")
-        self._worker = Worker(self._supervisor)
-        self._worker.moveToThread(self._thread)
-        queued = Qt.ConnectionType.QueuedConnection
-        self._asked.connect(self._worker.run, queued)
-        self._warming.connect(self._worker.warm_up, queued)
-        self._closing.connect(self._worker.close, queued)
-        self._worker.progressed.connect(self._on_progressed, queued)
-        self._worker.computed.connect(self._on_computed, queued)
-        self._worker.finished.connect(self._on_finished, queued)
-        self._worker.failed.connect(self._on_failed, queued)
-        self._worker.cancelled.connect(self._on_cancelled, queued)
+        self._worker: Worker | None = None
 
     @property
     def busy(self) -> bool:
@@ -69,12 +63,14 @@ class Runner(QObject):
 
     def warm_up(self) -> None:
         """Start the child process, so that the first run need not wait for its imports."""
-        self._start_thread()
+        self._set_up()
         self._warming.emit()
 
     def run(self, config: Config, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()) -> None:
         """Run `config`; an earlier run that still goes on is overtaken. `audit` and `trusted` as in a `RunRequest`."""
-        self._start_thread()
+        from rnnviz.runs.supervisor import new_request
+
+        self._set_up()
         request = new_request(config, load_inputs, audit, trusted)
         self._wanted = request
         if self._at_work is None:
@@ -87,30 +83,48 @@ class Runner(QObject):
     def stop(self) -> None:
         """Stop the run that goes on, if one does; `stopped` follows when its process is gone."""
         self._wanted = None
-        if self._at_work is not None:
-            self._supervisor.cancel(self._at_work.id)
+        self._cancel_work()
 
     def close(self) -> None:
         """Stop everything and wait until thread and child process are gone."""
         self._grace.stop()
         self._wanted = None
-        if self._at_work is not None:
-            self._supervisor.cancel(self._at_work.id)
+        self._cancel_work()
         if self._thread.isRunning():
             self._closing.emit()
             self._thread.wait(_CLOSE_MS)
 
-    def _start_thread(self) -> None:
-        if not self._thread.isRunning():
-            self._thread.start()
+    def _set_up(self) -> None:
+        """Make the worker and its thread, once: a window is seen before it needs what they import."""
+        if self._worker is not None:
+            return
+        from rnnviz.runs.supervisor import Supervisor
+
+        self._supervisor = Supervisor() if self._supervisor is None else self._supervisor
+        self._worker = worker = Worker(self._supervisor)
+        worker.moveToThread(self._thread)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._asked.connect(worker.run, queued)
+        self._warming.connect(worker.warm_up, queued)
+        self._closing.connect(worker.close, queued)
+        worker.progressed.connect(self._on_progressed, queued)
+        worker.computed.connect(self._on_computed, queued)
+        worker.finished.connect(self._on_finished, queued)
+        worker.failed.connect(self._on_failed, queued)
+        worker.cancelled.connect(self._on_cancelled, queued)
+        self._thread.start()
+
+    def _cancel_work(self) -> None:
+        if self._at_work is not None and self._supervisor is not None:
+            self._supervisor.cancel(self._at_work.id)
 
     def _send(self, request: RunRequest) -> None:
         self._at_work = request
         self._asked.emit(request)
 
     def _stop_overtaken(self) -> None:
-        if self._at_work is not None and self._at_work is not self._wanted:
-            self._supervisor.cancel(self._at_work.id)
+        if self._at_work is not self._wanted:
+            self._cancel_work()
 
     def _on_progressed(self, request_id: int, stage: str, fraction: float) -> None:
         if self._wanted is not None and request_id == self._wanted.id:

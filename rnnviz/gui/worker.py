@@ -1,10 +1,14 @@
 """The thread's side of a run: it owns the supervisor of the child process and turns events into signals."""
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from rnnviz.runs.events import Cancelled, Computed, Failed, Finished, Progressed
 from rnnviz.runs.request import RunRequest
-from rnnviz.runs.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from rnnviz.runs.supervisor import Supervisor
 
 
 class Worker(QObject):
@@ -23,7 +27,7 @@ class Worker(QObject):
     """A `Failed`."""
     cancelled = Signal(int)
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: "Supervisor") -> None:
         super().__init__()
         self._supervisor = supervisor
 

@@ -14,7 +14,19 @@ from rnnviz.files.lessons import find_lesson
 from rnnviz.gui.app import NO_WINDOW, main
 from rnnviz.gui.platform import DisplayMissingError
 
-HEAVY = ("polars", "onnx", "onnxruntime", "mxnet", "torch", "scipy", "pandas", "matplotlib", "tqdm")
+HEAVY = (
+    "pyqtgraph",
+    "rnnviz.runs.supervisor",
+    "polars",
+    "onnx",
+    "onnxruntime",
+    "mxnet",
+    "torch",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "tqdm",
+)
 
 
 def _python(code: str, *arguments: str, timeout: float = 100, **environ: str) -> subprocess.CompletedProcess[str]:
