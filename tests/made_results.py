@@ -11,6 +11,8 @@ from rnnviz.analysis.compare import compare
 from rnnviz.analysis.extent import largest_magnitude
 from rnnviz.analysis.result import RunResult
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.mistakes.catalogue import PREFIX
+from rnnviz.engines.mistakes.engine import MistakeEngine
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config
 from rnnviz.model.inputs import Inputs
@@ -28,7 +30,10 @@ def made_result(
     compare_with: Mapping[str, Any] | None = None,
     **network: Any,
 ) -> RunResult:
-    """A result in which every engine has the textbook's numbers, but for what its edit does to its trace."""
+    """A result in which every engine has the textbook's numbers, but for what its edit does to its trace.
+
+    Engines called mistake:NAME make that mistake.
+    """
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
         "sequence": {"timesteps": timesteps, "batch_size": batch_size},
@@ -56,6 +61,7 @@ def made_result(
 
 
 def _trace(inputs: Inputs, name: str) -> Trace:
+    """What an engine computes: the textbook's numbers, or those of a known mistake."""
     network, samples = inputs.network, inputs.batch_size
     dtype = network.dtype
     state = network.state_shape(samples)
@@ -68,5 +74,6 @@ def _trace(inputs: Inputs, name: str) -> Trace:
         state_c=np.zeros(state, dtype) if lstm else None,
         cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().knows_cell else None,
     )
-    ManualEngine().run(inputs, trace, lambda _: None)
+    engine = MistakeEngine(name) if name.startswith(PREFIX) else ManualEngine()
+    engine.run(inputs, trace, lambda _: None)
     return trace

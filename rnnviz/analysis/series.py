@@ -47,6 +47,14 @@ def pixel_bands(
     return merged
 
 
+def pixel_maxima(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """(width,): the largest of the values (T,) that share a pixel, or of the one that covers it; nothing vanishes."""
+    steps = len(values)
+    if width >= steps:
+        return values[np.arange(width) * steps // width]
+    return np.asarray(np.maximum.reduceat(values, np.arange(width) * steps // width))
+
+
 def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
     """The least and the largest finite number with a little room round them; never empty."""
     finite = [values[np.isfinite(values)] for values in series]

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rnnviz.engines.base import Engine
-from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake
+from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake, mistakes_of
 from rnnviz.model.config import Network
 from rnnviz.model.errors import ConfigError, EngineError
 
@@ -110,6 +110,24 @@ def _load_own(path: str) -> Engine:
     from rnnviz.engines.own.engine import OwnEngine
 
     return OwnEngine(path)
+
+
+@dataclass(frozen=True)
+class MistakeEntry:
+    """One known mistake as people read about it: `phrase` completes "as if ...", `origin` says who makes it.
+
+    `engine` is the name by which a config asks for the engine that makes it on purpose.
+    """
+
+    name: str
+    engine: str
+    phrase: str
+    origin: str
+
+
+def known_mistakes(network: Network) -> tuple[MistakeEntry, ...]:
+    """The mistakes that the network can have, in the catalogue's order."""
+    return tuple(MistakeEntry(m.name, m.engine, m.phrase, m.origin) for m in mistakes_of(network))
 
 
 def is_own(name: str) -> bool:

@@ -1,12 +1,14 @@
 """Numbers made ready to be drawn over time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnnviz.analysis.series import LogScale, finite_range, log_scale, pixel_bands, runs, unit_over_time
+from rnnviz.analysis.series import LogScale, finite_range, log_scale, pixel_bands, pixel_maxima, runs, unit_over_time
 from rnnviz.model.location import Location
 from tests.made_results import made_result
 
@@ -80,3 +82,16 @@ def test_a_tick_says_the_number_that_stands_there(position: float, text: str) ->
 def test_the_limit_has_its_place_on_the_axis() -> None:
     scale = log_scale(np.array([1e-8, 1e-7]), 1e-5)
     assert (scale.lowest, scale.highest) == (-8, -5)
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 2**32))
+def test_no_value_vanishes_between_pixels(steps: int, width: int, seed: int) -> None:
+    values = np.random.default_rng(seed).random(steps)
+    drawn = pixel_maxima(values, width)
+    assert drawn.shape == (width,)
+    assert drawn.max() == values.max()
+    if steps >= width:
+        edges = [*(np.arange(width) * steps // width), steps]
+        assert drawn.tolist() == [values[start:stop].max() for start, stop in pairwise(edges)]
+    else:
+        assert set(drawn) == set(values)

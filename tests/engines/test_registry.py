@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.engines import registry
-from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine, load_engine
+from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine, known_mistakes, load_engine
+from rnnviz.model.config import Network
 from rnnviz.model.errors import ConfigError, EngineError
 
 
@@ -60,3 +61,15 @@ def test_listing_the_engines_imports_none_of_them() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert answer.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_the_known_mistakes_of_a_network_are_those_that_its_engine_entries_accept(cell: str) -> None:
+    network = Network(cell, 2, 3)
+    entries = known_mistakes(network)
+    assert entries
+    assert all(find_engine(entry.engine).unfit(network) is None for entry in entries)
+    both = known_mistakes(replace(network, bidirectional=True))
+    new = [entry for entry in both if entry not in entries]
+    assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}
+    assert all(find_engine(entry.engine).unfit(network) is not None for entry in new)
