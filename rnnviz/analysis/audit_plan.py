@@ -9,7 +9,7 @@ that is computed first, and, but for an LSTM, the one that is computed last.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,7 +60,9 @@ def plan_lane(
     if full or size <= FULL:
         return [all_columns(samples, units)]
     budget = max(1, FULL // (2 * layers * directions * timesteps))
-    kept_samples = min(samples, ceil(samples * min(1.0, sqrt(budget / (samples * units)))))
+    fraction = sqrt(budget / (samples * units))
+    kept_units = min(units, max(1, round(units * fraction)))
+    kept_samples = min(samples, max(1, budget // kept_units))
     kept_units = min(units, max(1, budget // kept_samples))
     kept_samples = min(samples, max(1, budget // kept_units))
     grid = Columns(_spread(samples, kept_samples), _spread(units, kept_units))

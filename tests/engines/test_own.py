@@ -57,8 +57,9 @@ def sentence_of(path: Path, inputs: Inputs, trace_folder: Path) -> str:
     return sentence.removeprefix(str(path))
 
 
-@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("cell", "dtype"), [("rnn_relu", "float64"), ("rnn_tanh", "float32"), ("lstm", "float32"), ("gru", "float64")]
+)
 def test_a_right_file_gives_every_number(cell: str, dtype: str, tmp_path: Path) -> None:
     asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, dtype=dtype, **SIZES)
     asked = save_inputs(tmp_path / "inputs", asked)
@@ -116,7 +117,7 @@ def test_a_module_beside_it_can_be_imported(inputs: Inputs, tmp_path: Path) -> N
     assert not (folder / "__pycache__").exists()
 
 
-@pytest.mark.parametrize("name", ["json.py", "numpy.py", "rnnviz.py", "typing.py"])
+@pytest.mark.parametrize("name", ["numpy.py", "rnnviz.py"])
 def test_a_file_named_like_a_module_of_ours_takes_no_ones_place(name: str, inputs: Inputs, tmp_path: Path) -> None:
     trace, _ = run(written(tmp_path / "project", RIGHT["rnn_tanh"], name), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
@@ -306,7 +307,7 @@ IMPATIENT = (
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second counts as endless, in the process and beside it."""
     monkeypatch.setattr(own_engine, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
-    monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
 
 
 ENDLESS = {
@@ -333,7 +334,7 @@ def test_code_that_lets_no_other_thread_run_is_stopped_from_outside(inputs: Inpu
     code = "import re\n\n\ndef step(x, state, p):\n    re.match('(a+)+b', 'a' * 60)\n"
     began = monotonic()
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
-        " ended its process (killed after 3 s of silence)."
+        " ended its process (killed after 2 s of silence)."
     )
     assert monotonic() - began < 20
 
@@ -350,11 +351,11 @@ def test_a_process_that_shuts_its_output_and_lives_on_is_stopped(inputs: Inputs,
 
 @pytest.mark.usefixtures("impatient")
 def test_many_short_steps_are_no_endless_loop(tmp_path: Path) -> None:
-    asked = inputs_of({"timesteps": 60, "batch_size": 1}, cell="rnn_tanh", hidden_size=3)
+    asked = inputs_of({"timesteps": 35, "batch_size": 1}, cell="rnn_tanh", hidden_size=3)
     asked = save_inputs(tmp_path / "long", asked)
     code = RIGHT["rnn_tanh"].replace("    h = np", "    import time; time.sleep(0.02)\n    h = np")
     told: list[float] = []
-    trace = create_trace(tmp_path / "trace", "mine", asked.network, 60, 1, cell=True)
+    trace = create_trace(tmp_path / "trace", "mine", asked.network, 35, 1, cell=True)
     OwnEngine(str(written(tmp_path, code))).run(asked, trace, told.append)
     assert told == sorted(told)
     assert len(told) > 3

@@ -44,9 +44,10 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("bidirectional", "layers", "dtype"),
+    [(False, 1, "float64"), (False, 3, "float32"), (True, 1, "float32"), (True, 3, "float64")],
+)
 def test_every_way_of_every_mistake_is_diagnosed_by_its_name_alone(
     cell: str, bidirectional: bool, layers: int, dtype: str
 ) -> None:
@@ -85,8 +86,8 @@ SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_mistake_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, dtype: str, tmp_path: Path) -> None:
-    for more in SIZES:
-        inputs = inputs_of({"timesteps": 6, "batch_size": 3}, cell=mine.cell, hidden_size=8, dtype=dtype, **more)
+    for more in SIZES if dtype == "float32" else SIZES[1:]:
+        inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
         trace = computed_by(mine.written(tmp_path), inputs)
         found = audit(inputs, trace)
         assert found.verdict == "wrong"
@@ -129,7 +130,7 @@ def test_two_mistakes_at_once_are_named_together_where_no_single_one_explains(ce
     tried = 0
     for one, other in combinations(mistakes_of(inputs.network), 2):
         both = one.variants[cell][0].together_with(other.variants[cell][0])
-        if both is None or tried % 3:
+        if both is None or tried % 5:
             tried += 1
             continue
         tried += 1
