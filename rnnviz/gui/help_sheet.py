@@ -39,6 +39,7 @@ class _Column(QWidget):
             commands = [command for command in COMMANDS if command.menu == menu and command.keys]
             heading = QLabel(menu.replace("&", ""))
             heading.setProperty("heading", True)
+            heading.setContentsMargins(0, 8, 0, 0)
             grid.addWidget(heading, row, 0, 1, 2)
             for row, command in enumerate(commands, start=row + 1):  # noqa: B020 - the heading's row is the start
                 keys = QLabel(shown_keys(command))

@@ -28,6 +28,7 @@ class ToolBar(QToolBar):
         self.setIconSize(QSize(18, 18))
         self.toggleViewAction().setVisible(False)
         self._session = session
+        self._icons: Icons | None = None
 
         self._run = self._button(actions, "run", "Run")
         self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
@@ -57,6 +58,7 @@ class ToolBar(QToolBar):
         self._run.setAccessibleDescription("The config has changed since the last run." if stale else "")
         self._run.style().unpolish(self._run)
         self._run.style().polish(self._run)
+        self._draw_run()
 
     def show_lesson(self, title: str) -> None:
         """Show which lesson the config comes from, if from one."""
@@ -66,7 +68,14 @@ class ToolBar(QToolBar):
 
     def apply_icons(self, icons: Icons) -> None:
         """Draw the icons in the theme's colours."""
+        self._icons = icons
         self.export.setIcon(icons["export"])
+        self._draw_run()
+
+    def _draw_run(self) -> None:
+        if self._icons is not None:
+            stale = bool(self._run.property("stale"))
+            self._run.setIcon(self._icons.coloured("run", "on_accent" if stale else "text"))
 
     def _button(self, actions: Actions, command: str, name: str) -> QToolButton:
         button = QToolButton()

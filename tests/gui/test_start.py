@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -224,3 +225,38 @@ def test_a_snapshot_is_made_where_there_is_no_display_and_the_interpreter_ends_c
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.png").stat().st_size > 20_000
+
+
+WAIT = """
+import sys
+from PySide6.QtCore import QSettings
+
+from rnnviz.gui import application
+from rnnviz.gui.app import main
+
+QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, sys.argv[1])
+make_window = application.make_window
+
+def watched(settings):
+    window = make_window(settings)
+    window.runner.started.connect(lambda _config: print("running", flush=True))
+    return window
+
+application.make_window = watched
+if __name__ == "__main__":
+    sys.exit(main(None))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process there")
+def test_a_ctrl_c_in_the_terminal_closes_the_window_even_while_a_run_goes_on(tmp_path):
+    script = tmp_path / "wait.py"
+    script.write_text(WAIT)
+    command = [sys.executable, "-X", "faulthandler", str(script), str(tmp_path / "settings")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().strip() == "running"
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=20)
+    assert program.returncode == 0, errors
+    assert "Traceback" not in errors
