@@ -130,6 +130,11 @@ def known_mistakes(network: Network) -> tuple[MistakeEntry, ...]:
     return tuple(MistakeEntry(m.name, m.engine, m.phrase, m.origin) for m in mistakes_of(network))
 
 
+def is_mistake(name: str) -> bool:
+    """Whether the engine of that name makes a known mistake."""
+    return name.startswith(PREFIX)
+
+
 def is_own(name: str) -> bool:
     """Whether the name of an engine is the path of a user's file."""
     return name.endswith(".py")
@@ -147,7 +152,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         if not Path(name).is_file():
             raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
         return EngineEntry(name, Path(name).name, None, partial(_load_own, name), own=Path(name))
-    if name.startswith(PREFIX):
+    if is_mistake(name):
         mistake = MISTAKES.get(name.removeprefix(PREFIX))
         if mistake is None:
             raise ConfigError(

@@ -94,6 +94,11 @@ class Arrangement(QWidget):
             kept.deleteLater()
         self.tabs.setCurrentIndex(chosen)
 
+    def add_tabs(self, views: Sequence[View]) -> None:
+        """Put further views behind the others."""
+        for view in views:
+            self.tabs.addTab(view, view.title)
+
     def set_tab_text(self, view: View, text: str) -> None:
         """Let a tab say more than its view's title."""
         self.tabs.setTabText(self.tabs.indexOf(view), text)

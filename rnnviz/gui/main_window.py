@@ -38,6 +38,7 @@ from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
+from rnnviz.gui.what_if_commands import WhatIfCommands
 
 _MESSAGE_MS = 10_000
 _ZOOM = 1.5
@@ -70,6 +71,7 @@ class MainWindow(QMainWindow):
         self.progress = RunProgress()
         self.own = OwnRecurrences(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
+        self._what_if = WhatIfCommands(self.session, self.document, self.control, self)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
         self.help = HelpCommands(self, self.control)
         self.actions_ = Actions(self, self._handlers())
@@ -134,13 +136,17 @@ class MainWindow(QMainWindow):
         self.lanes.show_colour_by(self.session.colour_by)
         self.session.colour_by_changed.connect(self.lanes.show_colour_by)
         self.session.engine_changed.connect(self.lanes.show_engine)
-        for view in (late.lanes, late.units, late.errors):
+        last = late.audit, late.histogram, late.what_if
+        for view in (late.lanes, late.units, late.errors, *last):
             view.setAccessibleName(view.accessibleName() or view.title)
             view.apply_theme(self._appearance.theme)
             self.views.append(view)
             self._following.add(view)
             self._exports.add(view)
         self.arrangement.fill(late.lanes, (late.units, late.errors))
+        self.arrangement.add_tabs(last)
+        late.audit.title_changed.connect(lambda text: self.arrangement.set_tab_text(late.audit, text))
+        late.what_if.mistake_requested.connect(self._what_if.compute)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
 
     def _make_menus(self, recent: RecentFiles) -> None:
