@@ -88,8 +88,9 @@ def covered(coverage: float) -> str:
 def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
     """What each wrong engine has at its first wrong step, and what the step gives."""
     return tuple(
-        f"At its first wrong step {shown_name(audit.engine)} has {numbers.short(wrong.value)}, "
-        f"where its own previous state gives {numbers.short(wrong.expected)}."
+        "At its first wrong step {} has {}, where its own previous state gives {}.".format(
+            shown_name(audit.engine), *numbers.apart(wrong.value, wrong.expected)
+        )
         for audit in audits
         if (wrong := audit.first_wrong) is not None
     )
@@ -100,8 +101,9 @@ def first_values(comparison: Comparison) -> tuple[str, ...]:
     first = comparison.first_mismatch
     if first is None:
         return ()
-    reference = f"{shown_name(comparison.reference)} has {numbers.short(first.reference)}"
-    candidate = f"{shown_name(comparison.candidate)} {numbers.short(first.candidate)}"
+    values = numbers.apart(first.reference, first.candidate)
+    reference = f"{shown_name(comparison.reference)} has {values[0]}"
+    candidate = f"{shown_name(comparison.candidate)} {values[1]}"
     return (f"At the first difference, {reference} and {candidate}.",)
 
 

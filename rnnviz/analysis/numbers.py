@@ -42,6 +42,12 @@ def full(value: Number) -> str:
     return _exponent(str(value) if isinstance(value, np.floating) else repr(number))
 
 
+def apart(one: Number, other: Number) -> tuple[str, str]:
+    """Two values that differ, with three decimals if those tell them apart, else with every digit."""
+    pair = short(one), short(other)
+    return pair if pair[0] != pair[1] else (full(one), full(other))
+
+
 def error(value: Number) -> str:
     """A difference in two digits: "0", "6e-8", "0.041", "-1.3", "120", "infinity"."""
     number = float(value)

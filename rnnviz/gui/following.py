@@ -20,7 +20,7 @@ class Following(QObject):
         super().__init__(parent)
         self._session = session
         self._views: list[View] = []
-        self._eager = frozenset(eager)
+        self._eager = set(eager)
         self._behind_result: set[View] = set()
         self._behind_location: set[View] = set()
         for view in views:
@@ -29,9 +29,11 @@ class Following(QObject):
         session.candidate_changed.connect(self._on_result)
         session.location_changed.connect(self._on_location)
 
-    def add(self, view: View) -> None:
-        """Let another view follow, which shows nothing yet and is not in sight."""
+    def add(self, view: View, *, eager: bool = False) -> None:
+        """Let another view follow, which shows nothing yet and is not in sight; an `eager` one never falls behind."""
         self._views.append(view)
+        if eager:
+            self._eager.add(view)
         view.location_requested.connect(self._session.set_location)
         view.installEventFilter(self)
         if self._session.result is not None:

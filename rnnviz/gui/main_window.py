@@ -141,7 +141,7 @@ class MainWindow(QMainWindow):
             view.setAccessibleName(view.accessibleName() or view.title)
             view.apply_theme(self._appearance.theme)
             self.views.append(view)
-            self._following.add(view)
+            self._following.add(view, eager=view is late.audit)
             self._exports.add(view)
         self.arrangement.fill(late.lanes, (late.units, late.errors))
         self.arrangement.add_tabs(last)

@@ -108,3 +108,9 @@ def test_the_distance_to_nan_is_no_number() -> None:
 )
 def test_a_duration_is_told_in_the_units_of_its_size(seconds: float, shown: str) -> None:
     assert numbers.duration(seconds) == shown
+
+
+def test_two_values_that_three_decimals_do_not_tell_apart_are_shown_in_full() -> None:
+    assert numbers.apart(0.2631, 0.2642) == ("0.263", "0.264")
+    assert numbers.apart(0.26310001, 0.26310002) == ("0.26310001", "0.26310002")
+    assert numbers.apart(float("nan"), 0.0) == ("NaN", "0.000")

@@ -46,7 +46,7 @@ class ConfigPanel(QWidget):
         self._candidates: CandidatesEditor
         content = QWidget()
         column = QVBoxLayout(content)
-        column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
+        column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         column.setSpacing(12)
         width = self._label_width()
         self._fields: dict[str, Field] = {}

@@ -98,7 +98,7 @@ class ChecksModel(WordsModel):
     def widest(self) -> list[str]:
         found = super().widest()
         # The mark takes the room of three digits.
-        return ["fails000", *(f"{text}0" for text in found[1:])]
+        return ["fails00000", *(f"{text}0" for text in found[1:])]
 
 
 class EnginesModel(WordsModel):
