@@ -14,15 +14,15 @@ UPGRADE ?=
 .PHONY: help venv run test test-slow bench screenshots lint format lock clean
 
 help:
-	@echo 'make run        open the window; ARGS=FILE opens it on a config'
-	@echo 'make test       run the tests; TESTS=... narrows them'
-	@echo 'make test-slow  run the slow tests: the wheel, long runs'
-	@echo 'make bench      run the benchmarks'
-	@echo 'make screenshots  take the pictures of the documents from the program'
-	@echo 'make lint       check style, types and the direction of imports'
-	@echo 'make format     put the code into the form that make lint asks for'
-	@echo 'make lock       resolve the dependencies anew; UPGRADE=--upgrade takes newer releases'
-	@echo 'make clean      remove what make made'
+	@echo 'make run             open the window; ARGS=FILE opens it on a config'
+	@echo 'make test            run the tests; TESTS=... narrows them'
+	@echo 'make test-slow       run the slow tests: the wheel, long runs'
+	@echo 'make bench           run the benchmarks'
+	@echo 'make screenshots     take the pictures of the documents from the program'
+	@echo 'make lint            check style, types and the direction of imports'
+	@echo 'make format          put the code into the form that make lint asks for'
+	@echo 'make lock            resolve the dependencies anew; UPGRADE=--upgrade takes newer releases'
+	@echo 'make clean           remove what make made'
 
 run: $(ready)
 	@$(bin)/python -m rnnviz $(ARGS)
