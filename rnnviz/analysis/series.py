@@ -51,7 +51,7 @@ def pixel_maxima(values: NDArray[np.float64], width: int) -> NDArray[np.float64]
     """(width,): the largest of the values (T,) that share a pixel, or of the one that covers it; nothing vanishes."""
     steps = len(values)
     if width >= steps:
-        return values[np.arange(width) * steps // width]
+        return np.asarray(values[np.arange(width) * steps // width])
     return np.asarray(np.maximum.reduceat(values, np.arange(width) * steps // width))
 
 
