@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from rnnviz.analysis.difference import signed_difference
 from rnnviz.analysis.elementwise import abs_error, tolerance, violation
 from rnnviz.analysis.level_of_detail import (
     Bins,
@@ -23,7 +24,7 @@ from rnnviz.analysis.level_of_detail import (
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import FloatArray
 
-Quantity: TypeAlias = Literal["value", "violation"]
+Quantity: TypeAlias = Literal["value", "violation", "difference"]
 
 _CHUNK_VALUES = 1 << 16
 """How many values are reduced at a time: few, so that a frame that needs new ones is not late."""
@@ -93,9 +94,10 @@ class TraceLanes:
     """The lanes of one sample of one engine's trace.
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
-    `quantity` "violation" reads the violation of the tolerance in place of the values of hidden lanes; the input
-    has none and is read by value. Reading gives the extremes of whole blocks of cells where a pixel shows several, so
-    that a value may be shown one pixel late, never not at all.
+    `quantity` "violation" reads the violation of the tolerance in place of the values of hidden lanes, "difference"
+    the candidate's value less the reference's; both need a candidate. The input is always read by value.
+    Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
+    one pixel late, never not at all.
     """
 
     def __init__(
@@ -176,6 +178,8 @@ class TraceLanes:
                 marks[marked] = ~(abs_error(r[marked], c[marked]) <= limit)
             if self._quantity == "violation":
                 values = violation(np.asarray(r), np.asarray(c), comparison.rtol, comparison.atol)
+            elif self._quantity == "difference":
+                values = signed_difference(r, c)
         return Patch(values.T, None if marks is None else marks.T)
 
 

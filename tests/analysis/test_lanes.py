@@ -54,6 +54,27 @@ def test_violation_is_read_in_place_of_hidden_values_alone(result: RunResult) ->
     assert np.array_equal(lanes.read(INPUT, every_cell(0, 40), every_cell(0, 3)).values, result.inputs.sequence[:, 1].T)
 
 
+def test_a_difference_is_the_candidates_value_less_the_references(result: RunResult) -> None:
+    lanes = TraceLanes(result, "gluon", "manual", 1, "difference")
+    whole = every_cell(0, 40), every_cell(0, 4)
+    r, c = (result[name].hidden[0, 0, :, 1].astype(np.float64) for name in ("gluon", "manual"))
+    values = lanes.read(Lane(0, 0), *whole).values
+    assert np.array_equal(values, (c - r).T)
+    assert values[2, 5] == pytest.approx(0.5)
+    assert np.count_nonzero(values) == 1
+    assert np.array_equal(lanes.read(INPUT, every_cell(0, 40), every_cell(0, 3)).values, result.inputs.sequence[:, 1].T)
+
+
+def test_a_pixel_of_many_cells_shows_the_largest_difference_of_either_sign() -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 9, 0, 1] -= 0.25
+        trace.hidden[0, 0, 10, 0, 1] += 0.125
+
+    lanes = TraceLanes(made_result(timesteps=16, edits={"manual": edit}), "gluon", "manual", 0, "difference")
+    values = lanes.read(Lane(0, 0), Bins(np.array([0, 8]), 16), Bins(np.array([0]), 4)).values
+    assert values[0] == pytest.approx([0.0, -0.25])
+
+
 @settings(max_examples=60)
 @given(times=st.integers(1, 40), units=st.integers(1, 4), width=st.integers(1, 12), height=st.integers(1, 4))
 def test_the_one_mark_and_the_one_nan_are_seen_at_every_resolution(

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.level_of_detail import BoolArray, every_cell
 from rnnviz.gui.views.unrolled.colours import IndexArray
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.layout import Band
-from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.shown import Shown, Side
 from rnnviz.model.arrays import FloatArray
 
 _SHORTER = {"infinity": "inf", "-infinity": "-inf"}
@@ -33,19 +34,21 @@ class Block:
     values: FloatArray
     indices: IndexArray
     marks: BoolArray
+    differs: bool
 
     def texts(self, digits: int) -> list[list[str]]:
-        """What is written on each cell: three decimals, as far as they fit in so many digits."""
-        return [[fitting(value, digits) for value in row] for row in self.values]
+        """What is written on each cell: three decimals, of a difference two digits, as far as they have room."""
+        return [[fitting(value, digits, differs=self.differs) for value in row] for row in self.values]
 
 
-def fitting(value: float, digits: int) -> str:
-    """A number's short form; an infinity or an exponent that is too long for its cell is cut in its precision."""
-    text = numbers.short(value)
+def fitting(value: float, digits: int, *, differs: bool = False) -> str:
+    """A number's short form, or a difference's; what is too long for its cell is cut in its precision."""
+    text = numbers.error(value) if differs else numbers.short(value)
     if len(text) > digits:
         text = _SHORTER.get(text, text)
     if len(text) > digits:
-        text = f"{float(value):.0e}"
+        mantissa, _, exponent = f"{float(value):.0e}".partition("e")
+        text = f"{mantissa}e{int(exponent):+d}"
     return text
 
 
@@ -61,13 +64,11 @@ def initial_timestep(geometry: Geometry, band: Band) -> int | None:
 def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
     """Read the cells of a lane that are in view, with the initial state's column where it is."""
     steps, units = geometry.timesteps_in_view(), geometry.units_in_view(band)
-    pixels = every_cell(steps.start, steps.stop), every_cell(units.start, units.stop)
     scale, _ = shown.paint.of(band.lane)
     if len(steps):
-        patch = shown.values.read(band.lane, *pixels)
-        coloured = patch.values if shown.colours is shown.values else shown.colours.read(band.lane, *pixels).values
-        values, indices = patch.values, scale.indices(coloured)
-        marks = np.zeros(values.shape, np.bool_) if patch.marks is None else patch.marks
+        parts = [_read(side, band.lane, part, units) for side, part in shown.parts(band.lane, steps)]
+        values, coloured, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
+        indices = scale.indices(coloured)
     else:
         values = np.zeros((len(units), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
@@ -75,8 +76,10 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
     initial = initial_timestep(geometry, band)
     if initial is not None:
         column = shown.initial(band.lane)[units.start : units.stop, None]
-        # The initial state is given to both sides: where colours tell the violation it has none.
-        coloured = np.zeros(column.shape) if shown.paint.hidden.violation else column
+        # The initial state is given to both engines: they do not differ in it.
+        if shown.differs(band.lane):
+            column = np.zeros(column.shape)
+        coloured = np.zeros(column.shape) if shown.quantity == "violation" else column
         at_end = initial >= 0
         values, indices, marks = (
             np.concatenate([whole, new] if at_end else [new, whole], axis=1)
@@ -87,7 +90,15 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
             )
         )
         timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
-    return Block(band, timesteps, units, values, indices, marks)
+    return Block(band, timesteps, units, values, indices, marks, shown.differs(band.lane))
+
+
+def _read(side: Side, lane: Lane, steps: range, units: range) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """(units, timesteps) each: the values, what their colours tell, and the marks."""
+    pixels = every_cell(steps.start, steps.stop), every_cell(units.start, units.stop)
+    patch = side.values.read(lane, *pixels)
+    coloured = patch.values if side.colours is side.values else side.colours.read(lane, *pixels).values
+    return patch.values, coloured, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
 
 
 def numbers_of(block: Block, digits: int) -> list[Number]:

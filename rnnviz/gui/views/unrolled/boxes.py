@@ -61,7 +61,7 @@ def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Bl
     centres = [geometry.x_of(timestep) for timestep in block.timesteps]
     half = geometry.box_width / 2.0
     inside = [exposed.left() - half <= centre <= exposed.right() + half for centre in centres]
-    digits = max(geometry.picture.digits, int((geometry.box_width - 4.0) / advance))
+    digits = digits_on(geometry, block.band)
     for row, (unit, texts) in enumerate(zip(block.units, block.texts(digits), strict=True)):
         begin, end = scale.span(unit)
         if top + end < exposed.top() or top + begin > exposed.bottom():
@@ -119,6 +119,12 @@ def paint_frames(painter: QPainter, shown: Shown, geometry: Geometry) -> None:
                     place = QRectF(centre + 6.0, bottom, width / 2.0, below - bottom)
                     _label(painter, shown, place, "i2h", Qt.AlignmentFlag.AlignLeft)
             below = top
+
+
+def digits_on(geometry: Geometry, band: Band) -> int:
+    """How many digits have room on a lane's cell."""
+    advance = QFontMetricsF(number_font(geometry.font_pixels(band))).horizontalAdvance("0")
+    return max(geometry.picture.digits, int((geometry.box_width - 4.0) / advance))
 
 
 def number_font(pixels: int) -> QFont:

@@ -1,13 +1,15 @@
 """What the colours mean: a bar for the hidden lanes, one for the input, and a key to what is no number."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import INPUT
-from rnnviz.gui.views.unrolled.colours import SPECIAL_WORDS, STEPS, ColourScale, PixelArray, hatch
+from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.gui.views.unrolled.colours import SPECIAL_WORDS, STEPS, ColourScale, hatch
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.tiles import image_of
@@ -41,7 +43,14 @@ class ColourBar(QGraphicsWidget):
 
     def legend(self) -> list[str]:
         """The words for the special colours that are in sight."""
-        return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.tiles.seen)]
+        return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
+
+    def heading(self) -> tuple[str, ...]:
+        """What the hidden lanes' colours tell, line by line."""
+        shown = self._shown
+        if shown is None or shown.quantity == "value":
+            return ("h",)
+        return shown.subtraction() if shown.quantity == "difference" else ("violation",)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         shown, geometry = self._shown, self._geometry
@@ -56,47 +65,43 @@ class ColourBar(QGraphicsWidget):
         bottom = min(split + band.height, geometry.height - 4.0)
         hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
         top = self._paint_legend(painter, shown, hidden_top)
-        name = "violation" if shown.paint.hidden.violation else "h"
-        self._paint_bar(painter, shown, top, hidden_bottom, name, shown.paint.hidden, shown.paint.hidden_table)
+        self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
         if bottom - split > _LINE:
-            self._paint_bar(painter, shown, split, bottom, "x", shown.paint.input, shown.paint.input_table)
+            self._paint_bar(painter, shown, INPUT, split, bottom)
 
     def _paint_legend(self, painter: QPainter, shown: Shown, top: float) -> float:
-        for index in sorted(shown.tiles.seen):
+        for index in sorted(shown.seen):
             pixels = np.full((11, int(_BAR)), shown.paint.hidden_table[index], np.uint32)
             hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
             painter.drawImage(QPointF(_LEFT, top + 2.0), image_of(pixels))
             painter.setPen(shown.theme.color("text"))
             painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + 12.0), SPECIAL_WORDS[index])
             top += _LINE
-        return top + (6.0 if shown.tiles.seen else 0.0)
+        return top + (6.0 if shown.seen else 0.0)
 
-    def _paint_bar(
-        self,
-        painter: QPainter,
-        shown: Shown,
-        top: float,
-        bottom: float,
-        name: str,
-        scale: ColourScale,
-        table: PixelArray,
-    ) -> None:
-        theme = shown.theme
+    def _paint_bar(self, painter: QPainter, shown: Shown, lane: Lane, top: float, bottom: float) -> None:
+        theme, (scale, table) = shown.theme, shown.paint.of(lane)
+        heading = ("x",) if lane.layer is None else self.heading()
+        tick = numbers.error if shown.differs(lane) else _tick
         painter.setPen(theme.color("muted"))
         if bottom - top < _SHORTEST_BAR:
-            text = f"{name} ±{_tick(scale.high)}"
+            text = f"{heading[0]} ±{tick(scale.high)}"
             painter.drawText(QRectF(_LEFT, top, WIDTH, bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
             return
         metrics = QFontMetricsF(painter.font())
-        painter.drawText(QPointF(_LEFT, top + metrics.ascent()), name)
-        top += metrics.height() + 2.0
+        for line in heading:
+            # What tells two engines apart may stand at either end of their names.
+            short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, WIDTH - _LEFT)
+            painter.drawText(QPointF(_LEFT, top + metrics.ascent()), short)
+            top += metrics.height()
+        top += 2.0
         bar = QRectF(_LEFT, top, _BAR, bottom - top)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         painter.drawImage(bar, image_of(table[:STEPS][::-1, None].copy()))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)
-        for value, text in _ticks(scale, bar.height() / (1.6 * _LINE)):
+        for value, text in _ticks(scale, bar.height() / (1.6 * _LINE), tick):
             y = bar.bottom() - scale.share(value) * bar.height()
             limit = scale.violation and value == 1.0
             colour: QColor = theme.color("wrong" if limit else "text")
@@ -106,10 +111,10 @@ class ColourBar(QGraphicsWidget):
             painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
 
 
-def _ticks(scale: ColourScale, most: float) -> list[tuple[float, str]]:
+def _ticks(scale: ColourScale, most: float, tick: Callable[[float], str]) -> list[tuple[float, str]]:
     if not scale.violation:
         shares = (-1.0, -0.5, 0.0, 0.5, 1.0) if most >= 5 else (-1.0, 0.0, 1.0)
-        return [(share * scale.high, _tick(share * scale.high)) for share in shares]
+        return [(share * scale.high, tick(share * scale.high)) for share in shares]
     low, high = round(np.log10(scale.low)), round(np.log10(scale.high))
     step = max(1, int(np.ceil((high - low) / max(most, 1.0))))
     powers = sorted({low, high, *range(0, high, step), *range(0, low, -step)})

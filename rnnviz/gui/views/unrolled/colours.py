@@ -29,6 +29,8 @@ SPECIAL_WORDS = {
 }
 _SMALLEST_VIOLATION = 1e-3
 _HATCH = 4
+_SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
+"""Beyond these the distance of the ends, or its inverse, is no float any more."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def value_scale(extent: float, *, bounded: bool = False) -> ColourScale:
     """A scale symmetric about 0 that covers `extent`, and at least 1 for a cell whose values are `bounded` by it."""
     largest = max(extent, 1.0) if bounded else extent
     return ColourScale(-largest, largest) if largest > 0.0 else ColourScale(-1.0, 1.0)
+
+
+def difference_scale(largest: float) -> ColourScale:
+    """A scale symmetric about 0 that covers differences up to `largest`; where nothing differs, any will do."""
+    return value_scale(min(max(largest, _SMALLEST_RANGE), _LARGEST_RANGE) if largest > 0.0 else 0.0)
 
 
 def violation_scale(largest: float) -> ColourScale:

@@ -1,6 +1,8 @@
 """What is in view as data: the outlined cells, and the numbers as a table."""
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.lanes import Lane
+from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.views.unrolled.blocks import block_in_view
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import flag_of
@@ -28,10 +30,20 @@ def table_in_view(shown: Shown, geometry: Geometry) -> str:
         if not geometry.font_pixels(band):
             continue
         block = block_in_view(shown, geometry, band)
-        steps = [f"t={t}" if 0 <= t < geometry.picture.timesteps else "h0" for t in block.timesteps]
-        lines.append("\t".join([flag_of(shown, band.lane).title, *steps]))
+        steps = [_column(shown, band.lane, t) for t in block.timesteps]
+        title = flag_of(shown, band.lane).title
+        if block.differs:
+            title = f"{title}: {' '.join(shown.subtraction())}"
+        lines.append("\t".join([title, *steps]))
         lines += [
             "\t".join([str(unit), *(numbers.full(value) for value in row)])
             for unit, row in zip(block.units, block.values, strict=True)
         ]
     return "\n".join(lines)
+
+
+def _column(shown: Shown, lane: Lane, timestep: int) -> str:
+    if not 0 <= timestep < shown.result.shape[2]:
+        return "h0"
+    both = shown.right is not None and lane.layer is not None
+    return f"t={timestep} {shown_name(shown.engine_at(timestep))}" if both else f"t={timestep}"

@@ -2,6 +2,8 @@
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.elementwise import abs_error, violation
+from rnnviz.analysis.level_of_detail import every_cell
+from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.model.location import DIRECTIONS
@@ -23,10 +25,14 @@ def describe(shown: Shown, cell: Cell) -> str:
         return f"{where}, initial state, sample {shown.sample}, unit {unit}\nh0 = {numbers.full(value)}"
     t = min(max(t, 0), timesteps - 1)
     lines = [f"{where}, t = {t}, sample {shown.sample}, unit {unit}"]
+    if shown.quantity == "difference":
+        # In full, as the values below are: the picture has no room for it.
+        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))
+        lines.append(f"{' '.join(shown.subtraction())} = {numbers.full(float(patch.values[0, 0]))}")
     index = lane.layer, lane.direction, t, shown.sample, unit
     reference = result.reference.hidden[index]
     for engine, trace in result.traces.items():
-        line = f"{engine} {numbers.full(trace.hidden[index])}"
+        line = f"{shown_name(engine)} {numbers.full(trace.hidden[index])}"
         if engine != result.reference.engine:
             comparison = result.comparison(engine)
             r, c = reference.reshape(1), trace.hidden[index].reshape(1)

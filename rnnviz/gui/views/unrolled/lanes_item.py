@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.gui.views.unrolled.blocks import Number, block_in_view, numbers_of
-from rnnviz.gui.views.unrolled.boxes import paint_boxes, paint_frames, paint_numbers, paint_recurrence
+from rnnviz.gui.views.unrolled.boxes import digits_on, paint_boxes, paint_frames, paint_numbers, paint_recurrence
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.scale import Scale
@@ -45,7 +45,7 @@ class LanesItem(QGraphicsObject):
             number
             for band in geometry.bands_in_view()
             if geometry.font_pixels(band)
-            for number in numbers_of(block_in_view(shown, geometry, band), geometry.picture.digits)
+            for number in numbers_of(block_in_view(shown, geometry, band), digits_on(geometry, band))
         ]
 
     def boundingRect(self) -> QRectF:
@@ -95,7 +95,7 @@ class LanesItem(QGraphicsObject):
         for down in range(floor(top / ROWS), floor(max(bottom - 1e-6, top) / ROWS) + 1):
             for across in range(floor(left / COLUMNS), floor(max(right - 1e-6, left) / COLUMNS) + 1):
                 if across * COLUMNS < times.pixels and down * ROWS < units.pixels:
-                    image = shown.tiles.image(band.lane, times, units, across, down, max(1, round(density)))
+                    image = shown.left.tiles.image(band.lane, times, units, across, down, max(1, round(density)))
                     painter.drawImage(QPointF(x + across * COLUMNS, y + down * ROWS), image)
         painter.restore()
 

@@ -1,72 +1,110 @@
-"""What the picture shows: one result, one engine and sample of it, in one theme. Read by every part that draws."""
+"""What the picture shows: one sample of a result, of one engine or two, in one theme. Read by every part that draws."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from PySide6.QtGui import QColor
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.lanes import INPUT, ChunkCache, Lane, Quantity, TraceLanes, lanes_of
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.theme import Theme
-from rnnviz.gui.views.unrolled.colours import on, value_scale, violation_scale
+from rnnviz.gui.views.unrolled.colours import difference_scale, on, value_scale, violation_scale
 from rnnviz.gui.views.unrolled.geometry import Picture, picture_of
-from rnnviz.gui.views.unrolled.tiles import Paint, Tiles
+from rnnviz.gui.views.unrolled.tiles import MOST_KEPT, Paint, Tiles
 from rnnviz.model.arrays import FloatArray
 
 _FEWEST_DIGITS = len("-0.000")
 
 
 @dataclass(frozen=True, eq=False)
+class Side:
+    """One engine's share of the picture: what is written, what is coloured, and the images of the latter."""
+
+    engine: str
+    values: TraceLanes
+    colours: TraceLanes
+    tiles: Tiles
+
+
+@dataclass(frozen=True, eq=False)
 class Shown:
-    """One engine's numbers of one sample, coloured by value or by the candidate's violation of the tolerance."""
+    """One engine's numbers of one sample, coloured by value or by the candidate's violation, or its differences.
+
+    With `right` another engine's numbers stand in the hidden lanes from the timestep `split` on.
+    """
 
     result: RunResult
-    engine: str
     candidate: str | None
     sample: int
     quantity: Quantity
     theme: Theme
-    cache: ChunkCache
-    values: TraceLanes = field(init=False)
-    colours: TraceLanes = field(init=False)
-    value_paint: Paint = field(init=False)
-    paint: Paint = field(init=False)
-    tiles: Tiles = field(init=False)
+    paint: Paint
+    left: Side
+    right: Side | None = None
+    split: int = 0
 
-    def __post_init__(self) -> None:
-        result, network = self.result, self.result.config.network
-        by_value = value_scale(result.extents[self.engine], bounded=network.cell != "rnn_relu")
-        by_input = value_scale(result.extents["input"])
-        value_paint = Paint(self.theme, by_value, by_input)
-        source = result, self.engine, self.candidate, self.sample
-        values = TraceLanes(*source, "value", self.cache)
-        colours, paint = values, value_paint
-        if self.quantity == "violation" and self.comparison is not None:
-            colours = TraceLanes(*source, "violation", self.cache)
-            paint = Paint(self.theme, violation_scale(self.comparison.max_violation), by_input)
-        for name, part in (
-            ("values", values),
-            ("colours", colours),
-            ("value_paint", value_paint),
-            ("paint", paint),
-            ("tiles", Tiles(colours, paint)),
-        ):
-            object.__setattr__(self, name, part)
+    @property
+    def engine(self) -> str:
+        """The engine whose values are drawn; where two are, the one on the left."""
+        return self.left.engine
 
     @property
     def comparison(self) -> Comparison | None:
         """The candidate held against the reference."""
         return None if self.candidate is None else self.result.comparison(self.candidate)
 
+    @property
+    def seen(self) -> set[int]:
+        """The indices of the special colours that occurred."""
+        return self.left.tiles.seen | (set() if self.right is None else self.right.tiles.seen)
+
+    def wiped_to(self, timestep: int) -> "Shown":
+        """The same numbers and images, parted at another timestep."""
+        return self if self.right is None or timestep == self.split else replace(self, split=timestep)
+
+    def parts(self, lane: Lane, steps: range) -> list[tuple[Side, range]]:
+        """Which side the timesteps of a lane belong to, from left to right; without those that have none."""
+        if self.right is None or lane.layer is None:
+            return [(self.left, steps)]
+        edge = min(max(self.split, steps.start), steps.stop)
+        parts = (self.left, range(steps.start, edge)), (self.right, range(edge, steps.stop))
+        return [(side, part) for side, part in parts if len(part)]
+
+    def engine_at(self, timestep: int) -> str:
+        """Whose values stand in the hidden lanes at a timestep."""
+        return self.left.engine if self.right is None or timestep < self.split else self.right.engine
+
+    def differs(self, lane: Lane) -> bool:
+        """Whether the numbers of a lane are differences."""
+        return self.quantity == "difference" and lane.layer is not None
+
+    def subtraction(self) -> tuple[str, str]:
+        """ "candidate" and "− reference" by the names of the engines."""
+        assert self.comparison is not None
+        return shown_name(self.comparison.candidate), f"− {shown_name(self.comparison.reference)}"
+
+    def words(self) -> str:
+        """What stands in the hidden lanes, in one sentence."""
+        name = shown_name(self.engine)
+        if self.right is not None:
+            other = shown_name(self.right.engine)
+            return f"The values of {name} before the cursor's timestep, those of {other} from it on."
+        if self.quantity == "difference":
+            return f"The differences {' '.join(self.subtraction())}."
+        if self.quantity == "violation":
+            return f"The values of {name}, coloured by the violation of the tolerance."
+        return f"The values of {name}."
+
     def picture(self) -> Picture:
-        """Lanes, rows, timesteps, and how wide the widest number is."""
+        """Lanes, rows, timesteps, and how wide the widest number is of any engine: they all lie in the same places."""
         layers, directions, timesteps, _, units = self.result.shape
         rows = [
             (lane, self.result.config.network.input_size if lane == INPUT else units)
             for lane in lanes_of(layers, directions)
         ]
-        largest = max(self.result.extents[self.engine], self.result.extents["input"])
+        largest = max(self.result.extents.values())
         return picture_of(rows, timesteps, max(_FEWEST_DIGITS, len(numbers.short(-largest))))
 
     def initial(self, lane: Lane) -> FloatArray:
@@ -85,3 +123,49 @@ class Shown:
     def text_colours(self, lane: Lane) -> list[QColor]:
         """The colour of a number on each of the 256 colours of a lane."""
         return [on(int(entry), self.theme) for entry in self.paint.of(lane)[1]]
+
+
+def shown_of(
+    result: RunResult,
+    engine: str,
+    other: str | None,
+    candidate: str | None,
+    sample: int,
+    colour_by: Quantity,
+    theme: Theme,
+    cache: ChunkCache,
+) -> Shown:
+    """What there is to show: without a candidate nothing but values; another engine beside the first by value only."""
+    comparison = None if candidate is None else result.comparison(candidate)
+    quantity = colour_by if comparison is not None else "value"
+    engines = [engine]
+    if other is not None and other != engine and quantity == "value":
+        engines.append(other)
+    by_value = value_scale(
+        # One scale for both sides of a swipe: else equal numbers would differ in colour.
+        max(result.extents[name] for name in engines),
+        bounded=result.config.network.cell != "rnn_relu",
+    )
+    if comparison is not None and quantity == "violation":
+        scale = violation_scale(comparison.max_violation)
+    elif comparison is not None and quantity == "difference":
+        scale = difference_scale(comparison.max_abs_error)
+    else:
+        scale = by_value
+    paint = Paint(theme, scale, value_scale(result.extents["input"]))
+
+    def side(name: str) -> Side:
+        values = TraceLanes(result, name, candidate, sample, "value", cache)
+        colours = values
+        if quantity != "value":
+            # Who is drawn plays no part in these: the reduced copies serve every engine.
+            colours = TraceLanes(result, result.reference.engine, candidate, sample, quantity, cache)
+        return Side(
+            name,
+            colours if quantity == "difference" else values,
+            colours,
+            Tiles(colours, paint, MOST_KEPT // len(engines)),
+        )
+
+    left, *right = (side(name) for name in engines)
+    return Shown(result, candidate, sample, quantity, theme, paint, left, right[0] if right else None)

@@ -18,7 +18,8 @@ from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, ma
 from rnnviz.gui.views.unrolled.scale import Scale
 
 COLUMNS, ROWS = 128, 256
-_KEPT = 512
+MOST_KEPT = 512
+"""How many images the picture keeps: a whole screen several times over."""
 _Key: TypeAlias = tuple[Lane, float, float, int, int, int]
 
 
@@ -47,8 +48,8 @@ class Tiles:
     `seen` gathers the indices of the special colours that occurred, for the legend.
     """
 
-    def __init__(self, source: LaneSource, paint: Paint) -> None:
-        self._source, self._paint = source, paint
+    def __init__(self, source: LaneSource, paint: Paint, kept: int = MOST_KEPT) -> None:
+        self._source, self._paint, self._kept = source, paint, kept
         self._images: OrderedDict[_Key, QImage] = OrderedDict()
         self.seen: set[int] = set()
 
@@ -59,7 +60,7 @@ class Tiles:
         if image is None:
             image = self._drawn(lane, times, units, across * COLUMNS, down * ROWS, density)
             self._images[key] = image
-            if len(self._images) > _KEPT:
+            if len(self._images) > self._kept:
                 self._images.popitem(last=False)
         else:
             self._images.move_to_end(key)

@@ -1,12 +1,12 @@
 """The unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
-from typing import Literal
+from typing import get_args
 
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from rnnviz.analysis.lanes import ChunkCache, Lane
+from rnnviz.analysis.lanes import ChunkCache, Lane, Quantity
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
@@ -15,7 +15,7 @@ from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view
 from rnnviz.gui.views.unrolled.describe import describe
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import Flag, flag_of
-from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.shown import Shown, shown_of
 from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.model.location import Location
 
@@ -37,7 +37,7 @@ class UnrolledView(View):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._engine: str | None = None
-        self._colour_by: Literal["value", "violation"] = "value"
+        self._colour_by: Quantity = "value"
         self._location = Location()
         self._cache = ChunkCache()
         self._shown: Shown | None = None
@@ -121,10 +121,14 @@ class UnrolledView(View):
         self._stage.apply_theme(theme)
         self._renew()
 
-    def show_colour_by(self, colour_by: Literal["value", "violation"]) -> None:
-        """Colour the hidden lanes by their values or by the violation of the tolerance."""
-        if colour_by not in ("value", "violation"):
-            raise ValueError(f'colour_by = "{colour_by}" is not known: it must be "value" or "violation".')
+    def show_colour_by(self, colour_by: Quantity) -> None:
+        """Colour the hidden lanes by their values, by the violation of the tolerance, or show the differences.
+
+        By "difference" the numbers are the candidate's less the reference's, whichever engine is shown.
+        """
+        if colour_by not in get_args(Quantity):
+            allowed = '", "'.join(get_args(Quantity))
+            raise ValueError(f'colour_by = "{colour_by}" is not known: it must be one of "{allowed}".')
         if colour_by != self._colour_by:
             self._colour_by = colour_by
             self._renew()
@@ -175,9 +179,10 @@ class UnrolledView(View):
         if result is not None:
             engine = self._engine if self._engine in result.traces else result.reference.engine
             assert engine is not None
-            self._shown = Shown(
-                result, engine, self._candidate, self._location.sample, self._colour_by, self._theme, self._cache
+            self._shown = shown_of(
+                result, engine, None, self._candidate, self._location.sample, self._colour_by, self._theme, self._cache
             )
+        self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._stage.show_lanes(self._shown, self._cell())
 
     # Qt

@@ -16,6 +16,7 @@ from rnnviz.gui.views.unrolled.colours import (
     POSITIVE,
     STEPS,
     colour_table,
+    difference_scale,
     hatch,
     pixel,
     value_scale,
@@ -30,6 +31,14 @@ def test_a_scale_of_values_is_symmetric_and_covers_the_extent() -> None:
     assert value_scale(0.3, bounded=True).high == 1.0
     assert value_scale(3.0, bounded=True).high == 3.0
     assert value_scale(0.0).high == 1.0
+
+
+@pytest.mark.parametrize("largest", [0.0, 5e-324, 1e-12, 0.5, np.inf])
+def test_a_scale_of_differences_has_its_middle_at_zero_however_small_or_large_they_are(largest: float) -> None:
+    scale = difference_scale(largest)
+    assert scale.low == -scale.high
+    assert scale.indices(np.array([-scale.high, 0.0, scale.high])).tolist() == [0, STEPS // 2, STEPS - 1]
+    assert scale.indices(np.array([0.0]))[0] == STEPS // 2
 
 
 def test_special_values_have_indices_of_their_own() -> None:

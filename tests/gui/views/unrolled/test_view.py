@@ -240,7 +240,7 @@ def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": edit}), "manual")
     view.show_engine("manual")
     texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
-    assert [texts[unit] for unit in range(3)] == ["NaN", "inf", "-inf"]
+    assert [texts[unit] for unit in range(3)] == ["NaN", "infinity", "-infinity"]
     assert LIGHT.nan in colours(view)
     place = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), 0, 2))))
     assert "-infinity" in view.description_at(place)
