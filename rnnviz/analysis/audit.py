@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane
+from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane, some_columns
 from rnnviz.analysis.audit_tally import Audit, Tally, WrongStep
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.running_error import Running, exact
@@ -33,9 +33,13 @@ def audit(
     comparisons: Sequence[Comparison] = (),
     *,
     full: bool = False,
+    units: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Audit:
-    """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else."""
+    """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
+
+    `units` asks for a glance at so many units of each lane and nothing more.
+    """
     layers, directions, *_ = trace.shape
     tally = Tally(trace.shape)
     near = _violations(trace.engine, comparisons)
@@ -44,7 +48,9 @@ def audit(
             for direction in range(directions):
                 lane = layer * directions + direction
                 plan = plan_lane(trace.shape, None if near is None else near[layer, direction], full=full)
-                for done in _audit_lane(inputs, trace, layer, direction, plan, tally):
+                if units is not None:
+                    plan = [some_columns(inputs.batch_size, inputs.network.hidden_size, units)]
+                for done in _audit_lane(inputs, trace, layer, direction, plan, tally, ends=units is None):
                     progress((lane + done) / (layers * directions))
     return tally.audit(trace)
 
@@ -56,7 +62,7 @@ def _violations(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] 
 
 
 def _audit_lane(
-    inputs: Inputs, trace: Trace, layer: int, direction: int, plan: list[Columns], tally: Tally
+    inputs: Inputs, trace: Trace, layer: int, direction: int, plan: list[Columns], tally: Tally, *, ends: bool
 ) -> Iterator[float]:
     """Follow the plan's columns through one lane, look at the ends of the others, and yield the fraction done."""
     widest = max(inputs.network.kind.gate_count, 1) * inputs.network.hidden_size
@@ -68,7 +74,7 @@ def _audit_lane(
         for done in _audit_columns(inputs, trace, layer, direction, part, _blocks(inputs, part, direction), tally):
             yield (before + done * part.count) / whole
         before += part.count
-    if followed.all():
+    if followed.all() or not ends:
         return
     for part in all_columns(*followed.shape).parts(max(1, _BLOCK_VALUES // widest)):
         fresh = ~followed[np.ix_(part.samples, part.units)]

@@ -47,6 +47,11 @@ def all_columns(samples: int, units: int) -> Columns:
     return Columns(np.arange(samples), np.arange(units))
 
 
+def some_columns(samples: int, units: int, most_units: int) -> Columns:
+    """Every sample's columns of some units, spread evenly."""
+    return Columns(np.arange(samples), _spread(units, min(units, most_units)))
+
+
 def plan_lane(
     shape: tuple[int, int, int, int, int], violation: NDArray[np.floating[Any]] | None, *, full: bool
 ) -> list[Columns]:

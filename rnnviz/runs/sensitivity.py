@@ -6,7 +6,8 @@ as any engine is.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import combinations
+from functools import reduce
+from itertools import combinations, product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,12 +22,15 @@ from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
+from rnnviz.model.parameters import Parameters
+from rnnviz.model.trace import Trace
 from rnnviz.runs.request import Load
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
 """Samples, timesteps and multiplications of the parts on which a mistake is made: mostly the first one reveals it."""
 
 _LEAST_STEPS = 3
+_GLANCE_UNITS = 32
 
 _TELLING_SCALE = 0.5
 """Weights and biases of this size neither vanish beside the rounding nor saturate the gates."""
@@ -131,8 +135,48 @@ def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
 
 
 def _reveals(inputs: Inputs, deviation: Deviation) -> bool:
+    """Whether a step is wrong or a check broken; what costs least is looked at first, since most mistakes show soon."""
+    if _idle(inputs, deviation):
+        return False
+    if inputs.network.num_layers > 1:
+        bottom = _bottom_layer(inputs)
+        if _glance(bottom, _made(bottom, deviation)):
+            return True
+    trace = _made(inputs, deviation)
+    return (
+        _glance(inputs, trace)
+        or not all(check.holds for check in notebook_checks(trace, *inputs.config.tolerances))
+        or bool(audit(inputs, trace, full=True).wrong)
+    )
+
+
+def _idle(inputs: Inputs, deviation: Deviation) -> bool:
+    """Whether the deviation changes nothing but parameters, and those not at all."""
+    if deviation != Deviation(parameters=deviation.parameters):
+        return False
+    network = inputs.network
+    for layer, direction in product(range(network.num_layers), range(network.directions)):
+        right = inputs.parameters.layer(layer, direction)
+        changed = reduce(lambda p, change: change(network.cell, p), deviation.parameters, right)
+        for name, array in vars(right).items():
+            if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
+                return False
+    return True
+
+
+def _bottom_layer(inputs: Inputs) -> Inputs:
+    """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
+    network = replace(inputs.network, num_layers=1)
+    parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
+    state = State(*(array[: network.directions] for array in inputs.initial_state.arrays))
+    return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
+
+
+def _made(inputs: Inputs, deviation: Deviation) -> Trace:
     trace = trace_in_memory(inputs)
     run_deviation(deviation, inputs, trace, lambda _: None)
-    if audit(inputs, trace, full=True).wrong:
-        return True
-    return not all(check.holds for check in notebook_checks(trace, *inputs.config.tolerances))
+    return trace
+
+
+def _glance(inputs: Inputs, trace: Trace) -> bool:
+    return bool(audit(inputs, trace, units=_GLANCE_UNITS).wrong)

@@ -331,3 +331,12 @@ def test_a_full_audit_sees_everything() -> None:
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru", hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, trace, full=True).coverage == 1.0
+
+
+def test_a_glance_sees_some_units_of_every_sample_and_timestep() -> None:
+    inputs = inputs_of({"timesteps": 6, "batch_size": 4}, cell="lstm", hidden_size=20, bidirectional=True)
+    trace, _ = computed(ManualEngine(), inputs)
+    assert audit(inputs, trace, units=3).audited == 2 * 6 * 4 * 3
+    assert audit(inputs, trace, units=30).coverage == 1.0
+    assert audit(inputs, changed(trace, {Location(0, 1, 2, 3, 19): 5.0}), units=3).verdict == "wrong"
+    assert audit(inputs, changed(trace, {Location(0, 1, 2, 3, 18): 5.0}), units=3).verdict == "right"
