@@ -338,5 +338,5 @@ def test_a_glance_sees_some_units_of_every_sample_and_timestep() -> None:
     trace, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, trace, units=3).audited == 2 * 6 * 4 * 3
     assert audit(inputs, trace, units=30).coverage == 1.0
-    assert audit(inputs, changed(trace, {Location(0, 1, 2, 3, 19): 5.0}), units=3).verdict == "wrong"
-    assert audit(inputs, changed(trace, {Location(0, 1, 2, 3, 18): 5.0}), units=3).verdict == "right"
+    assert audit(inputs, changed(trace, {Location(0, 1, 0, 3, 19): 5.0}), units=3).verdict == "wrong"
+    assert audit(inputs, changed(trace, {Location(0, 1, 0, 3, 18): 5.0}), units=3).verdict == "right"
