@@ -69,16 +69,17 @@ class Cursor:
         for item in (self.left, self.right, self.box):
             item.place(QRectF(), LIGHT)
 
-    def stand(self, cell: Cell, geometry: Geometry, theme: Theme) -> None:
-        """Stand at a cell."""
+    def stand(self, cell: Cell, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
+        """Stand at a cell; `parting` what lies before its timestep from the rest, with a line on that edge."""
         x, y, width, height = geometry.rect(cell)
         bottom = geometry.height
         if width >= _WIDE_COLUMN:
             gap = FRAME if geometry.boxes else 0.0
-            self.left.place(QRectF(round(x - gap), 0.0, 0.0, bottom), theme)
+            self.left.place(QRectF(round(geometry.edge(cell.timestep)), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(round(x + width + gap), 0.0, 0.0, bottom), theme)
         else:
-            self.left.place(QRectF(round(x + width / 2.0), 0.0, 0.0, bottom), theme)
+            line = geometry.edge(cell.timestep) if parting else x + width / 2.0
+            self.left.place(QRectF(round(line), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(), theme)
         grown_x, grown_y = max(_SMALLEST_BOX - width, 0.0) / 2.0, max(_SMALLEST_BOX - height, 0.0) / 2.0
         if geometry.boxes:

@@ -94,6 +94,10 @@ class Geometry:
         centre = self.x_of(timestep)
         return centre - self.box_width / 2.0, self.box_width
 
+    def edge(self, timestep: int) -> float:
+        """Where a timestep's column begins, with the frame around it."""
+        return self.column(timestep)[0] - (FRAME if self.boxes else 0.0)
+
     def top_of(self, band: Band) -> float:
         """Where a lane begins."""
         return band.top - self.camera.scroll

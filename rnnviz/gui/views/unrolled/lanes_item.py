@@ -2,7 +2,7 @@
 
 from math import floor
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
@@ -17,10 +17,15 @@ from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS
 
 _ARROW, _PILL = 24.0, QRectF(0.0, 0.0, 34.0, 14.0)
 _SHORTEST_WITH_ARROW = 24.0
+_SPLIT_REACH = 2.0
+"""Rounding to pixels of the screen may move the split by this much."""
 
 
 class LanesItem(QGraphicsObject):
     """Paints what a geometry has in view, and only the part that has to be painted again."""
+
+    special_seen = Signal()
+    """A number that is none, or beyond the scale, has been painted for the first time."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
@@ -35,6 +40,13 @@ class LanesItem(QGraphicsObject):
             self.prepareGeometryChange()
         self._shown, self._geometry = shown, geometry
         self.update()
+
+    def move_split(self, shown: Shown, geometry: Geometry) -> None:
+        """Part the two engines elsewhere, and paint no more than what changes from one to the other."""
+        before, self._shown = self._shown, shown
+        if before is not None and before.split != shown.split:
+            left, right = sorted(geometry.edge(shown_at.split) for shown_at in (before, shown))
+            self.update(QRectF(left - _SPLIT_REACH, 0.0, right - left + 2.0 * _SPLIT_REACH, geometry.height))
 
     def numbers(self) -> list[Number]:
         """Every number that is written in view."""
@@ -56,7 +68,7 @@ class LanesItem(QGraphicsObject):
         if shown is None or geometry is None:
             return
         exposed: QRectF = option.exposedRect  # type: ignore[attr-defined]
-        density = painter.deviceTransform().m11()
+        density, seen = painter.deviceTransform().m11(), len(shown.seen)
         if geometry.boxes:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_frames(painter, shown, geometry)
@@ -78,6 +90,8 @@ class LanesItem(QGraphicsObject):
                 paint_numbers(painter, shown, geometry, block, exposed)
             elif not geometry.boxes:
                 self._paint_direction(painter, shown, geometry, band)
+        if len(shown.seen) > seen:
+            self.special_seen.emit()
 
     @staticmethod
     def _paint_heat(
@@ -92,11 +106,19 @@ class LanesItem(QGraphicsObject):
         top, bottom = max(exposed.top() * density - y, 0.0), min(exposed.bottom() * density - y, units.pixels)
         painter.save()
         painter.scale(1.0 / density, 1.0 / density)
-        for down in range(floor(top / ROWS), floor(max(bottom - 1e-6, top) / ROWS) + 1):
-            for across in range(floor(left / COLUMNS), floor(max(right - 1e-6, left) / COLUMNS) + 1):
-                if across * COLUMNS < times.pixels and down * ROWS < units.pixels:
-                    image = shown.left.tiles.image(band.lane, times, units, across, down, max(1, round(density)))
-                    painter.drawImage(QPointF(x + across * COLUMNS, y + down * ROWS), image)
+        for side, steps in shown.parts(band.lane, range(times.cells)):
+            # Where cells share a pixel, it belongs to the right side with the first of them that does.
+            begin = times.span(steps.start)[0]
+            end = times.pixels if steps.stop == times.cells else times.span(steps.stop)[0]
+            first, last = max(left, begin), min(right, end)
+            for down in range(floor(top / ROWS), floor(max(bottom - 1e-6, top) / ROWS) + 1):
+                for across in range(floor(first / COLUMNS), floor(max(last - 1e-6, first) / COLUMNS) + 1):
+                    if last <= first or across * COLUMNS >= times.pixels or down * ROWS >= units.pixels:
+                        continue
+                    image = side.tiles.image(band.lane, times, units, across, down, max(1, round(density)))
+                    within = max(begin - across * COLUMNS, 0)
+                    part = QRectF(within, 0.0, min(end - across * COLUMNS, image.width()) - within, image.height())
+                    painter.drawImage(QPointF(x + across * COLUMNS + within, y + down * ROWS), image, part)
         painter.restore()
 
     @staticmethod

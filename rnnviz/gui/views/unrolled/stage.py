@@ -14,6 +14,7 @@ from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.layout import stack_lanes
 from rnnviz.gui.views.unrolled.pointer import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 
 _LANE_SCROLL = 40
@@ -38,19 +39,22 @@ class Stage(QWidget):
         self.canvas = LanesCanvas()
         self.box, self._axis = LanesBox(), TimeAxis()
         self._axis.linkToView(self.box)
-        self._headers, self.colour_bar = Headers(), ColourBar()
+        self._headers, self.colour_bar, self.names = Headers(), ColourBar(), SwipeNames()
         grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
         grid.layout.setSpacing(0)
         for item, row, column in (
-            (self._headers, 0, 0),
-            (self.box, 0, 1),
-            (self.colour_bar, 0, 2),
-            (self._axis, 1, 1),
+            (self.names, 0, 1),
+            (self._headers, 1, 0),
+            (self.box, 1, 1),
+            (self.colour_bar, 1, 2),
+            (self._axis, 2, 1),
         ):
             grid.addItem(item, row, column)
         self.canvas.setCentralItem(grid)
         self.lanes = LanesItem(self.box)
+        # Queued, for it comes in the middle of painting.
+        self.lanes.special_seen.connect(self.colour_bar.update, Qt.ConnectionType.QueuedConnection)
         self._cursor = Cursor(self.box)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
         self._bar.setAccessibleName("lanes in view")
@@ -82,6 +86,7 @@ class Stage(QWidget):
         self._shown, self._cell = shown, cursor
         self._headers.make_room(shown)
         self.colour_bar.make_room(shown)
+        self.names.make_room(shown)
         # AxisItem.setVisible leaves its height as it was.
         if shown is None:
             self._axis.hide()
@@ -91,11 +96,11 @@ class Stage(QWidget):
         self._grid.layout.activate()
         self._relook()
 
-    def show_cursor(self, cell: Cell) -> None:
-        """Move the cursor, and the camera no further than it takes to see it."""
-        self._cell = cell
+    def show_cursor(self, shown: Shown | None, cell: Cell) -> None:
+        """Move the cursor, and the camera no further than it takes to see it; `shown` may be parted at another step."""
+        self._shown, self._cell = shown, cell
         geometry = self.geometry_in_view
-        if geometry is None:
+        if geometry is None or shown is None:
             return
         room = room_of(geometry)
         camera = geometry.camera.showing(cell.timestep, room)
@@ -107,6 +112,9 @@ class Stage(QWidget):
             self._show(look(geometry.picture, geometry.width, geometry.height, camera))
         else:
             self._place_cursor()
+            if shown.right is not None:
+                self.lanes.move_split(shown, geometry)
+                self.names.show_lanes(shown, geometry)
 
     def fit(self) -> None:
         """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
@@ -162,6 +170,7 @@ class Stage(QWidget):
             self.lanes.show_lanes(None, None)
             self._headers.show_lanes(None, None)
             self.colour_bar.show_lanes(None, None)
+            self.names.show_lanes(None, None)
             self._cursor.hide()
             return
         camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
@@ -176,6 +185,7 @@ class Stage(QWidget):
         self.lanes.show_lanes(self._shown, geometry)
         self._headers.show_lanes(self._shown, geometry)
         self.colour_bar.show_lanes(self._shown, geometry)
+        self.names.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
         self._axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
@@ -197,4 +207,5 @@ class Stage(QWidget):
 
     def _place_cursor(self) -> None:
         if self.geometry_in_view is not None and self._cell is not None:
-            self._cursor.stand(self._cell, self.geometry_in_view, self._theme)
+            parting = self._shown is not None and self._shown.right is not None
+            self._cursor.stand(self._cell, self.geometry_in_view, self._theme, parting=parting)

@@ -17,6 +17,7 @@ from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import Flag, flag_of
 from rnnviz.gui.views.unrolled.shown import Shown, shown_of
 from rnnviz.gui.views.unrolled.stage import Stage
+from rnnviz.gui.views.unrolled.swipe_names import Name
 from rnnviz.model.location import Location
 
 _KEY_ZOOM = 1.5
@@ -37,6 +38,7 @@ class UnrolledView(View):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._engine: str | None = None
+        self._other: str | None = None
         self._colour_by: Quantity = "value"
         self._location = Location()
         self._cache = ChunkCache()
@@ -60,6 +62,11 @@ class UnrolledView(View):
         return None if self._shown is None else self._shown.engine
 
     @property
+    def swiped_to(self) -> str | None:
+        """The engine whose values are drawn from the cursor's timestep on, if it is not the shown one's."""
+        return None if self._shown is None or self._shown.right is None else self._shown.right.engine
+
+    @property
     def geometry_in_view(self) -> Geometry | None:
         """Where everything lies at the moment, in pixels of `box`."""
         return self._stage.geometry_in_view
@@ -72,6 +79,10 @@ class UnrolledView(View):
         """Every mismatching cell of the shown sample in view."""
         shown, geometry = self._shown, self.geometry_in_view
         return [] if shown is None or geometry is None else outlines_in_view(shown, geometry)
+
+    def swipe_names(self) -> list[Name]:
+        """The names above the lanes while two engines share them, from left to right."""
+        return self._stage.names.names()
 
     def lane_flags(self) -> list[Flag]:
         """The headers of all lanes, from the top down."""
@@ -113,7 +124,9 @@ class UnrolledView(View):
         self._location = location
         if other_sample:
             self._renew()
-        self._stage.show_cursor(self._cell())
+        if self._shown is not None:
+            self._shown = self._shown.wiped_to(location.timestep)
+        self._stage.show_cursor(self._shown, self._cell())
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
@@ -145,6 +158,22 @@ class UnrolledView(View):
             self._result[name]
         self._engine = name
         self._renew()
+
+    def show_swipe(self, other: str | None) -> None:
+        """Draw another engine's values from the cursor's timestep on: moving the cursor wipes from one to the other.
+
+        None draws one engine everywhere. It shows while colours tell values, and where the result has both engines.
+
+        Raises
+        ------
+        KeyError
+            If that engine was not run.
+        """
+        if self._result is not None and other is not None:
+            self._result[other]
+        if other != self._other:
+            self._other = other
+            self._renew()
 
     # Moving
 
@@ -180,8 +209,15 @@ class UnrolledView(View):
             engine = self._engine if self._engine in result.traces else result.reference.engine
             assert engine is not None
             self._shown = shown_of(
-                result, engine, None, self._candidate, self._location.sample, self._colour_by, self._theme, self._cache
-            )
+                result,
+                engine,
+                self._other if self._other in result.traces else None,
+                self._candidate,
+                self._location.sample,
+                self._colour_by,
+                self._theme,
+                self._cache,
+            ).wiped_to(self._location.timestep)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._stage.show_lanes(self._shown, self._cell())
 

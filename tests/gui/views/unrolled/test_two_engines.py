@@ -4,16 +4,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 
 from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.theme import LIGHT, THEMES, Theme
 from rnnviz.gui.views.unrolled.blocks import fitting
 from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
@@ -56,6 +59,12 @@ def colour_of(view: UnrolledView, cell: Cell) -> tuple[int, int, int]:
     place = view.canvas.mapTo(view, view.canvas.mapFromScene(corner))
     pixel = int(pixels(view)[place.y(), place.x()])
     return pixel >> 16 & 255, pixel >> 8 & 255, pixel & 255
+
+
+def on_screen(view: UnrolledView) -> QImage:
+    """What has been painted so far: `grab` would paint everything anew."""
+    QApplication.processEvents()
+    return view.screen().grabWindow(view.winId()).toImage()
 
 
 def tooltip(view: UnrolledView, cell: Cell) -> str:
@@ -166,3 +175,192 @@ def test_every_way_to_look_leaves_the_cells_in_their_places(view: UnrolledView) 
     assert view.geometry_in_view == before
     view.show_colour_by("difference")
     assert view.geometry_in_view == before
+
+
+def off(trace: Trace) -> None:
+    trace.hidden[...] *= 0.5
+
+
+def swipe(view: UnrolledView, result: RunResult, timestep: int = 0) -> None:
+    view.show_result(result, "manual")
+    view.show_swipe("manual")
+    view.show_location(Location(timestep=timestep))
+
+
+def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    """The lanes' own pixels, without cursor, names or headers."""
+    geometry = view.geometry_in_view
+    image = QImage(round(geometry.width), round(geometry.height), QImage.Format.Format_RGB32)
+    image.fill(0)
+    painter = QPainter(image)
+    option = QStyleOptionGraphicsItem()
+    option.exposedRect = QRectF(image.rect())
+    view.findChild(Stage).lanes.paint(painter, option)
+    painter.end()
+    return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
+
+
+@BOTH_THEMES
+@pytest.mark.parametrize("split", [0, 1, 3])
+def test_a_swipe_writes_one_engines_numbers_before_the_cursor_and_the_others_from_it_on(
+    view: UnrolledView, split: int, theme: Theme
+) -> None:
+    view.apply_theme(theme)
+    result = small(bidirectional=True, edits={"manual": off})
+    swipe(view, result, split)
+    assert (view.shown_engine, view.swiped_to) == ("gluon", "manual")
+    for direction in (0, 1):
+        left, right = (result[name].hidden[0, direction, :, 0] for name in ("gluon", "manual"))
+        expected = {
+            (t, unit): numbers.short((left if t < split else right)[t, unit]) for t in range(4) for unit in range(10)
+        }
+        initial = result.inputs.initial_state.h[direction, 0]
+        expected |= {(4 if direction else -1, unit): numbers.short(initial[unit]) for unit in range(10)}
+        assert texts(view, Lane(0, direction)) == expected
+    x = result.inputs.sequence[:, 0]
+    assert texts(view, INPUT) == {(t, unit): numbers.short(x[t, unit]) for t in range(4) for unit in range(5)}
+
+
+@pytest.mark.parametrize("timesteps", [4, 40, 3000])
+def test_each_side_of_a_swipe_is_coloured_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
+    result, split = small(timesteps=timesteps, batch_size=1, edits={"manual": off}), timesteps // 3
+    swipe(view, result, split)
+    both = lanes_of_picture(view)
+    edge, size = round(view.geometry_in_view.edge(split)), both.shape
+    view.show_location(Location(timestep=timesteps - 1))
+    left = lanes_of_picture(view)
+    view.show_location(Location(timestep=0))
+    right = lanes_of_picture(view)
+    assert left.shape == right.shape == size
+    assert np.array_equal(both[:, : edge - 2], left[:, : edge - 2])
+    assert np.array_equal(both[:, edge + 2 :], right[:, edge + 2 :])
+    assert (left[:, edge + 2 : -150] != right[:, edge + 2 : -150]).any()
+
+
+def test_what_a_swipe_repaints_is_what_a_whole_picture_shows(view: UnrolledView) -> None:
+    swipe(view, small(timesteps=300, hidden_size=40, edits={"manual": off}), 200)
+    whole = on_screen(view)
+    for timestep in (40, 41, 299, 150, 0, 120):
+        view.show_location(Location(timestep=timestep))
+        piecewise = on_screen(view)
+        assert piecewise != whole
+        view.canvas.viewport().update()
+        whole = on_screen(view)
+        assert piecewise == whole
+
+
+def test_a_swipe_to_and_fro_reads_and_draws_no_lane_twice(view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
+    swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": off}), 399)
+    view.grab()
+    made: list[Any] = []
+    read = TraceLanes.read
+
+    def counted(lanes: TraceLanes, lane: Lane, *bins: Any) -> Any:
+        made.append(lane)
+        return read(lanes, lane, *bins)
+
+    monkeypatch.setattr(TraceLanes, "read", counted)
+    view.show_location(Location(timestep=0))
+    view.grab()
+    assert 0 < len(made) < 20
+    assert INPUT not in made
+    made.clear()
+    for timestep in (399, 0, 123, 250, 31):
+        view.show_location(Location(timestep=timestep))
+        view.grab()
+    assert made == []
+
+
+def test_both_names_stand_at_the_line_and_a_side_out_of_view_has_none(view: UnrolledView) -> None:
+    swipe(view, small(timesteps=400, edits={"manual": off}), 200)
+    names = view.swipe_names()
+    edge = view.geometry_in_view.edge(200)
+    assert [name.text for name in names] == ["gluon", "manual"]
+    assert names[0].right < edge < names[1].left
+    view.show_location(Location(timestep=0))
+    assert [name.text for name in view.swipe_names()] == ["manual"]
+    view.show_location(Location(timestep=200))
+    view.zoom_time(10.0)
+    view.box.pan_asked.emit(-1e9, 0.0)
+    assert [name.text for name in view.swipe_names()] == ["manual"]
+    view.box.pan_asked.emit(1e9, 0.0)
+    assert [name.text for name in view.swipe_names()] == ["gluon"]
+
+
+def test_a_swipe_takes_room_for_its_names_only_while_it_is_on(view: UnrolledView) -> None:
+    view.show_result(small(), "manual")
+    before = view.geometry_in_view
+    view.show_swipe("manual")
+    assert view.geometry_in_view.height < before.height
+    view.show_swipe(None)
+    assert view.geometry_in_view == before
+    assert view.swipe_names() == []
+
+
+def test_a_swipe_rests_while_colours_tell_something_else_or_both_sides_are_one_engine(view: UnrolledView) -> None:
+    swipe(view, small(), 2)
+    for colour_by in ("difference", "violation"):
+        view.show_colour_by(colour_by)
+        assert view.swiped_to is None
+        assert view.swipe_names() == []
+    view.show_colour_by("value")
+    assert view.swiped_to == "manual"
+    view.show_engine("manual")
+    assert view.swiped_to is None
+    view.show_swipe("gluon")
+    assert view.swiped_to == "gluon"
+    assert (
+        view.accessibleDescription() == "The values of manual before the cursor's timestep, those of gluon from it on."
+    )
+
+
+def test_a_swipe_to_an_engine_that_was_not_run_is_an_error_and_rests_in_a_later_result_without_it(
+    view: UnrolledView,
+) -> None:
+    view.show_swipe("torch")
+    view.show_result(small(), "manual")
+    assert view.swiped_to is None
+    with pytest.raises(KeyError, match="onnx"):
+        view.show_swipe("onnx")
+    result = small(engines=("gluon", "manual", "torch"))
+    view.show_result(result, "manual")
+    assert view.swiped_to == "torch"
+    view.show_result(None, None)
+    assert view.swiped_to is None
+
+
+def test_equal_numbers_have_equal_colours_on_both_sides(view: UnrolledView) -> None:
+    def enlarge(trace: Trace) -> None:
+        trace.hidden[0, 0, 3, 0, 0] = 8.0
+
+    result = small(edits={"manual": enlarge})
+    result.extents["manual"] = 8.0  # type: ignore[index]
+    swipe(view, result, 0)
+    right = colour_of(view, Cell(LANE, 1, 5))
+    view.show_location(Location(timestep=3))
+    assert colour_of(view, Cell(LANE, 1, 5)) == right
+
+
+def test_a_swipe_legend_speaks_of_what_comes_into_view(qtbot: Any, view: UnrolledView) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
+
+    swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": edit}), 399)
+    QApplication.processEvents()
+    assert "NaN" not in view.colour_bar.legend()
+    before = on_screen(view)
+    view.show_location(Location(timestep=300))
+    view.show_location(Location(timestep=20))
+    qtbot.waitUntil(lambda: "NaN" in view.colour_bar.legend())
+    left = view.canvas.mapTo(view, view.canvas.mapFromScene(view.colour_bar.scenePos())).x()
+    bar = left, 0, view.width() - left, view.height()
+    qtbot.waitUntil(lambda: on_screen(view).copy(*bar) != before.copy(*bar))
+
+
+def test_a_copied_table_says_whose_numbers_a_column_holds(view: UnrolledView) -> None:
+    result = small(edits={"manual": off})
+    swipe(view, result, 2)
+    lines = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert lines[0] == ["layer 0 → forward", "h0", "t=0 gluon", "t=1 gluon", "t=2 manual", "t=3 manual"]
+    assert np.float32(lines[1][3]) == result["gluon"].hidden[0, 0, 1, 0, 0]
+    assert np.float32(lines[1][4]) == result["manual"].hidden[0, 0, 2, 0, 0]

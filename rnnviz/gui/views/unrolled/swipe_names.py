@@ -1,0 +1,87 @@
+"""Whose values stand on which side of the cursor: two names above the lanes, where they cover no number."""
+
+from typing import NamedTuple
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
+
+from rnnviz.analysis.naming import shown_name
+from rnnviz.gui.views.unrolled.geometry import Geometry
+from rnnviz.gui.views.unrolled.shown import Shown
+
+HEIGHT = 20.0
+_GAP = 7.0
+_SHORTEST = 28.0
+"""In less room a name is cut so short that it says nothing."""
+
+
+class Name(NamedTuple):
+    """An engine's name as it is written, and where it begins and ends."""
+
+    text: str
+    left: float
+    right: float
+
+
+class SwipeNames(QGraphicsWidget):
+    """A strip that takes no room unless two engines share the lanes."""
+
+    def __init__(self, parent: QGraphicsItem | None = None) -> None:
+        super().__init__(parent)
+        self._shown: Shown | None = None
+        self._geometry: Geometry | None = None
+        self.make_room(None)
+
+    def make_room(self, shown: Shown | None) -> None:
+        """Be there if there are two names to write."""
+        height = HEIGHT if shown is not None and shown.right is not None else 0.0
+        self.setMinimumHeight(height)
+        self.setMaximumHeight(height)
+
+    def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
+        """Paint this from now on."""
+        self._shown, self._geometry = shown, geometry
+        self.update()
+
+    def names(self) -> list[Name]:
+        """What is written, from left to right: a side that is out of view has no name."""
+        shown, geometry = self._shown, self._geometry
+        if shown is None or geometry is None or shown.right is None:
+            return []
+        metrics, width = QFontMetricsF(self._font()), geometry.width
+        edge = min(max(geometry.edge(shown.split), 0.0), width)
+        found = []
+        for side, room in ((shown.left, edge), (shown.right, width - edge)):
+            text = shown_name(side.engine)
+            if room < min(_SHORTEST, metrics.horizontalAdvance(text)) + _GAP:
+                continue
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room - _GAP)
+            across = metrics.horizontalAdvance(text)
+            left = edge - _GAP - across if side is shown.left else edge + _GAP
+            found.append(Name(text, left, left + across))
+        return found
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        shown, geometry = self._shown, self._geometry
+        if shown is None or geometry is None or shown.right is None:
+            return
+        font, height = self._font(), self.size().height()
+        painter.setFont(font)
+        painter.setPen(shown.theme.color("text"))
+        baseline = (height + QFontMetricsF(font).capHeight()) / 2.0
+        for name in self.names():
+            painter.drawText(QPointF(name.left, baseline), name.text)
+        edge = geometry.edge(shown.split)
+        if 0.0 <= edge <= geometry.width:
+            painter.setPen(QPen(shown.theme.color("cursor"), 1.0))
+            painter.drawLine(QPointF(round(edge) + 0.5, 3.0), QPointF(round(edge) + 0.5, height))
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(QPointF(), self.size())
+
+    def _font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPixelSize(12)
+        font.setBold(True)
+        return font
