@@ -102,6 +102,11 @@ class Geometry:
         """Where a lane begins."""
         return band.top - self.camera.scroll
 
+    @property
+    def numbered(self) -> bool:
+        """Whether the numbers of any hidden lane in view are written."""
+        return any(self.font_pixels(band) for band in self.bands_in_view() if band.lane.layer is not None)
+
     def rect(self, cell: Cell) -> Rect:
         """Where a cell lies, to whole pixels down, as the heat map draws it."""
         band = self.stack.band(cell.lane)

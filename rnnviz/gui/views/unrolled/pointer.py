@@ -5,7 +5,7 @@ from typing import Any
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QHelpEvent
-from PySide6.QtWidgets import QGraphicsSceneWheelEvent, QToolTip
+from PySide6.QtWidgets import QGraphicsSceneHoverEvent, QGraphicsSceneWheelEvent, QToolTip
 
 _ZOOM_A_STEP = 1.25
 _STEP = 120.0
@@ -23,10 +23,23 @@ class LanesBox(pg.ViewBox):
     """By how many pixels the content moves right and down."""
     pointed = Signal(float, float)
     fit_asked = Signal()
+    hovered = Signal(bool)
+    """Whether the pointer is over the lanes."""
 
     def __init__(self) -> None:
         super().__init__(enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self.disableAutoRange()
+        self.setAcceptHoverEvents(True)
+
+    def hoverEnterEvent(self, event: QGraphicsSceneHoverEvent) -> None:
+        """Say that the pointer has come."""
+        self.hovered.emit(True)
+        super().hoverEnterEvent(event)
+
+    def hoverLeaveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
+        """Say that the pointer has gone."""
+        self.hovered.emit(False)
+        super().hoverLeaveEvent(event)
 
     def wheelEvent(self, event: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
         """Zoom time; with Ctrl lanes, with Shift pan, and pan where the wheel is moved sideways."""

@@ -36,9 +36,10 @@ class Stage(QWidget):
         self.geometry_in_view: Geometry | None = None
         """Where everything lies at the moment, in pixels of `box`."""
         self._fitted = True
+        self._pointer_here, self._numbers_found = False, False
         self.canvas = LanesCanvas()
-        self.box, self._axis = LanesBox(), TimeAxis()
-        self._axis.linkToView(self.box)
+        self.box, self.axis = LanesBox(), TimeAxis()
+        self.axis.linkToView(self.box)
         self._headers, self.colour_bar, self.names = Headers(), ColourBar(), SwipeNames()
         grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
@@ -48,7 +49,7 @@ class Stage(QWidget):
             (self._headers, 1, 0),
             (self.box, 1, 1),
             (self.colour_bar, 1, 2),
-            (self._axis, 2, 1),
+            (self.axis, 2, 1),
         ):
             grid.addItem(item, row, column)
         self.canvas.setCentralItem(grid)
@@ -73,13 +74,14 @@ class Stage(QWidget):
         self.box.pan_asked.connect(self._pan)
         self.box.pointed.connect(self._point)
         self.box.fit_asked.connect(self.fit)
+        self.box.hovered.connect(self._hover)
         self._bar.valueChanged.connect(self._scroll_to)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
         self._theme = theme
         self.canvas.setBackground(theme.color("base"))
-        self._axis.apply_theme(theme)
+        self.axis.apply_theme(theme)
 
     def show_lanes(self, shown: Shown | None, cursor: Cell) -> None:
         """Draw these lanes from now on; the camera stays where it is, or fitted."""
@@ -89,9 +91,9 @@ class Stage(QWidget):
         self.names.make_room(shown)
         # AxisItem.setVisible leaves its height as it was.
         if shown is None:
-            self._axis.hide()
+            self.axis.hide()
         else:
-            self._axis.show()
+            self.axis.show()
         # At once, for a picture of the old size would be drawn in vain.
         self._grid.layout.activate()
         self._relook()
@@ -114,7 +116,7 @@ class Stage(QWidget):
             self._place_cursor()
             if shown.right is not None:
                 self.lanes.move_split(shown, geometry)
-                self.names.show_lanes(shown, geometry)
+                self.names.move_split(shown, geometry)
 
     def fit(self) -> None:
         """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
@@ -160,7 +162,10 @@ class Stage(QWidget):
         if geometry is None or camera == geometry.camera:
             return
         self._fitted = False
-        self._show(look(geometry.picture, geometry.width, geometry.height, camera))
+        after = look(geometry.picture, geometry.width, geometry.height, camera)
+        self._show(after)
+        if after.numbered and not geometry.numbered:
+            self._numbers_found = True
 
     def _relook(self) -> None:
         """Look at what is shown in the place that there is now."""
@@ -188,9 +193,10 @@ class Stage(QWidget):
         self.names.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
-        self._axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
+        self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
         self._place_cursor()
         self._adjust_bar(geometry)
+        self._hint()
 
     def _adjust_bar(self, geometry: Geometry) -> None:
         most = max(0, round(geometry.stack.height - geometry.height))
@@ -204,6 +210,16 @@ class Stage(QWidget):
         needed = flat.height > geometry.height + 1.0
         if self._bar.isVisibleTo(self) != needed:
             self._bar.setVisible(needed)
+
+    def _hover(self, here: bool) -> None:
+        self._pointer_here = here
+        self._hint()
+
+    def _hint(self) -> None:
+        """Say how to come to numbers where there are none, to who is looking and has not found it out."""
+        geometry = self.geometry_in_view
+        wanted = self._pointer_here and not self._numbers_found and geometry is not None and not geometry.numbered
+        self.axis.show_hint(wanted)
 
     def _place_cursor(self) -> None:
         if self.geometry_in_view is not None and self._cell is not None:

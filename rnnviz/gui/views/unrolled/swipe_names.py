@@ -44,6 +44,16 @@ class SwipeNames(QGraphicsWidget):
         self._shown, self._geometry = shown, geometry
         self.update()
 
+    def move_split(self, shown: Shown, geometry: Geometry) -> None:
+        """Part the two engines elsewhere.
+
+        Qt paints every item that meets the smallest rectangle around all changes: those of this strip must not be wider
+        than those of the lanes under it.
+        """
+        before = self._extent()
+        self._shown, self._geometry = shown, geometry
+        self.update(before.united(self._extent()))
+
     def names(self) -> list[Name]:
         """What is written, from left to right: a side that is out of view has no name."""
         shown, geometry = self._shown, self._geometry
@@ -76,6 +86,13 @@ class SwipeNames(QGraphicsWidget):
         if 0.0 <= edge <= geometry.width:
             painter.setPen(QPen(shown.theme.color("cursor"), 1.0))
             painter.drawLine(QPointF(round(edge) + 0.5, 3.0), QPointF(round(edge) + 0.5, height))
+
+    def _extent(self) -> QRectF:
+        names = self.names()
+        if not names:
+            return self.boundingRect()
+        left, right = names[0].left, names[-1].right
+        return QRectF(left - 2.0 * _GAP, 0.0, right - left + 4.0 * _GAP, self.size().height())
 
     def boundingRect(self) -> QRectF:
         return QRectF(QPointF(), self.size())

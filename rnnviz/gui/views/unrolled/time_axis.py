@@ -1,12 +1,16 @@
 """The time axis: whole timesteps only, and where the initial state stands."""
 
 import pyqtgraph as pg
+from PySide6.QtGui import QFontMetricsF
 
 from rnnviz.analysis import numbers
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.theme import LIGHT, Theme
 
 INITIAL = "h0"
+LABEL = "timestep"
+HINT = "for numbers: the wheel zooms time, Ctrl+wheel zooms lanes"
 _LABEL_ROOM = 56.0
+_GAP = "\N{EM SPACE}\N{MIDDLE DOT}\N{EM SPACE}"
 
 
 class TimeAxis(pg.AxisItem):
@@ -14,7 +18,8 @@ class TimeAxis(pg.AxisItem):
 
     def __init__(self) -> None:
         super().__init__("bottom")
-        self.setLabel("timestep")
+        self.setLabel(LABEL)
+        self._theme, self._hinting = LIGHT, False
         # Else the first label is left out where it reaches beyond the axis.
         self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False)
         self._timesteps = 0
@@ -27,11 +32,30 @@ class TimeAxis(pg.AxisItem):
             self.picture = None
             self.update()
 
+    @property
+    def hint(self) -> str:
+        """What stands beside the label; empty if nothing does."""
+        return HINT if self._hinting else ""
+
+    def show_hint(self, wanted: bool) -> None:
+        """Say beside the label how to come to numbers, if there is room."""
+        metrics = QFontMetricsF(self.label.font())
+        hinting = wanted and metrics.horizontalAdvance(f"{LABEL}{_GAP}{HINT}") <= self.size().width()
+        if hinting != self._hinting:
+            self._hinting = hinting
+            self._write_label()
+
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
+        self._theme = theme
         self.setPen(theme.color("border"))
         self.setTextPen(theme.color("text"))
-        self.setLabel("timestep", color=theme.muted)
+        self._write_label()
+
+    def _write_label(self) -> None:
+        self.setLabel(f"{LABEL}{_GAP}{HINT}" if self._hinting else LABEL, color=self._theme.muted)
+        # pyqtgraph centres a label only when the axis changes its size.
+        self.resizeEvent()
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """The timesteps that are labelled: 1, 2 or 5 times a power of ten apart."""

@@ -84,6 +84,10 @@ class UnrolledView(View):
         """The names above the lanes while two engines share them, from left to right."""
         return self._stage.names.names()
 
+    def hint(self) -> str:
+        """What is said under the lanes on how to come to numbers; empty while nothing is."""
+        return self._stage.axis.hint
+
     def lane_flags(self) -> list[Flag]:
         """The headers of all lanes, from the top down."""
         return [] if self._shown is None else [flag_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
@@ -93,6 +97,9 @@ class UnrolledView(View):
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
+        if self.colour_bar.sceneBoundingRect().contains(place):
+            # Names that are too long for the bar stand here in full.
+            return shown.words()
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
         return "" if cell is None else describe(shown, cell)

@@ -121,6 +121,7 @@ def test_the_colour_bar_names_both_engines_and_a_users_file_by_its_name(view: Un
     view.show_result(small(engines=("gluon", own), edits={own: spoil}), own)
     assert view.colour_bar.heading() == ("mine.py", "− gluon")
     assert "mine.py − gluon" in view.accessibleDescription()
+    assert "mine.py − gluon" in view.description_at(view.colour_bar.sceneBoundingRect().center())
 
 
 def test_a_difference_that_is_no_number_is_spelled_out_and_two_nans_do_not_differ(view: UnrolledView) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QWheelEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollBar
 
 from rnnviz.analysis import numbers
@@ -385,3 +386,48 @@ def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) 
     frames(300)
     gc.collect()
     assert abs(sys.getrefcount(None) - before) < 150
+
+
+def hover(view: UnrolledView, *, here: bool) -> None:
+    place = QPoint(view.width() // 2, view.height() // 3) if here else QPoint(view.width() - 3, 5)
+    QTest.mouseMove(view.canvas.viewport(), place)
+
+
+def test_who_points_at_lanes_without_numbers_is_told_how_to_come_to_them_until_they_have(
+    qtbot: Any, view: UnrolledView
+) -> None:
+    hover(view, here=False)
+    view.show_result(long_result(), "manual")
+    assert view.hint() == ""
+    hover(view, here=True)
+    qtbot.waitUntil(lambda: "Ctrl+wheel" in view.hint())
+    hover(view, here=False)
+    qtbot.waitUntil(lambda: view.hint() == "")
+    hover(view, here=True)
+    qtbot.waitUntil(lambda: view.hint() != "")
+    turn_wheel(view, 40)
+    turn_wheel(view, 20, Qt.KeyboardModifier.ControlModifier)
+    assert view.visible_numbers() != []
+    assert view.hint() == ""
+    view.fit()
+    assert view.visible_numbers() == []
+    assert view.hint() == ""
+
+
+def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(small(), "manual")
+    hover(view, here=False)
+    with qtbot.waitSignal(view.box.hovered):
+        hover(view, here=True)
+    assert view.hint() == ""
+    view.show_result(long_result(), "manual")
+    assert view.hint() != ""
+
+
+def test_a_hint_that_has_no_room_is_left_out(qtbot: Any, view: UnrolledView) -> None:
+    view.resize(420, 400)
+    view.show_result(long_result(), "manual")
+    hover(view, here=False)
+    with qtbot.waitSignal(view.box.hovered):
+        hover(view, here=True)
+    assert view.hint() == ""
