@@ -7,6 +7,6 @@ from hypothesis import HealthCheck, settings
 # The speed of a machine that others share says nothing about the code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
-settings.register_profile("quick", max_examples=30, **_COMMON)
+settings.register_profile("quick", max_examples=15, **_COMMON)
 settings.register_profile("deep", max_examples=2_000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

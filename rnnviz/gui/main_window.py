@@ -136,6 +136,7 @@ class MainWindow(QMainWindow):
         self.lanes.show_colour_by(self.session.colour_by)
         self.session.colour_by_changed.connect(self.lanes.show_colour_by)
         self.session.engine_changed.connect(self.lanes.show_engine)
+        self.session.swipe_changed.connect(self.lanes.show_swipe)
         last = late.audit, late.histogram, late.what_if
         for view in (late.lanes, late.units, late.errors, *last):
             view.setAccessibleName(view.accessibleName() or view.title)

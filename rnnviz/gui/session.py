@@ -9,7 +9,7 @@ from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 
-ColourBy: TypeAlias = Literal["value", "violation"]
+ColourBy: TypeAlias = Literal["value", "violation", "difference"]
 
 
 class Session(QObject):
@@ -24,6 +24,8 @@ class Session(QObject):
     location_changed = Signal(object)
     colour_by_changed = Signal(str)
     engine_changed = Signal(str)
+    swipe_changed = Signal(object)
+    """The engine that is drawn from the cursor on, or None."""
 
     def __init__(self, config: Config, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -33,6 +35,7 @@ class Session(QObject):
         self._chosen: str | None = None
         self.location = Location()
         self.colour_by: ColourBy = "value"
+        self.swiping = False
         self.engine: str | None = None
 
     def set_config(self, config: Config) -> None:
@@ -67,6 +70,8 @@ class Session(QObject):
         if candidate != self.candidate:
             self.candidate = candidate
             self.candidate_changed.emit(candidate)
+            if self.swiping:
+                self.swipe_changed.emit(self.swipe)
 
     def set_location(self, location: Location) -> None:
         """Move the cursor; a place outside the result becomes the nearest one inside."""
@@ -78,7 +83,7 @@ class Session(QObject):
             self.location_changed.emit(inside)
 
     def set_colour_by(self, colour_by: ColourBy) -> None:
-        """Colour the lanes by the values or by the violation of the tolerance."""
+        """Colour the lanes by the values, by the violation of the tolerance, or by candidate - reference."""
         if colour_by != self.colour_by:
             self.colour_by = colour_by
             self.colour_by_changed.emit(colour_by)
@@ -88,6 +93,19 @@ class Session(QObject):
         if engine != self.engine:
             self.engine = engine
             self.engine_changed.emit(engine)
+
+    @property
+    def swipe(self) -> str | None:
+        """The engine that is drawn from the cursor on while the user swipes between two: the candidate."""
+        return self.candidate if self.swiping else None
+
+    def set_swiping(self, swiping: bool) -> None:
+        """Draw the reference's values up to the cursor and the candidate's from it on, or one engine's everywhere."""
+        if swiping and self.result is not None:
+            self.set_engine(self.result.reference.engine)
+        if swiping != self.swiping:
+            self.swiping = swiping
+            self.swipe_changed.emit(self.swipe)
 
     def go_to_mismatch(self, *, forward: bool) -> bool:
         """Move to the next or previous mismatch in the order of computation; False if there is none."""

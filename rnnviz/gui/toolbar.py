@@ -49,6 +49,7 @@ class ToolBar(QToolBar):
         session.location_changed.connect(self._on_location)
         session.colour_by_changed.connect(self._select_colours)
         session.engine_changed.connect(self._select_colours)
+        session.swipe_changed.connect(self._select_colours)
         session.candidate_changed.connect(self._on_candidate)
         self._on_result(None)
 
@@ -123,7 +124,8 @@ class ToolBar(QToolBar):
         self._labelled(
             "Colours",
             box,
-            "What the colours of the lanes say: an engine's values, or the difference as a multiple of the tolerance.",
+            "What the colours of the lanes say: an engine's values, how two engines differ, or one engine left of the "
+            "cursor and the other from it on.",
         )
         return box
 
@@ -157,10 +159,13 @@ class ToolBar(QToolBar):
         self.candidate.clear()
         self.colours.setEnabled(result is not None)
         for name in () if result is None else result.traces:
-            self.colours.addItem(name, ("value", name))
+            self.colours.addItem(name, ("value", name, False))
         if result is None:
-            self.colours.addItem("values", ("value", None))
-        self.colours.addItem("difference", ("violation", None))
+            self.colours.addItem("values", ("value", None, False))
+        self.colours.addItem("difference / tolerance", ("violation", None, False))
+        if result is not None:
+            self.colours.addItem("candidate − reference", ("difference", None, False))
+            self.colours.addItem("swipe at the cursor", ("value", None, True))
         comparisons = () if result is None else result.comparisons
         for comparison in comparisons:
             self.candidate.addItem(f"vs {comparison.candidate}", comparison.candidate)
@@ -180,17 +185,19 @@ class ToolBar(QToolBar):
             self.candidate.setCurrentIndex(self.candidate.findData(candidate))
 
     def _select_colours(self) -> None:
+        session = self._session
+        engine = None if session.swiping or session.colour_by != "value" else session.engine
+        wanted = session.colour_by, engine, session.swiping
         for index in range(self.colours.count()):
-            data = self.colours.itemData(index)
-            violation = self._session.colour_by == "violation"
-            if data is not None and (data[0] == "violation" if violation else data[1] == self._session.engine):
+            if self.colours.itemData(index) == wanted:
                 self.colours.setCurrentIndex(index)
 
     def _choose_colours(self, index: int) -> None:
-        colour_by, engine = self.colours.itemData(index)
+        colour_by, engine, swiping = self.colours.itemData(index)
         if engine is not None:
             self._session.set_engine(engine)
         self._session.set_colour_by(colour_by)
+        self._session.set_swiping(swiping)
 
 
 def _narrow_box(length: int) -> QComboBox:

@@ -133,7 +133,9 @@ def test_colours_are_chosen_in_the_toolbar(window):
     assert [box.itemText(i) for i in range(box.count())] == [
         "gluon",
         "manual",
-        "difference",
+        "difference / tolerance",
+        "candidate − reference",
+        "swipe at the cursor",
     ]
     box.setCurrentIndex(1)
     box.activated.emit(1)
@@ -143,6 +145,16 @@ def test_colours_are_chosen_in_the_toolbar(window):
     assert window.session.colour_by == "violation"
     window.session.set_colour_by("value")
     assert box.currentText() == "manual"
+    box.setCurrentIndex(3)
+    box.activated.emit(3)
+    assert window.session.colour_by == "difference"
+    assert window.lanes.colour_bar.heading() == ("manual", "− gluon")
+    box.setCurrentIndex(4)
+    box.activated.emit(4)
+    assert (window.session.colour_by, window.lanes.shown_engine, window.lanes.swiped_to) == ("value", "gluon", "manual")
+    box.setCurrentIndex(0)
+    box.activated.emit(0)
+    assert window.lanes.swiped_to is None
 
 
 def test_every_control_has_a_name_and_says_why(window):
