@@ -4,6 +4,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.freshness import Freshness
 from rnnviz.gui.own_recurrences import OwnRecurrences
@@ -146,7 +147,9 @@ class RunControl(QObject):
         self.noted.emit("Stopped; the last result is still shown." if self._session.result else "Stopped.")
 
     def _summarise(self, result: RunResult) -> None:
-        times = [f"{name} {duration(result.seconds[name])}" for name in result.traces if name in result.seconds]
+        times = [
+            f"{shown_name(name)} {duration(result.seconds[name])}" for name in result.traces if name in result.seconds
+        ]
         self._progress.summarise(" · ".join((*times, *dict.fromkeys(result.versions.values()))))
 
     def _update_stale(self) -> None:

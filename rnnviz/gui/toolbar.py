@@ -3,6 +3,7 @@
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.lessons import Lesson
 from rnnviz.gui.actions import Actions
@@ -124,8 +125,9 @@ class ToolBar(QToolBar):
         self._labelled(
             "Colours",
             box,
-            "What the colours of the lanes say: an engine's values, how two engines differ, or one engine left of the "
-            "cursor and the other from it on.",
+            "What the colours of the lanes say: an engine's values; the violation, which is the difference as a "
+            "multiple of the tolerance; candidate - reference; or the reference left of the cursor and the candidate "
+            "from it on.",
         )
         return box
 
@@ -159,16 +161,16 @@ class ToolBar(QToolBar):
         self.candidate.clear()
         self.colours.setEnabled(result is not None)
         for name in () if result is None else result.traces:
-            self.colours.addItem(name, ("value", name, False))
+            self.colours.addItem(shown_name(name), ("value", name, False))
         if result is None:
             self.colours.addItem("values", ("value", None, False))
-        self.colours.addItem("difference / tolerance", ("violation", None, False))
+        self.colours.addItem("violation", ("violation", None, False))
         if result is not None:
-            self.colours.addItem("candidate − reference", ("difference", None, False))
-            self.colours.addItem("swipe at the cursor", ("value", None, True))
+            self.colours.addItem("difference", ("difference", None, False))
+            self.colours.addItem("swipe", ("value", None, True))
         comparisons = () if result is None else result.comparisons
         for comparison in comparisons:
-            self.candidate.addItem(f"vs {comparison.candidate}", comparison.candidate)
+            self.candidate.addItem(f"vs {shown_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
         for box in (self.colours, self.candidate):
             _widen_list(box)

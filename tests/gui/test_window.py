@@ -133,9 +133,9 @@ def test_colours_are_chosen_in_the_toolbar(window):
     assert [box.itemText(i) for i in range(box.count())] == [
         "gluon",
         "manual",
-        "difference / tolerance",
-        "candidate − reference",
-        "swipe at the cursor",
+        "violation",
+        "difference",
+        "swipe",
     ]
     box.setCurrentIndex(1)
     box.activated.emit(1)

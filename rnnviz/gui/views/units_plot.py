@@ -10,6 +10,7 @@ from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import finite_range, runs, unit_over_time
@@ -248,7 +249,7 @@ class UnitsPlot(View):
 
     def _add_engine_key(self, line: _Line, reference: str) -> None:
         role = "the reference" if line.engine == reference else f"held against {reference}"
-        key = LegendKey(line.engine, f"{line.engine}, {role}. Click to hide or show its curves.")
+        key = LegendKey(shown_name(line.engine), f"{line.engine}, {role}. Click to hide or show its curves.")
         key.setCheckable(True)
         key.setChecked(line.engine not in self._hidden)
         key.toggled.connect(lambda shown, engine=line.engine: self._show_engine(engine, shown))
