@@ -132,9 +132,12 @@ def _run(options: Namespace) -> int:
         result = run(config, load_inputs, tell, options.audit, _asked_for(options))
     _write_outputs(result, options)
     if not options.quiet and options.json != "-":
+        from rnnviz.analysis.naming import shown_name
         from rnnviz.analysis.wording import report
 
         print(report(result))
+        for engine, text in result.printed.items():
+            print(f"\n{shown_name(engine)} printed:\n{text.rstrip()}")
     failed = result.verdict == "mismatch" or (options.strict and result.verdict != "agree")
     return MISMATCH if failed else AGREE
 

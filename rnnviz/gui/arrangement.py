@@ -99,6 +99,10 @@ class Arrangement(QWidget):
         for view in views:
             self.tabs.addTab(view, view.title)
 
+    def show_tab(self, view: View, *, present: bool) -> None:
+        """Offer a view's tab, or hide it while the view has nothing to show."""
+        self.tabs.setTabVisible(self.tabs.indexOf(view), present)
+
     def set_tab_text(self, view: View, text: str) -> None:
         """Let a tab say more than its view's title."""
         self.tabs.setTabText(self.tabs.indexOf(view), text)

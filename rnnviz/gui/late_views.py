@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rnnviz.gui.views.audit_table import AuditTable
 from rnnviz.gui.views.error_histogram import ErrorHistogram
 from rnnviz.gui.views.error_plot import ErrorPlot
+from rnnviz.gui.views.printed_text import PrintedText
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.what_if import WhatIf
@@ -24,3 +25,4 @@ class LateViews:
     audit: AuditTable = field(default_factory=AuditTable)
     histogram: ErrorHistogram = field(default_factory=ErrorHistogram)
     what_if: WhatIf = field(default_factory=WhatIf)
+    printed: PrintedText = field(default_factory=PrintedText)

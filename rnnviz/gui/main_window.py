@@ -137,15 +137,17 @@ class MainWindow(QMainWindow):
         self.session.colour_by_changed.connect(self.lanes.show_colour_by)
         self.session.engine_changed.connect(self.lanes.show_engine)
         self.session.swipe_changed.connect(self.lanes.show_swipe)
-        last = late.audit, late.histogram, late.what_if
+        last = late.audit, late.histogram, late.what_if, late.printed
         for view in (late.lanes, late.units, late.errors, *last):
             view.setAccessibleName(view.accessibleName() or view.title)
             view.apply_theme(self._appearance.theme)
             self.views.append(view)
-            self._following.add(view, eager=view is late.audit)
+            self._following.add(view, eager=view in (late.audit, late.printed))
             self._exports.add(view)
         self.arrangement.fill(late.lanes, (late.units, late.errors))
         self.arrangement.add_tabs(last)
+        self.arrangement.show_tab(late.printed, present=False)
+        late.printed.presence_changed.connect(lambda present: self.arrangement.show_tab(late.printed, present=present))
         late.audit.title_changed.connect(lambda text: self.arrangement.set_tab_text(late.audit, text))
         late.what_if.mistake_requested.connect(self._what_if.compute)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.files.starter import starter
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.printed_text import PrintedText
 
 
 @pytest.fixture
@@ -91,3 +92,17 @@ def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
     assert window.session.result is not None
     assert str(path) in window.session.result.traces
     assert window.verdict.says == "agree"
+
+
+def test_what_a_recurrence_prints_is_shown_in_a_tab_that_is_there_only_then(
+    qtbot: Any, window: MainWindow, mine: Path
+) -> None:
+    (view,) = [view for view in window.views if isinstance(view, PrintedText)]
+    tabs = window.arrangement.tabs
+    assert not tabs.isTabVisible(tabs.indexOf(view))
+    window.own.trust(str(mine))
+    mine.write_text(starter("rnn_relu") + "\nprint('loaded', 42)\n")
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open_recurrence(mine)
+    assert tabs.isTabVisible(tabs.indexOf(view))
+    assert view.text.toPlainText() == "mine.py printed:\nloaded 42\n"
