@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import pytest
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.analysis.compare import compare
@@ -145,6 +146,14 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
         view.deleteLater()
         application.processEvents()
     return measured
+
+
+def bench_frames(qapp: QApplication, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints the frames of a trace of 1,000 x 256 in four lanes."""
+    with synthetic_result(1000, 256, 2, 2) as result, capsys.disabled():
+        print()
+        for frames in measure(result):
+            print(frames)
 
 
 def main(arguments: list[str]) -> None:
