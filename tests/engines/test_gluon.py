@@ -112,7 +112,7 @@ def test_the_chain_is_the_fused_stack_and_keeps_the_notebooks_promises(gluon: En
     # The chain is bitwise the stack in float64; in float32 it is within a few roundings of the largest number.
     scale = max(1.0, float(np.abs(trace.hidden).max()))
     atol = 0.0 if config.network.dtype == "float64" else 2e-6 * scale
-    names = [equality.name for equality in report.equalities]
+    names = [held.name for held in report.equalities]
     assert names == [
         "the fused stack's out is the chain's",
         *(f"the fused stack's final {name} is the chain's" for name in config.network.kind.state_names),
