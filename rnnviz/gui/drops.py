@@ -32,7 +32,9 @@ def config_with(config: Config, path: Path) -> Config:
         names = set(_names(path))
         if "h" in names and names <= _STATE:
             return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
-        if names and all(_WEIGHT.fullmatch(name) for name in names):
+        if any(name.startswith("parameters.") for name in names) or (
+            names and all(_WEIGHT.fullmatch(name) for name in names)
+        ):
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
         raise InputError(
             f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "

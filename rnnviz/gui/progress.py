@@ -102,12 +102,3 @@ def time_left(elapsed: float, fraction: float) -> str:
     if seconds < 60.0:
         return f"about {ceil(seconds)} s left"
     return f"about {ceil(seconds / 60.0)} min left"
-
-
-def duration(seconds: float) -> str:
-    """A time as a person reads it: 3.1 ms."""
-    if seconds < 0.001:
-        return f"{1e6 * seconds:.0f} µs"
-    if seconds < 1.0:
-        return f"{1e3 * seconds:.1f} ms"
-    return f"{seconds:.1f} s"

@@ -4,11 +4,12 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.freshness import Freshness
 from rnnviz.gui.own_recurrences import OwnRecurrences
-from rnnviz.gui.progress import RunProgress, duration
+from rnnviz.gui.progress import RunProgress
 from rnnviz.gui.runner import Runner
 from rnnviz.gui.session import Session
 from rnnviz.model.config import Config
@@ -148,7 +149,9 @@ class RunControl(QObject):
 
     def _summarise(self, result: RunResult) -> None:
         times = [
-            f"{shown_name(name)} {duration(result.seconds[name])}" for name in result.traces if name in result.seconds
+            f"{shown_name(name)} {numbers.duration(result.seconds[name])}"
+            for name in result.traces
+            if name in result.seconds
         ]
         self._progress.summarise(" · ".join((*times, *dict.fromkeys(result.versions.values()))))
 
