@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QApplication
 
 import rnnviz
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.appearance import Appearance
-from rnnviz.gui.icons import application_icon
+from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.look.icons import application_icon
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 

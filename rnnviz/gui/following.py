@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject
 
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.session import Session
-from rnnviz.gui.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.model.location import Location
 

@@ -9,36 +9,36 @@ from PySide6.QtWidgets import QMainWindow
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.lessons import lessons
-from rnnviz.gui.actions import Actions
-from rnnviz.gui.appearance import Appearance
 from rnnviz.gui.arrangement import Arrangement
-from rnnviz.gui.cursor import Cursor
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
+from rnnviz.gui.commands.player import Player
+from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.commands.what_if_commands import WhatIfCommands
 from rnnviz.gui.document import Document
-from rnnviz.gui.file_commands import FileCommands
 from rnnviz.gui.following import Following
-from rnnviz.gui.help_commands import HelpCommands
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.jobs import Jobs
-from rnnviz.gui.menus import Submenus, fill_menu_bar
-from rnnviz.gui.own_recurrences import OwnRecurrences
+from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.panels.config_panel import ConfigPanel
-from rnnviz.gui.player import Player
-from rnnviz.gui.progress import RunProgress
-from rnnviz.gui.recent import RecentFiles
-from rnnviz.gui.result_commands import ResultCommands
-from rnnviz.gui.run_control import RunControl
-from rnnviz.gui.runner import Runner
+from rnnviz.gui.running.jobs import Jobs
+from rnnviz.gui.running.own_recurrences import OwnRecurrences
+from rnnviz.gui.running.progress import RunProgress
+from rnnviz.gui.running.run_control import RunControl
+from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.session import Session
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme import Theme
-from rnnviz.gui.toolbar import ToolBar
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.checks_table import ChecksTable
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
-from rnnviz.gui.what_if_commands import WhatIfCommands
 
 _MESSAGE_MS = 10_000
 _ZOOM = 1.5

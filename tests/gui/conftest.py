@@ -12,9 +12,9 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.appearance import Appearance
+from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.runner import Runner
+from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.settings import Settings
 from rnnviz.model.config import Config
 from rnnviz.runs.supervisor import Supervisor

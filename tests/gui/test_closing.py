@@ -6,9 +6,9 @@ import psutil
 import pytest
 from PySide6.QtCore import QThread
 
-from rnnviz.gui.appearance import Appearance
+from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.runner import Runner
+from rnnviz.gui.running.runner import Runner
 from rnnviz.model.config import Config
 from rnnviz.runs.supervisor import Supervisor
 from tests.leaks import children

@@ -7,12 +7,12 @@ from PySide6.QtCore import QByteArray, QSettings, QSize, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.appearance import Appearance
-from rnnviz.gui.icons import Icons, application_icon
-from rnnviz.gui.keys import COMMANDS
-from rnnviz.gui.recent import RecentFiles
+from rnnviz.gui.commands.keys import COMMANDS
+from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.look.icons import Icons, application_icon
+from rnnviz.gui.look.theme import DARK, LIGHT
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme import DARK, LIGHT
 
 
 def test_the_window_comes_back_as_it_was(make_window, supervisor):

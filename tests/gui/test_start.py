@@ -83,7 +83,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui import application
 from rnnviz.gui.app import main
-from rnnviz.gui.pictures import picture_of, write_png
+from rnnviz.gui.exporting.pictures import picture_of, write_png
 from pathlib import Path
 
 file, picture, settings = sys.argv[1:]
@@ -202,7 +202,7 @@ import sys
 from pathlib import Path
 
 import rnnviz
-from rnnviz.gui.snapshot import save_png
+from rnnviz.gui.exporting.snapshot import save_png
 
 if __name__ == "__main__":
     save_png(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))

@@ -7,8 +7,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLabel, QMenu
 
 from rnnviz.files.lessons import lessons
-from rnnviz.gui.help_sheet import HelpSheet
-from rnnviz.gui.keys import COMMANDS
+from rnnviz.gui.commands.help_sheet import HelpSheet
+from rnnviz.gui.commands.keys import COMMANDS
 from rnnviz.model.location import Location
 
 AGREEMENT = ("agree", "blind")

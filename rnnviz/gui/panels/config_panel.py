@@ -7,13 +7,13 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.panels.applicability import ORDINARY, applicability
 from rnnviz.gui.panels.editors import Editor, LineEditor, make_editor
 from rnnviz.gui.panels.engine_editors import CandidatesEditor, Engines, ReferenceEditor
 from rnnviz.gui.panels.section_form import Field, SectionForm
 from rnnviz.gui.panels.summary import NetworkSummary
 from rnnviz.gui.panels.words import plain_label
-from rnnviz.gui.theme import LIGHT, Theme
 from rnnviz.model.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.model.errors import ConfigError
 from rnnviz.model.fields import Declared, declarations

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QPalette, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QStyle, QWidget
 
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 
 _ANY_LENGTH = 2**31 - 1
 

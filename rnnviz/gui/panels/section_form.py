@@ -6,12 +6,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.panels.applicability import ORDINARY, Use
 from rnnviz.gui.panels.controls import control_palette
 from rnnviz.gui.panels.editors import Editor, LineEditor, SwitchEditor
 from rnnviz.gui.panels.note import Note
 from rnnviz.gui.panels.words import SECTION_TITLES, accessible_name, label
-from rnnviz.gui.theme import Theme
 from rnnviz.model.fields import Declared, declarations
 
 EditorFactory = Callable[[str, Declared, QWidget], Editor]

@@ -6,10 +6,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.panels.equation import equation_table, equation_words
 from rnnviz.gui.panels.note import Note, WrappedText
 from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, state_words
-from rnnviz.gui.theme import Theme
 from rnnviz.model.config import Config
 from rnnviz.model.memory import available_memory, demand, readable
 

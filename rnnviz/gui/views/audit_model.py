@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt
 from rnnviz.analysis import numbers
 from rnnviz.analysis.audit_rows import AuditRow, ToleranceRow
 from rnnviz.analysis.running_error import ALLOWED
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.checks_model import WordsModel
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 from rnnviz.model.location import Location

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QP
 
 from rnnviz.analysis.audit_rows import audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel

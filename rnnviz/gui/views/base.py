@@ -4,7 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.model.location import Location
 
 

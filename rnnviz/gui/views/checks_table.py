@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QWidget
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.checks_model import ChecksModel, EnginesModel
 from rnnviz.gui.views.labels import ElidedLabel

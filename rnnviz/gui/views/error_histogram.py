@@ -10,7 +10,7 @@ from rnnviz.analysis import numbers
 from rnnviz.analysis.bars import Bar, Bars, ulp_bars, violation_bars
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.bar_chart import BarChart, told
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel

@@ -13,7 +13,7 @@ from rnnviz.analysis.error_series import QUANTITIES, ErrorSeries, Quantity, erro
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import LogScale, log_scale
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.lane_curves import LaneCurves, cosmetic_pen

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 from rnnviz.analysis import numbers
 from rnnviz.analysis.mismatch_rows import MismatchRows, mismatch_rows
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.mismatch_model import MismatchModel

@@ -13,8 +13,8 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import pixel_maxima
 from rnnviz.analysis.spread import LaneSpread
 from rnnviz.engines.registry import MistakeEntry
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.checks_model import WordsModel
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView,
 
 from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.state_painter import StatePainter

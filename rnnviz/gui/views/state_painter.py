@@ -7,8 +7,8 @@ from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from rnnviz.analysis import numbers
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.state_rows import LaneRow, PlaceRow, StateRows
 from rnnviz.gui.views.tables import MARK_SIZE, AnyIndex, blend
 

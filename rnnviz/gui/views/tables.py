@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 
 FULL_ROLE = Qt.ItemDataRole.UserRole
 """The text of a cell or heading as it is copied: a number with every digit that it takes to read back."""

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.series import pixel_bands
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 
 _POINTS_SHOWN = 64
 """Up to so many timesteps each value has a dot of its own; a sequence of one step is nothing but dots."""

@@ -14,8 +14,8 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import finite_range, runs, unit_over_time
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.legend import LegendKey

@@ -7,8 +7,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.vectors import Difference, Vector
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 
 _LONGEST_HEADING = 9

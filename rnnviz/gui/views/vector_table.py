@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 from rnnviz.analysis.places import lane_text, passage_text, state_row
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.tables import NumberTable
 from rnnviz.gui.views.vector_model import VectorModel

@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 from rnnviz.analysis.notes import covered
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.wording import BLIND_SPOTS, Part, VerdictWords, plain, verdict_sentence
-from rnnviz.gui.icons import Icons
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.strip_buttons import ActionButton, link_button

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSt
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.spread import spread, spread_sentence
 from rnnviz.engines.registry import MistakeEntry, known_mistakes
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.mistakes_model import COMPUTED, HIDDEN, SHOWS, MistakesModel, SpreadModel, SpreadStrip, standing

@@ -9,10 +9,10 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QScrollArea, QWidget
 
+from rnnviz.gui.look.theme import DARK, LIGHT
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.panels.controls import StepBox
 from rnnviz.gui.panels.words import label
-from rnnviz.gui.theme import DARK, LIGHT
 from rnnviz.model.config import SECTIONS, Config
 from rnnviz.model.errors import ConfigError
 from rnnviz.model.fields import declarations

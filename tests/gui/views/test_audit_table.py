@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.audit_table import AuditTable
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

@@ -3,7 +3,7 @@
 import pytest
 from PySide6.QtCore import Qt
 
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.checks_table import ChecksTable
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result

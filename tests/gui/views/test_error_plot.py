@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel
 
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

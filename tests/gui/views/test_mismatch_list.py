@@ -3,7 +3,7 @@
 import pytest
 from PySide6.QtCore import Qt
 
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

@@ -5,7 +5,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from rnnviz.analysis import numbers
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.state_rows import LaneRow, PlaceRow
 from rnnviz.model.location import Location

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QToolButton
 
 from rnnviz.analysis import numbers
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

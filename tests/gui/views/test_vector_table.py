@@ -6,7 +6,7 @@ from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtWidgets import QApplication, QTabBar
 
 from rnnviz.analysis import numbers
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

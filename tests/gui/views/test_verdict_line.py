@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QToolButton
 
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.verdict_line import VerdictLine
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

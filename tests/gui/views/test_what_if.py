@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel
 from rnnviz.analysis.result import RunResult
 from rnnviz.engines.mistakes.catalogue import MISTAKES
 from rnnviz.engines.registry import known_mistakes
-from rnnviz.gui.theme import THEMES
+from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.what_if import WhatIf
 from rnnviz.model.location import Location
 from tests.made_judgements import judged

@@ -4,7 +4,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.unrolled.geometry import FRAME, Cell, Geometry
 from rnnviz.gui.views.unrolled.strokes import two_toned
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnnviz.analysis.level_of_detail import BoolArray
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import PixelArray, pixel
 from rnnviz.gui.views.unrolled.scale import Scale
 

@@ -9,7 +9,7 @@ from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.lanes import INPUT, ChunkCache, Lane, Quantity, TraceLanes, lanes_of
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import difference_scale, on, value_scale, violation_scale
 from rnnviz.gui.views.unrolled.geometry import Picture, picture_of
 from rnnviz.gui.views.unrolled.tiles import MOST_KEPT, Paint, Tiles

@@ -4,7 +4,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.unrolled.camera import Camera
 from rnnviz.gui.views.unrolled.colour_bar import ColourBar
 from rnnviz.gui.views.unrolled.cursor_item import Cursor

@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtGui import QImage
 
 from rnnviz.analysis.lanes import Lane, LaneSource
-from rnnviz.gui.theme import Theme
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import STEPS, ColourScale, PixelArray, colour_table, hatch
 from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.scale import Scale

@@ -4,7 +4,7 @@ import pyqtgraph as pg
 from PySide6.QtGui import QFontMetricsF
 
 from rnnviz.analysis import numbers
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 
 INITIAL = "h0"
 LABEL = "timestep"

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from rnnviz.analysis.lanes import ChunkCache, Lane, Quantity
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.unrolled.blocks import Number
 from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.gui.theme import DARK, LIGHT, Theme
+from rnnviz.gui.look.theme import DARK, LIGHT, Theme
 from rnnviz.gui.views.unrolled.colours import (
     ABOVE,
     BELOW,

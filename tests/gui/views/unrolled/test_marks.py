@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnnviz.gui.theme import LIGHT
+from rnnviz.gui.look.theme import LIGHT
 from rnnviz.gui.views.unrolled.colours import pixel
 from rnnviz.gui.views.unrolled.marks import mark_cells, mark_region
 from rnnviz.gui.views.unrolled.scale import Scale

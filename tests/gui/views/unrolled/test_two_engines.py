@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import LIGHT, THEMES, Theme
+from rnnviz.gui.look.theme import LIGHT, THEMES, Theme
 from rnnviz.gui.views.unrolled.blocks import fitting
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.stage import Stage

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QScrollBar
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import INPUT, Lane
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.theme import DARK, LIGHT, THEMES
+from rnnviz.gui.look.theme import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.model.location import Location

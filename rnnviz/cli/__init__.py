@@ -1,0 +1,77 @@
+"""The command line.
+
+Exit codes: 0 agree (or drift, without --strict); 1 mismatch; 2 the input or the command is wrong; 3 an engine
+is missing, failed or died. An error is one plain sentence on standard error, and RNNVIZ_DEBUG=1 adds where it
+came from.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from rnnviz import __version__
+from rnnviz.cli import config, doctor, run
+from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, INTERRUPTED, WRONG_INPUT
+from rnnviz.cli.parser import Commands, Parser
+from rnnviz.cli.window import open_window
+from rnnviz.model.errors import EngineError, InputError
+
+_COMMANDS: dict[str, Callable[[Commands], None]] = {
+    "run": run.add_to,
+    "config": config.add_to,
+    "doctor": doctor.add_to,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments ask for, and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return _fail(error, WRONG_INPUT)
+    except EngineError as error:
+        return _fail(error, ENGINE_FAILED)
+    except MemoryError as error:
+        return _fail(error, WRONG_INPUT, "There is not enough memory for this: make a size smaller.")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return AGREE
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, a person reads one sentence
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(error, ENGINE_FAILED, f"This should not have happened: {what}. RNNVIZ_DEBUG=1 shows where.")
+
+
+def _dispatch(words: list[str]) -> int:
+    if words and words[0] in _COMMANDS:
+        parser = Parser(prog="rnnviz")
+        commands = parser.add_subparsers(required=True)
+        _COMMANDS[words[0]](commands)
+        options = parser.parse_args(words)
+        answer: int = options.answer(options)
+        return answer
+    return open_window(_window_parser().parse_args(words).file)
+
+
+def _fail(error: BaseException, code: int, sentence: str | None = None) -> int:
+    if os.environ.get("RNNVIZ_DEBUG") == "1":
+        traceback.print_exception(error)
+    print(f"rnnviz: {sentence or error}", file=sys.stderr)
+    return code
+
+
+def _window_parser() -> Parser:
+    parser = Parser(
+        prog="rnnviz",
+        description="See every number of a recurrent network, and prove every number.",
+        epilog=f"Commands: {', '.join(_COMMANDS)}; rnnviz COMMAND --help tells more.",
+    )
+    parser.add_argument("file", nargs="?", help="a config to open the window on")
+    parser.add_argument("--version", action="version", version=f"rnnviz {__version__}")
+    return parser

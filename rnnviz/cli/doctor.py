@@ -1,0 +1,20 @@
+"""rnnviz doctor: what a bug report needs."""
+
+import sys
+from argparse import Namespace
+
+from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.parser import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    doctor = commands.add_parser("doctor", help="what a bug report needs: versions, engines, Qt's platform")
+    doctor.set_defaults(answer=_doctor)
+
+
+def _doctor(options: Namespace) -> int:
+    from rnnviz.runs.doctor import report
+
+    sys.stdout.write(report())
+    return AGREE

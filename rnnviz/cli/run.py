@@ -1,0 +1,107 @@
+"""rnnviz run: compute a config, compare its engines, write what was found."""
+
+import sys
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.cli.exit_codes import AGREE, MISMATCH
+from rnnviz.cli.parser import Commands
+from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.model.config import Compare, Config
+from rnnviz.model.errors import InputError
+from rnnviz.model.fields import declarations
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    run = commands.add_parser("run", help="run a config and compare its engines")
+    run.add_argument("config", type=Path, help="a TOML config")
+    run.add_argument("--csv", type=Path, metavar="P", help="write every hidden value as a row")
+    run.add_argument("--npz", type=Path, metavar="P", help="write every array")
+    run.add_argument("--png", type=Path, metavar="P", help="draw the unrolled network")
+    run.add_argument("--json", metavar="P|-", help="write what was found; - writes it to standard output")
+    run.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
+    run.add_argument("--reference", metavar="A", help="the engine that the others are held against")
+    run.add_argument("--rtol", type=float, metavar="X", help="relative tolerance")
+    run.add_argument("--atol", type=float, metavar="X", help="absolute tolerance")
+    run.add_argument("--audit", choices=("off", "auto", "full"), default="auto", help="which steps are audited")
+    run.add_argument("--strict", action="store_true", help="exit with 1 on drift, too")
+    run.add_argument("--quiet", action="store_true", help="no progress bar and no verdict in words")
+    run.set_defaults(answer=_run)
+
+
+def _run(options: Namespace) -> int:
+    from rnnviz.files.config_toml import load_config
+    from rnnviz.files.inputs import load_inputs
+    from rnnviz.runs.supervisor import run
+
+    config = _with_options(load_config(options.config), options)
+    _check_outputs(options)
+    with progress_bar(options.quiet) as tell:
+        result = run(config, load_inputs, tell, options.audit, _asked_for(options))
+    _write_outputs(result, options)
+    if not options.quiet and options.json != "-":
+        from rnnviz.analysis.naming import shown_name
+        from rnnviz.analysis.wording import report
+
+        print(report(result))
+        for engine, text in result.printed.items():
+            print(f"\n{shown_name(engine)} printed:\n{text.rstrip()}")
+    failed = result.verdict == "mismatch" or (options.strict and result.verdict != "agree")
+    return MISMATCH if failed else AGREE
+
+
+def _with_options(config: Config, options: Namespace) -> Config:
+    """The config with what the command line says otherwise, checked by the same rules as the file."""
+    compare = config.compare
+    if options.engines is not None or options.reference is not None:
+        engines = compare.engines
+        if options.engines is not None:
+            engines = tuple(name.strip() for name in options.engines.split(","))
+        compare = config.with_engines(engines, options.reference).compare
+    limits = declarations(Compare)
+    for name in ("rtol", "atol"):
+        value = getattr(options, name)
+        if value is not None:
+            compare = replace(compare, **{name: limits[name].check(f"--{name}", value)})
+    return replace(config, compare=compare)
+
+
+def _asked_for(options: Namespace) -> frozenset[str]:
+    """The engines that the user named here, as opposed to those that a config names: their own code may run."""
+    named = [] if options.engines is None else options.engines.split(",")
+    return frozenset(name.strip() for name in [*named, options.reference or ""])
+
+
+def _check_outputs(options: Namespace) -> None:
+    """Find out before a long run, not after it, that its result could not be written."""
+    for path in (options.csv, options.npz, options.png, None if options.json == "-" else options.json):
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise InputError(f"{path} cannot be written: the folder {Path(path).absolute().parent} does not exist.")
+        if path is not None and Path(path).is_dir():
+            raise InputError(f"{path} cannot be written: it is a folder.")
+
+
+def _write_outputs(result: RunResult, options: Namespace) -> None:
+    if options.csv is not None:
+        from rnnviz.files.table import write_csv
+
+        with progress_bar(options.quiet) as tell:
+            write_csv(result, options.csv, lambda done: tell(f"writing {options.csv}", done))
+    if options.npz is not None:
+        from rnnviz.files.archive import write_npz
+
+        write_npz(result, options.npz)
+    if options.png is not None:
+        from rnnviz.gui.exporting.snapshot import save_png
+
+        save_png(result, options.png)
+    if options.json is not None:
+        from rnnviz.files.summary import json_text, write_json
+
+        if options.json == "-":
+            sys.stdout.write(json_text(result))
+        else:
+            write_json(result, Path(options.json))

@@ -1,0 +1,14 @@
+"""rnnviz [FILE]: open the window."""
+
+from pathlib import Path
+
+from rnnviz.model.errors import InputError
+
+
+def open_window(file: str | None) -> int:
+    if file is not None and not Path(file).is_file():
+        raise InputError(f"{file} cannot be opened: there is no such file.")
+    from rnnviz.gui.app import main as open_app
+
+    code: int = open_app(file)
+    return code

@@ -1,0 +1,132 @@
+"""The commands as Qt's actions, and which keys a control in focus keeps for itself."""
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTabBar,
+    QTextEdit,
+    QWidget,
+)
+
+from rnnviz.gui.commands.keys import COMMANDS, Command
+from rnnviz.gui.look.icons import Icons
+
+
+class Actions:
+    """One QAction for each command of the table, by its id."""
+
+    def __init__(self, window: QWidget, handlers: Mapping[str, Callable[[], object]]) -> None:
+        """`handlers` says what each command does; the two must name the same commands."""
+        ids = {command.id for command in COMMANDS}
+        if ids != set(handlers):
+            raise ValueError(f"commands and handlers differ in {sorted(ids ^ set(handlers))}")
+        self._actions: dict[str, QAction] = {}
+        for command in COMMANDS:
+            action = _action(command, window)
+            # Qt would hand `triggered`'s argument on to a handler that can take one.
+            action.triggered.connect(lambda _checked=False, handler=handlers[command.id]: handler())
+            window.addAction(action)
+            self._actions[command.id] = action
+        self._guard = _KeyGuard(window)
+
+    def __getitem__(self, command_id: str) -> QAction:
+        return self._actions[command_id]
+
+    def apply_icons(self, icons: Icons) -> None:
+        """Draw the icons in the theme's colours."""
+        for command in COMMANDS:
+            if command.icon:
+                self._actions[command.id].setIcon(icons[command.icon])
+
+
+def _action(command: Command, window: QWidget) -> QAction:
+    action = QAction(command.text, window)
+    action.setObjectName(command.id)
+    action.setShortcuts([QKeySequence.fromString(keys) for keys in command.keys])
+    action.setToolTip(f"{command.why} ({shown_keys(command)})" if command.keys else command.why)
+    if command.id == "quit":
+        action.setMenuRole(QAction.MenuRole.QuitRole)
+    elif command.id == "about":
+        action.setMenuRole(QAction.MenuRole.AboutRole)
+    else:
+        action.setMenuRole(QAction.MenuRole.NoRole)
+    return action
+
+
+def shown_keys(command: Command) -> str:
+    """A command's keys as this system writes them."""
+    native = QKeySequence.SequenceFormat.NativeText
+    return ", ".join(QKeySequence.fromString(keys).toString(native) for keys in command.keys)
+
+
+_MOVES = {
+    Qt.Key.Key_Left,
+    Qt.Key.Key_Right,
+    Qt.Key.Key_Up,
+    Qt.Key.Key_Down,
+    Qt.Key.Key_Home,
+    Qt.Key.Key_End,
+    Qt.Key.Key_PageUp,
+    Qt.Key.Key_PageDown,
+}
+
+
+class _KeyGuard(QObject):
+    """Lets the control in focus have the keys that it needs before the window's commands see them.
+
+    Qt's own line edits claim theirs; spin boxes, lists and tables do not. Only the widget in focus is
+    watched, so that no other event passes through Python.
+    """
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._watched: QWidget | None = None
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._watch)
+
+    def _watch(self, _old: QWidget | None, new: QWidget | None) -> None:
+        if self._watched is not None:
+            self._watched.removeEventFilter(self)
+        self._watched = new if new is not None and self._window.isAncestorOf(new) else None
+        if self._watched is not None:
+            self._watched.installEventFilter(self)
+            self._watched.destroyed.connect(self._forget)
+
+    def _forget(self) -> None:
+        self._watched = None
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Claim a key for the control in focus."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and needs(watched, event):
+            event.accept()
+            return True
+        return False
+
+
+def needs(control: QObject, event: QKeyEvent) -> bool:
+    """Whether a control in focus uses the key itself."""
+    plain = event.modifiers() & ~(Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier)
+    if plain != Qt.KeyboardModifier.NoModifier:
+        return False
+    key = event.key()
+    if isinstance(control, QLineEdit | QTextEdit | QPlainTextEdit | QAbstractSpinBox):
+        return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
+    if isinstance(control, QComboBox):
+        return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
+    if isinstance(control, QAbstractItemView | QAbstractSlider):
+        return key in _MOVES
+    if isinstance(control, QTabBar):
+        return key in (Qt.Key.Key_Left, Qt.Key.Key_Right)
+    return isinstance(control, QAbstractButton) and key == Qt.Key.Key_Space

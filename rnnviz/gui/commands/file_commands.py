@@ -1,0 +1,138 @@
+"""Opening, saving and dropping files: dialogs before, sentences after."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.files.lessons import Lesson
+from rnnviz.files.starter import write_starter
+from rnnviz.gui.commands.dialogs import CONFIGS, RECURRENCES, ask_file, ask_new_file, ask_to_save, tell_error
+from rnnviz.gui.commands.drops import config_with, is_config
+from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.document import Document
+from rnnviz.gui.session import Session
+from rnnviz.model.errors import InputError
+
+
+class FileCommands(QObject):
+    """What the File menu and a drop do. An error is a dialog, and nothing else changes."""
+
+    noted = Signal(str)
+    """A passing remark."""
+    written = Signal(str)
+    """The path of a file of code that the program itself has just written."""
+
+    def __init__(self, window: QWidget, session: Session, document: Document, recent: RecentFiles) -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = session
+        self._document = document
+        self._recent = recent
+
+    def ask_open(self) -> None:
+        """Ask for a config and open it."""
+        ask_file(self._window, "Open config", CONFIGS, self.open)
+
+    def open(self, path: Path) -> None:
+        """Open a config."""
+        try:
+            self._document.open(path)
+        except InputError as error:
+            tell_error(self._window, "The config cannot be opened", error)
+        else:
+            self._recent.add(path)
+
+    def ask_open_recurrence(self) -> None:
+        """Ask for a recurrence of the user's own and compare it."""
+        ask_file(self._window, "Open recurrence", RECURRENCES, self.open_recurrence)
+
+    def open_recurrence(self, path: Path) -> None:
+        """Hold the user's own recurrence against the reference."""
+        compare = self._session.config.compare
+        name = str(path.absolute())
+        if name not in compare.engines:
+            changed = replace(compare, candidates=(*_without_textbook(compare.candidates), name))
+            self._document.edit(replace(self._session.config, compare=changed))
+
+    def ask_new_recurrence(self) -> None:
+        """Ask where to write a starter for the present cell, and compare it."""
+        cell = self._session.config.network.cell
+
+        def write(path: Path) -> None:
+            try:
+                write_starter(cell, path)
+            except InputError as error:
+                tell_error(self._window, "The recurrence cannot be written", error)
+                return
+            self.written.emit(str(path.absolute()))
+            self.open_recurrence(path)
+            self.noted.emit(f"Wrote {path}: change it, and it runs again whenever you save it.")
+
+        ask_new_file(self._window, "New recurrence", RECURRENCES, "py", f"my_{cell}.py", write)
+
+    def open_lesson(self, lesson: Lesson) -> None:
+        """Open a lesson; edits of what was open can be had back by undo."""
+        self._document.take(lesson.config, lesson.title)
+        self.noted.emit(lesson.summary)
+
+    def save(self) -> None:
+        """Write the config to its file, or ask for one."""
+        if self._document.path is None:
+            self.ask_save_as()
+        else:
+            self._save(self._document.path)
+
+    def ask_save_as(self, then: Callable[[], None] = lambda: None) -> None:
+        """Ask where to write the config."""
+        suggestion = self._document.path
+        name = "network.toml" if suggestion is None else str(suggestion)
+
+        def write(path: Path) -> None:
+            if self._save(path):
+                then()
+
+        ask_new_file(self._window, "Save config", CONFIGS, "toml", name, write)
+
+    def ask_about_changes(self, leave: Callable[[], None]) -> bool:
+        """Whether the user must first say what becomes of the changes to their file; `leave` follows if they may go."""
+        path = self._document.path
+        if path is None or not self._document.modified:
+            return False
+
+        def save_and_leave() -> None:
+            if self._save(path):
+                leave()
+
+        ask_to_save(self._window, path.name, save_and_leave, leave)
+        return True
+
+    def drop(self, paths: Sequence[Path]) -> None:
+        """Open a config, or let the config read arrays; several files are taken in that order."""
+        try:
+            for path in sorted(paths, key=is_config, reverse=True):
+                if is_config(path):
+                    self.open(path)
+                elif path.suffix.lower() == ".py":
+                    self.open_recurrence(path)
+                else:
+                    self._document.edit(config_with(self._session.config, path.absolute()).checked())
+        except InputError as error:
+            tell_error(self._window, "The file cannot be used", error)
+
+    def _save(self, path: Path) -> bool:
+        try:
+            self._document.save(path)
+        except InputError as error:
+            tell_error(self._window, "The config cannot be saved", error)
+            return False
+        self._recent.add(path)
+        self.noted.emit(f"Saved {path}.")
+        return True
+
+
+def _without_textbook(candidates: tuple[str, ...]) -> tuple[str, ...]:
+    """The candidates but for the manual engine, which makes room for the user's own; others were chosen on purpose."""
+    return tuple(name for name in candidates if name != "manual")

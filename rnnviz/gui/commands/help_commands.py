@@ -1,0 +1,42 @@
+"""What the Help menu does."""
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
+
+import rnnviz
+from rnnviz.gui.commands.help_sheet import HelpSheet
+from rnnviz.gui.running.run_control import RunControl
+
+_ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See every number of a recurrent network, and prove every number."
+
+
+class HelpCommands(QObject):
+    """The keys, the version, and what a bug report needs."""
+
+    noted = Signal(str)
+    """A passing remark."""
+
+    def __init__(self, window: QWidget, control: RunControl) -> None:
+        super().__init__(window)
+        self._window = window
+        self._control = control
+
+    def show_keys(self) -> None:
+        """List every key."""
+        HelpSheet(self._window).open()
+
+    def copy_diagnostics(self) -> None:
+        """Put versions, engines and the last failure on the clipboard."""
+        # Asks the system about much that a window does not need before it is seen.
+        from rnnviz.runs.doctor import report
+
+        failure = self._control.last_failure
+        last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
+        QApplication.clipboard().setText(report() + last)
+        self.noted.emit("Copied: versions, engines and what Qt runs on.")
+
+    def show_about(self) -> None:
+        """Say which version this is."""
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", _ABOUT, parent=self._window)
+        box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
+        box.open()

@@ -1,0 +1,73 @@
+"""The menu bar, made from the table of commands."""
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtGui import QActionGroup
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+
+from rnnviz.files.lessons import Lesson
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.keys import COMMANDS, MENUS
+from rnnviz.gui.commands.lesson_menu import LessonMenu
+from rnnviz.gui.commands.recent import RecentFiles, RecentMenu
+from rnnviz.gui.exporting.export_menu import ExportMenu
+from rnnviz.gui.settings import THEME_CHOICES
+from rnnviz.gui.views.base import View
+
+_THEME_WORDS = {"desktop": "&Follow the desktop", "light": "&Light", "dark": "&Dark"}
+
+
+def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]) -> None:
+    """One menu for each heading; `insertions` are submenus at the end of a menu's group."""
+    for heading in MENUS:
+        menu = bar.addMenu(heading)
+        menu.setToolTipsVisible(True)
+        menu.setObjectName(heading.replace("&", "").lower())
+        commands = [command for command in COMMANDS if command.menu == heading]
+        groups = {command.group for command in commands}
+        groups |= {group for place, group in insertions if place == heading}
+        for number, group in enumerate(sorted(groups)):
+            if number:
+                menu.addSeparator()
+            for command in commands:
+                if command.group == group:
+                    menu.addAction(actions[command.id])
+            for submenu in insertions.get((heading, group), ()):
+                menu.addMenu(submenu)
+
+
+class ThemeMenu(QMenu):
+    """Light, dark, or as the desktop is."""
+
+    def __init__(self, chosen: str, parent: QWidget | None = None) -> None:
+        super().__init__("&Theme", parent)
+        self.group = QActionGroup(self)
+        for choice in THEME_CHOICES:
+            action = self.addAction(_THEME_WORDS[choice])
+            action.setObjectName(f"theme_{choice}")
+            action.setData(choice)
+            action.setCheckable(True)
+            action.setChecked(choice == chosen)
+            self.group.addAction(action)
+
+
+class Submenus:
+    """The menus within menus, whose entries are no commands with keys."""
+
+    def __init__(
+        self, window: QWidget, recent: RecentFiles, lessons: Sequence[Lesson], views: Sequence[View], theme: str
+    ) -> None:
+        """`theme` is one of THEME_CHOICES."""
+        self.recent = RecentMenu(recent, window)
+        self.lessons = LessonMenu(lessons, window)
+        self.exports = ExportMenu(views, window)
+        self.themes = ThemeMenu(theme, window)
+
+    @property
+    def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:
+        """In which menu and group each stands, as `fill_menu_bar` takes it."""
+        return {
+            ("&File", 0): (self.recent, self.lessons),
+            ("&File", 2): (self.exports,),
+            ("&View", 3): (self.themes,),
+        }

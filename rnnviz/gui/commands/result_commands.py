@@ -1,0 +1,98 @@
+"""What can be done with the result that is shown: visit, copy, export, read on."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication, QWidget
+
+from rnnviz.analysis.wording import verdict_sentence
+from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.commands import copying
+from rnnviz.gui.commands.dialogs import tell, tell_error
+from rnnviz.gui.document import Document
+from rnnviz.gui.exporting.exporting import Exporter, Format
+from rnnviz.gui.following import Following
+from rnnviz.gui.running.jobs import Jobs
+from rnnviz.gui.session import Session
+from rnnviz.gui.views.base import View
+
+
+class ResultCommands(QObject):
+    """Each says what came of it."""
+
+    noted = Signal(str)
+    """A passing remark."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        session: Session,
+        document: Document,
+        arrangement: Arrangement,
+        following: Following,
+        jobs: Jobs,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = session
+        self._document = document
+        self._arrangement = arrangement
+        self._following = following
+        self._exporter = Exporter(window, jobs)
+        jobs.progressed.connect(self._on_progressed)
+        jobs.done.connect(self.noted)
+        jobs.failed.connect(self._on_failed)
+
+    def next_mismatch(self) -> None:
+        """Move the cursor to the next value that differs."""
+        self._visit(forward=True)
+
+    def previous_mismatch(self) -> None:
+        """Move the cursor to the value before it that differs."""
+        self._visit(forward=False)
+
+    def copy(self) -> None:
+        """Copy what the view in use shows, else the values at the cursor."""
+        text = copying.text_of_focused(QApplication.focusWidget())
+        if text is None and self._session.result is not None:
+            text = copying.text_of_location(self._session.result, self._session.location)
+        if text is None:
+            self.noted.emit("There is nothing to copy yet.")
+        else:
+            QApplication.clipboard().setText(text)
+            self.noted.emit("Copied.")
+
+    def export_picture(self, view: View | None, scale: int) -> None:
+        """Export a picture of a view, or of the whole window."""
+        if view is not None:
+            self._arrangement.prepare(view)
+            self._following.catch_up(view)
+        name = self._stem if view is None else f"{self._stem} {view.title.lower()}"
+        self._exporter.picture(self._window if view is None else view, scale, name)
+
+    def export_numbers(self, kind: Format) -> None:
+        """Export the result's numbers."""
+        if self._session.result is not None:
+            self._exporter.numbers(kind, self._session.result, self._stem)
+
+    def show_blind_spots(self) -> None:
+        """Say which known mistakes the run could not reveal."""
+        result, candidate = self._session.result, self._session.candidate
+        if result is not None and candidate is not None:
+            lines = verdict_sentence(result, candidate).blind
+            tell(self._window, "What this run could not reveal", "\n\n".join(lines))
+
+    @property
+    def _stem(self) -> str:
+        return Path(self._document.origin.title).stem
+
+    def _visit(self, *, forward: bool) -> None:
+        if not self._session.go_to_mismatch(forward=forward):
+            self.noted.emit("No value differs.")
+
+    def _on_progressed(self, title: str, done: float) -> None:
+        self.noted.emit(f"{title[:1].upper()}{title[1:]}: {done:.0%}")
+
+    def _on_failed(self, title: str, sentence: str) -> None:
+        self.noted.emit("")
+        tell_error(self._window, f"Failed: {title}", sentence)

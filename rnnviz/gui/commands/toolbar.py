@@ -1,0 +1,217 @@
+"""The row of controls above everything: run, lesson, sample, time, colours, export."""
+
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
+
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import RunResult
+from rnnviz.files.lessons import Lesson
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.transport import Transport
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.session import Session
+from rnnviz.model.location import Location
+
+
+class ToolBar(QToolBar):
+    """Follows the session; what only the window can do is a signal."""
+
+    lesson_chosen = Signal(object)
+    """The `Lesson` to open."""
+
+    def __init__(
+        self, session: Session, cursor: Cursor, actions: Actions, lessons: tuple[Lesson, ...], export: QMenu
+    ) -> None:
+        super().__init__("Controls")
+        self.setObjectName("controls")
+        self.setMovable(False)
+        self.setIconSize(QSize(18, 18))
+        self.toggleViewAction().setVisible(False)
+        self._session = session
+        self._icons: Icons | None = None
+
+        self._run = self._button(actions, "run", "Run")
+        self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+        self.addSeparator()
+        self.lesson = self._lesson_box(lessons)
+        self.addSeparator()
+        self.sample = self._sample_box(cursor)
+        self.addSeparator()
+        self.transport = Transport(session, cursor, actions)
+        self.transport.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.addWidget(self.transport)
+        self.addSeparator()
+        self.colours = self._colours_box()
+        self.candidate = self._candidate_box()
+        self.export = self._export_button(export)
+
+        session.result_changed.connect(self._on_result)
+        session.location_changed.connect(self._on_location)
+        session.colour_by_changed.connect(self._select_colours)
+        session.engine_changed.connect(self._select_colours)
+        session.swipe_changed.connect(self._select_colours)
+        session.candidate_changed.connect(self._on_candidate)
+        self._on_result(None)
+
+    def mark_stale(self, stale: bool) -> None:
+        """Let the Run button say whether the picture is of an older config."""
+        self._run.setProperty("stale", stale)
+        self._run.setAccessibleDescription("The config has changed since the last run." if stale else "")
+        self._run.style().unpolish(self._run)
+        self._run.style().polish(self._run)
+        self._draw_run()
+
+    def show_lesson(self, title: str) -> None:
+        """Show which lesson the config comes from, if from one."""
+        with QSignalBlocker(self.lesson):
+            titles = [self.lesson.itemData(place).title for place in range(self.lesson.count())]
+            self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
+
+    def apply_icons(self, icons: Icons) -> None:
+        """Draw the icons in the theme's colours."""
+        self._icons = icons
+        self.export.setIcon(icons["export"])
+        self._draw_run()
+
+    def _draw_run(self) -> None:
+        if self._icons is not None:
+            stale = bool(self._run.property("stale"))
+            self._run.setIcon(self._icons.coloured("run", "on_accent" if stale else "text"))
+
+    def _button(self, actions: Actions, command: str, name: str) -> QToolButton:
+        button = QToolButton()
+        button.setDefaultAction(actions[command])
+        button.setText(name)
+        button.setAccessibleName(name)
+        button.setObjectName(f"{command}_button")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.addWidget(button)
+        return button
+
+    def _labelled(self, text: str, control: QWidget, why: str) -> None:
+        label = QLabel(f"{text} ")
+        label.setToolTip(why)
+        control.setToolTip(why)
+        control.setAccessibleName(text)
+        self.addWidget(label)
+        self.addWidget(control)
+
+    def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
+        box = _narrow_box(13)
+        box.setPlaceholderText("own config")
+        for place, lesson in enumerate(lessons):
+            box.addItem(f"{lesson.number}  {lesson.title}", lesson)
+            box.setItemData(place, lesson.summary, Qt.ItemDataRole.ToolTipRole)
+        box.setMaximumWidth(_widen_list(box) + 20)
+        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        box.activated.connect(lambda index: self.lesson_chosen.emit(box.itemData(index)))
+        # Its entries say what it is; a label would take the room of the last controls in a small window.
+        box.setAccessibleName("Lesson")
+        box.setToolTip("Open a lesson: a config that shows one thing about recurrent networks.")
+        self.addWidget(box)
+        return box
+
+    def _sample_box(self, cursor: Cursor) -> QSpinBox:
+        box = QSpinBox()
+        box.setKeyboardTracking(False)
+        box.valueChanged.connect(cursor.go_to_sample)
+        self._labelled("Sample", box, "Which sequence of the batch every view shows, counted from 0 ([ and ]).")
+        return box
+
+    def _colours_box(self) -> QComboBox:
+        box = _narrow_box(9)
+        box.activated.connect(self._choose_colours)
+        self._labelled(
+            "Colours",
+            box,
+            "What the colours of the lanes say: an engine's values; the violation, which is the difference as a "
+            "multiple of the tolerance; candidate - reference; or the reference left of the cursor and the candidate "
+            "from it on.",
+        )
+        return box
+
+    def _candidate_box(self) -> QComboBox:
+        box = _narrow_box(9)
+        box.setAccessibleName("Candidate")
+        box.setToolTip("Which engine is held against the reference.")
+        box.activated.connect(lambda index: self._session.set_candidate(box.itemData(index)))
+        self._candidate_action = self.addWidget(box)
+        return box
+
+    def _export_button(self, export: QMenu) -> QToolButton:
+        button = QToolButton()
+        button.setText("Export")
+        button.setAccessibleName("Export")
+        button.setToolTip("Save a picture or the numbers.")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setMenu(export)
+        self.addSeparator()
+        self.addWidget(button)
+        return button
+
+    def _on_result(self, result: RunResult | None) -> None:
+        samples = 1 if result is None else result.shape[3]
+        with QSignalBlocker(self.sample):
+            self.sample.setRange(0, samples - 1)
+            self.sample.setSuffix(f" of {samples}")
+            self.sample.setEnabled(samples > 1)
+        self.colours.clear()
+        self.candidate.clear()
+        self.colours.setEnabled(result is not None)
+        for name in () if result is None else result.traces:
+            self.colours.addItem(shown_name(name), ("value", name, False))
+        if result is None:
+            self.colours.addItem("values", ("value", None, False))
+        self.colours.addItem("violation", ("violation", None, False))
+        if result is not None:
+            self.colours.addItem("difference", ("difference", None, False))
+            self.colours.addItem("swipe", ("value", None, True))
+        comparisons = () if result is None else result.comparisons
+        for comparison in comparisons:
+            self.candidate.addItem(f"vs {shown_name(comparison.candidate)}", comparison.candidate)
+        self._candidate_action.setVisible(len(comparisons) > 1)
+        for box in (self.colours, self.candidate):
+            _widen_list(box)
+        self._select_colours()
+        if self._session.candidate is not None:
+            self._on_candidate(self._session.candidate)
+
+    def _on_location(self, location: Location) -> None:
+        with QSignalBlocker(self.sample):
+            self.sample.setValue(location.sample)
+
+    def _on_candidate(self, candidate: str) -> None:
+        with QSignalBlocker(self.candidate):
+            self.candidate.setCurrentIndex(self.candidate.findData(candidate))
+
+    def _select_colours(self) -> None:
+        session = self._session
+        engine = None if session.swiping or session.colour_by != "value" else session.engine
+        wanted = session.colour_by, engine, session.swiping
+        for index in range(self.colours.count()):
+            if self.colours.itemData(index) == wanted:
+                self.colours.setCurrentIndex(index)
+
+    def _choose_colours(self, index: int) -> None:
+        colour_by, engine, swiping = self.colours.itemData(index)
+        if engine is not None:
+            self._session.set_engine(engine)
+        self._session.set_colour_by(colour_by)
+        self._session.set_swiping(swiping)
+
+
+def _narrow_box(length: int) -> QComboBox:
+    """A box as wide as so many characters, whatever it lists."""
+    box = QComboBox()
+    box.setMinimumContentsLength(length)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return box
+
+
+def _widen_list(box: QComboBox) -> int:
+    """Let the list that opens show every entry whole, and return how wide that is."""
+    widest = max((box.fontMetrics().horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
+    box.view().setMinimumWidth(widest + 40)
+    return widest + 40

@@ -1,0 +1,63 @@
+"""Where the cursor is in time, and the buttons and the slider that move it."""
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.session import Session
+from rnnviz.model.location import Location
+
+_BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
+
+
+class Transport(QWidget):
+    """First, previous, play, next, last; a slider; the timestep in words."""
+
+    def __init__(self, session: Session, cursor: Cursor, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Timestep")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        for name in _BUTTONS:
+            button = QToolButton()
+            button.setDefaultAction(actions[name])
+            button.setAccessibleName(actions[name].text().replace("&", ""))
+            button.setAutoRaise(True)
+            layout.addWidget(button)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setMinimumWidth(48)
+        self.slider.setMaximumWidth(320)
+        self.slider.setAccessibleName("Timestep")
+        self.slider.setToolTip("Which timestep every view shows.")
+        self.slider.valueChanged.connect(cursor.go_to)
+        layout.addSpacing(6)
+        layout.addWidget(self.slider, 1)
+        layout.addSpacing(6)
+        self.label = QLabel()
+        self.label.setToolTip("The timestep at the cursor, counted from 0.")
+        layout.addWidget(self.label)
+        session.result_changed.connect(self._on_result)
+        session.location_changed.connect(self._on_location)
+        self._on_result(None)
+
+    def _on_result(self, result: RunResult | None) -> None:
+        self._timesteps = 0 if result is None else result.shape[2]
+        # Room for the longest text, so that nothing moves while the cursor does.
+        widest = self._words(max(self._timesteps - 1, 0))
+        self.label.setMinimumWidth(self.fontMetrics().horizontalAdvance(widest) + 4)
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, max(self._timesteps - 1, 0))
+            self.slider.setPageStep(max(1, self._timesteps // 10))
+        self.slider.setEnabled(self._timesteps > 1)
+        self.label.setText("" if result is None else self._words(self.slider.value()))
+
+    def _on_location(self, location: Location) -> None:
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(location.timestep)
+        self.label.setText(self._words(location.timestep))
+
+    def _words(self, timestep: int) -> str:
+        return f"t = {timestep} of {self._timesteps}"

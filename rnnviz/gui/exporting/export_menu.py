@@ -1,0 +1,58 @@
+"""The menu of everything that can be exported."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QWidget
+
+from rnnviz.gui.exporting.exporting import FORMATS, Format
+from rnnviz.gui.exporting.pictures import SCALES
+from rnnviz.gui.views.base import View
+
+
+class ExportMenu(QMenu):
+    """Pictures of the window and of each view at each scale; the numbers in each format."""
+
+    picture_chosen = Signal(object, int)
+    """A `View`, or None for the whole window, and the scale."""
+    numbers_chosen = Signal(object)
+    """A `Format`."""
+
+    def __init__(self, views: Sequence[View], parent: QWidget | None = None) -> None:
+        super().__init__("&Export", parent)
+        self.setToolTipsVisible(True)
+        self._numbers: list[QAction] = []
+        for kind in FORMATS:
+            self._numbers.append(self._add_numbers(kind))
+        self.addSeparator()
+        self._add_pictures("window", "Picture of the &window", None)
+        for view in views:
+            self.add(view)
+
+    def add(self, view: View) -> None:
+        """Offer pictures of another view."""
+        self._add_pictures(view.title, f"Picture: {view.title}", view)
+
+    def set_result_present(self, present: bool) -> None:
+        """Numbers can be exported only when there are some."""
+        for action in self._numbers:
+            action.setEnabled(present)
+
+    def _add_numbers(self, kind: Format) -> QAction:
+        action = self.addAction(kind.title)
+        action.setObjectName(f"export_{kind.id}")
+        action.setToolTip(kind.why)
+        action.triggered.connect(lambda _checked=False: self.numbers_chosen.emit(kind))
+        return action
+
+    def _add_pictures(self, name: str, title: str, view: View | None) -> None:
+        menu = self.addMenu(title)
+        menu.setToolTipsVisible(True)
+        for scale in SCALES:
+            action = menu.addAction(f"&{scale}×…")
+            action.setObjectName(f"export_png_{name}_{scale}")
+            action.setToolTip(f"A PNG with {scale} pixel{'s' * (scale > 1)} for each of the screen's, both ways.")
+            action.triggered.connect(
+                lambda _checked=False, scale=scale: self.picture_chosen.emit(view, scale),
+            )

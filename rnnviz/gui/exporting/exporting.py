@@ -1,0 +1,82 @@
+"""Writing what was found and what is seen to files the user names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.commands.dialogs import ask_new_file
+from rnnviz.gui.exporting.pictures import picture_of, write_png
+from rnnviz.gui.running.jobs import Job, Jobs, Progress
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file that holds a run's numbers; `write` returns what to say of it beside its name."""
+
+    id: str
+    title: str
+    why: str
+    filters: str
+    write: Callable[[RunResult, Path, Progress], str]
+
+
+def _write_csv(result: RunResult, path: Path, progress: Progress) -> str:
+    from rnnviz.files.table import write_csv
+
+    return f"{write_csv(result, path, progress):,} rows"
+
+
+def _write_npz(result: RunResult, path: Path, _progress: Progress) -> str:
+    from rnnviz.files.archive import npz_arrays, write_npz
+
+    write_npz(result, path)
+    return f"{len(npz_arrays(result)):,} arrays"
+
+
+def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
+    from rnnviz.files.summary import write_json
+
+    write_json(result, path)
+    return "the verdict and its figures"
+
+
+FORMATS = (
+    Format("csv", "Table (&CSV)…", "Every hidden value as a row.", "Tables (*.csv)", _write_csv),
+    Format("npz", "Arrays (&NPZ)…", "Every array, the inputs and the config.", "Arrays (*.npz)", _write_npz),
+    Format("json", "Summary (&JSON)…", "The verdict, its figures and the checks.", "Summaries (*.json)", _write_json),
+)
+
+
+class Exporter:
+    """Asks where to, and hands the writing to a thread."""
+
+    def __init__(self, window: QWidget, jobs: Jobs) -> None:
+        self._window = window
+        self._jobs = jobs
+
+    def numbers(self, kind: Format, result: RunResult, name: str) -> None:
+        """Export a result's numbers; `name` is what the file is called unless the user says otherwise."""
+
+        def write(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                return f"Saved {path} ({kind.write(result, path, progress)})."
+
+            self._jobs.start(Job(f"writing {path.name}", work))
+
+        ask_new_file(self._window, "Export", kind.filters, kind.id, f"{name}.{kind.id}", write)
+
+    def picture(self, widget: QWidget, scale: int, name: str) -> None:
+        """Export a picture of a widget as it is now, before a dialog can cover it."""
+        image = picture_of(widget, scale)
+
+        def write(path: Path) -> None:
+            def work(_progress: Progress) -> str:
+                write_png(image, path)
+                return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
+
+            self._jobs.start(Job(f"writing {path.name}", work))
+
+        ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)

@@ -1,0 +1,67 @@
+"""A picture of a finished run without a window: the verdict above the unrolled network."""
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEvent, QMessageLogContext, Qt, QtMsgType, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.exporting.pictures import picture_of, write_png
+from rnnviz.gui.look.theme import THEMES, ThemeName
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.verdict_line import VerdictLine
+from rnnviz.model.location import Location
+
+
+def save_png(
+    result: RunResult, path: Path, theme: ThemeName = "light", width: int = 1600, height: int = 1000, scale: int = 1
+) -> None:
+    """Draw a result and write it as a PNG of width · scale by height · scale pixels.
+
+    The first mismatch is where the cursor stands, if there is one. Needs no display.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    application = _application()
+    colours = THEMES[theme]
+    sheet = QWidget()
+    sheet.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
+    sheet.setAutoFillBackground(True)
+    sheet.setPalette(colours.palette())
+    layout = QVBoxLayout(sheet)
+    candidate = max(result.comparisons, key=lambda comparison: comparison.mismatched)
+    first = candidate.first_mismatch
+    for view, stretch in ((VerdictLine(), 0), (UnrolledView(), 1)):
+        layout.addWidget(view, stretch)
+        view.apply_theme(colours)
+        view.show_result(result, candidate.candidate)
+        view.show_location(Location() if first is None else first.where)
+    sheet.resize(width, height)
+    sheet.show()
+    try:
+        write_png(picture_of(sheet, scale), path)
+    finally:
+        # A graphics view that is left to the interpreter's exit ends the process with a fault.
+        sheet.close()
+        sheet.deleteLater()
+        QCoreApplication.sendPostedEvents(sheet, QEvent.Type.DeferredDelete)
+        del application
+
+
+def _application() -> QApplication:
+    """The running application, or one that needs no display."""
+    running = QApplication.instance()
+    if isinstance(running, QApplication):
+        return running
+    qInstallMessageHandler(_tell)
+    return QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
+
+
+def _tell(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+    """Pass on what Qt says, but for what the offscreen platform says of every window."""
+    if "propagateSizeHints" not in message:
+        print(message, file=sys.stderr)

@@ -1,0 +1,69 @@
+"""The program's look: the theme that the user chose or the desktop has, on every widget at once."""
+
+from string import Template
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from rnnviz.files.resource_files import resource_path
+from rnnviz.gui.look.theme import THEMES, Theme
+
+
+class Appearance(QObject):
+    """Sets style, palette and style sheet of the application, and follows the desktop while asked to."""
+
+    theme_changed = Signal(object)
+    """The `Theme` in which everything is drawn from now on."""
+
+    def __init__(self, choice: str, parent: QObject | None = None) -> None:
+        """`choice` is "desktop", "light" or "dark"."""
+        super().__init__(parent)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        self._application = application
+        self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
+        self._choice = choice
+        # Drawn by Qt itself, the same on every system, so that both themes can be looked at on any of them.
+        application.setStyle(QStyleFactory.create("Fusion"))
+        application.styleHints().colorSchemeChanged.connect(self._on_desktop_changed)
+        self._theme = THEMES[self._wanted()]
+        self._apply()
+
+    @property
+    def choice(self) -> str:
+        """What the user chose: "desktop", "light" or "dark"."""
+        return self._choice
+
+    @property
+    def theme(self) -> Theme:
+        """The theme in use."""
+        return self._theme
+
+    def choose(self, choice: str) -> None:
+        """Use a theme, or follow the desktop's."""
+        self._choice = choice
+        self._follow()
+
+    def _on_desktop_changed(self) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        wanted = THEMES[self._wanted()]
+        if wanted is not self._theme:
+            self._theme = wanted
+            self._apply()
+            self.theme_changed.emit(wanted)
+
+    def _wanted(self) -> str:
+        if self._choice in THEMES:
+            return self._choice
+        return "dark" if self._desktop_is_dark() else "light"
+
+    def _desktop_is_dark(self) -> bool:
+        return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+    def _apply(self) -> None:
+        theme = self._theme
+        self._application.setPalette(theme.palette())
+        colours = {role: value for role, value in vars(theme).items() if isinstance(value, str)}
+        self._application.setStyleSheet(self._sheet.substitute(colours))

@@ -1,0 +1,53 @@
+"""The icons: line drawings without a colour of their own, drawn in the theme's."""
+
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from rnnviz.files.resource_files import resource_path
+from rnnviz.gui.look.theme import Theme
+
+_SIZES = (16, 18, 36)
+"""Those of menus and of the controls, and theirs on a fine screen; others are made from the nearest."""
+
+
+class Icons:
+    """The icons of one theme by name, drawn when they are first asked for."""
+
+    def __init__(self, theme: Theme) -> None:
+        self._theme = theme
+        self._drawn: dict[tuple[str, str], QIcon] = {}
+
+    def __getitem__(self, name: str) -> QIcon:
+        return self.coloured(name, "text")
+
+    def coloured(self, name: str, role: str) -> QIcon:
+        """The icon in the colour of one of the theme's roles; muted where its control is disabled."""
+        if (name, role) not in self._drawn:
+            source = resource_path("icons", f"{name}.svg").read_text(encoding="utf-8")
+            icon = QIcon()
+            for mode, colour in ((QIcon.Mode.Normal, role), (QIcon.Mode.Disabled, "border")):
+                coloured = source.replace("currentColor", self._theme.color(colour).name())
+                renderer = QSvgRenderer(QByteArray(coloured.encode()))
+                for size in _SIZES:
+                    icon.addPixmap(_pixmap(renderer, size), mode)
+            self._drawn[name, role] = icon
+        return self._drawn[name, role]
+
+
+def application_icon() -> QIcon:
+    """The program's own icon, which keeps its colours."""
+    renderer = QSvgRenderer(str(resource_path("icons", "rnnviz.svg")))
+    icon = QIcon()
+    for size in (16, 32, 48, 128):
+        icon.addPixmap(_pixmap(renderer, size))
+    return icon
+
+
+def _pixmap(renderer: QSvgRenderer, size: int) -> QPixmap:
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    renderer.render(painter, QRectF(0, 0, size, size))
+    painter.end()
+    return pixmap

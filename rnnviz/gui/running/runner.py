@@ -1,0 +1,167 @@
+"""Runs as the window sees them: the newest request counts, older ones make way."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.files.inputs import load_inputs
+from rnnviz.gui.running.worker import Worker
+from rnnviz.model.config import Config
+from rnnviz.runs.events import Failed
+from rnnviz.runs.request import AuditMode, RunRequest
+
+if TYPE_CHECKING:
+    from rnnviz.runs.supervisor import Supervisor
+
+GRACE_MS = 300
+"""How long an overtaken run may go on. Stopping it kills the child, and a new one needs a second to warm up."""
+_CLOSE_MS = 10_000
+
+
+class Runner(QObject):
+    """Starts runs on a worker thread and tells how they go; results of overtaken runs are dropped.
+
+    All methods and signals belong to the window's thread, and none of them waits but `close`.
+    """
+
+    started = Signal(object)
+    """The `Config` that is run."""
+    progressed = Signal(str, float)
+    """What is being done, and the fraction of the run that is done."""
+    computed = Signal(object, object)
+    """The `RunResult` so far, and the `Config` as it was asked for: the audit goes on."""
+    finished = Signal(object, object)
+    """The `RunResult`, and the `Config` as it was asked for."""
+    failed = Signal(object)
+    """A `Failed`."""
+    stopped = Signal()
+    """The user's `stop` took effect."""
+    busy_changed = Signal(bool)
+
+    _asked = Signal(object)
+    _warming = Signal()
+    _closing = Signal()
+
+    def __init__(self, supervisor: "Supervisor | None" = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._supervisor = supervisor
+        self._at_work: RunRequest | None = None
+        self._wanted: RunRequest | None = None
+        self._busy = False
+        self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
+        self._grace.timeout.connect(self._stop_overtaken)
+
+        self._thread = QThread(self)
+        self._thread.setObjectName("runs")
+        self._worker: Worker | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run that is still wanted goes on."""
+        return self._busy
+
+    def warm_up(self) -> None:
+        """Start the child process, so that the first run need not wait for its imports."""
+        self._set_up()
+        self._warming.emit()
+
+    def run(self, config: Config, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()) -> None:
+        """Run `config`; an earlier run that still goes on is overtaken. `audit` and `trusted` as in a `RunRequest`."""
+        from rnnviz.runs.supervisor import new_request
+
+        self._set_up()
+        request = new_request(config, load_inputs, audit, trusted)
+        self._wanted = request
+        if self._at_work is None:
+            self._send(request)
+        else:
+            self._grace.start()
+        self.started.emit(config)
+        self._set_busy(True)
+
+    def stop(self) -> None:
+        """Stop the run that goes on, if one does; `stopped` follows when its process is gone."""
+        self._wanted = None
+        self._cancel_work()
+
+    def close(self) -> None:
+        """Stop everything and wait until thread and child process are gone."""
+        self._grace.stop()
+        self._wanted = None
+        self._cancel_work()
+        if self._thread.isRunning():
+            self._closing.emit()
+            self._thread.wait(_CLOSE_MS)
+
+    def _set_up(self) -> None:
+        """Make the worker and its thread, once: a window is seen before it needs what they import."""
+        if self._worker is not None:
+            return
+        from rnnviz.runs.supervisor import Supervisor
+
+        self._supervisor = Supervisor() if self._supervisor is None else self._supervisor
+        self._worker = worker = Worker(self._supervisor)
+        worker.moveToThread(self._thread)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._asked.connect(worker.run, queued)
+        self._warming.connect(worker.warm_up, queued)
+        self._closing.connect(worker.close, queued)
+        worker.progressed.connect(self._on_progressed, queued)
+        worker.computed.connect(self._on_computed, queued)
+        worker.finished.connect(self._on_finished, queued)
+        worker.failed.connect(self._on_failed, queued)
+        worker.cancelled.connect(self._on_cancelled, queued)
+        self._thread.start()
+
+    def _cancel_work(self) -> None:
+        if self._at_work is not None and self._supervisor is not None:
+            self._supervisor.cancel(self._at_work.id)
+
+    def _send(self, request: RunRequest) -> None:
+        self._at_work = request
+        self._asked.emit(request)
+
+    def _stop_overtaken(self) -> None:
+        if self._at_work is not self._wanted:
+            self._cancel_work()
+
+    def _on_progressed(self, request_id: int, stage: str, fraction: float) -> None:
+        if self._wanted is not None and request_id == self._wanted.id:
+            self.progressed.emit(stage, fraction)
+
+    def _on_computed(self, result: RunResult) -> None:
+        if self._wanted is not None and result.request_id == self._wanted.id:
+            self.computed.emit(result, self._wanted.config)
+
+    def _on_finished(self, result: RunResult) -> None:
+        request = self._end(result.request_id)
+        if request is not None:
+            self.finished.emit(result, request.config)
+
+    def _on_failed(self, event: Failed) -> None:
+        if self._end(event.request_id) is not None:
+            self.failed.emit(event)
+
+    def _on_cancelled(self, request_id: int) -> None:
+        self._end(request_id)
+
+    def _end(self, request_id: int) -> RunRequest | None:
+        """The request that ended, if its answer is still wanted; a newer one that waits begins."""
+        ended, self._at_work = self._at_work, None
+        self._grace.stop()
+        if self._wanted is None:
+            self._set_busy(False)
+            self.stopped.emit()
+            return None
+        if self._wanted.id == request_id:
+            self._wanted = None
+            self._set_busy(False)
+            return ended
+        self._send(self._wanted)
+        return None
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self._busy:
+            self._busy = busy
+            self.busy_changed.emit(busy)

@@ -1,0 +1,273 @@
+"""What the command line says of who is right: the audit, the diagnosis, what could not be shown, and exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.engines.registry import ENGINES
+from tests import profiles
+from tests.engines.planted import RIGHT
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running", "profiles"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path, name: str = "config.toml", **tables: dict[str, Any]) -> str:
+    """A config in which every mistake shows, but for what `tables` change."""
+    base: dict[str, dict[str, Any]] = {
+        "network": {"cell": "gru", "input_size": 3, "hidden_size": 5, "bidirectional": True},
+        "sequence": {"timesteps": 4, "batch_size": 3},
+        "parameters": {"initializer": "normal", "scale": 0.4},
+        "initial_state": {"source": "normal"},
+        "compare": {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]},
+    }
+    for table, keys in tables.items():
+        base[table] = {**base[table], **keys}
+    text = "".join(
+        f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        for table, keys in base.items()
+    )
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
+    """The exit code, the JSON, and what stands on standard error."""
+    code = main(["run", *words, "--json", "-"])
+    said = capsys.readouterr()
+    return code, json.loads(said.out) if said.out else {}, said.err
+
+
+def test_the_wrong_side_its_first_wrong_step_and_the_mistake_are_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, found, _ = run(capsys, write(tmp_path))
+    assert code == 1
+    assert found["verdict"] == "mismatch"
+    assert found["diagnosis"] == ["no-h2h-bias"]
+    assert found["blind_to"] == []
+    right, wrong = found["audit"]["manual"], found["audit"]["mistake:no-h2h-bias"]
+    assert list(found["audit"]) == ["manual", "mistake:no-h2h-bias"]
+    assert (right["verdict"], right["first_wrong"], right["coverage"]) == ("right", None, 1.0)
+    assert 0 < right["worst_ratio"] < 8 < wrong["worst_ratio"]
+    first = wrong["first_wrong"]
+    assert {key: first[key] for key in ("layer", "direction", "timestep", "sample", "unit")} == {
+        "layer": 0,
+        "direction": "forward",
+        "timestep": 0,
+        "sample": 0,
+        "unit": 0,
+    }
+    assert first["value"] == found["first_mismatch"]["candidate"]
+    assert first["expected"] == pytest.approx(found["first_mismatch"]["reference"], abs=1e-6)
+
+
+def test_a_wrong_reference_is_named_and_not_the_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "mistake:gates-z-r-n,manual")
+    assert code == 1
+    assert found["audit"]["manual"]["verdict"] == "right"
+    assert found["audit"]["mistake:gates-z-r-n"]["verdict"] == "wrong"
+    assert found["diagnosis"] == ["gates-z-r-n"]
+
+
+def test_several_candidates_each_have_their_verdict_and_the_worst_stands_at_the_top(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(RIGHT["gru"], encoding="utf-8")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{mine},mistake:update-gate-inverted")
+    assert code == 1
+    assert found["candidate"] == "mistake:update-gate-inverted"
+    assert [each["verdict"] for each in found["comparisons"]] == ["agree", "mismatch"]
+    agreeing, mismatching = found["comparisons"]
+    assert list(agreeing["audit"]) == ["manual", str(mine)]
+    assert agreeing["diagnosis"] == []
+    assert mismatching["diagnosis"] == ["update-gate-inverted"] == found["diagnosis"]
+    assert {key: found[key] for key in mismatching} == mismatching
+
+
+def test_what_a_config_cannot_show_is_told_beside_its_agreement(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(RIGHT["gru"], encoding="utf-8")
+    config = write(tmp_path, parameters={"bias": "zeros"}, sequence={"timesteps": 1})
+    code, found, _ = run(capsys, config, "--engines", f"manual,{mine}")
+    assert (code, found["verdict"], found["diagnosis"]) == (0, "agree", [])
+    assert found["blind_to"] == [
+        *("no-i2h-bias", "no-h2h-bias", "reverse-not-reversed", "reverse-not-realigned"),
+        *("final-state-at-last-timestep", "h2h-bias-outside-reset"),
+    ]
+
+
+def test_a_broken_check_alone_is_a_mismatch_with_its_diagnosis(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "manual,mistake:final-state-at-last-timestep")
+    assert (code, found["verdict"], found["mismatched"]) == (1, "mismatch", 0)
+    assert found["audit"]["mistake:final-state-at-last-timestep"]["verdict"] == "right"
+    assert not all(check["holds"] for check in found["checks"])
+    assert found["diagnosis"] == ["final-state-at-last-timestep"]
+
+
+@pytest.mark.parametrize("more", [(), ("--strict",)])
+def test_without_an_audit_nobody_knows_who_is_wrong(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    code, found, _ = run(capsys, write(tmp_path), "--audit", "off", *more)
+    assert (code, found["verdict"]) == (1, "mismatch")
+    assert not {"audit", "diagnosis", "blind_to"} & set(found)
+
+
+def test_a_wrong_step_within_the_tolerance_is_a_mismatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, found, _ = run(capsys, write(tmp_path), "--atol", "10")
+    assert (code, found["verdict"], found["mismatched"]) == (1, "mismatch", 0)
+    assert found["diagnosis"] == ["no-h2h-bias"]
+
+
+def test_a_tolerance_that_nothing_passes_makes_drift_of_right_engines_and_strict_a_failure(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(RIGHT["gru"], encoding="utf-8")
+    words = (write(tmp_path), "--engines", f"manual,{mine}", "--atol", "0", "--rtol", "0")
+    code, found, _ = run(capsys, *words)
+    assert (code, found["verdict"]) == (0, "drift")
+    assert run(capsys, *words, "--strict")[0] == 1
+
+
+def test_a_file_that_a_config_names_runs_only_when_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "a project, ünd more"
+    folder.mkdir()
+    ran = tmp_path / "ran"
+    mine = folder / "mine.py"
+    mine.write_text(f"open({str(ran)!r}, 'w').close()\n{RIGHT['gru']}", encoding="utf-8")
+    config = write(folder, compare={"candidates": ["mine.py"]})
+    code, _, sentence = run(capsys, config)
+    assert code == 2
+    assert sentence.startswith(f'rnnviz: compare.candidates names "{mine}", which is code that would run')
+    assert "--engines" in sentence
+    assert sentence.count("\n") == 1
+    assert not ran.exists()
+    # The comma in the folder's name is why the file is moved.
+    plain = tmp_path / "plain"
+    folder.rename(plain)
+    code, found, _ = run(capsys, str(plain / "config.toml"), "--engines", f"manual,{plain / 'mine.py'}")
+    assert (code, found["verdict"]) == (0, "agree")
+    assert ran.exists()
+
+
+def test_one_files_permission_is_not_anothers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("mine.py", "other.py"):
+        (tmp_path / name).write_text(RIGHT["gru"], encoding="utf-8")
+    config = write(tmp_path, compare={"candidates": [str(tmp_path / "other.py")]})
+    code, _, sentence = run(capsys, config, "--reference", str(tmp_path / "mine.py"))
+    assert code == 2
+    assert "other.py" in sentence
+
+
+@pytest.mark.skipif(ENGINES["onnx"].unavailable is not None, reason="ONNX Runtime is not installed")
+def test_onnx_can_be_the_reference_and_a_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for engines in ("onnx,manual", "manual,onnx"):
+        code, found, _ = run(capsys, write(tmp_path), "--engines", engines, "--strict")
+        assert (code, found["verdict"]) == (0, "agree")
+        assert f"{found['reference']},{found['candidate']}" == engines
+        assert found["versions"]["onnx"].startswith("onnxruntime ")
+
+
+def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "torch,manual,onnx", "--strict")
+    assert (code, found["verdict"], found["reference"]) == (0, "agree", "torch")
+    assert found["audit"]["torch"]["verdict"] == "right"
+
+
+@pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])
+def test_onnx_and_float64_do_not_go_together(capsys: pytest.CaptureFixture[str], tmp_path: Path, engines: str) -> None:
+    code, _, sentence = run(capsys, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
+    assert code == 2
+    assert sentence == "rnnviz: ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64.\n"
+
+
+def test_a_missing_torch_exits_with_three_and_says_how_to_get_it(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    # Python reads this file before any program, in the child process as well.
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util as util\nfind = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n",
+        encoding="utf-8",
+    )
+    words = [sys.executable, "-m", "rnnviz", "run", write(tmp_path), "--engines", "manual,torch"]
+    env = {**os.environ, "PYTHONPATH": str(hidden)}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "rnnviz: The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch].\n"
+    )
+
+
+needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+
+
+@needs_gluon
+def test_gluon_is_named_as_wrong_in_float64_relu(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = write(tmp_path, network={"cell": "rnn_relu", "dtype": "float64"})
+    code, found, _ = run(capsys, config, "--engines", "gluon,manual")
+    assert (code, found["verdict"], found["diagnosis"]) == (1, "mismatch", [])
+    assert found["audit"]["gluon"]["verdict"] == "wrong"
+    assert found["audit"]["manual"]["verdict"] == "right"
+
+
+@needs_gluon
+@pytest.mark.parametrize("cell", ["rnn_relu", "gru"])
+def test_a_nan_in_the_input_names_gluons_relu_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
+) -> None:
+    (tmp_path / "x.csv").write_text("1,nan,3\n4,5,6\n7,8,9\n", encoding="utf-8")
+    config = write(tmp_path, network={"cell": cell}, sequence={"path": "x.csv"})
+    text = Path(config).read_text(encoding="utf-8").replace("timesteps = 4\nbatch_size = 3\n", "")
+    Path(config).write_text(text, encoding="utf-8")
+    code, found, _ = run(capsys, config, "--engines", "gluon,manual")
+    wrong = cell == "rnn_relu"
+    assert code == (1 if wrong else 0)
+    assert found["audit"]["gluon"]["verdict"] == ("wrong" if wrong else "right")
+    assert found["audit"]["manual"]["verdict"] == "right"
+    if wrong:
+        first = found["audit"]["gluon"]["first_wrong"]
+        assert (first["value"], first["expected"]) == (0.0, "NaN")
+
+
+@needs_gluon
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_chaotic_network_drifts_and_is_no_mismatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        network={"cell": "rnn_tanh", "input_size": 5, "hidden_size": 1024, "num_layers": 2, "bidirectional": False},
+        sequence={"timesteps": 1000, "batch_size": 4},
+        parameters={"initializer": "uniform", "scale": 0.07},
+    )
+    words = (config, "--engines", "gluon,manual")
+    code, found, _ = run(capsys, *words)
+    assert (code, found["verdict"]) == (0, "drift")
+    assert found["max_abs_error"]["value"] > 0.5
+    assert found["mismatched"] > 1_000_000
+    assert {engine: audit["verdict"] for engine, audit in found["audit"].items()} == dict.fromkeys(
+        ("gluon", "manual"), "right"
+    )
+    assert found["diagnosis"] == []
+    assert found["audit"]["gluon"]["coverage"] == 1.0
+    assert found["audit"]["gluon"]["worst_ratio"] < 2.5
+    assert run(capsys, *words, "--strict")[0] == 1

@@ -1,0 +1,265 @@
+"""Configs as files: opened, saved, undone, remembered, dropped; and what happens to changes at the end."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+from rnnviz.files.config_toml import load_config, save_config
+from rnnviz.files.lessons import lessons
+from rnnviz.gui.commands.recent import RecentMenu
+from rnnviz.model.config import Config
+
+CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}})
+CONTROL = Qt.KeyboardModifier.ControlModifier
+Buttons = QMessageBox.StandardButton
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    save_config(CONFIG, path)
+    return path
+
+
+@pytest.fixture
+def choose_file(qtbot, window):
+    """Answers the file dialog that is open."""
+
+    def choose_file(path: Path) -> None:
+        dialog = window.findChild(QFileDialog)
+        qtbot.waitUntil(dialog.isVisible)
+        dialog.setDirectory(str(path.parent))
+        dialog.selectFile(str(path))
+        dialog.accept()
+
+    return choose_file
+
+
+@pytest.fixture
+def message(qtbot, window):
+    """The message box that is open; `answer` closes it."""
+
+    def message() -> QMessageBox:
+        qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+        return next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+
+    return message
+
+
+@pytest.fixture
+def drop(window):
+    """Drops files on the window."""
+
+    def drop(*paths: Path) -> None:
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        enter = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, buttons, keys)
+        QApplication.sendEvent(window, enter)
+        assert enter.isAccepted()
+        event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys)
+        QApplication.sendEvent(window, event)
+
+    return drop
+
+
+def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, choose_file, config_file):
+    press(Qt.Key.Key_O, CONTROL)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        choose_file(config_file)
+    assert window.session.result.config == CONFIG
+    assert window.windowTitle() == "mine.toml[*]"
+    assert not window.isWindowModified()
+    assert window.toolbar.lesson.currentIndex() == -1
+
+
+def test_a_wrong_config_is_a_dialog_and_changes_nothing(window, message, tmp_path):
+    path = tmp_path / "wrong.toml"
+    path.write_text("[network]\ncell = 'gru'\nhidden_siz = 3\n")
+    before = window.session.config
+    window.files.open(path)
+    assert "hidden_siz" in message().text()
+    assert window.session.config == before
+    message().accept()
+
+
+def test_a_window_that_is_opened_on_a_wrong_file_shows_the_first_lesson(qtbot, bare_window, tmp_path):
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        bare_window.begin(tmp_path / "missing.toml")
+    box = bare_window.findChild(QMessageBox)
+    assert "missing.toml" in box.text()
+    box.accept()
+    assert bare_window.session.result.config == lessons()[0].config
+
+
+def test_a_window_is_opened_on_a_file(qtbot, bare_window, config_file):
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        bare_window.begin(config_file)
+    assert bare_window.session.result.config == CONFIG
+
+
+def test_a_lesson_that_was_changed_is_saved_to_a_new_file(window, press, choose_file, tmp_path):
+    window.document.edit(CONFIG)
+    assert window.isWindowModified()
+    press(Qt.Key.Key_S, CONTROL)
+    choose_file(tmp_path / "new.toml")
+    assert load_config(tmp_path / "new.toml") == CONFIG
+    assert window.windowTitle() == "new.toml[*]"
+    assert not window.isWindowModified()
+    assert "Saved" in window.statusBar().currentMessage()
+
+
+def test_a_file_that_was_opened_is_saved_in_place(window, press, config_file):
+    window.files.open(config_file)
+    changed = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}})
+    window.document.edit(changed)
+    press(Qt.Key.Key_S, CONTROL)
+    assert load_config(config_file) == changed
+    assert not window.isWindowModified()
+
+
+def test_a_file_that_cannot_be_written_is_a_dialog(window, message, config_file):
+    window.files.open(config_file)
+    window.document.edit(lessons()[0].config)
+    config_file.unlink()
+    config_file.parent.rename(config_file.parent.with_name("elsewhere"))
+    window.files.save()
+    assert "mine.toml cannot be written" in message().text()
+    message().accept()
+    assert window.isWindowModified()
+    config_file.parent.with_name("elsewhere").rename(config_file.parent)
+
+
+def test_edits_and_openings_are_undone_and_redone(window, press, config_file):
+    first = window.session.config
+    window.document.edit(CONFIG)
+    window.files.open_lesson(lessons()[3])
+    press(Qt.Key.Key_Z, CONTROL)
+    assert window.session.config == CONFIG
+    assert window.document.origin.title == lessons()[0].title
+    press(Qt.Key.Key_Z, CONTROL)
+    assert window.session.config == first
+    assert not window.isWindowModified()
+    assert not window.actions_["undo"].isEnabled()
+    press(Qt.Key.Key_Y, CONTROL)
+    press(Qt.Key.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier)
+    assert window.session.config == lessons()[3].config
+    assert window.panel.config == lessons()[3].config
+    assert not window.actions_["redo"].isEnabled()
+
+
+def test_recent_files_are_listed_latest_first_without_those_that_are_gone(window, tmp_path):
+    paths = [tmp_path / f"{number}.toml" for number in range(12)]
+    for path in paths:
+        save_config(CONFIG, path)
+        window.files.open(path)
+    window.files.open(paths[5])
+    paths[10].unlink()
+    menu = window.findChild(RecentMenu)
+    menu.aboutToShow.emit()
+    names = [action.data().name for action in menu.actions() if action.data() is not None]
+    assert names == ["5.toml", "11.toml", "9.toml", "8.toml", "7.toml", "6.toml", "4.toml", "3.toml", "2.toml"]
+    next(action for action in menu.actions() if action.data() == paths[8]).trigger()
+    assert window.document.path == paths[8]
+
+
+def test_recent_files_can_be_forgotten(window, config_file):
+    window.files.open(config_file)
+    menu = window.findChild(RecentMenu)
+    menu.aboutToShow.emit()
+    menu.actions()[-1].trigger()
+    menu.aboutToShow.emit()
+    assert [action.text() for action in menu.actions()] == ["No recent files"]
+
+
+def _weights(path: Path, config: Config) -> Path:
+    shapes = config.network.parameter_shapes()
+    np.savez(path, **{name: np.full(shape, 0.25, np.float32) for name, shape in shapes.items()})
+    return path
+
+
+def test_a_dropped_config_is_opened(qtbot, window, drop, config_file):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        drop(config_file)
+    assert window.document.path == config_file
+
+
+@pytest.mark.parametrize("ending", ["npy", "csv"])
+def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, ending):
+    path = tmp_path / f"x.{ending}"
+    array = np.linspace(-1, 1, 4 * window.session.config.network.input_size).reshape(4, -1)
+    np.save(path, array) if ending == "npy" else np.savetxt(path, array, delimiter=",")
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        drop(path)
+    np.testing.assert_allclose(window.session.result.inputs.sequence[:, 0], array, rtol=1e-6)
+    assert window.session.result.shape[2] == 4
+
+
+def test_dropped_weights_become_the_parameters(qtbot, window, drop, tmp_path):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        drop(_weights(tmp_path / "w.npz", window.session.config))
+    assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
+
+
+def test_a_dropped_state_becomes_the_initial_state(qtbot, window, drop, tmp_path):
+    config = window.session.config
+    np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        drop(tmp_path / "s.npz")
+    assert np.all(window.session.result.inputs.initial_state.h == 0.5)
+
+
+def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
+    config = window.session.config
+    np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        drop(_weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
+    assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
+    assert np.all(window.session.result.inputs.initial_state.h == 0.5)
+
+
+def _useless_files(folder: Path) -> list[Path]:
+    (folder / "notes.txt").write_text("hello")
+    (folder / "broken.npz").write_bytes(b"PK not really")
+    np.savez(folder / "other.npz", a=np.zeros(2), b=np.zeros(2))
+    with zipfile.ZipFile(folder / "empty.npz", "w"):
+        pass
+    return [folder / name for name in ("notes.txt", "broken.npz", "other.npz", "empty.npz", "missing.npz")]
+
+
+def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(window, drop, message, tmp_path):
+    before = window.session.config
+    for path in _useless_files(tmp_path):
+        drop(path)
+        box = message()
+        assert path.name in box.text()
+        box.accept()
+    assert window.session.config == before
+
+
+def test_a_lesson_that_was_changed_is_left_without_a_question(window):
+    window.document.edit(CONFIG)
+    assert window.close()
+
+
+@pytest.mark.parametrize(
+    ("button", "closes", "saves"),
+    [(Buttons.Save, True, True), (Buttons.Discard, True, False), (Buttons.Cancel, False, False)],
+)
+def test_changes_of_a_file_are_asked_about(qtbot, window, message, config_file, button, closes, saves):
+    window.files.open(config_file)
+    changed = lessons()[1].config
+    window.document.edit(changed)
+    assert not window.close()
+    closed = []
+    window.closed.connect(lambda: closed.append(True))
+    QTest.mouseClick(message().button(button), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.isVisible() is not closes)
+    assert bool(closed) is closes
+    assert (load_config(config_file) == changed) is saves
