@@ -8,16 +8,23 @@ ready := .venv/ready
 ARGS ?=
 # What `make test` and its like hand to pytest: make test TESTS="tests/gui -x"
 TESTS ?=
+# Where `make bench` writes its figures. `make bench QUICK=1` takes small sizes, to see that the benchmarks work.
+JSON ?= .benchmarks/$(shell date +%Y%m%d-%H%M%S).json
+QUICK ?=
+# The two files that `make bench-compare` reads: A from before, B from after.
+A ?=
+B ?=
 # `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
 UPGRADE ?=
 
-.PHONY: help venv run test test-slow bench screenshots lint format lock clean
+.PHONY: help venv run test test-slow bench bench-compare screenshots lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
 	@echo 'make test            run the tests; TESTS=... narrows them'
 	@echo 'make test-slow       run the slow tests: the wheel, long runs'
-	@echo 'make bench           run the benchmarks'
+	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
+	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make lint            check style, types and the direction of imports'
 	@echo 'make format          put the code into the form that make lint asks for'
@@ -34,7 +41,11 @@ test-slow: $(ready)
 	$(bin)/python -m pytest -m slow $(TESTS)
 
 bench: $(ready)
-	$(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 $(or $(TESTS),tests/benchmarks)
+	$(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 \
+	    --bench-json $(JSON) $(and $(QUICK),--quick) $(or $(TESTS),tests/benchmarks)
+
+bench-compare: $(ready)
+	@$(bin)/python -m tests.benchmarks.compare $(A) $(B)
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py

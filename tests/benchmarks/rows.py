@@ -1,0 +1,79 @@
+"""The rows of the table that the benchmarks print, and how a figure is held against its target."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Op: TypeAlias = Literal["<=", ">="]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: `group` is the part of the program, `what` says what was measured, `unit` is x for a ratio.
+
+    Without a target the figure is only told. A row that could not be measured has the figure NaN, which passes nothing.
+    """
+
+    group: str
+    what: str
+    figure: float
+    unit: str = "x"
+    target: float | None = None
+    op: Op = "<="
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What names the row in another run."""
+        return self.group, self.what
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the figure meets the target; None if there is none."""
+        if self.target is None:
+            return None
+        return self.figure <= self.target if self.op == "<=" else self.figure >= self.target
+
+
+@dataclass
+class Table:
+    """Collects what the benchmarks of one run found, in the order in which they found it."""
+
+    rows: list[Row] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    """What stands behind the rows, by the name of the part: written to the file, not printed."""
+
+    def add(self, *rows: Row) -> None:
+        """Append rows; each must have a name of its own, by which two runs are compared."""
+        known = {row.key for row in self.rows}
+        for row in rows:
+            if row.key in known:
+                raise ValueError(f"The row {row.group}: {row.what} is already in the table.")
+            known.add(row.key)
+            self.rows.append(row)
+
+    @property
+    def failed(self) -> list[Row]:
+        """The rows that miss their target."""
+        return [row for row in self.rows if row.passed is False]
+
+
+def as_text(rows: Iterable[Row]) -> str:
+    """The rows with those that have a target first: what, target, figure, and pass or fail in words."""
+    rows = list(rows)
+    lines = [("", "what", "target", "figure", "")]
+    for row in sorted(rows, key=lambda row: row.target is None):
+        word = {True: "pass", False: "FAIL", None: ""}[row.passed]
+        target = "" if row.target is None else f"{row.op} {number(row.target)} {row.unit}"
+        lines.append((row.group, row.what, target, f"{number(row.figure)} {row.unit}", word))
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    return "\n".join(
+        f"{group:{widths[0]}}  {what:{widths[1]}}  {target:>{widths[2]}}  {figure:>{widths[3]}}  {word}".rstrip()
+        for group, what, target, figure, word in lines
+    )
+
+
+def number(value: float) -> str:
+    """Three significant digits, in full from a thousand on."""
+    if value != value:
+        return "nan"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) < 100 else f"{value:.1f}"
