@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane, some_columns
 from rnnviz.analysis.audit_tally import Audit, Tally, WrongStep
 from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.own_state import layer_input, previous_hidden
 from rnnviz.analysis.running_error import Running, exact
-from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cell, lstm_gates, lstm_hidden, next_hidden
+from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cells, lstm_gates, lstm_hidden, next_hidden
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -114,8 +115,8 @@ def _audit_columns(
     if inputs.initial_state.c is not None:
         c = exact(inputs.initial_state.c[k][own].astype(np.float64), prepared.eps)
     for times in blocks:
-        x = _layer_input(inputs, trace, layer, times, columns)
-        before = _previous(inputs, trace, layer, direction, times, columns)
+        x = layer_input(inputs, trace, layer, times, columns.samples)
+        before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
         h = np.asarray(trace.hidden[layer, direction, times])[:, columns.samples][:, :, columns.units]
         if c is None:
             step = _recurrent_block(prepared, x, before, columns)
@@ -134,26 +135,6 @@ def _blocks(inputs: Inputs, columns: Columns, direction: int) -> Iterator[slice]
         yield slice(start, min(start + length, inputs.timesteps))
 
 
-def _layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, columns: Columns) -> FloatArray:
-    """(B, S, I): the sequence, or what the engine itself computed in the layer below."""
-    if layer == 0:
-        return inputs.sequence[times][:, columns.samples]
-    below = [np.asarray(lane[times])[:, columns.samples] for lane in trace.hidden[layer - 1]]
-    return np.concatenate(below, axis=-1)
-
-
-def _previous(inputs: Inputs, trace: Trace, layer: int, direction: int, times: slice, columns: Columns) -> FloatArray:
-    """(B, S, H): the engine's own hidden vector before each step; before the first one, the initial state."""
-    lane = trace.hidden[layer, direction]
-    h0 = inputs.initial_state.h[layer * inputs.network.directions + direction][columns.samples][np.newaxis]
-    if direction:
-        after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, columns.samples]
-        return np.concatenate([after, h0]) if times.stop == len(lane) else after
-    if times.start == 0:
-        return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, columns.samples]])
-    return np.asarray(lane[times.start - 1 : times.stop - 1])[:, columns.samples]
-
-
 def _recurrent_block(layer: AuditedLayer, x: FloatArray, before: FloatArray, columns: Columns) -> Running:
     steps, samples, _ = x.shape
     own = before[:, :, columns.units].astype(np.float64).reshape(steps * samples, -1)
@@ -170,12 +151,5 @@ def _lstm_block(
         Running(v.value.reshape(steps, samples, -1), v.bound.reshape(steps, samples, -1), v.eps)
         for v in lstm_gates(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1))
     )
-    cells = Running(np.empty_like(f.value), np.empty_like(f.bound), f.eps)
-    for t in reversed(range(steps)) if backward else range(steps):
-        c = lstm_cell(_at(f, t), _at(i_g, t), c)
-        cells.value[t], cells.bound[t] = c.value, c.bound
+    cells, c = lstm_cells(f, i_g, c, backward=backward)
     return lstm_hidden(o, cells), c
-
-
-def _at(running: Running, t: int) -> Running:
-    return Running(running.value[t], running.bound[t], running.eps)

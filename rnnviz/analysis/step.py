@@ -83,6 +83,19 @@ def lstm_cell(f: Running, i_g: Running, c_previous: Running) -> Running:
     return f * c_previous + i_g
 
 
+def lstm_cells(f: Running, i_g: Running, c: Running, *, backward: bool) -> tuple[Running, Running]:
+    """c of every step of a block, and the one that is carried on.
+
+    `f` and `i_g` are (B, ...), `c` is the state before the block's first computed step, which is its last timestep
+    if `backward`.
+    """
+    cells = Running(np.empty_like(f.value), np.empty_like(f.bound), f.eps)
+    for t in reversed(range(len(f.value))) if backward else range(len(f.value)):
+        c = lstm_cell(_at(f, t), _at(i_g, t), c)
+        cells.value[t], cells.bound[t] = c.value, c.bound
+    return cells, c
+
+
 def lstm_hidden(o: Running, c: Running) -> Running:
     """h = o · tanh(c)."""
     return o * c.tanh()
@@ -124,3 +137,7 @@ def _joined(a: Running, b: Running) -> Running:
 def _gates(layer: AuditedLayer, s: Running) -> list[Running]:
     values, bounds = (np.split(array, layer.gates, axis=-1) for array in (s.value, s.bound))
     return [Running(value, bound, s.eps) for value, bound in zip(values, bounds, strict=True)]
+
+
+def _at(running: Running, t: int) -> Running:
+    return Running(running.value[t], running.bound[t], running.eps)

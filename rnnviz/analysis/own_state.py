@@ -1,0 +1,35 @@
+"""What an engine's step had before it: its own layer input and its own previous hidden vectors, read from its trace."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+Samples: TypeAlias = slice | NDArray[np.intp]
+"""Which samples are read: a slice, or their indices."""
+
+
+def layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, samples: Samples) -> FloatArray:
+    """(B, S, I): the sequence, or what the engine itself computed in the layer below."""
+    if layer == 0:
+        return inputs.sequence[times][:, samples]
+    below = [np.asarray(lane[times])[:, samples] for lane in trace.hidden[layer - 1]]
+    return np.concatenate(below, axis=-1)
+
+
+def previous_hidden(
+    inputs: Inputs, trace: Trace, layer: int, direction: int, times: slice, samples: Samples
+) -> FloatArray:
+    """(B, S, H): the engine's own hidden vector before each step; before the first one, the initial state."""
+    lane = trace.hidden[layer, direction]
+    h0 = inputs.initial_state.h[layer * inputs.network.directions + direction][samples][np.newaxis]
+    if direction:
+        after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, samples]
+        return np.concatenate([after, h0]) if times.stop == len(lane) else after
+    if times.start == 0:
+        return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, samples]])
+    return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]
