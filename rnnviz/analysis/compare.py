@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from rnnviz.model.trace import Trace
 
 _BLOCK_VALUES = 1 << 16
 """How many values are compared at a time: their float64 temporaries stay in the processor's cache."""
+
+Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray], None]
+"""Called with layer, direction, first timestep, and the reference's and the candidate's values (B, N, H) from it on."""
 
 _VIOLATIONS, _ULPS = (-40, 39), (-1, 63)
 """The octaves of the histograms: violations from 1e-12 to 1e12, every distance in floats."""
@@ -162,15 +165,21 @@ class _Tally:
 
 
 def compare(
-    reference: Trace, candidate: Trace, rtol: float, atol: float, progress: Callable[[float], None] = lambda _: None
+    reference: Trace,
+    candidate: Trace,
+    rtol: float,
+    atol: float,
+    progress: Callable[[float], None] = lambda _: None,
+    watch: Watch = lambda *_: None,
 ) -> Comparison:
-    """Compare every hidden value of two traces of one network, block by block."""
+    """Compare every hidden value of two traces of one network, block by block, each of which `watch` sees as well."""
     layers, directions, timesteps, _samples, _units = reference.shape
     tally = _Tally(reference.shape)
     for layer, direction, times in _blocks(reference):
         r = np.asarray(reference.hidden[layer, direction, times])
         c = np.asarray(candidate.hidden[layer, direction, times])
         tally.add(layer, direction, times.start, r, c, rtol, atol)
+        watch(layer, direction, times.start, r, c)
         done = (timesteps - times.start if direction else times.stop) / timesteps
         progress((layer * directions + direction + done) / (layers * directions))
     return Comparison(

@@ -1,34 +1,37 @@
 """The lanes of the unrolled network, read at the resolution at which they are shown.
 
-This is the one place where a picture reads a trace. A lane is never loaded as a whole: what is needed is
-reduced chunk by chunk, and the reduced copies are kept within a fixed budget.
+This is the one place where a picture reads a trace. A lane is never loaded as a whole: what is needed is reduced
+chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept within a fixed
+budget.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rnnviz.analysis.chunk_cache import ChunkCache, Patch
 from rnnviz.analysis.difference import signed_difference
 from rnnviz.analysis.elementwise import abs_error, tolerance, violation
-from rnnviz.analysis.level_of_detail import (
-    Bins,
-    BoolArray,
-    bin_extremes,
-    bin_marks,
-    block_extremes,
-    block_marks,
-)
+from rnnviz.analysis.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.analysis.result import RunResult
-from rnnviz.model.arrays import FloatArray
+from rnnviz.model.arrays import release_pages
+from rnnviz.model.pyramid import NO_PYRAMID, Level, LevelArray, Pyramid
 
 Quantity: TypeAlias = Literal["value", "violation", "difference"]
 
 _CHUNK_VALUES = 1 << 16
-"""How many values are reduced at a time: few, so that a frame that needs new ones is not late."""
-_CACHE_BYTES = 96 << 20
+"""How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
+_EVERY_CELL = Level(1, 1)
+
+_ENDS = {
+    "value": ("low", "high"),
+    "violation": ("violation", "violation"),
+    "difference": ("difference-low", "difference-high"),
+}
+"""The pyramids that hold the least and the largest numbers of a block."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,6 @@ def lanes_of(layers: int, directions: int) -> tuple[Lane, ...]:
     return (*hidden, INPUT)
 
 
-@dataclass(frozen=True, eq=False)
-class Patch:
-    """What some pixels show, (pixels of units, pixels of times): extremes, and where marks lie (None: nowhere)."""
-
-    values: FloatArray
-    marks: BoolArray | None
-
-
 class LaneSource(Protocol):
     """Where a picture of the lanes comes from."""
 
@@ -63,35 +58,8 @@ class LaneSource(Protocol):
         """The extreme value of each pixel and whether any mark lies on it."""
 
 
-class ChunkCache:
-    """Reduced chunks of lanes; the least recently used go when the budget of bytes is spent."""
-
-    def __init__(self, budget: int = _CACHE_BYTES) -> None:
-        self._budget, self._used = budget, 0
-        self._patches: OrderedDict[Hashable, Patch] = OrderedDict()
-
-    def get(self, key: Hashable) -> Patch | None:
-        """The chunk of that key, if it is still there."""
-        patch = self._patches.get(key)
-        if patch is not None:
-            self._patches.move_to_end(key)
-        return patch
-
-    def put(self, key: Hashable, patch: Patch) -> None:
-        """Keep a chunk that is not there yet."""
-        self._patches[key] = patch
-        self._used += _size(patch)
-        while self._used > self._budget and len(self._patches) > 1:
-            self._used -= _size(self._patches.popitem(last=False)[1])
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._patches.clear()
-        self._used = 0
-
-
 class TraceLanes:
-    """The lanes of one sample of one engine's trace.
+    """The lanes of one sample of one engine's trace, which any thread may read.
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
     `quantity` "violation" reads the violation of the tolerance in place of the values of hidden lanes, "difference"
@@ -125,67 +93,117 @@ class TraceLanes:
             origin = times.first, units.first
             patch = self._cells(lane, slice(times.first, times.stop), slice(units.first, units.stop))
         else:
-            patch, first = self._blocks(lane, times, k, m)
+            patch, first = self._blocks(lane, times, Level(k, m))
             times, units = times.in_blocks(k), units.in_blocks(m)
             origin = first, 0
         times, units = times.after(origin[0]), units.after(origin[1])
         marks = None if patch.marks is None else bin_marks(patch.marks, times, units)
         return Patch(bin_extremes(patch.values, times, units), marks)
 
-    def _blocks(self, lane: Lane, times: Bins, k: int, m: int) -> tuple[Patch, int]:
-        """The chunks that cover `times`, in blocks of k timesteps and m units, and the first block's index."""
-        size = self._chunk_size(lane, k)
+    def level_read(self, lane: Lane, times: int, units: int) -> Level:
+        """What is read to show blocks of so many cells, powers of two: the coarsest level that makes them up."""
+        if times == units == 1:
+            return _EVERY_CELL
+        low, high, marks = self._pyramids(lane)
+        levels = set(low.levels) & set(high.levels)
+        if self._marked(lane):
+            levels &= set(marks.levels)
+        fitting = [level for level in levels if level.times <= times and level.units <= units]
+        return max(fitting, key=lambda level: level.times * level.units, default=_EVERY_CELL)
+
+    def _blocks(self, lane: Lane, times: Bins, block: Level) -> tuple[Patch, int]:
+        """The chunks that cover `times`, in such blocks, and the first block's index."""
+        level = self.level_read(lane, *block)
+        size = self._chunk_size(lane, level, block)
         first, last = times.first // size, (times.stop - 1) // size
-        chunks = [self._chunk(lane, index, size, k, m) for index in range(first, last + 1)]
+        chunks = [self._chunk(lane, index, size, level, block) for index in range(first, last + 1)]
         values = np.concatenate([chunk.values for chunk in chunks], axis=1) if len(chunks) > 1 else chunks[0].values
         marks = None
         if any(chunk.marks is not None for chunk in chunks):
             marks = np.concatenate([_marks(chunk) for chunk in chunks], axis=1)
-        return Patch(values, marks), first * size // k
+        return Patch(values, marks), first * size // block.times
 
-    def _chunk_size(self, lane: Lane, k: int) -> int:
-        """Timesteps in a chunk: a power of two, and so a multiple of k."""
-        fitting = max(1, _CHUNK_VALUES // self.shape(lane)[1])
-        return max(k, 1 << (fitting.bit_length() - 1))
+    def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
+        """Timesteps in a chunk: a power of two, and so a multiple of the block's."""
+        fitting = max(1, _CHUNK_VALUES // -(-self.shape(lane)[1] // level.units))
+        return max(block.times, level.times << (fitting.bit_length() - 1))
 
-    def _chunk(self, lane: Lane, index: int, size: int, k: int, m: int) -> Patch:
-        key = self._engine, self._candidate, self._sample, self._quantity, lane, index, size, k, m
+    def _chunk(self, lane: Lane, index: int, size: int, level: Level, block: Level) -> Patch:
+        key = self._engine, self._candidate, self._sample, self._quantity, lane, index, size, block
         chunk = self._cache.get(key)
         if chunk is None:
             timesteps, units = self.shape(lane)
             times = slice(index * size, min((index + 1) * size, timesteps))
-            cells = self._cells(lane, times, slice(0, units))
-            marks = None if cells.marks is None else block_marks(cells.marks.T, k, m)
-            chunk = Patch(block_extremes(cells.values.T, k, m), marks)
+            if level == _EVERY_CELL:
+                cells = self._cells(lane, times, slice(0, units))
+                low = high = cells.values.T
+                marks = None if cells.marks is None else cells.marks.T
+            else:
+                low, high, marks = self._level(
+                    lane, slice(times.start // level.times, -(-times.stop // level.times)), level
+                )
+            share = block.times // level.times, block.units // level.units
+            chunk = Patch(block_extremes(low, high, *share), None if marks is None else block_marks(marks, *share))
             self._cache.put(key, chunk)
         return chunk
+
+    def _level(self, lane: Lane, blocks: slice, level: Level) -> tuple[LevelArray, LevelArray, BoolArray | None]:
+        """The least and the largest values and the marks of some blocks of a level, each (blocks of time, of units)."""
+        index = lane.layer or 0, lane.direction, blocks, self._sample
+        low_of, high_of, marks_of = self._pyramids(lane)
+        low = _taken(low_of.levels[level][index])
+        high = low if high_of is low_of else _taken(high_of.levels[level][index])
+        marks = _taken(marks_of.levels[level][index]) if self._marked(lane) else None
+        return low, high, marks if marks is not None and marks.any() else None
+
+    def _pyramids(self, lane: Lane) -> tuple[Pyramid, Pyramid, Pyramid]:
+        """Those of the least and of the largest values, and of the marks, of a lane's array."""
+        stored: Mapping[str, Pyramid]
+        low, high = _ENDS[self._quantity]
+        of_candidate = {} if self._candidate is None else self._result[self._candidate].pyramids
+        if lane.layer is None:
+            (low, high), stored = _ENDS["value"], self._result.inputs.pyramids
+        else:
+            stored = self._result[self._engine].pyramids if self._quantity == "value" else of_candidate
+        return stored.get(low, NO_PYRAMID), stored.get(high, NO_PYRAMID), of_candidate.get("marks", NO_PYRAMID)
+
+    def _marked(self, lane: Lane) -> bool:
+        """Whether there may be marks on a lane at all."""
+        return lane.layer is not None and self._candidate is not None
 
     def _cells(self, lane: Lane, times: slice, units: slice) -> Patch:
         """Some cells as they are, (units, times)."""
         if lane.layer is None:
-            return Patch(np.asarray(self._result.inputs.sequence[times, self._sample, units]).T, None)
+            return Patch(_taken(self._result.inputs.sequence[times, self._sample, units]).T, None)
         index = lane.layer, lane.direction, times, self._sample, units
-        values = np.asarray(self._result[self._engine].hidden[index])
+        if self._candidate is None:
+            return Patch(_taken(self._result[self._engine].hidden[index]).T, None)
+        comparison = self._result.comparison(self._candidate)
+        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+        # The comparison knows the timesteps at which anything mismatches: the others need not be read.
+        marked = np.flatnonzero(comparison.mismatched_over_time[lane.layer, lane.direction, times])
         marks = None
-        if self._candidate is not None:
-            comparison = self._result.comparison(self._candidate)
-            r, c = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
-            # The comparison knows the timesteps at which anything mismatches: the others need not be read.
-            marked = np.flatnonzero(comparison.mismatched_over_time[lane.layer, lane.direction, times])
-            if len(marked):
-                marks = np.zeros(values.shape, np.bool_)
-                limit = tolerance(r[marked], comparison.rtol, comparison.atol)
-                marks[marked] = ~(abs_error(r[marked], c[marked]) <= limit)
-            if self._quantity == "violation":
-                values = violation(np.asarray(r), np.asarray(c), comparison.rtol, comparison.atol)
-            elif self._quantity == "difference":
-                values = signed_difference(r, c)
+        if len(marked):
+            marks = np.zeros(reference.shape, np.bool_)
+            r, c = reference[marked], candidate[marked]
+            marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+        if self._quantity == "violation":
+            values = violation(reference, candidate, comparison.rtol, comparison.atol)
+        elif self._quantity == "difference":
+            values = signed_difference(reference, candidate)
+        else:
+            values = _taken(self._result[self._engine].hidden[index])
+        release_pages(reference)
+        release_pages(candidate)
         return Patch(values.T, None if marks is None else marks.T)
+
+
+def _taken(stored: NDArray[Any]) -> NDArray[Any]:
+    """A copy of a part of a mapped array, of which nothing stays mapped."""
+    copy = stored.copy()
+    release_pages(stored)
+    return copy
 
 
 def _marks(patch: Patch) -> BoolArray:
     return np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
-
-
-def _size(patch: Patch) -> int:
-    return patch.values.nbytes + (0 if patch.marks is None else patch.marks.nbytes)

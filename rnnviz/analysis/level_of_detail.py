@@ -64,16 +64,24 @@ def every_cell(first: int, stop: int) -> Bins:
     return Bins(np.arange(first, stop, dtype=np.int64), stop)
 
 
-def block_extremes(values: FloatArray, times: int, units: int) -> FloatArray:
-    """(ceil(U / units), ceil(T / times)): the extreme of each block of values (T, U)."""
+def block_extremes(low: FloatArray, high: FloatArray, times: int, units: int) -> FloatArray:
+    """(ceil(U / units), ceil(T / times)): the extreme of each block of numbers that lie from `low` to `high` (T, U).
+
+    Both are the same array where each number is known by itself.
+    """
+    single = low is high
+    low = _block_ends(np.minimum, low, times, units)
+    high = low if single and times == units == 1 else _block_ends(np.maximum, high, times, units)
+    return low if low is high else _extreme(high, low)
+
+
+def _block_ends(ufunc: np.ufunc, values: FloatArray, times: int, units: int) -> FloatArray:
     values = _padded(values, times)
     if times > 1:
-        by_time = values.reshape(-1, times, values.shape[1])
-        values = _extreme(by_time.max(axis=1), by_time.min(axis=1))
+        values = ufunc.reduce(values.reshape(-1, times, values.shape[1]), axis=1)
     picture = _padded(np.ascontiguousarray(values.T), units)
     if units > 1:
-        by_unit = picture.reshape(-1, units, picture.shape[1])
-        picture = _extreme(by_unit.max(axis=1), by_unit.min(axis=1))
+        picture = ufunc.reduce(picture.reshape(-1, units, picture.shape[1]), axis=1)
     return picture
 
 

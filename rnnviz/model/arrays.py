@@ -1,5 +1,6 @@
 """Arrays as this program hands them around: floating, contiguous and read-only, and mapped where they are large."""
 
+import mmap
 import os
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
+_NEIGHBOURS = 1 << 16
 
 
 def read_only(array: FloatArray, dtype: str) -> FloatArray:
@@ -50,3 +52,21 @@ def open_mapped(path: Path, *, writable: bool = False) -> FloatArray:
 def _plain(mapped: FloatArray) -> FloatArray:
     """The map as an ordinary array, which is quicker to slice and keeps the map open."""
     return mapped.view(np.ndarray)
+
+
+def release_pages(array: NDArray[Any]) -> None:
+    """Let go of the memory in which a mapped array, or a part of one, stands: what is read again comes from the file.
+
+    Nothing happens to an array in memory of its own. A process that reads all of a long file would else hold all of it.
+    """
+    mapped: Any = array
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    if array.size == 0 or not isinstance(mapped, mmap.mmap) or not hasattr(mapped, "madvise"):
+        return
+    address = int(array.__array_interface__["data"][0])
+    begin = address - int(np.frombuffer(mapped, np.uint8).__array_interface__["data"][0])
+    span = sum((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)) + array.itemsize
+    # The system brings in the neighbours of a page as well.
+    begin, stop = begin - begin % _NEIGHBOURS, min(begin + span + _NEIGHBOURS, len(mapped))
+    mapped.madvise(mmap.MADV_DONTNEED, begin, stop - begin)

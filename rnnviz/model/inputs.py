@@ -1,6 +1,7 @@
 """Everything that a run reads, drawn or loaded once and handed to every engine."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rnnviz.model.arrays import FloatArray
@@ -8,6 +9,7 @@ from rnnviz.model.config import Config, Network
 from rnnviz.model.errors import InputError
 from rnnviz.model.initial_state import State
 from rnnviz.model.parameters import Parameters
+from rnnviz.model.pyramid import Pyramid
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Inputs:
 
     `config` says what was really read: a sequence from a file brings its own batch size and timesteps.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
-    `folder` is where they are mapped from, if they are.
+    `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """
 
     config: Config
@@ -24,6 +26,7 @@ class Inputs:
     parameters: Parameters
     initial_state: State
     folder: Path | None = None
+    pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError
+from rnnviz.model.pyramid import values_in_levels
 
 # How much of the widest layer lives in memory beside the parameters and the sequence: an engine's copy of its
 # input, its gates and its output.
@@ -35,7 +36,19 @@ def demand(config: Config) -> Demand:
     hidden = network.num_layers * steps * widest * itemsize
     arrays = 2 if network.kind.has_cell_state else 1
     disk = len(config.compare.engines) * (arrays * hidden + steps * widest * itemsize) + inputs + parameters
-    return Demand(memory, disk)
+    return Demand(memory, disk + _pyramids(config, itemsize))
+
+
+def _pyramids(config: Config, itemsize: int) -> int:
+    """Bytes on disk of the coarser copies of a long run's arrays."""
+    network, sequence = config.network, config.sequence
+    hidden = values_in_levels(network.hidden_shape(sequence.timesteps, sequence.batch_size))
+    inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
+    # The ends of an engine's values; the ends of a candidate's differences, its violations and its marks.
+    ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
+    return (
+        len(config.compare.engines) * hidden * ends + len(config.compare.candidates) * hidden * compared + inputs * ends
+    )
 
 
 def check_demand(config: Config, folder: Path) -> None:

@@ -11,6 +11,7 @@ from rnnviz.model.config import Config
 from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.parameters import Parameters
+from rnnviz.model.pyramid import open_pyramids
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
@@ -40,7 +41,8 @@ def open_inputs(folder: Path) -> Inputs:
     network = config.network
     parameters = {name: open_mapped(folder / f"{name}.npy") for name in network.parameter_shapes()}
     state = State(*(open_mapped(folder / f"initial_state.{name}.npy") for name in network.kind.state_names))
-    return Inputs(config, open_mapped(folder / "input.npy"), Parameters(network, parameters), state, folder)
+    sequence = open_mapped(folder / "input.npy")
+    return Inputs(config, sequence, Parameters(network, parameters), state, folder, open_pyramids(folder))
 
 
 def _arrays(inputs: Inputs) -> dict[str, FloatArray]:

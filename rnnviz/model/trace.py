@@ -4,11 +4,14 @@ A trace may be larger than memory. It is written by the process that holds the e
 by everybody else. The arrays are time first, so that one timestep of one lane lies together on disk.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.model.config import Network
+from rnnviz.model.pyramid import Pyramid, open_pyramids
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Trace:
         (L, D, T, N, H): the cell states, where the engine knows them.
     folder:
         Where the arrays are mapped from, if they are.
+    pyramids:
+        Coarser copies of what was made of `hidden`, by name; none of a short trace.
     """
 
     engine: str
@@ -38,6 +43,7 @@ class Trace:
     state_c: FloatArray | None = None
     cell: FloatArray | None = None
     folder: Path | None = None
+    pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
@@ -79,7 +85,9 @@ def create_trace(
         shapes["state_c"] = network.state_shape(batch_size)
         if cell:
             shapes["cell"] = hidden_shape
-    arrays = {name: create_mapped(folder / f"{name}.npy", network.dtype, shape) for name, shape in shapes.items()}
+    arrays: dict[str, Any] = {
+        name: create_mapped(folder / f"{name}.npy", network.dtype, shape) for name, shape in shapes.items()
+    }
     return Trace(engine, **arrays, folder=folder)
 
 
@@ -92,9 +100,9 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
         If the folder is no trace.
     """
     engine = (folder / "engine").read_text(encoding="utf-8")
-    arrays = {
+    arrays: dict[str, Any] = {
         name: open_mapped(folder / f"{name}.npy", writable=writable)
         for name in ("hidden", "output", "state_h", "state_c", "cell")
         if (folder / f"{name}.npy").exists()
     }
-    return Trace(engine, **arrays, folder=folder)
+    return Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))

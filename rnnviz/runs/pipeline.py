@@ -12,6 +12,7 @@ from rnnviz.analysis.checks import Check, equality, notebook_checks
 from rnnviz.analysis.compare import Comparison, compare
 from rnnviz.analysis.extent import largest_magnitude
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.analysis.result import Judgement
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import find_engine, load_engine
@@ -61,6 +62,7 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     inputs = request.load(config)
     check_demand(inputs.config, folder.parent)
     inputs = save_inputs(folder / "inputs", inputs)
+    build_values(folder / "inputs", inputs.sequence[None, None])
 
     names = config.compare.engines
     traces: dict[str, Trace] = {}
@@ -140,5 +142,11 @@ def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[C
                 f"comparing {shown_name(name)} with {shown_name(reference)}", start + done * _COMPARE / len(candidates)
             )
 
-        comparisons.append(compare(traces[reference], traces[name], rtol, atol, progress))
+        one, other = traces[reference], traces[name]
+        if needs_pyramid(other):
+            pyramids = ComparedPyramids(one, other, rtol, atol, first=place == 0)
+            comparisons.append(compare(one, other, rtol, atol, progress, pyramids.add))
+            pyramids.finish()
+        else:
+            comparisons.append(compare(one, other, rtol, atol, progress))
     return comparisons

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.analysis.elementwise import violation
-from rnnviz.analysis.lanes import INPUT, ChunkCache, Lane, Patch, TraceLanes, lanes_of
+from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes, lanes_of
 from rnnviz.analysis.level_of_detail import Bins, every_cell
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.trace import Trace
@@ -99,17 +99,3 @@ def test_a_lane_of_many_chunks_reads_as_one() -> None:
     values = lanes.read(Lane(0, 0), Bins(np.arange(8, 9000, 8), 9000), every_cell(0, 16)).values
     cells = long["gluon"].hidden[0, 0, 8:, 0].T.reshape(16, -1, 8)
     assert np.array_equal(np.abs(values), np.abs(cells).max(axis=2))
-
-
-def test_the_cache_stays_within_its_budget_and_drops_the_least_recently_used() -> None:
-    def patch() -> Patch:
-        return Patch(np.zeros((10, 10)), None)
-
-    cache = ChunkCache(budget=1700)
-    cache.put("a", patch())
-    cache.put("b", patch())
-    assert cache.get("a") is not None
-    cache.put("c", patch())
-    assert [cache.get(key) is not None for key in "abc"] == [True, False, True]
-    cache.clear()
-    assert cache.get("a") is None

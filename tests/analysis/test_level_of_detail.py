@@ -71,7 +71,7 @@ def test_a_pixel_is_marked_if_and_only_if_one_of_its_cells_is(drawn: tuple[np.nd
 @given(hnp.arrays("float32", st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=FLOATS), st.data())
 def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.DataObject) -> None:
     k, m = data.draw(st.sampled_from((1, 2, 4, 8))), data.draw(st.sampled_from((1, 2, 4)))
-    blocks = block_extremes(values, k, m)
+    blocks = block_extremes(values, values, k, m)
     assert blocks.shape == (-(-values.shape[1] // m), -(-values.shape[0] // k))
     for (unit, time), shown in np.ndenumerate(blocks):
         expected = extreme_of(values[time * k : (time + 1) * k, unit * m : (unit + 1) * m])
@@ -95,12 +95,14 @@ def test_no_block_is_lost_between_pixels(cells: int, data: st.DataObject) -> Non
 
 
 def test_of_two_equal_magnitudes_the_positive_is_shown() -> None:
-    assert block_extremes(np.array([[-2.0], [2.0], [1.0]]), 4, 1).tolist() == [[2.0]]
+    values = np.array([[-2.0], [2.0], [1.0]])
+    assert block_extremes(values, values, 4, 1).tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize("other", [1.0, -np.inf, np.inf])
 def test_nan_wins_over_everything(other: float) -> None:
-    assert np.isnan(block_extremes(np.array([[other], [np.nan]]), 2, 1)).all()
+    values = np.array([[other], [np.nan]])
+    assert np.isnan(block_extremes(values, values, 2, 1)).all()
 
 
 def test_every_cell_has_a_pixel_of_its_own() -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from PySide6.QtGui import QColor
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.chunk_cache import ChunkCache
 from rnnviz.analysis.compare import Comparison
-from rnnviz.analysis.lanes import INPUT, ChunkCache, Lane, Quantity, TraceLanes, lanes_of
+from rnnviz.analysis.lanes import INPUT, Lane, Quantity, TraceLanes, lanes_of
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme

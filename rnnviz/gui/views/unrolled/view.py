@@ -6,7 +6,8 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from rnnviz.analysis.lanes import ChunkCache, Lane, Quantity
+from rnnviz.analysis.chunk_cache import ChunkCache
+from rnnviz.analysis.lanes import Lane, Quantity
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
