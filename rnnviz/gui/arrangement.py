@@ -1,8 +1,8 @@
 """Where the parts of the window stand: panel, lanes, side, tabs; how they are divided comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
@@ -15,17 +15,13 @@ _LEAST_TABS, _MOST_TABS = 216, 380
 
 
 class Arrangement(QWidget):
-    """The window's central widget."""
+    """The window's central widget. It has room for the lanes and a tab for each further view before these are there."""
 
-    def __init__(
-        self,
-        panel: QWidget,
-        verdict: View,
-        side: Sequence[View],
-        kept: Sequence[str],
-        tabs: Sequence[View],
-    ) -> None:
-        """`kept` are the titles of the first tabs, which `fill` fills; `tabs` are the views behind them."""
+    tab_chosen = Signal(str)
+    """The title of the view whose tab came to the front."""
+
+    def __init__(self, panel: QWidget, verdict: View, side: Sequence[View], titles: Iterable[str]) -> None:
+        """`titles` are those of the views that `put_behind_tab` will bring."""
         super().__init__()
         self._divided = False
         self._side = QSplitter(Qt.Orientation.Vertical)
@@ -37,10 +33,10 @@ class Arrangement(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Further views")
-        for title in kept:
+        self._titles = list(titles)
+        for title in self._titles:
             self.tabs.addTab(QWidget(), title)
-        for view in tabs:
-            self.tabs.addTab(view, view.title)
+        self.tabs.currentChanged.connect(lambda place: self.tab_chosen.emit(self._titles[place]))
         self._upper = QSplitter(Qt.Orientation.Vertical)
         self._upper.addWidget(self._middle)
         self._upper.addWidget(self.tabs)
@@ -83,29 +79,30 @@ class Arrangement(QWidget):
         self._upper.setSizes([upper, tabs])
         self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
 
-    def fill(self, lanes: View, views: Sequence[View]) -> None:
-        """Put the lanes in the middle, and their views into the tabs that were kept for them."""
+    def put_in_the_middle(self, lanes: View) -> None:
+        """Put the lanes where room was kept for them."""
         self._middle.replaceWidget(0, lanes).deleteLater()
+
+    def put_behind_tab(self, view: View) -> None:
+        """Put a view behind the tab of its title, which stays as it is."""
+        place = self._titles.index(view.title)
+        kept, text, visible = self.tabs.widget(place), self.tabs.tabText(place), self.tabs.isTabVisible(place)
         chosen = self.tabs.currentIndex()
-        for place, view in enumerate(views):
-            kept = self.tabs.widget(place)
-            self.tabs.removeTab(place)
-            self.tabs.insertTab(place, view, view.title)
-            kept.deleteLater()
+        before = self.tabs.blockSignals(True)
+        self.tabs.insertTab(place, view, text)
+        self.tabs.setTabVisible(place, visible)
+        self.tabs.removeTab(place + 1)
         self.tabs.setCurrentIndex(chosen)
+        self.tabs.blockSignals(before)
+        kept.deleteLater()
 
-    def add_tabs(self, views: Sequence[View]) -> None:
-        """Put further views behind the others."""
-        for view in views:
-            self.tabs.addTab(view, view.title)
-
-    def show_tab(self, view: View, *, present: bool) -> None:
+    def show_tab(self, title: str, *, present: bool) -> None:
         """Offer a view's tab, or hide it while the view has nothing to show."""
-        self.tabs.setTabVisible(self.tabs.indexOf(view), present)
+        self.tabs.setTabVisible(self._titles.index(title), present)
 
-    def set_tab_text(self, view: View, text: str) -> None:
-        """Let a tab say more than its view's title."""
-        self.tabs.setTabText(self.tabs.indexOf(view), text)
+    def set_tab_text(self, title: str, text: str) -> None:
+        """Let a view's tab say more than its title."""
+        self.tabs.setTabText(self._titles.index(title), text)
 
     def prepare(self, view: View) -> None:
         """Give a view whose tab is behind the size that it has in front, so that a picture of it can be made."""

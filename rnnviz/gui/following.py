@@ -38,6 +38,8 @@ class Following(QObject):
         view.installEventFilter(self)
         if self._session.result is not None:
             self._behind_result.add(view)
+            if eager:
+                self.catch_up(view)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw every view in these colours."""

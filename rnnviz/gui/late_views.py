@@ -1,28 +1,128 @@
-"""The views that the first picture of the window does without: they are empty at first anyway.
+"""The views behind the tabs, which the first picture of the window does without: they are empty at first anyway.
 
-Some are drawn by pyqtgraph, whose import is a third of the whole start. The window imports this module once it has
-been seen.
+Each is made when the window has nothing else to do, or at once when its tab is chosen. No view's module is imported
+before that.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 
-from rnnviz.gui.views.audit_table import AuditTable
-from rnnviz.gui.views.error_histogram import ErrorHistogram
-from rnnviz.gui.views.error_plot import ErrorPlot
-from rnnviz.gui.views.printed_text import PrintedText
-from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.gui.views.what_if import WhatIf
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.views.base import View
+
+MISMATCHES, PRINTED = "Mismatches", "Printed"
+TABS = (
+    "Units over time",
+    "Error over time",
+    "Checks",
+    MISMATCHES,
+    "Audit",
+    "Error histogram",
+    "What if?",
+    PRINTED,
+)
+"""The titles of the views, from left to right."""
+EAGER = frozenset({"Checks", "Audit", PRINTED})
+"""Those that follow a result even while hidden, as their tab tells something of it."""
 
 
-@dataclass(frozen=True)
-class LateViews:
-    """The lanes, the views of the first tabs, and those of the last."""
+class LateViews(QObject):
+    """Makes the views and connects what only one of them has with its tab and the window."""
 
-    lanes: UnrolledView = field(default_factory=UnrolledView)
-    units: UnitsPlot = field(default_factory=UnitsPlot)
-    errors: ErrorPlot = field(default_factory=ErrorPlot)
-    audit: AuditTable = field(default_factory=AuditTable)
-    histogram: ErrorHistogram = field(default_factory=ErrorHistogram)
-    what_if: WhatIf = field(default_factory=WhatIf)
-    printed: PrintedText = field(default_factory=PrintedText)
+    made = Signal(object)
+    """A `View` that is to follow the session and to be put behind its tab."""
+    completed = Signal()
+    """Every view is made."""
+
+    def __init__(
+        self, arrangement: Arrangement, compute_mistake: Callable[[str], None], parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._arrangement = arrangement
+        self._compute_mistake = compute_mistake
+        makers = (
+            self._units,
+            self._errors,
+            self._checks,
+            self._mismatches,
+            self._audit,
+            self._histogram,
+            self._what_if,
+            self._printed,
+        )
+        self._left: dict[str, Callable[[], View]] = dict(zip(TABS, makers, strict=True))
+        # Fires when all else is handled, so that no view is made between a key and its effect.
+        self._idle = QTimer(self, interval=0)
+        self._idle.timeout.connect(self._next)
+        arrangement.tab_chosen.connect(self.make)
+
+    def begin(self) -> None:
+        """Make one view after the other from now on."""
+        self._idle.start()
+
+    def halt(self) -> None:
+        """Make no further view by itself."""
+        self._idle.stop()
+
+    def make(self, title: str) -> None:
+        """Make the view of a tab, unless it has been made."""
+        make = self._left.pop(title, None)
+        if make is not None:
+            self.made.emit(make())
+
+    def _next(self) -> None:
+        if self._left:
+            self.make(next(iter(self._left)))
+        else:
+            self._idle.stop()
+            self.completed.emit()
+
+    def _units(self) -> View:
+        from rnnviz.gui.views.units_plot import UnitsPlot
+
+        return UnitsPlot()
+
+    def _errors(self) -> View:
+        from rnnviz.gui.views.error_plot import ErrorPlot
+
+        return ErrorPlot()
+
+    def _checks(self) -> View:
+        from rnnviz.gui.views.checks_table import ChecksTable
+
+        view = ChecksTable()
+        view.title_changed.connect(partial(self._arrangement.set_tab_text, view.title))
+        return view
+
+    def _mismatches(self) -> View:
+        from rnnviz.gui.views.mismatch_list import MismatchList
+
+        return MismatchList()
+
+    def _audit(self) -> View:
+        from rnnviz.gui.views.audit_table import AuditTable
+
+        view = AuditTable()
+        view.title_changed.connect(partial(self._arrangement.set_tab_text, view.title))
+        return view
+
+    def _histogram(self) -> View:
+        from rnnviz.gui.views.error_histogram import ErrorHistogram
+
+        return ErrorHistogram()
+
+    def _what_if(self) -> View:
+        from rnnviz.gui.views.what_if import WhatIf
+
+        view = WhatIf()
+        view.mistake_requested.connect(self._compute_mistake)
+        return view
+
+    def _printed(self) -> View:
+        from rnnviz.gui.views.printed_text import PrintedText
+
+        view = PrintedText()
+        view.presence_changed.connect(lambda present: self._arrangement.show_tab(PRINTED, present=present))
+        return view

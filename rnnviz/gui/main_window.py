@@ -22,6 +22,7 @@ from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.commands.what_if_commands import WhatIfCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.following import Following
+from rnnviz.gui.late_views import EAGER, MISMATCHES, PRINTED, TABS, LateViews
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import Theme
@@ -34,21 +35,20 @@ from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.session import Session
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.checks_table import ChecksTable
-from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
 
 _MESSAGE_MS = 10_000
 _ZOOM = 1.5
-_LATE_TABS = ("Units over time", "Error over time")
 
 
 class MainWindow(QMainWindow):
     """One config, its runs, and every view of the result. Nothing is computed before the window is painted."""
 
     first_painted = Signal()
+    completed = Signal()
+    """Every view is there, also those behind tabs."""
     closed = Signal()
 
     def __init__(self, settings: Settings, appearance: Appearance, runner: Runner | None = None) -> None:
@@ -72,6 +72,9 @@ class MainWindow(QMainWindow):
         self.own = OwnRecurrences(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
         self._what_if = WhatIfCommands(self.session, self.document, self.control, self)
+        self._late = LateViews(self.arrangement, self._what_if.compute, self)
+        self._late.made.connect(self._add_tab)
+        self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
         self.help = HelpCommands(self, self.control)
         self.actions_ = Actions(self, self._handlers())
@@ -109,48 +112,47 @@ class MainWindow(QMainWindow):
     def shut_down(self) -> None:
         """End threads and processes; does nothing the second time."""
         self._player.halt()
+        self._late.halt()
         self.runner.close()
         self.jobs.close()
 
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictLine()
-        self.checks = ChecksTable()
-        self.mismatches = MismatchList()
         side = (VectorTable(), StateMap())
-        tabs = (self.checks, self.mismatches)
-        self.views: list[View] = [self.verdict, *side, *tabs]
+        self.views: list[View] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
-        self._following = Following(self.session, self.views, eager=(self.verdict, self.checks), parent=self)
-        self.arrangement = Arrangement(self.panel, self.verdict, side, _LATE_TABS, tabs)
+        self._following = Following(self.session, self.views, eager=(self.verdict,), parent=self)
+        self.arrangement = Arrangement(self.panel, self.verdict, side, TABS)
+        self.arrangement.show_tab(PRINTED, present=False)
         self.setCentralWidget(self.arrangement)
 
     def _complete(self) -> None:
         """Make what is not missed in the first picture: it would keep the user waiting for that."""
         from rnnviz.engines.registry import ENGINES
-        from rnnviz.gui.late_views import LateViews
+        from rnnviz.gui.views.unrolled.view import UnrolledView
 
-        late = LateViews()
-        self.lanes = late.lanes
+        self.lanes = UnrolledView()
         self.lanes.show_colour_by(self.session.colour_by)
         self.session.colour_by_changed.connect(self.lanes.show_colour_by)
         self.session.engine_changed.connect(self.lanes.show_engine)
         self.session.swipe_changed.connect(self.lanes.show_swipe)
-        last = late.audit, late.histogram, late.what_if, late.printed
-        for view in (late.lanes, late.units, late.errors, *last):
-            view.setAccessibleName(view.accessibleName() or view.title)
-            view.apply_theme(self._appearance.theme)
-            self.views.append(view)
-            self._following.add(view, eager=view in (late.audit, late.printed))
-            self._exports.add(view)
-        self.arrangement.fill(late.lanes, (late.units, late.errors))
-        self.arrangement.add_tabs(last)
-        self.arrangement.show_tab(late.printed, present=False)
-        late.printed.presence_changed.connect(lambda present: self.arrangement.show_tab(late.printed, present=present))
-        late.audit.title_changed.connect(lambda text: self.arrangement.set_tab_text(late.audit, text))
-        late.what_if.mistake_requested.connect(self._what_if.compute)
+        self._add_view(self.lanes)
+        self.arrangement.put_in_the_middle(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
+        self._late.begin()
+
+    def _add_view(self, view: View, *, eager: bool = False) -> None:
+        view.setAccessibleName(view.accessibleName() or view.title)
+        view.apply_theme(self._appearance.theme)
+        self.views.append(view)
+        self._following.add(view, eager=eager)
+        self._exports.add(view)
+
+    def _add_tab(self, view: View) -> None:
+        self._add_view(view, eager=view.title in EAGER)
+        self.arrangement.put_behind_tab(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
         menus = Submenus(self, recent, lessons(), self.views, self._appearance.choice)
@@ -181,7 +183,6 @@ class MainWindow(QMainWindow):
         control.stale_changed.connect(self.toolbar.mark_stale)
         control.noted.connect(self._note)
         self.progress.stage_shown.connect(verdict.show_running)
-        self.checks.title_changed.connect(lambda text: self.arrangement.set_tab_text(self.checks, text))
         session.result_changed.connect(self._count_mismatches)
         session.candidate_changed.connect(self._count_mismatches)
         self.runner.busy_changed.connect(self._on_busy)
@@ -238,7 +239,7 @@ class MainWindow(QMainWindow):
         # The list itself reads every number, and need not before it is seen.
         result, candidate = self.session.result, self.session.candidate
         count = "" if result is None or candidate is None else f"  {result.comparison(candidate).mismatched:,}"
-        self.arrangement.set_tab_text(self.mismatches, f"{self.mismatches.title}{count}")
+        self.arrangement.set_tab_text(MISMATCHES, f"{MISMATCHES}{count}")
 
     def _on_painted(self) -> None:
         self.first_painted.emit()

@@ -87,7 +87,7 @@ def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWi
         windows.append(window)
         if size is not None:
             window.resize(*size)
-        with qtbot.waitSignal(window.first_painted):
+        with qtbot.waitSignal(window.completed):
             window.show()
         window.activateWindow()
         qtbot.waitUntil(window.isActiveWindow)
