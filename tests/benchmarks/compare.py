@@ -39,7 +39,7 @@ def as_text(before: tuple[Row, ...], after: tuple[Row, ...]) -> str:
     for one, other in differences(before, after):
         row = one if other is None else other
         assert row is not None
-        target = "" if row.target is None else f"{row.op} {number(row.target)} {row.unit}"
+        target = "" if row.target is None else f"{row.op} {number(row.target)} {row.unit}".rstrip()
         lines.append(
             (row.group, row.what, _figure(one), _figure(other), _change(one, other), target, crossing(one, other))
         )

@@ -58,6 +58,7 @@ def read_run(path: Path) -> Recorded:
             row["unit"],
             row["target"],
             row["op"],
+            row["note"],
         )
         for row in content["rows"]
     )

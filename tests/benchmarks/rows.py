@@ -1,6 +1,6 @@
 """The rows of the table that the benchmarks print, and how a figure is held against its target."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +11,8 @@ Op: TypeAlias = Literal["<=", ">="]
 class Row:
     """One figure: `group` is the part of the program, `what` says what was measured, `unit` is x for a ratio.
 
-    Without a target the figure is only told. A row that could not be measured has the figure NaN, which passes nothing.
+    Without a target the figure is only told; `note` says in words what else there is to know of it. A row that could
+    not be measured has the figure NaN, which passes nothing.
     """
 
     group: str
@@ -20,6 +21,7 @@ class Row:
     unit: str = "x"
     target: float | None = None
     op: Op = "<="
+    note: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -60,16 +62,21 @@ class Table:
 def as_text(rows: Iterable[Row]) -> str:
     """The rows with those that have a target first: what, target, figure, and pass or fail in words."""
     rows = list(rows)
-    lines = [("", "what", "target", "figure", "")]
+    lines = [("", "what", "target", "figure", "", "")]
     for row in sorted(rows, key=lambda row: row.target is None):
         word = {True: "pass", False: "FAIL", None: ""}[row.passed]
-        target = "" if row.target is None else f"{row.op} {number(row.target)} {row.unit}"
-        lines.append((row.group, row.what, target, f"{number(row.figure)} {row.unit}", word))
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    return "\n".join(
-        f"{group:{widths[0]}}  {what:{widths[1]}}  {target:>{widths[2]}}  {figure:>{widths[3]}}  {word}".rstrip()
-        for group, what, target, figure, word in lines
-    )
+        target = "" if row.target is None else f"{row.op} {number(row.target)} {row.unit}".rstrip()
+        lines.append((row.group, row.what, target, f"{number(row.figure)} {row.unit}".rstrip(), word, row.note))
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """The columns as wide as their widest, numbers at the right."""
+    return [
+        f"{text:>{width}}" if column in (2, 3) else f"{text:{width}}"
+        for column, (text, width) in enumerate(zip(line, widths, strict=True))
+    ]
 
 
 def number(value: float) -> str:
