@@ -179,8 +179,9 @@ class ToolBar(QToolBar):
             self._on_candidate(self._session.candidate)
 
     def _on_location(self, location: Location) -> None:
-        with QSignalBlocker(self.sample):
-            self.sample.setValue(location.sample)
+        if location.sample != self.sample.value():
+            with QSignalBlocker(self.sample):
+                self.sample.setValue(location.sample)
 
     def _on_candidate(self, candidate: str) -> None:
         with QSignalBlocker(self.candidate):

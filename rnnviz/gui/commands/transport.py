@@ -47,7 +47,8 @@ class Transport(QWidget):
         self._timesteps = 0 if result is None else result.shape[2]
         # Room for the longest text, so that nothing moves while the cursor does.
         widest = self._words(max(self._timesteps - 1, 0))
-        self.label.setMinimumWidth(self.fontMetrics().horizontalAdvance(widest) + 4)
+        # Of a fixed size, or every text would have the whole tool bar laid out anew.
+        self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
         with QSignalBlocker(self.slider):
             self.slider.setRange(0, max(self._timesteps - 1, 0))
             self.slider.setPageStep(max(1, self._timesteps // 10))

@@ -8,7 +8,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.tables import NumberTable
 from rnnviz.model.location import Location
 
@@ -31,7 +31,7 @@ class AuditTable(View):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._empty = QLabel("Press F5 to run: every step of every engine is checked by itself.")
-        self._intro = ElidedLabel(_INTRO)
+        self._intro = SteadyLabel(_INTRO)
         self._unaudited = QLabel(_UNAUDITED)
         for label in (self._empty, self._unaudited):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -46,7 +46,7 @@ class AuditTable(View):
         self.tolerances = NumberTable()
         self.tolerances.setModel(self.tolerances_model)
         self.tolerances.setAccessibleName("Tolerances")
-        self._heading = ElidedLabel("Tolerances", bold=True)
+        self._heading = SteadyLabel("Tolerances", bold=True)
         self.copy_button = QPushButton("Copy")
         self.copy_button.setAccessibleName("Copy the smallest tolerances that pass")
         self.copy_button.clicked.connect(self._copy_pair)

@@ -8,7 +8,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.checks_model import ChecksModel, EnginesModel
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.tables import NumberTable
 from rnnviz.model.location import Location
 
@@ -31,7 +31,7 @@ class ChecksTable(View):
         self._empty = QLabel("Press F5 to run: whether out, state and the hidden vectors of each engine fit together.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self._intro = ElidedLabel(_INTRO)
+        self._intro = SteadyLabel(_INTRO)
         self.model = ChecksModel()
         self.table = _table(self.model, "Checks")
         self.engines_model = EnginesModel()

@@ -13,7 +13,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.bar_chart import BarChart, told
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.model.location import Location
 
 
@@ -54,7 +54,7 @@ class ErrorHistogram(View):
         self._bars: Bars | None = None
         self._empty = QLabel("Press F5 to run: how large the differences are, and how many values have which.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._said = ElidedLabel(bold=True)
+        self._said = SteadyLabel(bold=True)
         self._choice = QComboBox()
         self._choice.setAccessibleName("Quantity")
         for quantity in _QUANTITIES:

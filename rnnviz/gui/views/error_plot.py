@@ -15,7 +15,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import LogScale, log_scale
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.lane_curves import LaneCurves, cosmetic_pen
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.log_axis import LogAxis
@@ -47,7 +47,7 @@ class ErrorPlot(View):
         self._positions: NDArray[np.float64] | None = None
         self._lane: tuple[int, int] | None = None
 
-        self._heading = ElidedLabel(bold=True)
+        self._heading = SteadyLabel(bold=True)
         self._at_cursor = QLabel()
         self._others = QLabel()
         self._keys: list[LegendKey] = []

@@ -8,7 +8,7 @@ from rnnviz.analysis.mismatch_rows import MismatchRows, mismatch_rows
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.mismatch_model import MismatchModel
 from rnnviz.gui.views.tables import NumberTable
 from rnnviz.model.location import DIRECTIONS, Location
@@ -29,7 +29,7 @@ class MismatchList(View):
         self._empty = QLabel()
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self._said = ElidedLabel("")
+        self._said = SteadyLabel("")
         self.layers = _filter("Only this layer", "Which layer's mismatches are listed.")
         self.directions = _filter("Only this direction", "Which direction's mismatches are listed.")
         self.layers.currentIndexChanged.connect(self._gather)

@@ -8,7 +8,7 @@ from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.state_painter import StatePainter
 from rnnviz.gui.views.state_rows import LaneRow, StateRows
 from rnnviz.model.location import Location
@@ -25,12 +25,10 @@ class StateMap(View):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._location = Location()
-        self._heading = ElidedLabel("Where it stands in out and state", bold=True)
-        self._in_out = QLabel()
-        self._in_state = QLabel()
-        for label in (self._in_out, self._in_state):
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            label.setWordWrap(True)
+        self._heading = SteadyLabel("Where it stands in out and state", bold=True)
+        self._empty = QLabel("Press F5 to run: which part of out and state each hidden vector is appears here.")
+        self._empty.setWordWrap(True)
+        self._in_out, self._in_state = SteadyLabel(selectable=True), SteadyLabel(selectable=True)
         self._engine = QComboBox()
         self._engine.setAccessibleName("Final states by")
         self._engine.setToolTip("Whose final states are shown below, each held against the same engine's output.")
@@ -43,6 +41,7 @@ class StateMap(View):
         self.list.setItemDelegate(self.painter)
         self.list.setAccessibleName(self.title)
         self.list.chosen.connect(self._on_chosen)
+        self.rows.mark_changed.connect(lambda row: self.list.update(self.rows.index(row)))
 
         top = QHBoxLayout()
         top.addWidget(self._heading, 1)
@@ -51,17 +50,18 @@ class StateMap(View):
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         layout.setSpacing(2)
         layout.addLayout(top)
+        layout.addWidget(self._empty)
         layout.addWidget(self._in_out)
         layout.addWidget(self._in_state)
         layout.addSpacing(4)
         layout.addWidget(self.list, 1)
         layout.addStretch()
-        self._refresh()
+        self.show_result(None, None)
 
     @property
     def told(self) -> tuple[str, str]:
         """What the cursor's vector is in out, and in state."""
-        return self._in_out.text(), self._in_state.text()
+        return (self._empty if self._result is None else self._in_out).text(), self._in_state.text()
 
     @property
     def engine(self) -> str:
@@ -83,6 +83,9 @@ class StateMap(View):
             with QSignalBlocker(self._engine):
                 self._engine.clear()
                 self._engine.addItems(names)
+        for widget in (self._engine, self._in_out, self._in_state, self.list):
+            widget.setVisible(result is not None)
+        self._empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._refresh()
@@ -98,12 +101,8 @@ class StateMap(View):
 
     def _refresh(self) -> None:
         result, where = self._result, self._location
-        for widget in (self._engine, self.list):
-            widget.setVisible(result is not None)
-        self._in_state.setVisible(result is not None)
         self.rows.show_rows(result, self.engine, where)
         if result is None:
-            self._in_out.setText("Press F5 to run: which part of out and state each hidden vector is appears here.")
             return
         network, last = result.inputs.network, last_timestep(where.direction, result.shape[2])
         top = in_out(network, where)

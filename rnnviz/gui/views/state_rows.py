@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt
+from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt, Signal
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.final_states import Agreement, Place, agreement, lanes, places, values_at
@@ -46,6 +46,9 @@ Row = LaneRow | PlaceRow
 class StateRows(QAbstractListModel):
     """Reads the numbers of a row when it is drawn, so that a deep network costs no more than what is in sight."""
 
+    mark_changed = Signal(int)
+    """Whether, or where, the cursor stands on a row. Its words are the same: dataChanged would measure every row."""
+
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[Row] = []
@@ -63,11 +66,10 @@ class StateRows(QAbstractListModel):
     def show_rows(self, result: RunResult | None, engine: str, location: Location) -> None:
         """Show the final states of one engine for the location's sample."""
         shown = (result, engine, location.sample)
-        self.location = location
         if shown == self._shown:
-            if self.rows:
-                self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
+            self._move(location)
             return
+        self.location = location
         self.beginResetModel()
         self._shown, self._result = shown, result
         self._trace = None if result is None else result[engine]
@@ -95,6 +97,16 @@ class StateRows(QAbstractListModel):
             more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
             return f"{_WHY[row.place.kind]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there."
         return None
+
+    def _move(self, location: Location) -> None:
+        """Follow the cursor, and tell of the rows that show it: before, or from now on."""
+        before = [self.at_cursor(row) for row in self.rows]
+        moved = location.timestep != self.location.timestep
+        self.location = location
+        for place, (row, was) in enumerate(zip(self.rows, before, strict=True)):
+            now = self.at_cursor(row)
+            if was != now or (now and moved and isinstance(row, LaneRow)):
+                self.mark_changed.emit(place)
 
     def values(self, row: PlaceRow) -> FloatArray | None:
         """(H,): the numbers in a place."""

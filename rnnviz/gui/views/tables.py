@@ -3,14 +3,22 @@
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QKeyEvent, QKeySequence, QPainter, QResizeEvent
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QIcon,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
     QWidget,
@@ -25,10 +33,9 @@ MARK_SIZE = 12
 _INSET = 4
 _SQUEEZE = 4
 _STEPS = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
-_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 AnyIndex = QModelIndex | QPersistentModelIndex
+_ROOT = QModelIndex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,8 @@ class Cell:
 class NumberTable(QTableView):
     """A table whose model has a method `cell(row, column) -> Cell` beside Qt's own.
 
-    Rows are chosen whole and copied as text with tabs, in full precision.
+    Rows are chosen whole and copied as text with tabs, in full precision. All cells in sight are painted in one pass:
+    one by one, Qt asks a model a dozen questions for each, which a table of numbers that follows a cursor feels.
 
     `stepped` is sent with -1 or 1 when an arrow asks for the timestep before or after, which a table of one
     vector has no other use for.
@@ -74,8 +82,8 @@ class NumberTable(QTableView):
         self._widest: list[str] = []
         self._growing: tuple[int, ...] = ()
         self._shrinking: int | None = None
-        self._painter = _CellPainter(self)
-        self.setItemDelegate(self._painter)
+        self._pictures: set[int] = set()
+        self._painter = _CellPainter(self.font())
 
     def copy_text(self) -> str:
         """The chosen rows with their headings, or all of them if at most one is chosen."""
@@ -123,6 +131,53 @@ class NumberTable(QTableView):
         if event.type() == QEvent.Type.FontChange:
             self._painter.use_font(self.font())
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        model: Any = self.model()
+        touched = event.rect()
+        first, last = self.rowAt(touched.top()), self.rowAt(touched.bottom())
+        if first < 0:
+            return
+        last = last if last >= 0 else model.rowCount() - 1
+        height = self.verticalHeader().defaultSectionSize()
+        top, chosen = self.rowViewportPosition(first), self.selectionModel()
+        columns = self._columns_in_sight(touched)
+        painter = QPainter(self.viewport())
+        self._painter.begin(painter)
+        for row in range(first, last + 1):
+            y = top + (row - first) * height
+            ground = self._painter.ground(row, chosen=chosen.isRowSelected(row, _ROOT))
+            if ground is not None:
+                painter.fillRect(
+                    QRect(columns[0][1], y, columns[-1][1] + columns[-1][2] - columns[0][1], height), ground
+                )
+            for column, left, width in columns:
+                rect = QRect(left, y, width, height)
+                if column in self._pictures:
+                    self._paint_picture(painter, rect, model.index(row, column))
+                else:
+                    self._painter.paint(painter, rect, model.cell(row, column))
+        painter.end()
+
+    def show_pictures(self, column: int) -> None:
+        """Let the delegate of a column paint its cells, which are no texts."""
+        self._pictures.add(column)
+
+    def _columns_in_sight(self, touched: QRect) -> list[tuple[int, int, int]]:
+        """Index, left edge and width in pixels of each column that is to be painted, from left to right."""
+        header = self.horizontalHeader()
+        spans = [
+            (column, header.sectionViewportPosition(column), header.sectionSize(column))
+            for column in map(header.logicalIndex, range(header.count()))
+            if not header.isSectionHidden(column)
+        ]
+        return [span for span in spans if span[1] <= touched.right() and span[1] + span[2] > touched.left()]
+
+    def _paint_picture(self, painter: QPainter, rect: QRect, index: QModelIndex) -> None:
+        option: Any = QStyleOptionViewItem()
+        self.initViewItemOption(option)
+        option.rect = rect
+        self.itemDelegateForIndex(index).paint(painter, option, index)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
             QApplication.clipboard().setText(self.copy_text())
@@ -145,18 +200,19 @@ def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
     )
 
 
-class _CellPainter(QStyledItemDelegate):
-    """Draws a cell from one question to its model: the default asks eight, which a table of numbers feels."""
+class _CellPainter:
+    """Draws cells; measures the width of each character once, as a table holds few kinds of them."""
 
-    def __init__(self, table: NumberTable) -> None:
-        super().__init__(table)
-        self.use_font(table.font())
+    def __init__(self, font: QFont) -> None:
+        self.use_font(font)
         self.apply_theme(LIGHT)
 
     def use_font(self, font: QFont) -> None:
         """Write in this font from now on."""
-        self._plain, self._bold = font, _bold(font)
-        self._digit = QFontMetrics(self._bold).horizontalAdvance("0")
+        # Digits that move closer to their neighbours would not stand beneath each other.
+        plain = QFont(font)
+        plain.setKerning(False)
+        self._plain, self._bold = _Face(plain), _Face(_bold(plain))
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on: a chosen row is tinted and keeps the colours of its texts."""
@@ -164,28 +220,55 @@ class _CellPainter(QStyledItemDelegate):
         self._chosen = blend(theme, "accent", 0.2)
         self._alternate = blend(theme, "raised", 0.6)
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
-        model: Any = index.model()
-        cell: Cell = model.cell(index.row(), index.column())
-        drawn: Any = option
-        rect: QRect = drawn.rect
-        if drawn.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(rect, self._chosen)
-        elif index.row() % 2:
-            painter.fillRect(rect, self._alternate)
+    def ground(self, row: int, *, chosen: bool) -> QColor | None:
+        """What lies beneath a row, if anything."""
+        return self._chosen if chosen else self._alternate if row % 2 else None
+
+    def begin(self, painter: QPainter) -> None:
+        """Get ready for the cells of one pass."""
+        self._face, self._colour = self._plain, self._text
+        painter.setFont(self._face.font)
+        painter.setPen(self._colour)
+
+    def paint(self, painter: QPainter, rect: QRect, cell: Cell) -> None:
+        """Draw one cell."""
+        left, right = rect.left() + _INSET, rect.right() + 1 - _INSET
         if cell.mark is not None:
-            cell.mark.paint(painter, QRect(rect.left() + _INSET, rect.top(), MARK_SIZE, rect.height()))
+            cell.mark.paint(painter, QRect(left, rect.top(), MARK_SIZE, rect.height()))
             if cell.left:
-                rect = rect.adjusted(MARK_SIZE + _INSET, 0, 0, 0)
-        painter.setFont(self._bold if cell.bold else self._plain)
-        painter.setPen(cell.colour or self._text)
-        rect = rect.adjusted(_INSET if cell.left else 1, 0, -_INSET, 0)
-        text = cell.text
-        # Digits are all of one width; only words and crowded columns are worth measuring.
-        crowded = cell.left or len(text) * self._digit >= rect.width()
-        if crowded and drawn.fontMetrics.horizontalAdvance(text) > rect.width():
-            text = drawn.fontMetrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
-        painter.drawText(rect, _LEFT if cell.left else _RIGHT, text)
+                left += MARK_SIZE + _INSET
+        face, colour = self._bold if cell.bold else self._plain, cell.colour or self._text
+        if face is not self._face:
+            painter.setFont(face.font)
+        if colour is not self._colour:
+            painter.setPen(colour)
+        self._face, self._colour = face, colour
+        text, room = cell.text, right - (left if cell.left else rect.left() + 1)
+        width = face.width(text)
+        if width > room:
+            text = face.metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+            width = face.width(text)
+        y = rect.top() + (rect.height() - face.height) // 2 + face.ascent
+        painter.drawText(QPoint(left if cell.left else right - width, y), text)
+
+
+class _Face:
+    """A font and the widths of its characters in pixels."""
+
+    def __init__(self, font: QFont) -> None:
+        self.font, self.metrics = font, QFontMetrics(font)
+        self.height, self.ascent = self.metrics.height(), self.metrics.ascent()
+        self._widths: dict[str, int] = {}
+
+    def width(self, text: str) -> int:
+        """How wide a text is."""
+        widths = self._widths
+        try:
+            return sum([widths[letter] for letter in text])
+        except KeyError:
+            for letter in text:
+                widths[letter] = self.metrics.horizontalAdvance(letter)
+            return self.width(text)
 
 
 def _bold(font: QFont) -> QFont:

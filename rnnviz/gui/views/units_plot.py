@@ -17,7 +17,7 @@ from rnnviz.analysis.series import finite_range, runs, unit_over_time
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
 from rnnviz.model.arrays import FloatArray
@@ -58,8 +58,8 @@ class UnitsPlot(View):
         self._built: tuple[object, ...] | None = None
         self._shown: tuple[object, ...] | None = None
 
-        self._heading = ElidedLabel(bold=True)
-        self._strange = ElidedLabel()
+        self._heading = SteadyLabel(bold=True)
+        self._strange = SteadyLabel()
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
         self._pin = QToolButton()

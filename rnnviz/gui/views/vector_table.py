@@ -1,6 +1,6 @@
 """The vector at the cursor: every engine's values beside each other, and what the step there reads."""
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
@@ -9,6 +9,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
+from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.tables import NumberTable
 from rnnviz.gui.views.vector_model import VectorModel
 from rnnviz.model.location import Location
@@ -38,15 +39,10 @@ class VectorTable(View):
         self._kinds: tuple[VectorKind, ...] = ()
         self._following = False
 
-        self._heading = QLabel()
-        font = self._heading.font()
-        font.setBold(True)
-        self._heading.setFont(font)
-        self._passage = QLabel()
-        for label in (self._heading, self._passage):
-            label.setWordWrap(True)
-            label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._heading = SteadyLabel("No vector yet", bold=True, selectable=True)
+        self._passage = SteadyLabel(selectable=True)
+        self._empty = QLabel("Press F5 to run: the hidden vector at the cursor appears here, by every engine.")
+        self._empty.setWordWrap(True)
         self._tabs = QTabBar()
         self._tabs.setAccessibleName("Which vector")
         self._tabs.setToolTip("Which of the vectors at the cursor the table shows.")
@@ -67,11 +63,12 @@ class VectorTable(View):
         layout.setSpacing(2)
         layout.addWidget(self._heading)
         layout.addWidget(self._passage)
+        layout.addWidget(self._empty)
         layout.addSpacing(4)
         layout.addWidget(self._tabs)
         layout.addWidget(self.table, 1)
         layout.addStretch()
-        self._refresh()
+        self.show_result(None, None)
 
     @property
     def heading(self) -> str:
@@ -80,8 +77,8 @@ class VectorTable(View):
 
     @property
     def passage(self) -> str:
-        """What the step reads and who reads it."""
-        return self._passage.text()
+        """What the step reads and who reads it; without a result, how to come to one."""
+        return (self._empty if self._result is None else self._passage).text()
 
     @property
     def kinds(self) -> tuple[VectorKind, ...]:
@@ -98,6 +95,9 @@ class VectorTable(View):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result, self._candidate = result, candidate
+        for widget in (self._passage, self._tabs, self.table):
+            widget.setVisible(result is not None)
+        self._empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._refresh()
@@ -110,7 +110,8 @@ class VectorTable(View):
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._passage.setPalette(palette)
+        for label in (self._passage, self._empty):
+            label.setPalette(palette)
         self.table.apply_theme(theme)
         self.model.apply_theme(theme)
 
@@ -121,11 +122,8 @@ class VectorTable(View):
 
     def _refresh(self) -> None:
         result = self._result
-        self._tabs.setVisible(result is not None)
-        self.table.setVisible(result is not None)
         if result is None:
             self._heading.setText("No vector yet")
-            self._passage.setText("Press F5 to run: the hidden vector at the cursor appears here, by every engine.")
             self.model.show_vector(None, "unit", ("", ""))
             return
         network, where = result.inputs.network, self._location
@@ -141,12 +139,12 @@ class VectorTable(View):
         self._following = False
 
     def _show_passage(self, result: RunResult) -> None:
-        """A passage keeps to one line, in fewer words if it must: the table stays put while the cursor moves."""
+        """A passage is told in fewer words where there is no room for it."""
         told = self._told(result, brief=False)
-        self._passage.setToolTip(told)
+        self._passage.explain(told)
         if self._passage.fontMetrics().horizontalAdvance(told) > self.width() - 2 * _MARGIN:
             told = self._told(result, brief=True)
-        self._passage.setText(_unbroken(told))
+        self._passage.setText(told)
 
     def _told(self, result: RunResult, *, brief: bool) -> str:
         network, where = result.inputs.network, self._location
@@ -212,8 +210,3 @@ class VectorTable(View):
 
     def _fit_columns(self) -> None:
         self.table.fit_columns(self.model.widest(), tuple(range(1, self.model.columnCount())))
-
-
-def _unbroken(text: str) -> str:
-    """A line must not end within "t = 11"."""
-    return text.replace(" = ", "\u00a0=\u00a0")

@@ -59,6 +59,7 @@ class WhatIf(View):
         self.lanes.setModel(self.spread_model)
         self._strip = SpreadStrip(self.spread_model, self.lanes)
         self.lanes.setItemDelegateForColumn(1, self._strip)
+        self.lanes.show_pictures(1)
         self.lanes.setAccessibleName("How it spreads over the lanes; a row leads to the lane's first difference")
         self.lanes.clicked.connect(self._go)
         self.lanes.activated.connect(self._go)
