@@ -4,6 +4,7 @@ ONNX orders the gates otherwise, i, o, f, c for an LSTM and z, r, h for a GRU, a
 one tensor. Its GRU is Gluon's with linear_before_reset=1.
 """
 
+import os
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,9 @@ def _activations(network: Network) -> list[str]:
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # ONNX Runtime has its own threads, and does not ask how many others are to use.
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:

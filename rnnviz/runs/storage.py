@@ -10,6 +10,7 @@ import tempfile
 import weakref
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import psutil
 
@@ -29,9 +30,17 @@ class Storage:
         return self.folder / f"run-{request_id}"
 
 
-@cache
+_making = Lock()
+
+
 def storage() -> Storage:
-    """The one storage of this process."""
+    """The one storage of this process, whichever thread asks first."""
+    with _making:
+        return _storage()
+
+
+@cache
+def _storage() -> Storage:
     return Storage()
 
 

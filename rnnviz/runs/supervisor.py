@@ -23,6 +23,7 @@ from rnnviz.runs import child
 from rnnviz.runs.events import Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.runs.pipeline import Outcome, open_traces
 from rnnviz.runs.request import AuditMode, Load, RunRequest
+from rnnviz.runs.spawning import children_allowed, threads_of_children
 from rnnviz.runs.storage import remove_with, storage
 
 _request_ids = itertools.count(1)
@@ -43,8 +44,10 @@ class Supervisor:
     interrupted, so cancelling kills the child, and a new one warms up behind it.
     """
 
-    def __init__(self, warm: tuple[str, ...] = ("manual", "gluon")) -> None:
+    def __init__(self, warm: tuple[str, ...] = ("manual", "gluon"), threads: int | None = None) -> None:
+        """`warm` names the engines that the child imports first; `threads` is how many it computes with, if not all."""
         self._warm = warm
+        self._threads = threads
         self._lock = Lock()
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
@@ -59,7 +62,7 @@ class Supervisor:
             if self._closed or (self._process is not None and _lives(self._process)):
                 return
             self._drop_child()
-            self._process, self._connection = _start_child(self._warm)
+            self._process, self._connection = _start_child(self._warm, self._threads)
 
     def cancel(self, request_id: int) -> None:
         """Stop the run of that id, now or before it begins. Other runs are not touched."""
@@ -222,13 +225,13 @@ def _manner(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
-def _start_child(warm: tuple[str, ...]) -> tuple[BaseProcess, Connection]:
+def _start_child(warm: tuple[str, ...], threads: int | None) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=child.main, args=(theirs, warm), name="rnnviz engines", daemon=True)
     # A spawned child runs the parent's main script again, which would start the user's own script, and with it
     # this call, a second time. It has no need of it: hide the script while the child starts.
-    with _starting:
+    with _starting, threads_of_children(threads), children_allowed():
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:

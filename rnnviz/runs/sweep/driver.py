@@ -1,0 +1,111 @@
+"""A sweep from its points to its rows: what is known already, what has to be computed, and in what order it is told."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import cast
+
+from rnnviz.engines.registry import find_engine, is_own
+from rnnviz.model.errors import EngineError
+from rnnviz.model.sweep import Point, Sweep
+from rnnviz.model.sweep_table import COMPUTED, Finding, Row
+from rnnviz.runs.request import AuditMode, Load
+from rnnviz.runs.sweep.identity import Identities
+from rnnviz.runs.sweep.journal import Journal
+from rnnviz.runs.sweep.scheduler import Future, Scheduler
+from rnnviz.runs.sweep.task import Task
+
+
+class Sweeping:
+    """One start of a sweep.
+
+    `known` holds the findings of earlier starts by key. Only rows that were computed count as done: what was refused
+    or failed is tried again, for its reason may be gone.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        points: Sequence[Point],
+        known: dict[str, Finding],
+        load: Load,
+        trusted: frozenset[str] = frozenset(),
+    ) -> None:
+        """`load` and `trusted` as in a `RunRequest`.
+
+        Raises
+        ------
+        ConfigError
+            If an engine of the sweep does not exist.
+        """
+        entries = {engine: find_engine(engine, "engines") for engine in sweep.engines}
+        self._sweep = sweep
+        self._load = load
+        self._trusted = trusted
+        identities = Identities(sweep.audit)
+        self._keys = {point.index: identities.of(point.config) for point in points if point.config is not None}
+        self.told: list[Row] = []
+        """The rows that need not be computed: those of earlier starts, and those whose values make no run."""
+        self.left: list[Point] = []
+        """The rows that have to be computed."""
+        for point in points:
+            found = known.get(self._keys.get(point.index, ""))
+            unfit = None if point.config is None else entries[str(point.values[-1])].unfit(point.config.network)
+            if point.config is None or unfit is not None:
+                self.told.append(Row(point, Finding("refused", unfit or point.refusal)))
+            elif found is not None and found.verdict in COMPUTED:
+                self.told.append(Row(point, found))
+            else:
+                self.left.append(point)
+
+    @property
+    def warm(self) -> tuple[str, ...]:
+        """The engines that every worker needs."""
+        engines = dict.fromkeys(name for point in self.left if point.config for name in point.config.compare.engines)
+        return tuple(name for name in engines if not is_own(name))
+
+    def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[Row]:
+        """Compute what is left; each row is told once, when the journal holds it.
+
+        Ends early, without an error, if the scheduler is stopped.
+
+        Raises
+        ------
+        InputError
+            If the journal cannot be written.
+        """
+        points: dict[Future, Point] = {}
+        for point in self.left:
+            assert point.config is not None
+            task = Task(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
+            points[scheduler.submit(task)] = point
+        for future in scheduler.completed():
+            point = points.pop(future)
+            try:
+                finding = _result(future)
+            except CancelledError:
+                continue
+            journal.append(self._keys[point.index], dict(zip(self._sweep.keys, point.values, strict=True)), finding)
+            yield Row(point, finding)
+
+
+def earlier(sweep: Sweep, points: Sequence[Point], known: dict[str, Finding]) -> list[Row]:
+    """Every point with what earlier starts found of it, failures included."""
+    identities = Identities(sweep.audit)
+    return [
+        Row(point, Finding("refused", point.refusal))
+        if point.config is None
+        else Row(point, known.get(identities.of(point.config)))
+        for point in points
+    ]
+
+
+def _result(future: Future) -> Finding:
+    try:
+        return future.result()
+    except CancelledError:
+        raise
+    except EngineError as error:
+        return Finding("failed", str(error))
+    except Exception as error:  # noqa: BLE001 - one row that is lost must not end the others
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return Finding("failed", f"The row was lost: {what}.")
