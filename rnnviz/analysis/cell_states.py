@@ -1,0 +1,226 @@
+"""The cell states of an engine's LSTM at any timestep, though a trace need not hold them.
+
+Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c' + i · g is followed in
+float64, with f, i and g from the engine's own hidden vectors, as the audit does. To start at t = 0 each time would
+make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
+k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is below
+2^-60, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it is
+followed from the nearest place at which c is already known, and what is found on the way is kept.
+"""
+
+from bisect import bisect_right, insort
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnviz.analysis.own_state import layer_input, previous_hidden
+from rnnviz.analysis.running_error import Running, exact
+from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cells, lstm_gates
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+_NEGLIGIBLE = 2.0**-60
+_FIRST_LOOK = 64
+_BLOCK_VALUES = 1 << 18
+_LOOK_VALUES = 1 << 20
+_CHECKPOINT_BYTES = 32 << 20
+_LARGEST_LOOK = 4096
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some samples and units of one lane, each as (start, stop)."""
+
+    layer: int
+    direction: int
+    samples: tuple[int, int]
+    units: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(S, U)."""
+        return self.samples[1] - self.samples[0], self.units[1] - self.units[0]
+
+
+class CellStates:
+    """c of one engine's LSTM, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget."""
+
+    def __init__(self, inputs: Inputs, trace: Trace, budget: int = _CHECKPOINT_BYTES) -> None:
+        assert inputs.initial_state.c is not None, "only an LSTM has a cell state"
+        self._inputs, self._trace = inputs, trace
+        self._c0 = inputs.initial_state.c
+        self._eps = float(np.finfo(trace.hidden.dtype).eps)
+        self._checkpoints = _Checkpoints(budget)
+        self._prepared: tuple[tuple[int, int, tuple[int, int]], AuditedLayer] | None = None
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """What the checkpoints take."""
+        return self._checkpoints.used
+
+    def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> Running:
+        """(S, U): the c' that the step at `timestep` reads; the initial one, if it is the first that is computed."""
+        step = self._inputs.timesteps - 1 - timestep if direction else timestep
+        return self._before(_columns(layer, direction, samples, units), step)
+
+    def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> Running:
+        """(B, S, U): c after each step of some timesteps, in the order of time."""
+        columns = _columns(layer, direction, samples, units)
+        if self._trace.cell is not None:
+            return self._stored(self._trace.cell[layer, direction, times, samples, units])
+        first = self._inputs.timesteps - times.stop if direction else times.start
+        last = first + times.stop - times.start
+        cells, c = self._follow(columns, first, last, self._before(columns, first))
+        self._checkpoints.put(columns, last, c)
+        return cells
+
+    def _before(self, columns: Columns, step: int) -> Running:
+        """c before a step, counted in the order of computation."""
+        if step == 0:
+            return self._initial(columns)
+        layer, direction, samples, units = _indices(columns)
+        if self._trace.cell is not None:
+            timestep = self._inputs.timesteps - step if direction else step - 1
+            return self._stored(self._trace.cell[layer, direction, timestep, samples, units])
+        known, c = self._checkpoints.nearest(columns, step)
+        if known == step and c is not None:
+            return c
+        if c is None:
+            c = self._initial(columns)
+        with np.errstate(all="ignore"):
+            found = self._backwards(columns, known, step, c)
+            if found is None:
+                found = self._forwards(columns, known, step, c)
+        self._checkpoints.put(columns, step, found)
+        return found
+
+    def _backwards(self, columns: Columns, known: int, step: int, c: Running) -> Running | None:
+        """c before `step`, from as far back as counts: from `c` before the step `known`, or from nothing after it.
+
+        None if that is too far back to hold every gate on the way.
+        """
+        _, _, samples, units = _indices(columns)
+        largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + step
+        limit = min(_LARGEST_LOOK, max(_FIRST_LOOK, _LOOK_VALUES // (columns.shape[0] * columns.shape[1])))
+        blocks: list[tuple[Running, Running]] = []
+        left, first, length = np.ones(columns.shape), step, _FIRST_LOOK
+        while first > known and step - first < limit:
+            start = max(known, first - length)
+            f, i_g = self._gates(columns, start, first)
+            left *= f.value.prod(axis=0)
+            blocks.append((f, i_g))
+            first, length = start, length * 2
+            forgotten = bool(np.all(left * largest < _NEGLIGIBLE))
+            if forgotten:
+                c = exact(np.zeros(columns.shape), self._eps)
+            if forgotten or first == known:
+                for f, i_g in reversed(blocks):
+                    _, c = lstm_cells(f, i_g, c, backward=columns.direction == 1)
+                return c
+        return None
+
+    def _forwards(self, columns: Columns, known: int, step: int, c: Running) -> Running:
+        length = max(1, _BLOCK_VALUES // (columns.shape[0] * max(columns.shape[1], self._trace.shape[-1])))
+        for start in range(known, step, length):
+            stop = min(start + length, step)
+            _, c = self._follow(columns, start, stop, c)
+            self._checkpoints.put(columns, stop, c)
+        return c
+
+    def _follow(self, columns: Columns, first: int, last: int, c: Running) -> tuple[Running, Running]:
+        with np.errstate(all="ignore"):
+            f, i_g = self._gates(columns, first, last)
+            return lstm_cells(f, i_g, c, backward=columns.direction == 1)
+
+    def _gates(self, columns: Columns, first: int, last: int) -> tuple[Running, Running]:
+        """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time."""
+        layer, direction, samples, _ = _indices(columns)
+        timesteps = self._inputs.timesteps
+        times = slice(timesteps - last, timesteps - first) if direction else slice(first, last)
+        x = layer_input(self._inputs, self._trace, layer, times, samples)
+        h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
+        rows = last - first, *columns.shape
+        f, i_g, _ = lstm_gates(self._layer(columns), x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
+        return (
+            Running(f.value.reshape(rows), f.bound.reshape(rows), f.eps),
+            Running(i_g.value.reshape(rows), i_g.bound.reshape(rows), i_g.eps),
+        )
+
+    def _layer(self, columns: Columns) -> AuditedLayer:
+        key = columns.layer, columns.direction, columns.units
+        if self._prepared is None or self._prepared[0] != key:
+            network = self._inputs.network
+            p = self._inputs.parameters.layer(columns.layer, columns.direction)
+            prepared = audited_layer(network.cell, network.kind.gate_count, p, np.arange(*columns.units))
+            self._prepared = key, prepared
+        return self._prepared[1]
+
+    def _initial(self, columns: Columns) -> Running:
+        _, _, samples, units = _indices(columns)
+        return exact(self._c0[_row(self._inputs, columns), samples, units].astype(np.float64), self._eps)
+
+    def _stored(self, c: FloatArray) -> Running:
+        """What an engine stored may have been rounded when it was."""
+        value = np.asarray(c).astype(np.float64)
+        return Running(value, np.abs(value) * self._eps, self._eps)
+
+
+@dataclass
+class _Checkpoints:
+    """c before some steps of some columns; every other one of a lane goes when the budget of bytes is spent."""
+
+    budget: int
+    _lanes: OrderedDict[Columns, dict[int, Running]] = field(default_factory=OrderedDict)
+    _steps: dict[Columns, list[int]] = field(default_factory=dict)
+    used: int = 0
+
+    def nearest(self, columns: Columns, step: int) -> tuple[int, Running | None]:
+        """The last step up to `step` before which c is known, and c; (0, None) if there is none."""
+        steps = self._steps.get(columns, [])
+        place = bisect_right(steps, step)
+        if place == 0:
+            return 0, None
+        self._lanes.move_to_end(columns)
+        return steps[place - 1], self._lanes[columns][steps[place - 1]]
+
+    def put(self, columns: Columns, step: int, c: Running) -> None:
+        lane = self._lanes.setdefault(columns, {})
+        self._lanes.move_to_end(columns)
+        if step in lane:
+            return
+        lane[step] = c
+        insort(self._steps.setdefault(columns, []), step)
+        self.used += _size(c)
+        while self.used > self.budget and (len(self._lanes) > 1 or len(lane) > 1):
+            self._thin()
+
+    def _thin(self) -> None:
+        """Drop the columns that were not used for longest, or of the only ones every other checkpoint but the last."""
+        if len(self._lanes) > 1:
+            columns, lane = self._lanes.popitem(last=False)
+            del self._steps[columns]
+            self.used -= sum(_size(c) for c in lane.values())
+            return
+        ((columns, lane),) = self._lanes.items()
+        steps = self._steps[columns]
+        for step in steps[-2::-2]:
+            self.used -= _size(lane.pop(step))
+        self._steps[columns] = steps[::-1][::2][::-1]
+
+
+def _columns(layer: int, direction: int, samples: slice, units: slice) -> Columns:
+    return Columns(layer, direction, (samples.start, samples.stop), (units.start, units.stop))
+
+
+def _indices(columns: Columns) -> tuple[int, int, slice, slice]:
+    return columns.layer, columns.direction, slice(*columns.samples), slice(*columns.units)
+
+
+def _row(inputs: Inputs, columns: Columns) -> int:
+    return columns.layer * inputs.network.directions + columns.direction
+
+
+def _size(c: Running) -> int:
+    return c.value.nbytes + c.bound.nbytes

@@ -1,0 +1,1 @@
+"""The arithmetic of one hidden value, term by term, as each engine's own numbers make it."""

@@ -1,0 +1,55 @@
+"""One hidden value explained for every engine of a run, side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.cell_states import CellStates
+from rnnviz.analysis.explain.arithmetic import Arithmetic, explain
+from rnnviz.analysis.explain.parting import Parting, first_parting, parting_sentence
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.location import Location
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The arithmetic of one value by engine, the reference first, and where each candidate parts from the reference."""
+
+    where: Location
+    arithmetics: Mapping[str, Arithmetic]
+    partings: Mapping[str, Parting | None]
+
+    @property
+    def reference(self) -> Arithmetic:
+        """The arithmetic of the engine that the others are held against."""
+        return next(iter(self.arithmetics.values()))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Which engines' steps are not what the arithmetic gives, and where each candidate parts from the reference."""
+        wrong = [_wrong(arithmetic) for arithmetic in self.arithmetics.values() if not arithmetic.right]
+        parted = [
+            parting_sentence(self.reference, self.arithmetics[name], parting) for name, parting in self.partings.items()
+        ]
+        return *wrong, *parted
+
+
+def explain_value(result: RunResult, where: Location, cells: Mapping[str, CellStates] | None = None) -> Explanation:
+    """Explain the value at `where`, which must lie in the run; `cells` by engine, if the caller keeps them."""
+    known = {} if cells is None else cells
+    arithmetics = {name: explain(result.inputs, trace, where, known.get(name)) for name, trace in result.traces.items()}
+    reference = arithmetics[result.reference.engine]
+    partings = {
+        c.candidate: first_parting(reference, arithmetics[c.candidate], c.rtol, c.atol) for c in result.comparisons
+    }
+    return Explanation(where, arithmetics, partings)
+
+
+def _wrong(arithmetic: Arithmetic) -> str:
+    name = shown_name(arithmetic.engine)
+    stored, value = numbers.apart(arithmetic.stored, arithmetic.h)
+    return (
+        f"{name} is wrong here: it stored h = {stored}, but with the parameters of the network "
+        f"its own previous state and input give {value}."
+    )

@@ -1,0 +1,114 @@
+"""Where the numbers of an arithmetic came from: a trail that can be followed to the input."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rnnviz.analysis.explain.arithmetic import Arithmetic
+from rnnviz.analysis.explain.terms import Kind, Term
+from rnnviz.analysis.places import read_after
+from rnnviz.model.location import DIRECTIONS, Location
+
+
+@dataclass(frozen=True)
+class InputPlace:
+    """One number of the sequence: x[timestep, sample, feature]."""
+
+    timestep: int
+    sample: int
+    feature: int
+
+
+@dataclass(frozen=True)
+class InitialPlace:
+    """One number of the initial state; `state` is "h" or "c"."""
+
+    state: str
+    layer: int
+    direction: int
+    sample: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """The cell state of a unit after the step at `where`."""
+
+    where: Location
+
+
+@dataclass(frozen=True)
+class GatePlace:
+    """A gate, by its symbol, of the step at `where`."""
+
+    where: Location
+    gate: str
+
+
+Source: TypeAlias = Location | InputPlace | InitialPlace
+"""What a term's input is: a hidden value, a number of the sequence, or one of h0."""
+
+
+def source(arithmetic: Arithmetic, term: Term) -> Source:
+    """Where a term's input comes from."""
+    return input_source(arithmetic, term.kind, term.index)
+
+
+def input_source(arithmetic: Arithmetic, kind: Kind, index: int) -> Source:
+    """Where column `index` of a weight matrix reads.
+
+    W_h2h reads the lane's own previous step, or h0; W_i2h the sequence, or above the first layer the forward
+    direction of the layer below in its first H columns and the backward one in the others.
+    """
+    where = arithmetic.where
+    if kind == "h2h":
+        return _previous(arithmetic, index)
+    if where.layer == 0:
+        return InputPlace(where.timestep, where.sample, index)
+    direction, unit = divmod(index, len(arithmetic.h_previous))
+    return where.moved(layer=where.layer - 1, direction=direction, unit=unit)
+
+
+def own_previous(arithmetic: Arithmetic) -> Location | InitialPlace:
+    """Where the unit's own h' comes from."""
+    return _previous(arithmetic, arithmetic.where.unit)
+
+
+def previous_cell(arithmetic: Arithmetic) -> CellPlace | InitialPlace:
+    """Where the c' of an LSTM comes from."""
+    place = own_previous(arithmetic)
+    if isinstance(place, Location):
+        return CellPlace(place)
+    return InitialPlace("c", place.layer, place.direction, place.sample, place.unit)
+
+
+def gate_source(arithmetic: Arithmetic, gate: str) -> GatePlace:
+    """The gate of that symbol that a line of the arithmetic uses."""
+    return GatePlace(arithmetic.where, gate)
+
+
+def notation(place: Source | CellPlace) -> str:
+    """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]"."""
+    match place:
+        case InputPlace():
+            return f"x[{place.timestep}][{place.feature}]"
+        case InitialPlace():
+            return f"{place.state}0[{place.unit}]"
+        case CellPlace():
+            return f"c[{place.where.timestep}][{place.where.unit}]"
+        case Location():
+            return f"h[{place.timestep}][{place.unit}]"
+
+
+def in_words(place: Source) -> str:
+    """A place with its lane: "h[0][3] of layer 0, backward", "x[1][0]"."""
+    if isinstance(place, InputPlace):
+        return notation(place)
+    return f"{notation(place)} of layer {place.layer}, {DIRECTIONS[place.direction]}"
+
+
+def _previous(arithmetic: Arithmetic, unit: int) -> Location | InitialPlace:
+    where = arithmetic.where
+    timestep = read_after(where, arithmetic.timesteps)
+    if timestep is None:
+        return InitialPlace("h", where.layer, where.direction, where.sample, unit)
+    return where.moved(timestep=timestep, unit=unit)

@@ -1,0 +1,104 @@
+"""rnnviz explain: the arithmetic of one hidden value."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.parser import Commands
+from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+from rnnviz.model.location import DIRECTIONS, Location
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
+    explain.add_argument("config", type=Path, help="a TOML config")
+    explain.add_argument("--layer", type=int, required=True, metavar="K", help="the layer, from 0 at the bottom")
+    explain.add_argument("--direction", choices=DIRECTIONS, default=DIRECTIONS[0], help="forward, if it is not given")
+    explain.add_argument("--timestep", type=int, required=True, metavar="T", help="the timestep, from 0")
+    explain.add_argument("--unit", type=int, required=True, metavar="U", help="the unit, from 0")
+    explain.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="the sample, from 0, which it is by default"
+    )
+    explain.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
+    explain.add_argument("--json", metavar="P|-", help="write every number; - writes them to standard output")
+    explain.add_argument("--top", type=int, metavar="K", help="print the K terms of each gate that weigh most")
+    explain.add_argument("--quiet", action="store_true", help="no progress bar and no arithmetic in words")
+    explain.set_defaults(answer=_explain)
+
+
+def _explain(options: Namespace) -> int:
+    from rnnviz.analysis.explain.explanation import explain_value
+    from rnnviz.files.config_toml import load_config
+    from rnnviz.files.inputs import load_inputs
+    from rnnviz.runs.supervisor import run
+
+    config = load_config(options.config)
+    named = [] if options.engines is None else [name.strip() for name in options.engines.split(",")]
+    if named:
+        config = config.with_engines(tuple(named))
+    where = _location(config, options)
+    if config.sequence.source != "file":
+        _check_sequence(config, where)
+    if options.top is not None and options.top < 1:
+        raise InputError(f"--top = {options.top} is not allowed: it must be a whole number of at least 1.")
+    _check_output(options.json)
+    with progress_bar(options.quiet) as tell:
+        result = run(config, load_inputs, tell, "off", frozenset(named))
+    _check_sequence(result.config, where)
+    explanation = explain_value(result, where)
+    if options.json is not None:
+        from rnnviz.analysis.explain.json_form import to_json
+        from rnnviz.files.atomic import whole
+
+        text = json.dumps(to_json(explanation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            with whole(Path(options.json)) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    if not options.quiet and options.json != "-":
+        from rnnviz.analysis.explain.report import report
+
+        print(report(explanation, options.top))
+    return AGREE
+
+
+def _location(config: Config, options: Namespace) -> Location:
+    network = config.network
+    if options.direction == "backward" and not network.bidirectional:
+        raise InputError(
+            "--direction = backward is not allowed: it must be forward, since network.bidirectional is false."
+        )
+    _check("--layer", options.layer, network.num_layers, "layer")
+    _check("--unit", options.unit, network.hidden_size, "unit")
+    return Location(options.layer, DIRECTIONS.index(options.direction), options.timestep, options.sample, options.unit)
+
+
+def _check_sequence(config: Config, where: Location) -> None:
+    """Check what the sequence must have; of a file the config knows it once it has been read."""
+    sequence = config.sequence
+    _check("--timestep", where.timestep, sequence.timesteps, "timestep")
+    _check("--sample", where.sample, sequence.batch_size, "sample")
+
+
+def _check(option: str, value: int, count: int, what: str) -> None:
+    if not 0 <= value < count:
+        allowed = "0" if count == 1 else f"a whole number from 0 to {count - 1}"
+        there_are = f"there is 1 {what}" if count == 1 else f"there are {count:,} {what}s"
+        raise InputError(f"{option} = {value} is not allowed: it must be {allowed}, since {there_are}.")
+
+
+def _check_output(path: str | None) -> None:
+    """Find out before the run, not after it, that its result could not be written."""
+    if path is None or path == "-":
+        return
+    file = Path(path).absolute()
+    if not file.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {file.parent} does not exist.")
+    if file.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder.")

@@ -1,0 +1,67 @@
+"""Arithmetics of random networks, and the equations once more in plain Python."""
+
+from dataclasses import replace
+from math import exp, fsum, tanh
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnviz.analysis.explain.arithmetic import Arithmetic, GateArithmetic, explain
+from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Source
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.oracles.computed import computed
+from tests.strategies import configs
+
+GATES = {"rnn_relu": "h", "rnn_tanh": "h", "lstm": "ifgo", "gru": "rzn"}
+
+
+@st.composite
+def explained(draw: st.DrawFn) -> tuple[Inputs, Trace, Location]:
+    """A random network as the textbook's recurrence computes it, and a place in it; some traces know no cell states."""
+    inputs = load_inputs(draw(configs()))
+    trace = computed(ManualEngine(), inputs)[0]
+    if draw(st.booleans()):
+        trace = replace(trace, cell=None)
+    where = Location(*(draw(st.integers(0, size - 1)) for size in trace.shape))
+    return inputs, trace, where
+
+
+def arithmetic_of(case: tuple[Inputs, Trace, Location]) -> Arithmetic:
+    return explain(*case)
+
+
+def logistic(v: float) -> float:
+    return 1.0 / (1.0 + exp(-v))
+
+
+def activated(gate: GateArithmetic, argument: float) -> float:
+    if gate.gate.activation == "relu":
+        return max(argument, 0.0)
+    return tanh(argument) if gate.gate.activation == "tanh" else logistic(argument)
+
+
+def argument_of(gate: GateArithmetic, reset: float | None) -> float:
+    """The argument of the activation from the terms and biases alone; `reset` scales the state's side of n."""
+    terms = gate.pre.terms()
+    a = fsum([*(t.weight * t.input for t in terms if t.kind == "i2h"), gate.pre.a.bias])
+    b = fsum([*(t.weight * t.input for t in terms if t.kind == "h2h"), gate.pre.b.bias])
+    return a + b if reset is None else a + reset * b
+
+
+def stored_value(inputs: Inputs, trace: Trace, place: Source) -> float:
+    """The number at a source, read from where the source says that it is."""
+    if isinstance(place, InputPlace):
+        return float(inputs.sequence[place.timestep, place.sample, place.feature])
+    if isinstance(place, InitialPlace):
+        state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
+        assert state is not None
+        return float(state[place.layer * inputs.network.directions + place.direction, place.sample, place.unit])
+    return float(trace.hidden[place.index])
+
+
+def near(a: float, b: float) -> bool:
+    return bool(np.isclose(a, b, rtol=1e-12, atol=1e-13))
