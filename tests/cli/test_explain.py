@@ -1,0 +1,199 @@
+"""rnnviz explain: the arithmetic of one value as text and as JSON, and one sentence for every place that is none."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.engines.registry import ENGINES
+from tests import profiles
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running", "profiles"]
+
+NOTEBOOK = """
+[network]
+cell = "rnn_relu"
+input_size = 5
+hidden_size = 10
+[compare]
+reference = "manual"
+candidates = ["mistake:no-h2h-bias"]
+"""
+"""The notebook's first network, two timesteps, by engines that need no framework."""
+AT = ("--layer", "0", "--direction", "forward", "--timestep", "1", "--unit", "3")
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> str:
+    path = tmp_path / "notebook.toml"
+    path.write_text(NOTEBOOK, encoding="utf-8")
+    return str(path)
+
+
+def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["explain", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_notebooks_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = called(capsys, notebook, *AT)
+    assert (code, err) == (0, "")
+    assert out.startswith("h[1][3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
+    assert "\n  h = relu(a + b)\n  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h\n" in out
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith(("  x[", "  h[0]"))}
+    assert list(rows) == [*(f"x[1][{i}]" for i in range(5)), *(f"h[0][{k}]" for k in range(10))]
+    for weight, read, product, *_ in rows.values():
+        assert float(weight) * float(read) == pytest.approx(float(product), abs=2e-3)
+    sums = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith(("  a  ", "  b  "))}
+    biases = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith("  b_")}
+    for side, kind, name in (("a", "x", "b_i2h"), ("b", "h", "b_h2h")):
+        total = sum(float(row[2]) for place, row in rows.items() if place.startswith(kind)) + biases[name]
+        assert total == pytest.approx(sums[side], abs=0.01)
+
+
+def test_a_wrong_engine_is_explained_beside_the_right_one_and_is_no_failure(
+    notebook: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
+    assert code == 0
+    assert "mistake:no-h2h-bias is wrong here: it stored h = " in out
+    assert out.rstrip().splitlines()[-1].startswith("manual and mistake:no-h2h-bias agree in every line")
+
+
+def test_top_says_how_many_terms_are_printed(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = called(capsys, notebook, *AT, "--top", "2")
+    assert sum(line.startswith(("  x[", "  h[0]")) for line in out.splitlines()) == 2
+    left = [line.split()[:2] for line in out.splitlines() if line.split()[1:2] in (["more"], ["terms"])]
+    assert sum(int(count) for count, _ in left) == 13
+
+
+def test_the_json_goes_to_standard_output_alone(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = called(capsys, notebook, *AT, "--json", "-", "--top", "2")
+    found = json.loads(out)
+    assert (code, err) == (0, "")
+    assert found["where"] == {"layer": 0, "direction": "forward", "timestep": 1, "sample": 0, "unit": 3}
+    assert list(found["value"]) == ["manual", "mistake:no-h2h-bias"]
+    (gate,) = found["gates"]
+    assert (gate["name"], gate["activation"], len(gate["terms"])) == ("h", "relu", 15)
+    total = sum(term["product"] for term in gate["terms"]) + gate["i2h_bias"] + gate["h2h_bias"]
+    assert total == pytest.approx(gate["sum"], abs=1e-14)
+    assert max(total, 0.0) == pytest.approx(found["value"]["manual"], abs=1e-6)
+
+
+def test_quiet_writes_the_file_and_says_nothing(
+    notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "value.json"
+    assert called(capsys, notebook, *AT, "--json", str(path), "--quiet") == (0, "", "")
+    assert json.loads(path.read_text(encoding="utf-8"))["formula"] == "h = relu(a + b)"
+
+
+def test_engines_are_chosen_as_for_a_run_and_the_first_is_the_reference(
+    notebook: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = called(capsys, notebook, *AT, "--engines", "mistake:no-i2h-bias,manual", "--json", "-")
+    assert json.loads(out)["reference"] == "mistake:no-i2h-bias"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--layer", "1"), "--layer = 1 is not allowed: it must be 0, since there is 1 layer."),
+        (
+            ("--unit", "10"),
+            "--unit = 10 is not allowed: it must be a whole number from 0 to 9, since there are 10 units.",
+        ),
+        (
+            ("--timestep", "2"),
+            "--timestep = 2 is not allowed: it must be a whole number from 0 to 1, since there are 2 timesteps.",
+        ),
+        (
+            ("--sample", "-1"),
+            "--sample = -1 is not allowed: it must be a whole number from 0 to 15, since there are 16 samples.",
+        ),
+        (
+            ("--direction", "backward"),
+            "--direction = backward is not allowed: it must be forward, since network.bidirectional is false.",
+        ),
+        (("--top", "0"), "--top = 0 is not allowed: it must be a whole number of at least 1."),
+        (
+            ("--json", "no/such/p.json"),
+            f"no/such/p.json cannot be written: the folder {Path('no/such').absolute()} does not exist.",
+        ),
+    ],
+)
+def test_a_place_that_is_none_is_refused_before_anything_runs(
+    words: tuple[str, str],
+    sentence: str,
+    notebook: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rnnviz.runs.supervisor.run", lambda *_: pytest.fail("it ran"))
+    assert called(capsys, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
+
+
+def test_a_file_says_itself_how_long_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "x.npy", np.ones((7, 5), np.float32))
+    path = tmp_path / "file.toml"
+    path.write_text(NOTEBOOK + '[sequence]\npath = "x.npy"\n', encoding="utf-8")
+    at = ("--layer", "0", "--unit", "0", "--timestep")
+    assert called(capsys, str(path), *at, "6", "--quiet") == (0, "", "")
+    code, _, err = called(capsys, str(path), *at, "7")
+    assert code == 2
+    assert err == (
+        "rnnviz: --timestep = 7 is not allowed: it must be a whole number from 0 to 6, since there are 7 timesteps.\n"
+    )
+
+
+OWN = """
+import numpy as np
+
+def step(x, state, p):
+    (h,) = state
+    return (np.maximum(x @ p.i2h_weight.T + p.i2h_bias + h @ p.h2h_weight.T + {bias}, 0),)
+"""
+
+
+@pytest.mark.parametrize(
+    ("bias", "code", "said"),
+    [
+        ("p.h2h_bias", 0, "manual and mine.py do not part"),
+        ("0", 0, "mine.py is wrong here"),
+        ("p.no_such_bias", 3, "no_such_bias"),
+    ],
+)
+def test_a_recurrence_of_ones_own_is_held_to_the_true_arithmetic(
+    bias: str, code: int, said: str, notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(OWN.format(bias=bias), encoding="utf-8")
+    at = ("--layer", "0", "--timestep", "0", "--unit", "3")
+    found, out, err = called(capsys, notebook, *at, "--engines", f"manual,{own}")
+    assert found == code, err
+    assert said in out + err
+
+
+@pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+def test_gluon_and_the_textbook_do_not_part_in_a_lesson(tmp_path: Path) -> None:
+    """As a program of its own: the lesson's config, then the last value that its backward direction computes."""
+
+    def rnnviz(*words: str) -> str:
+        command = [sys.executable, "-m", "rnnviz", *words]
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=environment).stdout
+
+    path = tmp_path / "lesson.toml"
+    path.write_text(rnnviz("config", "bidirectional"), encoding="utf-8")
+    at = ("--layer", "0", "--direction", "backward", "--timestep", "0", "--unit", "9", "--sample", "15")
+    out = rnnviz("explain", str(path), *at)
+    assert "sample 15" in out
+    assert "h' = h[1][9]" in out
+    assert out.rstrip().endswith("gluon and manual do not part: they agree in every line, within the tolerance.")
