@@ -7,23 +7,26 @@ With a = W_i2h x_t + b_i2h and b = W_h2h h_{t-1} + b_h2h:
     GRU    r, z = sigmoid(a + b);  n = tanh(a_n + r · b_n);  h = (1 - z) · n + z · h'
 
 The product W_i2h x does not depend on the state, so it is taken for many timesteps at once, with every bias that
-can be added there; the rest is the loop over t. A step allocates nothing: it writes into buffers that already exist,
-in which each gate lies together.
+can be added there; the rest is the loop over t. A step allocates nothing: it writes into buffers that already exist.
+Each gate lies together, in the weights as in the products, so that a gate is one run of memory to every operation.
 
-sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is numpy's fastest exponential. The inner halving is
-made once, in the rows of the weights and biases: halving a float is exact, so the sums are halved exactly, too.
+sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is numpy's fastest exponential. So every gate is
+scale · tanh(scale · a) + shift, with 1/2 and 1/2 for a sigmoid and 1 and 0 for a tanh. The inner scaling is made once,
+in the rows of the weights and biases: halving a float is exact, so the sums are halved exactly, too.
 
 Source: Elman 1990; Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014
 with the reset gate applied after the product, as in cuDNN, Gluon and PyTorch.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy import add, dot, matmul, maximum, multiply, subtract, tanh
 
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.stack import run_stack
+from rnnviz.engines.stack import LayerTask, run_stack
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.cells import CELLS
 from rnnviz.model.inputs import Inputs
@@ -38,22 +41,22 @@ _BLOCK_BYTES = 4 << 20
 
 def relu(a: FloatArray, out: FloatArray) -> None:
     """max(a, 0); a NaN stays a NaN."""
-    np.maximum(a, 0.0, out=out)
+    maximum(a, 0.0, out=out)
 
 
-def finish_sigmoid(t: FloatArray) -> None:
-    """(1 + t) / 2, in place: a sigmoid, once t is the tanh of half its argument."""
-    t *= 0.5
-    t += 0.5
+def finish_gates(t: FloatArray, scale: FloatArray, shift: FloatArray) -> None:
+    """scale · t + shift, in place: the gates (G, ...), once t is the tanh of their scaled arguments."""
+    multiply(t, scale, out=t)
+    add(t, shift, out=t)
 
 
-def rnn_step(p: LayerParameters, batch_size: int, activation: Callable[..., object]) -> Step:
+def rnn_step(p: LayerParameters, activation: Callable[..., object]) -> Step:
     """h = act(a + b)."""
-    product, (b,), _ = _buffers(p, batch_size, gates=1)
+    weight = np.ascontiguousarray(p.h2h_weight.T)
 
     def step(a: FloatArray, h_previous: FloatArray, _c_previous: Any, h: FloatArray, _c: Any) -> None:
-        product(h_previous)
-        np.add(a[0], b, out=h)
+        dot(h_previous, weight, out=h)
+        add(a[0], h, out=h)
         activation(h, out=h)
 
     return step
@@ -61,114 +64,96 @@ def rnn_step(p: LayerParameters, batch_size: int, activation: Callable[..., obje
 
 def lstm_step(p: LayerParameters, batch_size: int) -> Step:
     """i, f, o = sigmoid(a + b); g = tanh(a + b); c = f · c' + i · g; h = o · tanh(c)."""
-    product, b, gates = _buffers(p, batch_size, gates=4)
+    weight, gates = by_gate(p.h2h_weight, 4), _gates(p, 4, batch_size)
+    scale, shift = gate_scale("lstm", p), gate_shift("lstm", p)
     i, f, g, o = gates
-    i_and_f = gates[:2]
 
     def step(a: FloatArray, h_previous: FloatArray, c_previous: Any, h: FloatArray, c: Any) -> None:
-        product(h_previous)
-        np.add(a, b, out=gates)
-        np.tanh(gates, out=gates)
-        finish_sigmoid(i_and_f)
-        finish_sigmoid(o)
-        np.multiply(f, c_previous, out=c)
-        np.multiply(i, g, out=g)
-        np.add(c, g, out=c)
-        np.tanh(c, out=h)
-        np.multiply(o, h, out=h)
+        matmul(h_previous, weight, out=gates)
+        add(a, gates, out=gates)
+        tanh(gates, out=gates)
+        finish_gates(gates, scale, shift)
+        multiply(f, c_previous, out=c)
+        multiply(i, g, out=g)
+        add(c, g, out=c)
+        tanh(c, out=h)
+        multiply(o, h, out=h)
 
     return step
 
 
 def gru_step(p: LayerParameters, batch_size: int) -> Step:
     """r, z = sigmoid(a + b); n = tanh(a_n + r · b_n); h = (1 - z) · n + z · h' = n + z · (h' - n)."""
-    product, b, gates = _buffers(p, batch_size, gates=3)
-    r, z, n = gates
-    r_and_z, n_bias = gates[:2], p.h2h_bias[2 * len(p.h2h_bias) // 3 :]
+    weight, gates = by_gate(p.h2h_weight, 3), _gates(p, 3, batch_size)
+    scale, shift = gate_scale("gru", p)[:2], gate_shift("gru", p)[:2]
+    r_and_z, (r, z, n) = gates[:2], gates
+    n_bias = p.h2h_bias[2 * len(p.h2h_bias) // 3 :]
 
     def step(a: FloatArray, h_previous: FloatArray, _c_previous: Any, h: FloatArray, _c: Any) -> None:
-        product(h_previous)
-        np.add(a[:2], b[:2], out=r_and_z)
-        np.tanh(r_and_z, out=r_and_z)
-        finish_sigmoid(r_and_z)
-        np.add(b[2], n_bias, out=n)
-        np.multiply(r, n, out=n)
-        np.add(a[2], n, out=n)
-        np.tanh(n, out=n)
-        np.subtract(h_previous, n, out=h)
-        np.multiply(z, h, out=h)
-        np.add(n, h, out=h)
+        matmul(h_previous, weight, out=gates)
+        add(a[:2], r_and_z, out=r_and_z)
+        tanh(r_and_z, out=r_and_z)
+        finish_gates(r_and_z, scale, shift)
+        add(n, n_bias, out=n)
+        multiply(r, n, out=n)
+        add(a[2], n, out=n)
+        tanh(n, out=n)
+        subtract(h_previous, n, out=h)
+        multiply(z, h, out=h)
+        add(n, h, out=h)
 
     return step
 
 
-def _buffers(
-    p: LayerParameters, batch_size: int, gates: int
-) -> tuple[Callable[[FloatArray], None], FloatArray, FloatArray]:
-    """product(h') = W_h2h h', where it is found as (G, N, H), and a second buffer in which each gate lies together."""
-    weight = np.ascontiguousarray(p.h2h_weight.T)
-    size = len(weight)
-    result = np.empty((batch_size, gates * size), weight.dtype)
-
-    def product(h_previous: FloatArray) -> None:
-        np.matmul(h_previous, weight, out=result)
-
-    return product, _by_gate(result, gates), np.empty((gates, batch_size, size), weight.dtype)
+def by_gate(weight: FloatArray, gates: int) -> FloatArray:
+    """A weight (G·H, I) as (G, I, H), contiguous: what each gate multiplies a row of I numbers with."""
+    return np.ascontiguousarray(weight.reshape(gates, -1, weight.shape[1]).swapaxes(1, 2))
 
 
-def _by_gate(rows: FloatArray, gates: int) -> FloatArray:
-    """(..., N, G·H) seen as (..., G, N, H)."""
-    return np.moveaxis(rows.reshape(*rows.shape[:-1], gates, -1), -2, -3)
+def _gates(p: LayerParameters, gates: int, batch_size: int) -> FloatArray:
+    """(G, N, H), in which a step's gates are computed."""
+    return np.empty((gates, batch_size, p.h2h_weight.shape[1]), p.h2h_weight.dtype)
 
 
-def halve_sigmoids(cell: str, p: LayerParameters) -> LayerParameters:
-    """The parameters with half of every row whose gate is a sigmoid."""
-    size = len(p.h2h_bias) // CELLS[cell].gate_count
+def gate_scale(cell: str, p: LayerParameters) -> FloatArray:
+    """(G, 1, 1): 1/2 for each gate that is a sigmoid and 1 for the others."""
     scale = [0.5 if gate.activation == "sigmoid" else 1.0 for gate in CELLS[cell].gates]
-    rows = np.repeat(np.array(scale, p.h2h_bias.dtype), size)
+    return np.array(scale, p.h2h_weight.dtype).reshape(-1, 1, 1)
+
+
+def gate_shift(cell: str, p: LayerParameters) -> FloatArray:
+    """(G, 1, 1): 1/2 for each gate that is a sigmoid and 0 for the others."""
+    return 1.0 - gate_scale(cell, p)
+
+
+def scale_gates(cell: str, p: LayerParameters) -> LayerParameters:
+    """The parameters with half of every row whose gate is a sigmoid."""
+    rows = np.repeat(gate_scale(cell, p).reshape(-1), p.h2h_weight.shape[1])
     return LayerParameters(
         p.i2h_weight * rows[:, np.newaxis], p.h2h_weight * rows[:, np.newaxis], p.i2h_bias * rows, p.h2h_bias * rows
     )
 
 
 def make_step(cell: str, p: LayerParameters, batch_size: int) -> Step:
-    """The step of `cell`; `p` are one layer's and direction's parameters with their sigmoids halved."""
+    """The step of `cell`; `p` are one layer's and direction's parameters with their gates scaled."""
     if cell == "lstm":
         return lstm_step(p, batch_size)
     if cell == "gru":
         return gru_step(p, batch_size)
-    return rnn_step(p, batch_size, relu if cell == "rnn_relu" else np.tanh)
+    return rnn_step(p, relu if cell == "rnn_relu" else tanh)
 
 
-def run_layer(
-    cell: str,
-    p: LayerParameters,
-    x: FloatArray,
-    h0: FloatArray,
-    c0: FloatArray | None,
-    hidden: FloatArray,
-    cells: FloatArray | None,
-    *,
-    backward: bool,
-    progress: Progress,
-) -> tuple[FloatArray, FloatArray | None]:
-    """Compute one layer in one direction and return its final (h, c), each (N, H).
-
-    `x` is the layer's input (T, N, I); `hidden`, and `cells` of an LSTM, are (T, N, H) and are filled. A
-    backward layer starts at t = T-1, so its final state is the one at t = 0.
-    """
-    p = halve_sigmoids(cell, p)
-    step, bias = make_step(cell, p, len(h0)), hoisted_bias(cell, p)
-    h, c = h0, c0
-    for block in _blocks(x, len(p.i2h_bias), backward):
-        a = _by_gate(i2h_product(p.i2h_weight, bias, x[block]), CELLS[cell].gate_count)
-        hidden_block = hidden[block]
-        cells_block = cells[block] if cells is not None else None
-        for t in reversed(range(len(a))) if backward else range(len(a)):
-            h_next, c_next = hidden_block[t], cells_block[t] if cells_block is not None else None
-            step(a[t], h, c, h_next, c_next)
+def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+    """Compute one layer in one direction and return its final (h, c); see `engines.stack.RunLayer`."""
+    p = scale_gates(task.cell, task.parameters)
+    step, h, c = make_step(task.cell, p, len(task.h0)), task.h0, task.c0
+    for times, a in i2h_products(task, p):
+        order = slice(None, None, -1 if task.backward else 1)
+        cells = repeat(None) if task.cells is None else task.cells[times][order]
+        for a_t, h_next, c_next in zip(a[order], task.hidden[times][order], cells, strict=False):
+            step(a_t, h, c, h_next, c_next)
             h, c = h_next, c_next
-        progress((len(x) - block.start if backward else block.stop) / len(x))
+        progress((len(task.x) - times.start if task.backward else times.stop) / len(task.x))
     return h, c
 
 
@@ -181,21 +166,23 @@ def hoisted_bias(cell: str, p: LayerParameters) -> FloatArray:
     return bias
 
 
-def i2h_product(weight: FloatArray, bias: FloatArray, x: FloatArray) -> FloatArray:
-    """W_i2h x_t + bias for every t at once: (T, N, I) gives (T, N, G·H)."""
-    timesteps, batch_size, features = x.shape
-    a = x.reshape(timesteps * batch_size, features) @ weight.T
-    a += bias
-    return a.reshape(timesteps, batch_size, -1)
+def i2h_products(task: LayerTask, p: LayerParameters) -> Iterator[tuple[slice, FloatArray]]:
+    """W_i2h x_t + bias for many t at once: slices of time B in the order of computation, each with its (B, G, N, H).
 
-
-def _blocks(x: FloatArray, gate_rows: int, backward: bool) -> Iterator[slice]:
-    """Slices of time, in the order of computation, whose i2h product stays in the processor's cache."""
-    timesteps, batch_size, _ = x.shape
-    length = max(1, _BLOCK_BYTES // (batch_size * gate_rows * x.itemsize))
+    A block stays in the processor's cache, and its memory is used again for the next one.
+    """
+    gates, (timesteps, samples, features) = CELLS[task.cell].gate_count, task.x.shape
+    weight, bias = by_gate(p.i2h_weight, gates), hoisted_bias(task.cell, p).reshape(gates, 1, -1)
+    length = min(timesteps, max(1, _BLOCK_BYTES // (samples * bias.nbytes)))
+    buffer = np.empty((gates, length * samples, bias.shape[-1]), bias.dtype)
     starts = range(0, timesteps, length)
-    for start in reversed(starts) if backward else starts:
-        yield slice(start, min(start + length, timesteps))
+    for start in reversed(starts) if task.backward else starts:
+        times = slice(start, min(start + length, timesteps))
+        x = task.x[times].reshape(-1, features)
+        a = buffer[:, : len(x)]
+        matmul(x, weight, out=a)
+        add(a, bias, out=a)
+        yield times, a.reshape(gates, -1, samples, a.shape[-1]).swapaxes(0, 1)
 
 
 class ManualEngine:

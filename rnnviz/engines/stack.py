@@ -3,7 +3,9 @@
 Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,23 +16,32 @@ from rnnviz.model.parameters import LayerParameters
 from rnnviz.model.trace import Trace
 
 
-class RunLayer(Protocol):
-    """How one layer is computed in one direction; see `engines.manual.run_layer`."""
+@dataclass(frozen=True, eq=False)
+class LayerTask:
+    """One layer in one direction, and where what is computed goes.
 
-    def __call__(
-        self,
-        cell: str,
-        p: LayerParameters,
-        x: FloatArray,
-        h0: FloatArray,
-        c0: FloatArray | None,
-        hidden: FloatArray,
-        cells: FloatArray | None,
-        *,
-        backward: bool,
-        progress: Progress,
-    ) -> tuple[FloatArray, FloatArray | None]:
-        """Fill `hidden` and `cells`, each (T, N, H), from x (T, N, I), and return the final (h, c), each (N, H)."""
+    `x` is the layer's input (T, N, I); `h0`, and `c0` of an LSTM, are the states before the first step (N, H); `hidden`
+    and, where the cell states are wanted, `cells` are (T, N, H) and are filled. A backward layer starts at t = T-1, so
+    its final state is the one at t = 0.
+    """
+
+    cell: str
+    parameters: LayerParameters
+    x: FloatArray
+    h0: FloatArray
+    c0: FloatArray | None
+    hidden: FloatArray
+    cells: FloatArray | None
+    backward: bool
+
+    @property
+    def timesteps(self) -> range:
+        """Every t in the order of computation."""
+        return range(len(self.x))[:: -1 if self.backward else 1]
+
+
+RunLayer: TypeAlias = Callable[[LayerTask, Progress], tuple[FloatArray, FloatArray | None]]
+"""How one layer is computed in one direction: fills the task's `hidden` and `cells`, returns the final (h, c)."""
 
 
 class Join(Protocol):
@@ -60,18 +71,20 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
             def lane_progress(done: float, k: int = k) -> None:
                 progress((k + done) / lanes)
 
-            h, c = run_layer(
-                network.cell,
-                inputs.parameters.layer(layer, direction),
-                x,
-                h0[k],
-                None if c0 is None else c0[k],
-                trace.hidden[layer, direction],
-                None if trace.cell is None else trace.cell[layer, direction],
+            task = LayerTask(
+                cell=network.cell,
+                parameters=inputs.parameters.layer(layer, direction),
+                x=x,
+                h0=h0[k],
+                c0=None if c0 is None else c0[k],
+                hidden=trace.hidden[layer, direction],
+                cells=None if trace.cell is None else trace.cell[layer, direction],
                 backward=direction == 1,
-                progress=lane_progress,
             )
+            h, c = run_layer(task, lane_progress)
             trace.state_h[k] = h
             if c is not None and trace.state_c is not None:
                 trace.state_c[k] = c
-        x = join(trace.hidden[layer], trace.output if layer == network.num_layers - 1 else None)
+        # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
+        last = layer == network.num_layers - 1
+        x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rnnviz.analysis.audit import Audit, audit
-from rnnviz.engines.base import Engine
+from rnnviz.engines.base import Engine, Progress
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.engines.stack import run_stack
+from rnnviz.engines.stack import LayerTask, run_stack
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Config
@@ -68,32 +68,22 @@ def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
     trace = empty_trace(inputs, cell=True)
     lane = iter([(layer, d) for layer in range(inputs.network.num_layers) for d in range(inputs.network.directions)])
 
-    def run_layer(
-        cell: str,
-        p: LayerParameters,
-        x: FloatArray,
-        h0: FloatArray,
-        c0: FloatArray | None,
-        hidden: FloatArray,
-        cells: FloatArray | None,
-        *,
-        backward: bool,
-        progress: Callable[[float], None],
-    ) -> tuple[FloatArray, FloatArray | None]:
+    def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
         layer, direction = next(lane)
-        weights = tuple(getattr(p, name).astype(np.float64) for name in LayerParameters.__annotations__)
-        h, c = np.array(h0, np.float64), None if c0 is None else np.array(c0, np.float64)
-        for t in reversed(range(len(x))) if backward else range(len(x)):
+        weights = tuple(getattr(task.parameters, name).astype(np.float64) for name in LayerParameters.__annotations__)
+        h, c = np.array(task.h0, np.float64), None if task.c0 is None else np.array(task.c0, np.float64)
+        for t in task.timesteps:
             for n in range(len(h)):
-                h[n], c_next = next_state(cell, weights, x[t, n].astype(np.float64), h[n], None if c is None else c[n])
+                x = task.x[t, n].astype(np.float64)
+                h[n], c_next = next_state(task.cell, weights, x, h[n], None if c is None else c[n])
                 if c is not None and c_next is not None:
                     c[n] = c_next
-            hidden[t] = h
-            touch(layer, direction, t, hidden[t])
-            h = hidden[t].astype(np.float64)
-            if cells is not None and c is not None:
-                cells[t] = c
-        return hidden[0 if backward else -1], None if c is None else c
+            task.hidden[t] = h
+            touch(layer, direction, t, task.hidden[t])
+            h = task.hidden[t].astype(np.float64)
+            if task.cells is not None and c is not None:
+                task.cells[t] = c
+        return task.hidden[task.timesteps[-1]], None if c is None else c
 
     run_stack(inputs, trace, run_layer, lambda done: None)
     return trace

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnviz.engines.mistakes.deviation import Deviation
 from rnnviz.engines.mistakes.recurrence import mistaken_layer
+from rnnviz.engines.stack import LayerTask
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -44,18 +45,18 @@ def expected_and_found(
     hidden = np.empty_like(found)
     cells = np.empty_like(found) if len(states) == 2 else None
     carried = found[::-1] if direction and deviation.backward == "not_realigned" else found
+    task = LayerTask(
+        cell=network.cell,
+        parameters=inputs.parameters.layer(layer, direction),
+        x=np.ascontiguousarray(x),
+        h0=states[0],
+        c0=states[1] if len(states) == 2 else None,
+        hidden=hidden,
+        cells=cells,
+        backward=direction == 1,
+    )
     with np.errstate(all="ignore"):
-        mistaken_layer(deviation, carried)(
-            network.cell,
-            inputs.parameters.layer(layer, direction),
-            np.ascontiguousarray(x),
-            states[0],
-            states[1] if len(states) == 2 else None,
-            hidden,
-            cells,
-            backward=direction == 1,
-            progress=lambda _: None,
-        )
+        mistaken_layer(deviation, carried)(task, lambda _: None)
     return hidden, found
 
 

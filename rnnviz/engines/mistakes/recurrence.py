@@ -6,9 +6,8 @@ from functools import reduce
 import numpy as np
 
 from rnnviz.engines.base import Progress
-from rnnviz.engines.manual import i2h_product
 from rnnviz.engines.mistakes.deviation import Deviation
-from rnnviz.engines.stack import RunLayer
+from rnnviz.engines.stack import LayerTask, RunLayer
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.parameters import LayerParameters
 
@@ -25,36 +24,25 @@ _ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def mistaken_layer(deviation: Deviation, carried: FloatArray | None = None) -> RunLayer:
-    """A way to run one layer with the deviation; see `engines.manual.run_layer`.
+    """A way to run one layer with the deviation; see `engines.stack.RunLayer`.
 
     `carried` (T, N, H) holds the hidden vectors that each step hands to the next one in place of its own: those of
     an engine that is held against the deviation step by step, since a chaotic network makes more of every rounding.
     """
 
-    def run_layer(
-        cell: str,
-        p: LayerParameters,
-        x: FloatArray,
-        h0: FloatArray,
-        c0: FloatArray | None,
-        hidden: FloatArray,
-        cells: FloatArray | None,
-        *,
-        backward: bool,
-        progress: Progress,
-    ) -> tuple[FloatArray, FloatArray | None]:
-        p = reduce(lambda q, change: change(cell, q), deviation.parameters, p)
-        against_time = backward and deviation.backward != "not_reversed"
-        a, h, c = i2h_product(p.i2h_weight, p.i2h_bias, x), h0, c0
-        for t in reversed(range(len(x))) if against_time else range(len(x)):
-            before = _carried(deviation, (h, c), (h0, c0))
+    def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+        cell, x, hidden, cells = task.cell, task.x, task.hidden, task.cells
+        p = reduce(lambda q, change: change(cell, q), deviation.parameters, task.parameters)
+        a, h, c = x @ p.i2h_weight.T + p.i2h_bias, task.h0, task.c0
+        for t in range(len(x)) if deviation.backward == "not_reversed" else task.timesteps:
+            before = _carried(deviation, (h, c), (task.h0, task.c0))
             h, c = _step(cell, p, deviation, a[t], *before)
             hidden[t] = h
             if cells is not None and c is not None:
                 cells[t] = c
             if carried is not None:
                 h = carried[t]
-        if backward and deviation.backward == "not_realigned":
+        if task.backward and deviation.backward == "not_realigned":
             for lane in (hidden, cells):
                 if lane is not None:
                     lane[:] = lane[::-1].copy()

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from rnnviz.engines.base import Progress
-from rnnviz.engines.stack import RunLayer
+from rnnviz.engines.stack import LayerTask, RunLayer
 from rnnviz.model.arrays import FloatArray
+from rnnviz.model.location import DIRECTIONS
 from rnnviz.model.parameters import LayerParameters
 
 _MODULE = "__recurrence__"
@@ -64,28 +65,17 @@ class OwnRecurrence:
             raise RecurrenceError(f"{self._path} is no Python file: {error}.") from error
 
     def run_layer(self) -> RunLayer:
-        """The step as a way to run one layer; see `engines.manual.run_layer`."""
+        """The step as a way to run one layer; see `engines.stack.RunLayer`."""
 
-        def run_layer(
-            cell: str,
-            p: LayerParameters,
-            x: FloatArray,
-            h0: FloatArray,
-            c0: FloatArray | None,
-            hidden: FloatArray,
-            cells: FloatArray | None,
-            *,
-            backward: bool,
-            progress: Progress,
-        ) -> tuple[FloatArray, FloatArray | None]:
-            state: tuple[FloatArray, ...] = (np.array(h0),) if c0 is None else (np.array(h0), np.array(c0))
-            for done, t in enumerate(reversed(range(len(x))) if backward else range(len(x))):
-                where = f"{'backward' if backward else 'forward'}, t = {t}"
-                state = self._next(x[t], state, p, where)
-                hidden[t] = state[0]
-                if cells is not None:
-                    cells[t] = state[1]
-                progress((done + 1) / len(x))
+        def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+            direction = DIRECTIONS[task.backward]
+            state = tuple(np.array(array) for array in (task.h0, task.c0) if array is not None)
+            for done, t in enumerate(task.timesteps, start=1):
+                state = self._next(task.x[t], state, task.parameters, f"{direction}, t = {t}")
+                task.hidden[t] = state[0]
+                if task.cells is not None:
+                    task.cells[t] = state[1]
+                progress(done / len(task.x))
             return state[0], state[1] if len(state) == 2 else None
 
         return run_layer
