@@ -72,7 +72,7 @@ class Declared:
             return None
         checked = self._accept(value)
         if checked is None:
-            raise ConfigError(key, f"{key} = {_shown(value)} is not allowed: it must be {self.allowed}.")
+            raise ConfigError(key, f"{key} = {shown(value)} is not allowed: it must be {self.allowed}.")
         return checked
 
     def _accept(self, value: Any) -> Any:
@@ -108,7 +108,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """The value in one line, as TOML would show it, cut to a length that fits a sentence."""
     if isinstance(value, str):
         text = json.dumps(value, ensure_ascii=False)
@@ -142,13 +142,13 @@ def section_from_mapping(section: type[Section], name: str, values: Any, **fixed
         If `values` is no table, or a key is unknown, missing, of a wrong type or out of range.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(name, f"{name} = {_shown(values)} is not allowed: it must be a table, written [{name}].")
+        raise ConfigError(name, f"{name} = {shown(values)} is not allowed: it must be a table, written [{name}].")
     keys = declarations(section)
     for key in values:
         if key not in keys:
             raise ConfigError(
                 f"{name}.{key}",
-                f"{name}.{key} = {_shown(values[key])} is not a known key: [{name}] may hold {', '.join(keys)}.",
+                f"{name}.{key} = {shown(values[key])} is not a known key: [{name}] may hold {', '.join(keys)}.",
             )
     checked = {key: keys[key].check(f"{name}.{key}", value) for key, value in values.items()}
     for item in fields(section):  # type: ignore[arg-type]

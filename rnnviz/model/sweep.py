@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnviz.model.config import LARGEST_SEED, SECTIONS, Compare, Config
 from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import Declared, declarations
+from rnnviz.model.fields import Declared, declarations, shown
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"
@@ -178,7 +178,7 @@ def _listed(key: str, listed: Any, declared: Declared) -> tuple[Any, ...]:
     """The values of one axis, each checked, none of them twice."""
     if not isinstance(listed, list | tuple):
         raise ConfigError(
-            key, f"{key} = {listed!r} is not allowed: it must be a list, of which each value is {declared.allowed}."
+            key, f"{key} = {shown(listed)} is not allowed: it must be a list of values, each {declared.allowed}."
         )
     if not listed:
         raise ConfigError(key, f"{key} = [] is not allowed: it must hold at least one value, {declared.allowed}.")
@@ -186,6 +186,6 @@ def _listed(key: str, listed: Any, declared: Declared) -> tuple[Any, ...]:
     for value in listed:
         one = declared.check(key, value)
         if one in checked:
-            raise ConfigError(key, f"{key} holds {value!r} twice: every value must be given once.")
+            raise ConfigError(key, f"{key} holds {shown(value)} twice: every value must be given once.")
         checked.append(one)
     return tuple(checked)

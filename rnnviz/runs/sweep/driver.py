@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import cast
 
-from rnnviz.engines.registry import find_engine, is_own
+from rnnviz.engines.registry import EngineEntry, find_engine, is_own
 from rnnviz.model.errors import EngineError
 from rnnviz.model.sweep import Point, Sweep
 from rnnviz.model.sweep_table import COMPUTED, Finding, Row
@@ -13,6 +13,17 @@ from rnnviz.runs.sweep.identity import Identities
 from rnnviz.runs.sweep.journal import Journal
 from rnnviz.runs.sweep.scheduler import Future, Scheduler
 from rnnviz.runs.sweep.task import Task
+
+
+def check_engines(sweep: Sweep) -> dict[str, EngineEntry]:
+    """The entries of a sweep's engines.
+
+    Raises
+    ------
+    ConfigError
+        If one does not exist.
+    """
+    return {engine: find_engine(engine, "engines") for engine in sweep.engines}
 
 
 class Sweeping:
@@ -30,14 +41,8 @@ class Sweeping:
         load: Load,
         trusted: frozenset[str] = frozenset(),
     ) -> None:
-        """`load` and `trusted` as in a `RunRequest`.
-
-        Raises
-        ------
-        ConfigError
-            If an engine of the sweep does not exist.
-        """
-        entries = {engine: find_engine(engine, "engines") for engine in sweep.engines}
+        """`load` and `trusted` as in a `RunRequest`; raises as `check_engines` does."""
+        entries = check_engines(sweep)
         self._sweep = sweep
         self._load = load
         self._trusted = trusted

@@ -1,0 +1,61 @@
+"""A sweep in words: the same on the command line and in the window."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.wording import MARKS
+from rnnviz.model.sweep_table import ROW_VERDICTS, Finding, Row
+
+ROW_MARKS = {**MARKS, "refused": "–", "failed": "!"}
+"""A sign for each verdict, which says it without a colour."""
+
+_MOST_TOLD = 10
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """How many rows have which verdict: "✔ 18 agree · ✘ 2 mismatch"."""
+    counts = Counter(finding.verdict for finding in findings)
+    told = [f"{ROW_MARKS[name]} {numbers.count(counts[name])} {name}" for name in ROW_VERDICTS if counts[name]]
+    return " · ".join(told) or "no row yet"
+
+
+def value_text(value: Any) -> str:
+    """A value of a key as people read it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else shown_name(str(value))
+
+
+def called(keys: Sequence[str], values: Sequence[Any]) -> str:
+    """A row by its values: "cell lstm, hidden_size 16, seed 0, engine manual"."""
+    return ", ".join(f"{short_key(key, keys)} {value_text(v)}" for key, v in zip(keys, values, strict=True))
+
+
+def short_key(key: str, keys: Sequence[str]) -> str:
+    """A dotted key without its table, where no other key of the sweep is then called the same."""
+    short = key.rpartition(".")[2]
+    return short if sum(other.rpartition(".")[2] == short for other in keys) == 1 else key
+
+
+def report(keys: Sequence[str], rows: Sequence[Row]) -> str:
+    """The counts, and a line for each of the rows that are not right, the worst first; for a terminal."""
+    found = [(row.point, row.finding) for row in rows if row.finding is not None]
+    bad = [(point, finding) for point, finding in found if finding.verdict != "agree"]
+    order = ("mismatch", "failed", "refused", "drift")
+    bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_violation(pair[1]), pair[0].index))
+    lines = [counted(finding for _, finding in found)]
+    for point, finding in bad[:_MOST_TOLD]:
+        lines.append(f"  {ROW_MARKS[finding.verdict]} {called(keys, point.values)}: {finding.reason}")
+    if len(bad) > _MOST_TOLD:
+        lines.append(f"  and {numbers.count(len(bad) - _MOST_TOLD)} more")
+    return "\n".join(lines)
+
+
+def _violation(finding: Finding) -> float:
+    value = finding.max_violation
+    if value is None:
+        return 0.0
+    return value if value == value else float("inf")

@@ -1,0 +1,121 @@
+"""rnnviz sweep: compute a grid of configs, on this machine or on a cluster, and write a row for each."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH
+from rnnviz.cli.parser import Commands
+from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.model.errors import EngineError, InputError
+from rnnviz.model.fields import Declared
+
+if TYPE_CHECKING:
+    from rnnviz.model.sweep_table import Row, SweepTable
+    from rnnviz.runs.sweep.driver import Sweeping
+    from rnnviz.runs.sweep.journal import Journal
+    from rnnviz.runs.sweep.scheduler import Scheduler
+
+_WORKERS = Declared("int", "How many rows are computed at a time.", minimum=1, maximum=1024)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    sweep = commands.add_parser("sweep", help="run a grid of configs; started again, it goes on where it was stopped")
+    sweep.add_argument("sweep", type=Path, help="a TOML sweep")
+    sweep.add_argument("--csv", type=Path, metavar="P", help="write the rows as a table")
+    sweep.add_argument("--json", metavar="P|-", help="write the rows as JSON; - writes them to standard output")
+    sweep.add_argument("--engines", metavar="A,B,...", help="the engines, in place of those that the sweep names")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="compute on the cluster of this scheduler of Dask")
+    sweep.add_argument("--workers", type=int, metavar="N", help="rows at a time on this machine (default: its cores)")
+    sweep.add_argument("--journal", type=Path, metavar="P", help="where rows are kept (default: SWEEP.results.jsonl)")
+    sweep.add_argument("--quiet", action="store_true", help="no progress bar and no verdicts in words")
+    sweep.set_defaults(answer=_sweep)
+
+
+def _sweep(options: Namespace) -> int:
+    from rnnviz.analysis.sweep_wording import report
+    from rnnviz.files.inputs import load_inputs
+    from rnnviz.files.sweep_toml import load_sweep
+    from rnnviz.model.sweep_table import SweepTable
+    from rnnviz.runs.sweep.driver import Sweeping, check_engines
+    from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
+
+    engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
+    sweep = load_sweep(options.sweep, engines)
+    check_engines(sweep)
+    _check_outputs(options)
+    path = options.journal or journal_of(options.sweep)
+    points = tuple(sweep.points())
+    with Journal(path) as journal:
+        sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, frozenset(engines or ()))
+        rows = _compute(sweeping, journal, options)
+    if len(rows) < len(points):
+        raise EngineError(
+            f"{len(points) - len(rows):,} of {len(points):,} rows were given up by the cluster: the others are kept, "
+            f"and the same command goes on with those that are left."
+        )
+    table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
+    _write(table, options)
+    if not options.quiet and options.json != "-":
+        print(report(table.keys, table.rows))
+    verdicts = {row.finding.verdict for row in rows if row.finding is not None}
+    return MISMATCH if "mismatch" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
+
+
+def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[Row]":
+    rows, size = list(sweeping.told), len(sweeping.told) + len(sweeping.left)
+    if not sweeping.left:
+        return rows
+    try:
+        with progress_bar(options.quiet) as tell, _scheduler(sweeping.warm, options) as scheduler:
+            for row in sweeping.rows(scheduler, journal):
+                rows.append(row)
+                tell(f"{len(rows):,} of {size:,} rows", len(rows) / size)
+    except KeyboardInterrupt:
+        if not options.quiet:
+            print(
+                f"Stopped: {len(rows):,} of {size:,} rows are done, and the same command goes on with the others.",
+                file=sys.stderr,
+            )
+        raise
+    return rows
+
+
+def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
+    if options.scheduler is None:
+        from rnnviz.runs.sweep.local import LocalScheduler
+
+        workers = None if options.workers is None else _WORKERS.check("--workers", options.workers)
+        return LocalScheduler(tuple(warm), workers)
+    if options.workers is not None:
+        raise InputError("--workers and --scheduler exclude each other: the cluster has its own workers.")
+    try:
+        from rnnviz.runs.sweep.cluster import ClusterScheduler
+    except ImportError as error:
+        raise EngineError(
+            "--scheduler needs Dask, which is an extra: install it with pip install rnnviz[cluster]."
+        ) from error
+    return ClusterScheduler(options.scheduler)
+
+
+def _check_outputs(options: Namespace) -> None:
+    """Find out before a long sweep, not after it, that its rows could not be written."""
+    for path in (options.csv, None if options.json == "-" else options.json, options.journal):
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise InputError(f"{path} cannot be written: the folder {Path(path).absolute().parent} does not exist.")
+        if path is not None and Path(path).is_dir():
+            raise InputError(f"{path} cannot be written: it is a folder.")
+
+
+def _write(table: "SweepTable", options: Namespace) -> None:
+    from rnnviz.files.sweep_results import sweep_json, write_sweep_csv, write_sweep_json
+
+    if options.csv is not None:
+        write_sweep_csv(table, options.csv)
+    if options.json == "-":
+        sys.stdout.write(sweep_json(table))
+    elif options.json is not None:
+        write_sweep_json(table, Path(options.json))

@@ -1,0 +1,182 @@
+"""What a sweep found, as a CSV table and as JSON; either reads back to the same rows.
+
+CSV columns: one for each thing that differs between rows (the keys of the grid, seed, engine), verdict,
+max_violation, max_abs_error, audit_worst_ratio, first_wrong.engine and first_wrong.layer to first_wrong.unit,
+seconds.NAME for everything that was timed, reason, and config, the whole config of the row as JSON.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rnnviz import __version__
+from rnnviz.files.atomic import whole
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+from rnnviz.model.sweep import ENGINE, SEED, Point, declaration
+from rnnviz.model.sweep_table import Finding, Row, SweepTable
+
+_NUMBERS = ("max_violation", "max_abs_error", "audit_worst_ratio")
+_PLACE = ("engine", "layer", "direction", "timestep", "sample", "unit")
+_WRONG, _SECONDS = "first_wrong.", "seconds."
+_TRUTH = {"true": True, "false": False}
+
+
+def write_sweep_csv(table: SweepTable, path: Path) -> None:
+    """Write the rows that have a finding.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    rows = [row for row in table.rows if row.finding is not None]
+    with whole(path) as temporary:
+        _frame(table.keys, rows).write_csv(temporary)
+
+
+def write_sweep_json(table: SweepTable, path: Path) -> None:
+    """Write `sweep_json`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with whole(path) as temporary:
+        temporary.write_text(sweep_json(table), encoding="utf-8")
+
+
+def sweep_json(table: SweepTable) -> str:
+    """`{"rnnviz": version, "keys": [...], "rows": [{"values", "verdict", ..., "config"}]}` as text."""
+    rows = [
+        {
+            "values": dict(zip(table.keys, row.point.values, strict=True)),
+            **row.finding.to_mapping(),
+            "config": None if row.point.config is None else row.point.config.to_mapping(),
+        }
+        for row in table.rows
+        if row.finding is not None
+    ]
+    content = {"rnnviz": __version__, "keys": list(table.keys), "rows": rows}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def is_sweep_results(path: Path) -> bool:
+    """Whether a .csv or .json file begins as one that a sweep has written."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return False
+    if path.suffix.lower() == ".json":
+        return '"rnnviz"' in start and '"keys"' in start
+    head = start.partition("\n")[0].split(",")
+    return {"verdict", "audit_worst_ratio", "reason"} <= set(head)
+
+
+def load_sweep_results(path: Path) -> SweepTable:
+    """Read a file that a sweep has written.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is something else; the sentence names the file.
+    """
+    try:
+        return _read_json(path) if path.suffix.lower() == ".json" else _read_csv(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (InputError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+        what = " ".join(str(error).split())
+        raise InputError(f"{path} is no table that a sweep has written, or a damaged one: {what}") from error
+
+
+def _frame(keys: Sequence[str], rows: Sequence[Row]) -> pl.DataFrame:
+    found = [row.finding.to_mapping() for row in rows if row.finding is not None]
+    wrong = [finding["first_wrong"] or {} for finding in found]
+    timed = dict.fromkeys(name for finding in found for name in finding["seconds"])
+    texts: dict[str, list[Any]] = {
+        key: [_text(row.point.values[place]) for row in rows] for place, key in enumerate(keys)
+    }
+    texts["verdict"] = [finding["verdict"] for finding in found]
+    texts |= {name: [_text(finding[name]) for finding in found] for name in _NUMBERS}
+    texts |= {_WRONG + name: [_text(place.get(name)) for place in wrong] for name in _PLACE}
+    texts |= {_SECONDS + name: [_text(finding["seconds"].get(name)) for finding in found] for name in timed}
+    texts["reason"] = [finding["reason"] for finding in found]
+    texts["config"] = [
+        None if row.point.config is None else json.dumps(row.point.config.to_mapping(), ensure_ascii=False)
+        for row in rows
+    ]
+    return pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String))
+
+
+def _text(value: Any) -> str | None:
+    """A value as a CSV cell: numbers in the digits that read back, true and false as TOML writes them."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _read_csv(path: Path) -> SweepTable:
+    frame = pl.read_csv(path, infer_schema=False)
+    if "verdict" not in frame.columns:
+        raise InputError("it has no column verdict.")
+    keys = tuple(frame.columns[: frame.columns.index("verdict")])
+    return SweepTable(
+        keys, tuple(_csv_row(keys, index, cells) for index, cells in enumerate(frame.iter_rows(named=True)))
+    )
+
+
+def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None]) -> Row:
+    wrong = {name: cells[_WRONG + name] for name in _PLACE}
+    finding = Finding.from_mapping(
+        {
+            "verdict": cells["verdict"],
+            **{name: None if cells[name] is None else float(str(cells[name])) for name in _NUMBERS},
+            "first_wrong": None if wrong["engine"] is None else wrong,
+            "seconds": {
+                name.removeprefix(_SECONDS): value
+                for name, value in cells.items()
+                if name.startswith(_SECONDS) and value is not None
+            },
+            "reason": cells["reason"] or "",
+        }
+    )
+    config = cells["config"]
+    return _row(
+        index, [_value(key, cells[key]) for key in keys], None if config is None else json.loads(config), finding
+    )
+
+
+def _value(key: str, text: str | None) -> Any:
+    """A cell as the number, truth or text that the key holds."""
+    kind = "int" if key == SEED else "text"
+    declared = declaration(key)
+    if key not in (SEED, ENGINE) and declared is not None:
+        kind = declared.kind
+    if text is None:
+        raise InputError(f"{key} is empty in a row.")
+    if kind == "bool":
+        return _TRUTH[text]
+    return int(text) if kind == "int" else float(text) if kind == "float" else text
+
+
+def _read_json(path: Path) -> SweepTable:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    keys = tuple(str(key) for key in content["keys"])
+    return SweepTable(
+        keys,
+        tuple(
+            _row(index, [row["values"][key] for key in keys], row["config"], Finding.from_mapping(row))
+            for index, row in enumerate(content["rows"])
+        ),
+    )
+
+
+def _row(index: int, values: Sequence[Any], config: Any, finding: Finding) -> Row:
+    refusal = finding.reason if config is None else ""
+    return Row(Point(index, tuple(values), None if config is None else Config.from_mapping(config), refusal), finding)

@@ -1,0 +1,130 @@
+"""Sweeps as TOML files."""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnviz.model.config import SECTIONS
+from rnnviz.model.errors import ConfigError, InputError
+from rnnviz.model.fields import declarations, shown
+from rnnviz.model.sweep import Sweep, declaration
+
+_ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
+
+
+def load_sweep(path: Path, engines: Sequence[str] | None = None) -> Sweep:
+    """Read and validate a sweep; `engines` stand in for those that the file names.
+
+    `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
+    file are relative to its own folder.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or is no TOML.
+    ConfigError
+        As `Sweep.from_mapping` does.
+    """
+    values = _read(path)
+    folder = path.absolute().parent
+    own = {name: _table(name, value, folder) for name, value in values.items() if name != "base"}
+    if "base" in values:
+        own |= _merged(_read_base(values["base"], folder), own)
+    if isinstance(own.get("engines"), list):
+        own["engines"] = [_path_of_code(name, folder) for name in own["engines"]]
+    if isinstance(own.get("grid"), Mapping):
+        own["grid"] = _grid(own["grid"], folder)
+    if engines is not None:
+        own["engines"] = list(engines)
+    return Sweep.from_mapping(own)
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a TOML file is a sweep, as opposed to a config; a file that cannot be read is neither."""
+    try:
+        values = _read(path)
+    except InputError:
+        return False
+    return any(key in values for key in _ONLY_IN_SWEEPS)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is no TOML file: its brackets are nested too deep.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no TOML file: {error}.") from error
+
+
+def _read_base(name: Any, folder: Path) -> dict[str, Any]:
+    if not isinstance(name, str) or not name:
+        raise ConfigError("base", f"base = {shown(name)} is not allowed: it must be the path of a config.")
+    path = folder / name
+    values = _read(path)
+    for key in values:
+        if key not in SECTIONS:
+            raise ConfigError(
+                "base", f"{path}, which base names, is no config: {key} is not one of {', '.join(SECTIONS)}."
+            )
+    return {key: _table(key, value, path.parent) for key, value in values.items()}
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of `base` with the keys that the sweep itself sets."""
+    tables = dict(base)
+    for name in SECTIONS:
+        if name in own:
+            both = isinstance(base.get(name), Mapping) and isinstance(own[name], Mapping)
+            tables[name] = {**base[name], **own[name]} if both else own[name]
+    return tables
+
+
+def _table(name: str, value: Any, folder: Path) -> Any:
+    """A table of a config with the paths in it made absolute; what is no such table as it is."""
+    if name not in SECTIONS or not isinstance(value, Mapping):
+        return value
+    paths = {key for key, declared in declarations(SECTIONS[name]).items() if declared.kind == "path"}
+    table = {key: _absolute(inner, folder) if key in paths else inner for key, inner in value.items()}
+    if name == "compare":
+        if "reference" in table:
+            table["reference"] = _path_of_code(table["reference"], folder)
+        if isinstance(table.get("candidates"), list):
+            table["candidates"] = [_path_of_code(engine, folder) for engine in table["candidates"]]
+    return table
+
+
+def _grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The lists of a grid by dotted key, with the paths in them made absolute."""
+    found: dict[str, Any] = {}
+    for key, value in _leaves(grid, ""):
+        if key in found:
+            raise ConfigError(f"grid.{key}", f"grid.{key} is given twice: leave one of them out.")
+        declared = declaration(key)
+        change: Callable[[Any, Path], Any] | None = None
+        if declared is not None and declared.kind == "path":
+            change = _absolute
+        elif key == "compare.reference":
+            change = _path_of_code
+        found[key] = [change(one, folder) for one in value] if change and isinstance(value, list) else value
+    return found
+
+
+def _leaves(grid: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """The lists by dotted key, whether the dots stand in the key's quotes or make tables."""
+    for name, value in grid.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _absolute(path: Any, folder: Path) -> Any:
+    return str(folder / path) if isinstance(path, str) and path else path
+
+
+def _path_of_code(engine: Any, folder: Path) -> Any:
+    return _absolute(engine, folder) if isinstance(engine, str) and engine.endswith(".py") else engine

@@ -1,0 +1,127 @@
+"""rnnviz sweep: its exit codes, its files, and that it goes on where it was stopped."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import psutil
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.files.sweep_results import load_sweep_results
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running"]
+
+ROOT = Path(__file__).parents[2]
+CONFIG = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
+GRID = 'base = "network.toml"\nengines = ["onnx"]\n[grid]\nnetwork.hidden_size = [4, 6]\n'
+
+
+def write(folder: Path, text: str = GRID) -> Path:
+    (folder / "network.toml").write_text(CONFIG, encoding="utf-8")
+    path = folder / "s.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_sweep_writes_its_rows_and_a_second_start_computes_none(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    assert main(["sweep", str(path), "--csv", str(tmp_path / "a.csv"), "--json", str(tmp_path / "a.json")]) == 0
+    out, err = capfd.readouterr()
+    assert out == "✔ 2 agree\n"
+    assert err == ""
+    assert pl.read_csv(tmp_path / "a.csv")["network.hidden_size"].to_list() == [4, 6]
+    assert load_sweep_results(tmp_path / "a.json") == load_sweep_results(tmp_path / "a.csv")
+    # Nothing can be computed any more, and nothing has to be.
+    monkeypatch.setattr("rnnviz.runs.sweep.local.LocalScheduler.submit", None)
+    assert main(["sweep", str(path), "--json", "-", "--quiet"]) == 0
+    out, _ = capfd.readouterr()
+    assert json.loads(out) == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+
+
+def test_a_mismatch_is_told_and_is_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path)
+    assert main(["sweep", str(path), "--engines", "onnx, mistake:no-h2h-bias", "--workers", "1"]) == 1
+    out, _ = capfd.readouterr()
+    counts, first, second = out.splitlines()
+    assert counts == "✔ 2 agree · ✘ 2 mismatch"
+    assert all(
+        "engine mistake:no-h2h-bias: mistake:no-h2h-bias is wrong from layer 0" in line for line in (first, second)
+    )
+    assert main(["sweep", str(path), "--engines", "onnx", "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_row_that_failed_is_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("def step(x, state, p):\n    raise ValueError('no')\n", encoding="utf-8")
+    path = write(tmp_path, 'base = "network.toml"\n')
+    assert main(["sweep", str(path), "--engines", str(code)]) == 3
+    assert capfd.readouterr().out.startswith("! 1 failed\n  ! engine mine.py: ")
+
+
+def test_code_that_only_the_file_names_is_not_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("raise SystemExit", encoding="utf-8")
+    path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
+    assert main(["sweep", str(path)]) == 0
+    assert "it is run only when you ask for it yourself" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "sentence"),
+    [
+        (GRID + "network.size = [1]", [], "grid.network.size is not a known key: it must be one of network.cell,"),
+        (GRID, ["--engines", "manuel"], 'engines names "manuel", which is no engine'),
+        (GRID, ["--workers", "0"], "--workers = 0 is not allowed: it must be a whole number from 1 to 1024."),
+        (GRID, ["--csv", "/no/such/folder/a.csv"], "the folder /no/such/folder does not exist."),
+        (GRID, ["--scheduler", "x", "--workers", "1"], "--workers and --scheduler exclude each other"),
+    ],
+    ids=range(5),
+)
+def test_what_is_wrong_is_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, options: list[str], sentence: str
+) -> None:
+    assert main(["sweep", str(write(tmp_path, text)), *options]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("rnnviz: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_without_dask_a_scheduler_is_refused_with_what_to_install(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "rnnviz.runs.sweep.cluster", raising=False)
+    assert main(["sweep", str(write(tmp_path)), "--scheduler", "tcp://127.0.0.1:8786"]) == 3
+    assert "install it with pip install rnnviz[cluster]." in capfd.readouterr().err
+
+
+def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None:
+    path = write(tmp_path, GRID.replace("[grid]", f"seeds = {list(range(400))}\n[grid]"))
+    command = [sys.executable, "-m", "rnnviz", "sweep", str(path), "--workers", "1"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    journal = path.with_name("s.results.jsonl")
+    while process.poll() is None and not (journal.is_file() and journal.stat().st_size):
+        pass
+    engines = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    done = len(journal.read_text(encoding="utf-8").splitlines())
+    assert 1 <= done < 800
+    told = re.fullmatch(r"Stopped: (\d+) of 800 rows are done, and the same command goes on with the others\.\n", err)
+    assert told is not None, err
+    # The last row may have been written but not yet counted.
+    assert done - int(told[1]) in (0, 1)
+    _, alive = psutil.wait_procs(engines, timeout=3)
+    assert alive == []
