@@ -1,6 +1,6 @@
 """How far engines are off at each timestep: from each other, and each from its own step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,16 @@ class Quantity:
     title: str
     why: str
     counts: bool = False
+
+    def short(self, value: float) -> str:
+        """A number of it as it is shown."""
+        if np.isnan(value):
+            return "not audited"
+        return numbers.count(int(value)) if self.counts else numbers.error(value)
+
+    def full(self, value: float) -> str:
+        """A number of it with every digit that it takes to read back."""
+        return str(int(value)) if self.counts else numbers.full(value)
 
 
 VIOLATION = Quantity(
@@ -73,9 +83,11 @@ class ErrorSeries:
     limit: tuple[float, str] | None = None
 
     @property
-    def all_values(self) -> Values:
-        """Every number of every curve, flat."""
-        return np.concatenate([named.values.ravel() for named in (self.main, *self.companions)])
+    def lanes(self) -> Iterator[Values]:
+        """The numbers of every curve, one lane (T,) after the other."""
+        return (
+            lane for named in (self.main, *self.companions) for lane in named.values.reshape(-1, named.values.shape[-1])
+        )
 
 
 def error_series(result: RunResult, comparison: Comparison, quantity: Quantity) -> ErrorSeries | None:

@@ -1,6 +1,6 @@
 """Numbers over time, made ready to be drawn: where there are gaps, how far they reach, and logarithms with a zero."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
@@ -14,9 +14,9 @@ from rnnviz.model.trace import Trace
 _PADDING = 0.06
 
 
-def unit_over_time(trace: Trace, where: Location, unit: int) -> FloatArray:
-    """(T,): one unit of the lane and sample of `where`, read from the trace into memory."""
-    return np.ascontiguousarray(trace.lane(where.layer, where.direction, where.sample)[:, unit])
+def unit_over_time(trace: Trace, where: Location, unit: int, times: range) -> FloatArray:
+    """One unit of the lane and sample of `where` at some timesteps, read from the trace into memory."""
+    return np.ascontiguousarray(trace.lane(where.layer, where.direction, where.sample)[times.start : times.stop, unit])
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -69,11 +69,13 @@ def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
 class LogScale:
     """Positions on a logarithmic axis of decades that also has a place for zero below and for infinity above.
 
-    `lowest` and `highest` are whole exponents of ten: every finite positive number lies between them.
+    `lowest` and `highest` are whole exponents of ten: every finite positive number lies between them. `infinite` says
+    whether there is any infinity.
     """
 
     lowest: int
     highest: int
+    infinite: bool = False
 
     @property
     def zero(self) -> float:
@@ -105,12 +107,20 @@ class LogScale:
         return f"{10.0**exponent:,g}" if -2 <= exponent <= 3 else f"1e{exponent}"
 
 
-def log_scale(values: NDArray[np.float64], *also: float) -> LogScale:
-    """The decades that hold every finite positive number of `values` (not negative) and those of `also`."""
-    positive = values[(values > 0.0) & np.isfinite(values)]
-    bounds = [float(v) for v in (positive.min(), positive.max())] if positive.size else []
-    bounds += [value for value in also if value > 0.0 and np.isfinite(value)]
+def log_scale(series: Iterable[NDArray[np.float64]], *also: float) -> LogScale:
+    """The decades that hold every finite positive number of the series, which are not negative, and those of `also`.
+
+    The series are looked at one by one, so that no more is held than one of them.
+    """
+    bounds = [value for value in also if value > 0.0 and np.isfinite(value)]
+    infinite = False
+    for values in series:
+        positive = (values > 0.0) & (values < np.inf)
+        low = float(values.min(where=positive, initial=np.inf))
+        if low < np.inf:
+            bounds += [low, float(values.max(where=positive, initial=0.0))]
+        infinite = infinite or bool(np.isposinf(values).any())
     if not bounds:
-        return LogScale(-1, 1)
+        return LogScale(-1, 1, infinite)
     lowest, highest = floor(log10(min(bounds))), ceil(log10(max(bounds)))
-    return LogScale(lowest, max(highest, lowest + 1))
+    return LogScale(lowest, max(highest, lowest + 1), infinite)

@@ -15,8 +15,8 @@ from tests.made_results import made_result
 
 def test_a_unit_over_time_is_the_lanes_column() -> None:
     result = made_result(num_layers=2, bidirectional=True)
-    values = unit_over_time(result["manual"], Location(1, 1, 0, 1), unit=2)
-    assert np.array_equal(values, result["manual"].hidden[1, 1, :, 1, 2])
+    values = unit_over_time(result["manual"], Location(1, 1, 0, 1), 2, range(1, 4))
+    assert np.array_equal(values, result["manual"].hidden[1, 1, 1:4, 1, 2])
     assert values.flags.c_contiguous
 
 
@@ -53,7 +53,7 @@ def test_the_range_is_that_of_the_finite_numbers_and_never_empty() -> None:
 
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
 def test_zero_stands_below_every_number_and_infinity_above(values: np.ndarray) -> None:
-    scale = log_scale(values)
+    scale = log_scale([values])
     positions = scale.positions(values)
     between = (values > 0.0) & np.isfinite(values)
     assert np.all(positions[values == 0.0] == scale.zero)
@@ -80,7 +80,7 @@ def test_a_tick_says_the_number_that_stands_there(position: float, text: str) ->
 
 
 def test_the_limit_has_its_place_on_the_axis() -> None:
-    scale = log_scale(np.array([1e-8, 1e-7]), 1e-5)
+    scale = log_scale([np.array([1e-8]), np.array([1e-7])], 1e-5)
     assert (scale.lowest, scale.highest) == (-8, -5)
 
 

@@ -1,5 +1,7 @@
 """How far two engines are off over time, on a logarithmic axis that also has a place for zero."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -7,9 +9,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from rnnviz.analysis import numbers
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.error_series import QUANTITIES, ErrorSeries, Quantity, error_series
+from rnnviz.analysis.outline import Outline, largest_of, outline_of
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import LogScale, log_scale
@@ -24,7 +26,6 @@ from rnnviz.model.location import Location
 
 _MOST_LANES = 16
 """More lanes than these, besides the cursor's, are drawn as one curve: the largest of them."""
-_MOST_POINTS = 2_000_000
 _ABOVE = [(0.0, 1.0), (0.0, 1.0)]
 """The label stands on its line, not in it."""
 
@@ -44,7 +45,6 @@ class ErrorPlot(View):
         self._series: ErrorSeries | None = None
         self._location = Location()
         self._theme = LIGHT
-        self._positions: NDArray[np.float64] | None = None
         self._lane: tuple[int, int] | None = None
 
         self._heading = SteadyLabel(bold=True)
@@ -64,6 +64,7 @@ class ErrorPlot(View):
         self.plot.setAxisItems({"left": self._axis})
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
+        self.plot.seen_changed.connect(self._draw)
         self.curves = LaneCurves(self.plot)
         self._limit = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts={"position": 0.02, "anchors": _ABOVE})
         self._limit.setZValue(5)
@@ -119,16 +120,16 @@ class ErrorPlot(View):
 
     @property
     def lane_curve(self) -> NDArray[np.float64]:
-        """(T,): the positions on the vertical axis of the cursor's lane as they are drawn."""
-        return self.curves.mine
+        """The highest positions on the vertical axis of the cursor's lane as they are drawn, for each block."""
+        return np.zeros(0) if self.curves.mine is None else np.asarray(self.curves.mine.high)
 
     @property
     def beside(self) -> dict[str, NDArray[np.float64]]:
-        """The positions of the curves that stand beside the cursor's lane, by their names."""
+        """The highest positions of the curves that stand beside the cursor's lane, by their names."""
         if self._series is None:
             return {}
         pairs = zip(self._series.companions, self.curves.beside, strict=True)
-        return {companion.name: positions for companion, positions in pairs}
+        return {companion.name: np.asarray(outline.high) for companion, outline in pairs}
 
     @property
     def told(self) -> str:
@@ -156,7 +157,7 @@ class ErrorPlot(View):
             for named in () if series is None else (series.main, *series.companions):
                 alone = series is not None and not series.companions
                 headings.append(quantity.title if alone else f"{quantity.title}: {named.name}")
-                columns.append([_digits(value, quantity) for value in named.values[lane]])
+                columns.append([quantity.full(value) for value in named.values[lane]])
         return "".join("\t".join(row) + "\n" for row in (headings, *zip(*columns, strict=True)))
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -193,14 +194,12 @@ class ErrorPlot(View):
         comparison, result, quantity = self._comparison, self._result, self._quantity
         self._choice.setToolTip(quantity.why)
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
-        self._series, self._positions = series, None
+        self._series = series
         self._ground.setCurrentIndex(0 if series is not None else 1)
         if series is not None:
-            values = series.all_values
-            scale = log_scale(values, *(() if series.limit is None else (series.limit[0],)))
-            self._positions = scale.positions(np.array(series.main.values))
+            scale = log_scale(series.lanes, *(() if series.limit is None else (series.limit[0],)))
             self._axis.show_scale(scale)
-            top = scale.infinity if np.isinf(values).any() else float(scale.highest)
+            top = scale.infinity if scale.infinite else float(scale.highest)
             self._floor.setValue(scale.zero)
             self._limit.setVisible(series.limit is not None)
             bottom, top = scale.zero - 0.3, top + 0.3
@@ -233,22 +232,29 @@ class ErrorPlot(View):
             key.show_line(pen, self._theme)
 
     def _draw(self) -> None:
-        """Let the cursor's lane stand out."""
-        positions, series = self._positions, self._series
-        if positions is None or series is None:
+        """Draw the part in sight, as finely as there are pixels for it, and let the cursor's lane stand out."""
+        series, scale = self._series, self.scale
+        if series is None:
             self.curves.clear()
             self._lane = None
             return
         here = self._lane = self._location.layer, self._location.direction
-        others = [positions[lane] for lane in np.ndindex(positions.shape[:2]) if lane != here]
-        if len(others) > _MOST_LANES or sum(map(len, others)) > _MOST_POINTS:
-            others = [np.fmax.reduce(others, axis=0)]
+        seen, pixels = self.plot.timesteps_in_sight, self.plot.pixels
+
+        def outline(values: NDArray[np.float64]) -> Outline:
+            found = outline_of(values, seen, pixels)
+            return replace(found, low=scale.positions(found.low), high=scale.positions(found.high))
+
+        lanes = np.ndindex(series.main.values.shape[:2])
+        others = [outline(series.main.values[lane]) for lane in lanes if lane != here]
+        if len(others) > _MOST_LANES:
+            others = [largest_of(others)]
             self._others.setText("thin: the largest of the other lanes")
         else:
             self._others.setText("thin: the other lanes")
         self._others.setVisible(bool(others))
-        beside = [self.scale.positions(np.array(companion.values[here])) for companion in series.companions]
-        self.curves.draw(positions[here], beside, others)
+        beside = [outline(companion.values[here]) for companion in series.companions]
+        self.curves.draw(outline(series.main.values[here]), beside, others)
 
     @property
     def _pens(self) -> list[QPen]:
@@ -270,7 +276,7 @@ class ErrorPlot(View):
         if series is None:
             return
         shown = [
-            _short(float(named.values[where.index[:3]]), self._quantity) for named in (series.main, *series.companions)
+            self._quantity.short(float(named.values[where.index[:3]])) for named in (series.main, *series.companions)
         ]
         for key, value in zip(self._keys, shown, strict=False):
             key.show_value(value)
@@ -284,13 +290,3 @@ class ErrorPlot(View):
 
     def _on_timestep(self, timestep: int) -> None:
         self.location_requested.emit(self._location.moved(timestep=timestep))
-
-
-def _short(value: float, quantity: Quantity) -> str:
-    if np.isnan(value):
-        return "not audited"
-    return numbers.count(int(value)) if quantity.counts else numbers.error(value)
-
-
-def _digits(value: float, quantity: Quantity) -> str:
-    return str(int(value)) if quantity.counts else numbers.full(value)

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
+from rnnviz.analysis.outline import Outline
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.curve import Curve
 from rnnviz.gui.views.time_plot import TimePlot
 
-Positions = NDArray[np.float64]
-
-_DASHED_UP_TO = 4_000
-"""Longer sequences are drawn in solid lines: their dashes would run together, and take long to draw."""
+_DASHED_UP_TO = 600
+"""More timesteps in sight are drawn in solid lines: dashes would run together, and take long to draw."""
 _COMPANIONS = ((1, Qt.PenStyle.DashLine), (2, Qt.PenStyle.DotLine))
 """The colour, by its place in the theme's series, and the line of each companion."""
 
@@ -25,44 +22,35 @@ class LaneCurves:
     def __init__(self, plot: TimePlot) -> None:
         self._plot = plot
         self._theme = LIGHT
-        self._timesteps = 0
-        self._others: list[pg.PlotDataItem] = []
-        self._beside: list[pg.PlotDataItem] = []
-        self._mine: list[pg.PlotDataItem] = []
+        self._dashed = True
+        self._others: list[Curve] = []
+        self._beside: list[Curve] = []
+        self._mine: list[Curve] = []
+        self.mine: Outline | None = None
+        """What is drawn of the lane that stands out."""
+        self.beside: tuple[Outline, ...] = ()
+        self.others: tuple[Outline, ...] = ()
 
-    @property
-    def mine(self) -> Positions:
-        """(T,): the positions of the lane that stands out."""
-        return _drawn(self._mine[0])
-
-    @property
-    def beside(self) -> list[Positions]:
-        """The positions of what stands beside it."""
-        return [_drawn(curve) for curve in self._beside]
-
-    @property
-    def others(self) -> list[Positions]:
-        """The positions of the thin curves."""
-        return [_drawn(curve) for curve in self._others]
-
-    def draw(self, mine: Positions, beside: Sequence[Positions], others: Sequence[Positions]) -> None:
-        """Draw other values, each of shape (T,), where NaN leaves gaps."""
-        long = self._timesteps > _DASHED_UP_TO
-        self._timesteps = len(mine)
+    def draw(self, mine: Outline, beside: Sequence[Outline], others: Sequence[Outline]) -> None:
+        """Draw other positions, where NaN leaves gaps."""
+        dashed = len(self._plot.timesteps_in_sight) <= _DASHED_UP_TO
+        turned, self._dashed = dashed != self._dashed, dashed
         wanted = len(others), len(beside), 1
         if (len(self._others), len(self._beside), len(self._mine)) != wanted:
             self.clear()
             self._others += [self._plot.add_curve(self.thin, depth=1.0) for _ in others]
             self._beside += [self._plot.add_curve(self.companion(p), depth=8.0 - p) for p in range(len(beside))]
             self._mine.append(self._plot.add_curve(self.wide, depth=10.0))
-        elif long != (self._timesteps > _DASHED_UP_TO):
+        elif turned:
             self.apply_theme(self._theme)
+        self.mine, self.beside, self.others = mine, tuple(beside), tuple(others)
         curves = (*self._others, *self._beside, *self._mine)
-        for curve, values in zip(curves, (*others, *beside, mine), strict=True):
-            self._plot.move_curve(curve, values)
+        for curve, outline in zip(curves, (*others, *beside, mine), strict=True):
+            curve.show_outline(outline)
 
     def clear(self) -> None:
         """Draw nothing."""
+        self.mine, self.beside, self.others = None, (), ()
         for curves in (self._others, self._beside, self._mine):
             for curve in curves:
                 self._plot.removeItem(curve)
@@ -72,11 +60,11 @@ class LaneCurves:
         """Draw in these colours from now on."""
         self._theme = theme
         for curve in self._others:
-            self._plot.draw_curve(curve, self.thin, depth=1.0)
+            curve.draw_with(self.thin, depth=1.0)
         for place, curve in enumerate(self._beside):
-            self._plot.draw_curve(curve, self.companion(place), depth=8.0 - place)
+            curve.draw_with(self.companion(place), depth=8.0 - place)
         for curve in self._mine:
-            self._plot.draw_curve(curve, self.wide, depth=10.0)
+            curve.draw_with(self.wide, depth=10.0)
 
     @property
     def thin(self) -> QPen:
@@ -93,7 +81,7 @@ class LaneCurves:
     def companion(self, place: int) -> QPen:
         """Of one of the curves beside it."""
         colour, style = _COMPANIONS[place]
-        if self._timesteps > _DASHED_UP_TO:
+        if not self._dashed:
             return cosmetic_pen(QColor(self._theme.series[colour]), 1.0)
         return cosmetic_pen(QColor(self._theme.series[colour]), 1.5, style)
 
@@ -103,8 +91,3 @@ def cosmetic_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.
     pen = QPen(colour, width, style)
     pen.setCosmetic(True)
     return pen
-
-
-def _drawn(curve: pg.PlotDataItem) -> Positions:
-    y: Positions = curve.getOriginalDataset()[1]
-    return y

@@ -14,17 +14,18 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.analysis import numbers
 from rnnviz.analysis.series import pixel_bands
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.curve import Curve
 
-_POINTS_SHOWN = 64
-"""Up to so many timesteps each value has a dot of its own; a sequence of one step is nothing but dots."""
-_POINTS_PER_PIXEL = 1.0
-"""Beyond this a column of pixels shows the least and the largest of its values."""
+_FEWEST_PIXELS = 64
+"""So wide is a plot at least that has not been laid out yet."""
 
 
 class TimePlot(pg.PlotWidget):
     """Curves over T timesteps. The wheel zooms in time, dragging pans, a double click shows the whole sequence."""
 
     timestep_requested = Signal(int)
+    seen_changed = Signal()
+    """Other timesteps are in sight, or they stand on more or fewer pixels: the curves are to be outlined anew."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._time_axis = _TimestepAxis("bottom")
@@ -34,11 +35,13 @@ class TimePlot(pg.PlotWidget):
         item = self.getPlotItem()
         item.hideButtons()
         item.setMenuEnabled(False)
-        item.setClipToView(True)
-        item.setDownsampling(auto=True, mode="peak")
         self.view_box = item.getViewBox()
         self.view_box.setMouseEnabled(x=True, y=False)
         self.view_box.disableAutoRange()
+        self.view_box.sigXRangeChanged.connect(self.seen_changed)
+        self.view_box.sigResized.connect(self.seen_changed)
+        # Numbers of another length must not move the whole plot while the cursor does.
+        self.getAxis("left").setStyle(autoReduceTextSpace=False)
         self._cursor_under = pg.InfiniteLine(angle=90, movable=False)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         # Beneath the curves, which a sequence of one step has nowhere else.
@@ -84,25 +87,16 @@ class TimePlot(pg.PlotWidget):
         left, right = self.view_box.viewRange()[0]
         return range(max(0, ceil(left)), min(self._timesteps - 1, floor(right)) + 1)
 
-    def add_curve(self, pen: QPen, depth: float) -> pg.PlotDataItem:
+    @property
+    def pixels(self) -> int:
+        """How many pixels the time axis is long."""
+        return max(int(self.view_box.width()), _FEWEST_PIXELS)
+
+    def add_curve(self, pen: QPen, depth: float) -> Curve:
         """A curve without values yet; those of greater depth lie above."""
-        curve = pg.PlotDataItem(connect="finite", autoDownsampleFactor=_POINTS_PER_PIXEL)
-        self.addItem(curve)
-        self.draw_curve(curve, pen, depth)
+        curve = Curve(pen, depth)
+        self.addItem(curve, ignoreBounds=True)
         return curve
-
-    def draw_curve(self, curve: pg.PlotDataItem, pen: QPen, depth: float) -> None:
-        """Draw a curve with another pen, at another depth."""
-        curve.setPen(pen)
-        curve.setZValue(depth)
-        curve.setSymbolPen(None)
-        curve.setSymbolBrush(pen.color())
-        curve.setSymbolSize(2 * round(pen.widthF()) + 2)
-
-    def move_curve(self, curve: pg.PlotDataItem, values: NDArray[Any]) -> None:
-        """Let a curve show values of shape (T,); NaN and infinities leave gaps."""
-        curve.setSymbol("o" if len(values) <= _POINTS_SHOWN else None)
-        curve.setData(np.arange(len(values)), values)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw axes, ground and cursor in these colours; the curves are their owner's."""

@@ -1,43 +1,24 @@
 """Units over time: the cursor's by every engine, and those that the user has pinned."""
 
-from dataclasses import dataclass, field
-
-import numpy as np
-import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.outline import Outline
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.series import finite_range, runs, unit_over_time
+from rnnviz.analysis.series import unit_over_time
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.legend import LegendKey
-from rnnviz.gui.views.time_plot import GapMarks, TimePlot
-from rnnviz.model.arrays import FloatArray
+from rnnviz.gui.views.time_plot import TimePlot
+from rnnviz.gui.views.unit_lines import UnitLine, UnitLines
 from rnnviz.model.location import Location
 
 MOST_PINNED = 4
-_DASHED_UP_TO = 4_000
-"""Longer sequences are drawn in thin solid lines: their dashes would run together, and take long to draw."""
-
-
-@dataclass
-class _Line:
-    """One curve: which engine's, of a pinned unit or of the cursor's, how it is drawn, and the values read last."""
-
-    engine: str
-    pinned: int | None
-    pen: QPen
-    curve: pg.PlotDataItem
-    unit: int = 0
-    values: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 class UnitsPlot(View):
@@ -53,8 +34,7 @@ class UnitsPlot(View):
         self._theme = LIGHT
         self._pinned: list[int] = []
         self._hidden: set[str] = set()
-        self._lines: list[_Line] = []
-        self._keys: list[tuple[LegendKey, _Line]] = []
+        self._keys: list[tuple[LegendKey, UnitLine]] = []
         self._built: tuple[object, ...] | None = None
         self._shown: tuple[object, ...] | None = None
 
@@ -69,10 +49,8 @@ class UnitsPlot(View):
         self.plot = TimePlot()
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
-        self.gaps = {
-            numbers.NAN: GapMarks(self.plot, numbers.NAN, "nan"),
-            numbers.INFINITY: GapMarks(self.plot, numbers.INFINITY, "infinite"),
-        }
+        self._lines = UnitLines(self.plot)
+        self.gaps = self._lines.gaps
         self._empty = QLabel("Press F5 to run: the cursor's unit appears here over time, by every engine.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
@@ -102,12 +80,11 @@ class UnitsPlot(View):
         """The legend."""
         return tuple(key for key, _ in self._keys)
 
-    def curve(self, engine: str, unit: int) -> tuple[NDArray[np.int64], FloatArray] | None:
-        """The timesteps and values that are drawn of a unit by an engine; None if they are not."""
+    def curve(self, engine: str, unit: int) -> Outline | None:
+        """What is drawn of a unit by an engine; None if nothing is."""
         for line in self._lines:
             if (line.engine, line.unit) == (engine, unit) and line.curve.isVisible():
-                x, y = line.curve.getOriginalDataset()
-                return x, y
+                return line.drawn
         return None
 
     @property
@@ -121,15 +98,18 @@ class UnitsPlot(View):
             return ""
         heading = ["timestep", *(f"{line.engine} unit {line.unit}" for line in self._lines)]
         seen = self.plot.timesteps_in_sight
-        rows = zip(seen, *(line.values[seen.start : seen.stop] for line in self._lines), strict=True)
+        columns = (unit_over_time(self._result[line.engine], self._location, line.unit, seen) for line in self._lines)
+        rows = zip(seen, *columns, strict=True)
         lines = [heading] + [[str(t), *map(numbers.full, row)] for t, *row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result, self._candidate = result, candidate
         self._shown = None
+        self._lines.forget()
         if result is not None:
             units = result.shape[-1]
+            self._make_room_for_pin(units)
             self._pinned = [unit for unit in self._pinned if unit < units]
             self._location = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2])
@@ -159,7 +139,9 @@ class UnitsPlot(View):
             self._clear()
             return
         pinned = tuple(unit for unit in self._pinned if unit != where.unit)
-        built = (tuple(result.traces), result.reference.engine, self._candidate, result.shape[2], pinned, self._theme)
+        # A candidate has curves of its own beside pinned units alone.
+        candidate = self._candidate if pinned else None
+        built = (tuple(result.traces), result.reference.engine, candidate, pinned, self._theme)
         if built != self._built:
             self._built = built
             self._build(result, pinned)
@@ -167,20 +149,19 @@ class UnitsPlot(View):
         shown = (result, where.moved(timestep=0), tuple(self._pinned))
         if shown != self._shown:
             self._shown = shown
-            self._read(result)
+            self._lines.read(result, where)
+            self._strange.setText(self._lines.strange())
             self._heading.setText(
                 f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             )
             self._update_pin()
         self.plot.show_cursor(where.timestep)
         for key, line in self._keys:
-            key.show_value(numbers.short(line.values[where.timestep]))
+            key.show_value(numbers.short(result[line.engine].hidden[where.moved(unit=line.unit).index]))
         told = ", ".join(key.accessibleName() for key, _ in self._keys)
         self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
 
     def _clear(self) -> None:
-        for line in self._lines:
-            self.plot.removeItem(line.curve)
         self._lines.clear()
         for key, _ in self._keys:
             self._legend.removeWidget(key)
@@ -189,7 +170,7 @@ class UnitsPlot(View):
         self._built = None
 
     def _build(self, result: RunResult, pinned: tuple[int, ...]) -> None:
-        """Make the curves and the legend; which unit of which lane they show is told by `_read`."""
+        """Make the curves and the legend; which unit of which lane they show is told as they are read."""
         built = self._built
         self._clear()
         self._built = built
@@ -197,57 +178,21 @@ class UnitsPlot(View):
         series = self._theme.series
         engines = [reference, *(name for name in result.traces if name != reference)]
         for place, engine in enumerate(engines):
-            line = self._add_line(result, engine, None, series[place % len(series)], depth=10.0 + place)
+            line = self._add_line(engine, None, series[place % len(series)], 10.0 + place)
             self._add_engine_key(line, reference)
         for unit in pinned:
             colour = series[(len(engines) + self._pinned.index(unit)) % len(series)]
-            first = self._add_line(result, reference, unit, colour, depth=2.0)
+            first = self._add_line(reference, unit, colour, 2.0)
             if self._candidate is not None:
-                self._add_line(result, self._candidate, unit, colour, depth=3.0)
+                self._add_line(self._candidate, unit, colour, 3.0)
             self._add_pinned_key(first, unit)
 
-    def _read(self, result: RunResult) -> None:
-        """Read every curve's values; nothing here depends on the cursor's timestep."""
-        for line in self._lines:
-            line.unit = self._location.unit if line.pinned is None else line.pinned
-            line.values = unit_over_time(result[line.engine], self._location, line.unit)
-            self.plot.move_curve(line.curve, line.values)
-        values = [line.values for line in self._lines]
-        self.plot.show_values(*finite_range(values))
-        self._mark_gaps(values)
+    def _add_line(self, engine: str, pinned: int | None, colour: str, depth: float) -> UnitLine:
+        assert self._result is not None
+        reference = engine == self._result.reference.engine
+        return self._lines.add(engine, pinned, colour, depth, reference=reference, shown=engine not in self._hidden)
 
-    def _mark_gaps(self, values: list[FloatArray]) -> None:
-        told = []
-        for word, test in ((numbers.NAN, np.isnan), (numbers.INFINITY, np.isinf)):
-            mask = np.any([test(v) for v in values], axis=0)
-            self.gaps[word].show_runs(runs(mask))
-            if mask.any():
-                count = int(mask.sum())
-                told.append(f"{word} at {numbers.count(count)} {'timestep' if count == 1 else 'timesteps'}")
-        self._strange.setText(", ".join(told))
-        self._strange.setVisible(bool(told))
-
-    def _add_line(self, result: RunResult, engine: str, pinned: int | None, colour: str, depth: float) -> _Line:
-        pen = self._pen(colour, reference=engine == result.reference.engine, timesteps=result.shape[2])
-        curve = self.plot.add_curve(pen, depth)
-        curve.setVisible(engine not in self._hidden)
-        line = _Line(engine, pinned, pen, curve)
-        self._lines.append(line)
-        return line
-
-    @staticmethod
-    def _pen(colour: str, *, reference: bool, timesteps: int) -> QPen:
-        """Wide and solid beneath thin and dashed, so that both are seen where they are equal."""
-        pen = QPen(colour)
-        pen.setCosmetic(True)
-        if timesteps > _DASHED_UP_TO:
-            return pen
-        pen.setWidthF(2.5 if reference else 1.5)
-        if not reference:
-            pen.setDashPattern([4.0, 4.0])
-        return pen
-
-    def _add_engine_key(self, line: _Line, reference: str) -> None:
+    def _add_engine_key(self, line: UnitLine, reference: str) -> None:
         role = "the reference" if line.engine == reference else f"held against {reference}"
         key = LegendKey(shown_name(line.engine), f"{line.engine}, {role}. Click to hide or show its curves.")
         key.setCheckable(True)
@@ -255,13 +200,13 @@ class UnitsPlot(View):
         key.toggled.connect(lambda shown, engine=line.engine: self._show_engine(engine, shown))
         self._add_key(key, line)
 
-    def _add_pinned_key(self, line: _Line, unit: int) -> None:
+    def _add_pinned_key(self, line: UnitLine, unit: int) -> None:
         key = LegendKey(f"unit {unit}", f"Unit {unit} is pinned. Click to move the cursor to it.")
         key.clicked.connect(lambda: self.location_requested.emit(self._location.moved(unit=unit)))
         self._add_key(key, line)
 
-    def _add_key(self, key: LegendKey, line: _Line) -> None:
-        key.show_line(line.pen, self._theme)
+    def _add_key(self, key: LegendKey, line: UnitLine) -> None:
+        key.show_line(line.legend_pen, self._theme)
         self._legend.addWidget(key)
         self._keys.append((key, line))
 
@@ -278,6 +223,14 @@ class UnitsPlot(View):
         elif len(self._pinned) < MOST_PINNED:
             self._pinned.append(unit)
         self._refresh()
+
+    def _make_room_for_pin(self, units: int) -> None:
+        """Keep the room of the longest text, so that nothing moves with the cursor."""
+        self._pin.setText(f"Unpin unit {units - 1}")
+        self._pin.ensurePolished()
+        # Of a fixed size, or every text would have the whole view laid out anew.
+        self._pin.setFixedSize(self._pin.sizeHint())
+        self._update_pin()
 
     def _update_pin(self) -> None:
         unit, full = self._location.unit, len(self._pinned) >= MOST_PINNED

@@ -105,7 +105,7 @@ def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> N
     assert len(view.plot.getPlotItem().listDataItems()) == 4
     view.show_result(made_result(edits={"manual": nudge}, num_layers=20, bidirectional=True), "manual")
     view.show_location(Location(19, 0, 0))
-    envelope, lane = (item.getOriginalDataset()[1] for item in view.plot.getPlotItem().listDataItems())
+    envelope, lane = (item.getData()[1] for item in view.plot.getPlotItem().listDataItems())
     assert np.flatnonzero(envelope != view.scale.zero).tolist() == [2, 3, 4]
     assert np.all(lane == view.scale.zero)
 

@@ -45,8 +45,8 @@ def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
     for engine in ("gluon", "manual"):
         drawn = view.curve(engine, 3)
         assert drawn is not None
-        assert np.array_equal(drawn[0], np.arange(5))
-        assert np.array_equal(drawn[1], result[engine].hidden[1, 1, :, 1, 3])
+        assert np.array_equal(drawn.times, np.arange(5))
+        assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
     assert view.plot.cursor_timestep == 2
 
@@ -76,7 +76,7 @@ def test_a_pinned_unit_stays_until_it_is_let_go(qtbot, view: UnitsPlot) -> None:
     view.show_location(Location(0, 0, 0, 0, 3))
     drawn = view.curve("manual", 1)
     assert drawn is not None
-    assert np.array_equal(drawn[1], result["manual"].hidden[0, 0, :, 0, 1])
+    assert np.array_equal(drawn.high, result["manual"].hidden[0, 0, :, 0, 1])
     key = next(key for key in view.keys if key.text() == "unit 1")
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
@@ -129,16 +129,18 @@ def test_one_timestep_is_seen(view: UnitsPlot) -> None:
     view.show_result(made_result(timesteps=1), "manual")
     drawn = view.curve("gluon", 0)
     assert drawn is not None
-    assert len(drawn[0]) == 1
+    assert len(drawn.times) == 1
     view.grab()
 
 
-def test_moving_in_time_reads_no_curve_anew(view: UnitsPlot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moving_in_time_reads_no_curve_anew(view: UnitsPlot) -> None:
     view.show_result(made_result(), "manual")
-    before = [id(key) for key in view.keys]
+    before = view.curve("manual", 0)
     view.show_location(Location(0, 0, 3))
-    assert [id(key) for key in view.keys] == before
+    assert view.curve("manual", 0) is before
     assert view.plot.cursor_timestep == 3
+    view.show_location(Location(0, 0, 3, 1))
+    assert view.curve("manual", 0) is not before
 
 
 def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> None:
@@ -147,10 +149,34 @@ def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> 
 
     view.show_result(made_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
     view.show_location(Location(0, 0, 0, 0, 1))
-    view.grab()
-    thinned = [curve.getData()[1] for curve in view.plot.getPlotItem().listDataItems()]
-    assert all(len(values) < 20_000 for values in thinned)
-    assert max(np.nanmax(values) for values in thinned) == 9.0
+    drawn = view.curve("manual", 1)
+    assert drawn is not None
+    assert len(drawn.points()[0]) <= 4 * view.plot.pixels
+    assert drawn.high.max() == 9.0
+    assert view.plot.view_box.viewRange()[1][1] > 9.0
+
+
+def test_the_part_in_sight_is_drawn_to_the_single_value(view: UnitsPlot) -> None:
+    result = made_result(timesteps=100_000, batch_size=1, hidden_size=2)
+    view.show_result(result, "manual")
+    view.plot.view_box.setXRange(50_000, 50_200, padding=0)
+    drawn = view.curve("manual", 0)
+    assert drawn is not None
+    assert drawn.block == 1
+    assert drawn.times[0] <= 50_000
+    assert drawn.times[-1] >= 50_200
+    first, last = int(drawn.times[0]), int(drawn.times[-1])
+    assert np.array_equal(drawn.low, result["manual"].hidden[0, 0, first : last + 1, 0, 0])
+
+
+def test_a_gap_of_a_long_sequence_is_marked_to_the_timestep_once_it_is_looked_at(view: UnitsPlot) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 60_001, 0, 0] = np.nan
+
+    view.show_result(made_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
+    assert view.strange.startswith("NaN at up to ")
+    view.plot.view_box.setXRange(60_000, 60_100, padding=0)
+    assert view.gaps["NaN"].runs.tolist() == [[60_001, 60_001]]
 
 
 def test_what_is_copied_is_every_curve_in_full(view: UnitsPlot) -> None:
