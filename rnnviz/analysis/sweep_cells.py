@@ -1,0 +1,91 @@
+"""A sweep's rows on two axes: one cell for each pair of values, which shows the worst of its rows."""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.series import LogScale, log_scale
+from rnnviz.analysis.sweep_figures import WAITING, Dimension, SweepFigures
+
+NO_ROW = -1
+
+
+@dataclass(frozen=True)
+class Cells:
+    """(D, A) arrays: `down` has D values and `across` A.
+
+    `values` is the largest number of a cell's rows, NaN where none has one or one of them is NaN, which `nan` tells
+    apart; `rows` is the place of that row, else of the one with the worst verdict, `NO_ROW` without any. `verdicts` is
+    the worst verdict, `counts` how many rows there are and `done` how many of them have been computed.
+    """
+
+    down: Dimension | None
+    across: Dimension
+    values: NDArray[np.float64]
+    nan: NDArray[np.bool_]
+    rows: NDArray[np.intp]
+    verdicts: NDArray[np.int8]
+    counts: NDArray[np.intp]
+    done: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(D, A)."""
+        return self.values.shape[0], self.values.shape[1]
+
+
+def cells(figures: SweepFigures, across: Dimension, down: Dimension | None, quantity: str) -> Cells:
+    """Put every row into its cell; without `down` there is one line of cells."""
+    size = len(figures.rows)
+    shape = (1 if down is None else len(down.texts), len(across.texts))
+    flat = across.codes if down is None else down.codes * shape[1] + across.codes
+    length = shape[0] * shape[1]
+    numbers, verdicts = figures.values[quantity], figures.verdicts
+    # Rows without a number come first, a NaN that was computed counts as the worst.
+    computed = (verdicts >= 0) & (verdicts <= 2)
+    badness = np.where(np.isnan(numbers), np.where(computed, inf, -inf), numbers)
+    worst_last = np.lexsort((np.arange(size)[::-1], verdicts, badness))
+    rows = np.full(length, NO_ROW, np.intp)
+    rows[flat[worst_last]] = worst_last
+    worst = np.full(length, WAITING, np.int8)
+    np.maximum.at(worst, flat, verdicts)
+    values = np.where(rows == NO_ROW, np.nan, numbers[np.maximum(rows, 0)]) if size else np.full(length, np.nan)
+    nan = np.zeros(length, bool)
+    nan[flat[computed & np.isnan(numbers)]] = True
+    return Cells(
+        down,
+        across,
+        values.reshape(shape),
+        nan.reshape(shape),
+        rows.reshape(shape),
+        worst.reshape(shape),
+        np.bincount(flat, minlength=length).reshape(shape),
+        np.bincount(flat[verdicts != WAITING], minlength=length).reshape(shape),
+    )
+
+
+@dataclass(frozen=True)
+class ColourRange:
+    """Where numbers stand among the colours: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
+
+    scale: LogScale
+    limit: float | None
+
+    def fractions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The place of each number, logarithmic; zero stands at 0, infinity at 1, NaN stays."""
+        scale = self.scale
+        positions = scale.positions(values)
+        if self.limit is None:
+            return np.asarray(np.clip((positions - scale.lowest) / (scale.highest - scale.lowest), 0.0, 1.0))
+        middle = np.log10(self.limit)
+        below, above = max(middle - scale.lowest, 1.0), max(scale.highest - middle, 1.0)
+        parts = np.where(positions < middle, (positions - middle) / below, (positions - middle) / above)
+        return np.asarray(np.clip(0.5 + 0.5 * parts, 0.0, 1.0))
+
+
+def colour_range(values: NDArray[np.float64], limit: float | None) -> ColourRange:
+    """The range of what is shown; a limit is always within it."""
+    finite = np.abs(values[~np.isnan(values)])
+    return ColourRange(log_scale(finite, *(() if limit is None else (limit,))), limit)

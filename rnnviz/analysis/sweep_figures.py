@@ -1,0 +1,132 @@
+"""A sweep's rows as columns of numbers, filled in as the rows come: what tables sort by and heat maps show."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.sweep_wording import value_text
+from rnnviz.model.sweep_table import ROW_VERDICTS, Row, SweepTable
+
+WAITING = -1
+"""The place in `ROW_VERDICTS` of a row that has not been computed."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A figure of a row; `limit` is the number up to which it is right, None where there is none."""
+
+    name: str
+    title: str
+    why: str
+    value: Callable[[Row], float | None]
+    limit: float | None = None
+
+
+def reference_seconds(row: Row) -> float | None:
+    """How long the row's reference took."""
+    return None if row.point.config is None else _seconds(row, row.point.config.compare.reference)
+
+
+def engine_seconds(row: Row) -> float | None:
+    """How long the row's own engine took."""
+    return _seconds(row, str(row.point.values[-1]))
+
+
+def _seconds(row: Row, engine: str) -> float | None:
+    return None if row.finding is None else row.finding.seconds.get(engine)
+
+
+QUANTITIES = (
+    Quantity(
+        "max_violation",
+        "violation",
+        "The largest |difference| of any value in units of its tolerance: above 1 the engines do not agree.",
+        lambda row: None if row.finding is None else row.finding.max_violation,
+        1.0,
+    ),
+    Quantity(
+        "max_abs_error",
+        "difference",
+        "The largest |difference| of any value.",
+        lambda row: None if row.finding is None else row.finding.max_abs_error,
+    ),
+    Quantity(
+        "audit_worst_ratio",
+        "audit ratio",
+        "The worst step of either engine in units of its rounding bound: above 8 the engine is wrong.",
+        lambda row: None if row.finding is None else row.finding.audit_worst_ratio,
+        8.0,
+    ),
+    Quantity("reference", "reference time", "How long the reference took.", reference_seconds),
+    Quantity("engine", "engine time", "How long the engine took that is held against the reference.", engine_seconds),
+)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One key of a sweep: its values as texts in the order of the rows, and which of them each row has (R,)."""
+
+    key: str
+    texts: tuple[str, ...]
+    codes: NDArray[np.intp]
+
+
+class SweepFigures:
+    """The columns of R rows.
+
+    `verdicts` (R,) are places in `ROW_VERDICTS`, `WAITING` where a row has not been computed; `values` holds an
+    array (R,) for each of `QUANTITIES` by name, NaN where there is no number, and where the number is NaN.
+    """
+
+    def __init__(self, table: SweepTable) -> None:
+        self.keys = table.keys
+        self.rows = list(table.rows)
+        size = len(self.rows)
+        self.dimensions = tuple(_dimension(key, place, self.rows) for place, key in enumerate(table.keys))
+        self.verdicts = np.full(size, WAITING, np.int8)
+        self.values = {quantity.name: np.full(size, nan) for quantity in QUANTITIES}
+        self._places = {row.point.index: place for place, row in enumerate(self.rows)}
+        for row in table.rows:
+            self.put(row)
+
+    def put(self, row: Row) -> int:
+        """Take a row's finding, and return the row's place."""
+        place = self._places[row.point.index]
+        self.rows[place] = row
+        if row.finding is not None:
+            self.verdicts[place] = ROW_VERDICTS.index(row.finding.verdict)
+            for quantity in QUANTITIES:
+                value = quantity.value(row)
+                self.values[quantity.name][place] = nan if value is None else value
+        return place
+
+    @property
+    def table(self) -> SweepTable:
+        """The rows as they are now."""
+        return SweepTable(self.keys, tuple(self.rows))
+
+    @property
+    def done(self) -> int:
+        """How many rows have a finding."""
+        return int(np.count_nonzero(self.verdicts != WAITING))
+
+
+def _dimension(key: str, place: int, rows: Sequence[Row]) -> Dimension:
+    known: dict[object, int] = {}
+    codes = np.fromiter((known.setdefault(row.point.values[place], len(known)) for row in rows), np.intp, len(rows))
+    return Dimension(key, tuple(value_text(value) for value in known), codes)
+
+
+def order(keys: NDArray[np.float64], *, ascending: bool) -> NDArray[np.intp]:
+    """The places of `keys` (R,) sorted; those that are NaN come last, equal ones keep the order of the rows."""
+    return np.argsort(keys if ascending else -keys, kind="stable")
+
+
+def ranks(texts: Sequence[str]) -> NDArray[np.float64]:
+    """A number for each text, larger for what comes later in the alphabet; NaN for an empty one."""
+    places = {text: float(rank) for rank, text in enumerate(sorted(set(texts)))}
+    places[""] = nan
+    return np.array([places[text] for text in texts])
