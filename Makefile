@@ -11,13 +11,15 @@ TESTS ?=
 # Where `make bench` writes its figures. `make bench QUICK=1` takes small sizes, to see that the benchmarks work.
 JSON ?= .benchmarks/$(shell date +%Y%m%d-%H%M%S).json
 QUICK ?=
+# For how long `make soak` uses the window.
+MINUTES ?= 10
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
 # `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
 UPGRADE ?=
 
-.PHONY: help venv run test test-slow bench bench-compare screenshots lint format lock clean
+.PHONY: help venv run test test-slow bench bench-compare soak screenshots lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -25,6 +27,7 @@ help:
 	@echo 'make test-slow       run the slow tests: the wheel, long runs'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
+	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make lint            check style, types and the direction of imports'
 	@echo 'make format          put the code into the form that make lint asks for'
@@ -46,6 +49,9 @@ bench: $(ready)
 
 bench-compare: $(ready)
 	@$(bin)/python -m tests.benchmarks.compare $(A) $(B)
+
+soak: $(ready)
+	$(bin)/python -m tests.soak $(MINUTES)
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py

@@ -1,6 +1,6 @@
 """What the Help menu does."""
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 import rnnviz
@@ -38,5 +38,6 @@ class HelpCommands(QObject):
     def show_about(self) -> None:
         """Say which version this is."""
         box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", _ABOUT, parent=self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
         box.open()

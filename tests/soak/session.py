@@ -1,0 +1,161 @@
+"""One soak: a window, a restless user, a reading every few seconds, and what they say in the end."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QMessageLogContext, QSettings, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.gui.application import make_application, make_window
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings import Settings
+from tests.leaks import children
+from tests.soak.deeds import User
+from tests.soak.growth_in_time import Slope, slope
+from tests.soak.readings import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
+
+_DEED_MS = 15
+_CYCLE_MINUTES, _STORMY = 2.0, 0.25
+"""The engines are killed only in the last quarter of every cycle, so that they grow old enough to be looked at."""
+_WARM_UP = 0.25
+_MOST_WARM_UP_MINUTES = 2.5
+_YOUNG_MINUTES = 0.3
+"""Engines that were just started still import and fill their pools."""
+_SETTLED_MINUTES = 5.0
+_OFFSCREEN = "This plugin does not support"
+
+
+@dataclass
+class Soak:
+    """What is done for `minutes` and what was seen."""
+
+    minutes: float
+    seed: int
+    every_seconds: float = 4.0
+    tell: Callable[[str], None] = print
+    readings: list[Reading] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    """Exceptions and warnings, each one a reason to fail."""
+
+    def run(self) -> list[str]:
+        """Use the window for so long, close it, and return a sentence for everything that is wrong."""
+        self._listen()
+        application = make_application()
+        with tempfile.TemporaryDirectory() as name:
+            settings = Settings(QSettings(str(Path(name) / "settings.ini"), QSettings.Format.IniFormat))
+            exports = Path(name) / "exports"
+            exports.mkdir()
+            window = make_window(settings)
+            user = User(window, exports, self.seed)
+            self._use(application, window, user)
+            self.tell("Done: " + ", ".join(f"{count} × {deed}" for deed, count in sorted(user.done.items())))
+            window.deleteLater()
+            del window, user
+            application.processEvents()
+        left = [process.pid for process in children()]
+        if left:
+            self.troubles.append(f"After the window was closed, {len(left)} child processes went on.")
+        return [*self.troubles, *self.grown()]
+
+    def grown(self) -> list[str]:
+        """A sentence for each quantity that grew by more than it may."""
+        return [
+            f"{quantity.name[:1].upper()}{quantity.name[1:]} grew by {line.per_minute:.3g} {quantity.unit}".rstrip()
+            + f" a minute (95 % sure: {line.low:.3g} to {line.high:.3g}), which is more than {quantity.allowed:g}."
+            for quantity, line in zip(QUANTITIES, self.slopes(), strict=True)
+            if self._judges(quantity) and line.grew(quantity.allowed)
+        ]
+
+    def slopes(self) -> list[Slope]:
+        """How each quantity went after the warm-up."""
+        counted = [reading for reading in self.readings if reading.minutes >= self._warm_up]
+        found = []
+        for quantity in QUANTITIES:
+            own = counted
+            lives = None
+            if quantity.name.startswith("the engines'"):
+                own = [reading for reading in counted if reading.child_minutes >= min(_YOUNG_MINUTES, self._warm_up)]
+                lives = [reading.child or 0 for reading in own]
+            found.append(slope([r.minutes for r in own], [r.values[quantity.name] for r in own], lives))
+        return found
+
+    def table(self) -> str:
+        """Each quantity at the beginning, at the end, and by how much it grew."""
+        lines = [f"{'':32}{'first':>10}{'last':>10}{'a minute':>12}   95 % sure"]
+        counted = [reading for reading in self.readings if reading.minutes >= self._warm_up]
+        for quantity, line in zip(QUANTITIES, self.slopes(), strict=True):
+            first, last = (counted[end].values[quantity.name] if counted else 0.0 for end in (0, -1))
+            word = ("GREW" if line.grew(quantity.allowed) else "flat") if self._judges(quantity) else "not judged"
+            lines.append(
+                f"{quantity.name:32}{first:10,.0f}{last:10,.0f}{line.per_minute:12.3f}"
+                f"   {line.low:.3f} to {line.high:.3f}, may be {quantity.allowed:g} {quantity.unit}: {word}"
+            )
+        return "\n".join(lines)
+
+    def _judges(self, quantity: Quantity) -> bool:
+        return self.minutes >= _SETTLED_MINUTES or not quantity.slow
+
+    @property
+    def _warm_up(self) -> float:
+        return min(_WARM_UP * self.minutes, _MOST_WARM_UP_MINUTES)
+
+    def _use(self, application: QApplication, window: MainWindow, user: User) -> None:
+        deeds, looks = QTimer(interval=_DEED_MS), QTimer(interval=int(self.every_seconds * 1000))
+        reader = Reader()
+        cycle = min(_CYCLE_MINUTES, self.minutes / 2.0)
+        early = (kinds_of_objects(), kinds_of_widgets())
+
+        def act() -> None:
+            user.act(calm=reader.minutes % cycle < (1.0 - _STORMY) * cycle)
+
+        def look() -> None:
+            nonlocal early
+            before, self_warm = len(self.readings), self._warm_up
+            self.readings.append(reader.read())
+            if before and self.readings[-2].minutes < self_warm <= self.readings[-1].minutes:
+                early = (kinds_of_objects(), kinds_of_widgets())
+            if self.readings[-1].minutes >= self.minutes:
+                deeds.stop()
+                looks.stop()
+                user.close_dialogs()
+                window.close()
+
+        def begin() -> None:
+            window.begin(None)
+            user.fill_history()
+            deeds.start()
+            looks.start()
+
+        deeds.timeout.connect(act)
+        looks.timeout.connect(look)
+        window.completed.connect(begin)
+        window.closed.connect(application.quit)
+        window.show()
+        application.exec()
+        for now, then, words in zip(
+            (kinds_of_objects(), kinds_of_widgets()), early, ("Python's objects", "Qt's widgets"), strict=True
+        ):
+            self.tell(f"{words} that became more: {(now - then).most_common(8)}")
+
+    def _listen(self) -> None:
+        """Note everything that nobody handled, and everything that Qt warns of."""
+
+        def on_exception(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+            self._trouble(f"{kind.__name__} was not handled: {error}.")
+            sys.__excepthook__(kind, error, where)
+
+        def on_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+            if kind != QtMsgType.QtDebugMsg and not text.startswith(_OFFSCREEN):
+                self._trouble(f"Qt says: {text}")
+
+        sys.excepthook = on_exception
+        qInstallMessageHandler(on_message)
+
+    def _trouble(self, sentence: str) -> None:
+        if sentence not in self.troubles:
+            self.troubles.append(sentence)
+            self.tell(sentence)
