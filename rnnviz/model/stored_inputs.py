@@ -1,12 +1,9 @@
 """A run's inputs as a folder: `config.json` and one `.npy` file for each array."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from rnnviz.model.arrays import FloatArray, open_mapped
+from rnnviz.model.arrays import FloatArray, open_mapped, store_mapped
 from rnnviz.model.config import Config
 from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
@@ -24,9 +21,10 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     """
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(inputs.config.to_mapping()), encoding="utf-8")
-    for name, array in _arrays(inputs).items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    return replace(open_inputs(folder), config=inputs.config)
+    stored = {name: store_mapped(folder / f"{name}.npy", array) for name, array in _arrays(inputs).items()}
+    parameters = Parameters(inputs.network, {name: stored[name] for name in inputs.parameters})
+    state = State(*(stored[f"initial_state.{name}"] for name in inputs.network.kind.state_names))
+    return Inputs(inputs.config, stored["input"], parameters, state, folder)
 
 
 def open_inputs(folder: Path) -> Inputs:
