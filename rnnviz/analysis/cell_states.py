@@ -3,14 +3,16 @@
 Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c' + i · g is followed in
 float64, with f, i and g from the engine's own hidden vectors, as the audit does. To start at t = 0 each time would
 make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
-k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is below
-2^-60, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it is
-followed from the nearest place at which c is already known, and what is found on the way is kept.
+k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far below the
+engine's precision, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it
+is followed from the nearest place at which c is already known, and what is found on the way is kept.
 """
 
 from bisect import bisect_right, insort
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
 
-_NEGLIGIBLE = 2.0**-60
+_FAR_BELOW, _NEGLIGIBLE = 2.0**-20, 2.0**-60
 _FIRST_LOOK = 64
 _BLOCK_VALUES = 1 << 18
 _LOOK_VALUES = 1 << 20
@@ -44,14 +46,29 @@ class Columns:
         return self.samples[1] - self.samples[0], self.units[1] - self.units[0]
 
 
-class CellStates:
-    """c of one engine's LSTM, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget."""
+ForgetAndWrite: TypeAlias = Callable[[Columns, slice], tuple[FloatArray, FloatArray]]
+"""f and i · g of some timesteps, each (B, S, U) in float64."""
 
-    def __init__(self, inputs: Inputs, trace: Trace, budget: int = _CHECKPOINT_BYTES) -> None:
+
+class CellStates:
+    """c of one engine's LSTM, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget.
+
+    With `gates` these are taken for f and i · g, and the bounds, which cost more than the values, are NaN.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        trace: Trace,
+        budget: int = _CHECKPOINT_BYTES,
+        gates: ForgetAndWrite | None = None,
+    ) -> None:
         assert inputs.initial_state.c is not None, "only an LSTM has a cell state"
         self._inputs, self._trace = inputs, trace
+        self._own_gates = gates
         self._c0 = inputs.initial_state.c
         self._eps = float(np.finfo(trace.hidden.dtype).eps)
+        self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
         self._prepared: tuple[tuple[int, int, tuple[int, int]], AuditedLayer] | None = None
 
@@ -112,12 +129,12 @@ class CellStates:
             left *= f.value.prod(axis=0)
             blocks.append((f, i_g))
             first, length = start, length * 2
-            forgotten = bool(np.all(left * largest < _NEGLIGIBLE))
+            forgotten = bool(np.all(left * largest < self._negligible))
             if forgotten:
                 c = exact(np.zeros(columns.shape), self._eps)
             if forgotten or first == known:
                 for f, i_g in reversed(blocks):
-                    _, c = lstm_cells(f, i_g, c, backward=columns.direction == 1)
+                    _, c = self._carry(columns, f, i_g, c)
                 return c
         return None
 
@@ -132,21 +149,37 @@ class CellStates:
     def _follow(self, columns: Columns, first: int, last: int, c: Running) -> tuple[Running, Running]:
         with np.errstate(all="ignore"):
             f, i_g = self._gates(columns, first, last)
-            return lstm_cells(f, i_g, c, backward=columns.direction == 1)
+            return self._carry(columns, f, i_g, c)
+
+    def _carry(self, columns: Columns, f: Running, i_g: Running, c: Running) -> tuple[Running, Running]:
+        """c of every step of a block, and the last that was computed."""
+        backward = columns.direction == 1
+        if self._own_gates is None:
+            return lstm_cells(f, i_g, c, backward=backward)
+        cells, last = np.empty_like(f.value), c.value
+        for t in reversed(range(len(cells))) if backward else range(len(cells)):
+            np.multiply(f.value[t], last, out=cells[t])
+            cells[t] += i_g.value[t]
+            last = cells[t]
+        return self._unbounded(cells), self._unbounded(last.copy())
+
+    def _unbounded(self, value: FloatArray) -> Running:
+        return Running(value, np.broadcast_to(np.nan, value.shape), self._eps)
 
     def _gates(self, columns: Columns, first: int, last: int) -> tuple[Running, Running]:
         """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time."""
         layer, direction, samples, _ = _indices(columns)
         timesteps = self._inputs.timesteps
         times = slice(timesteps - last, timesteps - first) if direction else slice(first, last)
+        if self._own_gates is not None:
+            f, i_g = (self._unbounded(value) for value in self._own_gates(columns, times))
+            return f, i_g
         x = layer_input(self._inputs, self._trace, layer, times, samples)
         h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
         rows = last - first, *columns.shape
-        f, i_g, _ = lstm_gates(self._layer(columns), x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
-        return (
-            Running(f.value.reshape(rows), f.bound.reshape(rows), f.eps),
-            Running(i_g.value.reshape(rows), i_g.bound.reshape(rows), i_g.eps),
-        )
+        gates = lstm_gates(self._layer(columns), x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
+        f, i_g = (Running(v.value.reshape(rows), v.bound.reshape(rows), v.eps) for v in gates[:2])
+        return f, i_g
 
     def _layer(self, columns: Columns) -> AuditedLayer:
         key = columns.layer, columns.direction, columns.units

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rnnviz.analysis.cell_states import CellStates
+from rnnviz.analysis.cell_states import CellStates, Columns
 from rnnviz.analysis.explain.terms import Floats
 from rnnviz.analysis.own_state import layer_input, previous_hidden
 from rnnviz.model.arrays import FloatArray
@@ -21,7 +21,7 @@ from rnnviz.model.trace import Trace
 
 _BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20
-_WEIGHTS_KEPT = 4
+_WEIGHT_BYTES = 96 << 20
 _PRE = "pre_"
 
 
@@ -63,12 +63,17 @@ QUANTITIES: dict[str, tuple[GateQuantity, ...]] = {name: gate_quantities(cell) f
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some rows of a layer's parameters in float64, the weights transposed: (I, U), (H, U), (U,) and (U,)."""
+    """Some rows of a layer's parameters in float64: (U, I), (U, H), (U,) and (U,)."""
 
     i2h: Floats
     h2h: Floats
     i2h_bias: Floats
     h2h_bias: Floats
+
+    @property
+    def nbytes(self) -> int:
+        """What the weights take."""
+        return self.i2h.nbytes + self.h2h.nbytes
 
 
 class GateReader:
@@ -78,7 +83,9 @@ class GateReader:
         self.inputs, self.trace = inputs, trace
         self.cell = inputs.network.kind
         self._rows: OrderedDict[tuple[int, int, int, int, int], _Rows] = OrderedDict()
-        self.cell_states = CellStates(inputs, trace) if self.cell.has_cell_state else None
+        self.cell_states = None
+        if self.cell.has_cell_state:
+            self.cell_states = CellStates(inputs, trace, gates=self._forget_and_write)
 
     def lane(self, layer: int, direction: int, sample: int, name: str, times: slice, units: slice) -> FloatArray:
         """(T', U') in the trace's dtype: a quantity of one lane; (T', 1), if it is not per unit."""
@@ -108,6 +115,11 @@ class GateReader:
         known = ", ".join(quantity.name for quantity in QUANTITIES[self.cell.name])
         raise KeyError(f"{name} is no quantity of the cell {self.cell.name}: it has {known}")
 
+    def _forget_and_write(self, columns: Columns, times: slice) -> tuple[Floats, Floats]:
+        """f and i · g of an LSTM."""
+        read = _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
+        return read.quantity("f"), read.quantity("i") * read.quantity("g")
+
     def _blocks(self, times: slice, direction: int, samples: slice) -> Iterator[slice]:
         """Slices of time in the order of computation, so that a cell state is carried from one to the next."""
         network = self.inputs.network
@@ -124,10 +136,10 @@ class GateReader:
         if key not in self._rows:
             p = self.inputs.parameters.layer(layer, direction)
             first = place * self.inputs.network.hidden_size
-            rows = slice(first + units.start, first + units.stop)
-            i2h, h2h = (np.ascontiguousarray(w[rows].T, np.float64) for w in (p.i2h_weight, p.h2h_weight))
-            self._rows[key] = _Rows(i2h, h2h, p.i2h_bias[rows].astype(np.float64), p.h2h_bias[rows].astype(np.float64))
-            if len(self._rows) > _WEIGHTS_KEPT:
+            own = slice(first + units.start, first + units.stop)
+            arrays = p.i2h_weight, p.h2h_weight, p.i2h_bias, p.h2h_bias
+            self._rows[key] = _Rows(*(array[own].astype(np.float64) for array in arrays))
+            while len(self._rows) > 1 and sum(rows.nbytes for rows in self._rows.values()) > _WEIGHT_BYTES:
                 self._rows.popitem(last=False)
         self._rows.move_to_end(key)
         return self._rows[key]
@@ -191,7 +203,7 @@ class _Block:
 
 def _product(v: Floats, weight: Floats) -> Floats:
     """(B, S, U): one matrix product for all timesteps and samples."""
-    return (v.reshape(-1, v.shape[-1]) @ weight).reshape(*v.shape[:2], -1)
+    return (v.reshape(-1, v.shape[-1]) @ weight.T).reshape(*v.shape[:2], -1)
 
 
 def gate_lane(
