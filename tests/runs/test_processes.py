@@ -152,15 +152,8 @@ except KeyboardInterrupt:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("timesteps", "words"),
-    [
-        (100_000, "The run could not be stored: the disk takes no more ("),
-        (1_000, "The run could not be stored: File too"),
-    ],
-    ids=["the inputs", "the traces"],
-)
-def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path: Path, timesteps: int, words: str) -> None:
+@pytest.mark.parametrize("timesteps", [100_000, 1_000], ids=["the inputs", "the traces"])
+def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path: Path, timesteps: int) -> None:
     code = f"""
 import resource
 from rnnviz.model.errors import EngineError
@@ -170,7 +163,7 @@ try:
 except EngineError as error:
     print(error)
 """
-    assert " ".join(answer(tmp_path, code)).startswith(words)
+    assert " ".join(answer(tmp_path, code)).startswith("The run could not be stored: File too")
 
 
 def test_this_process_has_no_children_of_its_own_left() -> None:
