@@ -93,7 +93,8 @@ def _write_outputs(result: RunResult, options: Namespace) -> None:
     if options.npz is not None:
         from rnnviz.files.archive import write_npz
 
-        write_npz(result, options.npz)
+        with progress_bar(options.quiet) as tell:
+            write_npz(result, options.npz, lambda done: tell(f"writing {options.npz}", done))
     if options.png is not None:
         from rnnviz.gui.exporting.snapshot import save_png
 

@@ -1,6 +1,8 @@
-"""A run's arrays as one `.npz` file."""
+"""A run's arrays as one `.npz` file, streamed: no array is held."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 from zipfile import ZipFile
 
 import numpy as np
@@ -11,8 +13,10 @@ from rnnviz.files.config_toml import dump_config
 from rnnviz.model.arrays import FloatArray
 
 
-def write_npz(result: RunResult, path: Path) -> None:
+def write_npz(result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None) -> None:
     """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
+
+    `progress` may raise to stop the writing; an existing file is then left as it was.
 
     Raises
     ------
@@ -20,11 +24,32 @@ def write_npz(result: RunResult, path: Path) -> None:
         If the file cannot be written.
     """
     arrays = {**npz_arrays(result), "config": np.array(dump_config(result.config))}
+    total, done = sum(array.nbytes for array in arrays.values()), 0
     # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
     with whole(path) as temporary, ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)  # type: ignore[no-untyped-call]
+
+                def tell(written: int, size: int = array.nbytes, done: int = done) -> None:
+                    # What goes before an array's numbers is no progress.
+                    progress((done + min(written, size)) / total)
+
+                np.lib.format.write_array(_Told(member, tell), array, allow_pickle=False)  # type: ignore[no-untyped-call]
+            done += array.nbytes
+
+
+class _Told:
+    """A file that tells how many bytes it got so far; numpy hands it an array in parts of 16 MB."""
+
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
+        self._file = file
+        self._tell = tell
+        self._written = 0
+
+    def write(self, part: bytes) -> int:
+        self._written += self._file.write(part)
+        self._tell(self._written)
+        return len(part)
 
 
 def npz_arrays(result: RunResult) -> dict[str, FloatArray]:

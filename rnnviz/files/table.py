@@ -1,6 +1,7 @@
 """Every hidden value as a row of a CSV file, streamed: the table is never held."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.files.atomic import whole
 from rnnviz.model.location import DIRECTIONS
 
-_BLOCK_ROWS = 1 << 18
+_BLOCK_ROWS = 1 << 17
+"""How many rows are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
+
 _DIRECTION = pl.Enum(list(DIRECTIONS))
 
 
@@ -28,35 +31,30 @@ def write_csv(result: RunResult, path: Path, progress: Callable[[float], None] =
     InputError
         If the file cannot be written.
     """
-    size = result.reference.hidden.size
-    rows = 0
+    size, rows = result.reference.hidden.size, 0
     with whole(path) as temporary, temporary.open("wb") as out:
-        for frame in _frames(result):
+        for block in _blocks(result):
+            frame = _frame(result, *block)
             frame.write_csv(out, include_header=rows == 0)
             rows += frame.height
             progress(rows / size)
     return rows
 
 
-def _frames(result: RunResult) -> Iterator[pl.DataFrame]:
-    """Tables of consecutive timesteps of one lane, in the order of the indices."""
+def _blocks(result: RunResult) -> Iterator[tuple[int, int, int, int]]:
+    """Layer, direction, and the lane's rows from one to before another, in the order of the indices."""
     layers, directions, timesteps, samples, units = result.shape
-    step = samples * units
-    length = max(1, _BLOCK_ROWS // step)
-    for layer in range(layers):
-        for direction in range(directions):
-            for start in range(0, timesteps, length):
-                yield _frame(result, layer, direction, start, min(start + length, timesteps))
+    rows = timesteps * samples * units
+    for layer, direction in product(range(layers), range(directions)):
+        for start in range(0, rows, _BLOCK_ROWS):
+            yield layer, direction, start, min(start + _BLOCK_ROWS, rows)
 
 
 def _frame(result: RunResult, layer: int, direction: int, start: int, stop: int) -> pl.DataFrame:
-    _, _, _, samples, units = result.shape
-    step, count = samples * units, stop - start
-    rows = count * step
-    blocks = {
-        name: np.asarray(trace.hidden[layer, direction, start:stop]).reshape(-1)
-        for name, trace in result.traces.items()
-    }
+    """The table's rows from `start` to before `stop` of one lane."""
+    rows = stop - start
+    timestep, sample, unit = np.unravel_index(np.arange(start, stop), result.shape[2:])
+    blocks = {name: trace.hidden[layer, direction].reshape(-1)[start:stop] for name, trace in result.traces.items()}
     reference = blocks[result.reference.engine]
     error, mismatch = np.zeros(rows), np.zeros(rows, bool)
     for comparison in result.comparisons:
@@ -67,9 +65,9 @@ def _frame(result: RunResult, layer: int, direction: int, start: int, stop: int)
         {
             "layer": pl.repeat(layer, rows, dtype=pl.Int32, eager=True),
             "direction": pl.repeat(DIRECTIONS[direction], rows, dtype=_DIRECTION, eager=True),
-            "timestep": np.repeat(np.arange(start, stop, dtype=np.int32), step),
-            "sample": np.tile(np.repeat(np.arange(samples, dtype=np.int32), units), count),
-            "unit": np.tile(np.arange(units, dtype=np.int32), count * samples),
+            "timestep": timestep,
+            "sample": sample,
+            "unit": unit,
             **{name: block.astype(np.float64) for name, block in blocks.items()},
             "abs_error": error,
             "mismatch": mismatch,

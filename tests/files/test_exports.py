@@ -6,6 +6,7 @@ import math
 import resource
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,22 +98,43 @@ def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]
     np.testing.assert_array_equal(signs[known], np.signbit(values)[known])
 
 
-def test_progress_counts_the_rows_and_may_stop_the_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "_BLOCK_ROWS", 8)
-    path = tmp_path / "out.csv"
     told: list[float] = []
-    write_csv(made_result(), path, told.append)
+    write_csv(made_result(), tmp_path / "out.csv", told.append)
     assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
-    before = path.read_bytes()
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path, layout: str) -> None:
+    result = made_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)
+    told: list[float] = []
+    write_npz(result, tmp_path / "out.npz", told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    # An array of 36 MB is no single step.
+    assert max(b - a for a, b in pairwise(told)) < 0.15
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.8, 1.0])
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_a_writing_that_is_stopped_leaves_nothing_and_an_existing_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, part: float, old: bytes | None
+) -> None:
+    monkeypatch.setattr(table, "_BLOCK_ROWS", 8)
+    path = tmp_path / f"out.{kind}"
+    if old is not None:
+        path.write_bytes(old)
 
     def stop(done: float) -> None:
-        if done > 0.5:
+        if done >= part:
             raise KeyboardInterrupt
 
+    write = write_csv if kind == "csv" else write_npz
     with pytest.raises(KeyboardInterrupt):
-        write_csv(made_result(hidden_size=9), path, stop)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+        write(made_result(hidden_size=9), path, stop)
+    assert {entry: entry.read_bytes() for entry in tmp_path.iterdir()} == ({} if old is None else {path: old})
 
 
 def expected_arrays(result: RunResult) -> dict[str, Any]:
