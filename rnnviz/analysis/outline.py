@@ -90,6 +90,15 @@ def largest_of(outlines: Sequence[Outline]) -> Outline:
     return replace(outlines[0], low=high, high=high)
 
 
+def bends(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float64], Values]:
+    """The points (P,) of a line without those between two of the same height, which change nothing of it."""
+    if len(y) < 3:
+        return x, y
+    kept = np.ones(len(y), np.bool_)
+    kept[1:-1] = (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:])
+    return x[kept], y[kept]
+
+
 def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
     """The timesteps of the blocks in sight, with one beyond each end: a line runs on to the edge of the plot."""
     first = max(0, seen.start // block - 1) * block

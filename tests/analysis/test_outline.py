@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.analysis.outline import Outline, block_for, largest_of, outline_of, unit_outline
+from rnnviz.analysis.outline import Outline, bends, block_for, largest_of, outline_of, unit_outline
 from rnnviz.analysis.pyramid import build_values
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
@@ -39,6 +39,13 @@ def test_points_stand_at_their_timesteps_and_two_in_the_middle_of_a_block() -> N
     assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], values.tolist())
     x, y = outline_of(values, range(5), 2).points()
     assert (x.tolist(), y.tolist()) == ([0.5, 0.5, 2.5, 2.5, 4.0, 4.0], [1, 5, 0, 2, 7, 7])
+
+
+def test_a_line_keeps_its_bends_its_ends_and_its_gaps() -> None:
+    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
+    x, kept = bends(np.arange(10.0), y)
+    assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
+    np.testing.assert_array_equal(kept, y[x.astype(int)])
 
 
 def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number() -> None:

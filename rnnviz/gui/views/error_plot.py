@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPen
@@ -18,16 +17,13 @@ from rnnviz.analysis.series import LogScale, log_scale
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.gui.views.lane_curves import LaneCurves, cosmetic_pen
+from rnnviz.gui.views.lane_curves import LaneCurves
 from rnnviz.gui.views.legend import LegendKey
-from rnnviz.gui.views.log_axis import LogAxis
-from rnnviz.gui.views.time_plot import TimePlot
+from rnnviz.gui.views.log_axis import LogTimePlot
 from rnnviz.model.location import Location
 
 _MOST_LANES = 16
 """More lanes than these, besides the cursor's, are drawn as one curve: the largest of them."""
-_ABOVE = [(0.0, 1.0), (0.0, 1.0)]
-"""The label stands on its line, not in it."""
 
 
 class ErrorPlot(View):
@@ -48,7 +44,8 @@ class ErrorPlot(View):
         self._lane: tuple[int, int] | None = None
 
         self._heading = SteadyLabel(bold=True)
-        self._at_cursor = QLabel()
+        self._at_cursor = SteadyLabel()
+        self._at_cursor.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
@@ -59,19 +56,11 @@ class ErrorPlot(View):
             self._choice.addItem(quantity.title, quantity.name)
             self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
         self._choice.currentIndexChanged.connect(self._measure)
-        self._axis = LogAxis("left")
-        self.plot = TimePlot()
-        self.plot.setAxisItems({"left": self._axis})
+        self.plot = LogTimePlot()
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
         self.plot.seen_changed.connect(self._draw)
         self.curves = LaneCurves(self.plot)
-        self._limit = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts={"position": 0.02, "anchors": _ABOVE})
-        self._limit.setZValue(5)
-        self.plot.addItem(self._limit, ignoreBounds=True)
-        self._floor = pg.InfiniteLine(angle=0, movable=False)
-        self._floor.setZValue(-3)
-        self.plot.addItem(self._floor, ignoreBounds=True)
         self._empty = QLabel("Press F5 to run: how far the engines are apart at each timestep appears here.")
         self._unaudited = QLabel("No step of this run has been audited.")
         for label in (self._empty, self._unaudited):
@@ -97,6 +86,7 @@ class ErrorPlot(View):
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._empty)
         self._pages.addWidget(full)
+        self.plot.apply_theme(LIGHT)
         self.show_result(None, None)
 
     @property
@@ -111,12 +101,12 @@ class ErrorPlot(View):
     @property
     def scale(self) -> LogScale:
         """Where numbers stand on the vertical axis."""
-        return self._axis.scale_of_values
+        return self.plot.scale_of_values
 
     @property
     def limit(self) -> float | None:
         """Where the line of the tolerance stands on the vertical axis; None if there is none."""
-        return float(self._limit.value()) if self._limit.isVisible() else None
+        return self.plot.limit
 
     @property
     def lane_curve(self) -> NDArray[np.float64]:
@@ -182,9 +172,6 @@ class ErrorPlot(View):
         for label in (self._empty, self._unaudited, self._others, self._at_cursor):
             label.setPalette(palette)
         self.plot.apply_theme(theme)
-        self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
-        self._limit.label.setColor(theme.color("wrong"))
-        self._floor.setPen(cosmetic_pen(theme.color("grid"), 1.0))
         self.curves.apply_theme(theme)
         for key, pen in zip(self._keys, self._pens, strict=True):
             key.show_line(pen, theme)
@@ -197,20 +184,10 @@ class ErrorPlot(View):
         self._series = series
         self._ground.setCurrentIndex(0 if series is not None else 1)
         if series is not None:
-            scale = log_scale(series.lanes, *(() if series.limit is None else (series.limit[0],)))
-            self._axis.show_scale(scale)
-            top = scale.infinity if scale.infinite else float(scale.highest)
-            self._floor.setValue(scale.zero)
-            self._limit.setVisible(series.limit is not None)
-            bottom, top = scale.zero - 0.3, top + 0.3
-            if series.limit is not None:
-                at = float(scale.positions(np.array([series.limit[0]]))[0])
-                self._limit.setValue(at)
-                self._limit.label.setFormat(series.limit[1])
-                # The words stand above their line.
-                top = max(top, bottom + (at - bottom) / 0.82)
-            self.plot.show_values(bottom, top)
+            also = () if series.limit is None else (series.limit[0],)
+            self.plot.show_scale(log_scale(series.lanes, *also), series.limit)
         self._name_curves()
+        self._make_room()
         self._draw()
         self._tell()
 
@@ -230,6 +207,20 @@ class ErrorPlot(View):
         for key, named, pen in zip(self._keys, names, self._pens, strict=True):
             key.rename(named.name, f"The cursor's lane: {self._quantity.why}")
             key.show_line(pen, self._theme)
+
+    def _make_room(self) -> None:
+        """Keep the room of the longest texts, so that nothing moves with the cursor."""
+        result, series = self._result, self._series
+        self._at_cursor.setVisible(series is not None)
+        self._others.setVisible(False)
+        if result is None or series is None:
+            return
+        layers, directions, timesteps, *_ = result.shape
+        last = Location(layers - 1, directions - 1)
+        lane = lane_text(result.inputs.network, last).capitalize()
+        self._heading.setMinimumWidth(self._heading.fontMetrics().horizontalAdvance(f"{lane} ") if self._keys else 0)
+        longest = f"t = {timesteps - 1}" if self._keys else f"t = {timesteps - 1}: -0.0e-000"
+        self._at_cursor.setFixedWidth(self._at_cursor.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
         """Draw the part in sight, as finely as there are pixels for it, and let the cursor's lane stand out."""
@@ -252,7 +243,7 @@ class ErrorPlot(View):
             self._others.setText("thin: the largest of the other lanes")
         else:
             self._others.setText("thin: the other lanes")
-        self._others.setVisible(bool(others))
+        self._others.setVisible(bool(others) and len(self._keys) < 3)
         beside = [outline(companion.values[here]) for companion in series.companions]
         self.curves.draw(outline(series.main.values[here]), beside, others)
 
@@ -270,9 +261,6 @@ class ErrorPlot(View):
         lane = lane_text(result.inputs.network, where)
         # Beside a legend there is room for the lane's name alone.
         self._heading.setText(lane.capitalize() if self._keys else f"{lane.capitalize()}, over all samples and units")
-        self._heading.setMinimumWidth(self._heading.sizeHint().width() if self._keys else 0)
-        self._at_cursor.setVisible(series is not None)
-        self._others.setVisible(series is not None and bool(self.curves.others) and len(self._keys) < 3)
         if series is None:
             return
         shown = [

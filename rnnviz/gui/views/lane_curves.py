@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPen
 
 from rnnviz.analysis.outline import Outline
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.curve import Curve
+from rnnviz.gui.views.curve import Curve, cosmetic_pen
 from rnnviz.gui.views.time_plot import TimePlot
 
 _DASHED_UP_TO = 600
@@ -53,7 +53,7 @@ class LaneCurves:
         self.mine, self.beside, self.others = None, (), ()
         for curves in (self._others, self._beside, self._mine):
             for curve in curves:
-                self._plot.removeItem(curve)
+                self._plot.remove_curve(curve)
             curves.clear()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -84,10 +84,3 @@ class LaneCurves:
         if not self._dashed:
             return cosmetic_pen(QColor(self._theme.series[colour]), 1.0)
         return cosmetic_pen(QColor(self._theme.series[colour]), 1.5, style)
-
-
-def cosmetic_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
-    """A pen whose width is in pixels, whatever the plot's scale."""
-    pen = QPen(colour, width, style)
-    pen.setCosmetic(True)
-    return pen

@@ -1,10 +1,19 @@
-"""A logarithmic axis that also has a place for zero and for infinity."""
+"""A plot over time with a logarithmic axis that also has a place for zero and for infinity."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.series import LogScale
+from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.views.curve import cosmetic_pen
+from rnnviz.gui.views.time_plot import TimePlot
+
+_ABOVE = [(0.0, 1.0), (0.0, 1.0)]
+"""The label stands on its line, not in it."""
 
 
 class LogAxis(pg.AxisItem):
@@ -30,3 +39,50 @@ class LogAxis(pg.AxisItem):
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         return [self.scale_of_values.text(value) for value in values]
+
+
+class LogTimePlot(TimePlot):
+    """A plot of positions on a logarithmic axis; a line says what is tolerated, another where zero is."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._axis = LogAxis("left")
+        self.setAxisItems({"left": self._axis})
+        self._limit = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts={"position": 0.02, "anchors": _ABOVE})
+        self._limit.setZValue(5)
+        self.addItem(self._limit, ignoreBounds=True)
+        self._floor = pg.InfiniteLine(angle=0, movable=False)
+        self._floor.setZValue(-3)
+        self.addItem(self._floor, ignoreBounds=True)
+
+    @property
+    def scale_of_values(self) -> LogScale:
+        """Where numbers stand on the vertical axis."""
+        return self._axis.scale_of_values
+
+    @property
+    def limit(self) -> float | None:
+        """Where the line of what is tolerated stands on the vertical axis; None if there is none."""
+        return float(self._limit.value()) if self._limit.isVisible() else None
+
+    def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
+        """Take another scale, and a line at what is tolerated with the words for it."""
+        self._axis.show_scale(scale)
+        self._floor.setValue(scale.zero)
+        self._limit.setVisible(limit is not None)
+        bottom = scale.zero - 0.3
+        top = (scale.infinity if scale.infinite else float(scale.highest)) + 0.3
+        if limit is not None:
+            at = float(scale.positions(np.array([limit[0]]))[0])
+            self._limit.setValue(at)
+            self._limit.label.setFormat(limit[1])
+            # The words stand above their line.
+            top = max(top, bottom + (at - bottom) / 0.82)
+        self.show_values(bottom, top)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        super().apply_theme(theme)
+        self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
+        self._limit.label.setColor(theme.color("wrong"))
+        self._floor.setPen(cosmetic_pen(theme.color("grid"), 1.0))

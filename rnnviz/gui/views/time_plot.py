@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.analysis import numbers
 from rnnviz.analysis.series import pixel_bands
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.curve import Curve
+from rnnviz.gui.views.curve import Curve, CurvesItem
 
 _FEWEST_PIXELS = 64
 """So wide is a plot at least that has not been laid out yet."""
@@ -48,10 +48,11 @@ class TimePlot(pg.PlotWidget):
         for line, depth in ((self._cursor_under, -2), (self._cursor, -1)):
             line.setZValue(depth)
             self.addItem(line, ignoreBounds=True)
+        self._curves = CurvesItem()
+        self.addItem(self._curves, ignoreBounds=True)
         self.scene().sigMouseClicked.connect(self._on_click)
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.apply_theme(LIGHT)
 
     @property
     def cursor_timestep(self) -> float:
@@ -94,9 +95,11 @@ class TimePlot(pg.PlotWidget):
 
     def add_curve(self, pen: QPen, depth: float) -> Curve:
         """A curve without values yet; those of greater depth lie above."""
-        curve = Curve(pen, depth)
-        self.addItem(curve, ignoreBounds=True)
-        return curve
+        return self._curves.add(pen, depth)
+
+    def remove_curve(self, curve: Curve) -> None:
+        """Draw a curve no more."""
+        self._curves.remove(curve)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw axes, ground and cursor in these colours; the curves are their owner's."""

@@ -36,7 +36,6 @@ class UnitLine:
     curve: Curve
     unit: int = 0
     whole: Outline | None = None
-    drawn: Outline | None = None
 
     @property
     def legend_pen(self) -> QPen:
@@ -75,7 +74,7 @@ class UnitLines:
     def clear(self) -> None:
         """Draw nothing."""
         for line in self._lines:
-            self._plot.removeItem(line.curve)
+            self._plot.remove_curve(line.curve)
         self._lines.clear()
         self._result = None
 
@@ -88,7 +87,7 @@ class UnitLines:
     ) -> UnitLine:
         """Add a curve, whose values `read` reads; those of greater depth lie above."""
         line = UnitLine(engine, pinned, colour, depth, reference, self._plot.add_curve(QPen(colour), depth))
-        line.curve.setVisible(shown)
+        line.curve.set_visible(shown)
         self._lines.append(line)
         return line
 
@@ -120,14 +119,14 @@ class UnitLines:
             return
         seen, pixels = self._plot.timesteps_in_sight, self._plot.pixels
         dashes, block = len(seen) <= _DASHED_UP_TO, block_for(seen, pixels)
+        outlines = []
         for line in self._lines:
-            line.drawn = line.whole
-            if line.whole is None or line.whole.block != block:
-                line.drawn = unit_outline(result[line.engine], self._location, line.unit, seen, pixels)
-            assert line.drawn is not None
+            drawn = line.whole
+            if drawn is None or drawn.block != block:
+                drawn = unit_outline(result[line.engine], self._location, line.unit, seen, pixels)
             line.curve.draw_with(line.pen(dashes=dashes), line.depth)
-            line.curve.show_outline(line.drawn)
-        outlines = [line.drawn for line in self._lines if line.drawn is not None]
+            line.curve.show_outline(drawn)
+            outlines.append(drawn)
         for word, test in _TESTS.items():
             self.gaps[word].show_runs(_gaps(outlines, test))
 

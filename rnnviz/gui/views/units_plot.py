@@ -47,6 +47,7 @@ class UnitsPlot(View):
         self._pin.setAutoRaise(True)
         self._pin.clicked.connect(self._toggle_pin)
         self.plot = TimePlot()
+        self.plot.apply_theme(LIGHT)
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
         self._lines = UnitLines(self.plot)
@@ -83,8 +84,8 @@ class UnitsPlot(View):
     def curve(self, engine: str, unit: int) -> Outline | None:
         """What is drawn of a unit by an engine; None if nothing is."""
         for line in self._lines:
-            if (line.engine, line.unit) == (engine, unit) and line.curve.isVisible():
-                return line.drawn
+            if (line.engine, line.unit) == (engine, unit) and line.curve.visible:
+                return line.curve.outline
         return None
 
     @property
@@ -214,7 +215,7 @@ class UnitsPlot(View):
         (self._hidden.discard if shown else self._hidden.add)(engine)
         for line in self._lines:
             if line.engine == engine:
-                line.curve.setVisible(shown)
+                line.curve.set_visible(shown)
 
     def _toggle_pin(self) -> None:
         unit = self._location.unit

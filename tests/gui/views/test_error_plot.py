@@ -102,12 +102,12 @@ def test_a_click_asks_for_the_timestep(qtbot, view: ErrorPlot) -> None:
 
 def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> None:
     view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
-    assert len(view.plot.getPlotItem().listDataItems()) == 4
+    assert len(view.curves.others) == 3
     view.show_result(made_result(edits={"manual": nudge}, num_layers=20, bidirectional=True), "manual")
     view.show_location(Location(19, 0, 0))
-    envelope, lane = (item.getData()[1] for item in view.plot.getPlotItem().listDataItems())
-    assert np.flatnonzero(envelope != view.scale.zero).tolist() == [2, 3, 4]
-    assert np.all(lane == view.scale.zero)
+    [envelope] = view.curves.others
+    assert np.flatnonzero(envelope.high != view.scale.zero).tolist() == [2, 3, 4]
+    assert np.all(view.lane_curve == view.scale.zero)
 
 
 def test_equal_engines_lie_on_zero_beneath_the_tolerance(view: ErrorPlot) -> None:
