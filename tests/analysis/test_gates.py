@@ -49,14 +49,14 @@ def test_every_quantity_is_what_the_arithmetic_of_that_step_gives(data: st.DataO
     trace = computed(ManualEngine(), inputs)[0]
     if data.draw(st.booleans()):
         trace = replace(trace, cell=None)
-    name = data.draw(st.sampled_from([quantity.name for quantity in QUANTITIES[inputs.network.cell]]))
     where = Location(*(data.draw(st.integers(0, size - 1)) for size in trace.shape))
-    found = whole(inputs, trace, name, where.layer, where.direction, where.sample)
-    assert found.dtype == inputs.network.dtype
-    assert found.shape == (inputs.timesteps, 1 if name == "norm" else inputs.network.hidden_size)
-    value = found[where.timestep, 0 if name == "norm" else where.unit]
     tolerance = 1e-12 if inputs.network.dtype == "float64" else 3e-7
-    assert value == pytest.approx(expected(inputs, trace, name, where), rel=tolerance, abs=tolerance)
+    for name in (quantity.name for quantity in QUANTITIES[inputs.network.cell]):
+        found = whole(inputs, trace, name, where.layer, where.direction, where.sample)
+        assert found.dtype == inputs.network.dtype
+        assert found.shape == (inputs.timesteps, 1 if name == "norm" else inputs.network.hidden_size)
+        value = found[where.timestep, 0 if name == "norm" else where.unit]
+        assert value == pytest.approx(expected(inputs, trace, name, where), rel=tolerance, abs=tolerance), name
 
 
 @pytest.fixture(params=sorted(CELLS))
