@@ -1,17 +1,31 @@
 """Numbers of an arithmetic as paper and pencil need them: three decimals, and more where those hide the number."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from rnnviz.analysis import numbers
 
-_SMALLEST_SHOWN = 0.01
+_TWO_DIGITS_FROM, _THREE_DECIMALS_FROM = 1e-3, 0.01
+_MOST_DECIMALS = 17
 
 
 def enough(value: float) -> str:
-    """Three decimals, or two digits of what is smaller than those can tell: "0.652", "0.0031", "4.1e-7", "0.000"."""
+    """Three decimals, or two digits of what is smaller than those can tell: "0.652", "0.0030", "4.1e-7", "0.000"."""
     if value == 0.0:
         return numbers.short(0.0)
-    return numbers.error(value) if abs(value) < _SMALLEST_SHOWN else numbers.short(value)
+    if _TWO_DIGITS_FROM <= abs(value) < _THREE_DECIMALS_FROM:
+        return f"{value:.4f}"
+    return numbers.error(value) if abs(value) < _TWO_DIGITS_FROM else numbers.short(value)
+
+
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two values that differ, with as many decimals as it takes to see that, but at least three."""
+    if isfinite(one) and isfinite(other) and max(abs(one), abs(other)) < numbers.LARGEST_PLAIN:
+        for decimals in range(numbers.DECIMALS, _MOST_DECIMALS):
+            pair = f"{one:.{decimals}f}", f"{other:.{decimals}f}"
+            if pair[0] != pair[1]:
+                return pair
+    return numbers.apart(one, other)
 
 
 def on_the_point(texts: Sequence[str]) -> list[str]:

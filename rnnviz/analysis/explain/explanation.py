@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rnnviz.analysis import numbers
 from rnnviz.analysis.cell_states import CellStates
 from rnnviz.analysis.explain.arithmetic import Arithmetic, explain
+from rnnviz.analysis.explain.digits import told_apart
 from rnnviz.analysis.explain.parting import Parting, first_parting, parting_sentence
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
@@ -35,8 +35,15 @@ class Explanation:
         return *wrong, *parted
 
 
+def cell_states_of(result: RunResult) -> dict[str, CellStates]:
+    """What `explain_value` keeps from one value to the next, by engine: nothing but for an LSTM."""
+    if not result.config.network.kind.has_cell_state:
+        return {}
+    return {name: CellStates(result.inputs, trace) for name, trace in result.traces.items()}
+
+
 def explain_value(result: RunResult, where: Location, cells: Mapping[str, CellStates] | None = None) -> Explanation:
-    """Explain the value at `where`, which must lie in the run; `cells` by engine, if the caller keeps them."""
+    """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them."""
     known = {} if cells is None else cells
     arithmetics = {name: explain(result.inputs, trace, where, known.get(name)) for name, trace in result.traces.items()}
     reference = arithmetics[result.reference.engine]
@@ -48,7 +55,7 @@ def explain_value(result: RunResult, where: Location, cells: Mapping[str, CellSt
 
 def _wrong(arithmetic: Arithmetic) -> str:
     name = shown_name(arithmetic.engine)
-    stored, value = numbers.apart(arithmetic.stored, arithmetic.h)
+    stored, value = told_apart(arithmetic.stored, arithmetic.h)
     return (
         f"{name} is wrong here: it stored h = {stored}, but with the parameters of the network "
         f"its own previous state and input give {value}."

@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from rnnviz.analysis import numbers
 from rnnviz.analysis.elementwise import abs_error, tolerance
 from rnnviz.analysis.explain.arithmetic import Arithmetic
+from rnnviz.analysis.explain.digits import told_apart
 from rnnviz.analysis.explain.provenance import in_words, input_source
 from rnnviz.analysis.explain.terms import Floats, Kind
 from rnnviz.analysis.naming import shown_name
@@ -73,7 +73,7 @@ def parting_sentence(reference: Arithmetic, candidate: Arithmetic, parting: Part
     names = shown_name(reference.engine), shown_name(candidate.engine)
     if parting is None:
         return f"{names[0]} and {names[1]} do not part: they agree in every line, within the tolerance."
-    values = numbers.apart(parting.reference, parting.candidate)
+    values = told_apart(parting.reference, parting.candidate)
     held = f"{names[0]} has {values[0]}, {names[1]} {values[1]}"
     if parting.step == "stored":
         return f"{names[0]} and {names[1]} agree in every line of the arithmetic and part in what they stored: {held}."

@@ -33,9 +33,10 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     each = list(explanation.arithmetics.values())
     first = explanation.reference
     where = explanation.where
+    sizes = f"{numbers.count(len(first.h_previous))} units, {numbers.count(len(first.x))} inputs"
     place = f"h[{where.timestep}][{where.unit}] of layer {where.layer} {_direction(where)}, sample {where.sample}"
     lines = [
-        f"{place}: {first.cell.title}, {len(first.h_previous)} units, {len(first.x)} inputs",
+        f"{place}: {first.cell.title}, {sizes}",
         "",
         *(f"  {equation}" for equation in first.cell.equations),
         "  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.analysis.explain.digits import enough, on_the_point
-from rnnviz.analysis.explain.explanation import Explanation, explain_value
+from rnnviz.analysis.explain.digits import enough, on_the_point, told_apart
+from rnnviz.analysis.explain.explanation import Explanation, cell_states_of, explain_value
 from rnnviz.analysis.explain.json_form import to_json
 from rnnviz.analysis.explain.report import SHOWN_TERMS, report
 from rnnviz.model.cells import CELLS
@@ -24,7 +24,8 @@ NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
 
 def explained(where: Location = NEXT, edit: Edit | None = None, **network: Any) -> Explanation:
     network = {"cell": "lstm", "num_layers": 2, "bidirectional": True, **network}
-    return explain_value(made_result(edits={} if edit is None else {"manual": edit}, **network), where)
+    result = made_result(edits={} if edit is None else {"manual": edit}, **network)
+    return explain_value(result, where, cell_states_of(result))
 
 
 def moved(where: Location, by: float) -> Edit:
@@ -192,7 +193,8 @@ def test_engines_whose_digits_are_the_same_share_a_line() -> None:
     [
         (0.6517, "0.652"),
         (-12.3456, "-12.346"),
-        (0.00312, "0.0031"),
+        (0.00303, "0.0030"),
+        (-9.9e-4, "-9.9e-4"),
         (4.1e-7, "4.1e-7"),
         (0.0, "0.000"),
         (-0.0, "0.000"),
@@ -200,6 +202,19 @@ def test_engines_whose_digits_are_the_same_share_a_line() -> None:
 )
 def test_numbers_have_digits_enough_to_be_told_from_zero(value: float, text: str) -> None:
     assert enough(value) == text
+
+
+@pytest.mark.parametrize(
+    ("pair", "texts"),
+    [
+        ((0.25, 0.75), ("0.250", "0.750")),
+        ((0.2071234, 0.2071455), ("0.20712", "0.20715")),
+        ((1.0, nan), ("1.000", "NaN")),
+        ((1e9, 1e9 + 1), ("1000000000.0", "1000000001.0")),
+    ],
+)
+def test_two_values_have_digits_enough_to_be_told_apart(pair: tuple[float, float], texts: tuple[str, str]) -> None:
+    assert told_apart(*pair) == texts
 
 
 @given(st.lists(st.one_of(st.floats(-1e300, 1e300), st.floats(-2, 2), st.sampled_from((nan, inf))), min_size=1))
