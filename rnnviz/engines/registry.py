@@ -7,7 +7,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,6 +58,9 @@ class EngineEntry:
     @property
     def version(self) -> str | None:
         """The installed version of the engine's package, without importing it."""
+        # It brings the whole of email with it, which a window does not need before it is seen.
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return version(self.package or "numpy")
         except PackageNotFoundError:

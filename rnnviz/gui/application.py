@@ -1,5 +1,6 @@
 """Qt's application, the window in it, and the end of both."""
 
+import gc
 import signal
 import socket
 import sys
@@ -25,7 +26,9 @@ def run_window(path: Path | None) -> int:
     """Open the window and stay until it is closed."""
     application = make_application()
     window = make_window(Settings())
-    window.first_painted.connect(lambda: window.begin(path))
+    # The engines' process would compete with the first picture for the processor.
+    window.usable.connect(lambda: window.begin(path))
+    window.completed.connect(_keep_collections_short)
     window.show()
     with _interruptible(application):
         code = application.exec()
@@ -38,7 +41,7 @@ def show_result(result: RunResult) -> None:
     running = QApplication.instance()
     application = running if isinstance(running, QApplication) else make_application()
     window = make_window(Settings())
-    window.first_painted.connect(window.warm_up)
+    window.usable.connect(window.warm_up)
     window.take_result(result)
     window.show()
     if QThread.currentThread().loopLevel() > 0:
@@ -65,6 +68,12 @@ def make_application() -> QApplication:
 def make_window(settings: Settings) -> MainWindow:
     """A window in the theme that the settings ask for."""
     return MainWindow(settings, Appearance(settings.theme))
+
+
+def _keep_collections_short() -> None:
+    """Leave what lives as long as the program out of every search for garbage, which would take more than a frame."""
+    gc.freeze()
+    gc.enable()
 
 
 @contextmanager

@@ -4,8 +4,9 @@ Each is made when the window has nothing else to do, or at once when its tab is 
 before that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -24,6 +25,16 @@ TABS = (
     PRINTED,
 )
 """The titles of the views, from left to right."""
+_MODULES = (
+    "units_plot",
+    "error_plot",
+    "checks_table",
+    "mismatch_list",
+    "audit_table",
+    "error_histogram",
+    "what_if",
+    "printed_text",
+)
 EAGER = frozenset({"Checks", "Audit", PRINTED})
 """Those that follow a result even while hidden, as their tab tells something of it."""
 
@@ -53,6 +64,7 @@ class LateViews(QObject):
             self._printed,
         )
         self._left: dict[str, Callable[[], View]] = dict(zip(TABS, makers, strict=True))
+        self._steps = self._in_small_steps()
         # Fires when all else is handled, so that no view is made between a key and its effect.
         self._idle = QTimer(self, interval=0)
         self._idle.timeout.connect(self._next)
@@ -73,11 +85,20 @@ class LateViews(QObject):
             self.made.emit(make())
 
     def _next(self) -> None:
-        if self._left:
-            self.make(next(iter(self._left)))
-        else:
+        step = next(self._steps, None)
+        if step is None:
             self._idle.stop()
             self.completed.emit()
+        else:
+            step()
+
+    def _in_small_steps(self) -> Iterator[Callable[[], object]]:
+        """Importing a view's module and making the view would together take longer than a frame."""
+        for title, module in zip(TABS, _MODULES, strict=True):
+            if title in self._left:
+                yield partial(import_module, f"rnnviz.gui.views.{module}")
+            if title in self._left:
+                yield partial(self.make, title)
 
     def _units(self) -> View:
         from rnnviz.gui.views.units_plot import UnitsPlot

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow
 
 from rnnviz.analysis.result import RunResult
@@ -21,6 +21,7 @@ from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.commands.what_if_commands import WhatIfCommands
 from rnnviz.gui.document import Document
+from rnnviz.gui.first_paint import when_painted
 from rnnviz.gui.following import Following
 from rnnviz.gui.late_views import EAGER, MISMATCHES, PRINTED, TABS, LateViews
 from rnnviz.gui.look.appearance import Appearance
@@ -47,6 +48,8 @@ class MainWindow(QMainWindow):
     """One config, its runs, and every view of the result. Nothing is computed before the window is painted."""
 
     first_painted = Signal()
+    usable = Signal()
+    """The lanes have been painted, too: what the user does from now on has its effect."""
     completed = Signal()
     """Every view is there, also those behind tabs."""
     closed = Signal()
@@ -56,7 +59,7 @@ class MainWindow(QMainWindow):
         appearance.setParent(self)
         self._settings = settings
         self._appearance = appearance
-        self._painted = self._leaving = False
+        self._leaving = False
         first = lessons()[0]
         self.session = Session(first.config, self)
         self.document = Document(self.session, first.title, self)
@@ -91,6 +94,7 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self.restoreGeometry(settings.geometry)
         self.arrangement.restore(settings)
+        when_painted(self, self._on_painted)
 
     def begin(self, path: Path | None) -> None:
         """Start the engines and look at a config of the user's, or at the first lesson."""
@@ -128,8 +132,8 @@ class MainWindow(QMainWindow):
         self.arrangement.show_tab(PRINTED, present=False)
         self.setCentralWidget(self.arrangement)
 
-    def _complete(self) -> None:
-        """Make what is not missed in the first picture: it would keep the user waiting for that."""
+    def _make_lanes(self) -> None:
+        """Make what would keep the user waiting for the first picture: pyqtgraph is a third of the whole start."""
         from rnnviz.engines.registry import ENGINES
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
@@ -141,7 +145,7 @@ class MainWindow(QMainWindow):
         self._add_view(self.lanes)
         self.arrangement.put_in_the_middle(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
-        self._late.begin()
+        when_painted(self.lanes, self._on_lanes_painted)
 
     def _add_view(self, view: View, *, eager: bool = False) -> None:
         view.setAccessibleName(view.accessibleName() or view.title)
@@ -244,7 +248,12 @@ class MainWindow(QMainWindow):
     def _on_painted(self) -> None:
         self.first_painted.emit()
         if self.isVisible():
-            self._complete()
+            self._make_lanes()
+
+    def _on_lanes_painted(self) -> None:
+        if self.isVisible():
+            self.usable.emit()
+            self._late.begin()
 
     def _on_busy(self, busy: bool) -> None:
         self.actions_["stop"].setEnabled(busy)
@@ -272,13 +281,6 @@ class MainWindow(QMainWindow):
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()
         self._appearance.choose(action.data())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Tell once that there is something to see."""
-        super().paintEvent(event)
-        if not self._painted:
-            self._painted = True
-            QTimer.singleShot(0, self._on_painted)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""
