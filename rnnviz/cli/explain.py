@@ -21,9 +21,7 @@ def add_to(commands: Commands) -> None:
     explain.add_argument("--direction", choices=DIRECTIONS, default=DIRECTIONS[0], help="forward, if it is not given")
     explain.add_argument("--timestep", type=int, required=True, metavar="T", help="the timestep, from 0")
     explain.add_argument("--unit", type=int, required=True, metavar="U", help="the unit, from 0")
-    explain.add_argument(
-        "--sample", type=int, default=0, metavar="N", help="the sample, from 0, which it is by default"
-    )
+    explain.add_argument("--sample", type=int, default=0, metavar="N", help="the sample, from 0; 0 if it is not given")
     explain.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
     explain.add_argument("--json", metavar="P|-", help="write every number; - writes them to standard output")
     explain.add_argument("--top", type=int, metavar="K", help="print the K terms of each gate that weigh most")

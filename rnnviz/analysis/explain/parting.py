@@ -18,7 +18,7 @@ Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored"
 
 @dataclass(frozen=True)
 class Parting:
-    """Two engines have numbers that differ by more than the comparison's tolerance.
+    """Two engines have numbers that differ by more than the comparison's tolerance, or by what is no rounding.
 
     `step` tells of what: "input" of a term (`kind` and `index` tell which; every gate reads it), the "sum" or the value
     of a "gate", the "previous" state, "c", "h", or what the engine "stored" in place of the arithmetic's h.
@@ -53,7 +53,12 @@ def first_parting(reference: Arithmetic, candidate: Arithmetic, rtol: float, ato
         r, c = np.array([line.reference]), np.array([line.candidate])
         if not abs_error(r, c) <= tolerance(r, rtol, atol):
             return line
-    return None
+    return _stored(reference, candidate) if _wrong_apart(reference, candidate) else None
+
+
+def _wrong_apart(ours: Arithmetic, theirs: Arithmetic) -> bool:
+    """Whether one of the two stored what rounding does not explain, though within the tolerance."""
+    return not (ours.right and theirs.right) and ours.stored != theirs.stored
 
 
 def _lines(ours: Arithmetic, theirs: Arithmetic) -> Iterator[Parting]:
@@ -65,7 +70,11 @@ def _lines(ours: Arithmetic, theirs: Arithmetic) -> Iterator[Parting]:
     if ours.c is not None and theirs.c is not None:
         yield Parting("c", "c", ours.c, theirs.c)
     yield Parting("h", "h", ours.h, theirs.h)
-    yield Parting("stored", "the stored h", ours.stored, theirs.stored)
+    yield _stored(ours, theirs)
+
+
+def _stored(ours: Arithmetic, theirs: Arithmetic) -> Parting:
+    return Parting("stored", "the stored h", ours.stored, theirs.stored)
 
 
 def parting_sentence(reference: Arithmetic, candidate: Arithmetic, parting: Parting | None) -> str:

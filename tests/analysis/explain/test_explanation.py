@@ -83,6 +83,14 @@ def test_a_wrong_step_parts_the_engines_in_what_they_stored_and_is_said_to_be_wr
     assert "agree in every line of the arithmetic and part in what they stored" in explanation.sentences[1]
 
 
+def test_a_wrong_step_within_the_tolerance_parts_the_engines_too() -> None:
+    explanation = explained(edit=moved(NEXT, 8e-6), dtype="float64", compare_with={"atol": 1e-3})
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert parting.step == "stored"
+    assert explanation.sentences[0].startswith("manual is wrong here")
+
+
 def test_a_nan_on_one_side_parts_the_engines() -> None:
     parting = explained(edit=moved(NEXT.moved(timestep=1, unit=0), nan)).partings["manual"]
     assert parting is not None
