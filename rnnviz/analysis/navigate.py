@@ -8,6 +8,9 @@ from rnnviz.analysis.elementwise import abs_error, tolerance
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 
+_PIECE = 1 << 14
+"""Timesteps that are looked at at a time: the next mismatch is near in most runs, however long they are."""
+
 
 def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:
     """(N, H): which values mismatch in the lane and timestep of `where`."""
@@ -26,20 +29,41 @@ def neighbour_mismatch(
     """
     if not comparison.mismatched:
         return None
-    counts = comparison.mismatched_over_time
-    steps = np.flatnonzero(_in_order(counts))
-    at = _step_of(here, counts.shape)
-    place = int(np.searchsorted(steps, at))
-    if place < len(steps) and steps[place] == at:
+    if comparison.mismatched_over_time[here.index[:3]]:
         found = _within_step(comparison, reference, candidate, here, forward)
         if found is not None:
             return found
-        place += 1 if forward else -1
-    elif not forward:
-        place -= 1
-    where = _location_of(int(steps[place % len(steps)]), counts.shape)
+    where = _next_step(comparison.mismatched_over_time, here, forward)
     sample, unit = np.argwhere(mismatching_at(comparison, reference, candidate, where))[0 if forward else -1]
     return where.moved(sample=int(sample), unit=int(unit))
+
+
+def _next_step(counts: NDArray[np.int64], here: Location, forward: bool) -> Location:
+    """The next step in the order of computation at which anything mismatches, round the end; something must."""
+    lanes = list(np.ndindex(counts.shape[:2]))
+    if not forward:
+        lanes.reverse()
+    own = lanes.index((here.layer, here.direction))
+    # The cursor's lane comes first, from the cursor on, and last, up to it.
+    for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
+        rising = forward != bool(direction)
+        times = range(counts.shape[2])
+        if turn == 0:
+            times = times[here.timestep + 1 :] if rising else times[: here.timestep]
+        found = _first_time(counts[layer, direction], times, rising=rising)
+        if found is not None:
+            return Location(layer, direction, found)
+    raise ValueError("Nothing mismatches.")
+
+
+def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int | None:
+    """The first of some timesteps, or the last if not `rising`, whose count is not zero; read piece by piece."""
+    starts = range(times.start, times.stop, _PIECE)
+    for start in starts if rising else reversed(starts):
+        found = np.flatnonzero(counts[start : min(start + _PIECE, times.stop)])
+        if len(found):
+            return start + int(found[0 if rising else -1])
+    return None
 
 
 def _within_step(
@@ -54,24 +78,3 @@ def _within_step(
         return None
     sample, unit = divmod(int(others[0 if forward else -1]), mask.shape[1])
     return here.moved(sample=sample, unit=unit)
-
-
-def _in_order(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(L, D, T) flattened in the order of computation: backward lanes run from T-1 to 0."""
-    ordered = counts.copy()
-    if counts.shape[1] == 2:
-        ordered[:, 1] = counts[:, 1, ::-1]
-    return ordered.reshape(-1)
-
-
-def _step_of(where: Location, shape: tuple[int, ...]) -> int:
-    _, directions, timesteps = shape
-    step = timesteps - 1 - where.timestep if where.direction else where.timestep
-    return (where.layer * directions + where.direction) * timesteps + step
-
-
-def _location_of(step: int, shape: tuple[int, ...]) -> Location:
-    _, directions, timesteps = shape
-    lane, step = divmod(step, timesteps)
-    layer, direction = divmod(lane, directions)
-    return Location(layer, direction, timesteps - 1 - step if direction else step)

@@ -59,3 +59,17 @@ def test_only_the_lanes_that_are_asked_for_are_listed(
     wanted = {where for where in places if (where.layer, where.direction) in lanes}
     assert {rows.location(row) for row in range(len(rows))} == wanted
     assert rows.total == len(wanted)
+
+
+@given(perturbed(), st.data())
+def test_a_place_leads_back_to_its_row(
+    case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject
+) -> None:
+    shape, places = case
+    reference = random_trace(shape)
+    candidate = changed(reference, dict.fromkeys(places, 9.0))
+    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
+    for row in range(len(rows)):
+        assert rows.row_of(rows.location(row)) == row
+    anywhere = data.draw(locations(shape))
+    assert (rows.row_of(anywhere) is None) == (anywhere not in places)

@@ -24,6 +24,7 @@ class MismatchModel(QAbstractTableModel):
         super().__init__()
         self._rows: MismatchRows | None = None
         self._order: NDArray[np.intp] = np.empty(0, np.intp)
+        self._places: NDArray[np.intp] | None = None
         self._sorting: tuple[int, Qt.SortOrder] | None = None
         self.headings: tuple[str, ...] = ()
         self.show_rows(None, "reference", "candidate")
@@ -33,7 +34,7 @@ class MismatchModel(QAbstractTableModel):
         self.beginResetModel()
         self._rows = rows
         self.headings = (*_PLACES, shown_name(reference), shown_name(candidate), "difference", "violation", "ULP")
-        self._order = self._sorted()
+        self._order, self._places = self._sorted(), None
         self.endResetModel()
 
     def location(self, row: int) -> Location:
@@ -43,16 +44,19 @@ class MismatchModel(QAbstractTableModel):
 
     def row_of(self, where: Location) -> int | None:
         """The row in which a place stands, or None."""
-        if self._rows is None:
+        place = None if self._rows is None else self._rows.row_of(where)
+        if place is None:
             return None
-        found = np.flatnonzero((self._rows.where[self._order] == np.array(where.index)).all(axis=1))
-        return int(found[0]) if len(found) else None
+        if self._places is None:
+            self._places = np.empty_like(self._order)
+            self._places[self._order] = np.arange(len(self._order))
+        return int(self._places[place])
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; -1 is the order of computation."""
         self.layoutAboutToBeChanged.emit()
         self._sorting = None if column < 0 else (column, order)
-        self._order = self._sorted()
+        self._order, self._places = self._sorted(), None
         self.layoutChanged.emit()
 
     def cell(self, row: int, column: int) -> Cell:

@@ -1,0 +1,275 @@
+"""How long the whole window takes to follow the cursor and every other choice, and how much memory that holds.
+
+The window is the real one, 1600 x 1000 pixels, with every view in it. A frame is from the choice to the end of its
+painting. Memory is what is private to the process and not mapped from a file: mapped pages are the system's cache,
+which it takes back when it needs to; they are told beside it.
+
+Run it by itself, with the sizes of the trace: python -m tests.benchmarks.bench_window 10000 1024 4 2
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+import pytest
+from PySide6.QtCore import QEventLoop, QSettings, QTimer
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.running.runner import Runner
+from rnnviz.gui.settings import Settings
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace, open_trace
+from tests.benchmarks.large_results import large_result
+
+WIDTH, HEIGHT = 1600, 1000
+FRAMES = 200
+_MB = 1e6
+_SAMPLED_EVERY = 0.004
+_SETTLED_MS = 20_000
+
+
+class Figure(NamedTuple):
+    """What was measured, over all its repetitions."""
+
+    what: str
+    p50: float
+    p95: float
+    worst: float
+    unit: str = "ms"
+
+    def __str__(self) -> str:
+        return f"{self.what:<40} p50 {self.p50:8.1f}   p95 {self.p95:8.1f}   worst {self.worst:8.1f} {self.unit}"
+
+
+def figure(what: str, values: list[float], unit: str = "ms") -> Figure:
+    """The figure of some measured values."""
+    p50, p95 = np.percentile(values, (50, 95))
+    return Figure(what, float(p50), float(p95), float(max(values)), unit)
+
+
+@contextmanager
+def open_window(result: RunResult | None) -> Iterator[MainWindow]:
+    """The window on a result that nothing has to be computed for."""
+    application = QApplication.instance() or QApplication([])
+    with tempfile.TemporaryDirectory(prefix="rnnviz-settings-") as folder:
+        settings = Settings(QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
+        window = MainWindow(settings, Appearance("light"), Runner())
+        window.resize(WIDTH, HEIGHT)
+        painted = QEventLoop()
+        window.completed.connect(painted.quit)
+        window.show()
+        painted.exec()
+        application.processEvents()
+        if result is not None:
+            window.take_result(result)
+            settle(window)
+        try:
+            yield window
+        finally:
+            window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+            window.close()
+            window.deleteLater()
+            application.processEvents()
+
+
+def settle(window: MainWindow) -> None:
+    """Let everything be painted, and what is read beside the window arrive."""
+    loop = QEventLoop()
+    QTimer.singleShot(0, loop.quit)
+    loop.exec()
+    QApplication.processEvents()
+
+
+def frames(actions: list[Callable[[], object]]) -> list[float]:
+    """Milliseconds from each action to the end of what it paints."""
+    times = []
+    for action in actions:
+        began = perf_counter()
+        action()
+        QApplication.processEvents()
+        times.append((perf_counter() - began) * 1e3)
+    return times
+
+
+def places(result: RunResult, count: int, seed: int = 1) -> list[Location]:
+    """Places anywhere in the trace's first sample."""
+    layers, directions, timesteps, _, units = result.shape
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(0, (layers, directions, timesteps, units), (count, 4))
+    return [Location(int(k), int(d), int(t), 0, int(u)) for k, d, t, u in drawn]
+
+
+def measure(result: RunResult, count: int = FRAMES) -> list[Figure]:
+    """The frames of one window on a result: with everything in sight, and again without the lanes."""
+    found = []
+    with open_window(result) as window:
+        for suffix in ("", ", without the lanes"):
+            window.lanes.setVisible(not suffix)
+            QApplication.processEvents()
+            figures = [
+                *_cursor(window, result, count),
+                *_choices(window, result),
+                *_tabs(window, result, count // 4),
+                *playing(window),
+            ]
+            found += [figure._replace(what=f"{figure.what}{suffix}") for figure in figures]
+    return found
+
+
+def _moves(window: MainWindow, what: str, where: list[Location]) -> Figure:
+    session = window.session
+    return figure(what, frames([lambda p=place: session.set_location(p) for place in where]))
+
+
+def _cursor(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
+    """With the first tab, which plots units over time, in front."""
+    window.arrangement.tabs.setCurrentIndex(0)
+    QApplication.processEvents()
+    timesteps, units = result.shape[2], result.shape[4]
+    middle = Location(timestep=timesteps // 2)
+    return [
+        _moves(window, "cursor in time", [middle.moved(timestep=(37 * n) % timesteps) for n in range(count)]),
+        _moves(window, "cursor over units", [middle.moved(unit=(5 * n + 1) % units) for n in range(count)]),
+        _moves(window, "cursor anywhere", places(result, count)),
+    ]
+
+
+def _choices(window: MainWindow, result: RunResult) -> list[Figure]:
+    session, candidates = window.session, [comparison.candidate for comparison in result.comparisons]
+    samples, engines = result.shape[3], list(result.traces)
+    changes: dict[str, list[Callable[[], object]]] = {
+        "sample": [lambda n=n: session.set_location(session.location.moved(sample=n % samples)) for n in range(1, 21)],
+        "engine": [lambda n=n: session.set_engine(engines[n % len(engines)]) for n in range(1, 21)],
+        "candidate": [lambda n=n: session.set_candidate(candidates[(n + 1) % len(candidates)]) for n in range(20)],
+        "colours": [lambda n=n: session.set_colour_by(("violation", "difference", "value")[n % 3]) for n in range(21)],
+        "next mismatch": [lambda: session.go_to_mismatch(forward=True)] * 40,
+        "previous mismatch": [lambda: session.go_to_mismatch(forward=False)] * 40,
+    }
+    return [figure(what, frames(actions)) for what, actions in changes.items()]
+
+
+def _tabs(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
+    tabs = window.arrangement.tabs
+    shown = [index for index in range(tabs.count()) if tabs.isTabVisible(index)]
+    found = [figure("first look at a tab", frames([lambda i=i: tabs.setCurrentIndex(i) for i in shown]))]
+    turned = [lambda i=i: tabs.setCurrentIndex(i) for i in shown * 5]
+    found.append(figure("another tab", frames(turned)))
+    for index in shown:
+        tabs.setCurrentIndex(index)
+        QApplication.processEvents()
+        found.append(_moves(window, f"cursor beside {tabs.tabText(index)}", places(result, count, index)))
+    return found
+
+
+def playing(window: MainWindow, count: int = 300) -> list[Figure]:
+    """Milliseconds from one frame of playing to the next, and the processor's in each."""
+    session, loop = window.session, QEventLoop()
+    at, used = [], []
+
+    def moved(_location: Location) -> None:
+        at.append(perf_counter())
+        used.append(process_time())
+        if len(at) > count:
+            loop.quit()
+
+    def ended(playing: bool) -> None:
+        if not playing:
+            loop.quit()
+
+    session.set_location(session.location.moved(timestep=0))
+    QApplication.processEvents()
+    session.location_changed.connect(moved)
+    window._player.playing_changed.connect(ended)
+    window._player.toggle()
+    loop.exec()
+    window._player.halt()
+    session.location_changed.disconnect(moved)
+    window._player.playing_changed.disconnect(ended)
+    if len(at) < 3:
+        return []
+    return [
+        figure("playing, from frame to frame", list(np.diff(at) * 1e3)),
+        figure("playing, processor per frame", list(np.diff(used) * 1e3)),
+    ]
+
+
+def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
+    """Megabytes above an empty window, while everything is looked at."""
+    # Pages of files that were read before would count as the window's.
+    traces = {name: replace(open_trace(_folder(trace)), engine=name) for name, trace in result.traces.items()}
+    result = replace(result, traces=traces)
+    with open_window(None) as window:
+        private, mapped = held()
+        with sampled() as samples:
+            window.take_result(result)
+            settle(window)
+            for place in places(result, count):
+                frames([lambda p=place: window.session.set_location(p)])
+            _choices(window, result)
+            _tabs(window, result, count)
+            playing(window, 60)
+            settle(window)
+    above = [(p - private, m - mapped) for p, m in samples]
+    return [
+        figure("memory above idle", [p / _MB for p, _ in above], "MB"),
+        figure("pages of mapped files", [m / _MB for _, m in above], "MB"),
+    ]
+
+
+def _folder(trace: Trace) -> Path:
+    assert trace.folder is not None, "a large result lies on disk"
+    return trace.folder
+
+
+def held() -> tuple[int, int]:
+    """Bytes of this process: private ones, and those of mapped files that are in memory at the moment."""
+    memory = psutil.Process().memory_info()
+    return memory.rss - memory.shared, memory.shared
+
+
+@contextmanager
+def sampled() -> Iterator[list[tuple[int, int]]]:
+    """What is held, every few milliseconds."""
+    samples, done = [held()], Event()
+
+    def look() -> None:
+        while not done.wait(_SAMPLED_EVERY):
+            samples.append(held())
+
+    thread = Thread(target=look, name="memory")
+    thread.start()
+    try:
+        yield samples
+    finally:
+        done.set()
+        thread.join()
+
+
+def bench_window(qapp: QApplication, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints the frames of a trace of 1,000 x 256 in four lanes."""
+    with large_result(1000, 256, 2, 2) as result, capsys.disabled():
+        print()
+        for found in (*measure_memory(result), *measure(result)):
+            print(found)
+
+
+def main(arguments: list[str]) -> None:
+    sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
+    with large_result(*sizes) as result:
+        for found in (*measure_memory(result), *measure(result)):
+            print(found, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
