@@ -15,17 +15,16 @@ OK, NO_WINDOW = 0, 3
 
 def main(path: str | None) -> int:
     """Open the window, on a config if `path` names one, and return the exit code when it is closed."""
-    try:
-        check_platform()
-    except PlatformError as error:
-        print(f"rnnviz: {error}", file=sys.stderr)
-        return NO_WINDOW
     # Importing makes objects by the hundred thousand that are no garbage: the search for some is a tenth of the start.
     gc.disable()
     try:
+        check_platform()
         from rnnviz.gui.application import run_window
 
         return run_window(None if path is None else Path(path))
+    except PlatformError as error:
+        print(f"rnnviz: {error}", file=sys.stderr)
+        return NO_WINDOW
     finally:
         gc.enable()
 

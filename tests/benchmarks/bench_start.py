@@ -1,5 +1,6 @@
 """What a start of the program costs before anything is shown."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from statistics import median
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from rnnviz.gui.platform import check_platform
+from tests.benchmarks.rows import Row, Table
+
+_ROOT = Path(__file__).parents[2]
 
 
 def bench_platform_check(benchmark: BenchmarkFixture) -> None:
@@ -24,86 +28,47 @@ def bench_bare_interpreter(benchmark: BenchmarkFixture) -> None:
     benchmark.pedantic(subprocess.run, ([sys.executable, "-c", ""],), {"check": True}, rounds=10)
 
 
-_BARE = """
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication, QMainWindow
-import pyqtgraph
+def bench_usable_window_against_a_bare_one(table: Table, tmp_path: Path, quick: bool) -> None:
+    """Seconds from the first import until a key has had its effect on lanes and panel, over those of a bare window.
 
-class Plot(pyqtgraph.PlotWidget):
-    painted = False
-
-    def paintEvent(self, event):
-        super().paintEvent(event)
-        if not self.painted:
-            self.painted = True
-            QTimer.singleShot(0, told)
-
-def told():
-    print(time.perf_counter() - began)
-    window.close()
-
-application = QApplication([])
-window = QMainWindow()
-window.setCentralWidget(Plot())
-window.resize(1280, 800)
-window.show()
-application.exec()
-"""
-
-_OURS = """
-from rnnviz.gui.platform import check_platform
-
-check_platform()
-from PySide6.QtCore import QSettings, QTimer
-from rnnviz.gui.application import make_application, make_window
-from rnnviz.gui.settings import Settings
-
-application = make_application()
-window = make_window(Settings(QSettings("{settings}", QSettings.Format.IniFormat)))
-
-def told():
-    print(time.perf_counter() - began)
-    QTimer.singleShot(0, complete)
-
-def complete():
-    print(time.perf_counter() - began)
-    window.close()
-
-window.first_painted.connect(told)
-window.show()
-application.exec()
-"""
-
-_ROUNDS = 9
-
-
-def bench_first_picture_against_a_bare_window(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    """Seconds to the first picture, ours over those of a bare window with one pyqtgraph plot.
-
-    Both are measured in turn, so that what else the machine does meets both alike. `complete` is when the plots, which
-    are made after the first picture, are there, too.
+    Both are started in turn, so that what else the machine does meets both alike, and both find their modules
+    compiled, as after an installation.
     """
-    ours = _OURS.replace("{settings}", str(tmp_path / "settings.ini"))
-    bare_seconds, first_seconds, complete_seconds = [], [], []
-    for _ in range(_ROUNDS):
-        bare_seconds.append(_times(_BARE)[0])
-        first, complete = _times(ours)
-        first_seconds.append(first)
-        complete_seconds.append(complete)
-    bare, first, complete = map(median, (bare_seconds, first_seconds, complete_seconds))
-    benchmark.extra_info |= {
-        "bare": round(bare, 3),
-        "first picture": round(first, 3),
-        "complete": round(complete, 3),
-        "first / bare": round(first / bare, 2),
-        "complete / bare": round(complete / bare, 2),
-    }
-    print(benchmark.extra_info)
-    benchmark.pedantic(_times, (ours,), rounds=3)
+    rounds = 2 if quick else 15
+    started = [_started("bare", tmp_path) | _started("start", tmp_path) for _ in range(rounds + 1)][1:]
+    seconds = {what: median(round_[what] for round_ in started) for what in started[0]}
+    table.details["start"] = seconds
+    for what, target in (("first picture", None), ("lanes", None), ("usable", 1.5), ("complete", None)):
+        table.add(Row("start", f"{_WORDS[what]} / bare window", seconds[what] / seconds["bare"], target=target))
 
 
-def _times(code: str) -> list[float]:
-    code = f"import time\nbegan = time.perf_counter()\n{code}"
-    environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environ)
-    return [float(line) for line in done.stdout.split()]
+def bench_first_run_and_answers_after_the_start(table: Table, tmp_path: Path, quick: bool) -> None:
+    """A run asked for two seconds after the start against one that has had others before it.
+
+    And the longest time from the usable window on in which it could not have answered.
+    """
+    started = [_started("run", tmp_path) for _ in range(2 if quick else 6)][1:]
+    seconds = {what: median(round_[what] for round_ in started) for what in started[0]}
+    table.details["start, first run"] = seconds
+    table.add(
+        Row("start", "first run after 2 s / warm run", seconds["first run"] / seconds["warm run"], target=1.2),
+        Row("start", "longest step after the usable window", 1e3 * seconds["longest step"], "ms"),
+    )
+
+
+_WORDS = {
+    "first picture": "first picture",
+    "lanes": "lanes painted",
+    "usable": "usable window",
+    "complete": "every tab made",
+}
+
+
+def _started(what: str, folder: Path) -> dict[str, float]:
+    """What `tests.benchmarks.started` measures in a process of its own."""
+    environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-m", "tests.benchmarks.started", what, str(folder / "settings.ini")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ, cwd=_ROOT, timeout=120)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
