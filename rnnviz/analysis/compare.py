@@ -7,13 +7,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.elementwise import UlpArray, abs_error, passing_atol, tolerance, ulp_distance, violation_of
+from rnnviz.analysis.block_difference import BlockDifference, BlockDifferences
+from rnnviz.analysis.elementwise import passing_atol, tolerance
 from rnnviz.analysis.histogram import Histogram, HistogramTally
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 
-_BLOCK_VALUES = 1 << 16
+_BLOCK_VALUES = 1 << 15
 """How many values are compared at a time: their float64 temporaries stay in the processor's cache."""
 
 Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray], None]
@@ -98,7 +99,8 @@ class Comparison:
 class _Tally:
     """The running figures of one comparison."""
 
-    def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
+    def __init__(self, shape: tuple[int, int, int, int, int], rtol: float) -> None:
+        self._rtol = rtol
         layers, directions, _, samples, units = shape
         self.violation_by_column = np.zeros((layers, directions, samples, units))
         self.error_over_time = np.zeros(shape[:3])
@@ -111,46 +113,48 @@ class _Tally:
         self.violations, self.ulps = HistogramTally(*_VIOLATIONS), HistogramTally(*_ULPS)
 
     def add(
-        self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, rtol: float, atol: float
+        self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference
     ) -> None:
         """Count a block of timesteps (B, N, H) that begins at `start`."""
-        error, limit = abs_error(r, c), tolerance(r, rtol, atol)
-        violation = violation_of(error, limit)
-        mismatched = ~(error <= limit)
+        error, violation, ulp = difference.error, difference.violation, difference.ulp
         times = slice(start, start + len(r))
-        self.violation_over_time[layer, direction, times] = violation.max(axis=(1, 2))
+        over_time = _over_time(violation)
+        self.violation_over_time[layer, direction, times] = over_time
         columns = self.violation_by_column[layer, direction]
         np.maximum(columns, violation.max(axis=0), out=columns)
-        counts = mismatched.sum(axis=(1, 2))
-        self.mismatched_over_time[layer, direction, times] = counts
-        ulp = ulp_distance(r, c)
         self.violations.add(violation, layer, direction, start)
-        self.ulps.add(_as_floats(ulp), layer, direction, start)
-        finite = np.isfinite(r) & np.isfinite(c)
-        if not finite.all():
+        self.ulps.add_distances(ulp, layer, direction, start)
+        # A violation is above one exactly where an error is above its limit.
+        worst = float(over_time.max())
+        if worst > 1.0:
+            mismatched = violation > 1.0
+            self.mismatched_over_time[layer, direction, times] = mismatched.sum(axis=(1, 2))
+            self._first_mismatch(layer, direction, start, mismatched, r, c)
+        finite = difference.finite
+        if finite is not None:
             self.nonfinite[0] += int((~np.isfinite(r)).sum())
             self.nonfinite[1] += int((~np.isfinite(c)).sum())
             self.nonfinite[2] += int(np.isinf(error[~finite]).sum())
             # Pairs that are not finite are counted above; the figures below speak of the others.
-            error, violation = np.where(finite, error, 0.0), np.where(finite, violation, 0.0)
-            ulp = np.where(finite, ulp, np.uint64(0))
-        self.error_over_time[layer, direction, times] = error.max(axis=(1, 2))
-        self._largest_error(layer, direction, start, error)
-        self.max_violation = max(self.max_violation, float(violation.max()))
+            error, ulp = np.where(finite, error, 0.0), np.where(finite, ulp, 0)
+            worst = float(np.where(finite, violation, 0.0).max())
+        error_over_time = _over_time(error)
+        self.error_over_time[layer, direction, times] = error_over_time
+        largest = float(error_over_time.max())
+        if largest > self.max_abs_error:
+            self._largest_error(layer, direction, start, error)
+        self.max_violation = max(self.max_violation, worst)
         self.max_ulp = max(self.max_ulp, int(ulp.max()))
-        if float(error.max()) > self.passing_atol:
+        if largest > self.passing_atol:
             # Not limit - atol, which is no longer what was added to atol.
-            relative = tolerance(r, rtol, 0.0)
+            relative = tolerance(r, self._rtol, 0.0)
             self.passing_atol = passing_atol(error.ravel(), relative.ravel(), self.passing_atol)
-        if counts.any():
-            self._first_mismatch(layer, direction, start, mismatched, r, c)
 
     def _largest_error(self, layer: int, direction: int, start: int, error: FloatArray) -> None:
         flat = int(error.argmax())
-        if error.flat[flat] > self.max_abs_error:
-            self.max_abs_error = float(error.flat[flat])
-            t, sample, unit = (int(i) for i in np.unravel_index(flat, error.shape))
-            self.max_abs_error_at = Location(layer, direction, start + t, sample, unit)
+        self.max_abs_error = float(error.flat[flat])
+        t, sample, unit = (int(i) for i in np.unravel_index(flat, error.shape))
+        self.max_abs_error_at = Location(layer, direction, start + t, sample, unit)
 
     def _first_mismatch(
         self, layer: int, direction: int, start: int, mismatched: NDArray[np.bool_], r: FloatArray, c: FloatArray
@@ -174,11 +178,11 @@ def compare(
 ) -> Comparison:
     """Compare every hidden value of two traces of one network, block by block, each of which `watch` sees as well."""
     layers, directions, timesteps, _samples, _units = reference.shape
-    tally = _Tally(reference.shape)
+    tally, differences = _Tally(reference.shape, rtol), BlockDifferences(rtol, atol)
     for layer, direction, times in _blocks(reference):
         r = np.asarray(reference.hidden[layer, direction, times])
         c = np.asarray(candidate.hidden[layer, direction, times])
-        tally.add(layer, direction, times.start, r, c, rtol, atol)
+        tally.add(layer, direction, times.start, r, c, differences.of(r, c))
         watch(layer, direction, times.start, r, c)
         done = (timesteps - times.start if direction else times.stop) / timesteps
         progress((layer * directions + direction + done) / (layers * directions))
@@ -207,12 +211,9 @@ def compare(
     )
 
 
-def _as_floats(ulp: UlpArray) -> NDArray[np.float64]:
-    """Distances as float64, in which their powers of two are exact; infinite where there is none."""
-    signed = ulp.view(np.int64)
-    if int(signed.min()) >= 0:
-        return signed.astype(np.float64)
-    return np.where(signed == -1, np.inf, ulp.astype(np.float64))
+def _over_time(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B,): the largest of each timestep of (B, N, H)."""
+    return np.asarray(values.reshape(len(values), -1).max(axis=1))
 
 
 def _blocks(trace: Trace) -> Iterator[tuple[int, int, slice]]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rnnviz.model.arrays import FloatArray
 
 BoolArray: TypeAlias = NDArray[np.bool_]
-UlpArray: TypeAlias = NDArray[np.uint64]
+UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""Distances in floats; of 64 bits the largest number says that there is none."""
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:

@@ -12,8 +12,10 @@ def largest_magnitude(array: FloatArray) -> float:
     largest = 0.0
     length = max(1, _BLOCK_VALUES // max(1, array[0].size))
     for start in range(0, len(array), length):
-        magnitude = np.abs(np.asarray(array[start : start + length]))
-        finite = magnitude[np.isfinite(magnitude)]
-        if finite.size:
-            largest = max(largest, float(finite.max()))
+        block = np.asarray(array[start : start + length])
+        # A NaN on the way makes both of them NaN.
+        most = max(float(block.max()), -float(block.min()))
+        if not most < np.inf:
+            most = float(np.abs(block[np.isfinite(block)]).max(initial=0.0))
+        largest = max(largest, most)
     return largest

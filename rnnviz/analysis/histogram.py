@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.analysis.elementwise import UlpArray
 from rnnviz.model.location import Location
 
 _MANTISSA = 52
 _BIAS = 1023
 _KEYS = 2048
+_FIRST_POWERS, _FEW = 16, 32
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,46 @@ class HistogramTally:
         """Count a block of timesteps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
         keys = _keys(values)
         counts = np.bincount(keys.reshape(-1), minlength=_KEYS)
-        new = (self._counts == 0) & (counts > 0)
+        new = np.flatnonzero((self._counts == 0) & (counts > 0))
         self._counts += counts
-        if new.any():
-            # A backward lane is computed from its end.
-            ordered = keys[::-1] if direction else keys
-            for key in np.flatnonzero(new):
-                t, sample, unit = (int(i) for i in np.unravel_index(int((ordered == key).argmax()), keys.shape))
-                timestep = start + (len(values) - 1 - t if direction else t)
-                self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
+        if len(new):
+            self._note_first(new, keys, layer, direction, start)
+
+    def add_distances(self, ulp: UlpArray, layer: int, direction: int, start: int) -> None:
+        """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
+
+        Distances that need no more than 32 bits are mostly small. To count those above each of the first powers of two
+        is quicker than to find every number's own, which is left to the few that are above them all.
+        """
+        if ulp.dtype != np.uint32:
+            self.add(_as_floats(ulp), layer, direction, start)
+            return
+        counts = np.zeros(_KEYS, np.int64)
+        large = ulp != 0
+        above, key = int(np.count_nonzero(large)), 0
+        counts[0] = ulp.size - above
+        while above > ulp.size // _FEW and key < _FIRST_POWERS:
+            np.greater(ulp, 1 << key, out=large)
+            more = int(np.count_nonzero(large))
+            counts[_BIAS + key] = above - more
+            above, key = more, key + 1
+        if above:
+            counts += np.bincount(_keys(_as_floats(ulp[large])), minlength=_KEYS)
+        new = np.flatnonzero((self._counts == 0) & (counts > 0))
+        self._counts += counts
+        if len(new):
+            self._note_first(new, _keys(_as_floats(ulp)), layer, direction, start)
+
+    def _note_first(
+        self, new: NDArray[np.int64], keys: NDArray[np.int64], layer: int, direction: int, start: int
+    ) -> None:
+        """Keep where the first number of each new key of a block stands."""
+        # A backward lane is computed from its end.
+        ordered = keys[::-1] if direction else keys
+        for key in new:
+            t, sample, unit = (int(i) for i in np.unravel_index(int((ordered == key).argmax()), keys.shape))
+            timestep = start + (len(keys) - 1 - t if direction else t)
+            self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
 
     def histogram(self) -> Histogram:
         """What was counted so far."""
@@ -120,3 +153,11 @@ def _keys(values: NDArray[np.float64]) -> NDArray[np.int64]:
     keys = np.ascontiguousarray(values).view(np.int64) + ((1 << _MANTISSA) - 1)
     keys >>= _MANTISSA
     return keys
+
+
+def _as_floats(ulp: UlpArray) -> NDArray[np.float64]:
+    """Distances as float64, in which their powers of two are exact; infinite where there is none."""
+    floats = ulp.astype(np.float64)
+    if ulp.dtype == np.uint64:
+        floats[ulp == np.uint64(2**64 - 1)] = np.inf
+    return floats

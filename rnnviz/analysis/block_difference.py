@@ -1,0 +1,82 @@
+"""How far two blocks of hidden values are apart, in every measure that a comparison counts."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.elementwise import BoolArray, UlpArray, abs_error, tolerance, ulp_distance, violation_of
+from rnnviz.model.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class BlockDifference:
+    """Every pair of a reference's and a candidate's block, all arrays of their shape (B, N, H).
+
+    `error`, `violation` and `ulp` are those of `rnnviz.analysis.elementwise`, `ulp` perhaps as narrower
+    integers where no pair needs more. `finite` says in which pairs both numbers are finite; None if they are in all.
+    """
+
+    error: NDArray[np.float64]
+    violation: NDArray[np.float64]
+    ulp: UlpArray
+    finite: BoolArray | None
+
+
+def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
+    """The difference of any two blocks."""
+    error = abs_error(reference, candidate)
+    finite = np.isfinite(reference) & np.isfinite(candidate)
+    return BlockDifference(
+        error,
+        violation_of(error, tolerance(reference, rtol, atol)),
+        ulp_distance(reference, candidate),
+        None if finite.all() else finite,
+    )
+
+
+class BlockDifferences:
+    """The differences of one block after another, in memory that is used again: each is gone with the next one.
+
+    Finite float32 numbers, which is what nearly all are, take a short way: in float64 neither their differences nor
+    their limits overflow, so that nothing has to be looked at twice. What comes out is that of `block_difference`.
+    """
+
+    def __init__(self, rtol: float, atol: float) -> None:
+        self._rtol, self._atol = rtol, atol
+        # With other limits the quotient of two finite numbers may not be finite.
+        self._plain = 1e-200 <= atol <= 1.0 and rtol <= 1.0
+        self._floats: Any = np.empty((2, 0))
+        self._narrow: Any = np.empty((2, 0), np.int32)
+
+    def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
+        """The difference of two blocks of one shape and dtype."""
+        if not (self._plain and reference.dtype == candidate.dtype == np.float32):
+            return block_difference(reference, candidate, self._rtol, self._atol)
+        size = prod(reference.shape)
+        if size > self._floats.shape[1]:
+            self._floats, self._narrow = np.empty((2, size)), np.empty((2, size), np.int32)
+        error, violation = (row[:size].reshape(reference.shape) for row in self._floats)
+        one, other = (row[:size].reshape(reference.shape) for row in self._narrow)
+        np.subtract(candidate, reference, out=error, dtype=np.float64)
+        np.abs(error, out=error)
+        if not error.max() < np.inf:
+            return block_difference(reference, candidate, self._rtol, self._atol)
+        magnitude = np.abs(reference, out=one.view(np.float32))
+        limit = np.multiply(magnitude, self._rtol, out=violation, dtype=np.float64)
+        limit += self._atol
+        np.divide(error, limit, out=violation)
+        return BlockDifference(error, violation, _ulp(reference, candidate, one, other), None)
+
+
+def _ulp(reference: FloatArray, candidate: FloatArray, signs: NDArray[np.int32], out: NDArray[np.int32]) -> UlpArray:
+    """`ulp_distance` of finite float32 numbers; `signs` and `out` are room to compute in."""
+    r, c = np.ascontiguousarray(reference).view(np.int32), np.ascontiguousarray(candidate).view(np.int32)
+    np.bitwise_xor(r, c, out=signs)
+    if signs.min() < 0:
+        return ulp_distance(reference, candidate)
+    # With one sign in each pair the bits are as far apart as the floats.
+    np.subtract(c, r, out=out)
+    return np.abs(out, out=out).view(np.uint32)
