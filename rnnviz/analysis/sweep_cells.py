@@ -36,22 +36,29 @@ class Cells:
         return self.values.shape[0], self.values.shape[1]
 
 
-def cells(figures: SweepFigures, across: Dimension, down: Dimension | None, quantity: str) -> Cells:
-    """Put every row into its cell; without `down` there is one line of cells."""
-    size = len(figures.rows)
+def cells(
+    figures: SweepFigures,
+    across: Dimension,
+    down: Dimension | None,
+    quantity: str,
+    only: NDArray[np.bool_] | None = None,
+) -> Cells:
+    """Put every row into its cell, or `only` some of them (R,); without `down` there is one line of cells."""
     shape = (1 if down is None else len(down.texts), len(across.texts))
-    flat = across.codes if down is None else down.codes * shape[1] + across.codes
     length = shape[0] * shape[1]
-    numbers, verdicts = figures.values[quantity], figures.verdicts
+    of = np.arange(len(figures.rows)) if only is None else np.flatnonzero(only)
+    flat = across.codes[of] if down is None else down.codes[of] * shape[1] + across.codes[of]
+    numbers, verdicts = figures.values[quantity][of], figures.verdicts[of]
     # Rows without a number come first, a NaN that was computed counts as the worst.
     computed = (verdicts >= 0) & (verdicts <= 2)
     badness = np.where(np.isnan(numbers), np.where(computed, inf, -inf), numbers)
-    worst_last = np.lexsort((np.arange(size)[::-1], verdicts, badness))
+    worst_last = np.lexsort((-of, verdicts, badness))
     rows = np.full(length, NO_ROW, np.intp)
-    rows[flat[worst_last]] = worst_last
+    rows[flat[worst_last]] = of[worst_last]
     worst = np.full(length, WAITING, np.int8)
     np.maximum.at(worst, flat, verdicts)
-    values = np.where(rows == NO_ROW, np.nan, numbers[np.maximum(rows, 0)]) if size else np.full(length, np.nan)
+    values = np.full(length, np.nan)
+    values[rows != NO_ROW] = figures.values[quantity][rows[rows != NO_ROW]]
     nan = np.zeros(length, bool)
     nan[flat[computed & np.isnan(numbers)]] = True
     return Cells(

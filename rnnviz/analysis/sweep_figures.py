@@ -7,6 +7,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.analysis.sweep_wording import value_text
 from rnnviz.model.sweep_table import ROW_VERDICTS, Row, SweepTable
 
@@ -56,9 +57,9 @@ QUANTITIES = (
     Quantity(
         "audit_worst_ratio",
         "audit ratio",
-        "The worst step of either engine in units of its rounding bound: above 8 the engine is wrong.",
+        f"The worst step of either engine in units of its rounding bound: above {ALLOWED:g} the engine is wrong.",
         lambda row: None if row.finding is None else row.finding.audit_worst_ratio,
-        8.0,
+        ALLOWED,
     ),
     Quantity("reference", "reference time", "How long the reference took.", reference_seconds),
     Quantity("engine", "engine time", "How long the engine took that is held against the reference.", engine_seconds),

@@ -35,6 +35,7 @@ from rnnviz.gui.running.run_control import RunControl
 from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.session import Session
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
@@ -74,6 +75,7 @@ class MainWindow(QMainWindow):
         self.progress = RunProgress()
         self.own = OwnRecurrences(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
+        self.sweeps = SweepCommands(self, self.document, self.control, self.own, recent)
         self._what_if = WhatIfCommands(self.session, self.document, self.control, self)
         self._late = LateViews(self.arrangement, self._what_if.compute, self)
         self._late.made.connect(self._add_tab)
@@ -118,6 +120,7 @@ class MainWindow(QMainWindow):
         self._player.halt()
         self._late.halt()
         self.runner.close()
+        self.sweeps.close()
         self.jobs.close()
 
     def _make_views(self) -> None:
@@ -193,6 +196,8 @@ class MainWindow(QMainWindow):
         self.document.changed.connect(self._on_document)
         self.files.noted.connect(self._note)
         self.files.written.connect(self.own.trust)
+        self.files.sweep_requested.connect(self.sweeps.open)
+        self.sweeps.noted.connect(self._note)
         self.results.noted.connect(self._note)
         self.help.noted.connect(self._note)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
@@ -204,6 +209,7 @@ class MainWindow(QMainWindow):
         move = self._cursor.move
         return {
             "open": self.files.ask_open,
+            "open_sweep": self.sweeps.ask_open,
             "open_recurrence": self.files.ask_open_recurrence,
             "new_recurrence": self.files.ask_new_recurrence,
             "save": self.files.save,
@@ -277,6 +283,7 @@ class MainWindow(QMainWindow):
         self.toolbar.apply_icons(icons)
         self.panel.apply_theme(theme)
         self._following.apply_theme(theme)
+        self.sweeps.apply_theme(theme)
 
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()

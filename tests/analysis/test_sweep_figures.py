@@ -77,6 +77,15 @@ def test_a_row_that_comes_later_is_taken() -> None:
     assert grid.verdicts.tolist() == [[WAITING, 2]]
 
 
+def test_a_map_of_some_rows_shows_no_others() -> None:
+    found = figures([Finding("agree", max_violation=float(index)) for index in range(12)])
+    size, _, engine = found.dimensions
+    grid = cells(found, size, None, "max_violation", engine.codes == 0)
+    assert grid.values.tolist() == [[4.0, 10.0]]
+    assert grid.rows.tolist() == [[4, 10]]
+    assert grid.counts.tolist() == [[3, 3]]
+
+
 def test_values_that_never_meet_have_no_row() -> None:
     points = (Point(0, (1, "a"), None), Point(1, (2, "b"), None))
     found = SweepFigures(SweepTable(("seed", "engine"), tuple(Row(point) for point in points)))

@@ -5,6 +5,8 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+from rnnviz.files.sweep_results import is_sweep_results
+from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 
@@ -15,6 +17,12 @@ _STATE = {"h", "c"}
 def is_config(path: Path) -> bool:
     """Whether a file is opened as a config."""
     return path.suffix.lower() == ".toml"
+
+
+def is_of_sweep(path: Path) -> bool:
+    """Whether a file is a sweep, or the rows that one came to; what it begins with decides."""
+    ending = path.suffix.lower()
+    return is_sweep(path) if ending == ".toml" else ending in (".csv", ".json") and is_sweep_results(path)
 
 
 def config_with(config: Config, path: Path) -> Config:
@@ -41,8 +49,8 @@ def config_with(config: Config, path: Path) -> Config:
             "l0_i2h_weight, or the initial state h, and c for an LSTM."
         )
     raise InputError(
-        f'{path} has the ending "{path.suffix}": a config (.toml), a recurrence (.py), a sequence (.npy or .csv), '
-        "weights or an initial state (.npz) can be dropped here."
+        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), '
+        "a sequence (.npy or .csv), weights or an initial state (.npz) can be dropped here."
     )
 
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.files.lessons import Lesson
 from rnnviz.files.starter import write_starter
 from rnnviz.gui.commands.dialogs import CONFIGS, RECURRENCES, ask_file, ask_new_file, ask_to_save, tell_error
-from rnnviz.gui.commands.drops import config_with, is_config
+from rnnviz.gui.commands.drops import config_with, is_config, is_of_sweep
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.session import Session
@@ -24,6 +24,8 @@ class FileCommands(QObject):
     """A passing remark."""
     written = Signal(str)
     """The path of a file of code that the program itself has just written."""
+    sweep_requested = Signal(object)
+    """The `Path` of a sweep, or of what one came to."""
 
     def __init__(self, window: QWidget, session: Session, document: Document, recent: RecentFiles) -> None:
         super().__init__(window)
@@ -37,7 +39,10 @@ class FileCommands(QObject):
         ask_file(self._window, "Open config", CONFIGS, self.open)
 
     def open(self, path: Path) -> None:
-        """Open a config."""
+        """Open a config, or what belongs to a sweep."""
+        if is_of_sweep(path):
+            self.sweep_requested.emit(path)
+            return
         try:
             self._document.open(path)
         except InputError as error:
@@ -110,10 +115,10 @@ class FileCommands(QObject):
         return True
 
     def drop(self, paths: Sequence[Path]) -> None:
-        """Open a config, or let the config read arrays; several files are taken in that order."""
+        """Open a config or a sweep, or let the config read arrays; several files are taken in that order."""
         try:
             for path in sorted(paths, key=is_config, reverse=True):
-                if is_config(path):
+                if is_config(path) or is_of_sweep(path):
                     self.open(path)
                 elif path.suffix.lower() == ".py":
                     self.open_recurrence(path)

@@ -1,0 +1,135 @@
+"""From a file to a sweep's window, and from its rows back to the main one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, tell_error
+from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.document import Document
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.running.own_recurrences import OwnRecurrences
+from rnnviz.gui.running.run_control import RunControl
+
+if TYPE_CHECKING:
+    from rnnviz.gui.sweep.runner import SweepRunner
+    from rnnviz.gui.sweep.sweep_window import SweepWindow
+    from rnnviz.gui.sweep.worker import OpenedSweep
+    from rnnviz.model.sweep_table import Row
+
+SWEEPS = "Sweeps and their results (*.toml *.csv *.json)"
+TABLES = "Tables (*.csv *.json)"
+
+
+class SweepCommands(QObject):
+    """One sweep at a time, in a window of its own that is made when it is first wanted."""
+
+    noted = Signal(str)
+    """A passing remark."""
+
+    def __init__(
+        self, window: QWidget, document: Document, control: RunControl, own: OwnRecurrences, recent: RecentFiles
+    ) -> None:
+        super().__init__(window)
+        self._main = window
+        self._document = document
+        self._control = control
+        self._own = own
+        self._recent = recent
+        self._theme = LIGHT
+        self.window: SweepWindow | None = None
+        self.runner: SweepRunner | None = None
+
+    def ask_open(self) -> None:
+        """Ask for a sweep or its results and open it."""
+        ask_file(self._main, "Open sweep", SWEEPS, self.open)
+
+    def open(self, path: Path) -> None:
+        """Read a sweep or its results, and show it when it is there."""
+        self._runner.open(path.absolute())
+
+    def run(self) -> None:
+        """Compute the rows that are missing; code that the sweep names runs only after the user has been asked."""
+        opened = None if self.window is None else self.window.opened
+        if opened is None or opened.sweep is None or self._runner.busy:
+            return
+        configs = (row.point.config for row in opened.table.rows)
+        unasked = list(dict.fromkeys(name for c in configs if c is not None for name in self._own.unasked(c)))
+        if unasked:
+            self._own.ask(unasked, self.run, lambda: self._say("Not run, as you wished."))
+        else:
+            self._runner.run(opened, self._own.trusted)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        if self.window is not None:
+            self.window.apply_theme(theme)
+
+    def close(self) -> None:
+        """End what runs, and close the window."""
+        if self.runner is not None:
+            self.runner.close()
+        if self.window is not None:
+            self.window.close()
+
+    @property
+    def _runner(self) -> "SweepRunner":
+        if self.runner is None:
+            from rnnviz.gui.sweep.runner import SweepRunner
+
+            self.runner = SweepRunner(self)
+            self.runner.opened.connect(self._on_opened)
+            self.runner.ended.connect(self._on_ended)
+            self.runner.saved.connect(lambda path: self._say(f"Wrote {path}."))
+            self.runner.failed.connect(self._on_failed)
+        return self.runner
+
+    def _make_window(self) -> "SweepWindow":
+        from rnnviz.gui.sweep.sweep_window import SweepWindow
+
+        window = SweepWindow(self._main)
+        window.apply_theme(self._theme)
+        window.run_requested.connect(self.run)
+        window.stop_requested.connect(self._runner.stop)
+        window.save_requested.connect(self._ask_save)
+        window.row_opened.connect(self._open_row)
+        self._runner.came.connect(window.take)
+        self._runner.busy_changed.connect(window.show_running)
+        return window
+
+    def _on_opened(self, opened: "OpenedSweep") -> None:
+        if self.window is None:
+            self.window = self._make_window()
+        self.window.show_sweep(opened)
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+        self._recent.add(opened.path)
+
+    def _on_ended(self, stopped: bool) -> None:
+        if stopped:
+            self._say("Stopped: rows that are done are kept, and Run goes on with the others.")
+
+    def _on_failed(self, title: str, sentence: str) -> None:
+        in_front = self.window if self.window is not None and self.window.isVisible() else self._main
+        tell_error(in_front, title, sentence)
+
+    def _open_row(self, row: "Row") -> None:
+        assert self.window is not None
+        assert self.window.opened is not None
+        if row.point.config is not None:
+            self._document.take(row.point.config, f"{self.window.opened.path.name}, row {row.point.index + 1}")
+            self._control.run()
+
+    def _ask_save(self) -> None:
+        if self.window is not None and self.window.opened is not None:
+            table, name = self.window.figures.table, f"{self.window.opened.path.stem} rows.csv"
+            ask_new_file(self.window, "Save table", TABLES, "csv", name, lambda path: self._runner.save(table, path))
+
+    def _say(self, text: str) -> None:
+        if self.window is not None:
+            self.window.say(text)
+        self.noted.emit(text)

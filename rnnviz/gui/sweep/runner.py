@@ -1,0 +1,100 @@
+"""Sweeps as the window sees them: wishes that never wait, and what comes of them."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal
+
+from rnnviz.gui.sweep.worker import Halt, OpenedSweep, SweepJob, SweepWorker
+from rnnviz.model.sweep_table import SweepTable
+
+
+class SweepRunner(QObject):
+    """Owns the worker's thread. All methods and signals belong to the window's thread; none waits but `close`."""
+
+    opened = Signal(object)
+    """An `OpenedSweep`."""
+    came = Signal(object)
+    """A list of `Row`s that are new."""
+    ended = Signal(bool)
+    """No more rows come; whether the user stopped them."""
+    saved = Signal(object)
+    """The `Path` that was written."""
+    failed = Signal(str, str)
+    """What could not be done, and the sentence that says why."""
+    busy_changed = Signal(bool)
+
+    _opening = Signal(object)
+    _starting = Signal(object)
+    _saving = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._halt = Halt()
+        self._busy = self._stopped = False
+        self._thread = QThread(self)
+        self._thread.setObjectName("sweeps")
+        self._worker = worker = SweepWorker(self._halt)
+        worker.moveToThread(self._thread)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._opening.connect(worker.open, queued)
+        self._starting.connect(worker.run, queued)
+        self._saving.connect(worker.save, queued)
+        worker.opened.connect(self.opened, queued)
+        worker.came.connect(self.came, queued)
+        worker.saved.connect(self.saved, queued)
+        worker.ended.connect(self._on_ended, queued)
+        worker.failed.connect(self._on_failed, queued)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a sweep runs."""
+        return self._busy
+
+    def open(self, path: Path) -> None:
+        """Read a sweep or its results; a sweep that runs is stopped before."""
+        self.stop()
+        self._begin()
+        self._opening.emit(path)
+
+    def run(self, opened: OpenedSweep, trusted: frozenset[str] = frozenset()) -> None:
+        """Compute the rows that are missing."""
+        if not self._busy:
+            self._begin()
+            self._halt.reset()
+            self._stopped = False
+            self._set_busy(True)
+            self._starting.emit(SweepJob(opened, trusted))
+
+    def stop(self) -> None:
+        """Stop the sweep that runs, if one does; `ended` follows when its processes are gone."""
+        if self._busy:
+            self._stopped = True
+            self._halt.ask()
+
+    def save(self, table: SweepTable, path: Path) -> None:
+        """Write a table; while a sweep runs it is written afterwards."""
+        self._begin()
+        self._saving.emit(table, path)
+
+    def close(self) -> None:
+        """Stop everything and wait until thread and processes are gone."""
+        self.stop()
+        self._thread.quit()
+        self._thread.wait()
+
+    def _begin(self) -> None:
+        if not self._thread.isRunning():
+            self._thread.start()
+
+    def _on_ended(self) -> None:
+        self._set_busy(False)
+        self.ended.emit(self._stopped)
+
+    def _on_failed(self, title: str, sentence: str) -> None:
+        self._set_busy(False)
+        self.failed.emit(title, sentence)
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self._busy:
+            self._busy = busy
+            self.busy_changed.emit(busy)

@@ -1,0 +1,233 @@
+"""The rows of a sweep as a table; a cell is put into words when it is seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.sweep_figures import QUANTITIES, WAITING, SweepFigures, order, ranks
+from rnnviz.analysis.sweep_wording import ROW_MARKS, short_key, value_text
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.model.sweep_table import FirstWrong, Row, SweepTable
+
+_Roles = Qt.ItemDataRole
+_ROOT = QModelIndex()
+_NOTHING = ""
+_VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "mismatch": "wrong", "refused": "muted", "failed": "wrong"}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column: its heading, what it says on hover, and how a row is told and sorted by it."""
+
+    heading: str
+    why: str
+    text: Callable[[Row], str]
+    full: Callable[[Row], str]
+    keys: Callable[[SweepFigures], NDArray[np.float64]]
+    words: bool = False
+
+
+class SweepModel(QAbstractTableModel):
+    """One row of the sweep in each, in the order of its axes until it is sorted otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme = LIGHT
+        self._sorting: tuple[int, Qt.SortOrder] | None = None
+        self.figures = SweepFigures(SweepTable((), ()))
+        self._order: NDArray[np.intp] = np.empty(0, np.intp)
+        self._columns: tuple[_Column, ...] = ()
+
+    def show_figures(self, figures: SweepFigures) -> None:
+        """Show another sweep, in its own order."""
+        self.beginResetModel()
+        self.figures, self._sorting = figures, None
+        keys = tuple(_key_column(place, figures) for place in range(len(figures.keys)))
+        self._columns = (*keys, _VERDICT, *_NUMBERS, _FIRST_WRONG, _REASON)
+        self._order = np.arange(len(figures.rows))
+        self.endResetModel()
+
+    def refresh(self) -> None:
+        """Rows have come: sort anew, and tell that what is in sight may differ."""
+        if self._sorting is not None:
+            self.sort(*self._sorting)
+        elif len(self._order):
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self._order) - 1, len(self._columns) - 1))
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Use these colours from now on."""
+        self._theme = theme
+
+    def row(self, row: int) -> Row:
+        """What stands in a row of the table."""
+        return self.figures.rows[int(self._order[row])]
+
+    def place(self, row: int) -> int:
+        """The place among the sweep's rows of what stands in a row of the table."""
+        return int(self._order[row])
+
+    def row_of(self, place: int) -> int:
+        """The row of the table in which one of the sweep's rows stands."""
+        return int(np.flatnonzero(self._order == place)[0])
+
+    def column_of(self, heading: str) -> int:
+        """The column with a heading."""
+        return [column.heading for column in self._columns].index(heading)
+
+    def sort(self, column: int, order_: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column; -1 is the order of the sweep. What is chosen stays chosen."""
+        self.layoutAboutToBeChanged.emit()
+        before = self.persistentIndexList()
+        places = [self.place(index.row()) for index in before]
+        if column < 0 or column >= len(self._columns):
+            self._sorting, self._order = None, np.arange(len(self.figures.rows))
+        else:
+            self._sorting = column, order_
+            self._order = order(
+                self._columns[column].keys(self.figures), ascending=order_ == Qt.SortOrder.AscendingOrder
+            )
+        rows = np.empty(len(self._order), np.intp)
+        rows[self._order] = np.arange(len(self._order))
+        after = [self.index(int(rows[place]), index.column()) for place, index in zip(places, before, strict=True)]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
+
+    def cell(self, row: int, column: int) -> Cell:
+        """How a cell is drawn."""
+        asked, found = self._columns[column], self.row(row)
+        colour = None
+        if asked is _VERDICT or found.finding is None:
+            role = "muted" if found.finding is None else _VERDICT_ROLES[found.finding.verdict]
+            colour = self._theme.color(role) if asked is _VERDICT else None
+        return Cell(asked.text(found), colour, bold=asked is _VERDICT and found.finding is not None, left=asked.words)
+
+    def widest(self) -> list[str]:
+        """For each column a text that is as wide as any in it."""
+        found = []
+        for place, column in enumerate(self._columns):
+            texts = [column.heading + "00"]
+            if place < len(self.figures.dimensions):
+                texts += self.figures.dimensions[place].texts
+            elif column is _VERDICT:
+                texts.append(f"{ROW_MARKS['mismatch']} mismatch")
+            elif column is not _REASON and column is not _FIRST_WRONG:
+                texts += ["1.2e-10", "1 min 59 s"]
+            found.append(max(texts, key=len) + "0")
+        return found
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self._order)
+
+    def columnCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self._columns)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
+            return None
+        column = self._columns[section]
+        if role in (_Roles.DisplayRole, FULL_ROLE):
+            return column.heading
+        if role == _Roles.ToolTipRole:
+            return f"{column.why} A click sorts by it."
+        if role == _Roles.TextAlignmentRole and column.words:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        column = self._columns[index.column()]
+        if role == _Roles.DisplayRole:
+            return column.text(self.row(index.row()))
+        if role == FULL_ROLE:
+            return column.full(self.row(index.row()))
+        if role == _Roles.ToolTipRole:
+            return f"{column.heading}: {column.full(self.row(index.row())) or 'none'}"
+        return None
+
+
+def _key_column(place: int, figures: SweepFigures) -> _Column:
+    key, dimension = figures.keys[place], figures.dimensions[place]
+    words = any(isinstance(row.point.values[place], str) for row in figures.rows[:1])
+
+    def keys(_: SweepFigures) -> NDArray[np.float64]:
+        if words:
+            return ranks(dimension.texts)[dimension.codes]
+        return np.array([float(row.point.values[place]) for row in figures.rows])
+
+    return _Column(
+        short_key(key, figures.keys),
+        f"{key}: one of the things that differ between rows.",
+        lambda row: value_text(row.point.values[place]),
+        lambda row: value_text(row.point.values[place]) if not words else str(row.point.values[place]),
+        keys,
+        words,
+    )
+
+
+def _verdict(row: Row) -> str:
+    return "waiting" if row.finding is None else f"{ROW_MARKS[row.finding.verdict]} {row.finding.verdict}"
+
+
+def _verdict_keys(figures: SweepFigures) -> NDArray[np.float64]:
+    return np.where(figures.verdicts == WAITING, np.nan, figures.verdicts.astype(np.float64))
+
+
+def _number_column(place: int) -> _Column:
+    quantity = QUANTITIES[place]
+    short = numbers.duration if quantity.name in ("reference", "engine") else numbers.error
+
+    def text(row: Row) -> str:
+        value = quantity.value(row)
+        return _NOTHING if value is None else short(value)
+
+    def full(row: Row) -> str:
+        value = quantity.value(row)
+        return _NOTHING if value is None else numbers.full(value)
+
+    return _Column(quantity.title, quantity.why, text, full, lambda figures: figures.values[quantity.name])
+
+
+def _wrong(row: Row) -> FirstWrong | None:
+    return None if row.finding is None else row.finding.first_wrong
+
+
+def _wrong_text(row: Row) -> str:
+    wrong = _wrong(row)
+    return _NOTHING if wrong is None else f"{shown_name(wrong.engine)} at {wrong.where}"
+
+
+def _reason(row: Row) -> str:
+    return _NOTHING if row.finding is None else row.finding.reason
+
+
+_VERDICT = _Column(
+    "verdict",
+    "Whether the engine and the reference agree, or why there is no run.",
+    _verdict,
+    _verdict,
+    _verdict_keys,
+    True,
+)
+_NUMBERS = tuple(_number_column(place) for place in range(len(QUANTITIES)))
+_FIRST_WRONG = _Column(
+    "first wrong",
+    "The first step that the audit found wrong, and whose it is.",
+    _wrong_text,
+    _wrong_text,
+    lambda figures: ranks([_wrong_text(row) for row in figures.rows]),
+    True,
+)
+_REASON = _Column(
+    "in words",
+    "The verdict in one sentence.",
+    _reason,
+    _reason,
+    lambda figures: ranks([_reason(row) for row in figures.rows]),
+    True,
+)

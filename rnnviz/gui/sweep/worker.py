@@ -1,0 +1,163 @@
+"""The thread's side of sweeps: files are read and written here, and the rows of a sweep waited for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from rnnviz.files.inputs import load_inputs
+from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.files.sweep_toml import load_sweep
+from rnnviz.model.errors import EngineError, InputError
+from rnnviz.model.sweep import Sweep
+from rnnviz.model.sweep_table import Row, SweepTable
+
+if TYPE_CHECKING:
+    from rnnviz.runs.sweep.scheduler import Scheduler
+
+_TELL_SECONDS = 0.1
+"""Rows are told in bundles: the window need not hear of each."""
+
+
+@dataclass(frozen=True)
+class OpenedSweep:
+    """A sweep, or the results of one, which has no `sweep` to be run."""
+
+    path: Path
+    table: SweepTable
+    sweep: Sweep | None
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A sweep that is to be run; `trusted` names the files of code that may."""
+
+    opened: OpenedSweep
+    trusted: frozenset[str] = frozenset()
+
+
+class Halt:
+    """Lets the window's thread stop a sweep that the worker's thread waits for."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._scheduler: Scheduler | None = None
+        self._asked = False
+
+    def ask(self) -> None:
+        """Stop what goes on, or what is about to begin."""
+        with self._lock:
+            self._asked = True
+            if self._scheduler is not None:
+                self._scheduler.stop()
+
+    def watch(self, scheduler: "Scheduler | None") -> None:
+        """From now on `ask` stops this one."""
+        with self._lock:
+            self._scheduler = scheduler
+            if scheduler is not None and self._asked:
+                scheduler.stop()
+
+    def reset(self) -> None:
+        """A wish to stop is of the past."""
+        with self._lock:
+            self._asked = False
+
+
+class SweepWorker(QObject):
+    """Lives on a thread of its own. Every wish ends with exactly one of `opened`, `saved`, `ended` and `failed`."""
+
+    opened = Signal(object)
+    """An `OpenedSweep`."""
+    came = Signal(object)
+    """A list of `Row`s that are new."""
+    ended = Signal()
+    """Every row has come, or the sweep was stopped."""
+    saved = Signal(object)
+    """The `Path` that was written."""
+    failed = Signal(str, str)
+    """What could not be done, and the sentence that says why."""
+
+    def __init__(self, halt: Halt) -> None:
+        super().__init__()
+        self._halt = halt
+
+    @Slot(object)
+    def open(self, path: Path) -> None:
+        """Read a sweep with what is known of its rows, or a file of results."""
+
+        def read() -> None:
+            if path.suffix.lower() == ".toml":
+                self.opened.emit(_open_sweep(path))
+            else:
+                self.opened.emit(OpenedSweep(path, load_sweep_results(path), None))
+
+        self._attempt("The sweep cannot be opened", read)
+
+    @Slot(object)
+    def run(self, job: SweepJob) -> None:
+        """Compute the rows that are missing."""
+        if self._attempt("The sweep ended early", lambda: self._run(job)):
+            self.ended.emit()
+
+    @Slot(object, object)
+    def save(self, table: SweepTable, path: Path) -> None:
+        """Write a table as JSON or CSV, by the path's ending."""
+
+        def write() -> None:
+            (write_sweep_json if path.suffix.lower() == ".json" else write_sweep_csv)(table, path)
+            self.saved.emit(path)
+
+        self._attempt("The table cannot be written", write)
+
+    def _attempt(self, title: str, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except (InputError, EngineError, OSError, MemoryError) as error:
+            self.failed.emit(title, str(error) or "There is too little memory for it.")
+            return False
+        return True
+
+    def _run(self, job: SweepJob) -> None:
+        from rnnviz.runs.sweep.driver import Sweeping
+        from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
+        from rnnviz.runs.sweep.local import LocalScheduler
+
+        sweep = job.opened.sweep
+        assert sweep is not None
+        points = [row.point for row in job.opened.table.rows]
+        path = journal_of(job.opened.path)
+        with Journal(path) as journal:
+            sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, job.trusted)
+            self.came.emit(sweeping.told)
+            with LocalScheduler(sweeping.warm) as scheduler:
+                self._halt.watch(scheduler)
+                try:
+                    self._tell(sweeping.rows(scheduler, journal))
+                finally:
+                    self._halt.watch(None)
+
+    def _tell(self, rows: Iterator[Row]) -> None:
+        bundle: list[Row] = []
+        last = 0.0
+        for row in rows:
+            bundle.append(row)
+            if monotonic() - last >= _TELL_SECONDS:
+                self.came.emit(bundle)
+                bundle, last = [], monotonic()
+        if bundle:
+            self.came.emit(bundle)
+
+
+def _open_sweep(path: Path) -> OpenedSweep:
+    from rnnviz.runs.sweep.driver import check_engines, earlier
+    from rnnviz.runs.sweep.journal import journal_of, read_journal
+
+    sweep = load_sweep(path)
+    check_engines(sweep)
+    rows = earlier(sweep, tuple(sweep.points()), read_journal(journal_of(path)))
+    return OpenedSweep(path, SweepTable(sweep.keys, tuple(rows)), sweep)

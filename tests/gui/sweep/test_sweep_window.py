@@ -1,0 +1,272 @@
+"""A sweep in the window: opened, looked at, run, stopped, and left for the run of one of its rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from rnnviz.files.inputs import load_inputs
+from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.gui.look.theme import DARK
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.sweep.sweep_window import SweepWindow
+from rnnviz.model.sweep_table import SweepTable
+from rnnviz.runs.sweep.driver import Sweeping
+from rnnviz.runs.sweep.journal import Journal
+from rnnviz.runs.sweep.local import LocalScheduler
+from tests.runs.sweep.swept import sweep
+
+SWEEP = """
+engines = ["onnx", "mistake:no-h2h-bias"]
+[network]
+cell = "lstm"
+input_size = 3
+[sequence]
+batch_size = 2
+timesteps = 4
+[compare]
+reference = "manual"
+[grid]
+network.hidden_size = [4, 6]
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> SweepTable:
+    """Six rows: of each size one that agrees, one that does not, and one that is refused."""
+    asked = sweep()
+    path = tmp_path_factory.mktemp("sweep") / "j"
+    with Journal(path) as journal, LocalScheduler(("onnx",), 1) as scheduler:
+        sweeping = Sweeping(asked, tuple(asked.points()), {}, load_inputs)
+        rows = [*sweeping.told, *sweeping.rows(scheduler, journal)]
+    return SweepTable(asked.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
+
+
+@pytest.fixture
+def opened(qtbot: Any, bare_window: MainWindow) -> Callable[[Path], SweepWindow]:
+    """Opens a file as File > Open does, and waits until the sweep's window shows it."""
+
+    def open_(path: Path) -> SweepWindow:
+        bare_window.files.open(path)
+        qtbot.waitUntil(lambda: bare_window.sweeps.window is not None and bare_window.sweeps.window.isVisible())
+        assert bare_window.sweeps.window is not None
+        qtbot.waitUntil(lambda: bare_window.sweeps.window.opened.path == path)  # type: ignore[union-attr]
+        return bare_window.sweeps.window
+
+    return open_
+
+
+@pytest.fixture
+def shown(opened: Callable[[Path], SweepWindow], results: SweepTable, tmp_path: Path) -> SweepWindow:
+    write_sweep_csv(results, tmp_path / "rows.csv")
+    return opened(tmp_path / "rows.csv")
+
+
+def click_heading(shown: SweepWindow, heading: str) -> None:
+    header = shown.table.horizontalHeader()
+    column = shown.model.column_of(heading)
+    shown.table.scrollTo(shown.model.index(0, column))
+    at = QPoint(header.sectionViewportPosition(column) + header.sectionSize(column) // 2, header.height() // 2)
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+
+def click_row(shown: SweepWindow, row: int) -> None:
+    shown.table.scrollTo(shown.model.index(row, 0))
+    at = shown.table.visualRect(shown.model.index(row, 0)).center()
+    QTest.mouseClick(shown.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+
+def texts(shown: SweepWindow, heading: str) -> list[str]:
+    column = shown.model.column_of(heading)
+    return [shown.model.index(row, column).data() for row in range(shown.model.rowCount())]
+
+
+def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
+    qtbot: Any, bare_window: MainWindow, shown: SweepWindow, results: SweepTable
+) -> None:
+    assert shown.counted == "✔ 2 agree · ✘ 2 mismatch · – 2 refused"
+    assert not shown.run_action.isEnabled()
+    assert texts(shown, "hidden_size") == ["4", "4", "4", "6", "6", "6"]
+    click_heading(shown, "violation")
+    click_heading(shown, "violation")
+    assert texts(shown, "verdict")[:4] == ["✘ mismatch"] * 2 + ["✔ agree"] * 2
+    worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_violation or 0.0)
+    before = bare_window.session.config
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        click_row(shown, 0)
+    assert bare_window.session.config == worst.point.config
+    assert bare_window.session.result is not None
+    assert bare_window.session.result.config == worst.point.config
+    assert bare_window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
+    assert "mistake:no-h2h-bias is wrong from layer 0" in shown.said
+    bare_window.document.undo()
+    assert bare_window.session.config == before
+
+
+def test_enter_opens_a_row_and_a_refused_one_says_why(qtbot: Any, bare_window: MainWindow, shown: SweepWindow) -> None:
+    shown.table.setFocus()
+    shown.choose(4)
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        QTest.keyClick(shown.table, Qt.Key.Key_Return)
+    assert bare_window.session.config.network.hidden_size == 6
+    QTest.keyClick(shown.table, Qt.Key.Key_Down)
+    assert "engine mistake:gates-z-r-n: mistake:gates-z-r-n" in shown.said
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, dark: bool) -> None:
+    if dark:
+        shown.apply_theme(DARK)
+    heat = shown.heat
+    assert (heat.across.currentText(), heat.down.currentText()) == ("engine", "hidden_size")
+    marks = heat.map.marks
+    assert [marks.text(0, column, number=False) for column in range(3)] == ["✔", "✘", "–"]
+    assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'violation')[0]}"
+    picture = heat.map.grab().toImage()
+    corners = [heat.map.cell_rect(0, column).topLeft() + QPointF(8, 8) for column in range(3)]
+    right, wrong, refused = (picture.pixelColor(corner.toPoint()) for corner in corners)
+    assert len({right.name(), wrong.name(), refused.name()}) == 3
+    # Above the limit the hue is that of what is wrong.
+    assert wrong.red() > wrong.green() + 60
+    assert abs(right.red() - right.green()) < 30
+    heat.quantity.setCurrentIndex(heat.quantity.findData("engine"))
+    assert marks.text(0, 2, number=True) == "–"
+    assert [text for _, text in heat.scale.ticks()]
+
+
+def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
+    qtbot: Any, bare_window: MainWindow, shown: SweepWindow
+) -> None:
+    heat = shown.heat
+    heat.map.setFocus()
+    QTest.keyClick(heat.map, Qt.Key.Key_Right)
+    QTest.keyClick(heat.map, Qt.Key.Key_Down)
+    QTest.keyClick(heat.map, Qt.Key.Key_Right)
+    assert heat.map.chosen_cell == (1, 1)
+    assert heat.said.startswith("hidden_size 6, engine mistake:no-h2h-bias: mismatch, violation ")
+    assert shown.model.place(shown.table.currentIndex().row()) == 4
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        at = heat.map.cell_rect(0, 0).center().toPoint()
+        QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert bare_window.session.config.compare.candidates == ("onnx",)
+    assert bare_window.session.config.network.hidden_size == 4
+
+
+def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
+    heat = shown.heat
+    heat.choose_axes("network.hidden_size", "seed")
+    assert heat.said == "Each cell shows the worst of up to 3 rows; a click opens that one."
+    assert heat.map.marks.text(0, 0, number=False) == "–"
+    heat.only.setCurrentIndex(heat.only.findText("engine onnx"))
+    assert heat.map.marks.text(0, 0, number=False) == "✔"
+    assert heat.said == "A click on a cell opens its run."
+
+
+def test_a_sweep_is_run_and_opened_again_with_its_rows(
+    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(SWEEP, encoding="utf-8")
+    shown = opened(path)
+    assert shown.counted == "no row yet · 4 waiting"
+    assert bare_window.sweeps.runner is not None
+    with qtbot.waitSignal(bare_window.sweeps.runner.ended, timeout=30_000):
+        shown.run_action.trigger()
+        assert not shown.run_action.isEnabled()
+        assert shown.stop_action.isEnabled()
+    assert shown.counted == "✔ 2 agree · ✘ 2 mismatch"
+    assert not shown.stop_action.isEnabled()
+    with qtbot.waitSignal(bare_window.sweeps.runner.saved):
+        bare_window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
+    assert [row.finding for row in load_sweep_results(tmp_path / "rows.json").rows] == [
+        row.finding for row in shown.figures.rows
+    ]
+    assert opened(tmp_path / "rows.json").counted == "✔ 2 agree · ✘ 2 mismatch"
+    assert opened(path).counted == "✔ 2 agree · ✘ 2 mismatch"
+
+
+def test_stop_keeps_the_rows_that_are_done(
+    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(f"seeds = {list(range(200))}\n{SWEEP}", encoding="utf-8")
+    shown = opened(path)
+    runner = bare_window.sweeps.runner
+    assert runner is not None
+    shown.run_action.trigger()
+    qtbot.waitUntil(lambda: 0 < shown.figures.done < 800, timeout=20_000)
+    with qtbot.waitSignal(runner.ended, timeout=10_000) as ended:
+        QTest.keyClick(shown, Qt.Key.Key_Escape)
+    assert ended.args == [True]
+    assert shown.said.startswith("Stopped: rows that are done are kept")
+    lines = (tmp_path / "s.results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == shown.figures.done < 800
+
+
+@pytest.mark.slow
+def test_closing_the_main_window_ends_a_sweep(
+    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(f"seeds = {list(range(200))}\n{SWEEP}", encoding="utf-8")
+    shown = opened(path)
+    shown.run_action.trigger()
+    qtbot.waitUntil(lambda: shown.figures.done > 0, timeout=20_000)
+    bare_window.close()
+    assert not shown.isVisible()
+
+
+def test_a_sweep_that_is_dropped_is_opened(
+    qtbot: Any, bare_window: MainWindow, results: SweepTable, tmp_path: Path
+) -> None:
+    write_sweep_json(results, tmp_path / "rows.json")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "rows.json"))])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    bare_window.dropEvent(event)
+    qtbot.waitUntil(lambda: bare_window.sweeps.window is not None and bare_window.sweeps.window.isVisible())
+
+
+def dialog(qtbot: Any) -> QMessageBox:
+    found: list[QMessageBox] = []
+
+    def look() -> bool:
+        found[:] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
+        return len(found) == 1
+
+    qtbot.waitUntil(look)
+    return found[0]
+
+
+def test_a_sweep_that_is_wrong_is_a_sentence(qtbot: Any, bare_window: MainWindow, tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(SWEEP + "network.size = [1]\n", encoding="utf-8")
+    bare_window.files.open(path)
+    box = dialog(qtbot)
+    assert "grid.network.size is not a known key" in box.text()
+    box.close()
+    assert bare_window.sweeps.window is None
+
+
+def test_code_that_a_sweep_names_is_asked_about(
+    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("raise SystemExit\n", encoding="utf-8")
+    path = tmp_path / "s.toml"
+    path.write_text(SWEEP.replace('"onnx"', '"./mine.py"'), encoding="utf-8")
+    shown = opened(path)
+    shown.run_action.trigger()
+    box = dialog(qtbot)
+    assert str(tmp_path / "mine.py") in box.text()
+    QTest.mouseClick(box.escapeButton(), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: shown.said == "Not run, as you wished.")
+    assert shown.figures.done == 0
+    assert bare_window.sweeps.runner is not None
+    assert not bare_window.sweeps.runner.busy
