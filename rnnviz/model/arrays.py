@@ -5,6 +5,7 @@ import os
 from io import BytesIO, RawIOBase
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ _WRITTEN_BYTES = 1 << 30
 """Up to this size a file is written before it is mapped. Pages that are first met in a map are made one by one, each
 with an entry in the file system's journal, which takes three times as long as writing them together."""
 _ZEROS = bytes(1 << 20)
+_IN_MEMORY_BYTES = 1 << 26
 
 
 def read_only(array: FloatArray, dtype: str) -> FloatArray:
@@ -41,12 +43,24 @@ def create_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> FloatArray:
     size = len(header) + prod(shape) * np.dtype(dtype).itemsize
     with path.open("xb+", buffering=0) as file:
         file.write(header)
-        # A full disk must be an error here: met while a page is written, it ends the process.
-        if size <= _WRITTEN_BYTES or not hasattr(os, "posix_fallocate"):
-            _write_zeros(file, size - len(header))
-        else:
-            os.posix_fallocate(file.fileno(), 0, size)
+        _make_room(file, size)
         return _array_in(mmap.mmap(file.fileno(), size), dtype, shape, len(header))
+
+
+def room_for(dtype: str, shape: tuple[int, ...]) -> FloatArray:
+    """A writable array to be filled: in memory, or in a temporary file without a name where it is large.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size <= _IN_MEMORY_BYTES:
+        return np.empty(shape, dtype)
+    with TemporaryFile(buffering=0) as file:
+        _make_room(file, size)
+        return _array_in(mmap.mmap(file.fileno(), size), dtype, shape, 0)
 
 
 def store_mapped(path: Path, array: FloatArray) -> FloatArray:
@@ -89,9 +103,17 @@ def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
     return header.getvalue()
 
 
-def _write_zeros(file: RawIOBase, size: int) -> None:
-    while size:
-        size -= file.write(memoryview(_ZEROS)[:size]) or 0
+def _make_room(file: RawIOBase, size: int) -> None:
+    """Let the file reach from where it is to `size`.
+
+    A full disk must be an error here: met while a page is written, it ends the process.
+    """
+    if size > _WRITTEN_BYTES and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    rest = size - file.tell()
+    while rest:
+        rest -= file.write(memoryview(_ZEROS)[:rest]) or 0
 
 
 def _array_in(mapped: mmap.mmap, dtype: str, shape: tuple[int, ...], offset: int) -> FloatArray:

@@ -1,29 +1,47 @@
 """The input sequences that need no file: random numbers, an impulse, sines, a text's characters."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from rnnviz.model.arrays import FloatArray, read_only
+from rnnviz.model.arrays import FloatArray, read_only, room_for
 from rnnviz.model.config import Network, SequenceSource, alphabet
+
+_BLOCK_VALUES = 1 << 18
 
 
 def draw_sequence(network: Network, source: SequenceSource) -> FloatArray:
     """The input x of shape (T, N, I), read-only, in the network's dtype.
 
     Random numbers are drawn time first, so that a longer sequence begins with the shorter one's numbers.
+
+    Raises
+    ------
+    OSError
+        If a long sequence, which is kept in a file, finds the disk full.
     """
-    shape = (source.timesteps, source.batch_size, network.input_size)
+    if source.source == "text":
+        return read_only(one_hot(source.text or ""), network.dtype)
+    samples, features = source.batch_size, network.input_size
+    x = room_for(network.dtype, (source.timesteps, samples, features))
+    draw = _part(source, samples, features)
+    length = max(1, _BLOCK_VALUES // (samples * features))
+    for start in range(0, source.timesteps, length):
+        block = x[start : start + length]
+        block[:] = draw(start, len(block))
+    return read_only(x, network.dtype)
+
+
+def _part(source: SequenceSource, samples: int, features: int) -> Callable[[int, int], FloatArray]:
+    """part(start, length): the timesteps from `start` on in float64, to be asked for one after another."""
     generator = np.random.default_rng(source.seed)
     if source.source == "normal":
-        x = generator.normal(size=shape)
-    elif source.source == "uniform":
-        x = generator.uniform(-1.0, 1.0, shape)
-    elif source.source == "impulse":
-        x = _impulse(shape)
-    elif source.source == "sine":
-        x = _sine(shape)
-    else:
-        x = one_hot(source.text or "")
-    return read_only(x, network.dtype)
+        return lambda _, length: generator.normal(size=(length, samples, features))
+    if source.source == "uniform":
+        return lambda _, length: generator.uniform(-1.0, 1.0, (length, samples, features))
+    if source.source == "impulse":
+        return lambda start, length: _impulse(start, (length, samples, features))
+    return lambda start, length: _sine(start, (length, samples, features))
 
 
 def one_hot(text: str) -> FloatArray:
@@ -35,15 +53,16 @@ def one_hot(text: str) -> FloatArray:
     return x
 
 
-def _impulse(shape: tuple[int, int, int]) -> FloatArray:
+def _impulse(start: int, shape: tuple[int, int, int]) -> FloatArray:
     """One at t = 0 in feature n mod I of sample n, zero ever after: what follows is the network's memory."""
     x = np.zeros(shape)
-    samples = np.arange(shape[1])
-    x[0, samples, samples % shape[2]] = 1.0
+    if start == 0:
+        samples = np.arange(shape[1])
+        x[0, samples, samples % shape[2]] = 1.0
     return x
 
 
-def _sine(shape: tuple[int, int, int]) -> FloatArray:
+def _sine(start: int, shape: tuple[int, int, int]) -> FloatArray:
     """Feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N): a wave of 32 steps and its harmonics."""
-    t, n, i = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    t, n, i = np.ogrid[start : start + shape[0], : shape[1], : shape[2]]
     return np.asarray(np.sin(2.0 * np.pi * ((i + 1) * t / 32.0 + n / shape[1])))

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from rnnviz.model import arrays
-from rnnviz.model.arrays import create_mapped, open_mapped, release_pages, store_mapped
+from rnnviz.model.arrays import create_mapped, open_mapped, release_pages, room_for, store_mapped
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
@@ -63,4 +63,13 @@ def test_a_stored_array_is_mapped_from_its_file_whatever_its_strides(tmp_path: P
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no such device")
 def test_a_full_disk_is_an_error_while_the_file_is_made(tmp_path: Path) -> None:
     with Path("/dev/full").open("rb+", buffering=0) as full, pytest.raises(OSError, match="No space"):
-        arrays._write_zeros(full, 4096)
+        arrays._make_room(full, 4096)
+
+
+@pytest.mark.parametrize("in_memory", [0, 1 << 26], ids=["in a file", "in memory"])
+def test_room_is_writable_wherever_it_lies(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
+    monkeypatch.setattr(arrays, "_IN_MEMORY_BYTES", in_memory)
+    room = room_for("float64", (2, 3, 5))
+    room[:] = np.arange(30.0).reshape(2, 3, 5)
+    assert room.sum() == 435.0
+    assert (room.base is None) == bool(in_memory)

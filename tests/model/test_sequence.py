@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.model import sequence
 from rnnviz.model.config import Network, SequenceSource
 from rnnviz.model.sequence import draw_sequence, one_hot
 from tests.strategies import SEEDS, SIZES
@@ -41,6 +42,16 @@ def test_a_longer_sequence_begins_with_the_shorter_one(kind: str, shorter: int, 
     short = draw_sequence(network(), source(kind, shorter, seed=seed))
     long = draw_sequence(network(), source(kind, shorter + more, seed=seed))
     np.testing.assert_array_equal(long[:shorter], short)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("values", [1, 7, 13])
+def test_the_length_of_the_blocks_in_which_it_is_drawn_changes_no_number(
+    monkeypatch: pytest.MonkeyPatch, kind: str, values: int
+) -> None:
+    whole = draw_sequence(network(), source(kind, timesteps=5))
+    monkeypatch.setattr(sequence, "_BLOCK_VALUES", values)
+    np.testing.assert_array_equal(draw_sequence(network(), source(kind, timesteps=5)), whole)
 
 
 def test_random_sequences_are_pinned_to_numpys_generator() -> None:
