@@ -1,0 +1,75 @@
+"""How the window's own work grows with a result: opening it, its first picture, and moving the cursor through it."""
+
+from statistics import median
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from tests.benchmarks.bench_growth import add_growth
+from tests.benchmarks.bench_window import HEIGHT, WIDTH, frames, open_window, places, settle
+from tests.benchmarks.growth import geometric
+from tests.benchmarks.large_results import large_result
+from tests.benchmarks.private_memory import MEGABYTE, hand_back_freed_memory, watched
+from tests.benchmarks.rows import Table
+
+_ROUNDS, _MOVES = 3, 40
+_AXES: dict[str, tuple[dict[str, int], list[int]]] = {
+    "T": ({"H": 64, "L": 1, "N": 1}, geometric(4000, 1_024_000)),
+    "N": ({"T": 2000, "H": 64, "L": 1}, geometric(4, 64)),
+    "H": ({"T": 2000, "L": 1, "N": 1}, geometric(64, 1024)),
+    "L": ({"T": 2000, "H": 64, "N": 1}, geometric(1, 16)),
+}
+"""By the size that grows: the sizes that stay, and those that are taken in turn."""
+
+
+@pytest.mark.parametrize("axis", _AXES)
+def bench_growth_in_the_window(axis: str, qapp: QApplication, table: Table, quick: bool) -> None:
+    """Seconds and peak private memory; one window shows one result after the other."""
+    base, sizes = _AXES[axis]
+    sizes = sizes[:3] if quick else sizes
+    seconds: dict[str, list[float]] = {"opening a result": [], "first picture": [], "cursor move": []}
+    memory: dict[str, list[float]] = {"opening a result": []}
+    with open_window(None) as window, large_result(100, 8, 1, 1, 1) as small:
+        _open(window, small)
+        for size in sizes:
+            wanted = {**base, axis: size}
+            with large_result(wanted["T"], wanted["H"], wanted["L"], 1, wanted["N"]) as result:
+                hand_back_freed_memory()
+                with watched() as peak:
+                    _open(window, result)
+                memory["opening a result"].append(max(peak.above, MEGABYTE))
+                seconds["opening a result"].append(median(_and_back(window, result, small) for _ in range(_ROUNDS)))
+                _open(window, result)
+                moves = [lambda p=place: window.session.set_location(p) for place in places(result, _MOVES)]
+                seconds["cursor move"].append(median(frames(moves)) / 1e3)
+                _open(window, small)
+                seconds["first picture"].append(median(_first_picture(result) for _ in range(_ROUNDS)))
+    add_growth(table, "time", axis, sizes, seconds)
+    add_growth(table, "memory", axis, sizes, memory)
+
+
+def _open(window: MainWindow, result: RunResult) -> float:
+    """Seconds until a result is in sight."""
+    took = frames([lambda: window.take_result(result)])[0]
+    settle(window)
+    return took / 1e3
+
+
+def _and_back(window: MainWindow, result: RunResult, other: RunResult) -> float:
+    _open(window, other)
+    return _open(window, result)
+
+
+def _first_picture(result: RunResult) -> float:
+    view = UnrolledView()
+    view.resize(WIDTH, HEIGHT)
+    view.show()
+    QApplication.processEvents()
+    took = frames([lambda: view.show_result(result, result.comparisons[0].candidate)])[0]
+    view.close()
+    view.deleteLater()
+    QApplication.processEvents()
+    return took / 1e3
