@@ -1,6 +1,8 @@
 """How the window's own work grows with a result: opening it, its first picture, and moving the cursor through it."""
 
+from collections.abc import Callable
 from statistics import median
+from time import perf_counter
 
 import pytest
 from PySide6.QtWidgets import QApplication
@@ -9,7 +11,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.benchmarks.bench_growth import add_growth
-from tests.benchmarks.bench_window import HEIGHT, WIDTH, frames, open_window, places, settle
+from tests.benchmarks.bench_window import HEIGHT, WIDTH, open_window, places, settle
 from tests.benchmarks.growth import geometric
 from tests.benchmarks.large_results import large_result
 from tests.benchmarks.private_memory import MEGABYTE, hand_back_freed_memory, watched
@@ -43,8 +45,8 @@ def bench_growth_in_the_window(axis: str, qapp: QApplication, table: Table, quic
                 memory["opening a result"].append(max(peak.above, MEGABYTE))
                 seconds["opening a result"].append(median(_and_back(window, result, small) for _ in range(_ROUNDS)))
                 _open(window, result)
-                moves = [lambda p=place: window.session.set_location(p) for place in places(result, _MOVES)]
-                seconds["cursor move"].append(median(frames(moves)) / 1e3)
+                moves = [_seconds(lambda p=place: window.session.set_location(p)) for place in places(result, _MOVES)]
+                seconds["cursor move"].append(median(moves))
                 _open(window, small)
                 seconds["first picture"].append(median(_first_picture(result) for _ in range(_ROUNDS)))
     add_growth(table, "time", axis, sizes, seconds)
@@ -53,9 +55,17 @@ def bench_growth_in_the_window(axis: str, qapp: QApplication, table: Table, quic
 
 def _open(window: MainWindow, result: RunResult) -> float:
     """Seconds until a result is in sight."""
-    took = frames([lambda: window.take_result(result)])[0]
+    took = _seconds(lambda: window.take_result(result))
     settle(window)
-    return took / 1e3
+    return took
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    """From an action to the end of what it paints."""
+    began = perf_counter()
+    action()
+    QApplication.processEvents()
+    return perf_counter() - began
 
 
 def _and_back(window: MainWindow, result: RunResult, other: RunResult) -> float:
@@ -68,8 +78,8 @@ def _first_picture(result: RunResult) -> float:
     view.resize(WIDTH, HEIGHT)
     view.show()
     QApplication.processEvents()
-    took = frames([lambda: view.show_result(result, result.comparisons[0].candidate)])[0]
+    took = _seconds(lambda: view.show_result(result, result.comparisons[0].candidate))
     view.close()
     view.deleteLater()
     QApplication.processEvents()
-    return took / 1e3
+    return took
