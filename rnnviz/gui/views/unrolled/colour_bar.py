@@ -17,6 +17,7 @@ from rnnviz.gui.views.unrolled.tiles import image_of
 WIDTH = 92.0
 _LEFT, _BAR, _TICK = 14.0, 14.0, 4.0
 _LINE = 15.0
+_MARGIN = 8.0
 _SHORTEST_BAR = 44.0
 
 
@@ -32,8 +33,10 @@ class ColourBar(QGraphicsWidget):
 
     def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
+        same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
-        self.update()
+        if not same:
+            self.update()
 
     def make_room(self, shown: Shown | None) -> None:
         """Be as wide as the bars and their ticks are."""
@@ -51,6 +54,10 @@ class ColourBar(QGraphicsWidget):
         if shown is None or shown.quantity == "value":
             return ("h",)
         return shown.subtraction() if shown.quantity == "difference" else ("violation",)
+
+    def boundingRect(self) -> QRectF:
+        """Nothing is painted in the margin: what changes in the lanes or in the axis is painted without the bars."""
+        return QRectF(_MARGIN, 0.0, self.size().width() - _MARGIN, self.size().height() - _MARGIN)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         shown, geometry = self._shown, self._geometry
@@ -132,3 +139,8 @@ def _power(power: int, lowest: bool) -> str:
 
 def _tick(value: float) -> str:
     return "0" if value == 0.0 else numbers.short(value) if abs(value) < 0.095 else f"{value:.3g}"
+
+
+def _lanes_of(geometry: Geometry | None) -> object:
+    """What of a geometry the bars depend on: not on the time in view."""
+    return None if geometry is None else (geometry.stack, geometry.camera.scroll, geometry.height)

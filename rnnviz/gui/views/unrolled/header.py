@@ -18,6 +18,7 @@ from rnnviz.model.location import ARROWS, DIRECTIONS
 
 _PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
 _UNIT_FONT = 9
+_MARGIN = 4.0
 _LONGEST = "layer 000", "backward", "1,000,000 differ"
 
 
@@ -57,8 +58,10 @@ class Headers(QGraphicsWidget):
 
     def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
+        same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
-        self.update()
+        if not same:
+            self.update()
 
     def make_room(self, shown: Shown | None) -> None:
         """Be as wide as the headers are."""
@@ -66,6 +69,10 @@ class Headers(QGraphicsWidget):
         width = self._text_width() + self._unit_width() if shown is not None else 0.0
         self.setMinimumWidth(width)
         self.setMaximumWidth(width)
+
+    def boundingRect(self) -> QRectF:
+        """Nothing is painted in the margin: what changes in the lanes or in the axis is painted without the headers."""
+        return QRectF(0.0, 0.0, self.size().width() - _MARGIN, self.size().height() - _MARGIN)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         shown, geometry = self._shown, self._geometry
@@ -162,3 +169,8 @@ class Headers(QGraphicsWidget):
 
     def _unit_width(self) -> float:
         return float(round(QFontMetricsF(number_font(_UNIT_FONT)).horizontalAdvance("0" * self._digits) + 6.0))
+
+
+def _lanes_of(geometry: Geometry | None) -> object:
+    """What of a geometry headers depend on: not on the time in view."""
+    return None if geometry is None else (geometry.stack, geometry.camera.scroll, geometry.height)

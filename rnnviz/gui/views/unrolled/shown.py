@@ -1,6 +1,8 @@
 """What the picture shows: one sample of a result, of one engine or two, in one theme. Read by every part that draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from PySide6.QtGui import QColor
 
@@ -13,10 +15,20 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import difference_scale, on, value_scale, violation_scale
 from rnnviz.gui.views.unrolled.geometry import Picture, picture_of
-from rnnviz.gui.views.unrolled.tiles import MOST_KEPT, Paint, Tiles
+from rnnviz.gui.views.unrolled.tiles import Look, Paint, Tiles
 from rnnviz.model.arrays import FloatArray
 
 _FEWEST_DIGITS = len("-0.000")
+S = TypeVar("S")
+
+
+def parted(sides: Sequence[S], split: int, lane: Lane, steps: range) -> list[tuple[S, range]]:
+    """Which side the timesteps of a lane belong to, from left to right; without those that have none."""
+    if len(sides) == 1 or lane.layer is None:
+        return [(side, steps) for side in sides[:1]]
+    edge = min(max(split, steps.start), steps.stop)
+    parts = (sides[0], range(steps.start, edge)), (sides[1], range(edge, steps.stop))
+    return [(side, part) for side, part in parts if len(part)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +64,16 @@ class Shown:
         return self.left.engine
 
     @property
+    def sides(self) -> tuple[Side, ...]:
+        """The left one, and the right one if there are two."""
+        return (self.left,) if self.right is None else (self.left, self.right)
+
+    @property
+    def tiles(self) -> tuple[Tiles, ...]:
+        """Those of the sides."""
+        return tuple(side.tiles for side in self.sides)
+
+    @property
     def comparison(self) -> Comparison | None:
         """The candidate held against the reference."""
         return None if self.candidate is None else self.result.comparison(self.candidate)
@@ -59,7 +81,7 @@ class Shown:
     @property
     def seen(self) -> set[int]:
         """The indices of the special colours that occurred."""
-        return self.left.tiles.seen | (set() if self.right is None else self.right.tiles.seen)
+        return {index for tiles in self.tiles for index in tiles.seen}
 
     def wiped_to(self, timestep: int) -> "Shown":
         """The same numbers and images, parted at another timestep."""
@@ -67,11 +89,7 @@ class Shown:
 
     def parts(self, lane: Lane, steps: range) -> list[tuple[Side, range]]:
         """Which side the timesteps of a lane belong to, from left to right; without those that have none."""
-        if self.right is None or lane.layer is None:
-            return [(self.left, steps)]
-        edge = min(max(self.split, steps.start), steps.stop)
-        parts = (self.left, range(steps.start, edge)), (self.right, range(edge, steps.stop))
-        return [(side, part) for side, part in parts if len(part)]
+        return parted(self.sides, self.split, lane, steps)
 
     def engine_at(self, timestep: int) -> str:
         """Whose values stand in the hidden lanes at a timestep."""
@@ -135,8 +153,12 @@ def shown_of(
     colour_by: Quantity,
     theme: Theme,
     cache: ChunkCache,
+    turn: int,
 ) -> Shown:
-    """What there is to show: without a candidate nothing but values; another engine beside the first by value only."""
+    """What there is to show: without a candidate nothing but values; another engine beside the first by value only.
+
+    `cache` and `turn` are those of the result.
+    """
     comparison = None if candidate is None else result.comparison(candidate)
     quantity = colour_by if comparison is not None else "value"
     engines = [engine]
@@ -161,12 +183,9 @@ def shown_of(
         if quantity != "value":
             # Who is drawn plays no part in these: the reduced copies serve every engine.
             colours = TraceLanes(result, result.reference.engine, candidate, sample, quantity, cache)
-        return Side(
-            name,
-            colours if quantity == "difference" else values,
-            colours,
-            Tiles(colours, paint, MOST_KEPT // len(engines)),
-        )
+        drawn = result.reference.engine if quantity != "value" else name
+        look = Look(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high)
+        return Side(name, colours if quantity == "difference" else values, colours, Tiles(colours, paint, look))
 
     left, *right = (side(name) for name in engines)
     return Shown(result, candidate, sample, quantity, theme, paint, left, right[0] if right else None)

@@ -4,23 +4,19 @@ Pieces lie on a grid of pixels that does not move while the picture pans, so tha
 and makes only the pieces that come into view: the cost of a frame does not grow with T·H.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from PySide6.QtGui import QImage
 
-from rnnviz.analysis.lanes import Lane, LaneSource
+from rnnviz.analysis.lanes import Lane, LaneSource, Quantity
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import STEPS, ColourScale, PixelArray, colour_table, hatch
 from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.scale import Scale
 
-COLUMNS, ROWS = 128, 256
-MOST_KEPT = 512
-"""How many images the picture keeps: a whole screen several times over."""
-_Key: TypeAlias = tuple[Lane, float, float, int, int, int]
+COLUMNS, ROWS = 256, 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,50 +38,89 @@ class Paint:
         return (self.input, self.input_table) if lane.layer is None else (self.hidden, self.hidden_table)
 
 
-class Tiles:
-    """Images of lanes of one source; the least recently drawn are forgotten first.
+class Look(NamedTuple):
+    """What tells the images of one source in one paint from those of all others.
 
-    `seen` gathers the indices of the special colours that occurred, for the legend.
+    `turn` counts the results that were shown: images of an earlier one are stale. `low` and `high` are the ends of the
+    hidden lanes' scale.
     """
 
-    def __init__(self, source: LaneSource, paint: Paint, kept: int = MOST_KEPT) -> None:
-        self._source, self._paint, self._kept = source, paint, kept
-        self._images: OrderedDict[_Key, QImage] = OrderedDict()
-        self.seen: set[int] = set()
+    turn: int
+    engine: str
+    candidate: str | None
+    sample: int
+    quantity: Quantity
+    theme: str
+    low: float
+    high: float
 
-    def image(self, lane: Lane, times: Scale, units: Scale, across: int, down: int, density: int) -> QImage:
-        """Piece (across, down) of a lane at these scales, in pixels of which `density` are one of the window's."""
-        key = lane, times.size, units.size, across, down, density
-        image = self._images.get(key)
-        if image is None:
-            image = self._drawn(lane, times, units, across * COLUMNS, down * ROWS, density)
-            self._images[key] = image
-            if len(self._images) > self._kept:
-                self._images.popitem(last=False)
-        else:
-            self._images.move_to_end(key)
-        return image
 
-    def _drawn(self, lane: Lane, times: Scale, units: Scale, left: int, top: int, density: int) -> QImage:
+class TileKey(NamedTuple):
+    """One piece: whose and of which lane, in pixels that are so many to a timestep and to a unit, and its place."""
+
+    look: Look
+    lane: Lane
+    times: float
+    units: float
+    density: int
+    across: int
+    down: int
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """An image, and the indices of the special colours that occur in it."""
+
+    image: QImage
+    special: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Makes the images of one source; any thread may. `seen` gathers the special colours of those that were shown."""
+
+    source: LaneSource
+    paint: Paint
+    look: Look
+    seen: set[int] = field(default_factory=set)
+
+
+class Request(NamedTuple):
+    """A piece that is to be drawn."""
+
+    key: TileKey
+    tiles: Tiles
+    times: Scale
+    units: Scale
+
+    @property
+    def cost(self) -> float:
+        """How many pixels it has and how many cells they show, at most."""
+        pixels = min(COLUMNS, self.times.pixels) * min(ROWS, self.units.pixels)
+        return pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
+
+    def draw(self) -> Tile:
+        """Read what it shows and colour it."""
+        times, units, lane, density = self.times, self.units, self.key.lane, self.key.density
+        left, top = self.key.across * COLUMNS, self.key.down * ROWS
         right, bottom = min(left + COLUMNS, times.pixels), min(top + ROWS, units.pixels)
         # Marks reach into the neighbouring pieces.
         wide_left, wide_top = max(0, left - REACH), max(0, top - REACH)
         wide_right, wide_bottom = min(right + REACH, times.pixels), min(bottom + REACH, units.pixels)
-        patch = self._source.read(lane, times.bins(wide_left, wide_right), units.bins(wide_top, wide_bottom))
-        scale, table = self._paint.of(lane)
+        patch = self.tiles.source.read(lane, times.bins(wide_left, wide_right), units.bins(wide_top, wide_bottom))
+        paint = self.tiles.paint
+        scale, table = paint.of(lane)
         indices = scale.indices(patch.values)
         pixels = table[indices]
-        hatch(pixels, indices, wide_left, wide_top, self._paint.theme, density)
-        if indices.max() >= STEPS:
-            self.seen.update(int(index) for index in np.unique(indices[indices >= STEPS]))
+        hatch(pixels, indices, wide_left, wide_top, paint.theme, density)
+        special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()
         if patch.marks is not None and patch.marks.any():
-            theme = self._paint.theme
             if min(times.size, units.size) >= OUTLINED_CELL * density:
-                mark_cells(pixels, patch.marks, wide_left, wide_top, times, units, theme, density)
+                mark_cells(pixels, patch.marks, wide_left, wide_top, times, units, paint.theme, density)
             else:
-                mark_region(pixels, patch.marks, wide_left, wide_top, theme)
+                mark_region(pixels, patch.marks, wide_left, wide_top, paint.theme)
         inner = pixels[top - wide_top : bottom - wide_top, left - wide_left : right - wide_left]
-        return image_of(inner)
+        return Tile(image_of(inner), frozenset(special))
 
 
 def image_of(pixels: PixelArray) -> QImage:

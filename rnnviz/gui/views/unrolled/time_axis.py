@@ -1,7 +1,10 @@
 """The time axis: whole timesteps only, and where the initial state stands."""
 
+from typing import Any
+
 import pyqtgraph as pg
-from PySide6.QtGui import QFontMetricsF
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QFontMetricsF, QPainter
 
 from rnnviz.analysis import numbers
 from rnnviz.gui.look.theme import LIGHT, Theme
@@ -21,7 +24,8 @@ class TimeAxis(pg.AxisItem):
         self.setLabel(LABEL)
         self._theme, self._hinting = LIGHT, False
         # Else the first label is left out where it reaches beyond the axis.
-        self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False)
+        # Ticks that point at their labels: others reach into the lanes.
+        self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False, tickLength=4)
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
 
@@ -56,6 +60,23 @@ class TimeAxis(pg.AxisItem):
         self.setLabel(f"{LABEL}{_GAP}{HINT}" if self._hinting else LABEL, color=self._theme.muted)
         # pyqtgraph centres a label only when the axis changes its size.
         self.resizeEvent()
+
+    def boundingRect(self) -> QRectF:
+        """No more than its place: what reaches beyond it is painted anew whenever the time in view changes."""
+        return QRectF(self.mapRectFromParent(self.geometry()))
+
+    def generateDrawSpecs(self, painter: QPainter) -> Any:
+        """What is drawn, with every label moved into the axis."""
+        specs = super().generateDrawSpecs(painter)
+        if specs is None:
+            return None
+        axis, ticks, texts = specs
+        left, right = self.boundingRect().left(), self.boundingRect().right()
+        inside = []
+        for rect, flags, text in texts:
+            rect.translate(max(left - rect.left(), 0.0) - max(rect.right() - right, 0.0), 0.0)
+            inside.append((rect, flags, text))
+        return axis, ticks, inside
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """The timesteps that are labelled: 1, 2 or 5 times a power of ten apart."""

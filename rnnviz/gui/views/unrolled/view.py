@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from PySide6.QtCore import QPointF, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from rnnviz.analysis.chunk_cache import ChunkCache
@@ -33,6 +33,9 @@ class UnrolledView(View):
 
     title = "unrolled network"
 
+    picture_completed = Signal()
+    """Nothing in view is stood in for any more."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = LIGHT
@@ -42,7 +45,7 @@ class UnrolledView(View):
         self._other: str | None = None
         self._colour_by: Quantity = "value"
         self._location = Location()
-        self._cache = ChunkCache()
+        self._cache, self._turn = ChunkCache(), 0
         self._shown: Shown | None = None
         self._stage = Stage(self)
         self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
@@ -53,6 +56,7 @@ class UnrolledView(View):
         self.setAccessibleName(self.title)
         self.canvas.describe = self.description_at
         self._stage.pointed.connect(self._point)
+        self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
 
     # What is shown
@@ -71,6 +75,11 @@ class UnrolledView(View):
     def geometry_in_view(self) -> Geometry | None:
         """Where everything lies at the moment, in pixels of `box`."""
         return self._stage.geometry_in_view
+
+    @property
+    def picture_complete(self) -> bool:
+        """Whether what was asked for last is on the screen as it is, and nothing stands in for any of it."""
+        return self._stage.lanes.complete
 
     def visible_numbers(self) -> list[Number]:
         """Every number that is written in view, with its cell: what is painted."""
@@ -118,7 +127,8 @@ class UnrolledView(View):
         """Show a finished run; the part in view stays if the new result has the same shape."""
         before = None if self._result is None else self._result.shape
         if result is not self._result:
-            self._cache.clear()
+            # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
+            self._cache, self._turn = ChunkCache(), self._turn + 1
         self._result, self._candidate = result, candidate
         if result is not None:
             self._location = self._location.within(result.shape)
@@ -225,11 +235,17 @@ class UnrolledView(View):
                 self._colour_by,
                 self._theme,
                 self._cache,
+                self._turn,
             ).wiped_to(self._location.timestep)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._stage.show_lanes(self._shown, self._cell())
 
     # Qt
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Draw nothing more: a window that closes hides what is in it."""
+        self._stage.lanes.rest()
+        super().hideEvent(event)
 
     def sizeHint(self) -> QSize:
         return QSize(760, 520)
