@@ -24,7 +24,8 @@ _WORKERS = Declared("int", "How many rows are computed at a time.", minimum=1, m
 def add_to(commands: Commands) -> None:
     """Add the command and its options."""
     sweep = commands.add_parser("sweep", help="run a grid of configs; started again, it goes on where it was stopped")
-    sweep.add_argument("sweep", type=Path, help="a TOML sweep")
+    sweep.add_argument("sweep", type=Path, nargs="?", help="a TOML sweep")
+    sweep.add_argument("--example", action="store_true", help="print a sweep to begin with, and do nothing else")
     sweep.add_argument("--csv", type=Path, metavar="P", help="write the rows as a table")
     sweep.add_argument("--json", metavar="P|-", help="write the rows as JSON; - writes them to standard output")
     sweep.add_argument("--engines", metavar="A,B,...", help="the engines, in place of those that the sweep names")
@@ -38,11 +39,17 @@ def add_to(commands: Commands) -> None:
 def _sweep(options: Namespace) -> int:
     from rnnviz.analysis.sweep_wording import report
     from rnnviz.files.inputs import load_inputs
+    from rnnviz.files.resource_files import resource_path
     from rnnviz.files.sweep_toml import load_sweep
     from rnnviz.model.sweep_table import SweepTable
     from rnnviz.runs.sweep.driver import Sweeping, check_engines
     from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
 
+    if options.example:
+        sys.stdout.write(resource_path("sweeps", "example.toml").read_text(encoding="utf-8"))
+        return AGREE
+    if options.sweep is None:
+        raise InputError("The following arguments are required: sweep; see rnnviz sweep --help.")
     engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
     sweep = load_sweep(options.sweep, engines)
     check_engines(sweep)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ import pytest
 
 from rnnviz.cli import main
 from rnnviz.files.sweep_results import load_sweep_results
+from rnnviz.files.sweep_toml import load_sweep
 from tests.leaks import nothing_is_left_running
 
 __all__ = ["nothing_is_left_running"]
@@ -73,6 +75,31 @@ def test_code_that_only_the_file_names_is_not_run(tmp_path: Path, capfd: pytest.
     path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
     assert main(["sweep", str(path)]) == 0
     assert "it is run only when you ask for it yourself" in capfd.readouterr().out
+
+
+def test_the_example_is_a_sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--example"]) == 0
+    path = write(tmp_path, capfd.readouterr().out)
+    assert load_sweep(path).size == 162
+    assert all(point.config is not None for point in load_sweep(path).points())
+    assert main(["sweep"]) == 2
+    assert capfd.readouterr().err.startswith("rnnviz: The following arguments are required: sweep;")
+
+
+@pytest.mark.slow
+def test_a_cluster_finds_what_this_machine_finds(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    distributed = pytest.importorskip("distributed")
+    path = write(tmp_path)
+    words = ["sweep", str(path), "--engines", "onnx,mistake:no-h2h-bias"]
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "host": "127.0.0.1"}
+    with distributed.LocalCluster(processes=True, **options) as cluster:
+        there = main([*words, "--scheduler", cluster.scheduler_address, "--journal", str(tmp_path / "there")])
+        on_cluster = capfd.readouterr().out
+    for thread in threading.enumerate():
+        if thread.name.startswith("AsyncProcess"):
+            thread.join(5)
+    assert there == main(words) == 1
+    assert on_cluster == capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
