@@ -21,6 +21,7 @@ from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.commands.what_if_commands import WhatIfCommands
 from rnnviz.gui.document import Document
+from rnnviz.gui.exporting.export_progress import ExportProgress
 from rnnviz.gui.first_paint import when_painted
 from rnnviz.gui.following import Following
 from rnnviz.gui.late_views import EAGER, MISMATCHES, PRINTED, TABS, LateViews
@@ -86,13 +87,15 @@ class MainWindow(QMainWindow):
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self._cursor, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
+        self.exporting = ExportProgress(self.jobs)
+        self.statusBar().addPermanentWidget(self.exporting)
         self.statusBar().addPermanentWidget(self.progress, 1)
         self.statusBar().setSizeGripEnabled(False)
         self._connect()
         self.setAcceptDrops(True)
         self._apply_theme(appearance.theme)
         self._on_document()
-        self._on_busy(False)
+        self._on_busy()
         self.resize(1280, 800)
         self.restoreGeometry(settings.geometry)
         self.arrangement.restore(settings)
@@ -193,6 +196,7 @@ class MainWindow(QMainWindow):
         session.result_changed.connect(self._count_mismatches)
         session.candidate_changed.connect(self._count_mismatches)
         self.runner.busy_changed.connect(self._on_busy)
+        self.jobs.busy_changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
         self.files.noted.connect(self._note)
         self.files.written.connect(self.own.trust)
@@ -220,7 +224,7 @@ class MainWindow(QMainWindow):
             "copy": self.results.copy,
             "run": self.control.run,
             "run_full_audit": self.control.run_with_full_audit,
-            "stop": self.runner.stop,
+            "stop": self._stop,
             "timestep_next": lambda: move(timestep=1),
             "timestep_previous": lambda: move(timestep=-1),
             "timestep_first": lambda: self._cursor.go_to(0),
@@ -261,8 +265,12 @@ class MainWindow(QMainWindow):
             self.usable.emit()
             self._late.begin()
 
-    def _on_busy(self, busy: bool) -> None:
-        self.actions_["stop"].setEnabled(busy)
+    def _on_busy(self) -> None:
+        self.actions_["stop"].setEnabled(self.runner.busy or self.jobs.busy)
+
+    def _stop(self) -> None:
+        stoppable = self.runner if self.runner.busy else self.jobs
+        stoppable.stop()
 
     def _on_document(self) -> None:
         document = self.document

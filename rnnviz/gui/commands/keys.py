@@ -76,7 +76,7 @@ COMMANDS = (
         "",
         0,
     ),
-    Command("stop", "&Run", "&Stop", ("Esc",), "Stop the run; the last result stays.", "stop", 0),
+    Command("stop", "&Run", "&Stop", ("Esc",), "Stop the run, and the last result stays; else an export.", "stop", 0),
     Command("timestep_next", "&Go", "Next &timestep", ("Right",), "Move the cursor one step later.", "next", 0),
     Command("timestep_previous", "&Go", "Pre&vious timestep", ("Left",), "Move one step earlier.", "previous", 0),
     Command("timestep_first", "&Go", "&First timestep", ("Home",), "Move the cursor to t = 0.", "first", 0),

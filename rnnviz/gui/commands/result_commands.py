@@ -39,9 +39,9 @@ class ResultCommands(QObject):
         self._arrangement = arrangement
         self._following = following
         self._exporter = Exporter(window, jobs)
-        jobs.progressed.connect(self._on_progressed)
         jobs.done.connect(self.noted)
         jobs.failed.connect(self._on_failed)
+        jobs.stopped.connect(lambda title: self.noted.emit(f"Stopped {title}; nothing was left behind."))
 
     def next_mismatch(self) -> None:
         """Move the cursor to the next value that differs."""
@@ -89,9 +89,6 @@ class ResultCommands(QObject):
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):
             self.noted.emit("No value differs.")
-
-    def _on_progressed(self, title: str, done: float) -> None:
-        self.noted.emit(f"{title[:1].upper()}{title[1:]}: {done:.0%}")
 
     def _on_failed(self, title: str, sentence: str) -> None:
         self.noted.emit("")

@@ -7,9 +7,10 @@ from pathlib import Path
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.commands.dialogs import ask_new_file
-from rnnviz.gui.exporting.pictures import picture_of, write_png
+from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
+from rnnviz.gui.exporting.pictures import picture_of, write_picture
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
+from rnnviz.model.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ def _write_csv(result: RunResult, path: Path, progress: Progress) -> str:
     return f"{write_csv(result, path, progress):,} rows"
 
 
-def _write_npz(result: RunResult, path: Path, _progress: Progress) -> str:
+def _write_npz(result: RunResult, path: Path, progress: Progress) -> str:
     from rnnviz.files.archive import npz_arrays, write_npz
 
-    write_npz(result, path)
+    write_npz(result, path, progress)
     return f"{len(npz_arrays(result)):,} arrays"
 
 
@@ -70,11 +71,15 @@ class Exporter:
 
     def picture(self, widget: QWidget, scale: int, name: str) -> None:
         """Export a picture of a widget as it is now, before a dialog can cover it."""
-        image = picture_of(widget, scale)
+        try:
+            image = picture_of(widget, scale)
+        except InputError as error:
+            tell_error(self._window, "Export picture", str(error))
+            return
 
         def write(path: Path) -> None:
-            def work(_progress: Progress) -> str:
-                write_png(image, path)
+            def work(progress: Progress) -> str:
+                write_picture(image, path, progress)
                 return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
 
             self._jobs.start(Job(f"writing {path.name}", work))

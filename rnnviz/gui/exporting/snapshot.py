@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QMessageLogContext, Qt, QtM
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.exporting.pictures import picture_of, write_png
+from rnnviz.gui.exporting.pictures import picture_of, write_picture
 from rnnviz.gui.look.theme import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_line import VerdictLine
@@ -43,7 +43,7 @@ def save_png(
     sheet.resize(width, height)
     sheet.show()
     try:
-        write_png(picture_of(sheet, scale), path)
+        write_picture(picture_of(sheet, scale), path)
     finally:
         # A graphics view that is left to the interpreter's exit ends the process with a fault.
         sheet.close()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
+from time import monotonic
 from typing import TypeAlias
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
@@ -11,46 +12,58 @@ from rnnviz.model.errors import InputError
 
 Progress: TypeAlias = Callable[[float], None]
 
+_INTERVAL = 0.05
+"""Seconds between two tellings of a job's progress, so that the window is not busy with them alone."""
 
-class _AbandonedError(Exception):
-    """The window is closing; nobody wants the work any more."""
+
+class _StoppedError(Exception):
+    """Nobody wants the work any more."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """`work` gets a function to tell its progress with, and returns what to say when it is done."""
+    """`work` returns what to say when it is done.
+
+    It gets a function that it calls often with the fraction that is done, and that raises when the job is to stop:
+    what was begun is then to be undone.
+    """
 
     title: str
     work: Callable[[Progress], str]
 
 
 class _Doer(QObject):
-    """Lives on the thread."""
+    """Lives on the thread. Every job ends with exactly one of `done`, `failed` and `stopped`."""
 
     progressed = Signal(str, float)
     done = Signal(str)
     failed = Signal(str, str)
+    stopped = Signal(str)
 
-    def __init__(self, abandoned: Event) -> None:
-        super().__init__()
-        self._abandoned = abandoned
+    @Slot(object, object)
+    def do(self, job: Job, unwanted: Event) -> None:
+        """Do one job to its end, or until it is unwanted."""
 
-    @Slot(object)
-    def do(self, job: Job) -> None:
-        """Do one job to its end."""
+        told = -_INTERVAL
 
         def progress(fraction: float) -> None:
-            if self._abandoned.is_set():
-                raise _AbandonedError
-            self.progressed.emit(job.title, fraction)
+            nonlocal told
+            if unwanted.is_set():
+                raise _StoppedError
+            now = monotonic()
+            if now - told >= _INTERVAL:
+                told = now
+                self.progressed.emit(job.title, fraction)
 
         try:
             progress(0.0)
             self.done.emit(job.work(progress))
-        except _AbandonedError:
-            return
+        except _StoppedError:
+            self.stopped.emit(job.title)
         except (InputError, OSError, MemoryError) as error:
             self.failed.emit(job.title, str(error) or "There is too little memory for it.")
+        except Exception as error:  # noqa: BLE001 - the window must live on, and know that the job is over
+            self.failed.emit(job.title, f"This should not have happened: {type(error).__name__}: {error}.")
 
 
 class Jobs(QObject):
@@ -62,30 +75,58 @@ class Jobs(QObject):
     """What to say about it."""
     failed = Signal(str, str)
     """A job's title, and the sentence that says what is wrong."""
+    stopped = Signal(str)
+    """The title of a job that `stop` ended, or that it kept from beginning."""
+    busy_changed = Signal(bool)
 
-    _asked = Signal(object)
+    _asked = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._abandoned = Event()
+        self._unwanted = Event()
+        self._open = 0
         self._thread = QThread(self)
         self._thread.setObjectName("jobs")
-        self._doer = _Doer(self._abandoned)
+        self._doer = _Doer()
         self._doer.moveToThread(self._thread)
         queued = Qt.ConnectionType.QueuedConnection
         self._asked.connect(self._doer.do, queued)
         self._doer.progressed.connect(self.progressed, queued)
-        self._doer.done.connect(self.done, queued)
-        self._doer.failed.connect(self.failed, queued)
+        for theirs, ours in (
+            (self._doer.done, self.done),
+            (self._doer.failed, self.failed),
+            (self._doer.stopped, self.stopped),
+        ):
+            # What is over is no longer shown as going on when its outcome is told.
+            theirs.connect(self._end, queued)
+            theirs.connect(ours, queued)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job goes on or waits."""
+        return self._open > 0
 
     def start(self, job: Job) -> None:
         """Do `job` after those before it."""
         if not self._thread.isRunning():
             self._thread.start()
-        self._asked.emit(job)
+        self._open += 1
+        self._asked.emit(job, self._unwanted)
+        if self._open == 1:
+            self.busy_changed.emit(True)
+
+    def stop(self) -> None:
+        """Stop what goes on and what waits; `stopped` follows for each."""
+        self._unwanted.set()
+        self._unwanted = Event()
 
     def close(self) -> None:
         """Abandon what is not done and wait for the thread to end."""
-        self._abandoned.set()
+        self.stop()
         self._thread.quit()
         self._thread.wait()
+
+    def _end(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self.busy_changed.emit(False)

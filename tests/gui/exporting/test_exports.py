@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QImage
+from PySide6.QtCore import Qt, QThread
+from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QTableView
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QTableView
 
-from rnnviz.gui.exporting.pictures import write_png
+from rnnviz.files import table as csv_table
+from rnnviz.files.atomic import whole
+from rnnviz.gui.exporting import pictures
+from rnnviz.gui.exporting.pictures import write_picture
 from rnnviz.gui.exporting.snapshot import save_png
 from rnnviz.gui.running.jobs import Job, Jobs
-from rnnviz.model.errors import InputError
 from rnnviz.model.location import Location
 from tests.made_results import made_result
 
@@ -94,13 +96,96 @@ def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
     assert bare_window.findChild(QAction, "export_png_window_1").isEnabled()
 
 
-def test_a_picture_keeps_the_file_that_it_cannot_replace(tmp_path, qapp):
+def coloured(width, height):
+    """A picture in which every pixel differs from its neighbours."""
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    for y in range(height):
+        for x in range(width):
+            image.setPixelColor(x, y, QColor((37 * x) % 256, (91 * y) % 256, (x * y) % 256))
+    return image
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (5, 7), (61, 40)])
+def test_a_written_picture_has_every_pixel(tmp_path, monkeypatch, qapp, width, height):
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 130)
+    image, told = coloured(width, height), []
+    write_picture(image, tmp_path / "picture.png", told.append)
+    assert QImage(str(tmp_path / "picture.png")).convertToFormat(image.format()) == image
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_a_picture_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_path, monkeypatch, qapp):
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 130)
     path = tmp_path / "picture.png"
     path.write_text("kept")
-    with pytest.raises(InputError, match=r"picture\.png cannot be written"):
-        write_png(QImage(), path)
+
+    def stop(done):
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_picture(coloured(61, 40), path, stop)
     assert path.read_text() == "kept"
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_a_picture_with_too_many_pixels_is_a_sentence(qtbot, window):
+    window.resize(8200, 300)
+    window.findChild(QAction, "export_png_window_4").trigger()
+    box = window.findChild(QMessageBox)
+    assert f"32,800 × {4 * window.height():,} pixels cannot be drawn: at most 32,767 in each direction" in box.text()
+    box.accept()
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Makes the export of the table go on, half done, until it is stopped; tells when it has begun."""
+    begun = threading.Event()
+
+    def write_csv(_result, path, progress):
+        with whole(path) as temporary:
+            temporary.write_text("half")
+            while True:
+                progress(0.5)
+                begun.set()
+
+    monkeypatch.setattr(csv_table, "write_csv", write_csv)
+    return begun
+
+
+@pytest.mark.parametrize("way", ["button", "escape"])
+def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export, endless, press, tmp_path, way):
+    path = tmp_path / "out" / "values.csv"
+    path.parent.mkdir()
+    assert not window.actions_["stop"].isEnabled()
+    export("csv", path)
+    button = window.findChild(QPushButton, "stop_export")
+    qtbot.waitUntil(button.isVisible)
+    qtbot.waitUntil(lambda: "writing values.csv 50%" in window.exporting.text)
+    assert button.accessibleName() == "Stop the export"
+    assert button.toolTip()
+    assert window.actions_["stop"].isEnabled()
+    with qtbot.waitSignal(window.jobs.stopped, timeout=5000):
+        if way == "button":
+            QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        else:
+            press(Qt.Key.Key_Escape)
+    assert window.statusBar().currentMessage() == "Stopped writing values.csv; nothing was left behind."
+    assert list(path.parent.iterdir()) == []
+    assert not button.isVisible()
+    assert not window.actions_["stop"].isEnabled()
+
+
+def test_closing_the_window_ends_an_export_and_leaves_nothing_of_it(qtbot, window, export, endless, tmp_path):
+    path = tmp_path / "out" / "values.csv"
+    path.parent.mkdir()
+    export("csv", path)
+    qtbot.waitUntil(endless.is_set)
+    path.write_text("kept")
+    window.close()
+    assert [thread for thread in window.findChildren(QThread) if thread.isRunning()] == []
+    assert [entry.read_text() for entry in path.parent.iterdir()] == ["kept"]
 
 
 def test_a_snapshot_needs_no_window(tmp_path, qapp):
@@ -134,6 +219,42 @@ def test_without_a_view_in_use_the_values_at_the_cursor_are_copied_in_full(windo
     name, *place, value = lines[1].split("\t")
     assert (name, place) == ("gluon", ["0", "forward", "0", "0", "3"])
     assert np.float32(value) == window.session.result["gluon"].hidden[0, 0, 0, 0, 3]
+
+
+def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbot):
+    jobs = Jobs()
+    ended: list[str] = []
+    for signal in (jobs.done, jobs.stopped):
+        signal.connect(ended.append)
+    busy: list[bool] = []
+    jobs.busy_changed.connect(busy.append)
+    begun = threading.Event()
+
+    def endless(progress) -> str:
+        begun.set()
+        while True:
+            progress(0.5)
+
+    jobs.start(Job("first", endless))
+    jobs.start(Job("second", lambda progress: "two"))
+    qtbot.waitUntil(begun.is_set)
+    jobs.stop()
+    jobs.start(Job("third", lambda progress: "three"))
+    qtbot.waitUntil(lambda: ended == ["first", "second", "three"])
+    assert busy == [True, False]
+    assert not jobs.busy
+    jobs.close()
+
+
+def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
+    jobs = Jobs()
+    with qtbot.waitSignal(jobs.failed) as failed:
+        jobs.start(Job("first", lambda progress: str(1 // 0)))
+    assert failed.args[0] == "first"
+    assert "ZeroDivisionError" in failed.args[1]
+    with qtbot.waitSignal(jobs.done):
+        jobs.start(Job("second", lambda progress: "two"))
+    jobs.close()
 
 
 def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):

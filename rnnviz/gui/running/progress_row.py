@@ -1,0 +1,64 @@
+"""A bar with what is being done before it and the time left behind it."""
+
+from collections.abc import Callable
+from math import ceil
+from time import monotonic
+
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QWidget
+
+_TELL_AFTER_SECONDS = 1.0
+
+
+class ProgressRow(QWidget):
+    """Says of one piece of work how far it is."""
+
+    def __init__(self, name: str, tip: str, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._began = 0.0
+        self._stage = QLabel()
+        self._bar = QProgressBar()
+        self._bar.setRange(0, 100)
+        self._bar.setFixedWidth(160)
+        self._bar.setToolTip(tip)
+        self._bar.setAccessibleName(name)
+        self._left = QLabel()
+        self._left.setMinimumWidth(self.fontMetrics().horizontalAdvance("about 59 min left"))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addStretch(1)
+        for widget in (self._stage, self._bar, self._left):
+            layout.addWidget(widget)
+
+    @property
+    def stage(self) -> str:
+        """What is being done."""
+        return self._stage.text()
+
+    @property
+    def text(self) -> str:
+        """The whole row in words."""
+        return f"{self.stage} {self._bar.value()}% {self._left.text()}".strip()
+
+    def begin(self, stage: str) -> None:
+        """The work begins."""
+        self._began = self._clock()
+        self.tell(stage, 0.0)
+
+    def tell(self, stage: str, fraction: float) -> None:
+        """So much of the work is done."""
+        self._stage.setText(stage)
+        self._bar.setValue(int(100 * fraction))
+        self._left.setText(time_left(self._clock() - self._began, fraction))
+
+
+def time_left(elapsed: float, fraction: float) -> str:
+    """The time left in words, if the rest goes as fast as what is done; nothing before that means anything."""
+    if elapsed < _TELL_AFTER_SECONDS or fraction < 0.02:
+        return ""
+    seconds = elapsed * (1.0 - fraction) / fraction
+    if seconds < 1.0:
+        return "almost done"
+    if seconds < 60.0:
+        return f"about {ceil(seconds)} s left"
+    return f"about {ceil(seconds / 60.0)} min left"
