@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rnnviz.analysis.explain.arithmetic import Arithmetic, GateArithmetic
 from rnnviz.analysis.explain.digits import enough
+from rnnviz.analysis.running_error import ALLOWED
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,19 @@ def equations(arithmetic: Arithmetic) -> tuple[Line, ...]:
         z, n, h_previous = symbols["z"], symbols["n"], Token("h'", arithmetic.previous.h)
         lines.append(_line(h, " = (1 - ", z, ") · ", n, " + ", z, " · ", h_previous))
     return tuple(lines)
+
+
+def outcome(arithmetic: Arithmetic) -> Line:
+    """What the engine stored, how far that is from the arithmetic's h, and how far rounding may take it."""
+    return _line(
+        Token("stored h", arithmetic.stored),
+        " - ",
+        Token("h", arithmetic.h),
+        " = ",
+        Token("difference", arithmetic.difference),
+        ", allowed ",
+        Token("±", ALLOWED * arithmetic.bound),
+    )
 
 
 def _gate(gate: GateArithmetic) -> Line:

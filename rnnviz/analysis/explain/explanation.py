@@ -1,6 +1,6 @@
 """One hidden value explained for every engine of a run, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rnnviz.analysis.cell_states import CellStates
@@ -42,13 +42,28 @@ def cell_states_of(result: RunResult) -> dict[str, CellStates]:
     return {name: CellStates(result.inputs, trace) for name, trace in result.traces.items()}
 
 
-def explain_value(result: RunResult, where: Location, cells: Mapping[str, CellStates] | None = None) -> Explanation:
-    """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them."""
+def explain_value(
+    result: RunResult,
+    where: Location,
+    cells: Mapping[str, CellStates] | None = None,
+    candidates: Collection[str] | None = None,
+) -> Explanation:
+    """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
+
+    `candidates` are those that are held against the reference: all of them unless it is given.
+    """
     known = {} if cells is None else cells
-    arithmetics = {name: explain(result.inputs, trace, where, known.get(name)) for name, trace in result.traces.items()}
+    traces = {
+        name: trace
+        for name, trace in result.traces.items()
+        if candidates is None or name in candidates or trace is result.reference
+    }
+    arithmetics = {name: explain(result.inputs, trace, where, known.get(name)) for name, trace in traces.items()}
     reference = arithmetics[result.reference.engine]
     partings = {
-        c.candidate: first_parting(reference, arithmetics[c.candidate], c.rtol, c.atol) for c in result.comparisons
+        c.candidate: first_parting(reference, arithmetics[c.candidate], c.rtol, c.atol)
+        for c in result.comparisons
+        if c.candidate in arithmetics
     }
     return Explanation(where, arithmetics, partings)
 

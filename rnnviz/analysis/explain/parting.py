@@ -49,10 +49,11 @@ def first_parting(reference: Arithmetic, candidate: Arithmetic, rtol: float, ato
             index = int(apart[0])
             name = in_words(input_source(reference, kind, index))
             return Parting("input", name, float(ours[index]), float(theirs[index]), kind=kind, index=index)
-    for line in _lines(reference, candidate):
-        r, c = np.array([line.reference]), np.array([line.candidate])
-        if not abs_error(r, c) <= tolerance(r, rtol, atol):
-            return line
+    lines = list(_lines(reference, candidate))
+    r, c = np.array([line.reference for line in lines]), np.array([line.candidate for line in lines])
+    apart = np.flatnonzero(~(abs_error(r, c) <= tolerance(r, rtol, atol)))
+    if apart.size:
+        return lines[int(apart[0])]
     return _stored(reference, candidate) if _wrong_apart(reference, candidate) else None
 
 

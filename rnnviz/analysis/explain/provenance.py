@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from rnnviz.analysis.explain.arithmetic import Arithmetic
+from rnnviz.analysis.explain.equations import Token
 from rnnviz.analysis.explain.terms import Kind, Term
 from rnnviz.analysis.places import read_after
 from rnnviz.model.location import DIRECTIONS, Location
@@ -47,6 +48,9 @@ class GatePlace:
 Source: TypeAlias = Location | InputPlace | InitialPlace
 """What a term's input is: a hidden value, a number of the sequence, or one of h0."""
 
+Place: TypeAlias = Source | CellPlace | GatePlace
+"""Whatever a trail can lead to."""
+
 
 def source(arithmetic: Arithmetic, term: Term) -> Source:
     """Where a term's input comes from."""
@@ -86,7 +90,31 @@ def gate_source(arithmetic: Arithmetic, gate: str) -> GatePlace:
     return GatePlace(arithmetic.where, gate)
 
 
-def notation(place: Source | CellPlace) -> str:
+def token_source(arithmetic: Arithmetic, token: Token) -> Place | None:
+    """Where a number of an equation comes from; None for a sign, and for a and b, which the gate's own terms make."""
+    if token.gate is not None:
+        return gate_source(arithmetic, token.gate)
+    match token.text:
+        case "h'":
+            return own_previous(arithmetic)
+        case "c'":
+            return previous_cell(arithmetic)
+        case "c":
+            return CellPlace(arithmetic.where)
+    return None
+
+
+def step_of(place: Place) -> Location | None:
+    """The step whose arithmetic shows a place; None for what no step computes: the input and the initial state."""
+    match place:
+        case Location():
+            return place
+        case CellPlace() | GatePlace():
+            return place.where
+    return None
+
+
+def notation(place: Place) -> str:
     """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]"."""
     match place:
         case InputPlace():
@@ -95,15 +123,24 @@ def notation(place: Source | CellPlace) -> str:
             return f"{place.state}0[{place.unit}]"
         case CellPlace():
             return f"c[{place.where.timestep}][{place.where.unit}]"
+        case GatePlace():
+            return f"{place.gate}[{place.where.timestep}][{place.where.unit}]"
         case Location():
             return f"h[{place.timestep}][{place.unit}]"
 
 
-def in_words(place: Source) -> str:
-    """A place with its lane: "h[0][3] of layer 0, backward", "x[1][0]"."""
+def lane_of(place: Place) -> tuple[int, int] | None:
+    """(layer, direction) of a place; None for the input, which is of no lane."""
     if isinstance(place, InputPlace):
-        return notation(place)
-    return f"{notation(place)} of layer {place.layer}, {DIRECTIONS[place.direction]}"
+        return None
+    at = place.where if isinstance(place, CellPlace | GatePlace) else place
+    return at.layer, at.direction
+
+
+def in_words(place: Place) -> str:
+    """A place with its lane: "h[0][3] of layer 0, backward", "x[1][0]"."""
+    lane = lane_of(place)
+    return notation(place) if lane is None else f"{notation(place)} of layer {lane[0]}, {DIRECTIONS[lane[1]]}"
 
 
 def _previous(arithmetic: Arithmetic, unit: int) -> Location | InitialPlace:

@@ -11,21 +11,12 @@ from rnnviz.analysis.explain.arithmetic import Arithmetic, GateArithmetic
 from rnnviz.analysis.explain.digits import enough, on_the_point
 from rnnviz.analysis.explain.equations import Line, equations
 from rnnviz.analysis.explain.explanation import Explanation
-from rnnviz.analysis.explain.provenance import (
-    InputPlace,
-    Source,
-    input_source,
-    notation,
-    own_previous,
-    previous_cell,
-)
+from rnnviz.analysis.explain.ledger import SHOWN_TERMS, term_name
+from rnnviz.analysis.explain.provenance import input_source, notation, own_previous, previous_cell
 from rnnviz.analysis.explain.terms import Side
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.model.location import ARROWS, Location
-
-SHOWN_TERMS = 16
-"""So many terms of a gate are shown unless asked otherwise: all of a small network's."""
 
 
 def report(explanation: Explanation, top: int | None = None) -> str:
@@ -131,7 +122,7 @@ def _side(first: Arithmetic, sides: Sequence[Side], shown: NDArray[np.intp], tot
         cells = [enough(float(side.weights[index]))]
         for own in sides:
             cells += [enough(float(own.inputs[index])), enough(float(own.products[index]))]
-        yield _Row(_source(first, input_source(first, side.kind, index)), tuple(cells))
+        yield _Row(term_name(first, input_source(first, side.kind, index)), tuple(cells))
     left = len(side.products) - len(shown)
     if left:
         with np.errstate(all="ignore"):
@@ -139,14 +130,6 @@ def _side(first: Arithmetic, sides: Sequence[Side], shown: NDArray[np.intp], tot
         yield _Row(f"{numbers.count(left)} {'more' if len(shown) else 'terms'}", ("", *_products(rest)))
     yield _Row(f"b_{side.kind}", ("", *_products([own.bias for own in sides])))
     yield _Row(total, ("", *_products([own.total for own in sides])))
-
-
-def _source(first: Arithmetic, place: Source) -> str:
-    """The place, with the direction where the layer below has two."""
-    text = notation(place)
-    if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
-        return text
-    return f"{text} {ARROWS[place.direction]}"
 
 
 def _products(values: Sequence[float]) -> list[str]:

@@ -1,6 +1,7 @@
 """A pre-activation as the terms that it is the sum of, in the order in which they are written and by their weight."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -62,13 +63,13 @@ class Side:
     bias: float
     factor: float = 1.0
 
-    @property
+    @cached_property
     def partial_sums(self) -> Floats:
         """(n + 1,): the sum after each term in index order, and last after the bias."""
         with np.errstate(all="ignore"):
             return np.cumsum(np.append(self.products, self.bias))
 
-    @property
+    @cached_property
     def total(self) -> float:
         """a or b, without the factor."""
         return float(self.partial_sums[-1])
@@ -105,7 +106,7 @@ class PreActivation:
     a: Side
     b: Side
 
-    @property
+    @cached_property
     def sum(self) -> float:
         """The argument of the activation."""
         with np.errstate(all="ignore"):
@@ -140,7 +141,7 @@ class PreActivation:
     def _contributions(self) -> Floats:
         return np.concatenate([self.a.contributions, self.b.contributions])
 
-    @property
+    @cached_property
     def partial_sums(self) -> Floats:
         """(n + 2,): the argument as it grows, term by term and bias by bias; the last is `sum`."""
         with np.errstate(all="ignore"):

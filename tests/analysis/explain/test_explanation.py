@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rnnviz.analysis.explain.digits import enough, on_the_point, told_apart
 from rnnviz.analysis.explain.explanation import Explanation, cell_states_of, explain_value
 from rnnviz.analysis.explain.json_form import to_json
-from rnnviz.analysis.explain.report import SHOWN_TERMS, report
+from rnnviz.analysis.explain.ledger import SHOWN_TERMS
+from rnnviz.analysis.explain.report import report
 from rnnviz.model.cells import CELLS
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace

@@ -1,0 +1,70 @@
+"""Where a trail ends: a number that no step computed, its value, and how it came to be."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, in_words, notation
+from rnnviz.model.config import alphabet
+from rnnviz.model.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`value` is the number as every engine was handed it, in the network's dtype."""
+
+    place: InputPlace | InitialPlace
+    name: str
+    value: np.floating[Any]
+    heading: str
+    sentences: tuple[str, ...]
+
+
+def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> Origin:
+    """What there is to say about a number of the sequence or of the initial state, which must lie in the run."""
+    if isinstance(place, InputPlace):
+        value = inputs.sequence[place.timestep, place.sample, place.feature]
+        heading = "This is the input: no step computed it."
+        stands = f"Feature {place.feature} of x at t = {place.timestep}, sample {place.sample}."
+        return Origin(place, notation(place), value, heading, (stands, *_sequence(inputs, place)))
+    state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
+    assert state is not None, "only an LSTM has a c0"
+    row = place.layer * inputs.network.directions + place.direction
+    heading = "This is the initial state: no step computed it."
+    name = f"{place.state}0[{row}, {place.sample}, {place.unit}]"
+    stands = f"{in_words(place)}, sample {place.sample}: {name} of shape (L·D, N, H)."
+    value = state[row, place.sample, place.unit]
+    return Origin(place, notation(place), value, heading, (stands, _initial(inputs, place.state)))
+
+
+def _sequence(inputs: Inputs, place: InputPlace) -> tuple[str, ...]:
+    source = inputs.config.sequence
+    match source.source:
+        case "normal":
+            return (f"It was drawn from the standard normal distribution, seed {source.seed}.",)
+        case "uniform":
+            return (f"It was drawn uniformly from between -1 and 1, seed {source.seed}.",)
+        case "impulse":
+            return ("x is an impulse: 1 at t = 0 in feature n mod I of sample n, and 0 elsewhere.",)
+        case "sine":
+            return ("x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N).",)
+        case "text":
+            return _character(source.text or "", place)
+    return (f"It was read from the file {PurePath(source.path or '').name}.",)
+
+
+def _character(text: str, place: InputPlace) -> tuple[str, ...]:
+    here, meant = text[place.timestep], alphabet(text)[place.feature]
+    has = f'At t = {place.timestep} the text has "{here}", and feature {place.feature} stands for "{meant}"'
+    return (f"{has}: so it is {1 if here == meant else 0}.",)
+
+
+def _initial(inputs: Inputs, state: str) -> str:
+    source = inputs.config.initial_state
+    if source.source == "zeros":
+        return f"The network starts with {state}0 = 0 everywhere."
+    if source.source == "normal":
+        return f"It was drawn from the standard normal distribution, seed {source.seed}."
+    return f"It was read from the file {PurePath(source.path or '').name}."
