@@ -42,6 +42,9 @@ class TimePlot(pg.PlotWidget):
         self.view_box.sigResized.connect(self.seen_changed)
         # Numbers of another length must not move the whole plot while the cursor does.
         self.getAxis("left").setStyle(autoReduceTextSpace=False)
+        for name in ("left", "bottom"):
+            # The axes have no names that a prefix could stand in, and numbers are written as they are.
+            self.getAxis(name).enableAutoSIPrefix(False)
         self._cursor_under = pg.InfiniteLine(angle=90, movable=False)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         # Beneath the curves, which a sequence of one step has nowhere else.
@@ -81,6 +84,8 @@ class TimePlot(pg.PlotWidget):
     def show_values(self, low: float, high: float) -> None:
         """The range of the vertical axis."""
         self.view_box.setYRange(low, high, padding=0)
+        # At once: put off to the next paint, it would ask for another paint after that.
+        self.view_box.updateMatrix()
 
     @property
     def timesteps_in_sight(self) -> range:
