@@ -1,0 +1,110 @@
+"""Outputs of the command line that take long: stopped by Ctrl-C they leave nothing; what an engine prints is told."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnviz import cli
+from rnnviz.cli import main, run
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running"]
+
+ROOT = Path(__file__).parents[2]
+ENGINES = "manual,mistake:no-h2h-bias"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "config.toml"
+    path.write_text('[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n', encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    old: str | None,
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    path = folder / f"out.{kind}"
+    if old is not None:
+        path.write_text(old, encoding="utf-8")
+    at_work: list[list[str]] = []
+
+    @contextmanager
+    def interrupted(_quiet: bool) -> Iterator[Any]:
+        def tell(stage: str, _fraction: float) -> None:
+            if stage.startswith("writing"):
+                at_work.append(os.listdir(folder))
+                raise KeyboardInterrupt
+
+        yield tell
+
+    monkeypatch.setattr(run, "progress_bar", interrupted)
+    code = main(["run", config, "--engines", ENGINES, f"--{kind}", str(path)])
+    assert (code, capsys.readouterr().err) == (cli.INTERRUPTED, "")
+    assert any(name.startswith(f".{path.name}.") for name in at_work[0])
+    assert [entry.read_text(encoding="utf-8") for entry in folder.iterdir()] == ([] if old is None else [old])
+
+
+@pytest.mark.slow
+def test_an_interrupt_in_the_middle_of_a_large_table_ends_the_program_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[network]\ncell = "rnn_tanh"\ninput_size = 3\nhidden_size = 512\n[sequence]\ntimesteps = 2500\n',
+        encoding="utf-8",
+    )
+    folder = tmp_path / "out"
+    folder.mkdir()
+    words = [sys.executable, "-m", "rnnviz", "run", str(path), "--engines", ENGINES, "--audit", "off"]
+    with subprocess.Popen(
+        [*words, "--csv", str(folder / "out.csv")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        while not any(entry.stat().st_size for entry in folder.iterdir()):
+            assert running.poll() is None
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    assert (running.returncode, out, err) == (cli.INTERRUPTED, "", "")
+    assert list(folder.iterdir()) == []
+
+
+def test_what_an_own_recurrence_prints_is_told_under_its_name(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "talking.py"
+    own.write_text(
+        "import sys\nprint('imported')\n"
+        "def step(x, state, p):\n"
+        "    print('the input has shape', x.shape)\n    print('beware', file=sys.stderr)\n    return state\n",
+        encoding="utf-8",
+    )
+    words = ["run", config, "--engines", f"manual,{own}"]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    before, _, after = said.out.partition("talking.py printed:\n")
+    assert "the input has shape" not in before
+    assert "the input has shape (16, 3)" in after
+    assert said.err == ""
+    assert main([*words, "--quiet"]) == 1
+    assert capsys.readouterr() == ("", "")
+    assert main([*words, "--json", "-"]) == 1
+    assert "the input has shape" not in capsys.readouterr().out
