@@ -10,7 +10,7 @@ from time import monotonic, time
 import psutil
 from PySide6.QtWidgets import QApplication
 
-from tests.benchmarks.private_memory import MEGABYTE, private_memory
+from tests.benchmarks.private_memory import MEGABYTE, allocated, private_memory
 from tests.leaks import children
 
 
@@ -29,6 +29,7 @@ class Quantity:
 
 QUANTITIES = (
     Quantity("the window's private memory", "MB", 0.5, slow=True),
+    Quantity("the window's allocations", "MB", 0.3, slow=True),
     Quantity("the engines' private memory", "MB", 0.5, slow=True),
     Quantity("the window's threads", "", 0.2),
     Quantity("child processes", "", 0.2),
@@ -68,6 +69,7 @@ class Reader:
         child, age, of_child = _child(spawned)
         values = (
             private_memory() / MEGABYTE,
+            allocated() / MEGABYTE,
             of_child / MEGABYTE,
             own.num_threads(),
             len(spawned),
