@@ -69,6 +69,8 @@ class ChecksTable(View):
         return table.copy_text() if self._result is not None else ""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is self._result:
+            return
         before = self.tab_text
         self._result = result
         self._refresh()

@@ -56,7 +56,7 @@ class StateMap(View):
         layout.addSpacing(4)
         layout.addWidget(self.list, 1)
         layout.addStretch()
-        self.show_result(None, None)
+        self._show_parts()
 
     @property
     def told(self) -> tuple[str, str]:
@@ -77,17 +77,17 @@ class StateMap(View):
         return self.rows.text()
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is self._result:
+            return
         self._result = result
         names = [] if result is None else list(result.traces)
         if names != [self._engine.itemText(i) for i in range(self._engine.count())]:
             with QSignalBlocker(self._engine):
                 self._engine.clear()
                 self._engine.addItems(names)
-        for widget in (self._engine, self._in_out, self._in_state, self.list):
-            widget.setVisible(result is not None)
-        self._empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
+        self._show_parts()
         self._refresh()
 
     def show_location(self, location: Location) -> None:
@@ -98,6 +98,12 @@ class StateMap(View):
         self.painter.apply_theme(theme)
         self.list.setPalette(theme.palette())
         self.list.viewport().update()
+
+    def _show_parts(self) -> None:
+        """Show what there is to show of a result, or say that there is none."""
+        for widget in (self._engine, self._in_out, self._in_state, self.list):
+            widget.setVisible(self._result is not None)
+        self._empty.setVisible(self._result is None)
 
     def _refresh(self) -> None:
         result, where = self._result, self._location

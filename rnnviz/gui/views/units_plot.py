@@ -105,10 +105,11 @@ class UnitsPlot(View):
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        self._result, self._candidate = result, candidate
-        self._shown = None
-        self._lines.forget()
-        if result is not None:
+        known, self._result, self._candidate = result is self._result, result, candidate
+        if not known:
+            self._shown = None
+            self._lines.forget()
+        if result is not None and not known:
             units = result.shape[-1]
             self._make_room_for_pin(units)
             self._pinned = [unit for unit in self._pinned if unit < units]
