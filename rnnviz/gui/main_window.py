@@ -1,6 +1,5 @@
 """The window: its parts, and which of them hears which."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -13,6 +12,7 @@ from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.handlers import handlers
 from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
@@ -43,7 +43,6 @@ from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
 
 _MESSAGE_MS = 10_000
-_ZOOM = 1.5
 
 
 class MainWindow(QMainWindow):
@@ -67,8 +66,8 @@ class MainWindow(QMainWindow):
         self.document = Document(self.session, first.title, self)
         self.runner = Runner(parent=self) if runner is None else runner
         self.jobs = Jobs(self)
-        self._cursor = Cursor(self.session)
-        self._player = Player(self.session, self._cursor, self)
+        self.cursor_ = Cursor(self.session)
+        self.player = Player(self.session, self.cursor_, self)
         recent = RecentFiles(settings, self)
         self.files = FileCommands(self, self.session, self.document, recent)
 
@@ -83,9 +82,9 @@ class MainWindow(QMainWindow):
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
         self.help = HelpCommands(self, self.control)
-        self.actions_ = Actions(self, self._handlers())
+        self.actions_ = Actions(self, handlers(self))
         self._make_menus(recent)
-        self.toolbar = ToolBar(self.session, self._cursor, self.actions_, lessons(), self._exports)
+        self.toolbar = ToolBar(self.session, self.cursor_, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
         self.exporting = ExportProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
@@ -118,9 +117,14 @@ class MainWindow(QMainWindow):
         self.control.freshness.postpone()
         self.control.take(result)
 
+    def stop(self) -> None:
+        """Stop the run; if none goes on, what is done beside the window."""
+        stoppable = self.runner if self.runner.busy else self.jobs
+        stoppable.stop()
+
     def shut_down(self) -> None:
         """End threads and processes; does nothing the second time."""
-        self._player.halt()
+        self.player.halt()
         self._late.halt()
         self.runner.close()
         self.sweeps.close()
@@ -205,46 +209,9 @@ class MainWindow(QMainWindow):
         self.results.noted.connect(self._note)
         self.help.noted.connect(self._note)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
-        self._player.playing_changed.connect(self._on_playing)
+        self.player.playing_changed.connect(self._on_playing)
         self._appearance.theme_changed.connect(self._apply_theme)
         self._exports.set_result_present(False)
-
-    def _handlers(self) -> dict[str, Callable[[], object]]:
-        move = self._cursor.move
-        return {
-            "open": self.files.ask_open,
-            "open_sweep": self.sweeps.ask_open,
-            "open_recurrence": self.files.ask_open_recurrence,
-            "new_recurrence": self.files.ask_new_recurrence,
-            "save": self.files.save,
-            "save_as": self.files.ask_save_as,
-            "quit": self.close,
-            "undo": self.document.undo,
-            "redo": self.document.redo,
-            "copy": self.results.copy,
-            "run": self.control.run,
-            "run_full_audit": self.control.run_with_full_audit,
-            "stop": self._stop,
-            "timestep_next": lambda: move(timestep=1),
-            "timestep_previous": lambda: move(timestep=-1),
-            "timestep_first": lambda: self._cursor.go_to(0),
-            "timestep_last": self._cursor.go_to_end,
-            "play": self._player.toggle,
-            "unit_previous": lambda: move(unit=-1),
-            "unit_next": lambda: move(unit=1),
-            "lane_above": lambda: self._cursor.move_lane(1),
-            "lane_below": lambda: self._cursor.move_lane(-1),
-            "sample_previous": lambda: move(sample=-1),
-            "sample_next": lambda: move(sample=1),
-            "mismatch_next": self.results.next_mismatch,
-            "mismatch_previous": self.results.previous_mismatch,
-            "zoom_in": lambda: self.lanes.zoom_time(_ZOOM),
-            "zoom_out": lambda: self.lanes.zoom_time(1.0 / _ZOOM),
-            "fit": lambda: self.lanes.fit(),
-            "keys": self.help.show_keys,
-            "diagnostics": self.help.copy_diagnostics,
-            "about": self.help.show_about,
-        }
 
     def _note(self, text: str) -> None:
         self.statusBar().showMessage(text, _MESSAGE_MS)
@@ -267,10 +234,6 @@ class MainWindow(QMainWindow):
 
     def _on_busy(self) -> None:
         self.actions_["stop"].setEnabled(self.runner.busy or self.jobs.busy)
-
-    def _stop(self) -> None:
-        stoppable = self.runner if self.runner.busy else self.jobs
-        stoppable.stop()
 
     def _on_document(self) -> None:
         document = self.document

@@ -1,0 +1,88 @@
+"""What each command does, in terms of the window's parts."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.player import Player
+from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.document import Document
+from rnnviz.gui.running.run_control import RunControl
+from rnnviz.gui.sweep.commands import SweepCommands
+
+_ZOOM = 1.5
+
+
+class Zoomed(Protocol):
+    """What shows a part of the time."""
+
+    def zoom_time(self, factor: float) -> None:
+        """Show the time axis so many times as large."""
+
+    def fit(self) -> None:
+        """Show all of it."""
+
+
+class Commanded(Protocol):
+    """The window, as far as commands know it. Its lanes are there by the time a command can be given."""
+
+    cursor_: Cursor
+    player: Player
+    files: FileCommands
+    sweeps: SweepCommands
+    document: Document
+    results: ResultCommands
+    control: RunControl
+    help: HelpCommands
+
+    @property
+    def lanes(self) -> Zoomed:
+        """The unrolled network."""
+
+    def stop(self) -> None:
+        """Stop what goes on."""
+
+    def close(self) -> bool:
+        """End everything."""
+
+
+def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
+    """What is called for each command of the table, by its id."""
+    cursor = window.cursor_
+    move = cursor.move
+    return {
+        "open": window.files.ask_open,
+        "open_sweep": window.sweeps.ask_open,
+        "open_recurrence": window.files.ask_open_recurrence,
+        "new_recurrence": window.files.ask_new_recurrence,
+        "save": window.files.save,
+        "save_as": window.files.ask_save_as,
+        "quit": window.close,
+        "undo": window.document.undo,
+        "redo": window.document.redo,
+        "copy": window.results.copy,
+        "run": window.control.run,
+        "run_full_audit": window.control.run_with_full_audit,
+        "stop": window.stop,
+        "timestep_next": lambda: move(timestep=1),
+        "timestep_previous": lambda: move(timestep=-1),
+        "timestep_first": lambda: cursor.go_to(0),
+        "timestep_last": cursor.go_to_end,
+        "play": window.player.toggle,
+        "unit_previous": lambda: move(unit=-1),
+        "unit_next": lambda: move(unit=1),
+        "lane_above": lambda: cursor.move_lane(1),
+        "lane_below": lambda: cursor.move_lane(-1),
+        "sample_previous": lambda: move(sample=-1),
+        "sample_next": lambda: move(sample=1),
+        "mismatch_next": window.results.next_mismatch,
+        "mismatch_previous": window.results.previous_mismatch,
+        "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
+        "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
+        "fit": lambda: window.lanes.fit(),
+        "keys": window.help.show_keys,
+        "diagnostics": window.help.copy_diagnostics,
+        "about": window.help.show_about,
+    }
