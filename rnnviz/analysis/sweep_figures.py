@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +69,17 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class Dimension:
-    """One key of a sweep: its values as texts in the order of the rows, and which of them each row has (R,)."""
+    """One key of a sweep: its V values in the order of the rows, and which of them each row has.
+
+    `texts` are the values as people read them, `ranks` (V,) how they are sorted, `codes` (R,) each row's place in them;
+    `words` tells texts from numbers.
+    """
 
     key: str
     texts: tuple[str, ...]
+    ranks: NDArray[np.float64]
     codes: NDArray[np.intp]
+    words: bool
 
 
 class SweepFigures:
@@ -114,11 +121,20 @@ class SweepFigures:
         """How many rows have a finding."""
         return int(np.count_nonzero(self.verdicts != WAITING))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows have which verdict."""
+        found = np.bincount(self.verdicts[self.verdicts != WAITING], minlength=len(ROW_VERDICTS))
+        return dict(zip(ROW_VERDICTS, found.tolist(), strict=True))
+
 
 def _dimension(key: str, place: int, rows: Sequence[Row]) -> Dimension:
-    known: dict[object, int] = {}
+    known: dict[Any, int] = {}
     codes = np.fromiter((known.setdefault(row.point.values[place], len(known)) for row in rows), np.intp, len(rows))
-    return Dimension(key, tuple(value_text(value) for value in known), codes)
+    words = any(isinstance(value, str) for value in known)
+    texts = tuple(value_text(value) for value in known)
+    numbers = ranks(texts) if words else np.array([float(value) for value in known])
+    return Dimension(key, texts, numbers, codes, words)
 
 
 def order(keys: NDArray[np.float64], *, ascending: bool) -> NDArray[np.intp]:

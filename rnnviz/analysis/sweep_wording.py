@@ -1,7 +1,7 @@
 """A sweep in words: the same on the command line and in the window."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnviz.analysis import numbers
@@ -15,10 +15,9 @@ ROW_MARKS = {**MARKS, "refused": "–", "failed": "!"}
 _MOST_TOLD = 10
 
 
-def counted(findings: Iterable[Finding]) -> str:
+def counted(counts: Mapping[str, int]) -> str:
     """How many rows have which verdict: "✔ 18 agree · ✘ 2 mismatch"."""
-    counts = Counter(finding.verdict for finding in findings)
-    told = [f"{ROW_MARKS[name]} {numbers.count(counts[name])} {name}" for name in ROW_VERDICTS if counts[name]]
+    told = [f"{ROW_MARKS[name]} {numbers.count(counts[name])} {name}" for name in ROW_VERDICTS if counts.get(name)]
     return " · ".join(told) or "no row yet"
 
 
@@ -46,7 +45,7 @@ def report(keys: Sequence[str], rows: Sequence[Row]) -> str:
     bad = [(point, finding) for point, finding in found if finding.verdict != "agree"]
     order = ("mismatch", "failed", "refused", "drift")
     bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_violation(pair[1]), pair[0].index))
-    lines = [counted(finding for _, finding in found)]
+    lines = [counted(Counter(finding.verdict for _, finding in found))]
     for point, finding in bad[:_MOST_TOLD]:
         lines.append(f"  {ROW_MARKS[finding.verdict]} {called(keys, point.values)}: {finding.reason}")
     if len(bad) > _MOST_TOLD:

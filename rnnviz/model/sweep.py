@@ -75,9 +75,13 @@ class Sweep:
 
     def points(self) -> Iterator[Point]:
         """The rows in the order of the axes, the last of which changes fastest."""
+        known: dict[Any, Any] = {}
         for index, values in enumerate(product(*(axis.values for axis in self.axes))):
             try:
-                yield Point(index, values, Config.from_mapping(self._tables(values)))
+                config = Config.from_mapping(self._tables(values))
+                # Rows share what they have in common: thousands of equal objects would be felt.
+                parts = {name: known.setdefault(part, part) for name, part in vars(config).items()}
+                yield Point(index, values, Config(**parts))
             except ConfigError as error:
                 yield Point(index, values, None, error.sentence)
 

@@ -119,7 +119,10 @@ def test_the_words_of_a_sweep() -> None:
     rows = [row(index, Finding("agree")) for index in range(4)]
     rows += [row(4, Finding("mismatch", "Small.", 2.0)), row(5, Finding("mismatch", "Large.", nan))]
     rows += [row(6, Finding("failed", "Died.")), row(7, Finding("drift", "Moved.", 3.0))]
-    assert counted(r.finding for r in rows if r.finding) == "✔ 4 agree · ≈ 1 drift · ✘ 2 mismatch · ! 1 failed"
+    assert (
+        counted(SweepFigures(SweepTable(KEYS, tuple(rows))).counts)
+        == "✔ 4 agree · ≈ 1 drift · ✘ 2 mismatch · ! 1 failed"
+    )
     assert called(KEYS, VALUES[4]) == "hidden_size 8, seed 2, engine manual"
     assert called(("network.path", "sequence.path"), ("a", True)) == "network.path a, sequence.path true"
     assert report(KEYS, rows).splitlines()[1:] == [

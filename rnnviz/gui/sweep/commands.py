@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.engines.registry import is_own
 from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, tell_error
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
@@ -48,6 +49,7 @@ class SweepCommands(QObject):
 
     def open(self, path: Path) -> None:
         """Read a sweep or its results, and show it when it is there."""
+        self.noted.emit(f"Opening {path.name}…")
         self._runner.open(path.absolute())
 
     def run(self) -> None:
@@ -55,8 +57,9 @@ class SweepCommands(QObject):
         opened = None if self.window is None else self.window.opened
         if opened is None or opened.sweep is None or self._runner.busy:
             return
-        configs = (row.point.config for row in opened.table.rows)
-        unasked = list(dict.fromkeys(name for c in configs if c is not None for name in self._own.unasked(c)))
+        configs = (row.point.config for row in opened.figures.rows)
+        engines = dict.fromkeys(name for config in configs if config is not None for name in config.compare.engines)
+        unasked = [name for name in engines if is_own(name) and name not in self._own.trusted]
         if unasked:
             self._own.ask(unasked, self.run, lambda: self._say("Not run, as you wished."))
         else:
@@ -108,6 +111,7 @@ class SweepCommands(QObject):
         self.window.raise_()
         self.window.activateWindow()
         self._recent.add(opened.path)
+        self.noted.emit("")
 
     def _on_ended(self, stopped: bool) -> None:
         if stopped:

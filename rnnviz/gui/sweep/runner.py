@@ -57,13 +57,14 @@ class SweepRunner(QObject):
         self._opening.emit(path)
 
     def run(self, opened: OpenedSweep, trusted: frozenset[str] = frozenset()) -> None:
-        """Compute the rows that are missing."""
-        if not self._busy:
+        """Compute the rows that are missing; results without their sweep are left as they are."""
+        if not self._busy and opened.sweep is not None:
             self._begin()
+            points = tuple(row.point for row in opened.figures.rows)
             self._halt.reset()
             self._stopped = False
             self._set_busy(True)
-            self._starting.emit(SweepJob(opened, trusted))
+            self._starting.emit(SweepJob(opened.path, opened.sweep, points, trusted))
 
     def stop(self) -> None:
         """Stop the sweep that runs, if one does; `ended` follows when its processes are gone."""

@@ -71,7 +71,7 @@ class SweepWindow(QWidget):
     def show_sweep(self, opened: OpenedSweep) -> None:
         """Show another sweep, or the results of one."""
         self.opened = opened
-        self.figures = SweepFigures(opened.table)
+        self.figures = opened.figures
         self.setWindowTitle(f"{opened.path.name}: sweep")
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.model.show_figures(self.figures)
@@ -175,7 +175,7 @@ class SweepWindow(QWidget):
         self.heat.refresh()
         self._bar.setValue(figures.done)
         waiting = len(figures.rows) - figures.done
-        told = counted(row.finding for row in figures.rows if row.finding is not None)
+        told = counted(figures.counts)
         self._counts.setText(f"{told} · {numbers.count(waiting)} waiting" if waiting else told)
         self.save_action.setEnabled(figures.done > 0)
 

@@ -153,20 +153,13 @@ class SweepModel(QAbstractTableModel):
 
 def _key_column(place: int, figures: SweepFigures) -> _Column:
     key, dimension = figures.keys[place], figures.dimensions[place]
-    words = any(isinstance(row.point.values[place], str) for row in figures.rows[:1])
-
-    def keys(_: SweepFigures) -> NDArray[np.float64]:
-        if words:
-            return ranks(dimension.texts)[dimension.codes]
-        return np.array([float(row.point.values[place]) for row in figures.rows])
-
     return _Column(
         short_key(key, figures.keys),
         f"{key}: one of the things that differ between rows.",
         lambda row: value_text(row.point.values[place]),
-        lambda row: value_text(row.point.values[place]) if not words else str(row.point.values[place]),
-        keys,
-        words,
+        lambda row: str(row.point.values[place]) if dimension.words else value_text(row.point.values[place]),
+        lambda _: dimension.ranks[dimension.codes],
+        dimension.words,
     )
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from rnnviz.analysis.sweep_figures import SweepFigures
 from rnnviz.files.inputs import load_inputs
 from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
 from rnnviz.files.sweep_toml import load_sweep
 from rnnviz.model.errors import EngineError, InputError
-from rnnviz.model.sweep import Sweep
+from rnnviz.model.sweep import Point, Sweep
 from rnnviz.model.sweep_table import Row, SweepTable
 
 if TYPE_CHECKING:
@@ -25,18 +26,20 @@ _TELL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class OpenedSweep:
-    """A sweep, or the results of one, which has no `sweep` to be run."""
+    """A sweep, or the results of one, which has no `sweep` to be run; `figures` belong to the window's thread."""
 
     path: Path
-    table: SweepTable
+    figures: SweepFigures
     sweep: Sweep | None
 
 
 @dataclass(frozen=True)
 class SweepJob:
-    """A sweep that is to be run; `trusted` names the files of code that may."""
+    """A sweep that is to be run, with its points; `trusted` names the files of code that may."""
 
-    opened: OpenedSweep
+    path: Path
+    sweep: Sweep
+    points: tuple[Point, ...]
     trusted: frozenset[str] = frozenset()
 
 
@@ -94,7 +97,7 @@ class SweepWorker(QObject):
             if path.suffix.lower() == ".toml":
                 self.opened.emit(_open_sweep(path))
             else:
-                self.opened.emit(OpenedSweep(path, load_sweep_results(path), None))
+                self.opened.emit(OpenedSweep(path, SweepFigures(load_sweep_results(path)), None))
 
         self._attempt("The sweep cannot be opened", read)
 
@@ -127,12 +130,9 @@ class SweepWorker(QObject):
         from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
         from rnnviz.runs.sweep.local import LocalScheduler
 
-        sweep = job.opened.sweep
-        assert sweep is not None
-        points = [row.point for row in job.opened.table.rows]
-        path = journal_of(job.opened.path)
+        path = journal_of(job.path)
         with Journal(path) as journal:
-            sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, job.trusted)
+            sweeping = Sweeping(job.sweep, job.points, read_journal(path), load_inputs, job.trusted)
             self.came.emit(sweeping.told)
             with LocalScheduler(sweeping.warm) as scheduler:
                 self._halt.watch(scheduler)
@@ -160,4 +160,4 @@ def _open_sweep(path: Path) -> OpenedSweep:
     sweep = load_sweep(path)
     check_engines(sweep)
     rows = earlier(sweep, tuple(sweep.points()), read_journal(journal_of(path)))
-    return OpenedSweep(path, SweepTable(sweep.keys, tuple(rows)), sweep)
+    return OpenedSweep(path, SweepFigures(SweepTable(sweep.keys, tuple(rows))), sweep)

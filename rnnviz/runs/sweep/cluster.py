@@ -21,6 +21,7 @@ from rnnviz.runs.supervisor import Supervisor
 from rnnviz.runs.sweep.task import Task, find
 
 _CONNECT_SECONDS = 10
+_AHEAD = 4096
 _THREADS = 1
 """Of one row: a worker of Dask takes as many rows at a time as it has threads."""
 
@@ -71,6 +72,11 @@ class ClusterScheduler:
         self._prefix = f"rnnviz-row-{uuid4().hex}"
         self._count = 0
         self._stopped = threading.Event()
+
+    @property
+    def ahead(self) -> int:
+        """See `Scheduler.ahead`: workers may join at any time."""
+        return _AHEAD
 
     def submit(self, task: Task) -> Any:
         """See `Scheduler.submit`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
+from itertools import islice
 from typing import cast
 
 from rnnviz.engines.registry import EngineEntry, find_engine, is_own
@@ -79,18 +80,26 @@ class Sweeping:
             If the journal cannot be written.
         """
         points: dict[Future, Point] = {}
-        for point in self.left:
-            assert point.config is not None
-            task = Task(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
-            points[scheduler.submit(task)] = point
+        left = iter(self.left)
+
+        def submit(count: int) -> None:
+            for point in islice(left, count):
+                points[scheduler.submit(self._task(point))] = point
+
+        submit(scheduler.ahead)
         for future in scheduler.completed():
             point = points.pop(future)
             try:
                 finding = _result(future)
             except CancelledError:
                 continue
+            submit(1)
             journal.append(self._keys[point.index], dict(zip(self._sweep.keys, point.values, strict=True)), finding)
             yield Row(point, finding)
+
+    def _task(self, point: Point) -> Task:
+        assert point.config is not None
+        return Task(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
 
 
 def earlier(sweep: Sweep, points: Sequence[Point], known: dict[str, Finding]) -> list[Row]:

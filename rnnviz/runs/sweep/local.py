@@ -35,14 +35,14 @@ class LocalScheduler:
         self._submitted = 0
         self._done: SimpleQueue[Future[Finding]] = SimpleQueue()
 
+    @property
+    def ahead(self) -> int:
+        """See `Scheduler.ahead`."""
+        return 2 * self._workers
+
     def submit(self, task: Task) -> Future[Finding]:
         """See `Scheduler.submit`."""
-        with self._lock:
-            if self._stopped:
-                future: Future[Finding] = Future()
-                future.cancel()
-            else:
-                future = self._pool.submit(self._compute, task)
+        future = self._pool.submit(self._compute, task)
         self._submitted += 1
         future.add_done_callback(self._done.put)
         return future
@@ -55,11 +55,10 @@ class LocalScheduler:
             yield future
 
     def stop(self) -> None:
-        """See `Scheduler.stop`: engines in the middle of a forward are killed."""
+        """See `Scheduler.stop`: engines in the middle of a forward are killed, and no further row is begun."""
         with self._lock:
             self._stopped = True
             running = list(self._running.items())
-        self._pool.shutdown(wait=False, cancel_futures=True)
         for request_id, supervisor in running:
             supervisor.cancel(request_id)
 
@@ -75,6 +74,8 @@ class LocalScheduler:
             supervisor.close()
 
     def _compute(self, task: Task) -> Finding:
+        if self._stopped:
+            raise CancelledError
         supervisor, request = self._supervisor(), task.request()
         with self._lock:
             if self._stopped:

@@ -26,11 +26,18 @@ class Future(Protocol):
 class Scheduler(Protocol):
     """Takes rows and gives them back in the order in which they are done. A `with` block ends what it started."""
 
+    @property
+    def ahead(self) -> int:
+        """How many rows it should have at a time, so that no worker waits for one."""
+
     def submit(self, task: Task) -> Future:
         """Have a row computed."""
 
     def completed(self) -> Iterator[Future]:
-        """Each submitted row once, as soon as it is done or given up; ends when there is none left."""
+        """Each submitted row once, as soon as it is done or given up; ends when there is none left.
+
+        Rows may be submitted meanwhile.
+        """
 
     def stop(self) -> None:
         """Give up every row that is not done; any thread may call it."""
