@@ -4,6 +4,7 @@ A value of a table is a number that an engine computed: rows times engines.
 """
 
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +14,7 @@ from time import perf_counter
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.analysis.result import RunResult
 from rnnviz.files.archive import write_npz
 from rnnviz.files.table import write_csv
 from rnnviz.gui.exporting.pictures import picture_of, write_picture
@@ -74,7 +76,9 @@ def bench_picture(qapp: QApplication, tmp_path: Path, table: Table, quick: bool)
             )
 
 
-def picture_seconds(qapp: QApplication, result: object, width: int, height: int, folder: Path) -> tuple[float, float]:
+def picture_seconds(
+    qapp: QApplication, result: RunResult, width: int, height: int, folder: Path
+) -> tuple[float, float]:
     """Seconds to draw and to write: the medians of some rounds, each with lanes that were never drawn so finely."""
     settings = Settings(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
     drawn, written = [], []
@@ -99,7 +103,7 @@ def picture_seconds(qapp: QApplication, result: object, width: int, height: int,
     return median(drawn), median(written)
 
 
-def _until(qapp: QApplication, holds) -> None:
+def _until(qapp: QApplication, holds: Callable[[], bool]) -> None:
     while not holds():
         qapp.processEvents()
 
@@ -110,7 +114,7 @@ def _settle(qapp: QApplication) -> None:
     _until(qapp, lambda: perf_counter() > over)
 
 
-def _measured(write) -> tuple[float, float]:
+def _measured(write: Callable[[], object]) -> tuple[float, float]:
     """Median seconds, and the most megabytes above the start; the first round warms up."""
     seconds, memory = [], []
     for turn in range(ROUNDS + 1):
