@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from rnnviz.analysis.result import RunResult
 
 OK, NO_WINDOW = 0, 3
+_SWITCH_SECONDS = 0.001
 
 
 def main(path: str | None) -> int:
     """Open the window, on a config if `path` names one, and return the exit code when it is closed."""
+    # A thread that imports or reads keeps the window waiting for so long whenever both want to go on.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # Importing makes objects by the hundred thousand that are no garbage: the search for some is a tenth of the start.
     gc.disable()
     try:

@@ -7,16 +7,31 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtTest import QTest
 
 from rnnviz.files.config_toml import save_config
 from rnnviz.files.lessons import find_lesson
 from rnnviz.gui.app import NO_WINDOW, main
+from rnnviz.gui.late_views import TABS
+from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.platform import DisplayMissingError
+from rnnviz.gui.running.runner import Runner
+from rnnviz.gui.settings import Settings
+from rnnviz.runs.supervisor import Supervisor
 
 HEAVY = (
+    "importlib.metadata",
+    "multiprocessing.spawn",
+    "psutil",
     "pyqtgraph",
+    "rnnviz.gui.views.checks_table",
+    "rnnviz.gui.views.mismatch_list",
+    "rnnviz.gui.views.unrolled.view",
     "rnnviz.runs.supervisor",
     "polars",
     "onnx",
@@ -61,6 +76,48 @@ def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
     assert done.stdout.strip() == ""
 
 
+@pytest.fixture
+def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[MainWindow]:
+    """A window that has not been shown yet."""
+    window = MainWindow(settings, Appearance("light"), Runner(supervisor))
+    yield window
+    window.close()
+    window.deleteLater()
+    QTest.qWait(0)
+
+
+def test_the_lanes_come_before_the_engines_and_these_before_the_views_behind_tabs(qtbot, window):
+    order: list[str] = []
+    window.first_painted.connect(lambda: order.append(f"first picture {hasattr(window, 'lanes')}"))
+    window.usable.connect(lambda: order.append(f"usable {window.lanes.isVisible()}"))
+    window.usable.connect(window.warm_up)
+    window.runner._warming.connect(lambda: order.append("engines"))
+    window._late.made.connect(lambda _view: order.append("view"))
+    with qtbot.waitSignal(window.completed, timeout=20_000):
+        window.show()
+    assert order == ["first picture False", "usable True", "engines", *["view"] * len(TABS)]
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_window_that_is_closed_early_starts_nothing_any_more(qtbot, window, turns):
+    order: list[str] = []
+    window.usable.connect(lambda: order.append("usable"))
+    window._late.made.connect(lambda _view: order.append("view"))
+    window.closed.connect(lambda: order.append("closed"))
+
+    def close(left: int) -> None:
+        if left:
+            QTimer.singleShot(0, lambda: close(left - 1))
+        else:
+            window.close()
+
+    window.first_painted.connect(lambda: close(turns))
+    with qtbot.waitSignal(window.closed):
+        window.show()
+    QTest.qWait(0)
+    assert order[-1] == "closed"
+
+
 def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
     done = _python("import sys, rnnviz.gui.app; print('PySide6' in sys.modules)")
     assert done.stdout.strip() == "False"
@@ -83,7 +140,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui import application
 from rnnviz.gui.app import main
-from rnnviz.gui.exporting.pictures import picture_of, write_png
+from rnnviz.gui.exporting.pictures import picture_of, write_picture
 from pathlib import Path
 
 file, picture, settings = sys.argv[1:]
@@ -94,9 +151,11 @@ def watched(settings):
     window = make_window(settings)
 
     def look():
-        print(QApplication.platformName(), window.verdict.says, window.windowTitle(), flush=True)
-        write_png(picture_of(window, 1), Path(picture))
-        window.close()
+        try:
+            print(QApplication.platformName(), window.verdict.says, window.windowTitle(), flush=True)
+            write_picture(picture_of(window, 1), Path(picture))
+        finally:
+            window.close()
 
     window.runner.finished.connect(lambda *_: QTimer.singleShot(0, look))
     return window

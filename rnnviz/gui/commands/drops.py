@@ -5,7 +5,6 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from rnnviz.files.sweep_results import is_sweep_results
 from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -22,7 +21,14 @@ def is_config(path: Path) -> bool:
 def is_of_sweep(path: Path) -> bool:
     """Whether a file is a sweep, or the rows that one came to; what it begins with decides."""
     ending = path.suffix.lower()
-    return is_sweep(path) if ending == ".toml" else ending in (".csv", ".json") and is_sweep_results(path)
+    if ending == ".toml":
+        return is_sweep(path)
+    if ending not in (".csv", ".json"):
+        return False
+    # Tables are read by polars, which would be a third of the start.
+    from rnnviz.files.sweep_results import is_sweep_results
+
+    return is_sweep_results(path)
 
 
 def config_with(config: Config, path: Path) -> Config:
