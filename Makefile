@@ -19,6 +19,13 @@ B ?=
 # `make lock UPGRADE=--upgrade` takes the newest releases that resolve; without it the lock changes only where it must.
 UPGRADE ?=
 
+# Files of tests are shared out over the processors, each as a whole and in their order: what one leaves behind is looked
+# for at its end, and the window's keep engines warm from one file to the next. `make test TESTS="-n 0 --pdb"` does without.
+workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --benchmark-disable
+
+# The tests start hundreds of processes, and each would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv run test test-slow bench bench-compare soak screenshots lint format lock clean
 
 help:
@@ -38,7 +45,7 @@ run: $(ready)
 	@$(bin)/python -m rnnviz $(ARGS)
 
 test: $(ready)
-	$(bin)/python -m pytest $(TESTS)
+	$(bin)/python -m pytest $(workers) $(TESTS)
 
 test-slow: $(ready)
 	$(bin)/python -m pytest -m slow $(TESTS)
