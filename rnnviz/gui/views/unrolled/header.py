@@ -65,7 +65,10 @@ class Headers(QGraphicsWidget):
 
     def make_room(self, shown: Shown | None) -> None:
         """Be as wide as the headers are."""
-        self._digits = 1 if shown is None else max(len(str(rows - 1)) for _, rows in shown.picture().lanes)
+        lanes = () if shown is None else shown.picture().lanes
+        self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
+        verdicts = [] if shown is None else [flag_of(shown, lane).verdict for lane, _ in lanes]
+        self._longest = max([_LONGEST[2], *verdicts], key=len)
         width = self._text_width() + self._unit_width() if shown is not None else 0.0
         self.setMinimumWidth(width)
         self.setMaximumWidth(width)
@@ -162,7 +165,8 @@ class Headers(QGraphicsWidget):
         bold = QFont(self.font())
         bold.setBold(True)
         metrics = QFontMetricsF(bold)
-        title, direction, verdict = (metrics.horizontalAdvance(text) for text in _LONGEST)
+        title, direction = (metrics.horizontalAdvance(text) for text in _LONGEST[:2])
+        verdict = metrics.horizontalAdvance(self._longest)
         return float(
             round(max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0) + 2 * _PADDING)
         )

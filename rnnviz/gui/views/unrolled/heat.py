@@ -158,6 +158,7 @@ class Heat(QObject):
             self._missing.discard(key)
         # Another look replaces the old one as a whole: two at once could not be told apart.
         if came and (not self._missing or not self._replacing()):
+            self._prepared = None
             self.arrived.emit()
 
     def _replacing(self) -> bool:

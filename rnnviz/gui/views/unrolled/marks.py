@@ -1,17 +1,22 @@
 """Marks on pixels: mismatching cells are outlined in two tones, of which one stands out on any colour."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.analysis.level_of_detail import BoolArray
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import PixelArray, pixel
 from rnnviz.gui.views.unrolled.scale import Scale
 
-REACH = 2
-"""How many pixels beyond its cells a mark may paint."""
+REACH = 20
+"""How many pixels around a mark have a say in how it is painted."""
 OUTLINED_CELL = 8.0
 """From this size on each cell has an outline of its own; smaller ones are outlined together."""
-_HATCH = 7
+_HATCH = 10
+_NEAR, _DENSE = 3, 0.3
+"""Where more than this share of the pixels around is marked, it is one region with what lies between."""
+_AROUND, _CROWDED = 8, 0.5
+"""Where rings would take more than this share of the pixels around, a mark has none."""
 _BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
 """From these sizes on there is room for a stroke of two pixels, and for the under-tone on its inner side as well."""
 
@@ -19,16 +24,26 @@ _BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
 def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
     """Outline what is marked with a ring around it, in place, and dot its inside.
 
-    The ring alone would vanish where everything is marked, and paint alone would hide the values.
+    The ring alone would vanish where everything is marked, and paint alone would hide the values. Marks that are
+    scattered so densely that their rings would hide the values have none: each is one pixel of the outline's colour.
     """
-    ring = _grown(marks)
+    dense = _share(marks, _NEAR) > _DENSE
+    for _ in range(_NEAR):
+        # As far within as the neighbourhood reached out.
+        dense = ~_grown(~dense)
+    solid = _grown(~_grown(~marks)) & marks | dense
+    loose = marks & ~solid
+    crowded = loose & (_share(_grown(_grown(loose)), _AROUND) > _CROWDED)
+    region = solid | (loose & ~crowded)
+    ring = _grown(region)
     under = _grown(ring) & ~ring
     pixels[under] = pixel(theme.outline_under)
-    pixels[ring & ~marks] = pixel(theme.outline)
+    pixels[ring & ~region] = pixel(theme.outline)
     y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
-    inside = ~_grown(~marks)
+    inside = ~_grown(~region)
     pixels[inside & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
     pixels[inside & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
+    pixels[crowded] = pixel(theme.outline)
 
 
 def mark_cells(
@@ -67,3 +82,11 @@ def _grown(marks: BoolArray) -> BoolArray:
     tall[1:] |= wide[:-1]
     tall[:-1] |= wide[1:]
     return tall
+
+
+def _share(marks: BoolArray, reach: int) -> NDArray[np.float32]:
+    """Which share of the pixels no further than `reach` in either direction is marked; none beyond the edges is."""
+    sums = np.pad(marks.astype(np.int32), ((reach + 1, reach), (reach + 1, reach))).cumsum(0).cumsum(1)
+    size = 2 * reach + 1
+    inside = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    return np.asarray(inside / np.float32(size * size), np.float32)

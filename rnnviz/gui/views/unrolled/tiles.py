@@ -108,19 +108,22 @@ class Request(NamedTuple):
         wide_left, wide_top = max(0, left - REACH), max(0, top - REACH)
         wide_right, wide_bottom = min(right + REACH, times.pixels), min(bottom + REACH, units.pixels)
         patch = self.tiles.source.read(lane, times.bins(wide_left, wide_right), units.bins(wide_top, wide_bottom))
-        paint = self.tiles.paint
+        paint, values, marks = self.tiles.paint, patch.values, patch.marks
+        inner = slice(top - wide_top, bottom - wide_top), slice(left - wide_left, right - wide_left)
         scale, table = paint.of(lane)
-        indices = scale.indices(patch.values)
+        indices = scale.indices(values[inner])
         pixels = table[indices]
-        hatch(pixels, indices, wide_left, wide_top, paint.theme, density)
+        hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()
-        if patch.marks is not None and patch.marks.any():
+        if marks is not None and marks.any():
+            wide = np.zeros(marks.shape, np.uint32)
+            wide[inner] = pixels
             if min(times.size, units.size) >= OUTLINED_CELL * density:
-                mark_cells(pixels, patch.marks, wide_left, wide_top, times, units, paint.theme, density)
+                mark_cells(wide, marks, wide_left, wide_top, times, units, paint.theme, density)
             else:
-                mark_region(pixels, patch.marks, wide_left, wide_top, paint.theme)
-        inner = pixels[top - wide_top : bottom - wide_top, left - wide_left : right - wide_left]
-        return Tile(image_of(inner), frozenset(special))
+                mark_region(wide, marks, wide_left, wide_top, paint.theme)
+            pixels = wide[inner]
+        return Tile(image_of(pixels), frozenset(special))
 
 
 def image_of(pixels: PixelArray) -> QImage:

@@ -13,6 +13,8 @@ INITIAL = "h0"
 LABEL = "timestep"
 HINT = "for numbers: the wheel zooms time, Ctrl+wheel zooms lanes"
 _LABEL_ROOM = 56.0
+_SPILL = 40.0
+"""How far a label may reach out of the axis, before it is moved into it."""
 _GAP = "\N{EM SPACE}\N{MIDDLE DOT}\N{EM SPACE}"
 
 
@@ -20,9 +22,9 @@ class TimeAxis(pg.AxisItem):
     """The axis under all lanes."""
 
     def __init__(self) -> None:
+        self._theme, self._hinting, self._placing = LIGHT, False, False
         super().__init__("bottom")
         self.setLabel(LABEL)
-        self._theme, self._hinting = LIGHT, False
         # Else the first label is left out where it reaches beyond the axis.
         # Ticks that point at their labels: others reach into the lanes.
         self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False, tickLength=4)
@@ -63,11 +65,15 @@ class TimeAxis(pg.AxisItem):
 
     def boundingRect(self) -> QRectF:
         """No more than its place: what reaches beyond it is painted anew whenever the time in view changes."""
-        return QRectF(self.mapRectFromParent(self.geometry()))
+        spill = _SPILL if self._placing else 0.0
+        return QRectF(self.mapRectFromParent(self.geometry())).adjusted(-spill, 0.0, spill, 0.0)
 
     def generateDrawSpecs(self, painter: QPainter) -> Any:
         """What is drawn, with every label moved into the axis."""
+        # pyqtgraph leaves out what lies beyond the bounding rectangle.
+        self._placing = True
         specs = super().generateDrawSpecs(painter)
+        self._placing = False
         if specs is None:
             return None
         axis, ticks, texts = specs

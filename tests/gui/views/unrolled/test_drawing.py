@@ -1,0 +1,206 @@
+"""Pieces of the picture are drawn beside the window, and what is there stands in for them until they have come."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.views.unrolled import heat
+from rnnviz.gui.views.unrolled.stage import Stage
+from rnnviz.gui.views.unrolled.tiles import Request, Tile
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.gui.conftest import own_threads, threads_left
+from tests.made_results import made_result
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[0, 0, 900:, 0, 20:] += 0.3
+
+
+def long_result(**changes: Any) -> RunResult:
+    return made_result(**{"hidden_size": 64, "timesteps": 1500, "edits": {"manual": spoil}, **changes})
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Open at first; while it is closed nothing is drawn beside the window, and never anything within a frame."""
+    gate = Event()
+    gate.set()
+    draw = Request.draw
+
+    def drawn(request: Request) -> Tile:
+        if current_thread() is not main_thread():
+            assert gate.wait(20)
+        return draw(request)
+
+    monkeypatch.setattr(Request, "draw", drawn)
+    monkeypatch.setattr(heat, "_AT_ONCE", 0)
+    monkeypatch.setattr(heat, "_FIRST_AT_ONCE", 0)
+    yield gate
+    gate.set()
+
+
+@contextmanager
+def held(gate: Event) -> Iterator[None]:
+    """Nothing is drawn beside the window meanwhile."""
+    gate.clear()
+    try:
+        yield
+    finally:
+        gate.set()
+
+
+@pytest.fixture
+def view(qtbot: Any, gate: Event) -> UnrolledView:
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(900, 500)
+    view.show()
+    qtbot.waitUntil(lambda: view.box.width() > 100)
+    return view
+
+
+def complete(qtbot: Any, view: UnrolledView) -> None:
+    qtbot.waitUntil(lambda: view.picture_complete)
+
+
+def pixels(view: UnrolledView, *, taken: bool = False) -> np.ndarray:
+    """The lanes' pixels on the screen, or in a picture that is `taken` of the window."""
+    QApplication.processEvents()
+    screen = view.grab() if taken else view.screen().grabWindow(view.winId())
+    image = screen.toImage().convertToFormat(QImage.Format.Format_RGB32)
+    corner = view.canvas.mapTo(view, view.canvas.mapFromScene(view.box.scenePos()))
+    everything = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
+    return everything[
+        corner.y() : corner.y() + int(view.box.height()), corner.x() : corner.x() + int(view.box.width())
+    ].copy()
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one == other).mean())
+
+
+def test_the_first_picture_comes_by_itself_and_is_what_a_picture_of_it_shows(
+    qtbot: Any, view: UnrolledView, gate: Event
+) -> None:
+    with qtbot.waitSignal(view.picture_completed), held(gate):
+        view.show_result(long_result(), "manual")
+        blank = pixels(view)
+        assert not view.picture_complete
+    shown = pixels(view)
+    assert likeness(shown, blank) < 0.5
+    assert np.array_equal(shown, pixels(view, taken=True))
+
+
+def test_a_picture_that_is_taken_of_the_window_lacks_nothing(view: UnrolledView, gate: Event) -> None:
+    with held(gate):
+        view.show_result(long_result(), "manual")
+        before = pixels(view)
+        assert likeness(before, pixels(view, taken=True)) < 0.5
+
+
+@pytest.mark.parametrize("factor", [1.3, 8.0])
+def test_while_zooming_the_picture_as_it_was_is_stretched_until_the_new_one_is_there(
+    qtbot: Any, view: UnrolledView, gate: Event, factor: float
+) -> None:
+    view.show_result(long_result(), "manual")
+    view.show_location(Location(timestep=400))
+    complete(qtbot, view)
+    for zoom in (factor, 1.0 / factor):
+        with held(gate):
+            view.zoom_time(zoom)
+            meanwhile = pixels(view)
+        complete(qtbot, view)
+        assert likeness(meanwhile, pixels(view)) > 0.3
+        assert np.array_equal(pixels(view), pixels(view, taken=True))
+
+
+def test_what_is_next_to_come_into_view_is_drawn_ahead(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(6.0)
+    complete(qtbot, view)
+    store = view.findChild(Stage).lanes.findChild(heat.Heat).store
+    qtbot.waitUntil(lambda: max(key.across for key in _current(view, store)) > view.box.width() // 256)
+    with held(gate):
+        view.box.pan_asked.emit(-150.0, 0.0)
+        QApplication.processEvents()
+        assert view.picture_complete
+
+
+def _current(view: UnrolledView, store: Any) -> list[Any]:
+    pitch = view.geometry_in_view.pitch
+    return [key for key in store._tiles if key.times == pytest.approx(pitch)]
+
+
+@pytest.mark.parametrize("change", ["colours", "engine", "sample", "result"])
+def test_another_picture_replaces_the_old_one_as_a_whole(
+    qtbot: Any, view: UnrolledView, gate: Event, change: str
+) -> None:
+    first, second = long_result(), long_result(edits={})
+    view.show_result(first, "manual")
+    complete(qtbot, view)
+    before = pixels(view)
+    with held(gate):
+        match change:
+            case "colours":
+                view.show_colour_by("difference")
+            case "engine":
+                view.show_engine("manual")
+            case "sample":
+                view.show_location(Location(sample=1))
+            case "result":
+                view.show_result(second, "manual")
+        meanwhile = pixels(view)
+        assert not view.picture_complete
+        assert likeness(meanwhile, before) > 0.99
+    complete(qtbot, view)
+    after = pixels(view)
+    assert likeness(after, before) < 0.99
+    assert np.array_equal(after, pixels(view, taken=True))
+
+
+def test_pieces_of_an_earlier_result_are_dropped(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+    with held(gate):
+        view.show_result(long_result(), "manual")
+        QApplication.processEvents()
+        view.show_result(long_result(edits={}, timesteps=1400), "manual")
+        QApplication.processEvents()
+    complete(qtbot, view)
+    store = view.findChild(Stage).lanes.findChild(heat.Heat).store
+    assert {key.look.turn for key in store._tiles} == {2}
+    view.show_result(None, None)
+    assert len(store) == 0
+
+
+def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
+    qtbot: Any, view: UnrolledView, gate: Event
+) -> None:
+    view.show_result(long_result(), "manual")
+    complete(qtbot, view)
+    assert own_threads() == Counter(lanes=1)
+    view.hide()
+    assert threads_left() == Counter()
+    view.show_colour_by("violation")
+    view.show()
+    complete(qtbot, view)
+    view.close()
+    assert threads_left() == Counter()
+
+
+def test_a_small_change_is_drawn_within_the_frame(
+    qtbot: Any, view: UnrolledView, gate: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heat, "_FIRST_AT_ONCE", 1 << 30)
+    with held(gate):
+        view.show_result(long_result(), "manual")
+        QApplication.processEvents()
+        assert view.picture_complete
