@@ -25,15 +25,16 @@ _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
 
 @dataclass(frozen=True)
 class Deed:
-    """One thing to do, and how often beside the others."""
+    """One thing to do, how often beside the others, and whether a run may follow from it."""
 
     name: str
     do: Callable[[], None]
     weight: float
+    runs: bool = False
 
 
 class User:
-    """Does one random thing after the other; `calm` leaves out what kills the engines."""
+    """Does one random thing after the other."""
 
     def __init__(self, window: MainWindow, folder: Path, seed: int) -> None:
         """`folder` takes what is exported, which is removed at once."""
@@ -55,9 +56,9 @@ class User:
             Deed("engine", self._engine, 3),
             Deed("tab", self._tab, 6),
             Deed("theme", self._theme, 2),
-            Deed("small run", self._small_run, 6),
-            Deed("lesson", self._lesson, 2),
-            Deed("undo", self._undo, 3),
+            Deed("small run", self._small_run, 6, runs=True),
+            Deed("lesson", self._lesson, 2, runs=True),
+            Deed("undo", self._undo, 3, runs=True),
             Deed("copy", self._copy, 2),
             Deed("play", self._play, 1),
             Deed("export", self._export, 1.5),
@@ -72,8 +73,10 @@ class User:
             self._edit(timesteps=self._among(2, 20), units=self._among(3, 16))
 
     def act(self, *, calm: bool) -> None:
-        """Do one thing."""
+        """Do one thing; `calm` leaves out what stops a run, which kills the engines."""
         deeds = self._deeds if calm else self._stormy
+        if calm and self._window.runner.busy:
+            deeds = tuple(deed for deed in deeds if not deed.runs)
         weights = np.array([deed.weight for deed in deeds])
         deed = deeds[int(self._random.choice(len(deeds), p=weights / weights.sum()))]
         deed.do()

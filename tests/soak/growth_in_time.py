@@ -9,6 +9,8 @@ import numpy as np
 BLOCKS = 12
 """Readings that follow each other are alike, which would make a line look surer than it is; their blocks are not."""
 
+_FEWEST_BLOCKS = 4
+
 # Student's t at 97.5 % by degrees of freedom.
 _T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 
@@ -37,11 +39,10 @@ def slope(
     x, y = np.asarray(minutes, float), np.asarray(values, float)
     life = np.zeros(len(x), int) if lives is None else np.unique(np.asarray(lives), return_inverse=True)[1]
     parts = [np.flatnonzero(life == number) for number in range(int(life.max()) + 1)] if len(x) else []
-    wanted = max(2, blocks // max(1, len(parts)))
+    parts = [part for part in parts if len(part) > 1]
+    wanted = max(_FEWEST_BLOCKS, blocks // max(1, len(parts)))
     xs, ys, freedom = [], [], -1
     for part in parts:
-        if len(part) < 2:
-            continue
         split = np.array_split(part, min(wanted, len(part)))
         times = np.array([np.median(x[block]) for block in split])
         levels = np.array([np.median(y[block]) for block in split])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 
 import psutil
+from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication
 
 from tests.benchmarks.private_memory import MEGABYTE, allocated, private_memory
@@ -62,8 +63,13 @@ class Reader:
         return (monotonic() - self._began) / 60.0
 
     def read(self) -> Reading:
-        """Look at everything now. Garbage is collected first, for when Python does that is chance."""
+        """Look at everything now.
+
+        Garbage is collected first, for when Python does that is chance, and Qt's cache of pixmaps is emptied, which has
+        a limit and would look like growth until it is full.
+        """
         gc.collect()
+        QPixmapCache.clear()
         own = psutil.Process()
         spawned = children()
         child, age, of_child = _child(spawned)

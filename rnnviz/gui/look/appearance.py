@@ -3,6 +3,7 @@
 from string import Template
 
 from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from rnnviz.files.resource_files import resource_path
@@ -64,6 +65,8 @@ class Appearance(QObject):
 
     def _apply(self) -> None:
         theme = self._theme
+        # Icons and frames as they were drawn in the other theme would stay until the cache is full.
+        QPixmapCache.clear()
         self._application.setPalette(theme.palette())
         colours = {role: value for role, value in vars(theme).items() if isinstance(value, str)}
         self._application.setStyleSheet(self._sheet.substitute(colours))
