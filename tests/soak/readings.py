@@ -36,7 +36,7 @@ QUANTITIES = (
     Quantity("child processes", "", 0.2),
     Quantity("open files", "", 0.5, slow=True),
     Quantity("temporary files and folders", "", 0.5, slow=True),
-    Quantity("Qt's widgets", "", 1.0),
+    Quantity("Qt's widgets", "", 1.0, slow=True),
     Quantity("Python's objects", "", 200.0, slow=True),
 )
 
