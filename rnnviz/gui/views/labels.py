@@ -26,6 +26,8 @@ class SteadyLabel(QWidget):
             font = QFont(self.font())
             font.setBold(True)
             self.setFont(font)
+            # A style sheet of the application keeps a font from being handed down.
+            self._label.setFont(font)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setText(text)
 

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
 from rnnviz.analysis.result import RunResult
@@ -25,12 +25,16 @@ class StateMap(View):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._location = Location()
-        self._heading = SteadyLabel("Where it stands in out and state", bold=True)
+        self._heading = SteadyLabel("In out and state", bold=True)
         self._empty = QLabel("Press F5 to run: which part of out and state each hidden vector is appears here.")
         self._empty.setWordWrap(True)
         self._in_out, self._in_state = SteadyLabel(selectable=True), SteadyLabel(selectable=True)
         self._engine = QComboBox()
         self._engine.setAccessibleName("Final states by")
+        # A long name is cut short in the box, and whole in its list: the heading must not be.
+        self._engine.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._engine.setMinimumContentsLength(12)
+        self._engine.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._engine.setToolTip("Whose final states are shown below, each held against the same engine's output.")
         self._engine.currentTextChanged.connect(self._refresh)
 
@@ -44,6 +48,7 @@ class StateMap(View):
         self.rows.mark_changed.connect(lambda row: self.list.update(self.rows.index(row)))
 
         top = QHBoxLayout()
+        self._heading.setMinimumWidth(self._heading.natural_width() + 2)
         top.addWidget(self._heading, 1)
         top.addWidget(self._engine)
         layout = QVBoxLayout(self)
@@ -85,6 +90,8 @@ class StateMap(View):
             with QSignalBlocker(self._engine):
                 self._engine.clear()
                 self._engine.addItems(names)
+            widest = max((self._engine.fontMetrics().horizontalAdvance(name) for name in names), default=0)
+            self._engine.view().setMinimumWidth(widest + 40)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._show_parts()
@@ -95,6 +102,9 @@ class StateMap(View):
         self._refresh()
 
     def apply_theme(self, theme: Theme) -> None:
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._empty.setPalette(palette)
         self.painter.apply_theme(theme)
         self.list.setPalette(theme.palette())
         self.list.viewport().update()

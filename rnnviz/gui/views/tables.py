@@ -32,6 +32,8 @@ FULL_ROLE = Qt.ItemDataRole.UserRole
 MARK_SIZE = 12
 _INSET = 4
 _SQUEEZE = 4
+_HEADING_MARGIN = 4
+"""What the style keeps free beside a heading."""
 _STEPS = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -103,7 +105,8 @@ class NumberTable(QTableView):
     def fit_columns(self, widest: list[str], growing: tuple[int, ...], shrinking: int | None = None) -> int:
         """Give each column the room that its widest text needs; those of `growing` share out what is left.
 
-        The `shrinking` one, if any, gives up to half of its room where there is too little.
+        Their headings come first, so that a long one is cut short only where there is no room for it. The `shrinking`
+        column, if any, gives up to half of its room where there is too little.
 
         Returns the width in pixels that all columns need.
         """
@@ -116,11 +119,30 @@ class NumberTable(QTableView):
             spare = 0
         # Not every column is as wide as it may be: a bar to scroll sideways is worse than a few pixels less.
         spare = 0 if spare < -_SQUEEZE * len(growing) else spare
+        # While a model is being replaced the columns are still those of the last one.
+        if spare > 0 and self.model().columnCount() == len(widths):
+            spare -= self._widen_for_headings(widths, growing, spare)
         for place, column in enumerate(growing):
             widths[column] += spare * (place + 1) // len(growing) - spare * place // len(growing)
         for column, width in enumerate(widths):
             self.horizontalHeader().resizeSection(column, width)
         return needed
+
+    def _widen_for_headings(self, widths: list[int], growing: tuple[int, ...], spare: int) -> int:
+        """Give columns what their headings lack, the same part of it to each; returns how much that is."""
+        header, model = self.horizontalHeader(), self.model()
+        lacking = {}
+        for column in growing:
+            heading = str(model.headerData(column, Qt.Orientation.Horizontal))
+            wanted = header.fontMetrics().horizontalAdvance(heading) + 2 * _INSET + _HEADING_MARGIN
+            lacking[column] = max(0, wanted - widths[column])
+        lack = sum(lacking.values())
+        given = 0
+        for column, pixels in lacking.items():
+            share = pixels if lack <= spare else pixels * spare // lack
+            widths[column] += share
+            given += share
+        return given
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

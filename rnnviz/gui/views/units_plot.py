@@ -152,7 +152,9 @@ class UnitsPlot(View):
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where)
-            self._strange.setText(self._lines.strange())
+            strange = self._lines.strange()
+            self._strange.setText(strange)
+            self._strange.setVisible(bool(strange))
             self._heading.setText(
                 f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             )

@@ -11,7 +11,6 @@ from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 
-_LONGEST_HEADING = 9
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 
@@ -113,10 +112,10 @@ class VectorModel(QAbstractTableModel):
         """For each column a text as wide as it may need."""
         if self._vector is None:
             return []
-        unit = max(self._unit, f"00{len(self._vector)}", key=len)
-        # A long name is cut short, never a number.
-        engines = [max("-0.000", shown_name(label)[:_LONGEST_HEADING], key=len) for label, _ in self._vector.columns]
-        return [unit, *engines, "-0.0e-00", "0.0e+0"][: self.columnCount()]
+        # The mark takes the room of two digits and a half.
+        unit = max(self._unit, f"000{len(self._vector) - 1}", key=len)
+        # A long name is cut short where it must be, never a number.
+        return [unit, *["-0.000" for _ in self._vector.columns], "-0.0e-00", "0.0e+0"][: self.columnCount()]
 
     def _is_marked(self, row: int, column: int) -> bool:
         return self.mismatched(row) and (column == 0 or column >= self._candidate_column) and not self._is_other(column)
