@@ -8,7 +8,7 @@ With a = W_i2h x_t + b_i2h and b = W_h2h h_{t-1} + b_h2h:
 
 The product W_i2h x does not depend on the state, so it is taken for many timesteps at once, with every bias that
 can be added there; the rest is the loop over t. A step allocates nothing: it writes into buffers that already exist.
-Each gate lies together, in the weights as in the products, so that a gate is one run of memory to every operation.
+Each gate lies together in them.
 
 sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is numpy's fastest exponential. So every gate is
 scale · tanh(scale · a) + shift, with 1/2 and 1/2 for a sigmoid and 1 and 0 for a tanh. The inner scaling is made once,
@@ -37,6 +37,7 @@ Step: TypeAlias = Callable[[FloatArray, FloatArray, Any, FloatArray, Any], None]
 """step(a, h', c', h, c): from a (G, N, H) and the previous state, write the next one into h and c, each (N, H)."""
 
 _BLOCK_BYTES = 4 << 20
+_LONG_ROW = 128
 
 
 def relu(a: FloatArray, out: FloatArray) -> None:
@@ -64,13 +65,14 @@ def rnn_step(p: LayerParameters, activation: Callable[..., object]) -> Step:
 
 def lstm_step(p: LayerParameters, batch_size: int) -> Step:
     """i, f, o = sigmoid(a + b); g = tanh(a + b); c = f · c' + i · g; h = o · tanh(c)."""
-    weight, gates = by_gate(p.h2h_weight, 4), _gates(p, 4, batch_size)
+    weight, product, b = gate_products(p.h2h_weight, 4, batch_size)
+    gates = np.empty(b.shape, b.dtype)
     scale, shift = gate_scale("lstm", p), gate_shift("lstm", p)
     i, f, g, o = gates
 
     def step(a: FloatArray, h_previous: FloatArray, c_previous: Any, h: FloatArray, c: Any) -> None:
-        matmul(h_previous, weight, out=gates)
-        add(a, gates, out=gates)
+        matmul(h_previous, weight, out=product)
+        add(a, b, out=gates)
         tanh(gates, out=gates)
         finish_gates(gates, scale, shift)
         multiply(f, c_previous, out=c)
@@ -84,17 +86,19 @@ def lstm_step(p: LayerParameters, batch_size: int) -> Step:
 
 def gru_step(p: LayerParameters, batch_size: int) -> Step:
     """r, z = sigmoid(a + b); n = tanh(a_n + r · b_n); h = (1 - z) · n + z · h' = n + z · (h' - n)."""
-    weight, gates = by_gate(p.h2h_weight, 3), _gates(p, 3, batch_size)
+    weight, product, b = gate_products(p.h2h_weight, 3, batch_size)
+    gates = np.empty(b.shape, b.dtype)
     scale, shift = gate_scale("gru", p)[:2], gate_shift("gru", p)[:2]
     r_and_z, (r, z, n) = gates[:2], gates
+    b_r_and_z, b_n = b[:2], b[2]
     n_bias = p.h2h_bias[2 * len(p.h2h_bias) // 3 :]
 
     def step(a: FloatArray, h_previous: FloatArray, _c_previous: Any, h: FloatArray, _c: Any) -> None:
-        matmul(h_previous, weight, out=gates)
-        add(a[:2], r_and_z, out=r_and_z)
+        matmul(h_previous, weight, out=product)
+        add(a[:2], b_r_and_z, out=r_and_z)
         tanh(r_and_z, out=r_and_z)
         finish_gates(r_and_z, scale, shift)
-        add(n, n_bias, out=n)
+        add(b_n, n_bias, out=n)
         multiply(r, n, out=n)
         add(a[2], n, out=n)
         tanh(n, out=n)
@@ -105,14 +109,18 @@ def gru_step(p: LayerParameters, batch_size: int) -> Step:
     return step
 
 
-def by_gate(weight: FloatArray, gates: int) -> FloatArray:
-    """A weight (G·H, I) as (G, I, H), contiguous: what each gate multiplies a row of I numbers with."""
-    return np.ascontiguousarray(weight.reshape(gates, -1, weight.shape[1]).swapaxes(1, 2))
+def gate_products(weight: FloatArray, gates: int, rows: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(w, product, by_gate): after matmul(h, w, out=product), by_gate (G, rows, H) holds W h.
 
-
-def _gates(p: LayerParameters, gates: int, batch_size: int) -> FloatArray:
-    """(G, N, H), in which a step's gates are computed."""
-    return np.empty((gates, batch_size, p.h2h_weight.shape[1]), p.h2h_weight.dtype)
+    `weight` is W (G·H, H) and h (rows, H). One product for all gates is the quickest, but leaves their rows among
+    each other; where these are short, walking through them costs more than a product for each gate.
+    """
+    size = weight.shape[1]
+    if size < _LONG_ROW:
+        product = np.empty((gates, rows, size), weight.dtype)
+        return np.ascontiguousarray(weight.reshape(gates, size, size).swapaxes(1, 2)), product, product
+    product = np.empty((rows, gates * size), weight.dtype)
+    return np.ascontiguousarray(weight.T), product, product.reshape(rows, gates, size).swapaxes(0, 1)
 
 
 def gate_scale(cell: str, p: LayerParameters) -> FloatArray:
@@ -172,16 +180,17 @@ def i2h_products(task: LayerTask, p: LayerParameters) -> Iterator[tuple[slice, F
     A block stays in the processor's cache, and its memory is used again for the next one.
     """
     gates, (timesteps, samples, features) = CELLS[task.cell].gate_count, task.x.shape
-    weight, bias = by_gate(p.i2h_weight, gates), hoisted_bias(task.cell, p).reshape(gates, 1, -1)
+    weight, bias = np.ascontiguousarray(p.i2h_weight.T), hoisted_bias(task.cell, p).reshape(gates, 1, -1)
     length = min(timesteps, max(1, _BLOCK_BYTES // (samples * bias.nbytes)))
-    buffer = np.empty((gates, length * samples, bias.shape[-1]), bias.dtype)
+    product = np.empty((length * samples, bias.size), bias.dtype)
+    rows = product.reshape(len(product), gates, -1).swapaxes(0, 1)
+    buffer = np.empty(rows.shape, bias.dtype)
     starts = range(0, timesteps, length)
     for start in reversed(starts) if task.backward else starts:
         times = slice(start, min(start + length, timesteps))
         x = task.x[times].reshape(-1, features)
-        a = buffer[:, : len(x)]
-        matmul(x, weight, out=a)
-        add(a, bias, out=a)
+        matmul(x, weight, out=product[: len(x)])
+        a = add(rows[:, : len(x)], bias, out=buffer[:, : len(x)])
         yield times, a.reshape(gates, -1, samples, a.shape[-1]).swapaxes(0, 1)
 
 

@@ -28,6 +28,16 @@ def test_the_length_of_a_block_of_time_changes_no_number(config: Config, block: 
     assert_agrees(trace, recurrence(inputs), 1e-12)
 
 
+@given(config=configs(dtype="float64"))
+def test_long_rows_are_multiplied_together_with_the_same_numbers(config: Config) -> None:
+    inputs = load_inputs(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manual, "_LONG_ROW", 1)
+        patch.setattr(manual, "_BLOCK_BYTES", 500)
+        trace, _ = computed(ManualEngine(), inputs)
+    assert_agrees(trace, recurrence(inputs), 1e-12)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", sorted(CELLS))
 def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> None:
