@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.analysis.series import LogScale, log_scale
-from rnnviz.analysis.sweep_figures import WAITING, Dimension, SweepFigures
+from rnnviz.analysis.sweep_figures import COMPUTED_PLACES, WAITING, Dimension, SweepFigures
 
 NO_ROW = -1
 
@@ -50,7 +50,7 @@ def cells(
     flat = across.codes[of] if down is None else down.codes[of] * shape[1] + across.codes[of]
     numbers, verdicts = figures.values[quantity][of], figures.verdicts[of]
     # Rows without a number come first, a NaN that was computed counts as the worst.
-    computed = (verdicts >= 0) & (verdicts <= 2)
+    computed = np.isin(verdicts, COMPUTED_PLACES)
     badness = np.where(np.isnan(numbers), np.where(computed, inf, -inf), numbers)
     worst_last = np.lexsort((-of, verdicts, badness))
     rows = np.full(length, NO_ROW, np.intp)

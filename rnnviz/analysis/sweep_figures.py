@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.analysis.sweep_wording import value_text
-from rnnviz.model.sweep_table import ROW_VERDICTS, Row, SweepTable
+from rnnviz.model.sweep_table import COMPUTED, ROW_VERDICTS, Row, SweepTable
 
 WAITING = -1
 """The place in `ROW_VERDICTS` of a row that has not been computed."""
+
+COMPUTED_PLACES = tuple(ROW_VERDICTS.index(name) for name in COMPUTED)
+"""The places of the verdicts of rows that have numbers."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.wording import MARKS
-from rnnviz.model.sweep_table import ROW_VERDICTS, Finding, Row
+from rnnviz.model.sweep_table import Finding, Row
 
 ROW_MARKS = {**MARKS, "refused": "–", "failed": "!"}
 """A sign for each verdict, which says it without a colour."""
@@ -17,7 +17,7 @@ _MOST_TOLD = 10
 
 def counted(counts: Mapping[str, int]) -> str:
     """How many rows have which verdict: "✔ 18 agree · ✘ 2 mismatch"."""
-    told = [f"{ROW_MARKS[name]} {numbers.count(counts[name])} {name}" for name in ROW_VERDICTS if counts.get(name)]
+    told = [f"{mark} {numbers.count(counts[name])} {name}" for name, mark in ROW_MARKS.items() if counts.get(name)]
     return " · ".join(told) or "no row yet"
 
 

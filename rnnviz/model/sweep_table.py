@@ -9,8 +9,8 @@ from rnnviz.model.errors import InputError
 from rnnviz.model.location import DIRECTIONS, Location
 from rnnviz.model.sweep import Point
 
-ROW_VERDICTS = ("agree", "drift", "mismatch", "refused", "failed")
-"""From the best to the worst: refused are values that make no run, failed is a run that was tried."""
+ROW_VERDICTS = ("refused", "agree", "drift", "mismatch", "failed")
+"""From what says least to the worst: refused are values that make no run, failed is a run that was tried."""
 
 COMPUTED = ("agree", "drift", "mismatch")
 """The verdicts of rows that have numbers."""

@@ -12,7 +12,7 @@ from rnnviz.analysis.sweep_cells import NO_ROW, cells, colour_range
 from rnnviz.analysis.sweep_figures import WAITING, SweepFigures, order, ranks
 from rnnviz.analysis.sweep_wording import called, counted, report
 from rnnviz.model.sweep import Point
-from rnnviz.model.sweep_table import ROW_VERDICTS, Finding, Row, SweepTable
+from rnnviz.model.sweep_table import COMPUTED, ROW_VERDICTS, Finding, Row, SweepTable
 
 KEYS = ("network.hidden_size", "seed", "engine")
 VALUES = list(product((8, 4), (0, 1, 2), ("manual", "onnx")))
@@ -28,8 +28,8 @@ def figures(findings: list[Finding | None]) -> SweepFigures:
 
 def drawn() -> st.SearchStrategy[list[Finding | None]]:
     numbers = st.sampled_from((0.0, 1e-3, 0.5, 2.0, 1e6, inf, nan))
-    one = st.builds(Finding, st.sampled_from(ROW_VERDICTS[:3]), max_violation=numbers)
-    other = st.builds(Finding, st.sampled_from(ROW_VERDICTS[3:]))
+    one = st.builds(Finding, st.sampled_from(COMPUTED), max_violation=numbers)
+    other = st.builds(Finding, st.sampled_from(("refused", "failed")))
     return st.lists(st.none() | one | other, min_size=len(VALUES), max_size=len(VALUES))
 
 
@@ -71,10 +71,10 @@ def test_a_row_that_comes_later_is_taken() -> None:
     found = figures([None] * 12)
     assert found.done == 0
     assert found.put(row(3, Finding("mismatch", max_violation=7.0))) == 3
-    assert (found.done, found.verdicts[3], found.values["max_violation"][3]) == (1, 2, 7.0)
+    assert (found.done, found.verdicts[3], found.values["max_violation"][3]) == (1, 3, 7.0)
     grid = cells(found, found.dimensions[2], None, "max_violation")
     assert grid.values.tolist()[0][1] == 7.0
-    assert grid.verdicts.tolist() == [[WAITING, 2]]
+    assert grid.verdicts.tolist() == [[WAITING, 3]]
 
 
 def test_a_map_of_some_rows_shows_no_others() -> None:

@@ -1,5 +1,6 @@
 """What is written on the cells of a heat map: a sign for the verdict, the number, and the frame of the chosen one."""
 
+from collections.abc import Callable
 from math import ceil, floor
 from typing import Any
 
@@ -29,11 +30,12 @@ class CellMarks(pg.GraphicsObject):
         self._cells: Cells | None = None
         self._ground: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
         self._theme = LIGHT
+        self._short: Callable[[float], str] = numbers.error
         self._chosen: tuple[int, int] | None = None
 
-    def show_cells(self, cells: Cells, ground: NDArray[np.uint8], theme: Theme) -> None:
-        """Write on other cells; `ground` (D, A, 3) are the colours that they have."""
-        self._cells, self._ground, self._theme = cells, ground, theme
+    def show_cells(self, cells: Cells, ground: NDArray[np.uint8], theme: Theme, short: Callable[[float], str]) -> None:
+        """Write on other cells; `ground` (D, A, 3) are the colours that they have, and `short` writes a number."""
+        self._cells, self._ground, self._theme, self._short = cells, ground, theme, short
         self.prepareGeometryChange()
         self.update()
 
@@ -51,7 +53,7 @@ class CellMarks(pg.GraphicsObject):
         mark = _WAITING if verdict == WAITING else ROW_MARKS[ROW_VERDICTS[verdict]]
         value = float(self._cells.values[down, across])
         bare = not number or (value != value and not self._cells.nan[down, across])
-        return mark if bare else f"{mark} {numbers.error(value)}"
+        return mark if bare else f"{mark} {self._short(value)}"
 
     def boundingRect(self) -> QRectF:
         """Every cell."""

@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
 from rnnviz.analysis.sweep_cells import Cells, ColourRange
+from rnnviz.analysis.sweep_figures import COMPUTED_PLACES
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.tables import blend
-from rnnviz.model.sweep_table import COMPUTED, ROW_VERDICTS
 
 STEPS = 256
 _PALE = 0.5
@@ -38,7 +38,7 @@ def pixels(cells: Cells, colour_range: ColourRange, theme: Theme) -> NDArray[np.
     places = np.floor(np.nan_to_num(fractions) * (STEPS - 1)).astype(np.intp)
     found: NDArray[np.uint8] = table[places]
     found[np.isnan(fractions)] = _rgb(theme.color("base"))
-    computed = np.isin(cells.verdicts, [ROW_VERDICTS.index(name) for name in COMPUTED])
+    computed = np.isin(cells.verdicts, COMPUTED_PLACES)
     found[np.isnan(fractions) & ~computed & (cells.counts > 0)] = _rgb(theme.color("raised"))
     found[np.isinf(cells.values)] = _rgb(theme.color("infinite"))
     found[cells.nan] = _rgb(theme.color("nan"))

@@ -1,6 +1,6 @@
 """The heat map of a sweep: two axes, one quantity, and a sign for the verdict in each cell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -44,6 +44,7 @@ class HeatMap(pg.PlotWidget):
         super().__init__(parent, axisItems={"bottom": self._across, "left": self._down})
         self._cells: Cells | None = None
         self._range: ColourRange | None = None
+        self._short: Callable[[float], str] = str
         self._theme = LIGHT
         self._chosen: tuple[int, int] | None = None
         self._under: tuple[int, int] | None = None
@@ -68,10 +69,12 @@ class HeatMap(pg.PlotWidget):
         """(down, across) of the chosen cell."""
         return self._chosen
 
-    def show_cells(self, cells: Cells, colour_range: ColourRange, across: str, down: str) -> None:
-        """Show other cells or other numbers in them; `across` and `down` name the axes."""
+    def show_cells(
+        self, cells: Cells, colour_range: ColourRange, across: str, down: str, short: Callable[[float], str]
+    ) -> None:
+        """Show other cells or other numbers in them, written by `short`; `across` and `down` name the axes."""
         before = None if self._cells is None else self._cells.shape
-        self._cells, self._range = cells, colour_range
+        self._cells, self._range, self._short = cells, colour_range, short
         self._across.show_texts(cells.across.texts)
         self._down.show_texts(("",) if cells.down is None else cells.down.texts)
         self._across.setLabel(across)
@@ -164,7 +167,7 @@ class HeatMap(pg.PlotWidget):
         image = pixels(self._cells, self._range, self._theme)
         self._image.setImage(image, autoLevels=False, levels=(0, 255))
         self._image.setRect(QRectF(0, 0, columns, rows))
-        self.marks.show_cells(self._cells, image, self._theme)
+        self.marks.show_cells(self._cells, image, self._theme, self._short)
         self.marks.choose(self._chosen)
 
     def _fit(self) -> None:

@@ -1,9 +1,11 @@
 """The heat map with the choice of its axes and quantity, and the chosen cell in words."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.sweep_cells import NO_ROW, Cells, cells, colour_range
@@ -44,14 +46,16 @@ class HeatPanel(QWidget):
         self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
         self.scale = ColourScale()
         self._said = SteadyLabel()
-        choices = QHBoxLayout()
+        choices = QGridLayout()
         choices.setSpacing(6)
-        for box in (self.down, self.across, self.only, self.quantity):
+        for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
+            line, column = divmod(place, 2)
             label = QLabel(f"{box.accessibleName()}:")
             label.setProperty("muted", True)
             label.setBuddy(box)
-            choices.addWidget(label)
-            choices.addWidget(box, 1)
+            choices.addWidget(label, line, 2 * column)
+            choices.addWidget(box, line, 2 * column + 1)
+            choices.setColumnStretch(2 * column + 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 4)
         layout.setSpacing(6)
@@ -103,7 +107,7 @@ class HeatPanel(QWidget):
         self._cells = found = cells(figures, across, line, quantity.name, self._shown_rows(figures))
         shown = colour_range(found.values, quantity.limit)
         one = short_key(across.key, figures.keys), short_key(down.key, figures.keys)
-        self.map.show_cells(found, shown, one[0], "" if down is across else one[1])
+        self.map.show_cells(found, shown, one[0], "" if down is across else one[1], self._short)
         self.scale.show_range(shown, f"{quantity.title}{' in seconds' if quantity.name in _TIMES else ''}")
         self._tell()
 
@@ -131,15 +135,18 @@ class HeatPanel(QWidget):
         told = "waiting" if verdict == WAITING else ROW_VERDICTS[verdict]
         count, done = int(found.counts[down, across]), int(found.done[down, across])
         if value == value or found.nan[down, across]:
-            short = numbers.duration if self._quantity.name in _TIMES else numbers.error
-            told += f", {self._quantity.title} {short(value)}"
+            told += f", {self._quantity.title} {self._short(value)}"
         if count > 1:
-            told += f" (the worst of {numbers.count(count)} rows{'' if done == count else f', {done} done'})"
+            told += f" (each the worst of {numbers.count(count)} rows{'' if done == count else f', {done} done'})"
         return f"{', '.join(names)}: {told}"
 
     @property
     def _quantity(self) -> Quantity:
         return QUANTITIES[self.quantity.currentIndex()]
+
+    @property
+    def _short(self) -> Callable[[float], str]:
+        return numbers.duration if self._quantity.name in _TIMES else numbers.error
 
     def _on_axis(self, changed: QComboBox, other: QComboBox) -> None:
         """The other axis makes way for a key that it shows itself."""

@@ -19,6 +19,9 @@ from rnnviz.model.sweep_table import FirstWrong, Row, SweepTable
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 _NOTHING = ""
+_FIRST_SAMPLE = "manual at layer 0, forward, t = 0, sample 0, unit 0"
+_SPACE = "\u2002"
+"""Before words that follow a column of numbers, which end where these begin."""
 _VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "mismatch": "wrong", "refused": "muted", "failed": "wrong"}
 
 
@@ -106,7 +109,8 @@ class SweepModel(QAbstractTableModel):
         if asked is _VERDICT or found.finding is None:
             role = "muted" if found.finding is None else _VERDICT_ROLES[found.finding.verdict]
             colour = self._theme.color(role) if asked is _VERDICT else None
-        return Cell(asked.text(found), colour, bold=asked is _VERDICT and found.finding is not None, left=asked.words)
+        text = f"{_SPACE}{asked.text(found)}" if asked.words and column else asked.text(found)
+        return Cell(text, colour, bold=asked is _VERDICT and found.finding is not None, left=asked.words)
 
     def widest(self) -> list[str]:
         """For each column a text that is as wide as any in it."""
@@ -117,9 +121,11 @@ class SweepModel(QAbstractTableModel):
                 texts += self.figures.dimensions[place].texts
             elif column is _VERDICT:
                 texts.append(f"{ROW_MARKS['mismatch']} mismatch")
-            elif column is not _REASON and column is not _FIRST_WRONG:
+            elif column is _FIRST_WRONG:
+                texts += [_FIRST_SAMPLE] if self.figures.counts["mismatch"] else []
+            elif column is not _REASON:
                 texts += ["1.2e-10", "1 min 59 s"]
-            found.append(max(texts, key=len) + "0")
+            found.append(max(texts, key=len) + ("00" if column.words else "0"))
         return found
 
     def rowCount(self, parent: AnyIndex = _ROOT) -> int:
@@ -132,7 +138,9 @@ class SweepModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
             return None
         column = self._columns[section]
-        if role in (_Roles.DisplayRole, FULL_ROLE):
+        if role == _Roles.DisplayRole:
+            return f"{_SPACE}{column.heading}" if column.words and section else column.heading
+        if role == FULL_ROLE:
             return column.heading
         if role == _Roles.ToolTipRole:
             return f"{column.why} A click sorts by it."

@@ -4,6 +4,7 @@ A worker that dies takes no row with it: its rows are computed again elsewhere. 
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class ClusterScheduler:
                 f'--scheduler "{address}" is not allowed: it must be the address of a scheduler of Dask that answers, '
                 f"such as tcp://10.0.0.1:8786 ({_words(error)})."
             ) from error
+        # Of a scheduler that is gone Dask prints where it noticed; the sweep says that its rows were given up.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self._futures: set[Any] = set()
         self._finished = as_completed(loop=self._client.loop)
         self._prefix = f"rnnviz-row-{uuid4().hex}"
