@@ -15,6 +15,10 @@ JUDGING_STAGES = ("auditing ", "looking for ")
 """How every stage begins in which a result that was told as Computed is judged."""
 
 
+STARTING = "starting the engines"
+"""The stage of a run whose process does not compute yet: it may still have to import the engines."""
+
+
 @dataclass(frozen=True)
 class Progressed:
     """`stage` says in words what is being done; `fraction` is the part of the whole run that is done."""

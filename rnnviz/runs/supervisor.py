@@ -20,7 +20,7 @@ from rnnviz.model.config import Config
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.stored_inputs import open_inputs
 from rnnviz.runs import child
-from rnnviz.runs.events import Cancelled, Computed, Event, Failed, Finished, Progressed
+from rnnviz.runs.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.runs.pipeline import Outcome, open_traces
 from rnnviz.runs.request import AuditMode, Load, RunRequest
 from rnnviz.runs.spawning import children_allowed, threads_of_children
@@ -109,7 +109,7 @@ class Supervisor:
                 answered = True
                 yield Cancelled(request.id)
                 return
-            last_stage = "starting the engines"
+            last_stage = STARTING
             computed: RunResult | None = None
             yield Progressed(request.id, last_stage, 0.0)
             try:

@@ -8,7 +8,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.files.inputs import load_inputs
 from rnnviz.gui.running.worker import Worker
 from rnnviz.model.config import Config
-from rnnviz.runs.events import Failed
+from rnnviz.runs.events import STARTING, Failed
 from rnnviz.runs.request import AuditMode, RunRequest
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Runner(QObject):
         self._supervisor = supervisor
         self._at_work: RunRequest | None = None
         self._wanted: RunRequest | None = None
+        self._computing = False
         self._busy = False
         self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
         self._grace.timeout.connect(self._stop_overtaken)
@@ -120,13 +121,21 @@ class Runner(QObject):
 
     def _send(self, request: RunRequest) -> None:
         self._at_work = request
+        self._computing = False
         self._asked.emit(request)
 
     def _stop_overtaken(self) -> None:
-        if self._at_work is not self._wanted:
+        if self._at_work is self._wanted:
+            return
+        if self._computing:
             self._cancel_work()
+        else:
+            # Its process still imports the engines, which the newer run needs as well: a new process would begin anew.
+            self._grace.start()
 
     def _on_progressed(self, request_id: int, stage: str, fraction: float) -> None:
+        if self._at_work is not None and request_id == self._at_work.id and stage != STARTING:
+            self._computing = True
         if self._wanted is not None and request_id == self._wanted.id:
             self.progressed.emit(stage, fraction)
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMessageBox, QToolButton
 from rnnviz.gui.running.runner import Runner
 from rnnviz.model.config import Config
 from rnnviz.runs.events import Failed
+from rnnviz.runs.supervisor import Supervisor
 
 AGREEMENT = ("agree", "blind")
 """What the verdict line says of equal numbers; it also tells which mistakes the config could not reveal."""
@@ -22,6 +23,22 @@ LARGE = Config.from_mapping(
         "sequence": {"timesteps": 2000, "batch_size": 8},
     }
 )
+
+
+class OwnSupervisor(Supervisor):
+    """Counts the processes that it has had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = set()
+
+    def start(self):
+        super().start()
+        self._known.add(self._process.pid)
+
+    @property
+    def started(self):
+        return len(self._known)
 
 
 @pytest.fixture
@@ -82,6 +99,18 @@ def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, windo
         window.document.edit(wanted)
         window.control.run()
     assert set(shown) == {wanted}
+
+
+def test_a_newer_run_leaves_engines_alone_that_are_still_starting(qtbot):
+    supervisor = OwnSupervisor()
+    runner = Runner(supervisor)
+    runner.run(Config.from_mapping({"network": SMALL}))
+    wanted = Config.from_mapping({"network": {**SMALL, "hidden_size": 5}})
+    with qtbot.waitSignal(runner.finished, timeout=60_000) as finished:
+        runner.run(wanted)
+    runner.close()
+    assert finished.args[1] == wanted
+    assert supervisor.started == 1
 
 
 def test_of_many_quick_runs_only_the_last_one_counts(qtbot, window):
