@@ -1,14 +1,22 @@
-"""A run's inputs as a folder: `config.json` and one `.npy` file for each array."""
+"""A run's inputs as a folder: `config.json`, the sequence, and all other numbers together.
+
+The parameters in Gluon's order and the initial state share a file, because a short run takes no longer than it takes
+to make a file for each.
+"""
 
 import json
+from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 
-from rnnviz.model.arrays import FloatArray, open_mapped, store_mapped
+from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped, store_mapped
 from rnnviz.model.config import Config
 from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.parameters import Parameters
 from rnnviz.model.pyramid import open_pyramids
+
+_SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
@@ -21,10 +29,12 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     """
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(inputs.config.to_mapping()), encoding="utf-8")
-    stored = {name: store_mapped(folder / f"{name}.npy", array) for name, array in _arrays(inputs).items()}
-    parameters = Parameters(inputs.network, {name: stored[name] for name in inputs.parameters})
-    state = State(*(stored[f"initial_state.{name}"] for name in inputs.network.kind.state_names))
-    return Inputs(inputs.config, stored["input"], parameters, state, folder)
+    sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
+    arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
+    numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
+    for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
+        part[...] = array
+    return _inputs(inputs.config, sequence, numbers, folder)
 
 
 def open_inputs(folder: Path) -> Inputs:
@@ -36,17 +46,23 @@ def open_inputs(folder: Path) -> Inputs:
         If the folder does not hold them.
     """
     config = Config.from_mapping(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    return _inputs(config, open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS), folder)
+
+
+def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path) -> Inputs:
+    """The inputs whose parameters and initial state lie one after another in `numbers`."""
     network = config.network
-    parameters = {name: open_mapped(folder / f"{name}.npy") for name in network.parameter_shapes()}
-    state = State(*(open_mapped(folder / f"initial_state.{name}.npy") for name in network.kind.state_names))
-    sequence = open_mapped(folder / "input.npy")
-    return Inputs(config, sequence, Parameters(network, parameters), state, folder, open_pyramids(folder))
+    shapes = network.parameter_shapes()
+    state_shapes = [network.state_shape(sequence.shape[1])] * len(network.kind.state_names)
+    numbers.flags.writeable = False
+    parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
+    parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
+    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, open_pyramids(folder))
 
 
-def _arrays(inputs: Inputs) -> dict[str, FloatArray]:
-    states = zip(inputs.network.kind.state_names, inputs.initial_state.arrays, strict=True)
-    return {
-        "input": inputs.sequence,
-        **inputs.parameters,
-        **{f"initial_state.{name}": array for name, array in states},
-    }
+def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:
+    """Views of consecutive numbers, of these shapes."""
+    start = 0
+    for shape in shapes:
+        yield numbers[start : start + prod(shape)].reshape(shape)
+        start += prod(shape)
