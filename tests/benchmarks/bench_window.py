@@ -7,6 +7,7 @@ which it takes back when it needs to; they are told beside it.
 Run it by itself, with the sizes of the trace: python -m tests.benchmarks.bench_window 10000 1024 4 2
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
-import pytest
 from PySide6.QtCore import QEventLoop, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
@@ -33,7 +33,7 @@ from rnnviz.model.trace import Trace, open_trace
 from tests.benchmarks.large_results import large_result
 
 WIDTH, HEIGHT = 1600, 1000
-FRAMES = 200
+FRAMES, _QUICK_FRAMES = 200, 60
 _MB = 1e6
 _SAMPLED_EVERY = 0.004
 _SETTLED_MS = 20_000
@@ -140,8 +140,9 @@ def _moves(window: MainWindow, what: str, where: list[Location]) -> Figure:
 
 
 def _cursor(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
-    """With the first tab, which plots units over time, in front."""
-    window.arrangement.tabs.setCurrentIndex(0)
+    """With the plot of units over time in front."""
+    tabs = window.arrangement.tabs
+    tabs.setCurrentIndex([tabs.tabText(index) for index in range(tabs.count())].index("Units over time"))
     QApplication.processEvents()
     timesteps, units = result.shape[2], result.shape[4]
     middle = Location(timestep=timesteps // 2)
@@ -261,19 +262,13 @@ def sampled() -> Iterator[list[tuple[int, int]]]:
         thread.join()
 
 
-def bench_window(qapp: QApplication, capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints the frames of a trace of 1,000 x 256 in four lanes."""
-    with large_result(1000, 256, 2, 2) as result, capsys.disabled():
-        print()
-        for found in (*measure_memory(result), *measure(result)):
-            print(found)
-
-
 def main(arguments: list[str]) -> None:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
     with large_result(*sizes) as result:
-        for found in (*measure_memory(result), *measure(result)):
-            print(found, flush=True)
+        for part in (measure_memory, measure):
+            for found in part(result):
+                print(found, flush=True)
 
 
 if __name__ == "__main__":

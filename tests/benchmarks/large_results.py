@@ -11,13 +11,14 @@ import numpy as np
 from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.checks import notebook_checks
 from rnnviz.analysis.compare import compare
-from rnnviz.analysis.pyramid import ComparedPyramids, needs_pyramid
+from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config
 from rnnviz.model.initial_state import draw_initial_state
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.location import Location
+from rnnviz.model.parameters import Parameters
+from rnnviz.model.pyramid import open_pyramids
 from rnnviz.model.trace import Trace, create_trace, open_trace
 
 _BLOCK = 1 << 12
@@ -32,6 +33,9 @@ def large_result(timesteps: int, units: int, layers: int, directions: int, sampl
     inputs = _inputs(config)
     with tempfile.TemporaryDirectory(prefix="rnnviz-window-") as name:
         folder = Path(name)
+        (folder / "inputs").mkdir()
+        build_values(folder / "inputs", inputs.sequence[None, None])
+        inputs = replace(inputs, pyramids=open_pyramids(folder / "inputs"))
         for engine in ("one", "other"):
             _write(folder / engine, engine, config)
         one, other = (open_trace(folder / engine) for engine in ("one", "other"))
@@ -76,11 +80,14 @@ def _config(timesteps: int, units: int, layers: int, directions: int, samples: i
 
 
 def _inputs(config: Config) -> Inputs:
-    # The parameters play no part here, and those of a large network would take minutes to draw.
-    small = replace(config, network=replace(config.network, num_layers=1, hidden_size=4))
-    inputs = load_inputs(small)
-    state = draw_initial_state(config.network, config.initial_state, config.sequence.batch_size)
-    return Inputs(config, inputs.sequence, inputs.parameters, state)
+    # In float32 at once: drawn as a run draws them, the parameters of a large network would take minutes.
+    generator = np.random.default_rng(2)
+    shapes = config.network.parameter_shapes()
+    arrays = {name: generator.random(shape, np.float32) * 0.1 - 0.05 for name, shape in shapes.items()}
+    sequence, samples = config.sequence, config.sequence.batch_size
+    drawn = generator.standard_normal((sequence.timesteps, samples, config.network.input_size), np.float32)
+    state = draw_initial_state(config.network, config.initial_state, samples)
+    return Inputs(config, drawn, Parameters(config.network, arrays), state)
 
 
 def _write(folder: Path, engine: str, config: Config) -> None:
