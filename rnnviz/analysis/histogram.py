@@ -116,9 +116,12 @@ class HistogramTally:
     ) -> None:
         """Keep where the first number of each new key of a block stands."""
         # A backward lane is computed from its end.
-        ordered = keys[::-1] if direction else keys
+        ordered = (keys[::-1] if direction else keys).reshape(-1)
+        first = np.empty(_KEYS, np.int64)
+        # Of several numbers that are put in one place the last one stays, which is the first one here.
+        first[ordered[::-1]] = np.arange(ordered.size - 1, -1, -1)
         for key in new:
-            t, sample, unit = (int(i) for i in np.unravel_index(int((ordered == key).argmax()), keys.shape))
+            t, sample, unit = (int(i) for i in np.unravel_index(int(first[key]), keys.shape))
             timestep = start + (len(keys) - 1 - t if direction else t)
             self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
 
