@@ -75,7 +75,7 @@ def start(seconds: Seconds) -> None:
 
 
 def run(seconds: Seconds) -> None:
-    """The program left alone for a while, then runs; and for how long it could not have answered meanwhile."""
+    """The program left alone until it has shown the first lesson, then runs; and its longest step meanwhile."""
 
     def watch(window: "MainWindow") -> None:
         from PySide6.QtCore import QTimer
@@ -85,13 +85,32 @@ def run(seconds: Seconds) -> None:
         beat.timeout.connect(lambda: beats.append(time.perf_counter()))
         runs: list[float] = []
         asked = 0.0
+        waited = shown = False
+
+        def begin() -> None:
+            nonlocal asked
+            asked = time.perf_counter()
+            beat.start()
+            QTimer.singleShot(_WAIT_MS, wait)
+            window.runner.finished.connect(show)
+
+        def wait() -> None:
+            nonlocal waited
+            waited = True
+            ask()
+
+        def show(*_result: object) -> None:
+            nonlocal shown
+            shown = True
+            seconds["first lesson"] = time.perf_counter() - asked
+            window.runner.finished.disconnect(show)
+            ask()
 
         def ask() -> None:
-            nonlocal asked
-            beat.stop()
-            window.runner.finished.connect(done)
-            asked = time.perf_counter()
-            window.actions_["run"].trigger()
+            if waited and shown:
+                beat.stop()
+                window.runner.finished.connect(done)
+                again()
 
         def done(*_result: object) -> None:
             runs.append(time.perf_counter() - asked)
@@ -108,8 +127,7 @@ def run(seconds: Seconds) -> None:
             asked = time.perf_counter()
             window.actions_["run"].trigger()
 
-        window.usable.connect(beat.start)
-        window.usable.connect(lambda: QTimer.singleShot(_WAIT_MS, ask))
+        window.usable.connect(begin)
 
     _program(watch)
 
