@@ -36,7 +36,8 @@ def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme
     crowded = loose & (_share(_grown(_grown(loose)), _AROUND) > _CROWDED)
     region = solid | (loose & ~crowded)
     ring = _grown(region)
-    under = _grown(ring) & ~ring
+    # Among marks without rings a second tone would be one more thing to look at.
+    under = _grown(ring) & ~ring & ~_grown(_grown(_grown(crowded)))
     pixels[under] = pixel(theme.outline_under)
     pixels[ring & ~region] = pixel(theme.outline)
     y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
