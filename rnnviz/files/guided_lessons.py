@@ -1,0 +1,259 @@
+"""The guided lessons: texts in steps, each of which sets up the window, points at a part of it, and claims something.
+
+A lesson is a Markdown file. Its first line is `# Title`; what follows up to the first `## Step title` is its summary.
+Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
+one of the config lessons and changes of its keys, the cursor, what to light up, and the claims.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rnnviz.analysis.claims.grammar import Claim, parse_claim
+from rnnviz.analysis.gates import QUANTITIES
+from rnnviz.files.lesson_parts import PARTS
+from rnnviz.files.lessons import find_lesson
+from rnnviz.files.resource_files import resource_path
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+from rnnviz.model.fields import shown
+from rnnviz.model.location import DIRECTIONS, Location
+
+COLOURS = (
+    "value",
+    "violation",
+    "difference",
+    *dict.fromkeys(quantity.name for quantities in QUANTITIES.values() for quantity in quantities),
+)
+"""What the lanes can be coloured by; a gate only where the cell has it."""
+
+_FENCE, _MARK = "```", "```step"
+_STEP_KEYS, _LOOK_KEYS, _CLAIM_KEYS = (
+    ("config", "set", "cursor", "look", "claim"),
+    ("part", "colours", "engine"),
+    ("says", "holds"),
+)
+_INDICES = ("layer", "timestep", "sample", "unit")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a step points at: a part of the window, and how the lanes are drawn. None leaves it as it is."""
+
+    part: str | None = None
+    colours: str | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True)
+class LessonStep:
+    """One step; `prose` is Markdown, and `config` what the window is to run.
+
+    `cursor` holds the indices that the step moves the cursor to, by the names of a `Location`.
+    """
+
+    title: str
+    prose: str
+    config: Config
+    cursor: Mapping[str, int] = field(default_factory=dict)
+    look: Look = Look()
+    claims: tuple[Claim, ...] = ()
+
+    def location(self, present: Location) -> Location:
+        """Where the cursor is to go from its present place."""
+        return present.moved(**self.cursor)
+
+
+@dataclass(frozen=True)
+class GuidedLesson:
+    """One lesson; `name` is that of its file and stays the same, so that progress can be remembered by it."""
+
+    name: str
+    title: str
+    summary: str
+    steps: tuple[LessonStep, ...]
+    path: Path
+
+
+@cache
+def guided_lessons() -> tuple[GuidedLesson, ...]:
+    """All guided lessons in the order of their files' names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the installation lacks them.
+    InputError
+        If one of them is not as a lesson must be.
+    """
+    return tuple(read_lesson(path) for path in sorted(resource_path("lessons").glob("*.md")))
+
+
+def read_lesson(path: Path) -> GuidedLesson:
+    """One lesson from its file.
+
+    Raises
+    ------
+    InputError
+        If it is not as a lesson must be; the sentence names the lesson, the step and the claim.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no lesson: byte {error.start} is no UTF-8 text.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return parse_lesson(text, path)
+
+
+def parse_lesson(text: str, path: Path) -> GuidedLesson:
+    """One lesson from its text. Raises as `read_lesson` does."""
+    name = path.stem
+    heading, *sections = _sections(text)
+    first, _, summary = heading.partition("\n")
+    title = first.removeprefix("# ").strip()
+    if not first.startswith("# ") or not title:
+        raise InputError(f'Lesson {name} begins with "{first}": it must begin with "# Title".')
+    if not sections:
+        raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
+    steps: list[LessonStep] = []
+    for section in sections:
+        steps.append(_step(name, section, steps[-1].config if steps else None))
+    return GuidedLesson(name, title, " ".join(summary.split()), tuple(steps), path)
+
+
+def _sections(text: str) -> Iterator[str]:
+    """What comes before the first step, then each step from its heading on; a heading within a fence is none."""
+    lines: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        if line.startswith(_FENCE):
+            fenced = not fenced
+        if line.startswith("## ") and not fenced:
+            yield "\n".join(lines).strip()
+            lines = []
+        lines.append(line)
+    yield "\n".join(lines).strip()
+
+
+def _step(lesson: str, section: str, before: Config | None) -> LessonStep:
+    heading, _, body = section.partition("\n")
+    title = heading.removeprefix("## ").strip()
+    where = f'Lesson {lesson}, step "{title}"'
+    if not title:
+        raise InputError(f'Lesson {lesson} has a step without a title: it must begin with "## Title".')
+    prose, settings = _settings(where, body)
+    try:
+        values = tomllib.loads(settings)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: the step block is no TOML: {error}.") from error
+    _check_keys(where, values, _STEP_KEYS)
+    look = _look(where, values.get("look", {}))
+    cursor = _cursor(where, values.get("cursor", {}))
+    config = _config(where, values, before)
+    return LessonStep(title, prose, config, cursor, look, _claims(where, values.get("claim", [])))
+
+
+def _settings(where: str, body: str) -> tuple[str, str]:
+    """The prose, and the content of the one block marked `step`."""
+    prose: list[str] = []
+    blocks: list[list[str]] = []
+    inside, other = False, False
+    for line in body.splitlines():
+        if not inside and not other and line.rstrip() == _MARK:
+            inside = True
+            blocks.append([])
+        elif inside and line.startswith(_FENCE):
+            inside = False
+        elif inside:
+            blocks[-1].append(line)
+        else:
+            other ^= line.startswith(_FENCE)
+            prose.append(line)
+    if len(blocks) != 1 or inside:
+        raise InputError(f"{where} has {len(blocks)} blocks marked {_MARK} that end: it must have one.")
+    return "\n".join(prose).strip(), "\n".join(blocks[0])
+
+
+def _config(where: str, values: Mapping[str, Any], before: Config | None) -> Config:
+    """The config that is named, else that of the step before, with the changes that the step sets."""
+    named, changes = values.get("config"), values.get("set", {})
+    if named is not None and not isinstance(named, str):
+        raise InputError(f"{where}: config = {shown(named)} must be the name of a config.")
+    if named is None and before is None:
+        raise InputError(f"{where} names no config: the first step must name one.")
+    try:
+        config = before if named is None else find_lesson(named).config
+        assert config is not None
+        tables = config.to_mapping()
+        for key, value in _flat(where, changes):
+            section, _, name = key.partition(".")
+            if section not in tables or not name:
+                raise InputError(f"{key} = {shown(value)} is no key of a config.")
+            tables[section][name] = value
+        return Config.from_mapping(tables) if changes else config
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _flat(where: str, changes: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys with their values, whether TOML was given them in quotes or not."""
+    if not isinstance(changes, Mapping):
+        raise InputError(f"{where}: set = {shown(changes)} must be a table, written [set].")
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _flat(where, value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _cursor(where: str, values: Any) -> dict[str, int]:
+    _check_keys(where, values, (*_INDICES, "direction"), "cursor")
+    found = {}
+    for key, value in values.items():
+        if key == "direction":
+            if value not in DIRECTIONS:
+                raise InputError(f"{where}: cursor.direction = {shown(value)} must be {' or '.join(DIRECTIONS)}.")
+            found[key] = DIRECTIONS.index(value)
+        elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InputError(f"{where}: cursor.{key} = {shown(value)} must be a whole number of at least 0.")
+        else:
+            found[key] = value
+    return found
+
+
+def _look(where: str, values: Any) -> Look:
+    _check_keys(where, values, _LOOK_KEYS, "look")
+    for key, allowed in (("part", tuple(PARTS)), ("colours", COLOURS)):
+        if key in values and values[key] not in allowed:
+            raise InputError(f"{where}: look.{key} = {shown(values[key])} must be one of {', '.join(allowed)}.")
+    if not isinstance(values.get("engine", ""), str):
+        raise InputError(f"{where}: look.engine = {shown(values['engine'])} must be the name of an engine.")
+    return Look(**values)
+
+
+def _claims(where: str, values: Any) -> tuple[Claim, ...]:
+    if not isinstance(values, list):
+        raise InputError(f"{where}: claims must be written [[claim]].")
+    found = []
+    for number, claim in enumerate(values, 1):
+        _check_keys(where, claim, _CLAIM_KEYS, f"claim {number}")
+        if not all(isinstance(claim.get(key), str) and claim[key].strip() for key in _CLAIM_KEYS):
+            raise InputError(f"{where}: claim {number} must have two texts, says and holds.")
+        try:
+            found.append(parse_claim(claim["says"].strip(), claim["holds"].strip()))
+        except InputError as error:
+            raise InputError(f"{where}, claim {number}: {error}") from error
+    return tuple(found)
+
+
+def _check_keys(where: str, values: Any, allowed: tuple[str, ...], table: str = "") -> None:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: {table} = {shown(values)} must be a table, written [{table}].")
+    for key in values:
+        if key not in allowed:
+            dotted = f"{table}.{key}" if table else key
+            raise InputError(f"{where}: {dotted} is not a known key: it must be one of {', '.join(allowed)}.")

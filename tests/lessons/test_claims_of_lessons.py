@@ -1,0 +1,56 @@
+"""Every claim of every lesson, on what the engines really compute."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rnnviz.analysis.claims.finding import check_claims
+from rnnviz.analysis.result import RunResult
+from rnnviz.files.guided_lessons import LessonStep, guided_lessons
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config
+from rnnviz.model.location import Location
+from rnnviz.runs.events import Finished
+from rnnviz.runs.supervisor import Supervisor, new_request
+
+STEPS = {
+    f"{lesson.name}-{number}": step for lesson in guided_lessons() for number, step in enumerate(lesson.steps, start=1)
+}
+every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+
+Runs = Callable[[Config], RunResult]
+
+
+@pytest.fixture(scope="module")
+def run_once() -> Iterator[Runs]:
+    """Runs each config once, all of them in one child."""
+    supervisor = Supervisor()
+    results: dict[Config, RunResult] = {}
+
+    def run(config: Config) -> RunResult:
+        if config not in results:
+            *_, last = supervisor.events(new_request(config, load_inputs))
+            assert isinstance(last, Finished), last
+            results[config] = last.result
+        return results[config]
+
+    yield run
+    supervisor.close()
+
+
+@every_step
+def test_every_claim_of_a_step_holds(step: LessonStep, run_once: Runs) -> None:
+    findings = check_claims(run_once(step.config), step.claims)
+    wrong = [f"{f.claim.says} {f.claim.holds}: {f.reason or f.pairs}" for f in findings if f.holds is not True]
+    assert wrong == []
+
+
+@every_step
+def test_the_cursor_goes_to_a_place_that_the_run_has(step: LessonStep, run_once: Runs) -> None:
+    where = step.location(Location())
+    assert where.within(run_once(step.config).shape) == where
+
+
+@every_step
+def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
+    assert step.look.engine is None or step.look.engine in step.config.compare.engines
