@@ -3,37 +3,25 @@
 At 1600 x 1000 pixels, with a mismatch overlay. A frame ends when it is painted; "complete" says when nothing stands
 in for what is shown any more.
 
-Run it by itself, with the sizes of the trace: python tests/benchmarks/bench_frames.py 10000 1024 4 2
+Run it by itself, with the sizes of the trace: python -m tests.benchmarks.bench_frames 10000 1024 4 2
 """
 
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-import pytest
 from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.compare import compare
-from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.analysis.result import RunResult
-from rnnviz.files.inputs import load_inputs
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.config import Config
-from rnnviz.model.initial_state import draw_initial_state
 from rnnviz.model.location import Location
-from rnnviz.model.pyramid import open_pyramids
-from rnnviz.model.trace import create_trace, open_trace
+from tests.benchmarks.large_results import large_result
 
 WIDTH, HEIGHT = 1600, 1000
 FRAMES = 200
-SAMPLES = 2
 _PAN = 23.0
 """Pixels from one frame of panning to the next."""
 
@@ -53,79 +41,6 @@ class Frames:
             f"{self.what:<36} first {self.first:7.1f}   p50 {self.p50:6.1f}   p95 {self.p95:6.1f}"
             f"   worst {self.worst:6.1f} ms"
         )
-
-
-@contextmanager
-def synthetic_result(timesteps: int, units: int, layers: int, directions: int) -> Iterator[RunResult]:
-    """A result on disk with smooth noise as its values, of which a few of the candidate's differ."""
-    tables = {
-        "network": {
-            "cell": "gru",
-            "input_size": 16,
-            "hidden_size": units,
-            "num_layers": layers,
-            "bidirectional": directions == 2,
-        },
-        "sequence": {"timesteps": timesteps, "batch_size": SAMPLES},
-        "parameters": {"bias": "zeros"},
-        "compare": {"reference": "one", "candidates": ["other"]},
-    }
-    config = Config.from_mapping(tables)
-    # The parameters play no part here, and of the largest network they would take minutes to draw.
-    inputs = load_inputs(Config.from_mapping({**tables, "network": {**tables["network"], "num_layers": 1}}))
-    inputs = type(inputs)(
-        config, inputs.sequence, inputs.parameters, draw_initial_state(config.network, config.initial_state, SAMPLES)
-    )
-    generator = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory(prefix="rnnviz-frames-") as folder:
-        traces = {}
-        for name in config.compare.engines:
-            trace = create_trace(Path(folder) / name, name, config.network, timesteps, SAMPLES)
-            for layer in range(layers):
-                for direction in range(directions):
-                    if name == "one":
-                        _fill(trace.hidden[layer, direction], generator)
-                    else:
-                        trace.hidden[layer, direction] = traces["one"].hidden[layer, direction]
-                        trace.hidden[layer, direction, :: timesteps // 50 or 1, 0, 3] += 0.01
-            traces[name] = trace
-        reference, candidate = traces.values()
-        build_values(_new_folder(Path(folder) / "inputs"), inputs.sequence[None, None])
-        inputs = replace(inputs, pyramids=open_pyramids(Path(folder) / "inputs"))
-        if needs_pyramid(candidate):
-            pyramids = ComparedPyramids(reference, candidate, *config.tolerances, first=True)
-            comparison = compare(reference, candidate, *config.tolerances, watch=pyramids.add)
-            pyramids.finish()
-        else:
-            comparison = compare(reference, candidate, *config.tolerances)
-        del trace, reference, candidate
-        yield RunResult(
-            request_id=1,
-            inputs=inputs,
-            traces={name: open_trace(Path(folder) / name) for name in traces},
-            comparisons=(comparison,),
-            checks=(),
-            seconds={},
-            versions={},
-            extents={"one": 1.0, "other": 1.0, "input": float(np.abs(inputs.sequence).max())},
-            folder=Path(folder),
-        )
-
-
-def _fill(lane: FloatArray, generator: np.random.Generator) -> None:
-    """Smooth noise in (T, N, H), from slice to slice of time: a lane may be larger than memory."""
-    last = np.zeros(lane.shape[2], np.float32)
-    for start in range(0, len(lane), 4096):
-        part = lane[start : start + 4096]
-        walk = 0.99 * last + np.cumsum(generator.standard_normal((len(part), lane.shape[2]), np.float32), axis=0)
-        part[:, 0] = np.tanh(walk * 0.05)
-        part[:, 1:] = -part[:, :1]
-        last = walk[-1]
-
-
-def _new_folder(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
@@ -207,17 +122,9 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
     return measured
 
 
-def bench_frames(qapp: QApplication, capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints the frames of a trace of 1,000 x 256 in four lanes."""
-    with synthetic_result(1000, 256, 2, 2) as result, capsys.disabled():
-        print()
-        for frames in measure(result):
-            print(frames)
-
-
 def main(arguments: list[str]) -> None:
     sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
-    with synthetic_result(*sizes) as result:
+    with large_result(*sizes) as result:
         for frames in measure(result):
             print(frames)
 
