@@ -104,6 +104,10 @@ class Arrangement(QWidget):
         """Let a view's tab say more than its title."""
         self.tabs.setTabText(self._titles.index(title), text)
 
+    def bring_forward(self, title: str) -> None:
+        """Put a view's tab in front."""
+        self.tabs.setCurrentIndex(self._titles.index(title))
+
     def prepare(self, view: View) -> None:
         """Give a view whose tab is behind the size that it has in front, so that a picture of it can be made."""
         if self.tabs.indexOf(view) >= 0 and self.tabs.currentWidget() is not view:

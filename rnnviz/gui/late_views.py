@@ -11,10 +11,12 @@ from importlib import import_module
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.views.base import View
 
-MISMATCHES, PRINTED = "Mismatches", "Printed"
+ARITHMETIC, MISMATCHES, PRINTED = "Arithmetic", "Mismatches", "Printed"
 TABS = (
+    ARITHMETIC,
     "Units over time",
     "Error over time",
     "Checks",
@@ -26,6 +28,7 @@ TABS = (
 )
 """The titles of the views, from left to right."""
 _MODULES = (
+    "arithmetic.view",
     "units_plot",
     "error_plot",
     "checks_table",
@@ -48,12 +51,18 @@ class LateViews(QObject):
     """Every view is made."""
 
     def __init__(
-        self, arrangement: Arrangement, compute_mistake: Callable[[str], None], parent: QObject | None = None
+        self,
+        arrangement: Arrangement,
+        explaining: Explaining,
+        compute_mistake: Callable[[str], None],
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._arrangement = arrangement
+        self._explaining = explaining
         self._compute_mistake = compute_mistake
         makers = (
+            self._arithmetic,
             self._units,
             self._errors,
             self._checks,
@@ -99,6 +108,13 @@ class LateViews(QObject):
                 yield partial(import_module, f"rnnviz.gui.views.{module}")
             if title in self._left:
                 yield partial(self.make, title)
+
+    def _arithmetic(self) -> View:
+        from rnnviz.gui.views.arithmetic.view import ArithmeticView
+
+        view = ArithmeticView()
+        self._explaining.lead(view)
+        return view
 
     def _units(self) -> View:
         from rnnviz.gui.views.units_plot import UnitsPlot

@@ -11,6 +11,7 @@ from rnnviz.files.lessons import lessons
 from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.handlers import handlers
 from rnnviz.gui.commands.help_commands import HelpCommands
@@ -24,7 +25,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.exporting.export_progress import ExportProgress
 from rnnviz.gui.first_paint import when_painted
 from rnnviz.gui.following import Following
-from rnnviz.gui.late_views import EAGER, MISMATCHES, PRINTED, TABS, LateViews
+from rnnviz.gui.late_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import Theme
@@ -68,6 +69,7 @@ class MainWindow(QMainWindow):
         self.jobs = Jobs(self)
         self.cursor_ = Cursor(self.session)
         self.player = Player(self.session, self.cursor_, self)
+        self.explaining = Explaining(self.session, self)
         recent = RecentFiles(settings, self)
         self.files = FileCommands(self, self.session, self.document, recent)
 
@@ -77,12 +79,13 @@ class MainWindow(QMainWindow):
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.own, recent)
         self._what_if = WhatIfCommands(self.session, self.document, self.control, self)
-        self._late = LateViews(self.arrangement, self._what_if.compute, self)
+        self._late = LateViews(self.arrangement, self.explaining, self._what_if.compute, self)
         self._late.made.connect(self._add_tab)
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
         self.help = HelpCommands(self, self.control)
         self.actions_ = Actions(self, handlers(self))
+        self.explaining.enable(self.actions_)
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self.cursor_, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
@@ -137,9 +140,11 @@ class MainWindow(QMainWindow):
         self.views: list[View] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
+            self.explaining.add(view)
         self._following = Following(self.session, self.views, eager=(self.verdict,), parent=self)
         self.arrangement = Arrangement(self.panel, self.verdict, side, TABS)
         self.arrangement.show_tab(PRINTED, present=False)
+        self.explaining.wanted.connect(lambda: self.arrangement.bring_forward(ARITHMETIC))
         self.setCentralWidget(self.arrangement)
 
     def _make_lanes(self) -> None:
@@ -162,6 +167,7 @@ class MainWindow(QMainWindow):
         view.apply_theme(self._appearance.theme)
         self.views.append(view)
         self._following.add(view, eager=eager)
+        self.explaining.add(view)
         self._exports.add(view)
 
     def _add_tab(self, view: View) -> None:

@@ -4,15 +4,19 @@ from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.files.lessons import lessons
 from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.late_views import TABS, LateViews
+from rnnviz.gui.session import Session
 from rnnviz.gui.views.base import View
 
 
 def _late(qtbot: Any) -> tuple[Arrangement, LateViews]:
     arrangement = Arrangement(QWidget(), View(), (), TABS)
     qtbot.addWidget(arrangement)
-    late = LateViews(arrangement, lambda _name: None, arrangement)
+    explaining = Explaining(Session(lessons()[0].config, arrangement), arrangement)
+    late = LateViews(arrangement, explaining, lambda _name: None, arrangement)
     late.made.connect(arrangement.put_behind_tab)
     return arrangement, late
 

@@ -1,9 +1,10 @@
 """A cell's equations for one unit, symbol by symbol, each with its number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnviz.analysis.explain.arithmetic import Arithmetic, GateArithmetic
-from rnnviz.analysis.explain.digits import enough
+from rnnviz.analysis.explain.digits import enough, told_apart
 from rnnviz.analysis.running_error import ALLOWED
 
 
@@ -36,14 +37,31 @@ class Line:
         return "".join(token.text for token in self.tokens)
 
     @property
+    def cells(self) -> tuple[str, ...]:
+        """What stands beneath each token; negative numbers in brackets where a sign stands before them."""
+        return self._beneath([token.number for token in self.tokens])
+
+    def cells_apart(self, other: "Line") -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The same of this line and of another engine's, with as many decimals as tell their numbers apart."""
+        pairs = [
+            (one.number, two.number)
+            if one.value is None or two.value is None or one.value == two.value
+            else told_apart(one.value, two.value)
+            for one, two in zip(self.tokens, other.tokens, strict=True)
+        ]
+        return self._beneath([pair[0] for pair in pairs]), other._beneath([pair[1] for pair in pairs])
+
+    def _beneath(self, texts: Sequence[str]) -> tuple[str, ...]:
+        parts: list[str] = []
+        for token, text in zip(self.tokens, texts, strict=True):
+            bare = not parts or parts[-1].endswith(("(", "= "))
+            parts.append(f"({text})" if token.value is not None and text.startswith("-") and not bare else text)
+        return tuple(parts)
+
+    @property
     def numbers(self) -> str:
         """The same with numbers: "0.257 = 0.492 · 0.310 + 0.512 · (-0.204)"."""
-        parts: list[str] = []
-        for token in self.tokens:
-            bare = not parts or parts[-1].endswith(("(", "= "))
-            number = token.number
-            parts.append(f"({number})" if token.value is not None and number.startswith("-") and not bare else number)
-        return "".join(parts)
+        return "".join(self.cells)
 
     @property
     def result(self) -> Token:
@@ -75,13 +93,13 @@ def equations(arithmetic: Arithmetic) -> tuple[Line, ...]:
 def outcome(arithmetic: Arithmetic) -> Line:
     """What the engine stored, how far that is from the arithmetic's h, and how far rounding may take it."""
     return _line(
-        Token("stored h", arithmetic.stored),
+        Token("stored", arithmetic.stored),
         " - ",
         Token("h", arithmetic.h),
         " = ",
-        Token("difference", arithmetic.difference),
-        ", allowed ",
-        Token("±", ALLOWED * arithmetic.bound),
+        Token("Δ", arithmetic.difference),
+        ", |Δ| ≤ ",
+        Token("bound", ALLOWED * arithmetic.bound),
     )
 
 

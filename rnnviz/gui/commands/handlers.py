@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.player import Player
@@ -30,6 +31,7 @@ class Commanded(Protocol):
 
     cursor_: Cursor
     player: Player
+    explaining: Explaining
     files: FileCommands
     sweeps: SweepCommands
     document: Document
@@ -79,6 +81,7 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "sample_next": lambda: move(sample=1),
         "mismatch_next": window.results.next_mismatch,
         "mismatch_previous": window.results.previous_mismatch,
+        **window.explaining.handlers(),
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),

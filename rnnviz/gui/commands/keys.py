@@ -98,6 +98,11 @@ COMMANDS = (
         "",
         2,
     ),
+    Command("explain", "&Go", "E&xplain the value", ("E",), "Show how the value at the cursor came about.", "", 3),
+    Command(
+        "trail_back", "&Go", "&Back on the trail", ("Alt+Left",), "Return to the number that used this one.", "", 3
+    ),
+    Command("trail_forward", "&Go", "For&ward", ("Alt+Right",), "Go again to where you came back from.", "", 3),
     Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
     Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
     Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),

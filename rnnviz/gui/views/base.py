@@ -17,6 +17,9 @@ class View(QWidget):
 
     location_requested = Signal(object)
 
+    explanation_requested = Signal(object)
+    """A place of `analysis.explain.provenance`: the user wants to see how its number came about."""
+
     title = ""
     """What the view shows, in words: its tab's text, its accessible name, and the name of its exported picture."""
 

@@ -1,0 +1,1 @@
+"""How a number came about: its equations with numbers, what was added up, and where that came from."""

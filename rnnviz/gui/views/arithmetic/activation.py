@@ -1,0 +1,132 @@
+"""The activation's curve with each engine's point on it."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import isfinite
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.explain.curve import ActivationCurve
+from rnnviz.analysis.explain.digits import enough
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.card import MARKS
+
+_PAD, _DOT = 6.0, 4.5
+
+
+class ActivationPlot(QWidget):
+    """Draws an `ActivationCurve`; a filled disc is the reference's point, a hollow square the candidate's."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._curve: ActivationCurve | None = None
+        self._engines: tuple[str, ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+    @property
+    def curve(self) -> ActivationCurve | None:
+        """What is drawn."""
+        return self._curve
+
+    def show_curve(self, curve: ActivationCurve | None, engines: Sequence[str]) -> None:
+        """Draw another curve, or say that the line has none."""
+        self._curve, self._engines = curve, tuple(engines)
+        self.setAccessibleName(self.words())
+        self.setToolTip(self.words())
+        self.update()
+
+    def words(self) -> str:
+        """The points in words, in full."""
+        curve = self._curve
+        if curve is None:
+            return "This line has no activation: it adds products."
+        return "\n".join(
+            f"{engine}: {curve.activation}({numbers.full(x)}) = {numbers.full(y)}"
+            for engine, (x, y) in zip(self._engines, curve.points, strict=True)
+        )
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(150, 140)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(132, 80)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), self._theme.color("base"))
+        if self._curve is None:
+            painter.setPen(self._theme.color("muted"))
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.rect().adjusted(8, 8, -8, -8), flags, "No activation:\nproducts are added.")
+        else:
+            self._paint_curve(painter, self._curve)
+        painter.end()
+
+    def _paint_curve(self, painter: QPainter, curve: ActivationCurve) -> None:
+        theme, line = self._theme, self.fontMetrics().height()
+        low, high = min(float(curve.y.min()), 0.0), float(curve.y.max())
+        margin = 0.08 * (high - low)
+        ground = QRectF(_PAD, line + 4, self.width() - 2 * _PAD, self.height() - 2 * line - 8)
+
+        def at(x: float, y: float) -> QPointF:
+            across = (x - float(curve.x[0])) / float(curve.x[-1] - curve.x[0])
+            up = (y - low + margin) / (high - low + 2 * margin)
+            return QPointF(ground.left() + across * ground.width(), ground.bottom() - up * ground.height())
+
+        painter.setPen(theme.color("border"))
+        zero = at(0.0, 0.0)
+        painter.drawLine(QLineF(ground.left(), zero.y(), ground.right(), zero.y()))
+        painter.drawLine(QLineF(zero.x(), ground.top(), zero.x(), ground.bottom()))
+        path = QPainterPath()
+        points = [at(float(x), float(y)) for x, y in zip(curve.x, curve.y, strict=True)]
+        path.moveTo(points[0])
+        for _, point in pairwise(points):
+            path.lineTo(point)
+        painter.strokePath(path, QPen(theme.color("accent"), 1.8))
+        for place, (x, y) in enumerate(curve.points):
+            if isfinite(x) and isfinite(y):
+                self._paint_point(painter, at(x, y), at(x, 0.0), at(0.0, y), place)
+        self._paint_texts(painter, curve)
+
+    def _paint_point(self, painter: QPainter, point: QPointF, foot: QPointF, side: QPointF, place: int) -> None:
+        theme = self._theme
+        painter.setPen(QPen(theme.color("muted"), 1.0, Qt.PenStyle.DashLine))
+        painter.drawLine(QLineF(point, foot))
+        painter.drawLine(QLineF(point, side))
+        box = QRectF(point.x() - _DOT, point.y() - _DOT, 2 * _DOT, 2 * _DOT)
+        if place == 0:
+            painter.setPen(QPen(theme.color("outline_under"), 1.5))
+            painter.setBrush(theme.color("text"))
+            painter.drawEllipse(box)
+        else:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for role, width in (("outline_under", 4.0), ("text", 1.8)):
+                painter.setPen(QPen(theme.color(role), width))
+                painter.drawRect(box.adjusted(-2, -2, 2, 2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    def _paint_texts(self, painter: QPainter, curve: ActivationCurve) -> None:
+        """The activation above; the reference's point beneath, and the candidate's where it is another."""
+        line, theme = self.fontMetrics().height(), self._theme
+        texts = list(dict.fromkeys(f"{curve.activation}({enough(x)}) = {enough(y)}" for x, y in curve.points))
+        room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
+        if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
+            texts = list(dict.fromkeys(f"{enough(x)} ↦ {enough(y)}" for x, y in curve.points))
+        marks = MARKS if len(texts) > 1 else ("",)
+        painter.setPen(theme.color("text"))
+        for text, mark, top in zip(texts, marks, (0.0, self.height() - line - 1.0), strict=False):
+            painter.drawText(
+                QRectF(_PAD, top, self.width() - 2 * _PAD, line),
+                Qt.AlignmentFlag.AlignHCenter,
+                f"{mark} {text}".strip(),
+            )

@@ -1,0 +1,169 @@
+"""The trail as a row of names: each number used the next one; the way back and forward stands before them."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFont, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from rnnviz.analysis.explain.provenance import Place, in_words, lane_of, notation
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import Theme
+from rnnviz.model.location import ARROWS
+
+_BETWEEN = "‹"
+_AROUND, _STEP, _BETWEEN_WIDTH = 26, 16, 12
+"""Pixels: beside a name, its button's frame and the sign before it; what widths are multiples of; the sign."""
+
+
+class Breadcrumbs(QWidget):
+    """As many names as there is room for, those around the present place first."""
+
+    back_requested = Signal()
+    forward_requested = Signal()
+    place_requested = Signal(int)
+    """The number of a place on the trail."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._places: tuple[Place, ...] = ()
+        self._at = 0
+        self.back = _button("Back", "Return to the number that used this one (Alt+Left).")
+        self.forward = _button("Forward", "Go again to where you came back from (Alt+Right).")
+        self.back.clicked.connect(self.back_requested)
+        self.forward.clicked.connect(self.forward_requested)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(0)
+        self._row.addWidget(self.back)
+        self._row.addWidget(self.forward)
+        self._row.addStretch()
+        self._crumbs: list[QWidget] = []
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Trail")
+
+    @property
+    def names(self) -> list[str]:
+        """The names in sight, from the number that one began with."""
+        return [button.text() for button in self._buttons]
+
+    def show_trail(self, places: Sequence[Place], at: int) -> None:
+        """Show another trail."""
+        before = self.sizeHint()
+        self._places, self._at = tuple(places), at
+        if self.sizeHint() != before:
+            self.updateGeometry()
+        self.back.setEnabled(at > 0)
+        self.forward.setEnabled(at < len(places) - 1)
+        self._fill()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        icons = Icons(theme)
+        self.back.setIcon(icons["previous"])
+        self.forward.setIcon(icons["next"])
+
+    def crumb(self, at: int) -> QToolButton | None:
+        """The button of a place on the trail, if it is in sight."""
+        return next((button for button in self._buttons if button.property("at") == at), None)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._buttons_width + sum(self._widths()), self._row.sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._buttons_width + 120, self._row.minimumSize().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fill()
+
+    @property
+    def _buttons_width(self) -> int:
+        return self.back.sizeHint().width() + self.forward.sizeHint().width() + 8
+
+    def _texts(self) -> list[str]:
+        return [crumb_text(place, self._places[k - 1] if k else None) for k, place in enumerate(self._places)]
+
+    def _widths(self) -> list[int]:
+        """Rounded up, so that a cursor that moves changes a text and no width."""
+        measure = self.fontMetrics().horizontalAdvance
+        return [-(-(measure(text) * 9 // 8 + _AROUND) // _STEP) * _STEP for text in self._texts()]
+
+    def _fill(self) -> None:
+        texts, widths = self._texts(), self._widths()
+        shown = self._in_room(widths)
+        if len(shown) != len(self._buttons):
+            self._remake(len(shown))
+        for button, place in zip(self._buttons, shown, strict=True):
+            self._name(button, place, texts[place], widths[place] - _BETWEEN_WIDTH)
+
+    def _in_room(self, widths: list[int]) -> list[int]:
+        """The places whose names there is room for."""
+        shown: list[int] = []
+        used = self._buttons_width
+        for place in [*range(self._at, -1, -1), *range(self._at + 1, len(widths))]:
+            used += widths[place]
+            if shown and used > self.width():
+                break
+            shown.append(place)
+        return sorted(shown)
+
+    def _remake(self, count: int) -> None:
+        for crumb in self._crumbs:
+            self._row.removeWidget(crumb)
+            crumb.hide()
+            crumb.deleteLater()
+        self._crumbs = []
+        for place in range(count):
+            if place:
+                between = QLabel(_BETWEEN)
+                between.setFixedWidth(_BETWEEN_WIDTH)
+                self._crumbs.append(between)
+            button = QToolButton()
+            button.setAutoRaise(True)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, own=button: self.place_requested.emit(own.property("at")))
+            self._crumbs.append(button)
+        for place, crumb in enumerate(self._crumbs, start=2):
+            self._row.insertWidget(place, crumb)
+            crumb.show()
+
+    @property
+    def _buttons(self) -> list[QToolButton]:
+        return [crumb for crumb in self._crumbs if isinstance(crumb, QToolButton)]
+
+    def _name(self, button: QToolButton, at: int, text: str, width: int) -> None:
+        here = at == self._at
+        button.setProperty("at", at)
+        # Of a fixed size, or every text would have the whole view laid out anew.
+        if button.width() != width or button.minimumWidth() != width:
+            button.setFixedSize(width, self.back.sizeHint().height())
+        if button.text() != text:
+            button.setText(text)
+        if button.font().bold() != here:
+            font = QFont(self.font())
+            font.setBold(here)
+            button.setFont(font)
+        words = in_words(self._places[at])
+        button.setToolTip(words if here else f"{words}: go there.")
+        button.setAccessibleName(f"{words}, where you are" if here else words)
+
+
+def crumb_text(place: Place, before: Place | None) -> str:
+    """A place's name; with its lane where that is not the one before."""
+    lane = lane_of(place)
+    if lane is None or (before is not None and lane_of(before) == lane):
+        return notation(place)
+    return f"layer {lane[0]} {ARROWS[lane[1]]} {notation(place)}"
+
+
+def _button(name: str, why: str) -> QToolButton:
+    button = QToolButton()
+    button.setAutoRaise(True)
+    button.setIconSize(QSize(14, 14))
+    button.setToolTip(why)
+    button.setAccessibleName(name)
+    button.setAccessibleDescription(why)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setEnabled(False)
+    return button

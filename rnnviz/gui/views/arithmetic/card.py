@@ -1,0 +1,294 @@
+"""One line of the arithmetic as a card: symbols, beneath them each engine's numbers, and links to their sources."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.explain.equations import Line
+from rnnviz.analysis.explain.provenance import Place, in_words
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.typeset import Column, Faces, columns, paint_number, paint_symbol
+from rnnviz.gui.views.tables import blend
+
+_PAD, _GAP, _INSET = 8, 14, 3
+MARKS = ("●", "□")
+"""The reference's sign and the candidate's, as the activation's plot draws their points."""
+_APART = "≠ "
+
+
+@dataclass(frozen=True)
+class CardContent:
+    """What a card shows.
+
+    `lines` has the same equation for every one of the `engines`; `name` says what it gives, such as "input gate".
+    `sources` has for each token where its number came from; `parts` tells that the engines part here first.
+    """
+
+    name: str
+    engines: tuple[str, ...]
+    lines: tuple[Line, ...]
+    sources: tuple[Place | None, ...]
+    parts: bool = False
+    detailed: bool = True
+    """Whether the line has a ledger, so that the card can be chosen."""
+
+    @property
+    def rows(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        """The rows of numbers, each with whose they are: engines with the same digits share one."""
+        cells = [line.cells for line in self.lines]
+        if self.parts and len(cells) == 2 and cells[0] == cells[1]:
+            cells = list(self.lines[0].cells_apart(self.lines[1]))
+        if len(set(cells)) == 1:
+            return ((cells[0], ", ".join(self.engines)),)
+        return tuple((own, f"{mark} {name}") for own, mark, name in zip(cells, MARKS, self.engines, strict=False))
+
+    @property
+    def words(self) -> str:
+        """All of it for a screen reader."""
+        told = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
+        return f"{self.name}: {self.lines[0].symbols}; {told}" + ("; the engines part here" if self.parts else "")
+
+
+class Card(QWidget):
+    """Is chosen by a click or an arrow key; Left and Right go from link to link, Enter follows one."""
+
+    chosen = Signal()
+    followed = Signal(object)
+    """A `Place`."""
+    stepped = Signal(int)
+    """-1 or 1: the card above or below is asked for."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._faces = Faces(self.font())
+        self._content: CardContent | None = None
+        self._columns: tuple[Column, ...] = ()
+        self._link: int | None = None
+        self._checked = False
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    @property
+    def content(self) -> CardContent | None:
+        """What is shown."""
+        return self._content
+
+    @property
+    def checked(self) -> bool:
+        """Whether the card's line is the one that is shown in detail."""
+        return self._checked
+
+    @property
+    def links(self) -> tuple[int, ...]:
+        """The tokens that lead somewhere."""
+        content = self._content
+        return () if content is None else tuple(k for k, source in enumerate(content.sources) if source is not None)
+
+    def show_content(self, content: CardContent, *, checked: bool) -> None:
+        """Show another line."""
+        rows = content.rows
+        self._columns = columns(self._faces, content.lines[0], [cells for cells, _ in rows])
+        self._content, self._checked = content, checked
+        if self._link not in self.links:
+            self._link = None
+        # One card of them all is where Tab leads to; arrows go on from there.
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if checked else Qt.FocusPolicy.ClickFocus)
+        if self.minimumSize() != self.minimumSizeHint():
+            self.setMinimumSize(self.minimumSizeHint())
+        self._name()
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.update()
+
+    def minimumSizeHint(self) -> QSize:
+        rows = 1 if self._content is None else len(self._content.rows)
+        wide = self._columns[-1].left + self._columns[-1].width if self._columns else 0.0
+        return QSize(
+            round(2 * _PAD + wide + _GAP + self._label_width()), round((1 + rows) * self._faces.height + 2 * _INSET + 4)
+        )
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
+
+    def link_rect(self, token: int) -> QRectF:
+        """Where a token stands, with its numbers."""
+        column = self._columns[token]
+        return QRectF(_PAD + column.left, _INSET, column.width, self.height() - 2 * _INSET)
+
+    def follow(self, token: int) -> None:
+        """Go to where a token's number came from."""
+        source = None if self._content is None else self._content.sources[token]
+        if source is not None:
+            self.followed.emit(source)
+
+    def _label_width(self) -> float:
+        """Room for the sign of a parting is kept, so that the card does not grow when it comes."""
+        return 0.0 if self._content is None else self._faces.width(_APART + self._content.name)
+
+    def _name(self) -> None:
+        content = self._content
+        if content is None:
+            return
+        name = content.words
+        if self._link is not None:
+            source = content.sources[self._link]
+            assert source is not None, "a link leads somewhere"
+            name = f"{content.lines[0].tokens[self._link].text}: Enter goes to {in_words(source)}"
+        if name != self.accessibleName():
+            self.setAccessibleName(name)
+        why = "Its terms are shown beside. Left and Right choose a number, Enter goes to where it came from."
+        self.setAccessibleDescription(why if content.detailed else "What the engines have, beside the arithmetic.")
+
+    # Qt
+
+    def event(self, event: QEvent) -> bool:
+        """Claim the keys that are used here before the window's commands see them; tell what is pointed at."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _used(event):
+            event.accept()
+            return True
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), self.told_at(QPointF(event.pos())), self)
+            return True
+        return super().event(event)
+
+    def told_at(self, point: QPointF) -> str:
+        """What is said of a place: a number in full by each engine, and where it came from."""
+        content = self._content
+        if content is None:
+            return ""
+        for token, column in enumerate(self._columns):
+            if not column.sign and self.link_rect(token).contains(point):
+                values = [
+                    f"{engine}: {numbers.full(value)}"
+                    for engine, line in zip(content.engines, content.lines, strict=True)
+                    if (value := line.tokens[token].value) is not None
+                ]
+                source = content.sources[token]
+                whence = [] if source is None else [f"Click: {in_words(source)}"]
+                return "\n".join([content.lines[0].tokens[token].text, *values, *whence])
+        return f"{content.name}: click to see what it is made of." if content.detailed else content.name
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        if not _used(event):
+            super().keyPressEvent(event)
+        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self.stepped.emit(-1 if key == Qt.Key.Key_Up else 1)
+        elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            self._step_link(-1 if key == Qt.Key.Key_Left else 1)
+        elif self._link is not None:
+            self.follow(self._link)
+        else:
+            self.chosen.emit()
+
+    def _step_link(self, by: int) -> None:
+        links = self.links
+        if links:
+            at = links.index(self._link) if self._link in links else (-1 if by > 0 else len(links))
+            self._link = links[min(max(at + by, 0), len(links) - 1)]
+            self._name()
+            self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        on_link = self._link_at(event.position()) is not None
+        self.setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        token = self._link_at(event.position())
+        if token is None:
+            self.chosen.emit()
+        else:
+            self.follow(token)
+
+    def _link_at(self, point: QPointF) -> int | None:
+        return next((token for token in self.links if self.link_rect(token).contains(point)), None)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        content, theme = self._content, self._theme
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), theme.color("base"))
+        if content is None:
+            painter.end()
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        card = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+        if self._checked:
+            painter.setPen(QPen(theme.color("accent"), 1.0))
+            painter.setBrush(blend(theme, "accent", 0.1))
+            painter.drawRoundedRect(card, 4, 4)
+            painter.fillRect(QRectF(card.left(), card.top() + 2, 3, card.height() - 4), theme.color("accent"))
+        if content.parts:
+            for role, width in (("outline_under", 4.0), ("outline", 2.0)):
+                painter.setPen(QPen(theme.color(role), width))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRoundedRect(card, 4, 4)
+        elif self.hasFocus():
+            painter.setPen(QPen(theme.color("accent"), 2.0))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(card, 4, 4)
+        self._paint_line(painter, content)
+        self._paint_labels(painter, content)
+        painter.end()
+
+    def _paint_line(self, painter: QPainter, content: CardContent) -> None:
+        theme, faces, top = self._theme, self._faces, _INSET + 1.0
+        text, link, muted = theme.color("text"), theme.color("accent"), theme.color("muted")
+        for token, column in enumerate(self._columns):
+            leads = content.sources[token] is not None
+            painter.setPen(link if leads else muted if column.sign else text)
+            at = paint_symbol(painter, faces, column, _PAD, top)
+            if leads:
+                painter.setPen(QPen(link, 1.0, Qt.PenStyle.DotLine))
+                painter.drawLine(at.bottomLeft(), at.bottomRight())
+            painter.setFont(faces.fonts["plain"])
+            painter.setPen(muted if column.sign else text)
+            for row in range(len(column.numbers)):
+                paint_number(painter, faces, column, row, _PAD, top + (1 + row) * faces.height + 1)
+            if token == self._link and self.hasFocus():
+                painter.setPen(QPen(link, 1.5))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRect(self.link_rect(token).adjusted(-2, 0, 2, 0))
+
+    def _paint_labels(self, painter: QPainter, content: CardContent) -> None:
+        """What the line gives, and whose the numbers are, at the right edge."""
+        theme, faces = self._theme, self._faces
+        painter.setFont(faces.fonts["plain"])
+        end = self.width() - _PAD
+        name, role = (_APART + content.name, "wrong") if content.parts else (content.name, "muted")
+        self._write(painter, name, end, 0, theme.color(role))
+        room = end - 2 * _PAD - self._columns[-1].left - self._columns[-1].width
+        for row, (_, engines) in enumerate(content.rows, start=1):
+            shown = painter.fontMetrics().elidedText(engines, Qt.TextElideMode.ElideRight, round(room))
+            self._write(painter, shown, end, row, theme.color("muted"))
+
+    def _write(self, painter: QPainter, text: str, end: float, row: int, colour: QColor) -> None:
+        painter.setPen(colour)
+        y = _INSET + 1.0 + row * self._faces.height + self._faces.ascent + (1 if row else 0)
+        painter.drawText(QPointF(end - self._faces.width(text), y), text)
+
+
+_KEYS = (
+    Qt.Key.Key_Up,
+    Qt.Key.Key_Down,
+    Qt.Key.Key_Left,
+    Qt.Key.Key_Right,
+    Qt.Key.Key_Return,
+    Qt.Key.Key_Enter,
+    Qt.Key.Key_Space,
+)
+
+
+def _used(event: QKeyEvent) -> bool:
+    plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    return plain and event.key() in _KEYS

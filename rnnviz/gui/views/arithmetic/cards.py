@@ -1,0 +1,137 @@
+"""All lines of an arithmetic as a column of cards, of which one is chosen."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from rnnviz.analysis.explain.equations import Line
+from rnnviz.analysis.explain.parting import Parting
+from rnnviz.analysis.explain.provenance import Place, token_source
+from rnnviz.analysis.naming import shown_name
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.card import Card, CardContent
+from rnnviz.gui.views.arithmetic.page import Page
+
+
+class Cards(QScrollArea):
+    """`chosen` tells the symbol of another line, `followed` where a number came from."""
+
+    chosen = Signal(str)
+    followed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._column = QVBoxLayout()
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(1)
+        self._column.addStretch()
+        inside = QWidget()
+        inside.setLayout(self._column)
+        self.setWidget(inside)
+        self.setWidgetResizable(True)
+        # The view's own ground lies beneath.
+        inside.setAutoFillBackground(False)
+        self.viewport().setAutoFillBackground(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Equations with their numbers")
+        self.cards: list[Card] = []
+
+    def show_page(self, page: Page) -> None:
+        """Show the lines of another page."""
+        contents = card_contents(page)
+        while len(self.cards) < len(contents):
+            self._add()
+        while len(self.cards) > len(contents):
+            card = self.cards.pop()
+            self._column.removeWidget(card)
+            card.hide()
+            card.deleteLater()
+        for card, content in zip(self.cards, contents, strict=True):
+            line = content.lines[0].result.text
+            card.show_content(content, checked=content.detailed and line == page.ledger.line)
+        wide = max(card.minimumWidth() for card in self.cards)
+        if wide > self.minimumWidth() - 20:
+            # Only ever wider, so that nothing beside moves with the cursor.
+            self.setMinimumWidth(wide + 20)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        for card in self.cards:
+            card.apply_theme(theme)
+
+    def reveal(self, place: int) -> None:
+        """Bring a card into sight and choose its line."""
+        self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
+        self.ensureWidgetVisible(self.cards[place], 0, 2)
+        self._choose(place)
+
+    def _add(self) -> None:
+        card = Card()
+        card.apply_theme(self._theme)
+        place = len(self.cards)
+        card.chosen.connect(lambda: self._choose(place))
+        card.followed.connect(self.followed)
+        card.stepped.connect(lambda by: self._step(place + by))
+        self._column.insertWidget(place, card)
+        self.cards.append(card)
+
+    def _choose(self, place: int) -> None:
+        content = self.cards[place].content
+        if content is not None and content.detailed:
+            self.chosen.emit(content.lines[0].result.text)
+
+    def _step(self, place: int) -> None:
+        if 0 <= place < len(self.cards):
+            self.reveal(place)
+
+
+def card_contents(page: Page) -> tuple[CardContent, ...]:
+    """A card for each line of a page, and last one for what the engines stored."""
+    first = page.arithmetics[0]
+    engines = tuple(shown_name(arithmetic.engine) for arithmetic in page.arithmetics)
+    names = {gate.symbol: gate.gate.name for gate in first.gates}
+    names = {"c": "cell state", "h": "hidden value", "stored": "stored"} | names
+    marked = parting_line(page)
+    contents = []
+    for place, lines in enumerate(page.lines):
+        line = lines[0]
+        stored = place == len(page.lines) - 1
+        contents.append(
+            CardContent(
+                names[line.result.text],
+                engines,
+                lines,
+                _sources(page, line),
+                parts=place == marked,
+                detailed=not stored,
+            )
+        )
+    return tuple(contents)
+
+
+def parting_line(page: Page) -> int | None:
+    """Which line is the first that shows where the engines part; an input is read by the first gate."""
+    parting = page.parting
+    if parting is None:
+        return None
+    if parting.step == "stored":
+        return len(page.lines) - 1
+    symbols = [lines[0].result.text for lines in page.lines]
+    return 0 if parting.step == "input" else symbols.index(_line_of(parting))
+
+
+def _line_of(parting: Parting) -> str:
+    if parting.gate is not None:
+        return parting.gate
+    return "c" if parting.step in ("previous", "c") else "h"
+
+
+def _sources(page: Page, line: Line) -> tuple[Place | None, ...]:
+    """Where each token's number came from; what the line itself gives leads nowhere."""
+    first = page.arithmetics[0]
+    return tuple(
+        None if place == 0 or token.value is None else token_source(first, token)
+        for place, token in enumerate(line.tokens)
+    )

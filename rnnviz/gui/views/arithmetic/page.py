@@ -1,0 +1,95 @@
+"""What the view shows of one value, as one frozen answer to one frozen question."""
+
+from dataclasses import dataclass
+
+from rnnviz.analysis.cell_states import CellStates
+from rnnviz.analysis.explain.arithmetic import Arithmetic
+from rnnviz.analysis.explain.curve import ActivationCurve, activation_curve
+from rnnviz.analysis.explain.equations import Line, equations, outcome
+from rnnviz.analysis.explain.explanation import Explanation, cell_states_of, explain_value
+from rnnviz.analysis.explain.ledger import Ledger, Order, ledger
+from rnnviz.analysis.explain.parting import Parting
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.location import Location
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Whose arithmetic of which value, and which of its lines in detail.
+
+    `line` is the symbol that the line gives; a cell that has no such line shows its first. `top` is how many terms
+    are listed, None for as many as suit.
+    """
+
+    result: RunResult
+    candidate: str | None
+    where: Location
+    line: str
+    order: Order
+    top: int | None
+
+    def same_as(self, other: "Question | None") -> bool:
+        """Whether the answer would be the same."""
+        return other is not None and self.result is other.result and self._rest == other._rest
+
+    @property
+    def _rest(self) -> tuple[object, ...]:
+        return self.candidate, self.where, self.line, self.order, self.top
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """`lines` are the equations and last what was stored, each once for every one of the `arithmetics`."""
+
+    question: Question
+    explanation: Explanation
+    lines: tuple[tuple[Line, ...], ...]
+    ledger: Ledger
+    curve: ActivationCurve | None
+    parting: Parting | None
+
+    @property
+    def arithmetics(self) -> tuple[Arithmetic, ...]:
+        """The reference's and the candidate's."""
+        return tuple(self.explanation.arithmetics.values())
+
+
+class Composer:
+    """Answers questions; keeps what the next one about the same result or value needs again. For one thread."""
+
+    def __init__(self) -> None:
+        self._result: RunResult | None = None
+        self._cells: dict[str, CellStates] = {}
+        self._explained: tuple[Location, str | None, Explanation] | None = None
+
+    def forget(self) -> None:
+        """Hold on to no result."""
+        self._result, self._cells, self._explained = None, {}, None
+
+    def compose(self, question: Question) -> Page:
+        """The page that answers a question."""
+        explanation = self._explain(question)
+        each = tuple(explanation.arithmetics.values())
+        parting = explanation.partings.get(question.candidate or "")
+        own = [(*equations(arithmetic), outcome(arithmetic)) for arithmetic in each]
+        lines = tuple(zip(*own, strict=True))
+        known = [line[0].result.text for line in lines[:-1]]
+        line = question.line if question.line in known else known[0]
+        return Page(
+            question,
+            explanation,
+            lines,
+            ledger(each, line, question.order, question.top, parting),
+            activation_curve(each, line),
+            parting,
+        )
+
+    def _explain(self, question: Question) -> Explanation:
+        if question.result is not self._result:
+            self._result, self._explained = question.result, None
+            self._cells = cell_states_of(question.result)
+        if self._explained is None or self._explained[:2] != (question.where, question.candidate):
+            candidates = () if question.candidate is None else (question.candidate,)
+            explanation = explain_value(question.result, question.where, self._cells, candidates)
+            self._explained = question.where, question.candidate, explanation
+        return self._explained[2]

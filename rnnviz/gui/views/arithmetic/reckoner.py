@@ -1,0 +1,85 @@
+"""Answers what was asked last, on a thread of its own: an earlier question that is not begun is never answered."""
+
+from threading import Lock
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+
+from rnnviz.gui.views.arithmetic.page import Composer, Page, Question
+
+
+class _Desk:
+    """The question that waits, shared by both threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._question: Question | None = None
+
+    def put(self, question: Question | None) -> None:
+        """Let this one wait in place of any other."""
+        with self._lock:
+            self._question = question
+
+    def take(self) -> Question | None:
+        """The one that waits, which then waits no more."""
+        with self._lock:
+            question, self._question = self._question, None
+            return question
+
+
+class _Clerk(QObject):
+    """Lives on the thread."""
+
+    answered = Signal(object)
+
+    def __init__(self, desk: _Desk, composer: Composer) -> None:
+        super().__init__()
+        self._desk, self._composer = desk, composer
+
+    @Slot()
+    def answer(self) -> None:
+        """Answer the question that waits, if any."""
+        question = self._desk.take()
+        if question is not None:
+            self.answered.emit(self._composer.compose(question))
+
+
+class Reckoner(QObject):
+    """Its thread runs from the first question until `rest`."""
+
+    answered = Signal(object)
+    """A `Page`."""
+
+    _asked = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._desk, self._composer = _Desk(), Composer()
+        self._thread = QThread(self)
+        self._thread.setObjectName("arithmetic")
+        self._clerk = _Clerk(self._desk, self._composer)
+        self._clerk.moveToThread(self._thread)
+        self._asked.connect(self._clerk.answer, Qt.ConnectionType.QueuedConnection)
+        self._clerk.answered.connect(self.answered, Qt.ConnectionType.QueuedConnection)
+
+    def ask(self, question: Question) -> None:
+        """Have a question answered later, in place of one that waits."""
+        self._desk.put(question)
+        if not self._thread.isRunning():
+            self._thread.start()
+        self._asked.emit()
+
+    def answer_now(self, question: Question) -> Page:
+        """The answer at once, which takes a few milliseconds; nothing that was asked before is answered any more."""
+        self.rest()
+        return self._composer.compose(question)
+
+    def rest(self) -> None:
+        """Answer nothing more, and wait for the thread to end."""
+        self._desk.put(None)
+        self._thread.quit()
+        self._thread.wait()
+
+    def forget(self) -> None:
+        """Rest, and hold on to no result."""
+        self.rest()
+        self._composer.forget()

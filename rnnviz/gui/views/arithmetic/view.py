@@ -1,0 +1,274 @@
+"""The arithmetic of the value at the cursor, and the way to where its numbers came from."""
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from rnnviz.analysis.explain.explanation import explain_value
+from rnnviz.analysis.explain.ledger import Order
+from rnnviz.analysis.explain.origin import origin
+from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, step_of
+from rnnviz.analysis.explain.report import report
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.activation import ActivationPlot
+from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
+from rnnviz.gui.views.arithmetic.cards import Cards, parting_line
+from rnnviz.gui.views.arithmetic.end_page import EndPage
+from rnnviz.gui.views.arithmetic.ledger_table import LedgerTable
+from rnnviz.gui.views.arithmetic.listing import Listing
+from rnnviz.gui.views.arithmetic.page import Page, Question
+from rnnviz.gui.views.arithmetic.parting_note import PartingNote
+from rnnviz.gui.views.arithmetic.reckoner import Reckoner
+from rnnviz.gui.views.base import View
+from rnnviz.model.location import Location
+
+_LEAST_TERMS = 32
+"""So many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
+_EMPTY = "Press F5 to run: how the value at the cursor came about appears here, term by term."
+_OTHER_ROWS = 8
+"""Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
+
+
+class ArithmeticView(View):
+    """Cards with the equations, the chosen one's ledger and activation; or the end of a trail.
+
+    The numbers are worked out beside the window, the last place asked for first; until they are there the picture
+    before stays. A view that is out of sight works them out at once, as when a picture of it is made.
+    """
+
+    title = "Arithmetic"
+
+    place_requested = Signal(object)
+    """A `Place`: a link was followed."""
+    shown = Signal()
+    """What was asked for last is in sight."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._result: RunResult | None = None
+        self._candidate: str | None = None
+        self._location = Location()
+        self._place: Place = self._location
+        self._line = ""
+        self._page: Page | None = None
+        self._asked: Question | None = None
+        self._reckoner = Reckoner(self)
+        self._reckoner.answered.connect(self._on_answer)
+
+        self.crumbs = Breadcrumbs()
+        self.note = PartingNote()
+        self.listing = Listing()
+        self.cards, self.table, self.plot = Cards(), LedgerTable(), ActivationPlot()
+        self.end = EndPage()
+        self._empty = QLabel(_EMPTY)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setWordWrap(True)
+        body = QSplitter(Qt.Orientation.Horizontal)
+        for place, part in enumerate((self.cards, self.table, self.plot)):
+            body.addWidget(part)
+            body.setCollapsible(place, False)
+            body.setStretchFactor(place, (0, 5, 1)[place])
+        self._pages = QStackedWidget()
+        for page in (self._empty, body, self.end):
+            self._pages.addWidget(page)
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        top.addWidget(self.crumbs)
+        top.addWidget(self.note, 100)
+        top.addStretch(1)
+        top.addWidget(self.listing)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 2, 6, 2)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(self._pages, 1)
+
+        self.cards.chosen.connect(self.choose_line)
+        self.cards.followed.connect(self.place_requested)
+        self.table.followed.connect(self.place_requested)
+        self.table.stepped.connect(self._on_stepped)
+        self.listing.changed.connect(self._ask)
+        self.note.clicked.connect(self.show_parting)
+        self.show_result(None, None)
+
+    # What is shown
+
+    @property
+    def page(self) -> Page | None:
+        """What is in sight, or will be again when one comes back from the end of a trail."""
+        return self._page
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is in sight is what was asked for last."""
+        if self._asked is None:
+            return True
+        return self.ends or (self._page is not None and self._page.question.same_as(self._asked))
+
+    @property
+    def place(self) -> Place:
+        """Whose number is shown."""
+        return self._place
+
+    @property
+    def ends(self) -> bool:
+        """Whether the end of a trail is shown: a number that no step computed."""
+        return self._result is not None and step_of(self._place) is None
+
+    def copy_text(self) -> str:
+        """The whole arithmetic of every engine as text; at the end of a trail what is said there."""
+        if self._result is None:
+            return ""
+        return self.end.text if self.ends else report(explain_value(self._result, self._location))
+
+    def choose_line(self, line: str) -> None:
+        """Show what another line is made of: a gate's symbol, "c", or "h"."""
+        self._line = line
+        self._ask()
+
+    def show_parting(self) -> None:
+        """Show the line in which the engines part."""
+        if self._page is not None and (place := parting_line(self._page)) is not None:
+            self.cards.reveal(place)
+
+    def show_trail(self, places: tuple[Place, ...], at: int) -> None:
+        """Show the place where one is on a trail, and the way to it."""
+        self._place = places[at]
+        self.crumbs.show_trail(places, at)
+        match self._place:
+            case GatePlace():
+                self._line = self._place.gate
+            case CellPlace():
+                self._line = "c"
+        step = step_of(self._place)
+        if step is not None:
+            self._location = step
+        self._refresh()
+
+    # The contract of a view
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is not self._result:
+            self._reckoner.forget()
+            self._asked = None
+        if result is None:
+            self._page = None
+        self._result, self._candidate = result, candidate
+        for part in (self.crumbs, self.note, self.listing):
+            part.setVisible(result is not None)
+        if result is not None:
+            self._location = self._location.within(result.shape)
+        if result is None or step_of(self._place) != self._location:
+            self._place = self._location
+            self.crumbs.show_trail((self._place,), 0)
+        self._refresh()
+
+    def show_location(self, location: Location) -> None:
+        if location != self._location:
+            self._location = location
+            self._place = location
+            self.crumbs.show_trail((location,), 0)
+        self._refresh()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for part in (self.crumbs, self.note, self.cards, self.table, self.plot, self.end):
+            part.apply_theme(theme)
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._empty.setPalette(palette)
+        self.update()
+
+    # Asking and being answered
+
+    def _refresh(self) -> None:
+        result = self._result
+        if result is None:
+            self._asked = None
+            self._empty.setText(_EMPTY)
+            self._pages.setCurrentWidget(self._empty)
+        elif isinstance(self._place, InputPlace | InitialPlace):
+            self.end.show_origin(origin(result.inputs, self._place))
+            self._pages.setCurrentWidget(self.end)
+            self.note.setVisible(False)
+            self.listing.setVisible(False)
+            self.shown.emit()
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        if self._result is None or self.ends:
+            return
+        question = Question(
+            self._result, self._candidate, self._location, self._line, self._order, self._top(self._location)
+        )
+        if self._page is not None and self._page.question.same_as(question):
+            self._asked = question
+            self._show(self._page)
+        elif not self.isVisible():
+            self._asked = question
+            self._show(self._reckoner.answer_now(question))
+        elif not question.same_as(self._asked):
+            self._asked = question
+            self._empty.setText("")
+            self._reckoner.ask(question)
+
+    @property
+    def _order(self) -> Order:
+        return self.listing.order
+
+    def _top(self, where: Location) -> int:
+        chosen = self.listing.terms
+        return max(_LEAST_TERMS, self.table.rows_in_room - _OTHER_ROWS) if chosen is None else chosen
+
+    def _on_answer(self, page: Page) -> None:
+        # An answer may still be on its way when another question, or none, is asked.
+        if page.question.same_as(self._asked) and not self.ends:
+            self._show(page)
+
+    def _show(self, page: Page) -> None:
+        self._page = page
+        self._line = page.ledger.line
+        engines = tuple(shown_name(arithmetic.engine) for arithmetic in page.arithmetics)
+        self.cards.show_page(page)
+        self.table.show_page(page)
+        self.plot.show_curve(page.curve, engines)
+        self.note.show_page(page)
+        with QSignalBlocker(self.listing):
+            self.listing.show_ledger(page.ledger)
+        self.note.setVisible(True)
+        self.listing.setVisible(True)
+        self._pages.setCurrentIndex(1)
+        self.shown.emit()
+
+    def _on_stepped(self, by: int) -> None:
+        if self._result is not None:
+            there = self._location.moved(timestep=self._location.timestep + by)
+            self.location_requested.emit(there.within(self._result.shape))
+
+    # Qt
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what changed out of sight."""
+        super().showEvent(event)
+        self._refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Work out nothing more: a window that closes hides what is in it."""
+        self._reckoner.rest()
+        if not self.complete:
+            self._asked = None
+        super().hideEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """List as many terms as there is room for."""
+        super().resizeEvent(event)
+        self._ask()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self._theme.color("base"))
+        painter.end()
