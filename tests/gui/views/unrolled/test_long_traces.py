@@ -1,0 +1,38 @@
+"""A trace that is longer than what the window may hold of it is explored all the same."""
+
+from typing import Any
+
+import psutil
+import pytest
+
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from tests.benchmarks.large_results import large_result
+
+TIMESTEPS, UNITS = 300_000, 128
+
+
+@pytest.mark.slow
+def test_the_window_holds_little_of_a_long_trace_wherever_one_looks_at_it(qtbot: Any) -> None:
+    with large_result(TIMESTEPS, UNITS, 1, 1, samples=1) as result:
+        stored = sum(trace.hidden.nbytes for trace in (result["one"], result["other"]))
+        assert {level.times for level in result["other"].pyramids["low"].levels} == {16, 64, 256}
+        view = UnrolledView()
+        qtbot.addWidget(view)
+        view.resize(1200, 700)
+        view.show()
+        view.show_result(result, "other")
+        qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
+        before = psutil.Process().memory_info().rss
+        for colour_by in ("value", "violation", "difference"):
+            view.show_colour_by(colour_by)
+            for zoom in (1.0, 8.0, 64.0, 512.0):
+                view.fit()
+                view.zoom_time(zoom)
+                for timestep in range(0, TIMESTEPS, TIMESTEPS // 6):
+                    view.show_location(Location(timestep=timestep))
+                    qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
+        held = psutil.Process().memory_info().rss - before
+        assert stored > 300e6
+        assert held < 150e6
+        view.show_result(None, None)
