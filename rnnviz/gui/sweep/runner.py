@@ -79,7 +79,7 @@ class SweepRunner(QObject):
 
     def close(self) -> None:
         """Stop everything and wait until thread and processes are gone."""
-        self.stop()
+        self._halt.leave()
         self._thread.quit()
         self._thread.wait()
 

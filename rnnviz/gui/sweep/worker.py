@@ -1,6 +1,6 @@
 """The thread's side of sweeps: files are read and written here, and the rows of a sweep waited for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -43,13 +43,17 @@ class SweepJob:
     trusted: frozenset[str] = frozenset()
 
 
+class _LeavingError(Exception):
+    """The window is closing; nobody wants what was asked for."""
+
+
 class Halt:
     """Lets the window's thread stop a sweep that the worker's thread waits for."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._scheduler: Scheduler | None = None
-        self._asked = False
+        self._asked = self._leaving = False
 
     def ask(self) -> None:
         """Stop what goes on, or what is about to begin."""
@@ -65,10 +69,29 @@ class Halt:
             if scheduler is not None and self._asked:
                 scheduler.stop()
 
+    def leave(self) -> None:
+        """Stop everything for good, files that are being read as well."""
+        self._leaving = True
+        self.ask()
+
     def reset(self) -> None:
         """A wish to stop is of the past."""
         with self._lock:
             self._asked = False
+
+    def reading(self, points: Iterable[Point]) -> Iterator[Point]:
+        """The points one by one, up to the wish to leave."""
+        for point in points:
+            if self._leaving:
+                raise _LeavingError
+            yield point
+
+    def running(self, points: Iterable[Point]) -> Iterator[Point]:
+        """The points one by one; none of them any more once it is asked to stop."""
+        for point in self.reading(points):
+            if self._asked:
+                return
+            yield point
 
 
 class SweepWorker(QObject):
@@ -95,7 +118,7 @@ class SweepWorker(QObject):
 
         def read() -> None:
             if path.suffix.lower() == ".toml":
-                self.opened.emit(_open_sweep(path))
+                self.opened.emit(_open_sweep(path, self._halt))
             else:
                 self.opened.emit(OpenedSweep(path, SweepFigures(load_sweep_results(path)), None))
 
@@ -123,6 +146,8 @@ class SweepWorker(QObject):
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(title, str(error) or "There is too little memory for it.")
             return False
+        except _LeavingError:
+            return False
         return True
 
     def _run(self, job: SweepJob) -> None:
@@ -132,7 +157,7 @@ class SweepWorker(QObject):
 
         path = journal_of(job.path)
         with Journal(path) as journal:
-            sweeping = Sweeping(job.sweep, job.points, read_journal(path), load_inputs, job.trusted)
+            sweeping = Sweeping(job.sweep, self._halt.running(job.points), read_journal(path), load_inputs, job.trusted)
             self.came.emit(sweeping.told)
             with LocalScheduler(sweeping.warm) as scheduler:
                 self._halt.watch(scheduler)
@@ -153,11 +178,11 @@ class SweepWorker(QObject):
             self.came.emit(bundle)
 
 
-def _open_sweep(path: Path) -> OpenedSweep:
+def _open_sweep(path: Path, halt: Halt) -> OpenedSweep:
     from rnnviz.runs.sweep.driver import check_engines, earlier
     from rnnviz.runs.sweep.journal import journal_of, read_journal
 
     sweep = load_sweep(path)
     check_engines(sweep)
-    rows = earlier(sweep, tuple(sweep.points()), read_journal(journal_of(path)))
+    rows = earlier(sweep, halt.reading(sweep.points()), read_journal(journal_of(path)))
     return OpenedSweep(path, SweepFigures(SweepTable(sweep.keys, tuple(rows))), sweep)

@@ -1,6 +1,6 @@
 """A sweep from its points to its rows: what is known already, what has to be computed, and in what order it is told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from itertools import islice
 from typing import cast
@@ -37,7 +37,7 @@ class Sweeping:
     def __init__(
         self,
         sweep: Sweep,
-        points: Sequence[Point],
+        points: Iterable[Point],
         known: dict[str, Finding],
         load: Load,
         trusted: frozenset[str] = frozenset(),
@@ -48,12 +48,14 @@ class Sweeping:
         self._load = load
         self._trusted = trusted
         identities = Identities(sweep.audit)
-        self._keys = {point.index: identities.of(point.config) for point in points if point.config is not None}
+        self._keys: dict[int, str] = {}
         self.told: list[Row] = []
         """The rows that need not be computed: those of earlier starts, and those whose values make no run."""
         self.left: list[Point] = []
         """The rows that have to be computed."""
         for point in points:
+            if point.config is not None:
+                self._keys[point.index] = identities.of(point.config)
             found = known.get(self._keys.get(point.index, ""))
             unfit = None if point.config is None else entries[str(point.values[-1])].unfit(point.config.network)
             if point.config is None or unfit is not None:
@@ -102,7 +104,7 @@ class Sweeping:
         return Task(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
 
 
-def earlier(sweep: Sweep, points: Sequence[Point], known: dict[str, Finding]) -> list[Row]:
+def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, Finding]) -> list[Row]:
     """Every point with what earlier starts found of it, failures included."""
     identities = Identities(sweep.audit)
     return [

@@ -1,7 +1,8 @@
 """A sweep in the window: opened, looked at, run, stopped, and left for the run of one of its rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, writ
 from rnnviz.gui.look.theme import DARK
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.sweep.sweep_window import SweepWindow
+from rnnviz.model.sweep import Point, Sweep
 from rnnviz.model.sweep_table import SweepTable
 from rnnviz.runs.sweep.driver import Sweeping
 from rnnviz.runs.sweep.journal import Journal
@@ -220,6 +222,30 @@ def test_closing_the_main_window_ends_a_sweep(
     qtbot.waitUntil(lambda: shown.figures.done > 0, timeout=20_000)
     bare_window.close()
     assert not shown.isVisible()
+
+
+def test_closing_the_window_does_not_wait_for_a_sweep_to_be_read(
+    qtbot: Any, bare_window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Event()
+    first = next(sweep().points())
+
+    def without_end(_self: Sweep) -> Iterator[Point]:
+        while True:
+            yield first
+            begun.set()
+
+    path = tmp_path / "s.toml"
+    path.write_text(SWEEP, encoding="utf-8")
+    bare_window.sweeps.open(path)
+    qtbot.waitUntil(lambda: bare_window.sweeps.window is not None)
+    monkeypatch.setattr(Sweep, "points", without_end)
+    monkeypatch.setattr(Sweep, "_check_some_config", lambda _self: None)
+    bare_window.sweeps.open(path)
+    qtbot.waitUntil(begun.is_set)
+    bare_window.close()
+    assert bare_window.sweeps.window is not None
+    assert not bare_window.sweeps.window.isVisible()
 
 
 def test_a_sweep_that_is_dropped_is_opened(
