@@ -22,7 +22,7 @@ _BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
 
 
 def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
-    """Outline what is marked with a ring around it, in place, and dot its inside.
+    """Outline what is marked with a ring around it, in place, and hatch its inside where there is room.
 
     The ring alone would vanish where everything is marked, and paint alone would hide the values. Marks that are
     scattered so densely that their rings would hide the values have none: each is one pixel of the outline's colour.
@@ -41,7 +41,7 @@ def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme
     pixels[under] = pixel(theme.outline_under)
     pixels[ring & ~region] = pixel(theme.outline)
     y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
-    inside = ~_grown(~region)
+    inside = ~_grown(_grown(_grown(~region)))
     pixels[inside & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
     pixels[inside & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
     pixels[crowded] = pixel(theme.outline)

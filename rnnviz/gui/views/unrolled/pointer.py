@@ -1,4 +1,4 @@
-"""What the mouse does on the lanes: the wheel zooms, dragging pans, a click points, a double click fits."""
+"""What the mouse does on the lanes: the wheel zooms, dragging pans, a click points, a double click asks for more."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class LanesBox(pg.ViewBox):
     pan_asked = Signal(float, float)
     """By how many pixels the content moves right and down."""
     pointed = Signal(float, float)
-    fit_asked = Signal()
+    double_clicked = Signal(float, float)
     hovered = Signal(bool)
     """Whether the pointer is over the lanes."""
 
@@ -66,13 +66,13 @@ class LanesBox(pg.ViewBox):
         self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)
 
     def mouseClickEvent(self, event: Any) -> None:
-        """Point at a cell, or see everything."""
+        """Point at a cell, or ask for more."""
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
         event.accept()
         if event.double():
-            self.fit_asked.emit()
+            self.double_clicked.emit(event.pos().x(), event.pos().y())
         else:
             self.pointed.emit(event.pos().x(), event.pos().y())
 

@@ -26,6 +26,8 @@ class Stage(QWidget):
     """Headers, lanes, colour bars and the time axis, with one camera for all of them."""
 
     pointed = Signal(object)
+    opened = Signal(object)
+    """A `Cell` whose number was clicked twice."""
     """The `Cell` that was clicked."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -73,7 +75,7 @@ class Stage(QWidget):
         self.box.lane_zoom_asked.connect(self._zoom_lanes_at)
         self.box.pan_asked.connect(self._pan)
         self.box.pointed.connect(self._point)
-        self.box.fit_asked.connect(self.fit)
+        self.box.double_clicked.connect(self._double_click)
         self.box.hovered.connect(self._hover)
         self._bar.valueChanged.connect(self._scroll_to)
 
@@ -156,6 +158,15 @@ class Stage(QWidget):
         cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)
         if cell is not None:
             self.pointed.emit(cell)
+
+    def _double_click(self, x: float, y: float) -> None:
+        """Open a number; where there are none, show everything."""
+        geometry = self.geometry_in_view
+        cell = None if geometry is None or not geometry.numbered else geometry.hit(x, y)
+        if cell is None:
+            self.fit()
+        else:
+            self.opened.emit(cell)
 
     def _move(self, camera: Camera) -> None:
         geometry = self.geometry_in_view

@@ -13,6 +13,8 @@ INITIAL = "h0"
 LABEL = "timestep"
 HINT = "for numbers: the wheel zooms time, Ctrl+wheel zooms lanes"
 _LABEL_ROOM = 56.0
+_LABEL_MARGIN = 2.0
+"""How much of the label's own margin may be cut."""
 _SPILL = 40.0
 """How far a label may reach out of the axis, before it is moved into it."""
 _GAP = "\N{EM SPACE}\N{MIDDLE DOT}\N{EM SPACE}"
@@ -62,6 +64,12 @@ class TimeAxis(pg.AxisItem):
         self.setLabel(f"{LABEL}{_GAP}{HINT}" if self._hinting else LABEL, color=self._theme.muted)
         # pyqtgraph centres a label only when the axis changes its size.
         self.resizeEvent()
+
+    def resizeEvent(self, event: Any = None) -> None:
+        """Keep the whole label in the axis: pyqtgraph lets it hang out."""
+        super().resizeEvent(event)
+        label = self.label
+        label.setPos(label.x(), min(label.y(), self.size().height() - label.boundingRect().height() + _LABEL_MARGIN))
 
     def boundingRect(self) -> QRectF:
         """No more than its place: what reaches beyond it is painted anew whenever the time in view changes."""

@@ -7,6 +7,7 @@ from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from rnnviz.analysis.chunk_cache import ChunkCache
+from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Place
 from rnnviz.analysis.lanes import Lane, Quantity
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
@@ -56,6 +57,7 @@ class UnrolledView(View):
         self.setAccessibleName(self.title)
         self.canvas.describe = self.description_at
         self._stage.pointed.connect(self._point)
+        self._stage.opened.connect(self._open)
         self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
 
@@ -215,6 +217,19 @@ class UnrolledView(View):
             where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction, unit=cell.unit)
         self.location_requested.emit(where)
 
+    def _open(self, cell: Cell) -> None:
+        """Ask how a number came about."""
+        at, lane = self._location, cell.lane
+        timesteps = 0 if self._result is None else self._result.shape[2]
+        place: Place
+        if lane.layer is None:
+            place = InputPlace(cell.timestep, at.sample, cell.unit)
+        elif 0 <= cell.timestep < timesteps:
+            place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=cell.unit)
+        else:
+            place = InitialPlace("h", lane.layer, lane.direction, at.sample, cell.unit)
+        self.explanation_requested.emit(place)
+
     def _cell(self) -> Cell:
         at = self._location
         return Cell(Lane(at.layer, at.direction), at.timestep, at.unit)
@@ -251,7 +266,7 @@ class UnrolledView(View):
         return QSize(760, 520)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """+ and - zoom time, 0 shows everything; with Ctrl they are the window's."""
+        """Enter explains, + and - zoom time, 0 shows everything; with Ctrl they are the window's."""
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()
         elif event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
@@ -260,6 +275,8 @@ class UnrolledView(View):
             self.zoom_time(1.0 / _KEY_ZOOM)
         elif event.key() == Qt.Key.Key_0:
             self.fit()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._shown is not None:
+            self.explanation_requested.emit(self._location)
         else:
             event.ignore()
 
