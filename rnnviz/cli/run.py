@@ -20,6 +20,12 @@ def add_to(commands: Commands) -> None:
     run.add_argument("config", type=Path, help="a TOML config")
     run.add_argument("--csv", type=Path, metavar="P", help="write every hidden value as a row")
     run.add_argument("--npz", type=Path, metavar="P", help="write every array")
+    run.add_argument(
+        "--gates",
+        action="store_true",
+        help="write gates, cell states and the activations' arguments, too, into --csv and --npz: of every engine "
+        "what the true arithmetic gives from that engine's own states",
+    )
     run.add_argument("--png", type=Path, metavar="P", help="draw the unrolled network")
     run.add_argument("--json", metavar="P|-", help="write what was found; - writes it to standard output")
     run.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
@@ -77,6 +83,8 @@ def _asked_for(options: Namespace) -> frozenset[str]:
 
 def _check_outputs(options: Namespace) -> None:
     """Find out before a long run, not after it, that its result could not be written."""
+    if options.gates and options.csv is None and options.npz is None:
+        raise InputError("--gates adds to what --csv and --npz write: give at least one of them.")
     for path in (options.csv, options.npz, options.png, None if options.json == "-" else options.json):
         if path is not None and not Path(path).absolute().parent.is_dir():
             raise InputError(f"{path} cannot be written: the folder {Path(path).absolute().parent} does not exist.")
@@ -89,12 +97,12 @@ def _write_outputs(result: RunResult, options: Namespace) -> None:
         from rnnviz.files.table import write_csv
 
         with progress_bar(options.quiet) as tell:
-            write_csv(result, options.csv, lambda done: tell(f"writing {options.csv}", done))
+            write_csv(result, options.csv, lambda done: tell(f"writing {options.csv}", done), gates=options.gates)
     if options.npz is not None:
         from rnnviz.files.archive import write_npz
 
         with progress_bar(options.quiet) as tell:
-            write_npz(result, options.npz, lambda done: tell(f"writing {options.npz}", done))
+            write_npz(result, options.npz, lambda done: tell(f"writing {options.npz}", done), gates=options.gates)
     if options.png is not None:
         from rnnviz.gui.exporting.snapshot import save_png
 

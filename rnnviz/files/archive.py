@@ -1,6 +1,7 @@
 """A run's arrays as one `.npz` file, streamed: no array is held."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -10,32 +11,76 @@ import numpy as np
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.atomic import whole
 from rnnviz.files.config_toml import dump_config
+from rnnviz.files.gate_columns import array_name, gate_names, gate_parts
 from rnnviz.model.arrays import FloatArray
 
 
-def write_npz(result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None) -> None:
+def write_npz(
+    result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
+) -> int:
     """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
 
-    `progress` may raise to stop the writing; an existing file is then left as it was.
+    With `gates`, also `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each
+    gate, c of an LSTM, and the arguments of the activations. `progress` may raise to stop the writing; an existing
+    file is then left as it was. Returns how many arrays of numbers there are.
 
     Raises
     ------
     InputError
         If the file cannot be written.
     """
-    arrays = {**npz_arrays(result), "config": np.array(dump_config(result.config))}
-    total, done = sum(array.nbytes for array in arrays.values()), 0
+    members = [*map(_stored, npz_arrays(result).items())]
+    if gates:
+        members += _gate_members(result)
+    count = len(members)
+    members.append(_stored(("config", np.array(dump_config(result.config)))))
+    total, done = sum(member.size for member in members), 0
     # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
     with whole(path) as temporary, ZipFile(temporary, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        for member in members:
+            with archive.open(f"{member.name}.npy", "w", force_zip64=True) as file:
 
-                def tell(written: int, size: int = array.nbytes, done: int = done) -> None:
+                def tell(written: int, size: int = member.size, done: int = done) -> None:
                     # What goes before an array's numbers is no progress.
                     progress((done + min(written, size)) / total)
 
-                np.lib.format.write_array(_Told(member, tell), array, allow_pickle=False)  # type: ignore[no-untyped-call]
-            done += array.nbytes
+                member.write(_Told(file, tell))
+            done += member.size
+    return count
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One array of the archive: its name, how many bytes its numbers are, and what writes it as `.npy`."""
+
+    name: str
+    size: int
+    write: Callable[["_Told"], None]
+
+
+def _stored(item: tuple[str, FloatArray]) -> _Member:
+    """An array that there is."""
+    name, array = item
+
+    def write(file: _Told) -> None:
+        np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
+
+    return _Member(name, array.nbytes, write)
+
+
+def _gate_members(result: RunResult) -> Iterator[_Member]:
+    """Arrays that are computed while they are written."""
+    hidden = result.reference.hidden
+    form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": hidden.shape}
+    for engine in result.traces:
+        for name in gate_names(result.config.network.kind):
+
+            def write(file: _Told, engine: str = engine, name: str = name) -> None:
+                np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
+                for part in gate_parts(result, engine, name):
+                    file.write(part.reshape(-1).view(np.uint8).data)
+
+            yield _Member(array_name(engine, name), hidden.nbytes, write)
 
 
 class _Told:
@@ -46,7 +91,7 @@ class _Told:
         self._tell = tell
         self._written = 0
 
-    def write(self, part: bytes) -> int:
+    def write(self, part: bytes | memoryview) -> int:
         self._written += self._file.write(part)
         self._tell(self._written)
         return len(part)

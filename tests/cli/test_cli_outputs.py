@@ -13,6 +13,7 @@ import pytest
 
 from rnnviz import cli
 from rnnviz.cli import main, run
+from rnnviz.cli.exit_codes import MISMATCH, WRONG_INPUT
 from tests.leaks import nothing_is_left_running
 
 __all__ = ["nothing_is_left_running"]
@@ -108,3 +109,18 @@ def test_what_an_own_recurrence_prints_is_told_under_its_name(
     assert capsys.readouterr() == ("", "")
     assert main([*words, "--json", "-"]) == 1
     assert "the input has shape" not in capsys.readouterr().out
+
+
+def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gates.csv"
+    assert main(["run", config, "--engines", ENGINES, "--csv", str(path), "--gates", "--quiet"]) == MISMATCH
+    header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
+    assert header[7:10] == ["abs_error", "mismatch", "manual.r"]
+    assert header[-1] == "mistake:no-h2h-bias.pre_n"
+    capsys.readouterr()
+    assert main(["run", config, "--engines", ENGINES, "--gates", "--quiet"]) == WRONG_INPUT
+    assert capsys.readouterr().err == (
+        "rnnviz: --gates adds to what --csv and --npz write: give at least one of them.\n"
+    )

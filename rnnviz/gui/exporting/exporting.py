@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtWidgets import QWidget
@@ -18,23 +19,23 @@ class Format:
     """One kind of file that holds a run's numbers; `write` returns what to say of it beside its name."""
 
     id: str
+    ending: str
     title: str
     why: str
     filters: str
     write: Callable[[RunResult, Path, Progress], str]
 
 
-def _write_csv(result: RunResult, path: Path, progress: Progress) -> str:
+def _write_csv(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
     from rnnviz.files.table import write_csv
 
-    return f"{write_csv(result, path, progress):,} rows"
+    return f"{write_csv(result, path, progress, gates=gates):,} rows"
 
 
-def _write_npz(result: RunResult, path: Path, progress: Progress) -> str:
-    from rnnviz.files.archive import npz_arrays, write_npz
+def _write_npz(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
+    from rnnviz.files.archive import write_npz
 
-    write_npz(result, path, progress)
-    return f"{len(npz_arrays(result)):,} arrays"
+    return f"{write_npz(result, path, progress, gates=gates):,} arrays"
 
 
 def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
@@ -44,10 +45,32 @@ def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
     return "the verdict and its figures"
 
 
+_TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*.json)"
+_GATES = (
+    "gates, cell states and the activations' arguments:\nof every engine what the true arithmetic gives from that "
+    "engine's own states."
+)
+
 FORMATS = (
-    Format("csv", "Table (&CSV)…", "Every hidden value as a row.", "Tables (*.csv)", _write_csv),
-    Format("npz", "Arrays (&NPZ)…", "Every array, the inputs and the config.", "Arrays (*.npz)", _write_npz),
-    Format("json", "Summary (&JSON)…", "The verdict, its figures and the checks.", "Summaries (*.json)", _write_json),
+    Format("csv", "csv", "Table (&CSV)…", "Every hidden value as a row.", _TABLES, _write_csv),
+    Format(
+        "csv_gates",
+        "csv",
+        "Table with &gates and cell states (CSV)…",
+        f"Every hidden value as a row, and beside it {_GATES}",
+        _TABLES,
+        partial(_write_csv, gates=True),
+    ),
+    Format("npz", "npz", "Arrays (&NPZ)…", "Every array, the inputs and the config.", _ARRAYS, _write_npz),
+    Format(
+        "npz_gates",
+        "npz",
+        "Arrays with gates and cell s&tates (NPZ)…",
+        f"Every array, the inputs and the config, and also {_GATES}",
+        _ARRAYS,
+        partial(_write_npz, gates=True),
+    ),
+    Format("json", "json", "Summary (&JSON)…", "The verdict, its figures and the checks.", _SUMMARIES, _write_json),
 )
 
 
@@ -67,7 +90,7 @@ class Exporter:
 
             self._jobs.start(Job(f"writing {path.name}", work))
 
-        ask_new_file(self._window, "Export", kind.filters, kind.id, f"{name}.{kind.id}", write)
+        ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
 
     def picture(self, widget: QWidget, scale: int, name: str) -> None:
         """Export a picture of a widget as it is now, before a dialog can cover it."""

@@ -77,6 +77,18 @@ def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
 
 
+def test_gates_are_exported_by_entries_of_their_own(qtbot, window, export, tmp_path):
+    for entry, path in (("csv_gates", tmp_path / "gates.csv"), ("npz_gates", tmp_path / "gates.npz")):
+        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+            export(entry, path)
+        assert "own states" in window.findChild(QAction, f"export_{entry}").toolTip()
+    cell = window.session.result.config.network.kind
+    with (tmp_path / "gates.csv").open() as lines:
+        assert {f"manual.pre_{gate.symbol}" for gate in cell.gates} <= set(csv.DictReader(lines).fieldnames)
+    with np.load(tmp_path / "gates.npz") as archive:
+        assert {f"manual.pre.{gate.symbol}" for gate in cell.gates} <= set(archive.files)
+
+
 def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -143,7 +155,7 @@ def endless(monkeypatch):
     """Makes the export of the table go on, half done, until it is stopped; tells when it has begun."""
     begun = threading.Event()
 
-    def write_csv(_result, path, progress):
+    def write_csv(_result, path, progress, *, gates):
         with whole(path) as temporary:
             temporary.write_text("half")
             while True:
