@@ -17,7 +17,7 @@ from rnnviz.runs.request import RunRequest
 from tests.benchmarks.grid import grid
 from tests.benchmarks.rows import Row, Table
 
-ROUNDS = 3
+ROUNDS = 2
 _TIMES = 2.0
 
 

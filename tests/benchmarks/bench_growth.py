@@ -25,10 +25,11 @@ _AXES: dict[tuple[str, str], tuple[dict[str, int], list[int]]] = {
     ("engines", "N"): ({"T": 200, "H": 64, "L": 1}, geometric(16, 256)),
     ("engines", "H"): ({"T": 200, "N": 4, "L": 1}, geometric(64, 1024)),
     ("engines", "L"): ({"T": 500, "N": 4, "H": 64}, geometric(1, 16)),
-    ("files", "T"): ({"N": 4, "H": 64, "L": 1}, geometric(2000, 32_000)),
-    ("files", "N"): ({"T": 1000, "H": 64, "L": 1}, geometric(8, 128)),
-    ("files", "H"): ({"T": 1000, "N": 8, "L": 1}, geometric(64, 1024)),
-    ("files", "L"): ({"T": 1000, "N": 8, "H": 64}, geometric(1, 16)),
+    ("copies", "T"): ({"N": 1, "H": 256, "L": 1}, geometric(17_000, 136_000)),
+    ("files", "T"): ({"N": 4, "H": 64, "L": 1}, geometric(1000, 16_000)),
+    ("files", "N"): ({"T": 1000, "H": 64, "L": 1}, geometric(4, 64)),
+    ("files", "H"): ({"T": 1000, "N": 4, "L": 1}, geometric(64, 1024)),
+    ("files", "L"): ({"T": 1000, "N": 4, "H": 64}, geometric(1, 16)),
 }
 """By the parts and the size that grows: the sizes that stay, and those that are taken in turn."""
 

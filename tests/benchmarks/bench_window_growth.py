@@ -19,7 +19,7 @@ from tests.benchmarks.rows import Table
 
 _ROUNDS, _MOVES = 3, 40
 _AXES: dict[str, tuple[dict[str, int], list[int]]] = {
-    "T": ({"H": 64, "L": 1, "N": 1}, geometric(4000, 1_024_000)),
+    "T": ({"H": 64, "L": 1, "N": 1}, geometric(1000, 256_000)),
     "N": ({"T": 2000, "H": 64, "L": 1}, geometric(4, 64)),
     "H": ({"T": 2000, "L": 1, "N": 1}, geometric(64, 1024)),
     "L": ({"T": 2000, "H": 64, "N": 1}, geometric(1, 16)),

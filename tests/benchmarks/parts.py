@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.compare import compare
+from rnnviz.analysis.pyramid import ComparedPyramids
 from rnnviz.analysis.result import RunResult
 from rnnviz.engines.registry import load_engine
 from rnnviz.files.archive import write_npz
@@ -52,6 +53,16 @@ class Case:
         comparison = self.result.comparisons[0]
         compare(self.result.reference, self.result[comparison.candidate], comparison.rtol, comparison.atol)
 
+    def coarsen(self) -> None:
+        """Compare, and make the coarser copies on the way."""
+        comparison = self.result.comparisons[0]
+        one, other = self.result.reference, self.result[comparison.candidate]
+        for copy in self.folder.glob("*/*.level-*.npy"):
+            copy.unlink()
+        pyramids = ComparedPyramids(one, other, comparison.rtol, comparison.atol, first=True)
+        compare(one, other, comparison.rtol, comparison.atol, watch=pyramids.add)
+        pyramids.finish()
+
 
 Part: TypeAlias = Callable[[Case], object]
 
@@ -68,6 +79,9 @@ FILES: Mapping[str, Part] = {
     "NPZ": lambda case: write_npz(case.result, case.folder / "values.npz"),
 }
 """What reads every number."""
+
+COPIES: Mapping[str, Part] = {"compare and coarser copies": Case.coarsen}
+"""What is made beside long traces alone."""
 
 
 def costs_in_seconds(parts: str, configs: Sequence[Config], rounds: int) -> dict[str, list[float]]:
@@ -102,7 +116,7 @@ def costs_in_bytes(parts: str, configs: Sequence[Config]) -> dict[str, list[floa
     return {part: costs[1:] for part, costs in found.items()}
 
 
-_PARTS = {"engines": ENGINES, "files": FILES}
+_PARTS = {"engines": ENGINES, "files": FILES, "copies": COPIES}
 
 
 @contextmanager

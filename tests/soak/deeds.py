@@ -18,7 +18,7 @@ from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 
-_EDITS = 600
+_EDITS, _CONFIGS = 600, 8
 Chosen = TypeVar("Chosen")
 _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
 
@@ -42,6 +42,8 @@ class User:
         self._folder = folder
         self._random = np.random.default_rng(seed)
         self._exports = 0
+        # A few again and again, for MXNet keeps something for every shape that it meets, up to some hundred of them.
+        self._small = [self._config(self._among(2, 200), self._among(3, 64)) for _ in range(_CONFIGS)]
         self.done: dict[str, int] = {}
         self._deeds = (
             Deed("drag", self._drag, 20),
@@ -181,7 +183,7 @@ class User:
     # Runs
 
     def _small_run(self) -> None:
-        self._edit(timesteps=self._among(2, 200), units=self._among(3, 64))
+        self._window.document.edit(self._one_of(self._small))
         self._window.control.run()
 
     def _cancel(self) -> None:
@@ -195,6 +197,9 @@ class User:
         QTimer.singleShot(self._among(0, 500), self._window, self._small_run)
 
     def _edit(self, timesteps: int, units: int) -> None:
+        self._window.document.edit(self._config(timesteps, units))
+
+    def _config(self, timesteps: int, units: int) -> Config:
         network = {
             "cell": self._one_of(list(CELLS)),
             "input_size": self._among(1, 16),
@@ -207,7 +212,7 @@ class User:
         if self._random.random() < 0.4:
             mistake = self._one_of([mistake.name for mistake in mistakes_of(config.network)])
             config = replace(config, compare=replace(config.compare, candidates=("manual", f"mistake:{mistake}")))
-        self._window.document.edit(config)
+        return config
 
     def _lesson(self) -> None:
         self._window.files.open_lesson(self._one_of(lessons()))
