@@ -69,8 +69,10 @@ class User:
         )
         self._stormy = (*self._deeds, Deed("cancel", self._cancel, 4), Deed("overtake", self._overtake, 2))
 
-    def fill_history(self) -> None:
-        """Edit so often that undo holds as much as it ever will, which is no growth."""
+    def try_everything(self) -> None:
+        """Do each thing once, as threads start when they are needed, and edit until undo holds as much as it may."""
+        for deed in self._deeds:
+            deed.do()
         for _ in range(_EDITS):
             self._edit(timesteps=self._among(2, 20), units=self._among(3, 16))
 

@@ -11,7 +11,7 @@ import psutil
 from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication
 
-from tests.benchmarks.private_memory import MEGABYTE, allocated, private_memory
+from tests.benchmarks.private_memory import MEGABYTE, allocated, hand_back_freed_memory, private_memory
 from tests.leaks import children
 
 
@@ -65,11 +65,12 @@ class Reader:
     def read(self) -> Reading:
         """Look at everything now.
 
-        Garbage is collected first, for when Python does that is chance, and Qt's cache of pixmaps is emptied, which has
-        a limit and would look like growth until it is full.
+        Garbage is collected and freed memory handed back first, for when Python and C's allocator do that is chance,
+        and Qt's cache of pixmaps is emptied, which has a limit and would look like growth until it is full.
         """
         gc.collect()
         QPixmapCache.clear()
+        hand_back_freed_memory()
         own = psutil.Process()
         spawned = children()
         child, age, of_child = _child(spawned)

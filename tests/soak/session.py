@@ -19,13 +19,13 @@ from tests.soak.growth_in_time import Slope, slope
 from tests.soak.readings import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
 
 _DEED_MS = 15
-_CYCLE_MINUTES, _STORMY = 2.0, 0.25
-"""The engines are killed only in the last quarter of every cycle, so that they grow old enough to be looked at."""
+_STORMY = 0.4
+"""The part of the time in which runs are stopped, which kills the engines; those that come last grow old."""
 _WARM_UP = 0.25
 _MOST_WARM_UP_MINUTES = 2.5
-_YOUNG_MINUTES = 0.3
-"""Engines that were just started still import and fill their pools."""
-_SETTLED_MINUTES = 5.0
+_YOUNG = 0.15
+"""For this part of the time engines that were just started still import and fill their pools."""
+_SETTLED_MINUTES = 4.0
 _OFFSCREEN = "This plugin does not support"
 
 
@@ -78,7 +78,7 @@ class Soak:
             own = counted
             lives = None
             if quantity.name.startswith("the engines'"):
-                own = [reading for reading in counted if reading.child_minutes >= min(_YOUNG_MINUTES, self._warm_up)]
+                own = [reading for reading in counted if reading.child_minutes >= _YOUNG * self.minutes]
                 lives = [reading.child or 0 for reading in own]
             found.append(slope([r.minutes for r in own], [r.values[quantity.name] for r in own], lives))
         return found
@@ -106,11 +106,10 @@ class Soak:
     def _use(self, application: QApplication, window: MainWindow, user: User) -> None:
         deeds, looks = QTimer(interval=_DEED_MS), QTimer(interval=int(self.every_seconds * 1000))
         reader = Reader()
-        cycle = min(_CYCLE_MINUTES, self.minutes / 2.0)
         early = (kinds_of_objects(), kinds_of_widgets())
 
         def act() -> None:
-            user.act(calm=reader.minutes % cycle < (1.0 - _STORMY) * cycle)
+            user.act(calm=reader.minutes > _STORMY * self.minutes)
 
         def look() -> None:
             nonlocal early
@@ -126,7 +125,7 @@ class Soak:
 
         def begin() -> None:
             window.begin(None)
-            user.fill_history()
+            user.try_everything()
             deeds.start()
             looks.start()
 
