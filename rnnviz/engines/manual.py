@@ -26,6 +26,7 @@ import numpy as np
 from numpy import add, dot, matmul, maximum, multiply, subtract, tanh
 
 from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.blas_threads import threads_for
 from rnnviz.engines.stack import LayerTask, run_stack
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.cells import CELLS
@@ -67,7 +68,7 @@ def lstm_step(p: LayerParameters, batch_size: int) -> Step:
     """i, f, o = sigmoid(a + b); g = tanh(a + b); c = f · c' + i · g; h = o · tanh(c)."""
     weight, product, b = gate_products(p.h2h_weight, 4, batch_size)
     gates = np.empty(b.shape, b.dtype)
-    scale, shift = gate_scale("lstm", p), gate_shift("lstm", p)
+    scale, shift = full(gate_scale("lstm", p), gates), full(gate_shift("lstm", p), gates)
     i, f, g, o = gates
 
     def step(a: FloatArray, h_previous: FloatArray, c_previous: Any, h: FloatArray, c: Any) -> None:
@@ -88,10 +89,10 @@ def gru_step(p: LayerParameters, batch_size: int) -> Step:
     """r, z = sigmoid(a + b); n = tanh(a_n + r · b_n); h = (1 - z) · n + z · h' = n + z · (h' - n)."""
     weight, product, b = gate_products(p.h2h_weight, 3, batch_size)
     gates = np.empty(b.shape, b.dtype)
-    scale, shift = gate_scale("gru", p)[:2], gate_shift("gru", p)[:2]
     r_and_z, (r, z, n) = gates[:2], gates
+    scale, shift = full(gate_scale("gru", p)[:2], r_and_z), full(gate_shift("gru", p)[:2], r_and_z)
     b_r_and_z, b_n = b[:2], b[2]
-    n_bias = p.h2h_bias[2 * len(p.h2h_bias) // 3 :]
+    n_bias = full(p.h2h_bias[2 * len(p.h2h_bias) // 3 :], n)
 
     def step(a: FloatArray, h_previous: FloatArray, _c_previous: Any, h: FloatArray, _c: Any) -> None:
         matmul(h_previous, weight, out=product)
@@ -134,6 +135,11 @@ def gate_shift(cell: str, p: LayerParameters) -> FloatArray:
     return 1.0 - gate_scale(cell, p)
 
 
+def full(array: FloatArray, like: FloatArray) -> FloatArray:
+    """The array repeated to the shape of another: numpy takes half as long where nothing has to be repeated."""
+    return np.ascontiguousarray(np.broadcast_to(array, like.shape))
+
+
 def scale_gates(cell: str, p: LayerParameters) -> LayerParameters:
     """The parameters with half of every row whose gate is a sigmoid."""
     rows = np.repeat(gate_scale(cell, p).reshape(-1), p.h2h_weight.shape[1])
@@ -158,9 +164,10 @@ def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArr
     for times, a in i2h_products(task, p):
         order = slice(None, None, -1 if task.backward else 1)
         cells = repeat(None) if task.cells is None else task.cells[times][order]
-        for a_t, h_next, c_next in zip(a[order], task.hidden[times][order], cells, strict=False):
-            step(a_t, h, c, h_next, c_next)
-            h, c = h_next, c_next
+        with threads_for(len(h) * p.h2h_weight.size):
+            for a_t, h_next, c_next in zip(a[order], task.hidden[times][order], cells, strict=False):
+                step(a_t, h, c, h_next, c_next)
+                h, c = h_next, c_next
         progress((len(task.x) - times.start if task.backward else times.stop) / len(task.x))
     return h, c
 

@@ -1,0 +1,27 @@
+"""How many threads a matrix product takes.
+
+numpy's BLAS shares every product out over all processors. For the product of one step of a small layer, waking the
+other threads and waiting for them costs more than they save, and many times more where a processor has other work.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+_WORTH_SHARING = 1 << 19
+"""Multiplications in a product from which on a second thread saves time."""
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    # Looking through the process's libraries takes milliseconds, and numpy's is there from the start.
+    return ThreadpoolController().select(user_api="blas")
+
+
+def threads_for(multiplications: int) -> AbstractContextManager[object]:
+    """Within it, products of so many multiplications take one thread if they are small, and else what is usual."""
+    if multiplications >= _WORTH_SHARING:
+        return nullcontext()
+    limit: AbstractContextManager[object] = _blas().limit(limits=1)
+    return limit
