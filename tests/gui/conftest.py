@@ -138,10 +138,14 @@ def run_config(qtbot: Any, window: MainWindow) -> Callable[..., None]:
 
 
 @pytest.fixture
-def press(window: MainWindow) -> Callable[..., None]:
+def press(qtbot: Any, window: MainWindow) -> Callable[..., None]:
     """Presses a key in the window, with the focus where the lanes are."""
 
     def press(key: Qt.Key | str, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        # A desktop gives the keyboard back to the window when a dialog closes; the offscreen platform does not.
+        if not window.isActiveWindow():
+            window.activateWindow()
+            qtbot.waitUntil(window.isActiveWindow)
         window.lanes.setFocus()
         QTest.keyClick(window.lanes, key, modifiers)
 
