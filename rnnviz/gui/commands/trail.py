@@ -100,7 +100,7 @@ class Trail(QObject):
         return here.moved(timestep=self.place.timestep) if isinstance(self.place, InputPlace) else here
 
     def _on_location(self, location: Location) -> None:
-        if not self._leading and step_of(self.place) != location:
+        if not self._leading and self._cursor() != location:
             self._places, self._at = [location], 0
             self.changed.emit(location)
 

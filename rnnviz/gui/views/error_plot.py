@@ -59,6 +59,7 @@ class ErrorPlot(View):
         self.plot = LogTimePlot()
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
+        self.plot.explanation_requested.connect(self._on_explanation)
         self.plot.seen_changed.connect(self._draw)
         self.curves = LaneCurves(self.plot)
         self._empty = QLabel("Press F5 to run: how far the engines are apart at each timestep appears here.")
@@ -275,6 +276,9 @@ class ErrorPlot(View):
         self.plot.setAccessibleDescription(
             f"{self._heading.text()}, {self._choice.currentText()} at t = {where.timestep}: {described}"
         )
+
+    def _on_explanation(self, timestep: int) -> None:
+        self.explanation_requested.emit(self._location.moved(timestep=timestep))
 
     def _on_timestep(self, timestep: int) -> None:
         self.location_requested.emit(self._location.moved(timestep=timestep))

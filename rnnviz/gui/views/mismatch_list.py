@@ -45,6 +45,7 @@ class MismatchList(View):
         header.setSortIndicator(-1, Qt.SortOrder.DescendingOrder)
         header.sortIndicatorChanged.connect(self.model.sort)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        self.table.activated.connect(self._on_activated)
         self._following = False
         bar = QHBoxLayout()
         bar.addWidget(self._said, 1)
@@ -139,6 +140,9 @@ class MismatchList(View):
         if self._result is None or self._candidate is None:
             return 0
         return self._result.comparison(self._candidate).mismatched
+
+    def _on_activated(self, index: QModelIndex) -> None:
+        self.explanation_requested.emit(self.model.location(index.row()))
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._following:

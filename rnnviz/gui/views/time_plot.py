@@ -21,9 +21,11 @@ _FEWEST_PIXELS = 64
 
 
 class TimePlot(pg.PlotWidget):
-    """Curves over T timesteps. The wheel zooms in time, dragging pans, a double click shows the whole sequence."""
+    """Curves over T timesteps. The wheel zooms in time, dragging pans, a double click on an axis shows all of it."""
 
     timestep_requested = Signal(int)
+    explanation_requested = Signal(int)
+    """A timestep: the user wants to see how the value there came about."""
     seen_changed = Signal()
     """Other timesteps are in sight, or they stand on more or fewer pixels: the curves are to be outlined anew."""
 
@@ -121,11 +123,13 @@ class TimePlot(pg.PlotWidget):
     def _on_click(self, event: Any) -> None:
         if event.button() != Qt.MouseButton.LeftButton or not self._timesteps:
             return
-        if event.double():
+        on_curves = self.view_box.sceneBoundingRect().contains(event.scenePos())
+        if event.double() and not on_curves:
             self.fit()
             return
         point = self.view_box.mapSceneToView(event.scenePos())
-        self.timestep_requested.emit(min(max(round(point.x()), 0), self._timesteps - 1))
+        timestep = min(max(round(point.x()), 0), self._timesteps - 1)
+        (self.explanation_requested if event.double() else self.timestep_requested).emit(timestep)
 
 
 class _TimestepAxis(pg.AxisItem):

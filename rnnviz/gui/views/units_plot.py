@@ -50,6 +50,7 @@ class UnitsPlot(View):
         self.plot.apply_theme(LIGHT)
         self.plot.setAccessibleName(self.title)
         self.plot.timestep_requested.connect(self._on_timestep)
+        self.plot.explanation_requested.connect(self._on_explanation)
         self._lines = UnitLines(self.plot)
         self.gaps = self._lines.gaps
         self._empty = QLabel("Press F5 to run: the cursor's unit appears here over time, by every engine.")
@@ -247,6 +248,9 @@ class UnitsPlot(View):
         self._pin.setToolTip(why)
         self._pin.setAccessibleName(self._pin.text())
         self._pin.setAccessibleDescription(why)
+
+    def _on_explanation(self, timestep: int) -> None:
+        self.explanation_requested.emit(self._location.moved(timestep=timestep))
 
     def _on_timestep(self, timestep: int) -> None:
         self.location_requested.emit(self._location.moved(timestep=timestep))

@@ -4,6 +4,7 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
+from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
 from rnnviz.analysis.places import lane_text, passage_text, state_row
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
@@ -194,13 +195,24 @@ class VectorTable(View):
             self.location_requested.emit(self._location.moved(unit=current.row()))
 
     def _on_activated(self, index: QModelIndex) -> None:
-        """Go to where a feature was computed: by the layer below."""
-        if self._result is None or self._kind != "input" or self._location.layer == 0:
+        """Ask how a number came about; a feature's is looked at where it was computed, by the layer below."""
+        if self._result is None:
             return
-        direction, unit = divmod(index.row(), self._result.inputs.network.hidden_size)
-        self.location_requested.emit(
-            self._location.moved(layer=self._location.layer - 1, direction=direction, unit=unit)
-        )
+        where, row = self._location, index.row()
+        match self._kind:
+            case "hidden":
+                place: Place = where.moved(unit=row)
+            case "cell":
+                place = CellPlace(where.moved(unit=row))
+            case "h0" | "c0":
+                place = InitialPlace(self._kind[0], where.layer, where.direction, where.sample, row)
+            case "input":
+                place = InputPlace(where.timestep, where.sample, row)
+                if where.layer > 0:
+                    direction, unit = divmod(row, self._result.inputs.network.hidden_size)
+                    place = where.moved(layer=where.layer - 1, direction=direction, unit=unit)
+                    self.location_requested.emit(place)
+        self.explanation_requested.emit(place)
 
     def _on_stepped(self, by: int) -> None:
         if self._result is not None:

@@ -1,5 +1,7 @@
 """The arithmetic of the value at the cursor, and the way to where its numbers came from."""
 
+from dataclasses import replace
+
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
@@ -156,6 +158,9 @@ class ArithmeticView(View):
             self._asked = None
         if result is None:
             self._page = None
+        elif self._result is None or result.inputs.network.cell != self._result.inputs.network.cell:
+            # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
+            self._line = ""
         self._result, self._candidate = result, candidate
         for part in (self.crumbs, self.note, self.listing):
             part.setVisible(result is not None)
@@ -230,8 +235,10 @@ class ArithmeticView(View):
             self._show(page)
 
     def _show(self, page: Page) -> None:
-        self._page = page
         self._line = page.ledger.line
+        # A line that the cell lacks has become its first one, which need not be asked for again.
+        self._page = replace(page, question=replace(page.question, line=self._line))
+        self._asked = self._page.question
         engines = tuple(shown_name(arithmetic.engine) for arithmetic in page.arithmetics)
         self.cards.show_page(page)
         self.table.show_page(page)
