@@ -29,7 +29,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         environ = {**os.environ, "TMPDIR": folder, "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen")}
         arguments = [str(wanted.minutes), "--seed", str(wanted.seed), "--inside"]
-        code = subprocess.run([sys.executable, "-m", "tests.soak", *arguments], env=environ, check=False).returncode
+        code = subprocess.run(
+            [sys.executable, "-X", "faulthandler", "-m", "tests.soak", *arguments], env=environ, check=False
+        ).returncode
         left = [path.name for path in Path(folder).iterdir()]
     if left:
         print(f"The program left behind in the temporary folder: {', '.join(left)}.")

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,8 +145,11 @@ class Soak:
         """Note everything that nobody handled, and everything that Qt warns of."""
 
         def on_exception(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-            self._trouble(f"{kind.__name__} was not handled: {error}.")
-            sys.__excepthook__(kind, error, where)
+            place = traceback.extract_tb(where)[-1] if where is not None else None
+            at = "" if place is None else f" in {place.name}, {Path(place.filename).name}:{place.lineno}"
+            # Told once with its stack, however often it comes and whatever numbers its words hold.
+            if self._trouble(f"{kind.__name__} was not handled{at}."):
+                sys.__excepthook__(kind, error, where)
 
         def on_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
             if kind != QtMsgType.QtDebugMsg and not text.startswith(_OFFSCREEN):
@@ -154,7 +158,10 @@ class Soak:
         sys.excepthook = on_exception
         qInstallMessageHandler(on_message)
 
-    def _trouble(self, sentence: str) -> None:
-        if sentence not in self.troubles:
-            self.troubles.append(sentence)
-            self.tell(sentence)
+    def _trouble(self, sentence: str) -> bool:
+        """Note something that went wrong; whether it is new."""
+        if sentence in self.troubles:
+            return False
+        self.troubles.append(sentence)
+        self.tell(sentence)
+        return True
