@@ -61,7 +61,7 @@ def places(network: Network, last: Location) -> list[Place]:
         source = Place("hidden", last, f"hidden, t = {last.timestep}")
     found = [source, Place("state", last, state_text(network, last))]
     if network.kind.has_cell_state:
-        found.append(Place("cell", last, f"c[{state_row(network, last)}, {last.sample}]"))
+        found.append(Place("cell", last, state_text(network, last, cell=True)))
     return found
 
 

@@ -49,17 +49,24 @@ def lane_text(network: Network, where: Location) -> str:
     return f"layer {where.layer}" + (f", {DIRECTIONS[where.direction]}" if network.bidirectional else "")
 
 
-def out_text(network: Network, where: Location) -> str:
-    """The slice of `out` that is a top layer's vector, as the network's layout has it: "out[0, 7, 10:20]"."""
-    size = network.hidden_size
-    features = f"{size}:{2 * size}" if where.direction else f":{size}" if network.bidirectional else ":"
+def out_index(network: Network, where: Location) -> str:
+    """`out` at a sample and timestep, with every feature, as the network's layout has it: "out[0][7]"."""
     rows = (where.sample, where.timestep) if network.layout == "NTC" else (where.timestep, where.sample)
-    return f"out[{rows[0]}, {rows[1]}, {features}]"
+    return f"out[{rows[0]}][{rows[1]}]"
 
 
-def state_text(network: Network, where: Location) -> str:
-    """The part of `state` that a lane of one sample leaves: "state[3, 0]"."""
-    return f"state[{state_row(network, where)}, {where.sample}]"
+def out_text(network: Network, where: Location) -> str:
+    """The part of `out` that is a top layer's vector: "out[0][7]", or of one of two directions "out[0][7][10:20]"."""
+    if not network.bidirectional:
+        return out_index(network, where)
+    size = network.hidden_size
+    features = f"{size}:{2 * size}" if where.direction else f":{size}"
+    return f"{out_index(network, where)}[{features}]"
+
+
+def state_text(network: Network, where: Location, *, cell: bool = False) -> str:
+    """The part of `state` that a lane of one sample leaves: "state[0][3][0]", and its cell state "state[1][3][0]"."""
+    return f"state[{int(cell)}][{state_row(network, where)}][{where.sample}]"
 
 
 def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
@@ -69,4 +76,4 @@ def passage_text(network: Network, where: Location, timesteps: int, *, brief: bo
     read = f"read after {start if before is None else f't = {before}'}"
     if after is not None:
         return f"{read} · carried to t = {after}"
-    return f"{read} · carried out as {'' if brief else 'the final state '}state[{state_row(network, where)}]"
+    return f"{read} · carried out as {'' if brief else 'the final state '}state[0][{state_row(network, where)}]"

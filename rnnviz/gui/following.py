@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject
 
+from rnnviz.analysis.regions import Region
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.session import Session
 from rnnviz.gui.views.base import View
@@ -28,6 +29,7 @@ class Following(QObject):
         session.result_changed.connect(self._on_result)
         session.candidate_changed.connect(self._on_result)
         session.location_changed.connect(self._on_location)
+        session.lit_changed.connect(self._on_lit)
 
     def add(self, view: View, *, eager: bool = False) -> None:
         """Let another view follow, which shows nothing yet and is not in sight; an `eager` one never falls behind."""
@@ -35,6 +37,7 @@ class Following(QObject):
         if eager:
             self._eager.add(view)
         view.location_requested.connect(self._session.set_location)
+        view.lit_requested.connect(self._session.set_lit)
         view.installEventFilter(self)
         if self._session.result is not None:
             self._behind_result.add(view)
@@ -72,6 +75,11 @@ class Following(QObject):
                 self._show_location(view)
             else:
                 self._behind_location.add(view)
+
+    def _on_lit(self, lit: tuple[Region, ...]) -> None:
+        # Hidden views, too: it takes no time, and goes as quickly as it came.
+        for view in self._views:
+            view.show_lit(lit)
 
     def _show_result(self, view: View) -> None:
         self._behind_result.discard(view)

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.analysis.navigate import neighbour_mismatch
+from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.location import Location
@@ -26,6 +27,8 @@ class Session(QObject):
     engine_changed = Signal(str)
     swipe_changed = Signal(object)
     """The engine that is drawn from the cursor on, or None."""
+    lit_changed = Signal(object)
+    """The regions that are lit up from now on."""
 
     def __init__(self, config: Config, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -37,6 +40,7 @@ class Session(QObject):
         self.colour_by: ColourBy = "value"
         self.swiping = False
         self.engine: str | None = None
+        self.lit: tuple[Region, ...] = ()
 
     def set_config(self, config: Config) -> None:
         """Take another config; the last result stays until a run replaces it."""
@@ -60,6 +64,8 @@ class Session(QObject):
             self.engine = None if result is None else result.reference.engine
         if result is not None:
             self.location = self.location.within(result.shape)
+        # What is lit may not be there any more.
+        self.set_lit(())
         self.result_changed.emit(result)
         if result is not None:
             self.location_changed.emit(self.location)
@@ -87,6 +93,12 @@ class Session(QObject):
         if colour_by != self.colour_by:
             self.colour_by = colour_by
             self.colour_by_changed.emit(colour_by)
+
+    def set_lit(self, lit: tuple[Region, ...]) -> None:
+        """Light up other regions in every view, or none."""
+        if lit != self.lit:
+            self.lit = lit
+            self.lit_changed.emit(lit)
 
     def set_engine(self, engine: str) -> None:
         """Draw the values of another of the result's engines."""

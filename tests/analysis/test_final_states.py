@@ -23,10 +23,10 @@ def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -
     network = made_result(num_layers=2, bidirectional=True).inputs.network
     texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
     assert texts == [
-        ["out[1, 4, :4]", "state[2, 1]"],
-        ["out[1, 0, 4:8]", "state[3, 1]"],
-        ["hidden, t = 4", "state[0, 1]"],
-        ["hidden, t = 0", "state[1, 1]"],
+        ["out[1][4][:4]", "state[0][2][1]"],
+        ["out[1][0][4:8]", "state[0][3][1]"],
+        ["hidden, t = 4", "state[0][0][1]"],
+        ["hidden, t = 0", "state[0][1][1]"],
     ]
 
 
@@ -34,7 +34,7 @@ def test_an_lstm_has_its_final_cell_state_too() -> None:
     result = made_result(cell="lstm")
     last = lanes(result.inputs.network, 5, sample=0)[0]
     cell = places(result.inputs.network, last)[2]
-    assert cell.text == "c[0, 0]"
+    assert cell.text == "state[1][0][0]"
     trace = result["manual"]
     assert trace.state_c is not None
     assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])

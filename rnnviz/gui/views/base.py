@@ -1,8 +1,11 @@
 """The contract of every view: small, so that any view can be put anywhere and follows."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.model.location import Location
@@ -20,6 +23,9 @@ class View(QWidget):
     explanation_requested = Signal(object)
     """A place of `analysis.explain.provenance`: the user wants to see how its number came about."""
 
+    lit_requested = Signal(object)
+    """A tuple of `Region`: what the user points at and what else is the same, or none of it."""
+
     title = ""
     """What the view shows, in words: its tab's text, its accessible name, and the name of its exported picture."""
 
@@ -30,6 +36,9 @@ class View(QWidget):
     def show_location(self, location: Location) -> None:
         """Move to a place, which always lies inside the shown result. Must take a few milliseconds at most."""
         raise NotImplementedError
+
+    def show_lit(self, lit: Sequence[Region]) -> None:
+        """Light up what the view shows of these regions; views that show no part of a lane light up nothing."""
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""

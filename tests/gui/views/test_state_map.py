@@ -41,15 +41,15 @@ def test_an_empty_view_says_what_to_do(view: StateMap) -> None:
 
 @pytest.mark.parametrize(
     ("layout", "out", "ends"),
-    [("NTC", "out[1, 2, 4:8]", "out[1, 0, 4:8]"), ("TNC", "out[2, 1, 4:8]", "out[0, 1, 4:8]")],
+    [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
 )
 def test_the_cursors_place_is_told_in_the_layout(view: StateMap, layout: str, out: str, ends: str) -> None:
     view.show_result(made_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
-    assert view.told == (f"{out} = these values", "state[3, 1] = this lane at t\u00a0=\u00a00")
+    assert view.told == (f"{out} = these values", "state[0][3][1] = this lane at t\u00a0=\u00a00")
     assert ends in place_rows(view)
     view.show_location(Location(1, 1, 0, 1))
-    assert view.told == (f"{ends} = these values", "state[3, 1] = these values")
+    assert view.told == (f"{ends} = these values", "state[0][3][1] = these values")
     view.show_location(Location(0, 0, 2, 1))
     assert view.told[0].startswith("not in out")
 
@@ -60,14 +60,14 @@ def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: StateMap) 
     view.show_location(Location(0, 0, 0, 1))
     trace = result["gluon"]
     expected = {
-        "out[1, 4, :4]": trace.output[4, 1, :4],
-        "state[2, 1]": trace.state_h[2, 1],
-        "out[1, 0, 4:8]": trace.output[0, 1, 4:],
-        "state[3, 1]": trace.state_h[3, 1],
+        "out[1][4][:4]": trace.output[4, 1, :4],
+        "state[0][2][1]": trace.state_h[2, 1],
+        "out[1][0][4:8]": trace.output[0, 1, 4:],
+        "state[0][3][1]": trace.state_h[3, 1],
         "hidden, t = 4": trace.hidden[0, 0, 4, 1],
-        "state[0, 1]": trace.state_h[0, 1],
+        "state[0][0][1]": trace.state_h[0, 1],
         "hidden, t = 0": trace.hidden[0, 1, 0, 1],
-        "state[1, 1]": trace.state_h[1, 1],
+        "state[0][1][1]": trace.state_h[1, 1],
     }
     assert list(place_rows(view)) == list(expected)
     for text, row in place_rows(view).items():
@@ -87,7 +87,7 @@ def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(vie
     assert backward.data().endswith(": equal")
     view.choose_engine("manual")
     backward = view.rows.index(lane_row(view, 0, 1))
-    assert backward.data() == "Layer 0, backward, final state and out[0, 0, 4:8]: differ by 0.5"
+    assert backward.data() == "Layer 0, backward, final state and out[0][0][4:8]: differ by 0.5"
     assert "unit 2" in backward.data(Qt.ItemDataRole.ToolTipRole)
     assert view.rows.index(lane_row(view, 0, 0)).data().endswith(": equal")
     view.show_location(Location(0, 0, 0, 1))
@@ -97,7 +97,7 @@ def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(vie
 def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: StateMap) -> None:
     view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
-    rect = view.list.visualRect(view.rows.index(place_rows(view)["state[3, 1]"]))
+    rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=rect.center())
     assert asked.args == [Location(1, 1, 0, 1, 3)]
@@ -133,7 +133,7 @@ def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
     view.show_result(made_result(bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("at the cursor")]
-    assert here == ["out[0, 0, 4:8]", "state[1, 0]"]
+    assert here == ["out[0][0][4:8]", "state[0][1][0]"]
     view.show_location(Location(0, 1, 1))
     assert not any(view.rows.index(row).data().endswith("at the cursor") for row in place_rows(view).values())
 
@@ -141,7 +141,7 @@ def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
 def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:
     result = made_result(cell="lstm")
     view.show_result(result, "manual")
-    row = view.rows.rows[place_rows(view)["c[0, 0]"]]
+    row = view.rows.rows[place_rows(view)["state[1][0][0]"]]
     assert isinstance(row, PlaceRow)
     assert result["gluon"].state_c is not None
     assert np.array_equal(view.rows.values(row), result["gluon"].state_c[0, 0])
