@@ -6,6 +6,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -110,19 +111,9 @@ def _numeric(array: FloatArray, name: str) -> FloatArray:
 
 def _read_csv(path: Path) -> FloatArray:
     """(T, I): one row a timestep, one column a feature; a first row of names is passed over."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines)
-            rows = [(reader.line_num, row) for row in reader if row]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no CSV file: byte {error.start} is no UTF-8 text.") from error
-    except csv.Error as error:
-        raise InputError(f"{path} is no CSV file: {error}.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    if rows and not any(_is_number(cell) for cell in rows[0][1]):
-        rows = rows[1:]
-    if not rows:
+    rows = list(read_rows(path))
+    named = bool(rows) and is_header(rows[0][1])
+    if len(rows) == named:
         raise InputError(f"{path} holds no rows of numbers: a sequence needs at least one timestep.")
     width = len(rows[0][1])
     for number, row in rows:
@@ -130,7 +121,32 @@ def _read_csv(path: Path) -> FloatArray:
             raise InputError(
                 f"{path}, line {number} has {len(row)} values, but the first row has {width}: every row needs as many."
             )
-    return np.array([[_number(cell, path, number) for cell in row] for number, row in rows])
+    return np.array([[_number(cell, path, number) for cell in row] for number, row in rows[named:]])
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that hold anything, each with the number of its line.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no CSV.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines)
+            yield from ((reader.line_num, row) for row in reader if row)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no CSV file: byte {error.start} is no UTF-8 text.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is no CSV file: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def is_header(row: list[str]) -> bool:
+    """Whether a first row holds names: any field that is neither empty nor a number."""
+    return any(cell.strip() and not _is_number(cell) for cell in row)
 
 
 def _is_number(cell: str) -> bool:

@@ -9,10 +9,16 @@ from pathlib import Path
 import tomli_w
 
 from rnnviz.files.atomic import whole
-from rnnviz.model.config import Config
+from rnnviz.model.config import SECTIONS, Config
 from rnnviz.model.errors import InputError
+from rnnviz.model.fields import declarations
 
-_PATH_SECTIONS = ("sequence", "parameters", "initial_state")
+_PATHS = [
+    (section, key)
+    for section, kind in SECTIONS.items()
+    for key, declared in declarations(kind).items()
+    if declared.kind == "path"
+]
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -67,10 +73,11 @@ def _read(file: Path) -> str:
 
 
 def _with_paths(config: Config, change: Callable[[str], str]) -> Config:
-    for section in _PATH_SECTIONS:
-        source = getattr(config, section)
-        if source.path is not None:
-            config = replace(config, **{section: replace(source, path=change(source.path))})
+    for section, key in _PATHS:
+        table = getattr(config, section)
+        path = getattr(table, key)
+        if path is not None:
+            config = replace(config, **{section: replace(table, **{key: change(path)})})
     compare = config.compare
     reference, *candidates = (change(name) if name.endswith(".py") else name for name in compare.engines)
     return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))

@@ -94,6 +94,9 @@ class SequenceSource:
     seed: int = declared("int", "The seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
     path: str | None = declared("path", "A .npy or .csv file of (T, I) or (N, T, I).", None, optional=True)
     text: str | None = declared("text", "A text read as one-hot characters.", None, optional=True)
+    labels: str | None = declared(
+        "path", "A text file that names the timesteps, with a line for each.", None, optional=True
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Config, Network
 from rnnviz.model.errors import InputError
 from rnnviz.model.initial_state import State
+from rnnviz.model.names import UNNAMED, Names
 from rnnviz.model.parameters import Parameters
 from rnnviz.model.pyramid import Pyramid
 
@@ -18,6 +19,7 @@ class Inputs:
 
     `config` says what was really read: a sequence from a file brings its own batch size and timesteps.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
+    `names` are those of its timesteps and features, where they have some.
     `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """
 
@@ -27,6 +29,7 @@ class Inputs:
     initial_state: State
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
+    names: Names = UNNAMED
 
     @property
     def network(self) -> Network:

@@ -1,4 +1,4 @@
-"""A run's inputs as a folder: `config.json`, the sequence, and all other numbers together.
+"""A run's inputs as a folder: `config.json`, `input.npy`, `names.json` if it has names, and all other numbers together.
 
 The parameters in Gluon's order and the initial state share a file, because a short run takes no longer than it takes
 to make a file for each.
@@ -13,10 +13,11 @@ from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped, store_ma
 from rnnviz.model.config import Config
 from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
+from rnnviz.model.names import UNNAMED, Names
 from rnnviz.model.parameters import Parameters
 from rnnviz.model.pyramid import open_pyramids
 
-_SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
+_SEQUENCE, _NUMBERS, _NAMES = "input.npy", "numbers.npy", "names.json"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
@@ -29,12 +30,15 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     """
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(inputs.config.to_mapping()), encoding="utf-8")
+    if inputs.names:
+        names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
+        (folder / _NAMES).write_text(json.dumps(names), encoding="utf-8")
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
     arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
-    return _inputs(inputs.config, sequence, numbers, folder)
+    return _inputs(inputs.config, sequence, numbers, folder, inputs.names)
 
 
 def open_inputs(folder: Path) -> Inputs:
@@ -46,10 +50,13 @@ def open_inputs(folder: Path) -> Inputs:
         If the folder does not hold them.
     """
     config = Config.from_mapping(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    return _inputs(config, open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS), folder)
+    names = UNNAMED
+    if (folder / _NAMES).exists():
+        names = Names(**json.loads((folder / _NAMES).read_text(encoding="utf-8")))
+    return _inputs(config, open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS), folder, names)
 
 
-def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path) -> Inputs:
+def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:
     """The inputs whose parameters and initial state lie one after another in `numbers`."""
     network = config.network
     shapes = network.parameter_shapes()
@@ -57,7 +64,7 @@ def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: P
     numbers.flags.writeable = False
     parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
     parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
-    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, open_pyramids(folder))
+    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, open_pyramids(folder), names)
 
 
 def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:

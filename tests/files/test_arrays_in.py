@@ -213,12 +213,26 @@ def csv(tmp_path: Path, text: str) -> Path:
         "1,2\n3,4\n5,6",
         "\ufeff1,2\n3,4\n5,6\n",
         "a,b\n1,2\n3,4\n5,6\n",
+        "2019,total\n1,2\n3,4\n5,6\n",
+        ",b\n1,2\n3,4\n5,6\n",
         '"first, of two","second"\n1,2\n3,4\n5,6\n',
         "1,2\n\n3,4\n\n5,6\n\n",
         " 1 , 2\n3.0,4e0\n+5,6\n",
         '"1","2"\n"3","4"\n"5","6"\n',
     ],
-    ids=["plain", "windows", "no last newline", "mark", "names", "quoted names", "blank", "spaces", "quoted"],
+    ids=[
+        "plain",
+        "windows",
+        "no last newline",
+        "mark",
+        "names",
+        "years",
+        "no name",
+        "quoted names",
+        "blank",
+        "spaces",
+        "quoted",
+    ],
 )
 def test_a_row_is_a_timestep_and_a_column_a_feature(tmp_path: Path, text: str) -> None:
     x = read_sequence(csv(tmp_path, text))
@@ -244,7 +258,8 @@ def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[floa
         ("1,2\n3,x\n", 2, 'holds "x", which is no number'),
         ("1,2\n3,\n", 2, 'holds "", which is no number'),
         ("a,b\nc,d\n", 2, 'holds "c", which is no number'),
-        ("t,1\n2,3\n", 1, 'holds "t", which is no number'),
+        (",1\n2,3\n", 1, 'holds "", which is no number'),
+        ("a,b,c\n1,2\n", 2, "has 2 values, but the first row has 3"),
         ("1;2\n3;4\n", None, "holds no rows of numbers|no number"),
     ],
 )

@@ -40,6 +40,7 @@ _CHOICES = {
 
 FILE_FILTERS = {
     "sequence.path": "Sequences (*.npy *.csv)",
+    "sequence.labels": "Labels (*.txt)",
     "parameters.path": "Weights (*.npz)",
     "initial_state.path": "Initial states (*.npz)",
 }
