@@ -11,7 +11,10 @@ from rnnviz.model.errors import InputError
 from rnnviz.runs.sensitivity import blind_to
 from rnnviz.runs.supervisor import run
 
-NAMES = ["vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru", "real-bug"]
+NAMES = [
+    *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
+    *("final-state", "green-verdict", "real-bug", "porting"),
+]
 
 every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
 
