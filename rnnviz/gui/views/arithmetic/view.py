@@ -190,7 +190,10 @@ class ArithmeticView(View):
     # Asking and being answered
 
     def _refresh(self) -> None:
-        result = self._result
+        result, step = self._result, step_of(self._place)
+        if result is not None and step is not None and step != step.within(result.shape):
+            # A place in a result that a view out of sight is shown only when it is seen.
+            return
         if result is None:
             self._asked = None
             self._empty.setText(_EMPTY)
