@@ -14,9 +14,9 @@ from typing import Any
 
 from rnnviz.analysis.claims.grammar import Claim, parse_claim
 from rnnviz.analysis.gates import QUANTITIES
+from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lesson_parts import PARTS
 from rnnviz.files.lessons import find_lesson
-from rnnviz.files.resource_files import resource_path
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import shown
@@ -89,7 +89,7 @@ def guided_lessons() -> tuple[GuidedLesson, ...]:
     InputError
         If one of them is not as a lesson must be.
     """
-    return tuple(read_lesson(path) for path in sorted(resource_path("lessons").glob("*.md")))
+    return tuple(read_lesson(entry.path) for entry in lesson_entries())
 
 
 def read_lesson(path: Path) -> GuidedLesson:

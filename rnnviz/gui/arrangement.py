@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from rnnviz.gui.lessons.column import LessonColumn
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.base import View
 
@@ -47,7 +48,8 @@ class Arrangement(QWidget):
         work_layout.addWidget(verdict)
         work_layout.addWidget(self._upper, 1)
         self._whole = QSplitter(Qt.Orientation.Horizontal)
-        self._whole.addWidget(panel)
+        self.column = LessonColumn(panel)
+        self._whole.addWidget(self.column)
         self._whole.addWidget(work)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

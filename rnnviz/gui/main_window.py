@@ -26,6 +26,7 @@ from rnnviz.gui.exporting.export_progress import ExportProgress
 from rnnviz.gui.first_paint import when_painted
 from rnnviz.gui.following import Following
 from rnnviz.gui.late_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
+from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import Theme
@@ -83,9 +84,11 @@ class MainWindow(QMainWindow):
         self._late.made.connect(self._add_tab)
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
+        self.guide = Guide(self, self, settings, appearance)
         self.help = HelpCommands(self, self.control)
         self.actions_ = Actions(self, handlers(self))
         self.explaining.enable(self.actions_)
+        self.guide.attend(self.actions_)
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self.cursor_, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
@@ -108,6 +111,8 @@ class MainWindow(QMainWindow):
         self.warm_up()
         if path is not None:
             self.files.open(path)
+        else:
+            self.guide.resume()
         self.control.freshness.consider()
 
     def warm_up(self) -> None:
@@ -129,9 +134,8 @@ class MainWindow(QMainWindow):
         """End threads and processes; does nothing the second time."""
         self.player.halt()
         self._late.halt()
-        self.runner.close()
-        self.sweeps.close()
-        self.jobs.close()
+        for part in (self.runner, self.sweeps, self.jobs, self.guide):
+            part.close()
 
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
@@ -178,6 +182,7 @@ class MainWindow(QMainWindow):
         menus = Submenus(self, recent, lessons(), self.views, self._appearance.choice)
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self.files.open_lesson)
+        menus.lessons.guided_chosen.connect(self.guide.open)
         menus.exports.picture_chosen.connect(self.results.export_picture)
         menus.exports.numbers_chosen.connect(self.results.export_numbers)
         menus.themes.group.triggered.connect(self._choose_theme)
@@ -215,6 +220,7 @@ class MainWindow(QMainWindow):
         self.results.noted.connect(self._note)
         self.help.noted.connect(self._note)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
+        self.toolbar.guided_chosen.connect(self.guide.open)
         self.player.playing_changed.connect(self._on_playing)
         self._appearance.theme_changed.connect(self._apply_theme)
         self._exports.set_result_present(False)

@@ -4,6 +4,7 @@ from PySide6.QtCore import QByteArray, QSettings
 
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
 _RECENT, _TRUSTED = "files/recent", "files/trusted"
+_LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
 THEME_CHOICES = ("desktop", "light", "dark")
 
 
@@ -57,6 +58,25 @@ class Settings:
     @trusted.setter
     def trusted(self, value: tuple[str, ...]) -> None:
         self._store.setValue(_TRUSTED, list(value))
+
+    @property
+    def open_lesson(self) -> str:
+        """The name of the lesson that is open, or ""."""
+        value = self._store.value(_LESSON)
+        return value if isinstance(value, str) else ""
+
+    @open_lesson.setter
+    def open_lesson(self, name: str) -> None:
+        self._store.setValue(_LESSON, name)
+
+    def lesson_step(self, name: str) -> int:
+        """The step that the reader of a lesson has reached, counted from 0."""
+        value = str(self._store.value(f"{_LESSON_STEP}/{name}"))
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
+
+    def set_lesson_step(self, name: str, step: int) -> None:
+        """Remember how far a lesson has been read."""
+        self._store.setValue(f"{_LESSON_STEP}/{name}", step)
 
     def save(self) -> None:
         """Write everything now."""

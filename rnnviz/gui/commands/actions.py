@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QLineEdit,
     QPlainTextEdit,
+    QScrollArea,
     QTabBar,
     QTextEdit,
     QWidget,
@@ -125,7 +126,7 @@ def needs(control: QObject, event: QKeyEvent) -> bool:
         return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
     if isinstance(control, QComboBox):
         return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
-    if isinstance(control, QAbstractItemView | QAbstractSlider):
+    if isinstance(control, QAbstractItemView | QAbstractSlider | QScrollArea):
         return key in _MOVES
     if isinstance(control, QTabBar):
         return key in (Qt.Key.Key_Left, Qt.Key.Key_Right)

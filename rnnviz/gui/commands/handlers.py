@@ -10,6 +10,7 @@ from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.document import Document
+from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.running.run_control import RunControl
 from rnnviz.gui.sweep.commands import SweepCommands
 
@@ -32,6 +33,7 @@ class Commanded(Protocol):
     cursor_: Cursor
     player: Player
     explaining: Explaining
+    guide: Guide
     files: FileCommands
     sweeps: SweepCommands
     document: Document
@@ -82,6 +84,7 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "mismatch_next": window.results.next_mismatch,
         "mismatch_previous": window.results.previous_mismatch,
         **window.explaining.handlers(),
+        **window.guide.handlers(),
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),

@@ -1,24 +1,35 @@
-"""The lessons as a menu."""
+"""The lessons as a menu: the guided ones, then the configs that they start from."""
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
+from rnnviz.files.lesson_index import LessonEntry
 from rnnviz.files.lessons import Lesson
 
 
 class LessonMenu(QMenu):
-    """One entry for each lesson, in order."""
+    """One entry for each lesson and for each config, in order."""
+
+    guided_chosen = Signal(object)
+    """A `LessonEntry`."""
 
     chosen = Signal(object)
-    """A `Lesson`."""
+    """A `Lesson`, which is a config."""
 
-    def __init__(self, lessons: Sequence[Lesson], parent: QWidget | None = None) -> None:
+    def __init__(self, guided: Sequence[LessonEntry], lessons: Sequence[Lesson], parent: QWidget | None = None) -> None:
         super().__init__("&Lessons", parent)
         self.setToolTipsVisible(True)
+        for entry in guided:
+            action = self.addAction(f"&{entry.number}  {entry.title}")
+            action.setObjectName(f"guided_{entry.name}")
+            action.setToolTip(entry.summary)
+            action.triggered.connect(lambda _checked=False, entry=entry: self.guided_chosen.emit(entry))
+        if guided:
+            self.addSeparator()
         for lesson in lessons:
-            action = self.addAction(f"&{lesson.number}  {lesson.title}")
+            action = self.addAction(f"Config: {lesson.title}")
             action.setObjectName(f"lesson_{lesson.name}")
             action.setToolTip(lesson.summary)
             action.triggered.connect(lambda _checked=False, lesson=lesson: self.chosen.emit(lesson))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
+from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lessons import Lesson
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.keys import COMMANDS, MENUS
@@ -59,7 +60,7 @@ class Submenus:
     ) -> None:
         """`theme` is one of THEME_CHOICES."""
         self.recent = RecentMenu(recent, window)
-        self.lessons = LessonMenu(lessons, window)
+        self.lessons = LessonMenu(lesson_entries(), lessons, window)
         self.exports = ExportMenu(views, window)
         self.themes = ThemeMenu(theme, window)
 

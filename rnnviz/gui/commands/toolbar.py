@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, Q
 
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
+from rnnviz.files.lesson_index import LessonEntry, lesson_entries
 from rnnviz.files.lessons import Lesson
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.cursor import Cursor
@@ -18,7 +19,9 @@ class ToolBar(QToolBar):
     """Follows the session; what only the window can do is a signal."""
 
     lesson_chosen = Signal(object)
-    """The `Lesson` to open."""
+    """The `Lesson`, which is a config, to open."""
+    guided_chosen = Signal(object)
+    """The `LessonEntry` of the guided lesson to open."""
 
     def __init__(
         self, session: Session, cursor: Cursor, actions: Actions, lessons: tuple[Lesson, ...], export: QMenu
@@ -65,7 +68,7 @@ class ToolBar(QToolBar):
     def show_lesson(self, title: str) -> None:
         """Show which lesson the config comes from, if from one."""
         with QSignalBlocker(self.lesson):
-            titles = [self.lesson.itemData(place).title for place in range(self.lesson.count())]
+            titles = [_origin(self.lesson.itemData(place)) for place in range(self.lesson.count())]
             self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
 
     def apply_icons(self, icons: Icons) -> None:
@@ -100,17 +103,26 @@ class ToolBar(QToolBar):
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
         box = _narrow_box(13)
         box.setPlaceholderText("own config")
-        for place, lesson in enumerate(lessons):
-            box.addItem(f"{lesson.number}  {lesson.title}", lesson)
-            box.setItemData(place, lesson.summary, Qt.ItemDataRole.ToolTipRole)
+        for entry in lesson_entries():
+            box.addItem(f"{entry.number}  {entry.title}", entry)
+        if box.count():
+            box.insertSeparator(box.count())
+        for lesson in lessons:
+            box.addItem(f"Config: {lesson.title}", lesson)
+        for place in range(box.count()):
+            if box.itemData(place) is not None:
+                box.setItemData(place, box.itemData(place).summary, Qt.ItemDataRole.ToolTipRole)
         box.setMaximumWidth(_widen_list(box) + 20)
         box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        box.activated.connect(lambda index: self.lesson_chosen.emit(box.itemData(index)))
+        box.activated.connect(lambda index: self._choose_lesson(box.itemData(index)))
         # Its entries say what it is; a label would take the room of the last controls in a small window.
         box.setAccessibleName("Lesson")
-        box.setToolTip("Open a lesson: a config that shows one thing about recurrent networks.")
+        box.setToolTip("Open a lesson, which leads through one thing about recurrent networks, or its config alone.")
         self.addWidget(box)
         return box
+
+    def _choose_lesson(self, chosen: LessonEntry | Lesson) -> None:
+        (self.guided_chosen if isinstance(chosen, LessonEntry) else self.lesson_chosen).emit(chosen)
 
     def _sample_box(self, cursor: Cursor) -> QSpinBox:
         box = QSpinBox()
@@ -201,6 +213,11 @@ class ToolBar(QToolBar):
             self._session.set_engine(engine)
         self._session.set_colour_by(colour_by)
         self._session.set_swiping(swiping)
+
+
+def _origin(listed: LessonEntry | Lesson | None) -> str | None:
+    """What a document is called that comes from an entry of the list; None of a line between entries."""
+    return listed.heading if isinstance(listed, LessonEntry) else None if listed is None else listed.title
 
 
 def _narrow_box(length: int) -> QComboBox:

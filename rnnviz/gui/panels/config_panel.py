@@ -50,9 +50,11 @@ class ConfigPanel(QWidget):
         column.setSpacing(12)
         width = self._label_width()
         self._fields: dict[str, Field] = {}
+        self._sections: dict[str, SectionForm] = {}
         for name, section in SECTIONS.items():
             form = SectionForm(name, section, self._make_editor, theme, width, content)
             self._fields |= form.fields
+            self._sections[name] = form
             column.addWidget(form)
             if name == "network":
                 self.summary = NetworkSummary(theme, width, form)
@@ -118,6 +120,13 @@ class ConfigPanel(QWidget):
             if field.failed:
                 field.failed = ""
                 field.refresh()
+
+    def reveal_section(self, name: str) -> SectionForm:
+        """The form of one of the config's sections, scrolled into sight from its heading on."""
+        form = self._sections[name]
+        self._scroll.ensureWidgetVisible(form, 0, _MARGIN)
+        self._scroll.verticalScrollBar().setValue(min(self._scroll.verticalScrollBar().value(), form.y() - _MARGIN))
+        return form
 
     def set_engines(self, engines: Engines) -> None:
         """List these engines, each with the reason why it cannot be used, or None if it can."""

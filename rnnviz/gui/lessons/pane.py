@@ -1,0 +1,214 @@
+"""The lesson's pane: one step's text and claims, and the way to the next."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from rnnviz.analysis.claims.finding import Finding
+from rnnviz.analysis.claims.grammar import Claim
+from rnnviz.files.guided_lessons import GuidedLesson
+from rnnviz.files.lesson_parts import PARTS
+from rnnviz.gui.lessons.claim_row import ClaimRow
+from rnnviz.gui.lessons.prose import Prose
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.strip_buttons import link_button
+
+_MARGIN = 12
+_SCROLLED = {
+    Qt.Key.Key_Up: -1,
+    Qt.Key.Key_Down: 1,
+}
+
+
+class LessonPane(QWidget):
+    """Shows a step and what its claims came to; what the reader asks for is a signal."""
+
+    next_requested = Signal()
+    back_requested = Signal()
+    again_requested = Signal()
+    """Set the step up again: the config, the cursor, the light."""
+    light_requested = Signal()
+    """Light up the part that the step speaks of."""
+    close_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Lesson")
+        self._theme = LIGHT
+        self.rows: list[ClaimRow] = []
+        self.lesson_title = QLabel()
+        self.lesson_title.setProperty("muted", True)
+        self.place = QLabel()
+        self.place.setProperty("muted", True)
+        self.close_button = QToolButton()
+        self.close_button.setAutoRaise(True)
+        self.close_button.setToolTip("Close the lesson. It goes on here when it is opened again.")
+        self.close_button.setAccessibleName("Close the lesson")
+        self.close_button.clicked.connect(self.close_requested)
+        self.step_title = QLabel()
+        self.step_title.setWordWrap(True)
+        self.look = link_button("", "Put a frame around the part of the window that this step speaks of.")
+        self.look.clicked.connect(self.light_requested)
+        self.note = _note_label()
+        self.changed_note = _note_label()
+        self.again = QPushButton("Set this up again")
+        self.again.setToolTip("Go back to this step's own configuration; yours can be had back by undo.")
+        self.again.clicked.connect(self.again_requested)
+        self.back = QPushButton("Back")
+        self.back.setToolTip("Go back one step of the lesson (Ctrl+PgUp).")
+        self.back.clicked.connect(self.back_requested)
+        self.next = QPushButton("Next")
+        self.next.clicked.connect(self.next_requested)
+        self.prose = Prose()
+        self._claims = QVBoxLayout()
+        self._claims.setSpacing(8)
+        self.scroll_area = self._make_scroll()
+        self._lay_out()
+        self.apply_theme(LIGHT)
+
+    def show_step(self, lesson: GuidedLesson, number: int, note: str, last: str) -> None:
+        """Show a step, counted from 0; `note` is a remark on it, `last` what Next says after the last step."""
+        step, count = lesson.steps[number], len(lesson.steps)
+        self.lesson_title.setText(lesson.title)
+        self.lesson_title.setToolTip(lesson.summary)
+        self.place.setText(f"step {number + 1} of {count}")
+        self.step_title.setText(step.title)
+        self.prose.show_markdown(step.prose)
+        part = step.look.part
+        self.look.setVisible(part is not None)
+        if part is not None:
+            self.look.setText(f"Look at {PARTS[part]}")
+            self.look.setAccessibleName(self.look.text())
+        self.show_note(note)
+        self.back.setEnabled(number > 0)
+        finished = number + 1 == count
+        self.next.setText(last if finished else "Next")
+        self.next.setToolTip("Finish this lesson." if finished else "Go on to the next step (Ctrl+PgDown).")
+        self._make_rows(step.claims)
+        self.scroll_area.verticalScrollBar().setValue(0)
+        self.setAccessibleDescription(f"{lesson.title}, {self.place.text()}: {step.title}")
+
+    def show_note(self, note: str) -> None:
+        """Show a remark above the text, such as what keeps the step from being run; "" for none."""
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
+
+    def show_changed(self, keys: tuple[str, ...]) -> None:
+        """Tell which of the step's keys the reader has changed, and offer the way back; none if nothing is."""
+        self.changed_note.setText(f"You have changed {', '.join(keys)}." if keys else "")
+        self.changed_note.setVisible(bool(keys))
+        self.again.setVisible(bool(keys))
+
+    def show_waiting(self, why: str) -> None:
+        """No claim is checked at present."""
+        for row in self.rows:
+            row.show_waiting(why)
+
+    def show_findings(self, findings: tuple[Finding, ...], *, own: bool) -> None:
+        """Show what the claims came to; `own` says that they were checked on a config of the reader's."""
+        for row, finding in zip(self.rows, findings, strict=True):
+            row.show_finding(finding, own=own)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        icons = Icons(theme)
+        self.close_button.setIcon(icons["close"])
+        self.back.setIcon(icons["previous"])
+        self.next.setIcon(icons["next"])
+        self.again.setIcon(icons["undo"])
+        self.prose.apply_theme(theme)
+        for row in self.rows:
+            row.apply_theme(theme)
+        plain = f"color: {theme.accent}; padding: 1px 0; border: none; border-bottom: 1px solid {theme.window};"
+        self.look.setStyleSheet(
+            f"QToolButton {{ {plain} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
+        )
+        for label in (self.note, self.changed_note):
+            label.setStyleSheet(
+                f"background: {theme.doubtful_surface}; color: {theme.doubtful}; border-radius: 4px; padding: 6px 8px;"
+            )
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Let the arrows scroll from wherever in the pane the focus is."""
+        lines = _SCROLLED.get(Qt.Key(event.key()))
+        if lines is None:
+            super().keyPressEvent(event)
+            return
+        bar = self.scroll_area.verticalScrollBar()
+        bar.setValue(bar.value() + lines * bar.singleStep())
+
+    def _make_rows(self, claims: tuple[Claim, ...]) -> None:
+        for row in self.rows:
+            self._claims.removeWidget(row)
+            row.hide()
+            row.deleteLater()
+        self.rows = [ClaimRow(claim, self._theme) for claim in claims]
+        for row in self.rows:
+            self._claims.addWidget(row)
+
+    def _make_scroll(self) -> QScrollArea:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(_MARGIN, 0, _MARGIN, 4)
+        column.setSpacing(10)
+        column.addWidget(self.prose)
+        column.addLayout(self._claims)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("panel_scroll")
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        scroll.setAccessibleName("Text and claims of the step")
+        scroll.setWidget(content)
+        return scroll
+
+    def _lay_out(self) -> None:
+        font = self.step_title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.2)
+        font.setWeight(font.Weight.DemiBold)
+        self.step_title.setFont(font)
+        header = QHBoxLayout()
+        header.setSpacing(8)
+        header.addWidget(self.lesson_title, 1)
+        header.addWidget(self.place)
+        header.addWidget(self.close_button)
+        looking = QHBoxLayout()
+        looking.addWidget(self.look)
+        looking.addStretch(1)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.back)
+        buttons.addStretch(1)
+        buttons.addWidget(self.next)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 6, 0, 8)
+        layout.setSpacing(6)
+        above: tuple[QWidget | QHBoxLayout, ...] = (header, self.step_title, looking, self.note)
+        beneath: tuple[QWidget | QHBoxLayout, ...] = (self.changed_note, self.again, buttons)
+        for item in above:
+            layout.addLayout(_inset(item))
+        layout.addWidget(self.scroll_area, 1)
+        for item in beneath:
+            layout.addLayout(_inset(item))
+
+
+def _inset(item: QWidget | QHBoxLayout) -> QHBoxLayout:
+    """What stands away from the pane's edges; the text in between has a scroll bar at the edge."""
+    inset = QHBoxLayout()
+    inset.setContentsMargins(_MARGIN, 0, _MARGIN, 0)
+    if isinstance(item, QWidget):
+        inset.addWidget(item)
+    else:
+        inset.addLayout(item)
+    return inset
+
+
+def _note_label() -> QLabel:
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.hide()
+    return label

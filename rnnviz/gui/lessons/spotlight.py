@@ -1,0 +1,149 @@
+"""A soft frame around the part of the window that a lesson speaks of."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEasingCurve, QEvent, QObject, QRect, QRectF, Qt, QVariantAnimation, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent, QPen, QRegion
+from PySide6.QtWidgets import QStyle, QWidget
+
+from rnnviz.gui.look.theme import LIGHT, Theme
+
+_GLOW = 7
+"""How far the glow reaches outside the line, in pixels."""
+_LINE = 2.0
+_FADE_MS = 240
+_FOLLOWED = (
+    QEvent.Type.Resize,
+    QEvent.Type.Move,
+    QEvent.Type.Show,
+    QEvent.Type.Hide,
+    QEvent.Type.LayoutRequest,
+)
+
+Area = Callable[[], QRect]
+"""Where the part lies at the moment, in its widget's own pixels."""
+
+
+class Spotlight(QWidget):
+    """Stands over the window and is nothing but the frame: the mouse and every repaint beneath pass it by."""
+
+    changed = Signal(bool)
+    """Whether a part is lit up."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Spotlight")
+        self._window = window
+        self._theme = LIGHT
+        self._target: QWidget | None = None
+        self._area: Area = QRect
+        self._watched: list[QWidget] = []
+        self._strength = 1.0
+        self._fade = QVariantAnimation(self, startValue=0.0, endValue=1.0, duration=_FADE_MS)
+        self._fade.setEasingCurve(QEasingCurve.Type.OutCubic)
+        self._fade.valueChanged.connect(self._set_strength)
+        self.hide()
+
+    @property
+    def target(self) -> QWidget | None:
+        """The widget that is lit up, or that holds what is."""
+        return self._target
+
+    @property
+    def lit(self) -> QRect:
+        """What is lit up, in the window's pixels; empty if nothing is, or if it is out of sight."""
+        target = self._target
+        if target is None or not target.isVisible():
+            return QRect()
+        lit = self._area()
+        widget: QWidget | None = target
+        # What stands in a scrolled panel is in sight as far as the panel is.
+        while widget is not None and widget is not self._window:
+            lit = lit.intersected(widget.rect()).translated(widget.pos())
+            widget = widget.parentWidget()
+        return lit
+
+    def light(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
+        """Light up a widget, or an area of it; `words` are told to a screen reader."""
+        self._release()
+        self._target = target
+        self._area = target.rect if area is None else area
+        # What moves any of these moves the part.
+        widget: QWidget | None = target
+        while widget is not None and widget is not self._window.parentWidget():
+            widget.installEventFilter(self)
+            self._watched.append(widget)
+            widget = widget.parentWidget()
+        target.destroyed.connect(self.put_out)
+        if words:
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(target, words))
+        self.refresh()
+        self._fade.stop()
+        # The desktop's wish for less motion reaches programs as animations that take no time.
+        if self.style().styleHint(QStyle.StyleHint.SH_Widget_Animation_Duration, None, self) > 0:
+            self._fade.start()
+        else:
+            self._set_strength(1.0)
+        self.changed.emit(True)
+
+    def put_out(self) -> None:
+        """Light up nothing."""
+        if self._target is not None:
+            self._release()
+            self._fade.stop()
+            self.hide()
+            self.changed.emit(False)
+
+    def refresh(self) -> None:
+        """Follow the part to where it lies now."""
+        lit = self.lit
+        if lit.isEmpty():
+            self.hide()
+            return
+        around = lit.adjusted(-_GLOW, -_GLOW, _GLOW, _GLOW).intersected(self._window.rect())
+        self.setGeometry(around)
+        # Without the inside nothing beneath is painted twice: a picture that plays costs what it costs without a frame.
+        inner = lit.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
+        self.setMask(QRegion(self.rect()) - QRegion(inner))
+        self.show()
+        self.raise_()
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.update()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the part when it, or what it stands in, moves."""
+        if event.type() in _FOLLOWED and watched is not self:
+            self.refresh()
+        return False
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        line = QRectF(self.lit.translated(-self.geometry().topLeft()))
+        # A part at the window's edge keeps its frame in sight.
+        line = line.intersected(QRectF(self.rect()).adjusted(_LINE, _LINE, -_LINE, -_LINE))
+        colour = self._theme.color("accent")
+        for width, alpha in ((2.0 * _GLOW, 0.10), (_GLOW + 1.0, 0.16), (_LINE, 1.0)):
+            colour.setAlphaF(alpha * self._strength)
+            painter.setPen(QPen(colour, width))
+            painter.drawRoundedRect(line, 5.0, 5.0)
+        painter.end()
+
+    def _set_strength(self, strength: float) -> None:
+        self._strength = strength
+        self.update()
+
+    def _release(self) -> None:
+        if self._target is not None:
+            self._target.destroyed.disconnect(self.put_out)
+        for widget in self._watched:
+            widget.removeEventFilter(self)
+        self._watched.clear()
+        self._target = None
