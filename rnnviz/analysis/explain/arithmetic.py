@@ -20,6 +20,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.cells import Cell, Gate
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.location import Location
+from rnnviz.model.names import UNNAMED, Names
 from rnnviz.model.parameters import LayerParameters
 from rnnviz.model.trace import Trace
 
@@ -79,6 +80,8 @@ class Arithmetic:
         The audit's rounding bound of this step; a right step is at most eight of them off.
     timesteps:
         T, which tells where the lane begins.
+    names:
+        What the sequence's timesteps and features are called.
     """
 
     where: Location
@@ -94,6 +97,7 @@ class Arithmetic:
     stored_c: float | None
     bound: float
     timesteps: int
+    names: Names = UNNAMED
 
     @cached_property
     def by_symbol(self) -> dict[str, GateArithmetic]:
@@ -157,6 +161,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         stored_c=None if trace.cell is None else float(trace.cell[where.index]),
         bound=bound,
         timesteps=timesteps,
+        names=inputs.names,
     )
 
 

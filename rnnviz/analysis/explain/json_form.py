@@ -15,7 +15,7 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     "value" is what each engine stored. "gates" and "previous" are the reference's, which "reference" names; those of
     every engine stand under "engines", with what the equations give and how far the engine is off. A gate's "sum" is
     the argument of its activation: "a" + "b", the sums of the terms and the bias of each kind, and for a GRU's n
-    "a" + "reset" · "b".
+    "a" + "reset" · "b". Where the sequence has names, "names" holds the timestep's and the features', empty ones, too.
     """
     reference = explanation.reference
     return {
@@ -28,7 +28,15 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
         "engines": {name: _engine(arithmetic) for name, arithmetic in explanation.arithmetics.items()},
         "partings": {name: _parting(parting) for name, parting in explanation.partings.items()},
         "sentences": list(explanation.sentences),
+        **_names(reference),
     }
+
+
+def _names(arithmetic: Arithmetic) -> dict[str, Any]:
+    if not arithmetic.names:
+        return {}
+    names = arithmetic.names
+    return {"names": {"timestep": names.timestep(arithmetic.where.timestep), "features": list(names.features)}}
 
 
 def _engine(arithmetic: Arithmetic) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Where a trail ends: a number that no step computed, its value, and how it came to be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, in_words, notation
+from rnnviz.analysis.wording_of_names import feature_in_words, timestep_in_words
 from rnnviz.model.config import alphabet
 from rnnviz.model.inputs import Inputs
 
@@ -25,10 +26,12 @@ class Origin:
 def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> Origin:
     """What there is to say about a number of the sequence or of the initial state, which must lie in the run."""
     if isinstance(place, InputPlace):
-        value = inputs.sequence[place.timestep, place.sample, place.feature]
+        value, names = inputs.sequence[place.timestep, place.sample, place.feature], inputs.names
         heading = "This is the input: no step computed it."
-        stands = f"Feature {place.feature} of x at t = {place.timestep}, sample {place.sample}."
-        return Origin(place, notation(place), value, heading, (stands, *_sequence(inputs, place)))
+        name = notation(replace(place, names=names))
+        feature = feature_in_words(names, place.feature)
+        stands = f"{feature[0].upper()}{feature[1:]} of x at {timestep_in_words(names, place.timestep)}, sample {place.sample}."
+        return Origin(place, name, value, heading, (stands, *_sequence(inputs, place)))
     state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
     assert state is not None, "only an LSTM has a c0"
     row = place.layer * inputs.network.directions + place.direction

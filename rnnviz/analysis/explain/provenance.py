@@ -1,22 +1,25 @@
 """Where the numbers of an arithmetic came from: a trail that can be followed to the input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rnnviz.analysis.explain.arithmetic import Arithmetic
 from rnnviz.analysis.explain.equations import Token
 from rnnviz.analysis.explain.terms import Kind, Term
 from rnnviz.analysis.places import read_after
+from rnnviz.analysis.wording_of_names import feature_index
 from rnnviz.model.location import DIRECTIONS, Location
+from rnnviz.model.names import UNNAMED, Names
 
 
 @dataclass(frozen=True)
 class InputPlace:
-    """One number of the sequence: x[timestep, sample, feature]."""
+    """One number of the sequence: x[timestep, sample, feature]; `names` are those of its timesteps and features."""
 
     timestep: int
     sample: int
     feature: int
+    names: Names = field(default=UNNAMED, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def input_source(arithmetic: Arithmetic, kind: Kind, index: int) -> Source:
     if kind == "h2h":
         return _previous(arithmetic, index)
     if where.layer == 0:
-        return InputPlace(where.timestep, where.sample, index)
+        return InputPlace(where.timestep, where.sample, index, arithmetic.names)
     direction, unit = divmod(index, len(arithmetic.h_previous))
     return where.moved(layer=where.layer - 1, direction=direction, unit=unit)
 
@@ -115,10 +118,13 @@ def step_of(place: Place) -> Location | None:
 
 
 def notation(place: Place) -> str:
-    """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]"."""
+    """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]".
+
+    A feature that has a name stands by it: x[1]["open"].
+    """
     match place:
         case InputPlace():
-            return f"x[{place.timestep}][{place.feature}]"
+            return f"x[{place.timestep}][{feature_index(place.names, place.feature)}]"
         case InitialPlace():
             return f"{place.state}0[{place.unit}]"
         case CellPlace():

@@ -16,6 +16,7 @@ from rnnviz.analysis.explain.provenance import input_source, notation, own_previ
 from rnnviz.analysis.explain.terms import Side
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.running_error import ALLOWED
+from rnnviz.analysis.wording_of_names import timestep_in_words
 from rnnviz.model.location import ARROWS, Location
 
 
@@ -26,8 +27,9 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     where = explanation.where
     sizes = f"{numbers.count(len(first.h_previous))} units, {numbers.count(len(first.x))} inputs"
     place = f"h[{where.timestep}][{where.unit}] of layer {where.layer} {_direction(where)}, sample {where.sample}"
+    named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
     lines = [
-        f"{place}: {first.cell.title}, {sizes}",
+        f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
         "",
         *(f"  {equation}" for equation in first.cell.equations),
         "  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h",
