@@ -69,6 +69,16 @@ def state_text(network: Network, where: Location, *, cell: bool = False) -> str:
     return f"state[{int(cell)}][{state_row(network, where)}][{where.sample}]"
 
 
+def input_text(network: Network, where: Location) -> str:
+    """What a step of the first layer reads of the sequence, which has the layout of `out`: "dat[0][7]"."""
+    return out_index(network, where).replace("out", "dat")
+
+
+def initial_text(network: Network, where: Location, *, cell: bool = False) -> str:
+    """The part of the initial state that a lane of one sample begins with: "initial_state[0][3][0]"."""
+    return f"initial_{state_text(network, where, cell=cell)}"
+
+
 def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
     """What a step reads and who reads it: "read after t = 8 · carried to t = 6"; `brief` for a narrow place."""
     before, after = read_after(where, timesteps), carried_to(where, timesteps)

@@ -10,8 +10,8 @@ from rnnviz.analysis.vectors import VectorKind
 from rnnviz.model.config import Network
 from rnnviz.model.location import Location
 
-Part: TypeAlias = Literal["same", "read", "computed", "carried"]
-"""Why a region is lit: it is what one points at, or a step reads it, computes it, or hands it on."""
+Part: TypeAlias = Literal["same", "read", "computed", "carried", "next"]
+"""Why a region is lit: it is what one points at, or a step reads it, computes it, carries it on, or reads it next."""
 
 
 @dataclass(frozen=True)

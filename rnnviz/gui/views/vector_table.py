@@ -1,17 +1,20 @@
 """The vector at the cursor: every engine's values beside each other, and what the step there reads."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
 from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
-from rnnviz.analysis.places import lane_text, passage_text, state_row
+from rnnviz.analysis.places import initial_text, input_text, lane_text, passage_text
+from rnnviz.analysis.regions import Region, rows_lit
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.gui.views.tables import NumberTable
+from rnnviz.gui.views.lit_table import LitTable
 from rnnviz.gui.views.vector_model import VectorModel
 from rnnviz.model.location import Location
 
@@ -39,6 +42,7 @@ class VectorTable(View):
         self._kind: VectorKind = "hidden"
         self._kinds: tuple[VectorKind, ...] = ()
         self._following = False
+        self._lit: Sequence[Region] = ()
 
         self._heading = SteadyLabel("No vector yet", bold=True, selectable=True)
         self._passage = SteadyLabel(selectable=True)
@@ -52,7 +56,7 @@ class VectorTable(View):
         self._tabs.setUsesScrollButtons(False)
         self._tabs.currentChanged.connect(self._on_tab)
         self.model = VectorModel()
-        self.table = NumberTable()
+        self.table = LitTable()
         self.table.setModel(self.model)
         self.table.setAccessibleName(self.title)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
@@ -108,6 +112,11 @@ class VectorTable(View):
         self._location = location
         self._refresh()
 
+    def show_lit(self, lit: Sequence[Region]) -> None:
+        """Frame the components that are in these regions."""
+        self._lit = lit
+        self._frame()
+
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
@@ -138,6 +147,7 @@ class VectorTable(View):
         self.model.show_vector(vector, component, (result.reference.engine, self._candidate or ""))
         self._choose_row()
         self._following = False
+        self._frame()
 
     def _show_passage(self, result: RunResult) -> None:
         """A passage is told in fewer words where there is no room for it."""
@@ -150,13 +160,18 @@ class VectorTable(View):
     def _told(self, result: RunResult, *, brief: bool) -> str:
         network, where = result.inputs.network, self._location
         if self._kind in ("h0", "c0"):
-            return f"the initial state {self._kind}[{state_row(network, where)}, {where.sample}], read by this step"
+            return f"{initial_text(network, where, cell=self._kind == 'c0')}, read by this step"
         if self._kind == "input" and where.layer == 0:
-            return f"the input x at t = {where.timestep}, read by layer 0"
+            return f"the input x = {input_text(network, where)}, read by layer 0"
         if self._kind == "input":
             both = "forward then backward, " if network.bidirectional else ""
             return f"what layer {where.layer - 1} computed at t = {where.timestep}, {both}read by layer {where.layer}"
         return passage_text(network, where, result.shape[2], brief=brief)
+
+    def _frame(self) -> None:
+        result = self._result
+        rows = rows_lit(self._lit, result.inputs.network, result.shape[2], self._location, self._kind) if result else []
+        self.table.show_lit(rows)
 
     def _show_kinds(self, kinds: tuple[VectorKind, ...]) -> None:
         if kinds == self._kinds:

@@ -1,9 +1,12 @@
 """The parts that draw the lanes, side by side, and the camera that moves over them."""
 
+from collections.abc import Sequence
+
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
+from rnnviz.analysis.regions import Region
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.unrolled.camera import Camera
 from rnnviz.gui.views.unrolled.colour_bar import ColourBar
@@ -12,6 +15,7 @@ from rnnviz.gui.views.unrolled.geometry import Cell, Geometry, look, room_of
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.layout import stack_lanes
+from rnnviz.gui.views.unrolled.lit import Lit
 from rnnviz.gui.views.unrolled.pointer import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
@@ -58,7 +62,7 @@ class Stage(QWidget):
         self.lanes = LanesItem(self.box)
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.colour_bar.update, Qt.ConnectionType.QueuedConnection)
-        self._cursor = Cursor(self.box)
+        self._cursor, self.lit = Cursor(self.box), Lit(self.box)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
         self._bar.setAccessibleName("lanes in view")
         self._bar.setToolTip("Shows the lanes that are out of view: they are taller than the window.")
@@ -119,6 +123,10 @@ class Stage(QWidget):
             if shown.right is not None:
                 self.lanes.move_split(shown, geometry)
                 self.names.move_split(shown, geometry)
+
+    def show_lit(self, lit: Sequence[Region]) -> None:
+        """Frame other regions."""
+        self.lit.light(lit, self.geometry_in_view, self._theme)
 
     def fit(self) -> None:
         """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
@@ -188,6 +196,7 @@ class Stage(QWidget):
             self.colour_bar.show_lanes(None, None)
             self.names.show_lanes(None, None)
             self._cursor.hide()
+            self.lit.stand(None, self._theme)
             return
         camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
         self._show(
@@ -206,6 +215,7 @@ class Stage(QWidget):
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
         self._place_cursor()
+        self.lit.stand(geometry, self._theme)
         self._adjust_bar(geometry)
         self._hint()
 

@@ -1,5 +1,6 @@
 """The unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
+from collections.abc import Sequence
 from typing import get_args
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from rnnviz.analysis.chunk_cache import ChunkCache
 from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Place
 from rnnviz.analysis.lanes import Lane, Quantity
+from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
@@ -50,6 +52,7 @@ class UnrolledView(View):
         self._shown: Shown | None = None
         self._stage = Stage(self)
         self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
+        self.lit = self._stage.lit
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
         layout.addWidget(self._stage)
@@ -147,6 +150,10 @@ class UnrolledView(View):
         if self._shown is not None:
             self._shown = self._shown.wiped_to(location.timestep)
         self._stage.show_cursor(self._shown, self._cell())
+
+    def show_lit(self, lit: Sequence[Region]) -> None:
+        """Frame these regions."""
+        self._stage.show_lit(lit)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
