@@ -106,7 +106,7 @@ COMMANDS = (
     Command(
         "lesson_next",
         "&Go",
-        "Next step of the &lesson",
+        "Next step of t&he lesson",
         ("Ctrl+PgDown",),
         "Go on in the lesson; after its last step, to the next lesson.",
         "",
@@ -115,7 +115,7 @@ COMMANDS = (
     Command(
         "lesson_back",
         "&Go",
-        "Step &back in the lesson",
+        "Step bac&k in the lesson",
         ("Ctrl+PgUp",),
         "Go back one step of the lesson.",
         "",
@@ -124,7 +124,7 @@ COMMANDS = (
     Command(
         "lesson_again",
         "&Go",
-        "&Set the step up again",
+        "Set the step &up again",
         ("Ctrl+Home",),
         "Go back to the configuration, the cursor and the view that the lesson's step is about.",
         "",

@@ -1,0 +1,212 @@
+"""Claims about a small run: what holds, what does not, what cannot be said, and the numbers that are shown."""
+
+import ast
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnviz.analysis.claims import budget
+from rnnviz.analysis.claims.errors import UnansweredError
+from rnnviz.analysis.claims.evaluate import Evaluator
+from rnnviz.analysis.claims.finding import check_claim
+from rnnviz.analysis.claims.grammar import Claim, parse_claim
+from rnnviz.analysis.claims.scope import Scope
+from tests.analysis.claims.conftest import Claimed
+
+HOLDS = [
+    "(T, N, I, H, L, D) == (3, 2, 3, 4, 2, 2)",
+    "shape(dat) == (N, T, I) and shape(out) == (N, T, D * H) and shape(state[1]) == (L * D, N, H)",
+    "len(state) == 2 and len(initial_state) == 2 and len(out[0]) == T",
+    "equal(out[0][-1][:H], h(1)[T - 1][0]) and equal(out[0, 0, H:], state[0][3][0])",
+    "equal(concat(h(1)[2][0], h(1, 'backward')[2][0], dim=0), out[0][2])",
+    "close(c(1)[-1], state[1][2])",
+    "close(gate('f', 0)[0], sigmoid(gate('pre_f', 0)[0]))",
+    (
+        "close(gate('pre_f', 0)[0][0] - l0_i2h_bias[H:2 * H] - l0_h2h_bias[H:2 * H], "
+        "dot(l0_i2h_weight, dat[0][0])[H:2 * H] + dot(initial_state[0][0][0], transpose(l0_h2h_weight))[H:2 * H])"
+    ),
+    "close(dot(dat[0][0], l0_i2h_weight, transpose_b=True), l0_i2h_weight @ dat[0][0])",
+    "0 < min(gate('i', 0)) <= max(gate('i', 0)) < 1",
+    "verdict == 'mismatch' and wrong == ('mistake:no-h2h-bias',) and 'manual' not in wrong",
+    "audit('manual') == 'right' and audit('candidate') == 'wrong' and ratio('candidate') > 8 > ratio('reference')",
+    "'no-h2h-bias' in diagnosis and mismatched > 0 and max_violation > 1",
+    "first_mismatch[0] == 0 and first_mismatch[1] == 'forward'",
+    "all(checks) and blind_to == ()",
+    "not equal(manual.out, candidate.out) and equal(reference.state[0], state[0])",
+    "count(relu(out) == 0) == count(out <= 0)",
+    "sum(abs(zeros_like(out))) == 0 and not any(isnan(out)) and not any(isinf(out))",
+    "max(1, 2, T) == 3 and 2 ** 3 - 1 == 7 and -T + 3 == 0 and T / 2 == 1.5",
+    "close(tanh(sum(out)), tanh(sum(out) + 1e-9)) and close(1, 2, atol=1) and not close(1, 2, rtol=0, atol=0.5)",
+    "rtol < atol",
+]
+UNANSWERED = {
+    "out[0][0] == out[0][0]": "put all(...) around it",
+    "T": "must be true or false",
+    "verdict": "must be true or false",
+    "out[0][7][0] == 0": "There is no out[0][7]: out[0] has the shape (3, 8).",
+    "state[2] == 0": "There is no state[2]: state has 2 parts.",
+    "all(out[0][3:] == 0)": "no values",
+    "equal(out[0][3:], out[0][3:])": "no values",
+    "all(state == 0)": "no array of numbers",
+    "equal(out, out[0])": "differ",
+    "all(out == state[0])": "do not fit",
+    "all(l0_i2h_weight @ l0_h2h_weight == 0)": "have no product",
+    "all(out @ out == 0)": "of vectors and matrices",
+    "h(2) == 0": "no layer 2: it has 2",
+    "h(0, 'up') == 0": "no direction up",
+    "h(out) == 0": "is asked for as h(layer",
+    "h() == 0": "is asked for as h(layer",
+    "gate('z', 0) == 0": "The cell lstm has no z",
+    "all(l2_i2h_bias == 0)": "no l2_i2h_bias",
+    "all(gluon.out == 0)": "gluon was not run",
+    "audit('gluon') == 'right'": "gluon was not run",
+    "verdict > 'agree'": "Words can be compared",
+    "verdict == 1": "Words can be compared",
+    "wrong == state": "Words can be compared",
+    "T in (1, 2)": "among words",
+    "out[out] == 0": "cannot be an index",
+    "out[1.0] == 0": "cannot be an index",
+    "out[::0] == 0": "must not be 0",
+    "T[0] == 0": "T has no parts",
+    "state[0, 0] == 0": "takes one index",
+    "checks + 1 == 1": "True and false cannot be added",
+    "-checks == 1": "no sign",
+    "'a' + 'b' == 'ab'": "no array of numbers",
+    "(1, 2) * 9999999 == 1": "put all",
+    "9007199254740992 * 2 > 1": "too large",
+    "9 ** 9 ** 9 > 1": "out of range",
+    "0 ** -1 > 1": "out of range",
+    "len(T) == 1": "no length",
+    "concat(T, T) == 1": "cannot be computed",
+    "not T": "must be true or false",
+}
+
+
+@pytest.mark.parametrize("holds", HOLDS)
+def test_what_is_so_holds(wrong_run: Claimed, holds: str) -> None:
+    finding = wrong_run(holds)
+    assert (finding.holds, finding.reason) == (True, "")
+
+
+@pytest.mark.parametrize(("holds", "reason"), UNANSWERED.items(), ids=lambda value: value[:40])
+def test_what_the_run_has_no_answer_to_is_neither_true_nor_false(wrong_run: Claimed, holds: str, reason: str) -> None:
+    finding = wrong_run(holds)
+    assert finding.holds is None
+    assert reason in finding.reason
+    assert finding.pairs == ()
+
+
+def test_a_wrong_claim_does_not_hold_and_shows_what_there_is_instead(wrong_run: Claimed) -> None:
+    finding = wrong_run("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
+    assert finding.holds is False
+    (pair,) = finding.pairs
+    right = wrong_run.result["manual"].hidden[0, 0, 0, 0]
+    wrong = wrong_run.result["mistake:no-h2h-bias"].hidden[0, 0, 0, 0]
+    assert (pair.left.text, pair.sign, pair.right.text) == ("manual.h(0)[0][0]", "=", "candidate.h(0)[0][0]")
+    assert pair.left.shown == "[" + " ".join(f"{value:.3f}" for value in right) + "]"
+    assert np.array_equal(np.array(pair.right.full.strip("[]").split(), np.float32), wrong)
+    assert float(pair.apart) == pytest.approx(np.abs(right - wrong).max(), rel=0.1)
+
+
+def test_each_comparison_that_decided_shows_its_sides(wrong_run: Claimed) -> None:
+    finding = wrong_run("T == 3 and not close(out, candidate.out) and 0 < max_violation")
+    assert [(p.left.text, p.sign, p.right.text) for p in finding.pairs] == [
+        ("T", "=", "3"),
+        ("out", "≈", "candidate.out"),
+        ("0", "<", "max_violation"),
+    ]
+    assert finding.pairs[1].left.shown.startswith("2 × 3 × 8 values from -")
+    assert wrong_run("T == 4 and N == 2").pairs == wrong_run("T == 4").pairs
+
+
+def test_what_three_decimals_would_make_zero_is_shown_with_two_digits(wrong_run: Claimed) -> None:
+    assert wrong_run("rtol < 1").pairs[0].left.shown == "1.3e-6"
+
+
+def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: Claimed) -> None:
+    unjudged = Claimed(replace(wrong_run.result, judgement=None))
+    for name in (
+        "verdict == 'agree'",
+        "wrong == ()",
+        "blind_to == ()",
+        "diagnosis == ()",
+        "audit('manual') == 'right'",
+    ):
+        assert "not been audited" in unjudged(name).reason
+    assert unjudged("mismatched > 0").holds
+
+
+def test_what_would_take_too_long_is_not_computed(wrong_run: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "LARGEST_ARRAY", 20)
+    for holds in (
+        "all(out == 0)",
+        "sum(out) == 0",
+        "close(out, out)",
+        "all(gate('i', 0) == 0)",
+        "all(concat(out, out)[0] == 0)",
+    ):
+        assert "too large" in wrong_run(holds).reason
+    assert wrong_run("all(out[0][0] == out[0][0])").holds
+
+
+def test_the_same_array_read_over_and_over_is_too_much_in_the_end(
+    wrong_run: Claimed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_ALL", 1000)
+    assert wrong_run("sum(out) == sum(out)").holds
+    assert "too large" in wrong_run(" == ".join(["sum(out)"] * 25)).reason
+
+
+leaves = st.sampled_from(
+    [
+        "T",
+        "2",
+        "-1",
+        "0.5",
+        "True",
+        "'manual'",
+        "out",
+        "state",
+        "out[0][0]",
+        "l0_i2h_bias",
+        "wrong",
+        "checks",
+        "verdict",
+        "()",
+    ]
+)
+
+
+def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    binary = st.sampled_from(["+", "-", "*", "/", "**", "@", "==", "<", "in", "and", "or"])
+    call = st.sampled_from(
+        ["all", "max", "shape", "len", "sum", "count", "relu", "isnan", "h", "audit", "concat", "transpose"]
+    )
+    return (
+        st.tuples(inner, binary, inner).map(lambda parts: f"({' '.join(parts)})")
+        | st.tuples(call, inner).map(lambda parts: f"{parts[0]}({parts[1]})")
+        | st.tuples(inner, inner).map(lambda parts: f"{parts[0]}[{parts[1]}]")
+        | inner.map(lambda text: f"(not {text})")
+        | inner.map(lambda text: f"(-{text})")
+        | st.tuples(inner, inner).map(lambda parts: f"close({parts[0]}, {parts[1]})")
+    )
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.recursive(leaves, _combined, max_leaves=6))
+def test_any_expression_comes_to_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
+    claim = parse_claim("anything", text)
+    finding = check_claim(wrong_run.result, claim)
+    assert finding.holds in (True, False) or finding.reason.endswith(".")
+    with suppress(UnansweredError):
+        Evaluator(Scope(wrong_run.result)).value(claim.tree)
+
+
+def test_a_node_that_the_grammar_lets_through_by_mistake_is_never_evaluated(wrong_run: Claimed) -> None:
+    smuggled = Claim("", "", ast.parse("[t for t in out]", mode="eval").body)
+    with pytest.raises(AssertionError):
+        check_claim(wrong_run.result, smuggled)
