@@ -83,3 +83,12 @@ def rows_lit(lit: Sequence[Region], network: Network, timesteps: int, where: Loc
         for region in lit
         if region.lane in lanes and region.array == array and at in region.times
     ]
+
+
+def is_lit(lit: Sequence[Region], where: Location, array: str = "h") -> bool:
+    """Whether any unit of a vector, h or c, is in one of the regions."""
+    lane = Lane(where.layer, where.direction)
+    return any(
+        region.lane == lane and region.array == array and where.timestep in region.times and len(region.units) > 0
+        for region in lit
+    )

@@ -1,23 +1,35 @@
 """Which slice of `out` is which lane, and which part of `state` is which lane's last vector, as a map to click."""
 
-from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from collections.abc import Sequence
+from typing import Literal
+
+from PySide6.QtCore import QEvent, QModelIndex, QPoint, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLayout, QWidget
 
+from rnnviz.analysis.network_map import MapPart
 from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
+from rnnviz.analysis.regions import Region, vector_region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
+from rnnviz.gui.views.state_map_chart import StateChart
 from rnnviz.gui.views.state_painter import StatePainter
 from rnnviz.gui.views.state_rows import LaneRow, StateRows
+from rnnviz.gui.views.tables import AnyIndex
 from rnnviz.model.location import Location
 
 _MARGIN = 6
+_REACH = 4
+"""Pixels above and below a lane's axis that belong to it."""
 
 
 class StateMap(View):
-    """What the cursor's vector is in `out` and `state`, and beneath it every lane's final state."""
+    """The parts of `out` and `state`, what the cursor's vector is of them, and every lane's final state.
+
+    What one points at is lit up wherever it is shown, here and in the other views.
+    """
 
     title = "Final state and output"
 
@@ -38,6 +50,9 @@ class StateMap(View):
         self._engine.setToolTip("Whose final states are shown below, each held against the same engine's output.")
         self._engine.currentTextChanged.connect(self._refresh)
 
+        self.chart = StateChart()
+        self.chart.pointed.connect(self._on_part)
+        self.chart.chosen.connect(lambda part: self._go(part.where, part.where.timestep))
         self.rows = StateRows()
         self.list = _ClickedList()
         self.painter = StatePainter(self.rows, self.list)
@@ -45,6 +60,7 @@ class StateMap(View):
         self.list.setItemDelegate(self.painter)
         self.list.setAccessibleName(self.title)
         self.list.chosen.connect(self._on_chosen)
+        self.list.pointed.connect(self._on_pointed)
         self.rows.mark_changed.connect(lambda row: self.list.update(self.rows.index(row)))
 
         top = QHBoxLayout()
@@ -56,6 +72,8 @@ class StateMap(View):
         layout.setSpacing(2)
         layout.addLayout(top)
         layout.addWidget(self._empty)
+        layout.addWidget(self.chart)
+        layout.addSpacing(2)
         layout.addWidget(self._in_out)
         layout.addWidget(self._in_state)
         layout.addSpacing(4)
@@ -101,23 +119,30 @@ class StateMap(View):
         self._location = location
         self._refresh()
 
+    def show_lit(self, lit: Sequence[Region]) -> None:
+        """Frame what is in these regions."""
+        self.chart.show_lit(lit)
+        self.rows.show_lit(lit)
+
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
         self._empty.setPalette(palette)
+        self.chart.apply_theme(theme)
         self.painter.apply_theme(theme)
         self.list.setPalette(theme.palette())
         self.list.viewport().update()
 
     def _show_parts(self) -> None:
         """Show what there is to show of a result, or say that there is none."""
-        for widget in (self._engine, self._in_out, self._in_state, self.list):
+        for widget in (self._engine, self.chart, self._in_out, self._in_state, self.list):
             widget.setVisible(self._result is not None)
         self._empty.setVisible(self._result is None)
 
     def _refresh(self) -> None:
         result, where = self._result, self._location
         self.rows.show_rows(result, self.engine, where)
+        self.chart.show_place(result, where)
         if result is None:
             return
         network, last = result.inputs.network, last_timestep(where.direction, result.shape[2])
@@ -136,18 +161,44 @@ class StateMap(View):
                 timestep = self.painter.timestep_at(self.list.visualRect(index), x)
         else:
             where, timestep = row.place.where, row.place.where.timestep
+        self._go(where, timestep)
+
+    def _go(self, lane: Location, timestep: int) -> None:
         self.location_requested.emit(
-            self._location.moved(layer=where.layer, direction=where.direction, timestep=timestep)
+            self._location.moved(layer=lane.layer, direction=lane.direction, timestep=timestep)
         )
+
+    def _on_part(self, part: MapPart | None) -> None:
+        if self._result is None or part is None:
+            self.lit_requested.emit(())
+        else:
+            array: Literal["h", "c"] = "c" if part.array == "c" else "h"
+            self.lit_requested.emit((vector_region(self._result.inputs.network, part.where, array=array),))
+
+    def _on_pointed(self, index: QModelIndex | None, point: QPoint | None) -> None:
+        """Light up a row's place; on a lane's axis the timestep under the pointer, beside it the whole lane."""
+        if index is None:
+            self.lit_requested.emit(())
+            return
+        row, timestep = self.rows.rows[index.row()], None
+        if isinstance(row, LaneRow) and point is not None:
+            rect = self.list.visualRect(index)
+            if self.painter.band(rect).adjusted(0, -_REACH, 0, _REACH).contains(point):
+                timestep = self.painter.timestep_at(rect, point.x())
+        region = self.rows.region(row, timestep)
+        self.lit_requested.emit(() if region is None else (region,))
 
 
 class _ClickedList(QListView):
     """A list that tells where on a row it was clicked; by the keyboard, nowhere."""
 
     chosen = Signal(QModelIndex, object)
+    pointed = Signal(object, object)
+    """The index that the pointer is on and where, or that the keyboard is on and None, or twice None."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.setMouseTracking(True)
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -160,6 +211,30 @@ class _ClickedList(QListView):
         index = self.indexAt(point)
         if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
             self.chosen.emit(index, point.x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        point = event.position().toPoint()
+        index = self.indexAt(point)
+        self.pointed.emit(index if index.isValid() else None, point)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.pointed.emit(None, None)
+
+    def currentChanged(self, current: AnyIndex, previous: AnyIndex) -> None:
+        super().currentChanged(current, previous)
+        if self.hasFocus() and current.isValid():
+            self.pointed.emit(current, None)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if self.currentIndex().isValid() and event.reason() != Qt.FocusReason.MouseFocusReason:
+            self.pointed.emit(self.currentIndex(), None)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.pointed.emit(None, None)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():

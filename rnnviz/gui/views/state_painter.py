@@ -20,6 +20,7 @@ _LABELS = 8
 """The top layer's rows have the longest labels."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_DASHES = (3.0, 2.0)
 _MARKS = {"equal": ("check", "right"), "near": ("check", "right"), "apart": ("cross", "wrong")}
 
 
@@ -78,6 +79,8 @@ class StatePainter(QStyledItemDelegate):
             self._paint_lane(painter, rect, row)
         else:
             self._paint_place(painter, rect, row)
+            if self._rows.lit_times(row):
+                self._frame(painter, QRectF(rect).adjusted(2.5, 1.0, -2.5, -1.0))
         if drawn.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(self._theme.color("accent"), 1.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -121,12 +124,27 @@ class StatePainter(QStyledItemDelegate):
         painter.setBrush(theme.color("accent"))
         painter.drawRect(QRectF(start, frame.top(), cell, frame.height()))
         self._paint_arrow(painter, frame, cell, backward=bool(row.last.direction))
+        for times in self._rows.lit_times(row):
+            step = frame.width() / timesteps
+            wide = max(6.0, len(times) * step)
+            left = min(frame.left() + times.start * step, frame.right() - wide)
+            self._frame(painter, QRectF(left, frame.top() - 2.0, wide, frame.height() + 4.0))
         if self._rows.at_cursor(row):
             x = frame.left() + (self._rows.location.timestep + 0.5) * frame.width() / timesteps
             painter.setPen(QPen(theme.color("outline_under"), 4.0))
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
             painter.setPen(QPen(theme.color("cursor"), 2.0))
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
+
+    def _frame(self, painter: QPainter, rect: QRectF) -> None:
+        """The frame that a lit region has in the lanes."""
+        over = QPen(self._theme.color("accent"), 2.0)
+        over.setDashPattern(_DASHES)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for pen in (QPen(self._theme.color("base"), 4.0), over):
+            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+            painter.setPen(pen)
+            painter.drawRect(rect)
 
     def _paint_arrow(self, painter: QPainter, frame: QRectF, cell: float, *, backward: bool) -> None:
         if frame.width() < cell + 24:

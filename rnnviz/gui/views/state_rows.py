@@ -1,5 +1,6 @@
 """The rows of the map from final states to `out`: for each lane its time axis, then the places of its last vector."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt, Signal
 from rnnviz.analysis import numbers
 from rnnviz.analysis.final_states import Agreement, Place, agreement, lanes, places, values_at
 from rnnviz.analysis.places import lane_text
+from rnnviz.analysis.regions import Region, is_lit, lane_region, vector_region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.views.tables import AnyIndex
 from rnnviz.model.arrays import FloatArray
@@ -57,6 +59,7 @@ class StateRows(QAbstractListModel):
         self._trace: Trace | None = None
         self._shown: tuple[Any, ...] | None = None
         self._agreements: dict[Location, Agreement] = {}
+        self._lit: Sequence[Region] = ()
 
     @property
     def timesteps(self) -> int:
@@ -138,6 +141,39 @@ class StateRows(QAbstractListModel):
         where = row.last if isinstance(row, LaneRow) else row.place.where
         same_lane = (where.layer, where.direction) == (here.layer, here.direction)
         return same_lane and (isinstance(row, LaneRow) or where.timestep == here.timestep)
+
+    def region(self, row: Row, timestep: int | None = None) -> Region | None:
+        """What a row shows: a vector, or of a lane's axis one timestep, or all of it."""
+        if self._result is None:
+            return None
+        network = self._result.inputs.network
+        if isinstance(row, PlaceRow):
+            return vector_region(network, row.place.where, array="c" if row.place.kind == "cell" else "h")
+        if timestep is None:
+            return lane_region(network, row.last.layer, row.last.direction, self.timesteps)
+        return vector_region(network, row.last.moved(timestep=timestep))
+
+    def show_lit(self, lit: Sequence[Region]) -> None:
+        """Light up the rows that show any of these regions."""
+        before = [self.lit_times(row) for row in self.rows]
+        self._lit = lit
+        for place, row in enumerate(self.rows):
+            if self.lit_times(row) != before[place]:
+                self.mark_changed.emit(place)
+
+    def lit_times(self, row: Row) -> list[range]:
+        """The lit timesteps of a row's lane; of a place its own, if that is lit."""
+        if isinstance(row, PlaceRow):
+            where = row.place.where
+            lit = is_lit(self._lit, where, "c" if row.place.kind == "cell" else "h")
+            return [range(where.timestep, where.timestep + 1)] if lit else []
+        return [
+            range(max(region.times.start, 0), min(region.times.stop, self.timesteps))
+            for region in self._lit
+            if (region.lane.layer, region.lane.direction) == (row.last.layer, row.last.direction)
+            and region.times.stop > 0
+            and region.times.start < self.timesteps
+        ]
 
     def text(self) -> str:
         """Every place with all its numbers, for copying."""
