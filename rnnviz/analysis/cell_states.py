@@ -70,6 +70,8 @@ class CellStates:
         self._eps = float(np.finfo(trace.hidden.dtype).eps)
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
+        self.interrupt: Callable[[], None] = _go_on
+        """Called before each block of a long way; may raise to give it up. What was found on the way is kept."""
         self._prepared: tuple[tuple[int, int, tuple[int, int]], AuditedLayer] | None = None
 
     @property
@@ -168,6 +170,7 @@ class CellStates:
 
     def _gates(self, columns: Columns, first: int, last: int) -> tuple[Running, Running]:
         """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time."""
+        self.interrupt()
         layer, direction, samples, _ = _indices(columns)
         timesteps = self._inputs.timesteps
         times = slice(timesteps - last, timesteps - first) if direction else slice(first, last)
@@ -241,6 +244,10 @@ class _Checkpoints:
         for step in steps[-2::-2]:
             self.used -= _size(lane.pop(step))
         self._steps[columns] = steps[::-1][::2][::-1]
+
+
+def _go_on() -> None:
+    """Nothing calls for an end."""
 
 
 def _columns(layer: int, direction: int, samples: slice, units: slice) -> Columns:

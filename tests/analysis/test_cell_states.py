@@ -126,3 +126,20 @@ def test_checkpoints_stay_within_their_budget() -> None:
         before(cells, 0, t)
         before(cells, 1, t)
     assert cells.checkpoint_bytes <= 4000
+
+
+def test_a_long_way_can_be_given_up_and_goes_on_from_where_it_was() -> None:
+    inputs, trace = lstm(forget_bias=12.0)
+    cells = CellStates(inputs, replace(trace, cell=None))
+
+    class GivenUpError(Exception):
+        pass
+
+    def give_up() -> None:
+        raise GivenUpError
+
+    cells.interrupt = give_up
+    with pytest.raises(GivenUpError):
+        before(cells, 0, T - 1)
+    cells.interrupt = lambda: None
+    assert before(cells, 0, T - 1) == pytest.approx(expected(inputs, trace, 0, T - 1), abs=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 from rnnviz.analysis.explain.arithmetic import Arithmetic
 from rnnviz.analysis.explain.terms import Floats
 
-_POINTS = 161
+_POINTS = 97
 _LEAST_REACH = {"sigmoid": 6.0, "tanh": 3.0, "relu": 2.0}
 _BEYOND = 1.15
 _LARGEST = 1e30

@@ -1,11 +1,10 @@
 """The activation's curve with each engine's point on it."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import isfinite
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.analysis import numbers
@@ -78,21 +77,20 @@ class ActivationPlot(QWidget):
         margin = 0.08 * (high - low)
         ground = QRectF(_PAD, line + 4, self.width() - 2 * _PAD, self.height() - 2 * line - 8)
 
+        first = float(curve.x[0])
+        across = ground.width() / (float(curve.x[-1]) - first)
+        up = ground.height() / (high - low + 2 * margin)
+        left, bottom = ground.left() - first * across, ground.bottom() + (low - margin) * up
+
         def at(x: float, y: float) -> QPointF:
-            across = (x - float(curve.x[0])) / float(curve.x[-1] - curve.x[0])
-            up = (y - low + margin) / (high - low + 2 * margin)
-            return QPointF(ground.left() + across * ground.width(), ground.bottom() - up * ground.height())
+            return QPointF(left + x * across, bottom - y * up)
 
         painter.setPen(theme.color("border"))
         zero = at(0.0, 0.0)
         painter.drawLine(QLineF(ground.left(), zero.y(), ground.right(), zero.y()))
         painter.drawLine(QLineF(zero.x(), ground.top(), zero.x(), ground.bottom()))
-        path = QPainterPath()
-        points = [at(float(x), float(y)) for x, y in zip(curve.x, curve.y, strict=True)]
-        path.moveTo(points[0])
-        for _, point in pairwise(points):
-            path.lineTo(point)
-        painter.strokePath(path, QPen(theme.color("accent"), 1.8))
+        painter.setPen(QPen(theme.color("accent"), 1.8))
+        painter.drawPolyline([at(x, y) for x, y in zip(curve.x.tolist(), curve.y.tolist(), strict=True)])
         for place, (x, y) in enumerate(curve.points):
             if isfinite(x) and isfinite(y):
                 self._paint_point(painter, at(x, y), at(x, 0.0), at(0.0, y), place)

@@ -1,6 +1,7 @@
 """The trail as a row of names: each number used the next one; the way back and forward stands before them."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFont, QResizeEvent
@@ -12,6 +13,7 @@ from rnnviz.gui.look.theme import Theme
 from rnnviz.model.location import ARROWS
 
 _BETWEEN = "‹"
+_LEAST = 120
 _AROUND, _STEP, _BETWEEN_WIDTH = 26, 16, 12
 """Pixels: beside a name, its button's frame and the sign before it; what widths are multiples of; the sign."""
 
@@ -28,6 +30,7 @@ class Breadcrumbs(QWidget):
         super().__init__(parent)
         self._places: tuple[Place, ...] = ()
         self._at = 0
+        self._wide = 0
         self.back = _button("Back", "Return to the number that used this one (Alt+Left).")
         self.forward = _button("Forward", "Go again to where you came back from (Alt+Right).")
         self.back.clicked.connect(self.back_requested)
@@ -49,9 +52,10 @@ class Breadcrumbs(QWidget):
 
     def show_trail(self, places: Sequence[Place], at: int) -> None:
         """Show another trail."""
-        before = self.sizeHint()
         self._places, self._at = tuple(places), at
-        if self.sizeHint() != before:
+        widths = self._widths()
+        if sum(widths) != self._wide:
+            self._wide = sum(widths)
             self.updateGeometry()
         self.back.setEnabled(at > 0)
         self.forward.setEnabled(at < len(places) - 1)
@@ -68,18 +72,23 @@ class Breadcrumbs(QWidget):
         return next((button for button in self._buttons if button.property("at") == at), None)
 
     def sizeHint(self) -> QSize:
-        return QSize(self._buttons_width + sum(self._widths()), self._row.sizeHint().height())
+        return QSize(self._buttons_width + self._wide, self._button_size.height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._buttons_width + 120, self._row.minimumSize().height())
+        return QSize(self._buttons_width + _LEAST, self._button_size.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fill()
 
+    @cached_property
+    def _button_size(self) -> QSize:
+        """Of the way back, as of the way forward; a style takes its time to tell."""
+        return self.back.sizeHint()
+
     @property
     def _buttons_width(self) -> int:
-        return self.back.sizeHint().width() + self.forward.sizeHint().width() + 8
+        return 2 * self._button_size.width() + 8
 
     def _texts(self) -> list[str]:
         return [crumb_text(place, self._places[k - 1] if k else None) for k, place in enumerate(self._places)]
@@ -137,7 +146,7 @@ class Breadcrumbs(QWidget):
         button.setProperty("at", at)
         # Of a fixed size, or every text would have the whole view laid out anew.
         if button.width() != width or button.minimumWidth() != width:
-            button.setFixedSize(width, self.back.sizeHint().height())
+            button.setFixedSize(width, self._button_size.height())
         if button.text() != text:
             button.setText(text)
         if button.font().bold() != here:

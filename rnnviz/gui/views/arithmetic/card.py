@@ -1,6 +1,7 @@
 """One line of the arithmetic as a card: symbols, beneath them each engine's numbers, and links to their sources."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -35,7 +36,7 @@ class CardContent:
     detailed: bool = True
     """Whether the line has a ledger, so that the card can be chosen."""
 
-    @property
+    @cached_property
     def rows(self) -> tuple[tuple[tuple[str, ...], str], ...]:
         """The rows of numbers, each with whose they are: engines with the same digits share one."""
         cells = [line.cells for line in self.lines]
@@ -221,8 +222,8 @@ class Card(QWidget):
         if content is None:
             painter.end()
             return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         card = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._checked or content.parts or self.hasFocus())
         if self._checked:
             painter.setPen(QPen(theme.color("accent"), 1.0))
             painter.setBrush(blend(theme, "accent", 0.1))
@@ -237,6 +238,7 @@ class Card(QWidget):
             painter.setPen(QPen(theme.color("accent"), 2.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(card, 4, 4)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         self._paint_line(painter, content)
         self._paint_labels(painter, content)
         painter.end()

@@ -1,5 +1,6 @@
 """What the view shows of one value, as one frozen answer to one frozen question."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rnnviz.analysis.cell_states import CellStates
@@ -55,9 +56,13 @@ class Page:
 
 
 class Composer:
-    """Answers questions; keeps what the next one about the same result or value needs again. For one thread."""
+    """Answers questions; keeps what the next one about the same result or value needs again. For one thread.
 
-    def __init__(self) -> None:
+    `interrupt` is called now and then on a long way, and may raise to give it up.
+    """
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        self._interrupt = interrupt
         self._result: RunResult | None = None
         self._cells: dict[str, CellStates] = {}
         self._explained: tuple[Location, str | None, Explanation] | None = None
@@ -88,6 +93,8 @@ class Composer:
         if question.result is not self._result:
             self._result, self._explained = question.result, None
             self._cells = cell_states_of(question.result)
+            for cells in self._cells.values():
+                cells.interrupt = self._interrupt
         if self._explained is None or self._explained[:2] != (question.where, question.candidate):
             candidates = () if question.candidate is None else (question.candidate,)
             explanation = explain_value(question.result, question.where, self._cells, candidates)

@@ -1,17 +1,23 @@
 """Answers what was asked last, on a thread of its own: an earlier question that is not begun is never answered."""
 
-from threading import Lock
+from contextlib import suppress
+from threading import Event, Lock
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.gui.views.arithmetic.page import Composer, Page, Question
 
 
+class _UnwantedError(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class _Desk:
-    """The question that waits, shared by both threads."""
+    """The question that waits, shared by both threads; `closed` while none is to be answered."""
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self.closed = Event()
         self._question: Question | None = None
 
     def put(self, question: Question | None) -> None:
@@ -24,6 +30,11 @@ class _Desk:
         with self._lock:
             question, self._question = self._question, None
             return question
+
+    def check(self) -> None:
+        """Give up what nobody waits for."""
+        if self.closed.is_set():
+            raise _UnwantedError
 
 
 class _Clerk(QObject):
@@ -40,7 +51,8 @@ class _Clerk(QObject):
         """Answer the question that waits, if any."""
         question = self._desk.take()
         if question is not None:
-            self.answered.emit(self._composer.compose(question))
+            with suppress(_UnwantedError):
+                self.answered.emit(self._composer.compose(question))
 
 
 class Reckoner(QObject):
@@ -53,7 +65,8 @@ class Reckoner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._desk, self._composer = _Desk(), Composer()
+        self._desk = _Desk()
+        self._composer = Composer(self._desk.check)
         self._thread = QThread(self)
         self._thread.setObjectName("arithmetic")
         self._clerk = _Clerk(self._desk, self._composer)
@@ -74,10 +87,12 @@ class Reckoner(QObject):
         return self._composer.compose(question)
 
     def rest(self) -> None:
-        """Answer nothing more, and wait for the thread to end."""
+        """Answer nothing more, and wait for the thread to end: no longer than a block of a long way takes."""
         self._desk.put(None)
+        self._desk.closed.set()
         self._thread.quit()
         self._thread.wait()
+        self._desk.closed.clear()
 
     def forget(self) -> None:
         """Rest, and hold on to no result."""

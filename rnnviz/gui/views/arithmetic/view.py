@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -59,6 +59,9 @@ class ArithmeticView(View):
         self._asked: Question | None = None
         self._reckoner = Reckoner(self)
         self._reckoner.answered.connect(self._on_answer)
+        # When all else that follows the cursor has been told: the two threads take turns, which would be waited for.
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._ask_soon)
 
         self.crumbs = Breadcrumbs()
         self.note = PartingNote()
@@ -222,7 +225,7 @@ class ArithmeticView(View):
         elif not question.same_as(self._asked):
             self._asked = question
             self._empty.setText("")
-            self._reckoner.ask(question)
+            self._soon.start()
 
     @property
     def _order(self) -> Order:
@@ -232,16 +235,26 @@ class ArithmeticView(View):
         chosen = self.listing.terms
         return max(_LEAST_TERMS, self.table.rows_in_room - _OTHER_ROWS) if chosen is None else chosen
 
+    def _ask_soon(self) -> None:
+        if self._asked is not None:
+            self._reckoner.ask(self._asked)
+
     def _on_answer(self, page: Page) -> None:
-        # An answer may still be on its way when another question, or none, is asked.
-        if page.question.same_as(self._asked) and not self.ends:
+        # It may still have been on its way when another result was shown, or what was asked for is there already.
+        asked, given = self._asked, page.question
+        if asked is None or given.result is not asked.result or given.candidate != asked.candidate:
+            return
+        if given.same_as(asked) or not self.complete:
             self._show(page)
 
     def _show(self, page: Page) -> None:
-        self._line = page.ledger.line
-        # A line that the cell lacks has become its first one, which need not be asked for again.
-        self._page = replace(page, question=replace(page.question, line=self._line))
-        self._asked = self._page.question
+        """Show a page; one that was asked for earlier, while the cursor runs, in passing."""
+        self._page = page
+        if page.question.same_as(self._asked):
+            self._line = page.ledger.line
+            # A line that the cell lacks has become its first one, which need not be asked for again.
+            self._page = replace(page, question=replace(page.question, line=self._line))
+            self._asked = self._page.question
         engines = tuple(shown_name(arithmetic.engine) for arithmetic in page.arithmetics)
         self.cards.show_page(page)
         self.table.show_page(page)
@@ -252,7 +265,8 @@ class ArithmeticView(View):
         self.note.setVisible(True)
         self.listing.setVisible(True)
         self._pages.setCurrentIndex(1)
-        self.shown.emit()
+        if self.complete:
+            self.shown.emit()
 
     def _on_stepped(self, by: int) -> None:
         if self._result is not None:
@@ -268,6 +282,7 @@ class ArithmeticView(View):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Work out nothing more: a window that closes hides what is in it."""
+        self._soon.stop()
         self._reckoner.rest()
         if not self.complete:
             self._asked = None

@@ -247,6 +247,45 @@ def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot: Any, view: Ar
     assert len(shown) < 60
 
 
+def test_an_answer_that_comes_when_one_is_back_already_changes_nothing(
+    qtbot: Any, view: ArithmeticView, show: Any
+) -> None:
+    show(cell="lstm")
+    there = view.page
+    with qtbot.waitSignal(view.shown):
+        view.show_location(WHERE.moved(unit=2))
+    late = view.page
+    view.show_location(WHERE)
+    qtbot.waitUntil(lambda: view.complete)
+    view._reckoner.answered.emit(late)
+    assert view.page.question.where == there.question.where
+
+
+def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    """Answers that come late are better than none until the cursor halts."""
+    show(cell="lstm", timesteps=60)
+    with qtbot.waitSignal(view.shown):
+        view.show_location(WHERE.moved(timestep=7))
+    late = view.page
+    with qtbot.waitSignal(view.shown):
+        view.show_location(WHERE)
+    view.show_location(WHERE.moved(timestep=8))
+    view._reckoner.answered.emit(late)
+    assert view.page.question.where.timestep == 7
+    assert not view.complete
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.page.question.where.timestep == 8
+
+
+def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm")
+    view.show_location(WHERE.moved(unit=0))
+    view.hide()
+    view.show()
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.page.question.where.unit == 0
+
+
 def test_what_is_copied_is_the_whole_arithmetic(view: ArithmeticView, show: Any) -> None:
     show(cell="gru", engines=("gluon", "manual", "mistake:no-h2h-bias"))
     copied = view.copy_text()
