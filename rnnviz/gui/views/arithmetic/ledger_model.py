@@ -49,6 +49,7 @@ class LedgerModel(QAbstractTableModel):
         self._ledger: Ledger | None = None
         self._engines: tuple[str, ...] = ()
         self._names: tuple[str, ...] = ()
+        self._longest_name = ""
         self._columns: tuple[_Column, ...] = ()
         self.apply_theme(LIGHT)
 
@@ -77,6 +78,9 @@ class LedgerModel(QAbstractTableModel):
         else:
             columns = _columns(ledger, len(engines))
         same = columns == self._columns and names == self._names and engines == self._engines
+        # Only ever longer, so that no column moves with the cursor.
+        kept = self._longest_name if same else ""
+        self._longest_name = max(kept, *(row.name for row in ledger.rows), key=len)
         if same and self._ledger is not None and len(ledger.rows) == len(self._ledger.rows):
             self._ledger = ledger
             self.dataChanged.emit(self.index(0, 0), self.index(len(ledger.rows) - 1, len(columns) - 1))
@@ -116,7 +120,7 @@ class LedgerModel(QAbstractTableModel):
         if role == _Roles.DisplayRole:
             return f"{self._above(column)}\n{text}" if self._is_parted else text
         if role == _Roles.ToolTipRole:
-            return why
+            return why if column.field in ("name", "bar") or self._is_shared(column) else f"{engine}: {why}"
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
             if column.field == "name":
                 return "term"
@@ -174,10 +178,15 @@ class LedgerModel(QAbstractTableModel):
         if self._ledger is None:
             return []
         widest = {
-            "name": max((row.name for row in self._ledger.rows), key=len) + ("0000" if self._is_parted else ""),
+            "name": self._longest_name + ("0000" if self._is_parted else "0"),
             "bar": "0" * 8,
         }
-        return [widest.get(c.field, max("-0.0000", self._heading(c)[0], key=len)) for c in self._columns]
+        # The sums among the products stand in bold.
+        plain, bold = "-0.0000", "-0.00000"
+        return [
+            widest.get(c.field, max(bold if c.field == "product" else plain, self._heading(c)[0], key=len))
+            for c in self._columns
+        ]
 
     def _heading(self, column: _Column) -> tuple[str, str]:
         if self._ledger is not None and not self._ledger.shared:
@@ -195,7 +204,8 @@ class LedgerModel(QAbstractTableModel):
     def _above(self, column: _Column) -> str:
         """The engine's name over the first of its columns."""
         name = self._names[column.engine]
-        return f"{MARKS[column.engine]} {name[:_LONGEST_ENGINE]}" if column.first else ""
+        short = name if len(name) <= _LONGEST_ENGINE else f"{name[: _LONGEST_ENGINE - 1]}…"
+        return f"{MARKS[column.engine]} {short}" if column.first else ""
 
     def _is_shared(self, column: _Column) -> bool:
         return column.field == "factor" and self._ledger is not None and self._ledger.shared

@@ -202,6 +202,7 @@ class ArithmeticView(View):
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
         elif isinstance(self._place, InputPlace | InitialPlace):
+            self._asked = None
             self.end.show_origin(origin(result.inputs, self._place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)

@@ -277,6 +277,18 @@ def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticVie
     assert view.page.question.where.timestep == 8
 
 
+def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
+    qtbot: Any, view: ArithmeticView, show: Any
+) -> None:
+    show(cell="lstm")
+    late = view.page
+    view.show_location(WHERE.moved(unit=2))
+    view.show_trail((WHERE.moved(unit=2), InputPlace(2, 1, 0)), 1)
+    view._reckoner.answered.emit(late)
+    assert view.end.isVisible()
+    assert view.complete
+
+
 def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_location(WHERE.moved(unit=0))
