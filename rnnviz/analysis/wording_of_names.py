@@ -6,6 +6,8 @@ from rnnviz.model.names import Names
 
 SHORT = 24
 """So many characters of a name stand in a line among others; hovering tells the rest."""
+IN_FULL = 1000
+"""So many stand where one hovers: a longer name fits no screen."""
 _MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}
 
 

@@ -29,8 +29,8 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> Origin:
         value, names = inputs.sequence[place.timestep, place.sample, place.feature], inputs.names
         heading = "This is the input: no step computed it."
         name = notation(replace(place, names=names))
-        feature = feature_in_words(names, place.feature)
-        stands = f"{feature[0].upper()}{feature[1:]} of x at {timestep_in_words(names, place.timestep)}, sample {place.sample}."
+        feature, time = feature_in_words(names, place.feature), timestep_in_words(names, place.timestep)
+        stands = f"{feature[0].upper()}{feature[1:]} of x at {time}, sample {place.sample}."
         return Origin(place, name, value, heading, (stands, *_sequence(inputs, place)))
     state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
     assert state is not None, "only an LSTM has a c0"

@@ -1,5 +1,6 @@
 """One vector as a table: a row for each component, a column for each engine, then how far two of them are apart."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
@@ -7,12 +8,15 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.vectors import Difference, Vector
+from rnnviz.analysis.wording_of_names import shortened, visible
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
+_SHORT_NAME = 12
+"""So many characters of a component's name have room in its column."""
 
 
 class VectorModel(QAbstractTableModel):
@@ -23,6 +27,8 @@ class VectorModel(QAbstractTableModel):
         self._vector: Vector | None = None
         self._unit = "unit"
         self._compared = ("", "")
+        self._names: Sequence[str] = ()
+        self._longest_name = ""
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -34,19 +40,28 @@ class VectorModel(QAbstractTableModel):
         self._mark = Icons(theme).coloured("cross", "wrong")
         self._tell_all()
 
-    def show_vector(self, vector: Vector | None, unit: str, compared: tuple[str, str]) -> None:
-        """Show another vector; `unit` names its components, `compared` the reference and the candidate."""
+    def show_vector(
+        self, vector: Vector | None, unit: str, compared: tuple[str, str], names: Sequence[str] = ()
+    ) -> None:
+        """Show another vector.
+
+        `unit` says what its components are, and `names` what each of them is called, beside its number, if anything.
+        `compared` are the reference and the candidate.
+        """
         same = (
             vector is not None
             and self._vector is not None
             and (unit, compared, _shape(vector)) == (self._unit, self._compared, _shape(self._vector))
+            and names is self._names
         )
         if same:
             self._vector = vector
             self._tell_all()
             return
         self.beginResetModel()
-        self._vector, self._unit, self._compared = vector, unit, compared
+        self._vector, self._unit, self._compared, self._names = vector, unit, compared, names
+        # The longest has the room of its first letters.
+        self._longest_name = "0" * min(max(map(len, names), default=0), _SHORT_NAME)
         self.endResetModel()
 
     def mismatched(self, row: int) -> bool:
@@ -113,7 +128,8 @@ class VectorModel(QAbstractTableModel):
         if self._vector is None:
             return []
         # The mark takes the room of two digits and a half.
-        unit = max(self._unit, f"000{len(self._vector) - 1}", key=len)
+        rows = f"000{len(self._vector) - 1}"
+        unit = max(self._unit, f"{rows} {self._longest_name}" if self._longest_name else rows, key=len)
         # A long name is cut short where it must be, never a number.
         return [unit, *["-0.000" for _ in self._vector.columns], "-0.0e-00", "0.0e+0"][: self.columnCount()]
 
@@ -132,7 +148,8 @@ class VectorModel(QAbstractTableModel):
         vector = self._vector
         assert vector is not None, "an empty model has no cells"
         if column == 0:
-            return str(row)
+            name = visible(self._names[row]) if row < len(self._names) else ""
+            return f"{row} {name if full else shortened(name, _SHORT_NAME)}" if name else str(row)
         if column <= len(vector.columns):
             value = vector.columns[column - 1][1][row]
             return numbers.full(value) if full else numbers.short(value)
@@ -148,7 +165,7 @@ class VectorModel(QAbstractTableModel):
         """Every figure of a row in full."""
         vector = self._vector
         assert vector is not None, "an empty model has no cells"
-        lines = [f"{self._unit} {row}"]
+        lines = [f"{self._unit} {self._text(row, 0, full=True)}"]
         lines += [f"{label}: {numbers.full(values[row])}" for label, values in vector.columns]
         difference = vector.difference
         if difference is not None:

@@ -11,6 +11,7 @@ from rnnviz.analysis.places import initial_text, input_text, lane_text, passage_
 from rnnviz.analysis.regions import Region, rows_lit
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
+from rnnviz.analysis.wording_of_names import timestep_in_words
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
@@ -27,6 +28,8 @@ _TABS: dict[VectorKind, tuple[str, str]] = {
 }
 
 _MARGIN = 6
+_SHORT_NAME = 14
+"""So many characters of a timestep's name leave room for the rest of the heading."""
 
 
 class VectorTable(View):
@@ -139,12 +142,16 @@ class VectorTable(View):
         network, where = result.inputs.network, self._location
         self._show_kinds(kinds_at(result, where))
         lane = lane_text(network, where).capitalize()
-        self._heading.setText(f"{lane}, t = {where.timestep}, sample {where.sample}")
+        names = result.inputs.names
+        self._heading.setText(f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_NAME)}, sample {where.sample}")
         self._show_passage(result)
-        component = "feature" if self._kind == "input" and where.layer == 0 else "unit"
+        reads_x = self._kind == "input" and where.layer == 0
+        component = "feature" if reads_x else "unit"
         vector = vector_at(result, self._candidate, where, self._kind)
         self._following = True
-        self.model.show_vector(vector, component, (result.reference.engine, self._candidate or ""))
+        self.model.show_vector(
+            vector, component, (result.reference.engine, self._candidate or ""), names.features if reads_x else ()
+        )
         self._choose_row()
         self._following = False
         self._frame()
@@ -222,7 +229,7 @@ class VectorTable(View):
             case "h0" | "c0":
                 place = InitialPlace(self._kind[0], where.layer, where.direction, where.sample, row)
             case "input":
-                place = InputPlace(where.timestep, where.sample, row)
+                place = InputPlace(where.timestep, where.sample, row, self._result.inputs.names)
                 if where.layer > 0:
                     direction, unit = divmod(row, self._result.inputs.network.hidden_size)
                     place = where.moved(layer=where.layer - 1, direction=direction, unit=unit)

@@ -1,5 +1,7 @@
 """The vector at the cursor as a table: its values, its marks, what it copies, and where its rows lead."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
@@ -9,6 +11,7 @@ from rnnviz.analysis import numbers
 from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.model.location import Location
+from rnnviz.model.names import Names
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
@@ -215,3 +218,20 @@ def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monke
     view.table.viewport().grab()
     assert 2000 in written
     assert len(set(written)) < 60
+
+
+def test_a_named_sequence_is_told_in_the_heading_and_beside_its_features(view: VectorTable) -> None:
+    result = made_result()
+    names = Names(("a", "b", "c", "d", "the fifth of all of them"), ("open", "", "a very long name"))
+    result = replace(result, inputs=replace(result.inputs, names=names))
+    view.show_result(result, "manual")
+    view.show_location(Location(timestep=2))
+    assert view.heading == "Layer 0, t = 2 'c', sample 0"
+    view.show_location(Location(timestep=4))
+    assert view.heading == "Layer 0, t = 4 'the fifth of…', sample 0"
+    assert [row[0] for row in cells(view)] == ["0", "1", "2", "3"]
+    tabs = view.findChild(QTabBar)
+    tabs.setCurrentIndex([tabs.tabText(tab) for tab in range(tabs.count())].index("Input"))
+    assert [row[0] for row in cells(view)] == ["0 open", "1", "2 a very long…"]
+    tooltip = view.model.index(2, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert tooltip.startswith("feature 2 a very long name\n")

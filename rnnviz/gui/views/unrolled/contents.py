@@ -3,10 +3,12 @@
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.wording_of_names import feature_title, visible
 from rnnviz.gui.views.unrolled.blocks import block_in_view
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import flag_of
 from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.model.names import UNNAMED
 
 
 def outlines_in_view(shown: Shown, geometry: Geometry) -> list[Cell]:
@@ -35,8 +37,9 @@ def table_in_view(shown: Shown, geometry: Geometry) -> str:
         if block.differs:
             title = f"{title}: {' '.join(shown.subtraction())}"
         lines.append("\t".join([title, *steps]))
+        names = shown.result.inputs.names if band.lane.layer is None else UNNAMED
         lines += [
-            "\t".join([str(unit), *(numbers.full(value) for value in row)])
+            "\t".join([feature_title(names, unit), *(numbers.full(value) for value in row)])
             for unit, row in zip(block.units, block.values, strict=True)
         ]
     return "\n".join(lines)
@@ -46,4 +49,10 @@ def _column(shown: Shown, lane: Lane, timestep: int) -> str:
     if not 0 <= timestep < shown.result.shape[2]:
         return "h0"
     both = shown.right is not None and lane.layer is not None
-    return f"t={timestep} {shown_name(shown.engine_at(timestep))}" if both else f"t={timestep}"
+    name = visible(shown.result.inputs.names.timestep(timestep))
+    words = [
+        f"t={timestep}",
+        *([f"'{name}'"] if name else []),
+        *([shown_name(shown.engine_at(timestep))] if both else []),
+    ]
+    return " ".join(words)

@@ -4,6 +4,7 @@ from rnnviz.analysis import numbers
 from rnnviz.analysis.elementwise import abs_error, violation
 from rnnviz.analysis.level_of_detail import every_cell
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.wording_of_names import IN_FULL, feature_in_words, timestep_in_words
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.model.location import DIRECTIONS
@@ -14,17 +15,19 @@ def describe(shown: Shown, cell: Cell) -> str:
     lane, t, unit = cell
     result = shown.result
     timesteps = result.shape[2]
+    names = result.inputs.names
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
         value = result.inputs.sequence[t, shown.sample, unit]
-        return f"input, t = {t}, sample {shown.sample}, feature {unit}\nx = {numbers.full(value)}"
+        time, feature = timestep_in_words(names, t, IN_FULL), feature_in_words(names, unit, IN_FULL)
+        return f"input, {time}, sample {shown.sample}, {feature}\nx = {numbers.full(value)}"
     where = f"layer {lane.layer}, {DIRECTIONS[lane.direction]}"
     computed = 0 <= t < timesteps
     if not computed and (t < 0) == (lane.direction == 0):
         value = shown.initial(lane)[unit]
         return f"{where}, initial state, sample {shown.sample}, unit {unit}\nh0 = {numbers.full(value)}"
     t = min(max(t, 0), timesteps - 1)
-    lines = [f"{where}, t = {t}, sample {shown.sample}, unit {unit}"]
+    lines = [f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}, unit {unit}"]
     if shown.quantity == "difference":
         # In full, as the values below are: the picture has no room for it.
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphi
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import Lane
+from rnnviz.analysis.wording_of_names import feature_title
 from rnnviz.gui.views.unrolled.boxes import number_font
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, Band
@@ -19,6 +20,7 @@ from rnnviz.model.location import ARROWS, DIRECTIONS
 _PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
 _UNIT_FONT = 9
 _MARGIN = 4.0
+_INPUT = "input"
 _LONGEST = "layer 000", "backward", "1,000,000 differ"
 
 
@@ -38,7 +40,7 @@ class Flag:
 def flag_of(shown: Shown, lane: Lane) -> Flag:
     """The header of a lane; it counts over all samples."""
     if lane.layer is None:
-        return Flag(lane, "input", "", None)
+        return Flag(lane, _INPUT, "", None)
     title = f"layer {lane.layer} {ARROWS[lane.direction]} {DIRECTIONS[lane.direction]}"
     mismatched = shown.mismatched(lane)
     if mismatched is None:
@@ -105,6 +107,9 @@ class Headers(QGraphicsWidget):
         painter.setPen(theme.color("text"))
         painter.setFont(bold)
         if band.lane.layer is None:
+            # To the left of the features' names, which need more room than numbers.
+            names = [text for _, text in self._rows(shown, band, geometry)]
+            right -= max(self._widest(names) - self._unit_width(), 0.0)
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
             return
         name = f"layer {band.lane.layer}"
@@ -147,16 +152,35 @@ class Headers(QGraphicsWidget):
         painter.setFont(number_font(_UNIT_FONT))
         painter.setPen(shown.theme.color("muted"))
         scale, top = Scale(band.row, band.rows), geometry.top_of(band)
-        units = list(geometry.units_in_view(band))
-        if band.row < NUMBER_ROW - 1.0:
-            units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _UNIT_FONT else []
-        for unit in units:
+        for unit, text in self._rows(shown, band, geometry):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
             if band.row < NUMBER_ROW - 1.0:
                 middle = _UNIT_FONT / 2.0 if unit == 0 else band.height - _UNIT_FONT / 2.0
             line = QRectF(0.0, top + middle - 8.0, self.size().width() - 4.0, 16.0)
-            painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(unit))
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _rows(self, shown: Shown, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
+        """The units that are named and what stands beside them: a number, or a feature's name."""
+        units = list(geometry.units_in_view(band))
+        if band.row < NUMBER_ROW - 1.0:
+            units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _UNIT_FONT else []
+        if band.lane.layer is not None:
+            return [(unit, str(unit)) for unit in units]
+        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_UNIT_FONT))
+        elide, room = Qt.TextElideMode.ElideRight, self._name_room()
+        return [(unit, metrics.elidedText(feature_title(names, unit), elide, room)) for unit in units]
+
+    def _name_room(self) -> float:
+        """How wide a feature's name may be: up to the lane's own."""
+        bold = QFont(self.font())
+        bold.setBold(True)
+        title = QFontMetricsF(bold).horizontalAdvance(_INPUT)
+        return self._text_width() - title - 3.0 * _PADDING + self._unit_width()
+
+    def _widest(self, texts: list[str]) -> float:
+        metrics = QFontMetricsF(number_font(_UNIT_FONT))
+        return max(map(metrics.horizontalAdvance, texts), default=0.0)
 
     def _tone(self, shown: Shown, flag: Flag) -> QColor:
         return shown.theme.color("right" if flag.agrees else "wrong")

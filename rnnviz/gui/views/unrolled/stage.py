@@ -100,6 +100,7 @@ class Stage(QWidget):
             self.axis.hide()
         else:
             self.axis.show()
+            self.axis.show_names(shown.result.inputs.names.timesteps)
         # At once, for a picture of the old size would be drawn in vain.
         self._grid.layout.activate()
         self._relook()

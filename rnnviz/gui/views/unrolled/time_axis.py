@@ -1,13 +1,18 @@
-"""The time axis: whole timesteps only, and where the initial state stands."""
+"""The time axis: whole timesteps only, what they are called, and where the initial state stands."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QFontMetricsF, QPainter
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.wording_of_names import IN_FULL, timestep_in_words
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.unrolled.step_names import Metrics, StepName, StepNames, tick_step
+from rnnviz.model.names import Names
 
 INITIAL = "h0"
 LABEL = "timestep"
@@ -32,6 +37,33 @@ class TimeAxis(pg.AxisItem):
         self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False, tickLength=4)
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
+        self._names = StepNames(())
+        self._number_height = self.style["tickTextHeight"]
+
+    def show_names(self, names: Sequence[str]) -> None:
+        """Write these beneath the numbers of the timesteps, in a line that is there only if there are any."""
+        if names is self._names.names:
+            return
+        self._names = StepNames(names)
+        line = _metrics().height if self._names else 0.0
+        self.setStyle(tickTextHeight=self._number_height + round(line))
+        self.update()
+
+    @property
+    def names_in_view(self) -> list[StepName]:
+        """The names that are written at the moment, from left to right, with where they stand."""
+        low, high = self.range
+        return self._names.in_view(low, high - low, self.size().width(), _metrics())
+
+    def description_at(self, place: QPointF) -> str:
+        """The timestep at a place of the scene with its name in full; empty off the axis, and where it has none."""
+        within = self.mapFromScene(place)
+        if not QRectF(QPointF(), self.size()).contains(within):
+            return ""
+        low, high = self.range
+        timestep = round(low + within.x() / self.size().width() * (high - low))
+        names = Names(self._names.names)
+        return timestep_in_words(names, timestep, IN_FULL) if names.timestep(timestep) else ""
 
     def show_timesteps(self, timesteps: int, initial: tuple[int, ...]) -> None:
         """Label 0 to T-1, and the columns of the initial state (-1, T) that are in view."""
@@ -92,6 +124,20 @@ class TimeAxis(pg.AxisItem):
             inside.append((rect, flags, text))
         return axis, ticks, inside
 
+    def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:
+        """Draw the names beneath the numbers."""
+        super().drawPicture(painter, axis, ticks, texts)
+        if not self._names:
+            return
+        font, style = _name_font(), self.style
+        top = max(style["tickLength"], 0) + style["tickTextOffset"][1] + QFontMetricsF(painter.font()).height()
+        height = _metrics().height
+        painter.setFont(font)
+        painter.setPen(self._theme.color("text"))
+        for name in self.names_in_view:
+            line = QRectF(name.left - 1.0, top, name.width + 2.0, height)
+            painter.drawText(line, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, name.text)
+
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """The timesteps that are labelled: 1, 2 or 5 times a power of ten apart."""
         step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
@@ -105,11 +151,17 @@ class TimeAxis(pg.AxisItem):
         return [numbers.count(round(v)) if 0 <= v < self._timesteps else INITIAL for v in values]
 
 
-def tick_step(least: float) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50, ... that is at least `least`."""
-    power = 1
-    while True:
-        for factor in (1, 2, 5):
-            if factor * power >= least:
-                return factor * power
-        power *= 10
+def _name_font() -> QFont:
+    """That of the numbers, but bold: a name is what one looks for first."""
+    font = QFont(QApplication.font())
+    font.setBold(True)
+    return font
+
+
+def _metrics() -> Metrics:
+    metrics = QFontMetricsF(_name_font())
+
+    def elide(text: str, width: float) -> str:
+        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+    return Metrics(metrics.height(), metrics.horizontalAdvance, elide)

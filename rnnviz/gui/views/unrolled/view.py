@@ -115,6 +115,8 @@ class UnrolledView(View):
         if self.colour_bar.sceneBoundingRect().contains(place):
             # Names that are too long for the bar stand here in full.
             return shown.words()
+        if told := self._stage.axis.description_at(place):
+            return told
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
         return "" if cell is None else describe(shown, cell)
@@ -227,10 +229,11 @@ class UnrolledView(View):
     def _open(self, cell: Cell) -> None:
         """Ask how a number came about."""
         at, lane = self._location, cell.lane
-        timesteps = 0 if self._result is None else self._result.shape[2]
+        assert self._result is not None
+        timesteps, names = self._result.shape[2], self._result.inputs.names
         place: Place
         if lane.layer is None:
-            place = InputPlace(cell.timestep, at.sample, cell.unit)
+            place = InputPlace(cell.timestep, at.sample, cell.unit, names)
         elif 0 <= cell.timestep < timesteps:
             place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=cell.unit)
         else:

@@ -1,0 +1,117 @@
+"""The unrolled network with a named sequence: characters or labels under the axis, features beside the input's rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QPointF, QRectF
+
+from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.theme import THEMES
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.names import Names
+from tests.made_results import made_result
+
+LONG = "a label that is longer than anybody would wish for, and goes on and on"
+
+
+def named(timesteps: Sequence[str], features: Sequence[str] = ()) -> RunResult:
+    result = made_result(timesteps=len(timesteps), input_size=3, hidden_size=4)
+    return replace(result, inputs=replace(result.inputs, names=Names(timesteps, features)))
+
+
+@pytest.fixture
+def view(qtbot: Any) -> UnrolledView:
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(800, 600)
+    view.show()
+    qtbot.waitUntil(lambda: view.box.width() > 100)
+    return view
+
+
+def under(view: UnrolledView, timestep: int) -> QPointF:
+    """A place of the scene on the axis below a timestep."""
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    axis = view._stage.axis
+    return axis.mapToScene(QPointF(geometry.x_of(timestep), axis.size().height() / 2.0))
+
+
+def over(view: UnrolledView, cell: Cell) -> QPointF:
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    return view.box.mapToScene(QRectF(*geometry.rect(cell)).center())
+
+
+def written(view: UnrolledView) -> list[str]:
+    return [name.text for name in view._stage.axis.names_in_view]
+
+
+def test_the_characters_of_a_text_stand_under_the_axis_in_a_line_of_their_own(view: UnrolledView) -> None:
+    view.show_result(named("hello wo"), "manual")
+    assert written(view) == ["h", "e", "l", "l", "o", "␣", "w", "o"]
+    tall = view._stage.axis.size().height()
+    view.show_result(named(("",) * 8), "manual")
+    assert written(view) == []
+    assert view._stage.axis.size().height() < tall - 8.0
+    view.show_result(named("other tx"), "manual")
+    assert view._stage.axis.size().height() == tall
+    assert written(view)[:5] == list("other")
+
+
+def test_a_place_tells_its_names_in_full(view: UnrolledView) -> None:
+    view.show_result(named(("Mon", LONG, ""), ("open", "", LONG)), "manual")
+    assert view.description_at(under(view, 1)) == f"t = 1 '{LONG}'"
+    assert view.description_at(under(view, 0)) == "t = 0 'Mon'"
+    assert written(view)[1].endswith("…")
+    assert view.description_at(over(view, Cell(Lane(0, 0), 1, 2))).startswith(
+        f"layer 0, forward, t = 1 '{LONG}', sample 0, unit 2\n"
+    )
+    assert view.description_at(over(view, Cell(INPUT, 0, 0))).startswith(
+        "input, t = 0 'Mon', sample 0, feature 0 'open'\n"
+    )
+    assert view.description_at(over(view, Cell(INPUT, 2, 1))).startswith("input, t = 2, sample 0, feature 1\n")
+
+
+def test_what_is_copied_has_the_names(view: UnrolledView) -> None:
+    view.show_result(named(("Mon", "", "Wed"), ("open", "", "close")), "manual")
+    rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert ["input", "t=0 'Mon'", "t=1", "t=2 'Wed'"] in rows
+    start = next(place for place, row in enumerate(rows) if row[0] == "input")
+    assert [row[0] for row in rows[start + 1 : start + 4]] == ["open", "1", "close"]
+
+
+def headers(view: UnrolledView) -> bytes:
+    """The headers beside the input's rows as they are drawn."""
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    band = geometry.stack.band(INPUT)
+    corner = view.canvas.mapFromScene(view.box.mapToScene(QPointF(0.0, geometry.top_of(band))))
+    image = view.canvas.grab().toImage().copy(0, corner.y(), corner.x(), round(band.height))
+    return bytes(image.constBits())
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_features_are_named_beside_their_rows_and_take_no_room_from_the_lanes(view: UnrolledView, theme: Any) -> None:
+    view.apply_theme(THEMES[theme])
+    view.show_result(named(("",) * 3), "manual")
+    width, numbered = view.box.width(), headers(view)
+    view.show_result(named(("",) * 3, ("open", "high", LONG)), "manual")
+    assert view.box.width() == width
+    assert headers(view) != numbered
+
+
+def test_zooming_in_brings_every_name_up(view: UnrolledView) -> None:
+    text = "the quick brown fox jumps over the lazy dog. " * 200
+    view.show_result(named(text), "manual")
+    assert 5 < len(written(view)) < 60
+    view.zoom_time(500.0)
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    low, high = geometry.camera.start, geometry.camera.start + geometry.camera.span
+    seen = [t for t in range(len(text)) if low <= t <= high]
+    assert written(view) == [text[t].replace(" ", "␣") for t in seen]
