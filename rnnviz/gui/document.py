@@ -82,10 +82,10 @@ class Document(QObject):
 
     def _take(self, config: Config, origin: Origin) -> None:
         self._stored[origin] = config
-        self._go(Step(config, origin))
+        self._go(Step(config, origin), edited=False)
 
-    def _go(self, step: Step) -> None:
-        self._history.push(step)
+    def _go(self, step: Step, *, edited: bool = True) -> None:
+        self._history.push(step, edited=edited)
         self._show(step)
 
     def _show(self, step: Step) -> None:

@@ -55,11 +55,11 @@ class History:
         """Whether there is a later step."""
         return self._place < len(self._steps) - 1
 
-    def push(self, step: Step) -> None:
-        """Make `step` the present and forget what was undone."""
+    def push(self, step: Step, *, edited: bool = True) -> None:
+        """Make `step` the present and forget what was undone; what was not `edited` is a step of its own."""
         if step == self.present:
             return
-        key, now = changed_key(self.present, step), self._clock()
+        key, now = changed_key(self.present, step) if edited else None, self._clock()
         continues = (
             key is not None and key == self._last_key and now - self._last_time < _SAME_EDIT_SECONDS and self.can_undo
         )

@@ -27,8 +27,16 @@ _WORDS: dict[type[ast.AST], str] = {
     ast.JoinedStr: "a formatted string",
     ast.NamedExpr: "an assignment",
     ast.Starred: "a starred expression",
-    **{ast.Mod: "%", ast.FloorDiv: "//", ast.LShift: "<<", ast.RShift: ">>", ast.Is: "is", ast.IsNot: "is not"},
-    **{ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.Invert: "~"},
+    ast.Mod: "%",
+    ast.FloorDiv: "//",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.Invert: "~",
 }
 
 

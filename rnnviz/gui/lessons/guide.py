@@ -18,6 +18,7 @@ from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.running.run_control import RunControl
+from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.session import ColourBy, Session
 from rnnviz.gui.settings import Settings
 from rnnviz.model.config import Config
@@ -42,6 +43,7 @@ class Guided(Protocol):
     arrangement: Arrangement
     control: RunControl
     panel: ConfigPanel
+    runner: Runner
 
 
 class Guide(QObject):
@@ -148,14 +150,14 @@ class Guide(QObject):
         self._arriving = False
         self._settings.open_lesson = ""
         self._checker.forget()
-        self._spotlight.put_out()
+        self.spotlight.put_out()
         self._column.close_pane()
         self._offer()
 
     def close(self) -> None:
         """End what goes on beside the window; the lesson counts as open."""
         if self._pane is not None:
-            self._spotlight.put_out()
+            self.spotlight.put_out()
             self._checker.rest()
 
     @property
@@ -180,7 +182,7 @@ class Guide(QObject):
         from rnnviz.gui.lessons.spotlight import Spotlight
 
         self._pane = pane = LessonPane()
-        self._spotlight = Spotlight(self._parent)
+        self.spotlight = Spotlight(self._parent)
         self._checker = Checker(self)
         self._checker.answered.connect(self._on_findings)
         pane.next_requested.connect(self.next)
@@ -188,20 +190,20 @@ class Guide(QObject):
         pane.again_requested.connect(self.again)
         pane.light_requested.connect(self._point)
         pane.close_requested.connect(self.leave)
-        self._window.session.location_changed.connect(lambda _location: self._spotlight.refresh())
+        self._window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
         # Esc stops a run while one goes on; else nothing but the light is there to go.
         self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), self._parent)
-        self._dark.activated.connect(self._spotlight.put_out)
-        self._spotlight.changed.connect(self._heed_escape)
+        self._dark.activated.connect(self.spotlight.put_out)
+        self.spotlight.changed.connect(self._heed_escape)
         assert self._actions is not None
         self._actions["stop"].changed.connect(self._heed_escape)
-        self._actions["stop"].triggered.connect(self._spotlight.put_out)
+        self._actions["stop"].triggered.connect(self.spotlight.put_out)
         self._heed_escape()
         self._apply_theme(self._appearance.theme)
 
     def _heed_escape(self) -> None:
         assert self._actions is not None
-        self._dark.setEnabled(self._spotlight.target is not None and not self._actions["stop"].isEnabled())
+        self._dark.setEnabled(self.spotlight.target is not None and not self._actions["stop"].isEnabled())
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
         """Show a step and set it up; the rest follows when its run is there."""
@@ -214,7 +216,7 @@ class Guide(QObject):
         step = self._lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
         self._config, note = runnable(step.config)
-        self._spotlight.put_out()
+        self.spotlight.put_out()
         self._checker.forget()
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
@@ -227,7 +229,8 @@ class Guide(QObject):
         window.panel.show_config(self._config)
         window.control.accept()
         self._show_changes()
-        if not self._fresh:
+        # A run that goes on may be of a config in between, and would take the place of what is shown.
+        if not self._fresh or window.runner.busy:
             window.control.run()
         self._follow()
         self._offer()
@@ -276,7 +279,7 @@ class Guide(QObject):
         step = self.step
         if step is not None and step.look.part is not None:
             target = target_of(self._lit, step.look.part)
-            self._spotlight.light(target.widget, target.area, f"Look at {PARTS[step.look.part]}.")
+            self.spotlight.light(target.widget, target.area, f"Look at {PARTS[step.look.part]}.")
 
     @property
     def _lit(self) -> "Lit":
@@ -299,7 +302,7 @@ class Guide(QObject):
     def _apply_theme(self, theme: Theme) -> None:
         if self._pane is not None:
             self._pane.apply_theme(theme)
-            self._spotlight.apply_theme(theme)
+            self.spotlight.apply_theme(theme)
 
     def _offer(self) -> None:
         if self._actions is None:

@@ -66,6 +66,11 @@ class Spotlight(QWidget):
             widget = widget.parentWidget()
         return lit
 
+    @property
+    def fading(self) -> bool:
+        """Whether the frame still appears."""
+        return self._fade.state() == QVariantAnimation.State.Running
+
     def light(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
         """Light up a widget, or an area of it; `words` are told to a screen reader."""
         self._release()

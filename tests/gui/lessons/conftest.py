@@ -1,0 +1,119 @@
+"""A lesson made for a test, opened in a whole window."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnviz.files.lesson_index import LessonEntry
+from rnnviz.gui.lessons.pane import LessonPane
+from rnnviz.gui.main_window import MainWindow
+
+LESSON = """# A lesson of the tests
+What it is about.
+
+## The first step
+After *one* step `out` is `state`.
+```step
+config = "vanilla-t1"
+[cursor]
+unit = 3
+sample = 2
+[look]
+part = "vector"
+[[claim]]
+says = "The output is the state."
+holds = "all(out[0][0] == state[0][0][0])"
+[[claim]]
+says = "There is one step."
+holds = "T == 1"
+```
+
+## The second step
+Nothing is said.
+```step
+[set]
+"sequence.timesteps" = 2
+[cursor]
+timestep = 1
+[look]
+part = "checks"
+colours = "violation"
+[[claim]]
+says = "The hidden size is ten."
+holds = "H == 10"
+[[claim]]
+says = "This is wrong on purpose."
+holds = "max(out) > 100"
+[[claim]]
+says = "There is a cell state."
+holds = "all(c(0) == 0)"
+```
+
+## The third step
+```step
+[look]
+engine = "manual"
+```
+"""
+
+
+class Read:
+    """A window with a lesson open."""
+
+    def __init__(self, qtbot: Any, window: MainWindow, entry: LessonEntry) -> None:
+        self.qtbot, self.window, self.entry = qtbot, window, entry
+
+    @property
+    def pane(self) -> LessonPane:
+        pane = self.window.guide.pane
+        assert pane is not None
+        return pane
+
+    @property
+    def marks(self) -> list[str]:
+        return [row.mark.text() for row in self.pane.rows]
+
+    @property
+    def lit(self) -> Any:
+        return self.window.guide.spotlight.target
+
+    def settle(self) -> None:
+        """Wait until the run that is shown is the one that is wanted, judged, and every claim is checked on it."""
+
+        def settled() -> bool:
+            result, control = self.window.session.result, self.window.control
+            current = result is not None and result.judgement is not None and not control.freshness.stale
+            return current and not self.window.runner.busy and all(row.finding for row in self.pane.rows)
+
+        self.qtbot.waitUntil(settled, timeout=20_000)
+
+    def open(self) -> None:
+        self.window.guide.open(self.entry)
+        self.settle()
+
+
+@pytest.fixture
+def make_entry(tmp_path: Path) -> Callable[..., LessonEntry]:
+    def make(text: str = LESSON, number: int = 1) -> LessonEntry:
+        path = tmp_path / f"test-{number}.md"
+        path.write_text(text, encoding="utf-8")
+        return LessonEntry(path.stem, number, text.partition("\n")[0].removeprefix("# "), "", path)
+
+    return make
+
+
+@pytest.fixture
+def entries(make_entry: Callable[..., LessonEntry], monkeypatch: pytest.MonkeyPatch) -> list[LessonEntry]:
+    """The lessons that there are, as far as the guide knows."""
+    known = [make_entry(), make_entry(LESSON.replace("A lesson", "Another"), 2)]
+    monkeypatch.setattr("rnnviz.gui.lessons.guide.lesson_entries", lambda: known)
+    return known
+
+
+@pytest.fixture
+def read(qtbot: Any, window: MainWindow, entries: list[LessonEntry]) -> Read:
+    reading = Read(qtbot, window, entries[0])
+    reading.open()
+    return reading
