@@ -56,6 +56,12 @@ class Following(QObject):
         elif view in self._behind_location:
             self._show_location(view)
 
+    def settle(self) -> None:
+        """Have nothing in sight that is still on its way, as before a picture is taken."""
+        for view in self._views:
+            if view.isVisible():
+                view.settle()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Bring a view to the present when it comes into sight."""
         if event.type() == QEvent.Type.Show and isinstance(watched, View):

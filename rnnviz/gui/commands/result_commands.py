@@ -67,6 +67,7 @@ class ResultCommands(QObject):
         if view is not None:
             self._arrangement.prepare(view)
             self._following.catch_up(view)
+        self._following.settle()
         name = self._stem if view is None else f"{self._stem} {view.title.lower()}"
         self._exporter.picture(self._window if view is None else view, scale, name)
 

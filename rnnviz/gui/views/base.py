@@ -40,6 +40,9 @@ class View(QWidget):
     def show_lit(self, lit: Sequence[Region]) -> None:
         """Light up what the view shows of these regions; views that show no part of a lane light up nothing."""
 
+    def settle(self) -> None:
+        """Show at once what is still on its way, as before a picture is taken."""
+
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
         raise NotImplementedError

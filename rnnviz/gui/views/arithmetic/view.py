@@ -181,6 +181,11 @@ class ArithmeticView(View):
             self.crumbs.show_trail((location,), 0)
         self._refresh()
 
+    def settle(self) -> None:
+        if self._asked is not None and not self.complete:
+            self._soon.stop()
+            self._show(self._reckoner.answer_now(self._asked))
+
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         for part in (self.crumbs, self.note, self.cards, self.table, self.plot, self.end):

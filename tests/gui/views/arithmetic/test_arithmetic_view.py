@@ -289,6 +289,15 @@ def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
     assert view.complete
 
 
+def test_a_picture_shows_what_was_asked_for_last(view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm")
+    view.show_location(WHERE.moved(unit=2))
+    assert not view.complete
+    view.settle()
+    assert view.complete
+    assert view.page.question.where.unit == 2
+
+
 def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_location(WHERE.moved(unit=0))
