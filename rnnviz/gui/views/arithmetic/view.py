@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QV
 from rnnviz.analysis.explain.explanation import explain_value
 from rnnviz.analysis.explain.ledger import Order
 from rnnviz.analysis.explain.origin import origin
-from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, step_of
+from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, step_of
 from rnnviz.analysis.explain.report import report
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
@@ -28,6 +28,7 @@ from rnnviz.model.location import Location
 
 _LEAST_TERMS = 32
 """So many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
+_LATER_MS = 8
 _EMPTY = "Press F5 to run: how the value at the cursor came about appears here, term by term."
 _OTHER_ROWS = 8
 """Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
@@ -59,8 +60,8 @@ class ArithmeticView(View):
         self._asked: Question | None = None
         self._reckoner = Reckoner(self)
         self._reckoner.answered.connect(self._on_answer)
-        # When all else that follows the cursor has been told: the two threads take turns, which would be waited for.
-        self._soon = QTimer(self, singleShot=True, interval=0)
+        # When all else that follows the cursor is painted: the two threads take turns, which would be waited for.
+        self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
         self._soon.timeout.connect(self._ask_soon)
 
         self.crumbs = Breadcrumbs()
@@ -198,9 +199,9 @@ class ArithmeticView(View):
     # Asking and being answered
 
     def _refresh(self) -> None:
-        result, step = self._result, step_of(self._place)
-        if result is not None and step is not None and step != step.within(result.shape):
-            # A place in a result that a view out of sight is shown only when it is seen.
+        result = self._result
+        if result is not None and not lies_in(self._place, result.shape, result.config.network.input_size):
+            # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
             self._asked = None
@@ -231,7 +232,9 @@ class ArithmeticView(View):
         elif not question.same_as(self._asked):
             self._asked = question
             self._empty.setText("")
-            self._soon.start()
+            # Not anew while the cursor runs: it might never come to an end.
+            if not self._soon.isActive():
+                self._soon.start()
 
     @property
     def _order(self) -> Order:
@@ -297,7 +300,7 @@ class ArithmeticView(View):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """List as many terms as there is room for."""
         super().resizeEvent(event)
-        self._ask()
+        self._refresh()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
