@@ -111,9 +111,9 @@ class MainWindow(QMainWindow):
         self.warm_up()
         if path is not None:
             self.files.open(path)
-        else:
-            self.guide.resume()
         self.control.freshness.consider()
+        if path is None:
+            self.guide.resume()
 
     def warm_up(self) -> None:
         """Start the engines, so that the first run need not wait for them."""

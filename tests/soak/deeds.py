@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox, QWidget
 
 from rnnviz.engines.mistakes.catalogue import mistakes_of
+from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lessons import lessons
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.session import ColourBy
@@ -60,6 +61,7 @@ class User:
             Deed("theme", self._theme, 2),
             Deed("small run", self._small_run, 6, runs=True),
             Deed("lesson", self._lesson, 2, runs=True),
+            Deed("guided lesson", self._guided_lesson, 2, runs=True),
             Deed("undo", self._undo, 3, runs=True),
             Deed("copy", self._copy, 2),
             Deed("play", self._play, 1),
@@ -215,6 +217,14 @@ class User:
             mistake = self._one_of([mistake.name for mistake in mistakes_of(config.network)])
             config = replace(config, compare=replace(config.compare, candidates=("manual", f"mistake:{mistake}")))
         return config
+
+    def _guided_lesson(self) -> None:
+        """Open one, or go through the one that is open."""
+        guide = self._window.guide
+        if guide.lesson is None:
+            guide.open(self._one_of(lesson_entries()))
+        else:
+            self._one_of([guide.next, guide.next, guide.back, guide.again, guide.leave])()
 
     def _lesson(self) -> None:
         self._window.files.open_lesson(self._one_of(lessons()))

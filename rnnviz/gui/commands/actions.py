@@ -82,6 +82,9 @@ _MOVES = {
 }
 
 
+_SCROLLS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+
+
 class _KeyGuard(QObject):
     """Lets the control in focus have the keys that it needs before the window's commands see them.
 
@@ -126,8 +129,10 @@ def needs(control: QObject, event: QKeyEvent) -> bool:
         return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
     if isinstance(control, QComboBox):
         return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
-    if isinstance(control, QAbstractItemView | QAbstractSlider | QScrollArea):
+    if isinstance(control, QAbstractItemView | QAbstractSlider):
         return key in _MOVES
+    if isinstance(control, QScrollArea):
+        return key in _SCROLLS
     if isinstance(control, QTabBar):
         return key in (Qt.Key.Key_Left, Qt.Key.Key_Right)
     return isinstance(control, QAbstractButton) and key == Qt.Key.Key_Space

@@ -122,8 +122,12 @@ class ClaimRow(QWidget):
             label = self._numbers.takeAt(0).widget()
             label.hide()
             label.deleteLater()
+        told: set[str] = set()
         for pair in () if self.finding is None else self.finding.pairs:
             for side in _told(pair):
+                if side.text in told:
+                    continue
+                told.add(side.text)
                 full = side.full or side.shown
                 if len(side.text) + len(side.shown) <= _ONE_LINE:
                     self._add_line(f"{side.text} = {side.shown}", "text", full, 0)

@@ -3,8 +3,9 @@
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QSplitter, QWidget
 
-_LESSON_WIDTH = 340
-"""What a line of prose needs at least."""
+_LESSON_WIDTH, _WIDEST_AT_FIRST = 340, 460
+"""What a line of prose needs at least, and what is wide enough for it."""
+_SHARE_OF_WINDOW = 6
 _LESSON_SHARE, _PANEL_SHARE = 2, 1
 
 
@@ -39,7 +40,8 @@ class LessonColumn(QSplitter):
             self.setSizes([_LESSON_SHARE * unit, _PANEL_SHARE * unit])
         self._width_before = self.width()
         self.setMinimumWidth(_LESSON_WIDTH)
-        self._widen(max(self.width(), _LESSON_WIDTH))
+        wide = min(max(self.window().width() // _SHARE_OF_WINDOW, _LESSON_WIDTH), _WIDEST_AT_FIRST)
+        self._widen(max(self.width(), wide))
 
     def close_pane(self) -> None:
         """Leave the whole column to the panel, as wide as it was."""

@@ -1,7 +1,7 @@
 """The lesson's pane: one step's text and claims, and the way to the next."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.analysis.claims.finding import Finding
@@ -15,6 +15,8 @@ from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.strip_buttons import link_button
 
 _MARGIN = 12
+_NAMED = 3
+"""How many changed keys are named before the others are counted."""
 _SCROLLED = {
     Qt.Key.Key_Up: -1,
     Qt.Key.Key_Down: 1,
@@ -87,7 +89,9 @@ class LessonPane(QWidget):
         self.next.setToolTip("Finish this lesson." if finished else "Go on to the next step (Ctrl+PgDown).")
         self._make_rows(step.claims)
         self.scroll_area.verticalScrollBar().setValue(0)
-        self.setAccessibleDescription(f"{lesson.title}, {self.place.text()}: {step.title}")
+        said = f"{lesson.title}, {self.place.text()}: {step.title}"
+        self.setAccessibleDescription(said)
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, said))
 
     def show_note(self, note: str) -> None:
         """Show a remark above the text, such as what keeps the step from being run; "" for none."""
@@ -96,7 +100,10 @@ class LessonPane(QWidget):
 
     def show_changed(self, keys: tuple[str, ...]) -> None:
         """Tell which of the step's keys the reader has changed, and offer the way back; none if nothing is."""
-        self.changed_note.setText(f"You have changed {', '.join(keys)}." if keys else "")
+        named = ", ".join(keys[:_NAMED])
+        further = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        self.changed_note.setText(f"You have changed {named}{further}." if keys else "")
+        self.changed_note.setToolTip("\n".join(keys))
         self.changed_note.setVisible(bool(keys))
         self.again.setVisible(bool(keys))
 
@@ -145,8 +152,14 @@ class LessonPane(QWidget):
             row.hide()
             row.deleteLater()
         self.rows = [ClaimRow(claim, self._theme) for claim in claims]
+        before: QWidget = self.scroll_area
         for row in self.rows:
             self._claims.addWidget(row)
+            self.setTabOrder(before, row)
+            before = row
+        for button in (self.again, self.back, self.next, self.close_button):
+            self.setTabOrder(before, button)
+            before = button
 
     def _make_scroll(self) -> QScrollArea:
         content = QWidget()

@@ -128,6 +128,29 @@ def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(re
     assert read.marks == ["Holds", "Holds"]
 
 
+def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_cursor(read):
+    window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
+    window.arrangement.column.setSizes([10, 1000])
+    read.qtbot.waitUntil(lambda: bar.maximum() > 0)
+    assert QApplication.focusWidget() is read.pane.scroll_area
+    key(window, Qt.Key.Key_Down)
+    assert bar.value() > 0
+    assert window.session.location.unit == 3
+    window.document.edit(changed(window.session.config, timesteps=3))
+    read.settle()
+    key(window, Qt.Key.Key_Right)
+    assert window.session.location.timestep == 1
+
+
+def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
+    read.pane.scroll_area.setFocus()
+    way = []
+    for _ in range(5):
+        key(read.window, Qt.Key.Key_Tab)
+        way.append(QApplication.focusWidget())
+    assert way == [*read.pane.rows, read.pane.next, read.pane.close_button, way[-1]]
+
+
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     spotlight = read.window.guide.spotlight
     assert spotlight.isVisible()
