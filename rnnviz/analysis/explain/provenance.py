@@ -117,6 +117,19 @@ def step_of(place: Place) -> Location | None:
     return None
 
 
+def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
+    """Whether a run of hidden values (L, D, T, N, H) and so many features has such a place."""
+    layers, directions, timesteps, samples, units = shape
+    match place:
+        case InputPlace():
+            return place.timestep < timesteps and place.sample < samples and place.feature < input_size
+        case InitialPlace():
+            inside = place.layer < layers and place.direction < directions
+            return inside and place.sample < samples and place.unit < units
+    step = step_of(place)
+    return step is not None and step == step.within(shape)
+
+
 def notation(place: Place) -> str:
     """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]".
 
