@@ -170,7 +170,7 @@ class ArithmeticView(View):
             part.setVisible(result is not None)
         if result is not None:
             self._location = self._location.within(result.shape)
-        if result is None or step_of(self._place) != self._location:
+        if result is None or not self._keeps(result):
             self._place = self._location
             self.crumbs.show_trail((self._place,), 0)
         self._refresh()
@@ -181,6 +181,11 @@ class ArithmeticView(View):
             self._place = location
             self.crumbs.show_trail((location,), 0)
         self._refresh()
+
+    def _keeps(self, result: RunResult) -> bool:
+        """Whether the place is still the one that is looked at: the cursor's, or the end of a trail."""
+        inside = lies_in(self._place, result.shape, result.inputs.network.input_size)
+        return inside and step_of(self._place) in (None, self._location)
 
     def settle(self) -> None:
         if self._asked is not None and not self.complete:
@@ -200,7 +205,7 @@ class ArithmeticView(View):
 
     def _refresh(self) -> None:
         result = self._result
-        if result is not None and not lies_in(self._place, result.shape, result.config.network.input_size):
+        if result is not None and not lies_in(self._place, result.shape, result.inputs.network.input_size):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:

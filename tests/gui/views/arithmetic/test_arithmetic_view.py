@@ -332,6 +332,18 @@ def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show:
     assert view.table.isVisible()
 
 
+def test_the_end_of_a_trail_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm")
+    view.show_trail((WHERE, InputPlace(2, 1, 0)), 1)
+    other = made_result(cell="lstm", num_layers=2, bidirectional=True)
+    view.show_result(other, "manual")
+    view.show_location(WHERE)
+    assert view.ends
+    assert view.end.isVisible()
+    view.show_result(made_result(input_size=3, timesteps=2, batch_size=1), "manual")
+    assert not view.ends
+
+
 def test_numbers_are_told_in_full_where_the_pointer_rests(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     own = card(view, "f")
@@ -370,3 +382,20 @@ def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: Arithm
     for control in [*view.findChildren(QAbstractButton), *wanted]:
         if control.isVisible() and control.focusPolicy() & Qt.FocusPolicy.TabFocus:
             assert control.accessibleName(), control
+
+
+@pytest.mark.parametrize(
+    "place",
+    [Location(1, 0, 40, 0, 2), InputPlace(40, 0, 1), InitialPlace("h", 3, 0, 0, 1)],
+    ids=lambda place: type(place).__name__,
+)
+def test_a_trail_through_a_result_that_is_still_to_come_is_waited_for(
+    qtbot: Any, view: ArithmeticView, show: Any, place: Any
+) -> None:
+    show()
+    before = view.page
+    view.hide()
+    view.show_trail((place,), 0)
+    view.resize(view.width() + 40, view.height() + 10)
+    view.show()
+    assert view.page is before
