@@ -4,11 +4,15 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.wording_of_names import timestep_in_words
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.session import Session
 from rnnviz.model.location import Location
+from rnnviz.model.names import UNNAMED
 
+_SHORT_NAME = 10
+"""So many characters of a timestep's name have room in the tool bar."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 
 
@@ -45,8 +49,12 @@ class Transport(QWidget):
 
     def _on_result(self, result: RunResult | None) -> None:
         self._timesteps = 0 if result is None else result.shape[2]
+        self._names = UNNAMED if result is None else result.inputs.names
         # Room for the longest text, so that nothing moves while the cursor does.
         widest = self._words(max(self._timesteps - 1, 0))
+        if self._names.timesteps:
+            longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
+            widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}' of {self._timesteps}"
         # Of a fixed size, or every text would have the whole tool bar laid out anew.
         self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
         with QSignalBlocker(self.slider):
@@ -61,4 +69,4 @@ class Transport(QWidget):
         self.label.setText(self._words(location.timestep))
 
     def _words(self, timestep: int) -> str:
-        return f"t = {timestep} of {self._timesteps}"
+        return f"{timestep_in_words(self._names, timestep, _SHORT_NAME)} of {self._timesteps}"

@@ -3,18 +3,15 @@
 A file of code runs only after the user has said so, once for each file; the answer is remembered.
 """
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
-from PySide6.QtCore import QFileSystemWatcher, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from rnnviz.engines.registry import is_own
+from rnnviz.gui.running.watched_files import WatchedFiles
 from rnnviz.gui.settings import Settings
 from rnnviz.model.config import Config
-
-_DELAY_MS = 150
-"""Editors write a file in several steps; a run begins when they are done."""
 
 
 class OwnRecurrences(QObject):
@@ -27,13 +24,8 @@ class OwnRecurrences(QObject):
         super().__init__(window)
         self._window = window
         self._settings = settings
-        self._contents: dict[str, bytes | None] = {}
-        self._watcher = QFileSystemWatcher(self)
-        self._settle = QTimer(self, singleShot=True, interval=_DELAY_MS)
-        self._settle.timeout.connect(self._look)
-        # A file that is replaced is lost to its watch, but its folder tells of the new one.
-        self._watcher.fileChanged.connect(self._settle.start)
-        self._watcher.directoryChanged.connect(self._settle.start)
+        self._files = WatchedFiles(self)
+        self._files.edited.connect(self._on_edited)
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -81,29 +73,8 @@ class OwnRecurrences(QObject):
 
     def watch(self, config: Config) -> None:
         """Watch the files that the config names, and no others."""
-        names = [name for name in config.compare.engines if is_own(name)]
-        self._contents = {name: self._contents.get(name, _content(name)) for name in names}
-        self._watch_paths(names)
+        self._files.watch(name for name in config.compare.engines if is_own(name))
 
-    def _watch_paths(self, names: Iterable[str]) -> None:
-        wanted = {path for name in names for path in (name, str(Path(name).parent)) if Path(path).exists()}
-        watched = {*self._watcher.files(), *self._watcher.directories()}
-        if watched - wanted:
-            self._watcher.removePaths(list(watched - wanted))
-        if wanted - watched:
-            self._watcher.addPaths(list(wanted - watched))
-
-    def _look(self) -> None:
-        """See which files really have another content."""
-        before, self._contents = self._contents, {name: _content(name) for name in self._contents}
-        self._watch_paths(self._contents)
-        changed = {name for name, content in self._contents.items() if content != before[name] and content is not None}
-        if changed & self.trusted:
+    def _on_edited(self, paths: set[str]) -> None:
+        if paths & self.trusted:
             self.edited.emit()
-
-
-def _content(name: str) -> bytes | None:
-    try:
-        return Path(name).read_bytes()
-    except OSError:
-        return None

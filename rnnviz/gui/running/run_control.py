@@ -1,5 +1,6 @@
 """From a wish to run to what is shown: which part of the window hears what of a run."""
 
+from pathlib import Path
 from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
@@ -7,10 +8,11 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.running.freshness import Freshness
+from rnnviz.gui.running.freshness import AUTOMATIC_VALUES, Freshness, run_size
 from rnnviz.gui.running.own_recurrences import OwnRecurrences
 from rnnviz.gui.running.progress import RunProgress
 from rnnviz.gui.running.runner import Runner
+from rnnviz.gui.running.watched_files import WatchedFiles
 from rnnviz.gui.session import Session
 from rnnviz.model.config import Config
 from rnnviz.runs.events import Failed
@@ -64,6 +66,8 @@ class RunControl(QObject):
         self.freshness.changed.connect(self._update_stale)
         session.config_changed.connect(self._on_config)
         own.edited.connect(self.run)
+        self._labels = WatchedFiles(self)
+        self._labels.edited.connect(self._on_labels_edited)
         runner.started.connect(self._on_started)
         runner.progressed.connect(progress.tell)
         runner.computed.connect(self._on_result)
@@ -89,6 +93,7 @@ class RunControl(QObject):
             return
         config = self._session.config
         self._own.watch(config)
+        self._labels.watch([] if config.sequence.labels is None else [config.sequence.labels])
         unasked = self._own.unasked(config)
         if unasked:
             self.freshness.postpone()
@@ -115,6 +120,13 @@ class RunControl(QObject):
         """Show a result that was computed elsewhere."""
         self._on_result(result, result.config)
         self._summarise(result)
+
+    def _on_labels_edited(self, paths: set[str]) -> None:
+        """New names of the timesteps are read by a run: at once, if it is done before one notices."""
+        if run_size(self._session.config) <= AUTOMATIC_VALUES:
+            self.run()
+        else:
+            self.noted.emit(f"{', '.join(Path(path).name for path in paths)} was edited: the next run reads it.")
 
     def _on_config(self, _config: Config) -> None:
         self.accept()
