@@ -1,6 +1,6 @@
 """The lesson's pane: one step's text and claims, and the way to the next."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
@@ -10,6 +10,7 @@ from rnnviz.files.guided_lessons import GuidedLesson
 from rnnviz.files.lesson_parts import PARTS
 from rnnviz.gui.lessons.claim_row import ClaimRow
 from rnnviz.gui.lessons.prose import Prose
+from rnnviz.gui.lessons.tally import Tally
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.strip_buttons import link_button
@@ -62,6 +63,8 @@ class LessonPane(QWidget):
         self.back.clicked.connect(self.back_requested)
         self.next = QPushButton("Next")
         self.next.clicked.connect(self.next_requested)
+        self.tally = Tally()
+        self.tally.clicked.connect(self._reveal_claim)
         self.prose = Prose()
         self._claims = QVBoxLayout()
         self._claims.setSpacing(8)
@@ -88,6 +91,7 @@ class LessonPane(QWidget):
         self.next.setText(last if finished else "Next")
         self.next.setToolTip("Finish this lesson." if finished else "Go on to the next step (Ctrl+PgDown).")
         self._make_rows(step.claims)
+        self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
         said = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(said)
@@ -111,11 +115,13 @@ class LessonPane(QWidget):
         """No claim is checked at present."""
         for row in self.rows:
             row.show_waiting(why)
+        self._count()
 
     def show_findings(self, findings: tuple[Finding, ...], *, own: bool) -> None:
         """Show what the claims came to; `own` says that they were checked on a config of the reader's."""
         for row, finding in zip(self.rows, findings, strict=True):
             row.show_finding(finding, own=own)
+        self._count()
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
@@ -125,6 +131,7 @@ class LessonPane(QWidget):
         self.back.setIcon(icons["previous"])
         self.next.setIcon(icons["next"])
         self.again.setIcon(icons["undo"])
+        self.tally.apply_theme(theme)
         self.prose.apply_theme(theme)
         for row in self.rows:
             row.apply_theme(theme)
@@ -146,6 +153,16 @@ class LessonPane(QWidget):
         bar = self.scroll_area.verticalScrollBar()
         bar.setValue(bar.value() + lines * bar.singleStep())
 
+    def _count(self) -> None:
+        self.tally.show_findings(tuple(row.finding for row in self.rows))
+
+    def _reveal_claim(self) -> None:
+        """Scroll to the first claim that does not hold, else to the first."""
+        doubtful = (row for row in self.rows if row.finding is None or not row.finding.holds)
+        row = next(doubtful, self.rows[0])
+        self.scroll_area.verticalScrollBar().setValue(row.mapTo(self.scroll_area.widget(), QPoint()).y())
+        row.setFocus()
+
     def _make_rows(self, claims: tuple[Claim, ...]) -> None:
         for row in self.rows:
             self._claims.removeWidget(row)
@@ -157,7 +174,7 @@ class LessonPane(QWidget):
             self._claims.addWidget(row)
             self.setTabOrder(before, row)
             before = row
-        for button in (self.again, self.back, self.next, self.close_button):
+        for button in (self.again, self.back, self.tally, self.next, self.close_button):
             self.setTabOrder(before, button)
             before = button
 
@@ -194,6 +211,8 @@ class LessonPane(QWidget):
         looking.addStretch(1)
         buttons = QHBoxLayout()
         buttons.addWidget(self.back)
+        buttons.addStretch(1)
+        buttons.addWidget(self.tally)
         buttons.addStretch(1)
         buttons.addWidget(self.next)
         layout = QVBoxLayout(self)

@@ -148,7 +148,24 @@ def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
     for _ in range(5):
         key(read.window, Qt.Key.Key_Tab)
         way.append(QApplication.focusWidget())
-    assert way == [*read.pane.rows, read.pane.next, read.pane.close_button, way[-1]]
+    assert way == [*read.pane.rows, read.pane.tally, read.pane.next, read.pane.close_button]
+
+
+def test_how_many_claims_hold_is_seen_while_they_are_scrolled_away(read):
+    window, pane = read.window, read.pane
+    assert pane.tally.text() == "2 of 2 hold"
+    window.guide.next()
+    assert pane.tally.text() == "not checked yet"
+    read.settle()
+    assert pane.tally.text() == "1 of 3 hold"
+    assert pane.tally.accessibleName() == "Claims: 1 of 3 hold"
+    window.arrangement.column.setSizes([10, 1000])
+    pane.tally.click()
+    assert QApplication.focusWidget() is pane.rows[1]
+    read.qtbot.waitUntil(lambda: not pane.rows[1].visibleRegion().isEmpty())
+    window.guide.next()
+    assert not pane.tally.isVisible()
+    read.settle()
 
 
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
