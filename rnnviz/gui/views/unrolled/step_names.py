@@ -8,8 +8,8 @@ from typing import NamedTuple
 from rnnviz.analysis.wording_of_names import visible
 
 _GAP = 6.0
-_WIDEST = 84.0
-"""A longer name than this waits for no more room to stand by every timestep: it is cut short until there is more."""
+_WIDEST = 36.0
+"""A longer name than this is cut short rather than left out: as much stands where a cell has room for its number."""
 _LONGEST = 400
 """So many characters of a name are measured at most: more than any screen has room for."""
 
