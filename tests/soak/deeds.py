@@ -248,7 +248,7 @@ class User:
         if window.session.result is None or window.session.result.reference.hidden.size > 1_000_000:
             return
         self._exports += 1
-        kind = self._one_of(["export_csv", "export_npz", "export_json", "export_png_window_1"])
+        kind = self._one_of(["export_csv", "export_csv_gates", "export_npz", "export_json", "export_png_window_1"])
         action = window.findChild(QAction, kind)
         assert isinstance(action, QAction)
         action.trigger()
