@@ -14,6 +14,7 @@ from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import MARKS
 
 _PAD, _DOT = 6.0, 4.5
+_LEAST_WIDTH = 116
 
 
 class ActivationPlot(QWidget):
@@ -57,7 +58,7 @@ class ActivationPlot(QWidget):
         return QSize(150, 140)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(132, 80)
+        return QSize(_LEAST_WIDTH, 80)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -18,7 +18,8 @@ from rnnviz.gui.views.tables import FULL_ROLE, Cell
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 _Roles = Qt.ItemDataRole
-_LONGEST_ENGINE = 7
+_LONGEST_ENGINE = 6
+"""A longer name does not fit over one column: its sign stands alone, which the cards have beside the name."""
 
 Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
 
@@ -178,7 +179,7 @@ class LedgerModel(QAbstractTableModel):
         if self._ledger is None:
             return []
         widest = {
-            "name": self._longest_name + ("0000" if self._is_parted else "0"),
+            "name": self._longest_name + ("000" if self._is_parted else "0"),
             "bar": "0" * 8,
         }
         # The sums among the products stand in bold.
@@ -204,8 +205,8 @@ class LedgerModel(QAbstractTableModel):
     def _above(self, column: _Column) -> str:
         """The engine's name over the first of its columns."""
         name = self._names[column.engine]
-        short = name if len(name) <= _LONGEST_ENGINE else f"{name[: _LONGEST_ENGINE - 1]}…"
-        return f"{MARKS[column.engine]} {short}" if column.first else ""
+        short = f" {name}" if len(name) <= _LONGEST_ENGINE else ""
+        return f"{MARKS[column.engine]}{short}" if column.first else ""
 
     def _is_shared(self, column: _Column) -> bool:
         return column.field == "factor" and self._ledger is not None and self._ledger.shared

@@ -4,21 +4,18 @@ from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from rnnviz.analysis.explain.explanation import explain_value
-from rnnviz.analysis.explain.ledger import Order
 from rnnviz.analysis.explain.origin import origin
 from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, step_of
 from rnnviz.analysis.explain.report import report
-from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.arithmetic.activation import ActivationPlot
+from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
-from rnnviz.gui.views.arithmetic.cards import Cards, parting_line
+from rnnviz.gui.views.arithmetic.cards import parting_line
 from rnnviz.gui.views.arithmetic.end_page import EndPage
-from rnnviz.gui.views.arithmetic.ledger_table import LedgerTable
 from rnnviz.gui.views.arithmetic.listing import Listing
 from rnnviz.gui.views.arithmetic.page import Page, Question
 from rnnviz.gui.views.arithmetic.parting_note import PartingNote
@@ -67,16 +64,12 @@ class ArithmeticView(View):
         self.crumbs = Breadcrumbs()
         self.note = PartingNote()
         self.listing = Listing()
-        self.cards, self.table, self.plot = Cards(), LedgerTable(), ActivationPlot()
+        self._body = body = Body()
+        self.cards, self.table, self.plot = body.cards, body.table, body.plot
         self.end = EndPage()
         self._empty = QLabel(_EMPTY)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        body = QSplitter(Qt.Orientation.Horizontal)
-        for place, part in enumerate((self.cards, self.table, self.plot)):
-            body.addWidget(part)
-            body.setCollapsible(place, False)
-            body.setStretchFactor(place, (0, 5, 1)[place])
         self._pages = QStackedWidget()
         for page in (self._empty, body, self.end):
             self._pages.addWidget(page)
@@ -194,7 +187,7 @@ class ArithmeticView(View):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        for part in (self.crumbs, self.note, self.cards, self.table, self.plot, self.end):
+        for part in (self.crumbs, self.note, self._body, self.end):
             part.apply_theme(theme)
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
@@ -226,7 +219,7 @@ class ArithmeticView(View):
         if self._result is None or self.ends:
             return
         question = Question(
-            self._result, self._candidate, self._location, self._line, self._order, self._top(self._location)
+            self._result, self._candidate, self._location, self._line, self.listing.order, self._top(self._location)
         )
         if self._page is not None and self._page.question.same_as(question):
             self._asked = question
@@ -240,10 +233,6 @@ class ArithmeticView(View):
             # Not anew while the cursor runs: it might never come to an end.
             if not self._soon.isActive():
                 self._soon.start()
-
-    @property
-    def _order(self) -> Order:
-        return self.listing.order
 
     def _top(self, where: Location) -> int:
         chosen = self.listing.terms
@@ -269,10 +258,7 @@ class ArithmeticView(View):
             # A line that the cell lacks has become its first one, which need not be asked for again.
             self._page = replace(page, question=replace(page.question, line=self._line))
             self._asked = self._page.question
-        engines = tuple(shown_name(arithmetic.engine) for arithmetic in page.arithmetics)
-        self.cards.show_page(page)
-        self.table.show_page(page)
-        self.plot.show_curve(page.curve, engines)
+        self._body.show_page(page)
         self.note.show_page(page)
         with QSignalBlocker(self.listing):
             self.listing.show_ledger(page.ledger)

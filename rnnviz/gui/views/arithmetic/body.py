@@ -1,0 +1,55 @@
+"""A value's arithmetic side by side: the cards, the chosen one's ledger, and its activation."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QSplitter, QWidget
+
+from rnnviz.analysis.naming import shown_name
+from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.views.arithmetic.activation import ActivationPlot
+from rnnviz.gui.views.arithmetic.cards import Cards
+from rnnviz.gui.views.arithmetic.ledger_table import LedgerTable
+from rnnviz.gui.views.arithmetic.page import Page
+
+_PLOT_SHARE, _PLOT_LESS = 7, 40
+"""The curve has a seventh of the width less so many pixels, which the ledger of a narrow window needs."""
+
+
+class Body(QSplitter):
+    """Gives the cards what they need and the ledger the most, until the user divides the room otherwise."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.cards, self.table, self.plot = Cards(), LedgerTable(), ActivationPlot()
+        self._by_hand = False
+        for place, part in enumerate((self.cards, self.table, self.plot)):
+            self.addWidget(part)
+            self.setCollapsible(place, False)
+        self.splitterMoved.connect(self._keep)
+
+    def show_page(self, page: Page) -> None:
+        """Show another page."""
+        needed = self.cards.minimumWidth()
+        self.cards.show_page(page)
+        if self.cards.minimumWidth() != needed:
+            self._divide()
+        self.table.show_page(page)
+        self.plot.show_curve(page.curve, [shown_name(arithmetic.engine) for arithmetic in page.arithmetics])
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        for part in (self.cards, self.table, self.plot):
+            part.apply_theme(theme)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._divide()
+
+    def _divide(self) -> None:
+        if not self._by_hand:
+            cards = self.cards.minimumWidth()
+            plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
+            self.setSizes([cards, max(self.width() - cards - plot, 1), plot])
+
+    def _keep(self) -> None:
+        self._by_hand = True
