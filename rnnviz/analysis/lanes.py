@@ -5,26 +5,30 @@ chunk by chunk, from the coarsest copy of a long trace that will do, and the red
 budget.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.analysis.chunk_cache import ChunkCache, Patch
-from rnnviz.analysis.difference import signed_difference
-from rnnviz.analysis.elementwise import abs_error, tolerance, violation
+from rnnviz.analysis.lane_cells import LaneCells, taken
+from rnnviz.analysis.lane_gates import LaneGates
+from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.analysis.result import RunResult
-from rnnviz.model.arrays import release_pages
 from rnnviz.model.pyramid import NO_PYRAMID, Level, LevelArray, Pyramid
 
-Quantity: TypeAlias = Literal["value", "violation", "difference"]
+Wanted: TypeAlias = Callable[[], bool]
+"""Whether what is being read is still wanted."""
 
 _CHUNK_VALUES = 1 << 16
 """How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
 _EVERY_CELL = Level(1, 1)
+_COMPUTED_TIMES, _COMPUTED_UNITS = 64, 128
+"""What is computed at a time where every cell is shown: a step further in any direction is there already."""
+_FINER = 4
+"""How many times finer a chunk may be of which a coarser one is made, where reading it anew is to be avoided."""
 
 _ENDS = {
     "value": ("low", "high"),
@@ -51,11 +55,29 @@ def lanes_of(layers: int, directions: int) -> tuple[Lane, ...]:
     return (*hidden, INPUT)
 
 
+class UnwantedError(Exception):
+    """What was being read is not wanted any more."""
+
+
+def always() -> bool:
+    """What is read is wanted, whatever happens meanwhile."""
+    return True
+
+
 class LaneSource(Protocol):
     """Where a picture of the lanes comes from."""
 
-    def read(self, lane: Lane, times: Bins, units: Bins) -> Patch:
-        """The extreme value of each pixel and whether any mark lies on it."""
+    def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Patch:
+        """The extreme value of each pixel and whether any mark lies on it.
+
+        Raises
+        ------
+        UnwantedError
+            If it takes long, and is not `wanted` any more before it is done.
+        """
+
+    def effort(self, lane: Lane) -> float:
+        """How much more work one number of a lane is than one that only has to be read."""
 
 
 class TraceLanes:
@@ -63,7 +85,8 @@ class TraceLanes:
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
     `quantity` "violation" reads the violation of the tolerance in place of the values of hidden lanes, "difference"
-    the candidate's value less the reference's; both need a candidate. The input is always read by value.
+    the candidate's value less the reference's; both need a candidate. Any other but "value" is computed from the
+    engine's values by `gates`. The input is always read by value.
     Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
     one pixel late, never not at all.
     """
@@ -76,24 +99,36 @@ class TraceLanes:
         sample: int,
         quantity: Quantity = "value",
         cache: ChunkCache | None = None,
+        gates: LaneGates | None = None,
     ) -> None:
         self._result, self._engine, self._candidate = result, engine, candidate
         self._sample, self._quantity = sample, quantity
         self._cache = ChunkCache() if cache is None else cache
+        self._source = LaneCells(result, engine, candidate, sample, quantity, gates)
 
     def shape(self, lane: Lane) -> tuple[int, int]:
-        """(T, U): timesteps and units of a lane."""
-        _, _, timesteps, _, units = self._result.shape
-        return timesteps, units if lane.layer is not None else self._result.config.network.input_size
+        """(T, U): timesteps of a lane, and its units, or 1 where there is one number for all of them."""
+        return self._source.shape(lane.layer)
 
-    def read(self, lane: Lane, times: Bins, units: Bins) -> Patch:
-        """The extreme value of each pixel and whether any mark lies on it."""
+    def effort(self, lane: Lane) -> float:
+        """How much more work one number of a lane is than one that only has to be read."""
+        return self._source.effort(lane.layer)
+
+    def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Patch:
+        """The extreme value of each pixel and whether any mark lies on it.
+
+        Raises
+        ------
+        UnwantedError
+            If numbers are to be computed for it, and it is not `wanted` any more before they are.
+        """
         k, m = times.block, units.block
         if k == m == 1:
             origin = times.first, units.first
-            patch = self._cells(lane, slice(times.first, times.stop), slice(units.first, units.stop))
+            cells = slice(times.first, times.stop), slice(units.first, units.stop)
+            patch = self._computed_cells(lane, *cells, wanted) if self._computes(lane) else self._cells(lane, *cells)
         else:
-            patch, first = self._blocks(lane, times, Level(k, m))
+            patch, first = self._blocks(lane, times, Level(k, m), wanted)
             times, units = times.in_blocks(k), units.in_blocks(m)
             origin = first, 0
         times, units = times.after(origin[0]), units.after(origin[1])
@@ -102,7 +137,7 @@ class TraceLanes:
 
     def level_read(self, lane: Lane, times: int, units: int) -> Level:
         """What is read to show blocks of so many cells, powers of two: the coarsest level that makes them up."""
-        if times == units == 1:
+        if times == units == 1 or self._computes(lane):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)
         levels = set(low.levels) & set(high.levels)
@@ -111,17 +146,49 @@ class TraceLanes:
         fitting = [level for level in levels if level.times <= times and level.units <= units]
         return max(fitting, key=lambda level: level.times * level.units, default=_EVERY_CELL)
 
-    def _blocks(self, lane: Lane, times: Bins, block: Level) -> tuple[Patch, int]:
+    def _blocks(self, lane: Lane, times: Bins, block: Level, wanted: Wanted) -> tuple[Patch, int]:
         """The chunks that cover `times`, in such blocks, and the first block's index."""
         level = self.level_read(lane, *block)
         size = self._chunk_size(lane, level, block)
-        first, last = times.first // size, (times.stop - 1) // size
-        chunks = [self._chunk(lane, index, size, level, block) for index in range(first, last + 1)]
-        values = np.concatenate([chunk.values for chunk in chunks], axis=1) if len(chunks) > 1 else chunks[0].values
-        marks = None
-        if any(chunk.marks is not None for chunk in chunks):
-            marks = np.concatenate([_marks(chunk) for chunk in chunks], axis=1)
-        return Patch(values, marks), first * size // block.times
+        indices = range(times.first // size, (times.stop - 1) // size + 1)
+        found: dict[int, Patch] = {}
+        # In the order of computation, in which a cell state is carried from one to the next.
+        for index in reversed(indices) if lane.direction else indices:
+            if self._computes(lane) and not wanted():
+                raise UnwantedError
+            found[index] = self._chunk(lane, index, size, level, block)
+        chunks = [found[index] for index in indices]
+        return _beside(chunks, 1), indices.start * size // block.times
+
+    def _computed_cells(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Patch:
+        """Some cells as they are, (units, times), of pieces that are computed once."""
+        rows = []
+        for down in range(units.start // _COMPUTED_UNITS, -(-units.stop // _COMPUTED_UNITS)):
+            row: dict[int, Patch] = {}
+            across = range(times.start // _COMPUTED_TIMES, -(-times.stop // _COMPUTED_TIMES))
+            for index in reversed(across) if lane.direction else across:
+                if not wanted():
+                    raise UnwantedError
+                row[index] = self._computed_piece(lane, index, down)
+            rows.append(_beside([row[index] for index in across], 1))
+        whole = _beside(rows, 0)
+        left = times.start - times.start // _COMPUTED_TIMES * _COMPUTED_TIMES
+        top = units.start - units.start // _COMPUTED_UNITS * _COMPUTED_UNITS
+        part = slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
+        return Patch(whole.values[part], None if whole.marks is None else whole.marks[part])
+
+    def _computed_piece(self, lane: Lane, across: int, down: int) -> Patch:
+        key = self._engine, self._candidate, self._sample, self._quantity, lane, across, down
+        piece = self._cache.get(key)
+        if piece is None:
+            timesteps, units = self.shape(lane)
+            piece = self._cells(
+                lane,
+                slice(across * _COMPUTED_TIMES, min((across + 1) * _COMPUTED_TIMES, timesteps)),
+                slice(down * _COMPUTED_UNITS, min((down + 1) * _COMPUTED_UNITS, units)),
+            )
+            self._cache.put(key, piece)
+        return piece
 
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
         """Timesteps in a chunk: a power of two, and so a multiple of the block's."""
@@ -131,6 +198,8 @@ class TraceLanes:
     def _chunk(self, lane: Lane, index: int, size: int, level: Level, block: Level) -> Patch:
         key = self._engine, self._candidate, self._sample, self._quantity, lane, index, size, block
         chunk = self._cache.get(key)
+        if chunk is None and self._computes(lane):
+            chunk = self._of_finer(key[:-1], block)
         if chunk is None:
             timesteps, units = self.shape(lane)
             times = slice(index * size, min((index + 1) * size, timesteps))
@@ -147,19 +216,32 @@ class TraceLanes:
             self._cache.put(key, chunk)
         return chunk
 
+    def _of_finer(self, key: tuple[object, ...], block: Level) -> Patch | None:
+        """A chunk made of the same chunk in smaller blocks, if there is one."""
+        for times, units in ((t, u) for t in range(_FINER) for u in range(_FINER) if t or u):
+            finer = Level(block.times >> times, block.units >> units)
+            if min(finer) < 1:
+                continue
+            found = self._cache.get((*key, finer))
+            if found is not None:
+                values = block_extremes(found.values.T, found.values.T, 1 << times, 1 << units)
+                marks = None if found.marks is None else block_marks(found.marks.T, 1 << times, 1 << units)
+                return Patch(values, marks)
+        return None
+
     def _level(self, lane: Lane, blocks: slice, level: Level) -> tuple[LevelArray, LevelArray, BoolArray | None]:
         """The least and the largest values and the marks of some blocks of a level, each (blocks of time, of units)."""
         index = lane.layer or 0, lane.direction, blocks, self._sample
         low_of, high_of, marks_of = self._pyramids(lane)
-        low = _taken(low_of.levels[level][index])
-        high = low if high_of is low_of else _taken(high_of.levels[level][index])
-        marks = _taken(marks_of.levels[level][index]) if self._marked(lane) else None
+        low = taken(low_of.levels[level][index])
+        high = low if high_of is low_of else taken(high_of.levels[level][index])
+        marks = taken(marks_of.levels[level][index]) if self._marked(lane) else None
         return low, high, marks if marks is not None and marks.any() else None
 
     def _pyramids(self, lane: Lane) -> tuple[Pyramid, Pyramid, Pyramid]:
         """Those of the least and of the largest values, and of the marks, of a lane's array."""
         stored: Mapping[str, Pyramid]
-        low, high = _ENDS[self._quantity]
+        low, high = _ENDS.get(self._quantity, ("", ""))
         of_candidate = {} if self._candidate is None else self._result[self._candidate].pyramids
         if lane.layer is None:
             (low, high), stored = _ENDS["value"], self._result.inputs.pyramids
@@ -167,42 +249,25 @@ class TraceLanes:
             stored = self._result[self._engine].pyramids if self._quantity == "value" else of_candidate
         return stored.get(low, NO_PYRAMID), stored.get(high, NO_PYRAMID), of_candidate.get("marks", NO_PYRAMID)
 
+    def _computes(self, lane: Lane) -> bool:
+        return self._source.computes(lane.layer)
+
+    def _cells(self, lane: Lane, times: slice, units: slice) -> Patch:
+        return self._source.read(lane.layer, lane.direction, times, units)
+
     def _marked(self, lane: Lane) -> bool:
         """Whether there may be marks on a lane at all."""
         return lane.layer is not None and self._candidate is not None
 
-    def _cells(self, lane: Lane, times: slice, units: slice) -> Patch:
-        """Some cells as they are, (units, times)."""
-        if lane.layer is None:
-            return Patch(_taken(self._result.inputs.sequence[times, self._sample, units]).T, None)
-        index = lane.layer, lane.direction, times, self._sample, units
-        if self._candidate is None:
-            return Patch(_taken(self._result[self._engine].hidden[index]).T, None)
-        comparison = self._result.comparison(self._candidate)
-        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
-        # The comparison knows the timesteps at which anything mismatches: the others need not be read.
-        marked = np.flatnonzero(comparison.mismatched_over_time[lane.layer, lane.direction, times])
-        marks = None
-        if len(marked):
-            marks = np.zeros(reference.shape, np.bool_)
-            r, c = reference[marked], candidate[marked]
-            marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
-        if self._quantity == "violation":
-            values = violation(reference, candidate, comparison.rtol, comparison.atol)
-        elif self._quantity == "difference":
-            values = signed_difference(reference, candidate)
-        else:
-            values = _taken(self._result[self._engine].hidden[index])
-        release_pages(reference)
-        release_pages(candidate)
-        return Patch(values.T, None if marks is None else marks.T)
 
-
-def _taken(stored: NDArray[Any]) -> NDArray[Any]:
-    """A copy of a part of a mapped array, of which nothing stays mapped."""
-    copy = stored.copy()
-    release_pages(stored)
-    return copy
+def _beside(patches: list[Patch], axis: int) -> Patch:
+    """Patches in a row along an axis, as one."""
+    if len(patches) == 1:
+        return patches[0]
+    marks = None
+    if any(patch.marks is not None for patch in patches):
+        marks = np.concatenate([_marks(patch) for patch in patches], axis=axis)
+    return Patch(np.concatenate([patch.values for patch in patches], axis=axis), marks)
 
 
 def _marks(patch: Patch) -> BoolArray:

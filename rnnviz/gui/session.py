@@ -1,16 +1,17 @@
 """What the window shows: one config, one result, one location. Every view follows these signals."""
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.analysis.lane_quantities import Quantity, quantity_for
 from rnnviz.analysis.navigate import neighbour_mismatch
 from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 
-ColourBy: TypeAlias = Literal["value", "violation", "difference"]
+ColourBy: TypeAlias = Quantity
 
 
 class Session(QObject):
@@ -89,7 +90,7 @@ class Session(QObject):
             self.location_changed.emit(inside)
 
     def set_colour_by(self, colour_by: ColourBy) -> None:
-        """Colour the lanes by the values, by the violation of the tolerance, or by candidate - reference."""
+        """Show the lanes by another quantity, in this result and in later ones that have it."""
         if colour_by != self.colour_by:
             self.colour_by = colour_by
             self.colour_by_changed.emit(colour_by)
@@ -99,6 +100,12 @@ class Session(QObject):
         if lit != self.lit:
             self.lit = lit
             self.lit_changed.emit(lit)
+
+    @property
+    def quantity(self) -> ColourBy:
+        """What the lanes show: `colour_by`, or the values where the network has no such thing."""
+        config = self.config if self.result is None else self.result.config
+        return quantity_for(self.colour_by, config.network.cell, compared=True)
 
     def set_engine(self, engine: str) -> None:
         """Draw the values of another of the result's engines."""

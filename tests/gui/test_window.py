@@ -107,6 +107,7 @@ def test_the_slider_and_the_sample_box_move_the_cursor(run_config, window):
 def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, window, press):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 3})
     play = window.actions_["play"]
+    window.player.set_factor(8.0)
     press(Qt.Key.Key_Space)
     assert play.text() == "Ha&lt"
     qtbot.waitUntil(lambda: window.session.location.timestep == 2, timeout=5000)
@@ -130,31 +131,50 @@ def test_the_question_mark_lists_every_key(qtbot, window, press):
 
 def test_colours_are_chosen_in_the_toolbar(window):
     box = window.toolbar.colours
-    assert [box.itemText(i) for i in range(box.count())] == [
+    assert box.entries() == [
         "gluon",
         "manual",
         "violation",
         "difference",
         "swipe",
+        "change of h",
+        "norm of h",
+        "pre_h  before relu",
     ]
-    box.setCurrentIndex(1)
-    box.activated.emit(1)
+
+    def choose(text: str) -> None:
+        place = box.findText(text)
+        box.setCurrentIndex(place)
+        box.activated.emit(place)
+
+    choose("manual")
     assert window.lanes.shown_engine == "manual"
-    box.setCurrentIndex(2)
-    box.activated.emit(2)
+    choose("violation")
     assert window.session.colour_by == "violation"
     window.session.set_colour_by("value")
     assert box.currentText() == "manual"
-    box.setCurrentIndex(3)
-    box.activated.emit(3)
+    choose("difference")
     assert window.session.colour_by == "difference"
     assert window.lanes.colour_bar.heading() == ("manual", "− gluon")
-    box.setCurrentIndex(4)
-    box.activated.emit(4)
+    choose("swipe")
     assert (window.session.colour_by, window.lanes.shown_engine, window.lanes.swiped_to) == ("value", "gluon", "manual")
-    box.setCurrentIndex(0)
-    box.activated.emit(0)
+    choose("gluon")
     assert window.lanes.swiped_to is None
+
+
+def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config, press):
+    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4})
+    box = window.toolbar.colours
+    press("q")
+    assert (box.currentText(), window.lanes.shown_engine) == ("manual", "manual")
+    for _ in range(4):
+        press("q")
+    assert (window.session.quantity, window.lanes.colour_bar.heading()) == ("r", ("r", "reset gate"))
+    press("q", Qt.KeyboardModifier.ShiftModifier)
+    assert window.lanes.swiped_to == "manual"
+    press("q")
+    run_config({"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4})
+    assert (box.currentText(), window.lanes.colour_bar.heading()) == ("gluon", ("h",))
 
 
 def test_every_control_has_a_name_and_says_why(window):

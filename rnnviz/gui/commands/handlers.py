@@ -9,6 +9,7 @@ from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.running.run_control import RunControl
@@ -40,6 +41,7 @@ class Commanded(Protocol):
     results: ResultCommands
     control: RunControl
     help: HelpCommands
+    toolbar: ToolBar
 
     @property
     def lanes(self) -> Zoomed:
@@ -90,5 +92,7 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "fit": lambda: window.lanes.fit(),
         "keys": window.help.show_keys,
         "diagnostics": window.help.copy_diagnostics,
+        "quantity_next": lambda: window.toolbar.colours.step(1),
+        "quantity_previous": lambda: window.toolbar.colours.step(-1),
         "about": window.help.show_about,
     }

@@ -136,5 +136,17 @@ COMMANDS = (
     Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
     Command("keys", "&Help", "&Keys", ("?", "F1"), "List every key.", "keys", 0),
     Command("diagnostics", "&Help", "Copy &diagnostics", (), "Copy versions and engines for a bug report.", "", 1),
+    Command(
+        "quantity_next",
+        "&View",
+        "&Next quantity",
+        ("Q",),
+        "Show the lanes by what stands next in the list of colours: values, gates, …",
+        "",
+        1,
+    ),
+    Command(
+        "quantity_previous", "&View", "Pre&vious quantity", ("Shift+Q",), "Show the lanes by what stands before.", "", 1
+    ),
     Command("about", "&Help", "&About rnnviz", (), "Which version this is.", "", 1),
 )

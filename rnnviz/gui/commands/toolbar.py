@@ -8,7 +8,9 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.files.lesson_index import LessonEntry, lesson_entries
 from rnnviz.files.lessons import Lesson
 from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.colours_box import WHY, ColoursBox
 from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.transport import Transport
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.session import Session
@@ -24,7 +26,7 @@ class ToolBar(QToolBar):
     """The `LessonEntry` of the guided lesson to open."""
 
     def __init__(
-        self, session: Session, cursor: Cursor, actions: Actions, lessons: tuple[Lesson, ...], export: QMenu
+        self, session: Session, cursor: Cursor, player: Player, actions: Actions, lessons: tuple[Lesson, ...], export: QMenu
     ) -> None:
         super().__init__("Controls")
         self.setObjectName("controls")
@@ -41,7 +43,7 @@ class ToolBar(QToolBar):
         self.addSeparator()
         self.sample = self._sample_box(cursor)
         self.addSeparator()
-        self.transport = Transport(session, cursor, actions)
+        self.transport = Transport(session, cursor, player, actions)
         self.transport.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(self.transport)
         self.addSeparator()
@@ -51,9 +53,6 @@ class ToolBar(QToolBar):
 
         session.result_changed.connect(self._on_result)
         session.location_changed.connect(self._on_location)
-        session.colour_by_changed.connect(self._select_colours)
-        session.engine_changed.connect(self._select_colours)
-        session.swipe_changed.connect(self._select_colours)
         session.candidate_changed.connect(self._on_candidate)
         self._on_result(None)
 
@@ -131,16 +130,9 @@ class ToolBar(QToolBar):
         self._labelled("Sample", box, "Which sequence of the batch every view shows, counted from 0 ([ and ]).")
         return box
 
-    def _colours_box(self) -> QComboBox:
-        box = _narrow_box(9)
-        box.activated.connect(self._choose_colours)
-        self._labelled(
-            "Colours",
-            box,
-            "What the colours of the lanes say: an engine's values; the violation, which is the difference as a "
-            "multiple of the tolerance; candidate - reference; or the reference left of the cursor and the candidate "
-            "from it on.",
-        )
+    def _colours_box(self) -> ColoursBox:
+        box = ColoursBox(self._session)
+        self._labelled("Colours", box, WHY)
         return box
 
     def _candidate_box(self) -> QComboBox:
@@ -169,24 +161,12 @@ class ToolBar(QToolBar):
             self.sample.setRange(0, samples - 1)
             self.sample.setSuffix(f" of {samples}")
             self.sample.setEnabled(samples > 1)
-        self.colours.clear()
         self.candidate.clear()
-        self.colours.setEnabled(result is not None)
-        for name in () if result is None else result.traces:
-            self.colours.addItem(shown_name(name), ("value", name, False))
-        if result is None:
-            self.colours.addItem("values", ("value", None, False))
-        self.colours.addItem("violation", ("violation", None, False))
-        if result is not None:
-            self.colours.addItem("difference", ("difference", None, False))
-            self.colours.addItem("swipe", ("value", None, True))
         comparisons = () if result is None else result.comparisons
         for comparison in comparisons:
             self.candidate.addItem(f"vs {shown_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
-        for box in (self.colours, self.candidate):
-            _widen_list(box)
-        self._select_colours()
+        _widen_list(self.candidate)
         if self._session.candidate is not None:
             self._on_candidate(self._session.candidate)
 
@@ -198,21 +178,6 @@ class ToolBar(QToolBar):
     def _on_candidate(self, candidate: str) -> None:
         with QSignalBlocker(self.candidate):
             self.candidate.setCurrentIndex(self.candidate.findData(candidate))
-
-    def _select_colours(self) -> None:
-        session = self._session
-        engine = None if session.swiping or session.colour_by != "value" else session.engine
-        wanted = session.colour_by, engine, session.swiping
-        for index in range(self.colours.count()):
-            if self.colours.itemData(index) == wanted:
-                self.colours.setCurrentIndex(index)
-
-    def _choose_colours(self, index: int) -> None:
-        colour_by, engine, swiping = self.colours.itemData(index)
-        if engine is not None:
-            self._session.set_engine(engine)
-        self._session.set_colour_by(colour_by)
-        self._session.set_swiping(swiping)
 
 
 def _origin(listed: LessonEntry | Lesson | None) -> str | None:

@@ -52,9 +52,9 @@ def fitting(value: float, digits: int, *, differs: bool = False) -> str:
     return text
 
 
-def initial_timestep(geometry: Geometry, band: Band) -> int | None:
+def initial_timestep(shown: Shown, geometry: Geometry, band: Band) -> int | None:
     """Where the initial state's column of a lane stands (-1 or T), if it is in view."""
-    if not geometry.boxes or band.lane.layer is None:
+    if not geometry.boxes or band.lane.layer is None or not shown.initial_name:
         return None
     timestep = geometry.picture.timesteps if band.lane.direction else -1
     x, width = geometry.column(timestep)
@@ -73,9 +73,11 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
         values = np.zeros((len(units), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
     timesteps = tuple(steps)
-    initial = initial_timestep(geometry, band)
+    initial = initial_timestep(shown, geometry, band)
     if initial is not None:
-        column = shown.initial(band.lane)[units.start : units.stop, None]
+        state = shown.initial(band.lane)
+        assert state is not None, "there is a column for it"
+        column = state[units.start : units.stop, None]
         # The initial state is given to both engines: they do not differ in it.
         if shown.differs(band.lane):
             column = np.zeros(column.shape)

@@ -28,6 +28,7 @@ class ColourBar(QGraphicsWidget):
         super().__init__(parent)
         self._shown: Shown | None = None
         self._geometry: Geometry | None = None
+        self._computing = False
         self.setMinimumWidth(0.0)
         self.setMaximumWidth(0.0)
 
@@ -44,16 +45,19 @@ class ColourBar(QGraphicsWidget):
         self.setMinimumWidth(width)
         self.setMaximumWidth(width)
 
+    def show_computing(self, lanes: frozenset[Lane]) -> None:
+        """Say whether the numbers in any lane are still being computed: what stands there has other colours."""
+        if bool(lanes) != self._computing:
+            self._computing = bool(lanes)
+            self.update()
+
     def legend(self) -> list[str]:
         """The words for the special colours that are in sight."""
         return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
 
     def heading(self) -> tuple[str, ...]:
         """What the hidden lanes' colours tell, line by line."""
-        shown = self._shown
-        if shown is None or shown.quantity == "value":
-            return ("h",)
-        return shown.subtraction() if shown.quantity == "difference" else ("violation",)
+        return ("h",) if self._shown is None else self._shown.heading()
 
     def boundingRect(self) -> QRectF:
         """Nothing is painted in the margin: what changes in the lanes or in the axis is painted without the bars."""
@@ -92,10 +96,14 @@ class ColourBar(QGraphicsWidget):
         tick = numbers.error if shown.differs(lane) else _tick
         painter.setPen(theme.color("muted"))
         if bottom - top < _SHORTEST_BAR:
-            text = f"{heading[0]} ±{tick(scale.high)}"
+            text = f"{heading[0]} {tick(scale.low)} … {tick(scale.high)}"
+            if scale.low == -scale.high:
+                text = f"{heading[0]} ±{tick(scale.high)}"
             painter.drawText(QRectF(_LEFT, top, WIDTH, bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
             return
         metrics = QFontMetricsF(painter.font())
+        if lane.layer is not None and self._computing:
+            heading = (*heading, "computing …")
         for line in heading:
             # What tells two engines apart may stand at either end of their names.
             short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, WIDTH - _LEFT)
@@ -120,8 +128,9 @@ class ColourBar(QGraphicsWidget):
 
 def _ticks(scale: ColourScale, most: float, tick: Callable[[float], str]) -> list[tuple[float, str]]:
     if not scale.violation:
-        shares = (-1.0, -0.5, 0.0, 0.5, 1.0) if most >= 5 else (-1.0, 0.0, 1.0)
-        return [(share * scale.high, tick(share * scale.high)) for share in shares]
+        shares = (0.0, 0.25, 0.5, 0.75, 1.0) if most >= 5 else (0.0, 0.5, 1.0)
+        places = [scale.low + share * (scale.high - scale.low) for share in shares]
+        return [(place, tick(place)) for place in places]
     low, high = round(np.log10(scale.low)), round(np.log10(scale.high))
     step = max(1, int(np.ceil((high - low) / max(most, 1.0))))
     powers = sorted({low, high, *range(0, high, step), *range(0, low, -step)})

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
+from rnnviz.analysis.gates import GateQuantity
 from rnnviz.gui.look.theme import Theme
 from rnnviz.model.arrays import FloatArray
 
@@ -35,11 +36,15 @@ _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 
 @dataclass(frozen=True)
 class ColourScale:
-    """Numbers from `low` to `high` on the map; with `violation` their logarithms, where 1 is the limit."""
+    """Numbers from `low` to `high` on the map; with `violation` their logarithms, where 1 is the limit.
+
+    The map has two hues that meet in its middle, or with `sequential` one that grows from the low end on.
+    """
 
     low: float
     high: float
     violation: bool = False
+    sequential: bool = False
 
     def share(self, value: float) -> float:
         """Where a number lies between the ends: 0 at the low one, 1 at the high one."""
@@ -79,6 +84,15 @@ def difference_scale(largest: float) -> ColourScale:
     return value_scale(min(max(largest, _SMALLEST_RANGE), _LARGEST_RANGE) if largest > 0.0 else 0.0)
 
 
+def gate_scale(quantity: GateQuantity, largest: float) -> ColourScale:
+    """From 0 to 1 for a sigmoid's values, from -1 to 1 for a tanh's; else as far as `largest`, symmetric about 0."""
+    if quantity.low is not None and quantity.high is not None:
+        return ColourScale(quantity.low, quantity.high, sequential=quantity.low == 0.0)
+    if quantity.low == 0.0:
+        return ColourScale(0.0, difference_scale(largest).high, sequential=True)
+    return difference_scale(largest)
+
+
 def violation_scale(largest: float) -> ColourScale:
     """From a thousandth of the limit to the power of ten above the largest violation, ten times the limit at least."""
     return ColourScale(
@@ -98,8 +112,9 @@ def colour_table(theme: Theme, scale: ColourScale) -> PixelArray:
         colours = np.where((shares > limit)[:, None], alarm, calm)
         above, below = theme.wrong, stops[0]
     else:
-        colours = _interpolated(theme.diverging, shares)
-        above, below = theme.diverging[-1], theme.diverging[0]
+        stops = theme.sequential if scale.sequential else theme.diverging
+        colours = _interpolated(stops, shares)
+        above, below = stops[-1], stops[0]
     table = np.full(256, 0xFF000000, np.uint32)
     rgb = np.round(colours).astype(np.uint32)
     table[:STEPS] |= (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]

@@ -36,6 +36,8 @@ def table_in_view(shown: Shown, geometry: Geometry) -> str:
         title = flag_of(shown, band.lane).title
         if block.differs:
             title = f"{title}: {' '.join(shown.subtraction())}"
+        elif shown.gate is not None and band.lane.layer is not None:
+            title = f"{title}: {shown.quantity}, {shown.gate.title}"
         lines.append("\t".join([title, *steps]))
         names = shown.result.inputs.names if band.lane.layer is None else UNNAMED
         lines += [
@@ -47,7 +49,7 @@ def table_in_view(shown: Shown, geometry: Geometry) -> str:
 
 def _column(shown: Shown, lane: Lane, timestep: int) -> str:
     if not 0 <= timestep < shown.result.shape[2]:
-        return "h0"
+        return shown.initial_name
     both = shown.right is not None and lane.layer is not None
     name = visible(shown.result.inputs.names.timestep(timestep))
     words = [

@@ -24,10 +24,21 @@ def describe(shown: Shown, cell: Cell) -> str:
     where = f"layer {lane.layer}, {DIRECTIONS[lane.direction]}"
     computed = 0 <= t < timesteps
     if not computed and (t < 0) == (lane.direction == 0):
-        value = shown.initial(lane)[unit]
-        return f"{where}, initial state, sample {shown.sample}, unit {unit}\nh0 = {numbers.full(value)}"
+        state = shown.initial(lane)
+        if state is None:
+            return ""
+        of_unit = f", unit {unit}" if _per_unit(shown) else ""
+        value = f"{shown.initial_name} = {numbers.full(state[unit])}"
+        return f"{where}, initial state, sample {shown.sample}{of_unit}\n{value}"
     t = min(max(t, 0), timesteps - 1)
-    lines = [f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}, unit {unit}"]
+    where = f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}"
+    lines = [f"{where}, unit {unit}" if _per_unit(shown) else where]
+    if shown.gate is not None:
+        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))
+        told = f"{shown.quantity} = {numbers.full(float(patch.values[0, 0]))}"
+        lines.append(f"{told}: {shown.gate.title}, from the values of {shown_name(shown.engine)}")
+        if not shown.gate.per_unit:
+            return "\n".join(lines)
     if shown.quantity == "difference":
         # In full, as the values below are: the picture has no room for it.
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))
@@ -44,3 +55,8 @@ def describe(shown: Shown, cell: Cell) -> str:
             line += f"   difference {numbers.error(error)}, {numbers.error(share)} times the tolerance"
         lines.append(line)
     return "\n".join(lines)
+
+
+def _per_unit(shown: Shown) -> bool:
+    """Whether each unit has a number of its own."""
+    return shown.gate is None or shown.gate.per_unit

@@ -1,5 +1,6 @@
 """Draws pieces of the picture beside the window, on a thread of its own: numpy lets the window go on meanwhile."""
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable
 from threading import Lock
@@ -7,6 +8,7 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from rnnviz.analysis.lanes import UnwantedError
 from rnnviz.gui.views.unrolled.tiles import Request, Tile, TileKey
 
 _TOLD_EVERY = 0.025
@@ -18,16 +20,26 @@ class _Board:
 
     def __init__(self) -> None:
         self._lock, self._wanted = Lock(), deque[Request]()
+        self._begun: TileKey | None = None
+        self._go_on = True
 
     def replace(self, requests: Iterable[Request]) -> None:
-        """Want these; what was wanted before and is not begun is wanted no more."""
+        """Want these; what was wanted before is wanted no more, though what is begun may be done by then."""
         with self._lock:
-            self._wanted = deque(requests)
+            listed = list(requests)
+            self._wanted = deque(request for request in listed if request.key != self._begun)
+            self._go_on = len(self._wanted) < len(listed)
 
     def take(self) -> Request | None:
-        """The next one."""
+        """The next one, which is begun."""
         with self._lock:
-            return self._wanted.popleft() if self._wanted else None
+            request = self._wanted.popleft() if self._wanted else None
+            self._begun, self._go_on = None if request is None else request.key, True
+            return request
+
+    def go_on(self) -> bool:
+        """Whether what is begun is still wanted."""
+        return self._go_on
 
 
 class _Hand(QObject):
@@ -45,8 +57,9 @@ class _Hand(QObject):
         done: list[tuple[TileKey, Tile]] = []
         told = perf_counter()
         while (request := self._board.take()) is not None:
-            done.append((request.key, request.draw()))
-            if perf_counter() - told >= _TOLD_EVERY:
+            with contextlib.suppress(UnwantedError):
+                done.append((request.key, request.draw(self._board.go_on)))
+            if done and perf_counter() - told >= _TOLD_EVERY:
                 self.drawn.emit(done)
                 done, told = [], perf_counter()
         if done:
@@ -80,7 +93,10 @@ class Drawer(QObject):
             self._asked.emit()
 
     def close(self) -> None:
-        """Draw nothing more, and wait for the thread to end: no longer than one piece takes."""
+        """Draw nothing more, and wait for the thread to end.
+
+        That is no longer than one piece takes, or a part of one whose numbers are computed.
+        """
         self._board.replace(())
         self._thread.quit()
         self._thread.wait()

@@ -48,6 +48,11 @@ def flag_of(shown: Shown, lane: Lane) -> Flag:
     return Flag(lane, title, f"{numbers.count(mismatched)} differ" if mismatched else "agrees", mismatched == 0)
 
 
+def computing(shown: Shown) -> str:
+    """What is said of a lane that still shows something else, or nothing."""
+    return f"computing {shown.quantity} …"
+
+
 class Headers(QGraphicsWidget):
     """One header for each lane, moving with it, and the numbers of the units where there is room for them."""
 
@@ -57,6 +62,7 @@ class Headers(QGraphicsWidget):
         self._shown: Shown | None = None
         self._geometry: Geometry | None = None
         self._digits = 1
+        self._computing = frozenset[Lane]()
 
     def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
@@ -65,12 +71,20 @@ class Headers(QGraphicsWidget):
         if not same:
             self.update()
 
+    def show_computing(self, lanes: frozenset[Lane]) -> None:
+        """Say of these lanes that what they show is still being computed."""
+        if lanes != self._computing:
+            self._computing = lanes
+            self.update()
+
     def make_room(self, shown: Shown | None) -> None:
         """Be as wide as the headers are."""
         lanes = () if shown is None else shown.picture().lanes
         self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
         verdicts = [] if shown is None else [flag_of(shown, lane).verdict for lane, _ in lanes]
         self._longest = max([_LONGEST[2], *verdicts], key=len)
+        if shown is not None and shown.gate is not None:
+            self._longest = max(self._longest, computing(shown), key=len)
         width = self._text_width() + self._unit_width() if shown is not None else 0.0
         self.setMinimumWidth(width)
         self.setMaximumWidth(width)
@@ -120,7 +134,7 @@ class Headers(QGraphicsWidget):
             y += line
             name = DIRECTIONS[band.lane.direction]
             painter.setFont(self.font())
-        if lines == 1 and flag.agrees is not None:
+        if lines == 1 and flag.agrees is not None and band.lane not in self._computing:
             verdict_mark(
                 painter,
                 QRectF(right - _MARK, y + (line - _MARK) / 2.0, _MARK, _MARK),
@@ -136,6 +150,11 @@ class Headers(QGraphicsWidget):
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
     def _paint_verdict(self, painter: QPainter, shown: Shown, flag: Flag, line: QRectF) -> None:
+        if flag.lane in self._computing:
+            painter.setFont(self.font())
+            painter.setPen(shown.theme.color("accent"))
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight, computing(shown))
+            return
         tone = self._tone(shown, flag)
         font = QFont(self.font())
         font.setBold(not flag.agrees)
@@ -166,6 +185,8 @@ class Headers(QGraphicsWidget):
         if band.row < NUMBER_ROW - 1.0:
             units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _UNIT_FONT else []
         if band.lane.layer is not None:
+            if shown.gate is not None and not shown.gate.per_unit:
+                return []
             return [(unit, str(unit)) for unit in units]
         names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_UNIT_FONT))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()

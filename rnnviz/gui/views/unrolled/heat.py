@@ -23,6 +23,8 @@ _AT_ONCE = 1 << 18
 """So many pixels and cells are drawn within the frame: fewer than a frame's time, and quicker than a second frame."""
 _FIRST_AT_ONCE = 1 << 21
 """The same where nothing would stand in: a moment's wait is better than an empty picture."""
+_WHOLE_AT_ONCE = 1 << 26
+"""So many are drawn at most to complete a picture that is taken of the window."""
 _SCREENS_KEPT = 4
 
 
@@ -41,6 +43,8 @@ class Heat(QObject):
 
     arrived = Signal()
     """Something that was missing in view is there."""
+    computing_changed = Signal(object)
+    """The frozen set of lanes in view whose numbers are still being computed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,7 +54,11 @@ class Heat(QObject):
         self._missing: set[TileKey] = set()
         self._turn = 0
         self._looks: tuple[Look, ...] = ()
+        self._standing: tuple[Look, ...] | None = None
         self._settled: tuple[tuple[Look, ...], Picture] | None = None
+        self._behind: frozenset[Lane] | None = frozenset()
+        self.computing = frozenset[Lane]()
+        """The lanes in view whose numbers are still being computed."""
         self._density = 1.0
         self._prepared: tuple[Shown, Geometry, float] | None = None
 
@@ -60,7 +68,10 @@ class Heat(QObject):
         return not self._missing
 
     def prepare(self, shown: Shown, geometry: Geometry, density: float, *, whole: bool) -> None:
-        """Find out what is missing in view. A `whole` picture is not left before it is complete."""
+        """Find out what is missing in view.
+
+        A `whole` picture is not left before it is complete, unless that would take seconds.
+        """
         prepared = shown, geometry, density
         if not (whole or self._missing) and prepared == self._prepared:
             return
@@ -68,18 +79,26 @@ class Heat(QObject):
         self.store.make_room(_SCREENS_KEPT * round(geometry.width * geometry.height * density * density * 4))
         missing, ahead = self._absent(shown, geometry)
         looks, settled = tuple(tiles.look for tiles in shown.tiles), self._settled
-        standing = settled[0] if settled is not None and settled[1] == geometry.picture else None
+        # What only has to be read does not wait for what is computed.
+        missing.sort(key=lambda request: request.tiles.source.effort(request.key.lane))
+        same = settled is not None and _lie_alike(settled[1], geometry.picture)
+        standing = settled[0] if settled is not None and same else None
         if missing:
             alone = standing is None and not any(self.store.knows(request.key) for request in missing)
-            most = _FIRST_AT_ONCE if alone else _AT_ONCE
-            if whole or sum(request.cost for request in missing) <= most:
+            most = _WHOLE_AT_ONCE if whole else _FIRST_AT_ONCE if alone else _AT_ONCE
+            if sum(request.cost for request in missing) <= most:
                 for request in missing:
                     self.store.put(request.key, request.draw())
                 missing = []
         if not missing:
             self._settled = looks, geometry.picture
             self.store.drop_before(self._turn)
-        self._looks = standing if missing and standing is not None else looks
+        self._looks, self._standing = looks, standing if missing else None
+        # What takes long comes lane by lane, and a lane's header tells of it: else all of the old picture stays till
+        # all of the new one is there, for two at once could not be told apart.
+        slow = shown.gate is not None
+        self._behind = frozenset(request.key.lane for request in missing) if slow else None
+        self._tell_computing(frozenset(lane for lane in self._behind or () if lane.layer is not None))
         if whole:
             self._prepared = None
             return
@@ -129,7 +148,10 @@ class Heat(QObject):
         seen = {one.look: one.seen for one in shown.tiles}
         painter.save()
         painter.scale(1.0 / density, 1.0 / density)
-        for look, steps in parted(self._looks, shown.split, band.lane, range(times.cells)):
+        looks = self._looks
+        if self._standing is not None and (self._behind is None or band.lane in self._behind):
+            looks = self._standing
+        for look, steps in parted(looks, shown.split, band.lane, range(times.cells)):
             begin, end = _pixels(times, steps)
             part = QRectF(max(left, begin), top, min(right, end) - max(left, begin), bottom - top)
             if part.width() > 0.0 and part.height() > 0.0:
@@ -140,7 +162,8 @@ class Heat(QObject):
     def forget(self) -> None:
         """Nothing is shown any more."""
         self._missing.clear()
-        self._settled = self._prepared = None
+        self._settled = self._prepared = self._standing = None
+        self._tell_computing(frozenset())
         self._drawer.ask([])
         self.store.drop_before(self._turn + 1)
 
@@ -156,13 +179,14 @@ class Heat(QObject):
             self.store.put(key, tile)
             came = came or key in self._missing
             self._missing.discard(key)
-        # Another look replaces the old one as a whole: two at once could not be told apart.
-        if came and (not self._missing or not self._replacing()):
+        if came and (not self._missing or self._standing is None or self._behind is not None):
             self._prepared = None
             self.arrived.emit()
 
-    def _replacing(self) -> bool:
-        return any(key.look not in self._looks for key in self._missing)
+    def _tell_computing(self, lanes: frozenset[Lane]) -> None:
+        if lanes != self.computing:
+            self.computing = lanes
+            self.computing_changed.emit(lanes)
 
     def _paint_part(self, painter: QPainter, look: Look, place: _Place, part: QRectF) -> set[int]:
         """Paint the pixels `part` of a lane; the special colours that occur."""
@@ -223,6 +247,11 @@ def _place(geometry: Geometry, band: Band, density: float) -> _Place:
         -round((geometry.camera.start + 0.5) * geometry.pitch * density),
         round(geometry.top_of(band) * density),
     )
+
+
+def _lie_alike(one: Picture, other: Picture) -> bool:
+    """Whether the same place is the same cell in two pictures, however wide their numbers are."""
+    return (one.lanes, one.timesteps) == (other.lanes, other.timesteps)
 
 
 def _pixels(times: Scale, steps: range) -> tuple[int, int]:

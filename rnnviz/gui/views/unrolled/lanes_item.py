@@ -4,6 +4,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QBackingStore, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from rnnviz.analysis.lanes import Lane
 from rnnviz.gui.views.unrolled.blocks import Number, block_in_view, numbers_of
 from rnnviz.gui.views.unrolled.boxes import digits_on, paint_boxes, paint_frames, paint_numbers, paint_recurrence
 from rnnviz.gui.views.unrolled.geometry import Geometry
@@ -24,6 +25,9 @@ class LanesItem(QGraphicsObject):
     special_seen = Signal()
     """A number that is none, or beyond the scale, has been painted for the first time."""
 
+    computing_changed = Signal(object)
+    """The frozen set of lanes in view whose numbers are still being computed."""
+
     completed = Signal()
     """All that is in view has been painted, for the first time since it was to be shown."""
 
@@ -37,6 +41,7 @@ class LanesItem(QGraphicsObject):
         """Whether all that is in view has been painted on the screen."""
         self._heat = Heat(self)
         self._heat.arrived.connect(self.update)
+        self._heat.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
@@ -47,6 +52,11 @@ class LanesItem(QGraphicsObject):
         if shown is None:
             self._heat.forget()
         self.update()
+
+    @property
+    def computing(self) -> frozenset[Lane]:
+        """The lanes in view whose numbers are still being computed."""
+        return self._heat.computing
 
     def rest(self) -> None:
         """Nobody looks: draw nothing beside the window until somebody does."""

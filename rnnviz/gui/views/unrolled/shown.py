@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 from PySide6.QtGui import QColor
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.chunk_cache import ChunkCache
 from rnnviz.analysis.compare import Comparison
-from rnnviz.analysis.lanes import INPUT, Lane, Quantity, TraceLanes, lanes_of
+from rnnviz.analysis.gates import GateQuantity
+from rnnviz.analysis.lane_gates import LaneGates
+from rnnviz.analysis.lane_quantities import Quantity, gate_quantity, heading_of, quantity_for
+from rnnviz.analysis.lanes import Lane, TraceLanes, lanes_of
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.unrolled.colours import difference_scale, on, value_scale, violation_scale
+from rnnviz.gui.views.unrolled.colours import difference_scale, gate_scale, on, value_scale, violation_scale
 from rnnviz.gui.views.unrolled.geometry import Picture, picture_of
 from rnnviz.gui.views.unrolled.tiles import Look, Paint, Tiles
 from rnnviz.model.arrays import FloatArray
@@ -43,7 +47,8 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """One engine's numbers of one sample, coloured by value or by the candidate's violation, or its differences.
+    """One engine's numbers of one sample: values, coloured as such or by the candidate's violation, its differences,
+    or what is computed from the values: gates, states, changes, norms.
 
     With `right` another engine's numbers stand in the hidden lanes from the timestep `split` on.
     """
@@ -57,6 +62,8 @@ class Shown:
     left: Side
     right: Side | None = None
     split: int = 0
+    exact: bool = True
+    """Whether the colours reach as far as the numbers do; else these were looked at in a few places only."""
 
     @property
     def engine(self) -> str:
@@ -99,6 +106,30 @@ class Shown:
         """Whether the numbers of a lane are differences."""
         return self.quantity == "difference" and lane.layer is not None
 
+    @property
+    def gate(self) -> GateQuantity | None:
+        """What is computed from the values, if anything is."""
+        return gate_quantity(self.quantity, self.cell)
+
+    @property
+    def cell(self) -> str:
+        """The name of the network's cell."""
+        return self.result.config.network.cell
+
+    def rows(self, lane: Lane) -> int:
+        """How many numbers a lane has for each timestep."""
+        if lane.layer is None:
+            return self.result.config.network.input_size
+        return self.result.shape[4] if self.gate is None or self.gate.per_unit else 1
+
+    def heading(self) -> tuple[str, ...]:
+        """What the numbers in the hidden lanes are, in few words, line by line."""
+        if self.gate is not None:
+            return heading_of(self.quantity, self.cell)
+        if self.quantity == "value":
+            return ("h",)
+        return self.subtraction() if self.quantity == "difference" else ("violation",)
+
     def subtraction(self) -> tuple[str, str]:
         """ "candidate" and "− reference" by the names of the engines."""
         assert self.comparison is not None
@@ -114,24 +145,39 @@ class Shown:
             return f"The differences {' '.join(self.subtraction())}."
         if self.quantity == "violation":
             return f"The values of {name}, coloured by the violation of the tolerance."
+        if self.gate is not None:
+            reach = "" if self.exact else " Colours reach as far as a sample of them does, and beyond it are dotted."
+            return f"{self.quantity}, the {self.gate.title}, computed from the values of {name}.{reach}"
         return f"The values of {name}."
 
     def picture(self) -> Picture:
         """Lanes, rows, timesteps, and how wide the widest number is of any engine: they all lie in the same places."""
-        layers, directions, timesteps, _, units = self.result.shape
-        rows = [
-            (lane, self.result.config.network.input_size if lane == INPUT else units)
-            for lane in lanes_of(layers, directions)
-        ]
+        layers, directions, timesteps, _, _ = self.result.shape
+        rows = [(lane, self.rows(lane)) for lane in lanes_of(layers, directions)]
         largest = max(self.result.extents.values())
+        if self.gate is not None:
+            largest = max(largest, self.paint.hidden.high)
         return picture_of(rows, timesteps, max(_FEWEST_DIGITS, len(numbers.short(-largest))))
 
-    def initial(self, lane: Lane) -> FloatArray:
-        """(H,): the state before a hidden lane's first step."""
+    @property
+    def initial_name(self) -> str:
+        """What the state before a lane's first step is called, of the kind that is shown; empty if there is none."""
+        if self.gate is None:
+            return "h0"
+        return {"c": "c0", "norm": "‖h0‖"}.get(self.quantity, "")
+
+    def initial(self, lane: Lane) -> FloatArray | None:
+        """(rows,): the state before a hidden lane's first step; None if what is shown has none."""
         assert lane.layer is not None
-        directions = self.result.config.network.directions
-        state: FloatArray = self.result.inputs.initial_state.h[lane.layer * directions + lane.direction, self.sample]
-        return state
+        row = lane.layer * self.result.config.network.directions + lane.direction
+        state = self.result.inputs.initial_state
+        if not self.initial_name:
+            return None
+        if self.quantity == "c":
+            assert state.c is not None, "only an LSTM has c"
+            return np.asarray(state.c[row, self.sample])
+        h: FloatArray = state.h[row, self.sample]
+        return np.asarray(np.linalg.norm(h.astype(np.float64), keepdims=True)) if self.quantity == "norm" else h
 
     def mismatched(self, lane: Lane) -> int | None:
         """How many values of a lane mismatch, over all samples; None for the input and without a candidate."""
@@ -153,14 +199,16 @@ def shown_of(
     colour_by: Quantity,
     theme: Theme,
     cache: ChunkCache,
+    gates: LaneGates,
     turn: int,
 ) -> Shown:
-    """What there is to show: without a candidate nothing but values; another engine beside the first by value only.
+    """What there is to show: values, where there is no candidate or gate to show; two engines by value only.
 
-    `cache` and `turn` are those of the result.
+    `cache`, `gates` and `turn` are those of the result.
     """
     comparison = None if candidate is None else result.comparison(candidate)
-    quantity = colour_by if comparison is not None else "value"
+    quantity = quantity_for(colour_by, result.config.network.cell, compared=comparison is not None)
+    gate, exact = gate_quantity(quantity, result.config.network.cell), True
     engines = [engine]
     if other is not None and other != engine and quantity == "value":
         engines.append(other)
@@ -169,7 +217,13 @@ def shown_of(
         max(result.extents[name] for name in engines),
         bounded=result.config.network.cell != "rnn_relu",
     )
-    if comparison is not None and quantity == "violation":
+    if gate is not None:
+        largest = gate.high
+        if largest is None:
+            extent = gates.extent(engine, quantity)
+            largest, exact = extent.largest, extent.exact
+        scale = gate_scale(gate, largest)
+    elif comparison is not None and quantity == "violation":
         scale = violation_scale(comparison.max_violation)
     elif comparison is not None and quantity == "difference":
         scale = difference_scale(comparison.max_abs_error)
@@ -180,12 +234,14 @@ def shown_of(
     def side(name: str) -> Side:
         values = TraceLanes(result, name, candidate, sample, "value", cache)
         colours = values
-        if quantity != "value":
+        if gate is not None:
+            values = colours = TraceLanes(result, name, candidate, sample, quantity, cache, gates)
+        elif quantity != "value":
             # Who is drawn plays no part in these: the reduced copies serve every engine.
             colours = TraceLanes(result, result.reference.engine, candidate, sample, quantity, cache)
-        drawn = result.reference.engine if quantity != "value" else name
+        drawn = result.reference.engine if quantity in ("violation", "difference") else name
         look = Look(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high)
         return Side(name, colours if quantity == "difference" else values, colours, Tiles(colours, paint, look))
 
     left, *right = (side(name) for name in engines)
-    return Shown(result, candidate, sample, quantity, theme, paint, left, right[0] if right else None)
+    return Shown(result, candidate, sample, quantity, theme, paint, left, right[0] if right else None, exact=exact)

@@ -63,6 +63,8 @@ class Stage(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.colour_bar.update, Qt.ConnectionType.QueuedConnection)
         self._cursor, self.lit = Cursor(self.box), Lit(self.box)
+        for part in (self._headers, self.colour_bar):
+            self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
         self._bar.setAccessibleName("lanes in view")
         self._bar.setToolTip("Shows the lanes that are out of view: they are taller than the window.")
@@ -214,6 +216,8 @@ class Stage(QWidget):
         self.names.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
+        if self._shown is not None and not self._shown.initial_name:
+            initial = []
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
         self._place_cursor()
         self.lit.stand(geometry, self._theme)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from PySide6.QtGui import QImage
 
-from rnnviz.analysis.lanes import Lane, LaneSource, Quantity
+from rnnviz.analysis.lane_quantities import Quantity
+from rnnviz.analysis.lanes import Lane, LaneSource, Wanted, always
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import STEPS, ColourScale, PixelArray, colour_table, hatch
 from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
@@ -95,19 +96,27 @@ class Request(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """How many pixels it has and how many cells they show, at most."""
+        """How many pixels it has and how many cells they show, at most, each of those counted by its effort."""
         pixels = min(COLUMNS, self.times.pixels) * min(ROWS, self.units.pixels)
-        return pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
+        read = pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
+        return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
 
-    def draw(self) -> Tile:
-        """Read what it shows and colour it."""
+    def draw(self, wanted: Wanted = always) -> Tile:
+        """Read what it shows and colour it.
+
+        Raises
+        ------
+        UnwantedError
+            If numbers are to be computed for it, and it is not `wanted` any more before they are.
+        """
         times, units, lane, density = self.times, self.units, self.key.lane, self.key.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
         right, bottom = min(left + COLUMNS, times.pixels), min(top + ROWS, units.pixels)
         # Marks reach into the neighbouring pieces.
         wide_left, wide_top = max(0, left - REACH), max(0, top - REACH)
         wide_right, wide_bottom = min(right + REACH, times.pixels), min(bottom + REACH, units.pixels)
-        patch = self.tiles.source.read(lane, times.bins(wide_left, wide_right), units.bins(wide_top, wide_bottom))
+        across, down = times.bins(wide_left, wide_right), units.bins(wide_top, wide_bottom)
+        patch = self.tiles.source.read(lane, across, down, wanted)
         paint, values, marks = self.tiles.paint, patch.values, patch.marks
         inner = slice(top - wide_top, bottom - wide_top), slice(left - wide_left, right - wide_left)
         scale, table = paint.of(lane)

@@ -9,7 +9,9 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from rnnviz.analysis.chunk_cache import ChunkCache
 from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Place
-from rnnviz.analysis.lanes import Lane, Quantity
+from rnnviz.analysis.lane_gates import LaneGates
+from rnnviz.analysis.lane_quantities import Quantity
+from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
@@ -49,6 +51,7 @@ class UnrolledView(View):
         self._colour_by: Quantity = "value"
         self._location = Location()
         self._cache, self._turn = ChunkCache(), 0
+        self._gates: LaneGates | None = None
         self._shown: Shown | None = None
         self._stage = Stage(self)
         self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
@@ -85,6 +88,11 @@ class UnrolledView(View):
     def picture_complete(self) -> bool:
         """Whether what was asked for last is on the screen as it is, and nothing stands in for any of it."""
         return self._stage.lanes.complete
+
+    @property
+    def computing(self) -> frozenset[Lane]:
+        """The lanes in view whose numbers are still being computed."""
+        return self._stage.lanes.computing
 
     def visible_numbers(self) -> list[Number]:
         """Every number that is written in view, with its cell: what is painted."""
@@ -136,6 +144,7 @@ class UnrolledView(View):
         if result is not self._result:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._cache, self._turn = ChunkCache(), self._turn + 1
+            self._gates = None if result is None else LaneGates(result)
         self._result, self._candidate = result, candidate
         if result is not None:
             self._location = self._location.within(result.shape)
@@ -164,9 +173,11 @@ class UnrolledView(View):
         self._renew()
 
     def show_colour_by(self, colour_by: Quantity) -> None:
-        """Colour the hidden lanes by their values, by the violation of the tolerance, or show the differences.
+        """Show the hidden lanes by another quantity.
 
-        By "difference" the numbers are the candidate's less the reference's, whichever engine is shown.
+        "violation" colours their values by the violation of the tolerance. By "difference" the numbers are the
+        candidate's less the reference's, whichever engine is shown; any other quantity is computed from the shown
+        engine's values. What the network does not have is shown by value.
         """
         if colour_by not in get_args(Quantity):
             allowed = '", "'.join(get_args(Quantity))
@@ -223,7 +234,9 @@ class UnrolledView(View):
         timestep = min(max(cell.timestep, 0), self._result.shape[2] - 1)
         where = self._location.moved(timestep=timestep)
         if cell.lane.layer is not None:
-            where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction, unit=cell.unit)
+            where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
+            if self._shown is None or self._shown.gate is None or self._shown.gate.per_unit:
+                where = where.moved(unit=cell.unit)
         self.location_requested.emit(where)
 
     def _open(self, cell: Cell) -> None:
@@ -241,8 +254,9 @@ class UnrolledView(View):
         self.explanation_requested.emit(place)
 
     def _cell(self) -> Cell:
-        at = self._location
-        return Cell(Lane(at.layer, at.direction), at.timestep, at.unit)
+        at, lane = self._location, Lane(self._location.layer, self._location.direction)
+        unit = at.unit if self._shown is None else min(at.unit, self._shown.rows(lane) - 1)
+        return Cell(lane, at.timestep, unit)
 
     def _renew(self) -> None:
         """Read the numbers anew: another result, engine, sample, colouring or theme."""
@@ -260,6 +274,7 @@ class UnrolledView(View):
                 self._colour_by,
                 self._theme,
                 self._cache,
+                self._gates or LaneGates(result),
                 self._turn,
             ).wiped_to(self._location.timestep)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())

@@ -37,10 +37,10 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     gate.set()
     draw = Request.draw
 
-    def drawn(request: Request) -> Tile:
+    def drawn(request: Request, *rest: Any) -> Tile:
         if current_thread() is not main_thread():
             assert gate.wait(20)
-        return draw(request)
+        return draw(request, *rest)
 
     monkeypatch.setattr(Request, "draw", drawn)
     monkeypatch.setattr(heat, "_AT_ONCE", 0)

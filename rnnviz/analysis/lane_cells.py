@@ -1,0 +1,105 @@
+"""The cells of a lane as they are, by any quantity, and which of them are marked: what pictures are reduced from."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.analysis.chunk_cache import Patch
+from rnnviz.analysis.difference import signed_difference
+from rnnviz.analysis.elementwise import abs_error, tolerance, violation
+from rnnviz.analysis.lane_gates import LaneGates
+from rnnviz.analysis.lane_quantities import Quantity, gate_quantity
+from rnnviz.analysis.level_of_detail import BoolArray
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.arrays import release_pages
+
+
+class LaneCells:
+    """One sample of the lanes of one engine, by one quantity; a lane whose layer is None is the input."""
+
+    def __init__(
+        self,
+        result: RunResult,
+        engine: str,
+        candidate: str | None,
+        sample: int,
+        quantity: Quantity,
+        gates: LaneGates | None = None,
+    ) -> None:
+        self._result, self._engine, self._candidate = result, engine, candidate
+        self._sample, self._quantity = sample, quantity
+        self._gate = gate_quantity(quantity, result.config.network.cell)
+        self._gates = LaneGates(result) if gates is None else gates
+
+    def shape(self, layer: int | None) -> tuple[int, int]:
+        """(T, U): timesteps of a lane, and its units, or 1 where there is one number for all of them."""
+        _, _, timesteps, _, units = self._result.shape
+        if layer is None:
+            return timesteps, self._result.config.network.input_size
+        return timesteps, units if self._gate is None or self._gate.per_unit else 1
+
+    def computes(self, layer: int | None) -> bool:
+        """Whether a lane's numbers stand nowhere but have to be computed."""
+        return layer is not None and self._gate is not None
+
+    def effort(self, layer: int | None) -> float:
+        """How much more work one number of a lane is than one that only has to be read."""
+        if layer is None or self._gate is None:
+            return 1.0
+        return 1.0 + self._gates.effort(self._engine, layer, self._quantity)
+
+    def read(self, layer: int | None, direction: int, times: slice, units: slice) -> Patch:
+        """(units, times): some cells, and their marks; the slices have both ends and no step."""
+        if layer is None:
+            return Patch(taken(self._result.inputs.sequence[times, self._sample, units]).T, None)
+        if self._gate is None:
+            return self._stored(layer, direction, times, units)
+        values = self._gates.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
+        marks = None
+        if self._candidate is not None:
+            every = units if self._gate.per_unit else slice(0, self._result.shape[4])
+            marks = self._marks(layer, direction, times, every)
+            if marks is not None and not self._gate.per_unit:
+                marks = marks.any(axis=1, keepdims=True)
+        release_pages(self._result[self._engine].hidden[layer, direction, times])
+        return Patch(np.ascontiguousarray(values.T), None if marks is None else marks.T)
+
+    def _stored(self, layer: int, direction: int, times: slice, units: slice) -> Patch:
+        index = layer, direction, times, self._sample, units
+        if self._candidate is None:
+            return Patch(taken(self._result[self._engine].hidden[index]).T, None)
+        comparison = self._result.comparison(self._candidate)
+        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+        marks = self._marks(layer, direction, times, units)
+        if self._quantity == "violation":
+            values = violation(reference, candidate, comparison.rtol, comparison.atol)
+        elif self._quantity == "difference":
+            values = signed_difference(reference, candidate)
+        else:
+            values = taken(self._result[self._engine].hidden[index])
+        release_pages(reference)
+        release_pages(candidate)
+        return Patch(values.T, None if marks is None else marks.T)
+
+    def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
+        """(times, units): which values mismatch; None if none does."""
+        assert self._candidate is not None
+        comparison = self._result.comparison(self._candidate)
+        # The comparison knows the timesteps at which anything mismatches: the others need not be read.
+        marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
+        if not len(marked):
+            return None
+        index = layer, direction, times, self._sample, units
+        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+        marks = np.zeros(reference.shape, np.bool_)
+        r, c = reference[marked], candidate[marked]
+        marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+        return marks
+
+
+def taken(stored: NDArray[Any]) -> NDArray[Any]:
+    """A copy of a part of a mapped array, of which nothing stays mapped."""
+    copy = stored.copy()
+    release_pages(stored)
+    return copy

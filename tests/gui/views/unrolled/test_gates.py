@@ -1,0 +1,161 @@
+"""Gates, states, changes and norms on the lanes: their numbers, colours and marks, and what is said meanwhile."""
+
+from collections.abc import Iterator
+from threading import Event, current_thread, main_thread
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.lane_gates import LaneGates
+from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.views.unrolled import heat
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+from tests.oracles.gates import gates_of
+
+LANE = Lane(0, 0)
+
+
+@pytest.fixture
+def view(qtbot: Any) -> UnrolledView:
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(1000, 600)
+    view.show()
+    qtbot.waitUntil(lambda: view.box.width() > 100)
+    return view
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[0, 0, 1, 0, 3] += 0.5
+
+
+def small(cell: str = "lstm", **changes: Any) -> RunResult:
+    network = {"cell": cell, "hidden_size": 6, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}}
+    return made_result(**{**network, **changes})
+
+
+def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
+    return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
+
+
+@pytest.mark.parametrize(("cell", "quantity"), [("lstm", "f"), ("lstm", "c"), ("gru", "z"), ("rnn_tanh", "pre_h")])
+def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, quantity: str) -> None:
+    result = small(cell)
+    view.show_result(result, "manual")
+    view.show_colour_by(quantity)  # type: ignore[arg-type]
+    expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
+    written = texts(view)
+    assert {place: written[place] for place in np.ndindex(expected.shape)} == {
+        place: numbers.short(value) for place, value in np.ndenumerate(expected)
+    }
+    assert texts(view, INPUT)[2, 1] == numbers.short(result.inputs.sequence[2, 0, 1])
+    assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 3)]
+    assert view.colour_bar.heading()[0] == quantity
+
+
+def test_another_engines_gates_follow_from_its_own_values(view: UnrolledView) -> None:
+    result = small()
+    view.show_result(result, "manual")
+    view.show_colour_by("o")
+    view.show_engine("manual")
+    expected = gates_of(result.inputs, result["manual"].hidden)["o"][0, 0, :, 0]
+    assert texts(view)[2, 0] == numbers.short(expected[2, 0])
+
+
+def test_only_what_has_an_initial_state_shows_one(view: UnrolledView) -> None:
+    result = small()
+    view.show_result(result, "manual")
+    for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
+        view.show_colour_by(quantity)  # type: ignore[arg-type]
+        before = {unit: text for (t, unit), text in texts(view).items() if t < 0}
+        array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
+        assert before == ({} if array is None else {unit: numbers.short(v) for unit, v in enumerate(array)})
+
+
+def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbot: Any, view: UnrolledView) -> None:
+    result = small()
+    view.show_result(result, "manual")
+    view.show_location(Location(timestep=2, unit=4))
+    view.show_colour_by("norm")
+    norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
+    written = {t: text for (t, _), text in texts(view).items() if t >= 0}
+    assert written == {t: numbers.short(value) for t, value in enumerate(norm)}
+    assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 0)]
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.box.pointed.emit(geometry.x_of(3), geometry.top_of(geometry.stack.band(LANE)) + 5.0)
+    assert (asked.args[0].timestep, asked.args[0].unit) == (3, 4)
+
+
+def test_what_is_pointed_at_is_told_in_full(view: UnrolledView) -> None:
+    result = small("gru")
+    view.show_result(result, "manual")
+    view.show_colour_by("r")
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    y = geometry.top_of(geometry.stack.band(LANE)) + 2.5 * geometry.stack.band(LANE).row
+    told = view.description_at(view.box.mapToScene(QPointF(geometry.x_of(3), y)))
+    value = float(told.split("r = ")[1].split(":")[0])
+    assert value == pytest.approx(gates_of(result.inputs, result["gluon"].hidden)["r"][0, 0, 3, 0, 2], abs=1e-6)
+    assert "reset gate" in told
+    assert "r, reset gate" in view.copy_text()
+
+
+def test_what_the_next_network_has_not_is_shown_by_value_and_comes_back(view: UnrolledView) -> None:
+    view.show_result(small("lstm"), "manual")
+    view.show_colour_by("f")
+    view.show_result(small("gru"), "manual")
+    assert view.colour_bar.heading() == ("h",)
+    view.show_result(small("lstm"), "manual")
+    assert view.colour_bar.heading()[0] == "f"
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """While it is closed no gate is computed beside the window; none is ever within a frame."""
+    gate, read = Event(), LaneGates.read
+    gate.set()
+
+    def held(gates: LaneGates, *place: Any) -> Any:
+        if current_thread() is not main_thread():
+            assert gate.wait(20)
+        return read(gates, *place)
+
+    monkeypatch.setattr(LaneGates, "read", held)
+    monkeypatch.setattr(heat, "_AT_ONCE", 0)
+    monkeypatch.setattr(heat, "_FIRST_AT_ONCE", 0)
+    yield gate
+    gate.set()
+
+
+def test_headers_say_what_is_being_computed_until_it_is_there(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+    view.show_result(small(timesteps=1500, hidden_size=32, num_layers=2), "manual")
+    qtbot.waitUntil(lambda: view.picture_complete)
+    gate.clear()
+    view.show_colour_by("i")
+    qtbot.waitUntil(lambda: view.computing == {Lane(0, 0), Lane(1, 0)})
+    assert not view.picture_complete
+    gate.set()
+    qtbot.waitUntil(lambda: view.picture_complete)
+    assert view.computing == frozenset()
+
+
+def test_what_is_superseded_is_not_computed_to_its_end(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+    view.show_result(small(timesteps=20_000, hidden_size=16), "manual")
+    qtbot.waitUntil(lambda: view.picture_complete)
+    gate.clear()
+    view.show_colour_by("i")
+    qtbot.waitUntil(lambda: bool(view.computing))
+    view.show_colour_by("value")
+    qtbot.waitUntil(lambda: not view.computing)
+    gate.set()
+    qtbot.waitUntil(lambda: view.picture_complete)
+    assert view.colour_bar.heading() == ("h",)
