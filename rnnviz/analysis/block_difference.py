@@ -60,7 +60,8 @@ class BlockDifferences:
             self._floats, self._narrow = np.empty((2, size)), np.empty((2, size), np.int32)
         error, violation = (row[:size].reshape(reference.shape) for row in self._floats)
         one, other = (row[:size].reshape(reference.shape) for row in self._narrow)
-        np.subtract(candidate, reference, out=error, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # of two infinities, which are left to the general way below
+            np.subtract(candidate, reference, out=error, dtype=np.float64)
         np.abs(error, out=error)
         if not error.max() < np.inf:
             return block_difference(reference, candidate, self._rtol, self._atol)

@@ -54,6 +54,13 @@ def test_a_block_differs_as_the_plain_formulas_say(
             np.testing.assert_array_equal(found.finite, expected.finite)
 
 
+def test_infinities_on_both_sides_are_compared_without_a_warning() -> None:
+    r, c = block([np.inf, -np.inf, 1.0]), block([np.inf, np.inf, 1.0])
+    found = BlockDifferences(1.3e-6, 1e-5).of(r, c)
+    assert found.finite is not None
+    np.testing.assert_array_equal(found.violation.ravel(), [0.0, np.inf, 0.0])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_blocks_of_either_dtype_and_with_gaps_in_memory(dtype: str) -> None:
     rng = np.random.default_rng(3)

@@ -116,7 +116,8 @@ class Arithmetic:
         """|difference| in rounding bounds, as the audit counts them."""
         if _same(self.stored, self.h) or not isfinite(self.bound):
             return 0.0
-        ratio = abs(self.difference) / self.bound
+        # No bound is left where relu cuts off what is not a number.
+        ratio = abs(self.difference) / self.bound if self.bound else inf
         return ratio if isfinite(ratio) else inf
 
     @property

@@ -207,6 +207,17 @@ def test_a_number_out_of_place_is_infinitely_wrong(stored: float) -> None:
     assert not arithmetic.right
 
 
+def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong() -> None:
+    inputs = inputs_of({"timesteps": 2}, cell="rnn_relu", hidden_size=2)
+    trace = computed(engine_or_skip("manual"), inputs)[0]
+    hidden = np.array(trace.hidden)
+    hidden[0, 0, 0, 0] = np.inf * np.sign(inputs.parameters["l0_h2h_weight"][1]) * [1, -1]
+    hidden[0, 0, 1, 0, 1] = 0.0
+    arithmetic = explain(inputs, replace(trace, hidden=hidden), Location(timestep=1, unit=1))
+    assert np.isnan(arithmetic.h)
+    assert arithmetic.ratio == np.inf
+
+
 def test_a_nan_that_follows_from_its_inputs_is_right() -> None:
     inputs = inputs_of({"timesteps": 2}, cell="gru", hidden_size=2)
     trace = computed(engine_or_skip("manual"), inputs)[0]
