@@ -1,4 +1,4 @@
-"""What one config does otherwise than another, in words: "use a random initial state and 3 timesteps"."""
+"""What one config does otherwise than another, by its keys and in words: "use a random initial state"."""
 
 from dataclasses import fields
 from typing import Any
@@ -40,3 +40,14 @@ def _use(section: str, key: str, value: Any) -> str:
     if (section, key) in _COUNTED:
         return f"{value:,} {_COUNTED[section, key]}{'' if value == 1 else 's'}"
     return _WORDS.get((section, key, str(value)), f"{section}.{key} = {value}")
+
+
+def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
+    """The dotted keys in which a config differs from the one that is wanted."""
+    before, after = wanted.to_mapping(), present.to_mapping()
+    return tuple(
+        f"{section}.{key}"
+        for section in before
+        for key in dict.fromkeys((*before[section], *after[section]))
+        if before[section].get(key) != after[section].get(key)
+    )

@@ -65,9 +65,9 @@ class ClaimRow(QWidget):
         return tuple(label.text() for label in labels if isinstance(label, QLabel))
 
     def show_waiting(self, why: str) -> None:
-        """The claim is not checked yet, for the reason given."""
+        """The claim is not checked yet, for the reason given; the numbers of the last run stand until then."""
         self.finding, self._waiting = None, why
-        self._write()
+        self._mark()
 
     def show_finding(self, finding: Finding, *, own: bool) -> None:
         """Show what checking came to; `own` says that it was checked on a config of the reader's."""
@@ -102,6 +102,12 @@ class ClaimRow(QWidget):
         return None if self.finding is None else self.finding.holds
 
     def _write(self) -> None:
+        self._mark()
+        self._write_numbers()
+        self.setAccessibleDescription(" ".join(self.shown_numbers))
+        self.updateGeometry()
+
+    def _mark(self) -> None:
         icon, colour, _, words = _LOOKS[self._holds]
         self._icon.setPixmap(Icons(self._theme).coloured(icon, colour).pixmap(_ICON, _ICON))
         if self._holds is None:
@@ -112,9 +118,6 @@ class ClaimRow(QWidget):
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(colour).name()}; font-weight: 600;")
         self.setAccessibleName(f"{text}: {self.claim.says}")
-        self._write_numbers()
-        self.setAccessibleDescription(" ".join(self.shown_numbers))
-        self.updateGeometry()
         self.update()
 
     def _write_numbers(self) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, get_args
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.analysis.config_change import changed_keys
 from rnnviz.files.lesson_index import LessonEntry, lesson_entries
-from rnnviz.files.lesson_parts import PARTS
 from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.dialogs import tell_error
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from rnnviz.files.guided_lessons import GuidedLesson, LessonStep
     from rnnviz.gui.lessons.pane import LessonPane
     from rnnviz.gui.lessons.parts import Lit
+    from rnnviz.gui.lessons.spotlight import Spotlight
 
 _COMMANDS = ("lesson_next", "lesson_back", "lesson_again", "lesson_close")
 _LAYOUT = "lesson"
@@ -60,7 +60,7 @@ class Guide(QObject):
         self._at = 0
         self._config: Config | None = None
         self._arriving = False
-        self._checked: object = None
+        self._checked: tuple[int, bool] | None = None
 
     @property
     def lesson(self) -> "GuidedLesson | None":
@@ -68,9 +68,9 @@ class Guide(QObject):
         return self._lesson
 
     @property
-    def at(self) -> int:
-        """The step that is shown, counted from 0."""
-        return self._at
+    def spotlight(self) -> "Spotlight":
+        """What lights up a part, once a lesson has been opened."""
+        return self._light.spotlight
 
     @property
     def pane(self) -> "LessonPane | None":
@@ -178,11 +178,13 @@ class Guide(QObject):
         if self._pane is not None:
             return
         from rnnviz.gui.lessons.checker import Checker
+        from rnnviz.gui.lessons.light import Light
         from rnnviz.gui.lessons.pane import LessonPane
-        from rnnviz.gui.lessons.spotlight import Spotlight
 
         self._pane = pane = LessonPane()
-        self.spotlight = Spotlight(self._parent)
+        assert self._actions is not None
+        # The window has all its parts by now, and is one whose parts can be lit up.
+        self._light = Light(cast("Lit", self._window), self._parent, self._actions)
         self._checker = Checker(self)
         self._checker.answered.connect(self._on_findings)
         pane.next_requested.connect(self.next)
@@ -190,20 +192,7 @@ class Guide(QObject):
         pane.again_requested.connect(self.again)
         pane.light_requested.connect(self._point)
         pane.close_requested.connect(self.leave)
-        self._window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
-        # Esc stops a run while one goes on; else nothing but the light is there to go.
-        self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), self._parent)
-        self._dark.activated.connect(self.spotlight.put_out)
-        self.spotlight.changed.connect(self._heed_escape)
-        assert self._actions is not None
-        self._actions["stop"].changed.connect(self._heed_escape)
-        self._actions["stop"].triggered.connect(self.spotlight.put_out)
-        self._heed_escape()
         self._apply_theme(self._appearance.theme)
-
-    def _heed_escape(self) -> None:
-        assert self._actions is not None
-        self._dark.setEnabled(self.spotlight.target is not None and not self._actions["stop"].isEnabled())
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
         """Show a step and set it up; the rest follows when its run is there."""
@@ -245,17 +234,21 @@ class Guide(QObject):
         step, result = self.step, self._window.session.result
         if step is None or self._pane is None:
             return
-        if not self._fresh:
+        if result is None or not self._fresh:
             self._checked = None
             self._checker.forget()
-            self._pane.show_waiting("the configuration has been changed and not run")
+            coming = self._window.runner.busy or self._window.control.freshness.due
+            self._pane.show_waiting(
+                "the run is not done yet" if coming else "the configuration has been changed and not run"
+            )
             return
         if self._arriving:
             self._arriving = False
             self._arrive()
-        if result is not None and result is not self._checked:
-            self._checked = result
-            self._pane.show_waiting("it is being computed")
+        # Not the result itself, whose files would stay as long as it does.
+        current = result.request_id, result.judgement is not None
+        if current != self._checked:
+            self._checked = current
             self._checker.ask(result, step.claims)
 
     def _arrive(self) -> None:
@@ -274,22 +267,13 @@ class Guide(QObject):
 
     def _point(self) -> None:
         """Light up the part that the step speaks of."""
-        from rnnviz.gui.lessons.parts import target_of
-
         step = self.step
         if step is not None and step.look.part is not None:
-            target = target_of(self._lit, step.look.part)
-            self.spotlight.light(target.widget, target.area, f"Look at {PARTS[step.look.part]}.")
-
-    @property
-    def _lit(self) -> "Lit":
-        return cast("Lit", self._window)
+            self._light.point_at(step.look.part)
 
     def _show_changes(self, _config: Config | None = None) -> None:
-        if self._pane is None or self._config is None:
-            return
-        self._pane.show_changed(changed_keys(self._config, self._window.session.config))
-        self._offer()
+        if self._pane is not None and self._config is not None:
+            self._pane.show_changed(changed_keys(self._config, self._window.session.config))
 
     def _on_findings(self, findings: "tuple[Finding, ...]") -> None:
         if self._pane is not None and self._config is not None:
@@ -313,16 +297,4 @@ class Guide(QObject):
             self._actions[command].setEnabled(enabled)
 
     def _save_layout(self) -> None:
-        if self._column.is_open:
-            self._settings.set_layout(_LAYOUT, self._column.saveState())
-
-
-def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
-    """The dotted keys in which a config differs from the one that is wanted."""
-    before, after = wanted.to_mapping(), present.to_mapping()
-    return tuple(
-        f"{section}.{key}"
-        for section in before
-        for key in dict.fromkeys((*before[section], *after[section]))
-        if before[section].get(key) != after[section].get(key)
-    )
+        self._settings.set_layout(_LAYOUT, self._column.saveState())

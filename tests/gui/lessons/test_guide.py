@@ -9,9 +9,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
+from rnnviz.analysis.config_change import changed_keys
 from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lessons import find_lesson
-from rnnviz.gui.lessons.guide import changed_keys
 from rnnviz.gui.lessons.runnable import runnable
 from rnnviz.model.location import Location
 
@@ -101,7 +101,7 @@ def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read
     window.document.edit(own)
     assert pane.again.isVisible()
     assert pane.changed_note.text() == "You have changed sequence.timesteps."
-    assert read.marks[0] == "Not checked yet: the configuration has been changed and not run."
+    assert read.marks[0] == "Not checked yet: the run is not done yet."
     read.settle()
     assert read.marks == ["Does not hold on your config", "Does not hold on your config"]
     assert pane.rows[1].shown_numbers == ("T = 3",)
@@ -115,6 +115,16 @@ def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read
     window.document.undo()
     assert window.session.config == own
     read.settle()
+
+
+def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(read):
+    window = read.window
+    window.document.edit(changed(window.session.config, timesteps=400))
+    assert not window.control.freshness.due
+    assert read.marks == ["Not checked yet: the configuration has been changed and not run."] * 2
+    key(window, Qt.Key.Key_F5)
+    read.settle()
+    assert read.marks[1] == "Does not hold on your config"
 
 
 def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(read):

@@ -1,0 +1,42 @@
+"""Puts the spotlight on a part of the window by its name, and out again."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.files.lesson_parts import PARTS
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.lessons.spotlight import Spotlight
+
+if TYPE_CHECKING:
+    # It imports the lanes, which are there by the time that anything is lit up.
+    from rnnviz.gui.lessons.parts import Lit
+
+
+class Light(QObject):
+    """The spotlight of one window; Esc puts it out."""
+
+    def __init__(self, window: "Lit", parent: QWidget, actions: Actions) -> None:
+        super().__init__(parent)
+        self._window, self._stop = window, actions["stop"]
+        self.spotlight = Spotlight(parent)
+        window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
+        # Esc stops a run while one goes on; else nothing but the light is there to go.
+        self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
+        self._dark.activated.connect(self.spotlight.put_out)
+        self.spotlight.changed.connect(self._heed_escape)
+        self._stop.changed.connect(self._heed_escape)
+        self._stop.triggered.connect(self.spotlight.put_out)
+        self._heed_escape()
+
+    def point_at(self, part: str) -> None:
+        """Bring a part into sight and light it up; `part` is one of `lesson_parts.PARTS`."""
+        from rnnviz.gui.lessons.parts import target_of
+
+        target = target_of(self._window, part)
+        self.spotlight.light(target.widget, target.area, f"Look at {PARTS[part]}.")
+
+    def _heed_escape(self) -> None:
+        self._dark.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())
