@@ -140,7 +140,7 @@ class MainWindow(QMainWindow):
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictLine()
-        side = (VectorTable(), StateMap())
+        side = (VectorTable(self._settings), StateMap())
         self.views: list[View] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)

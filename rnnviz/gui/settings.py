@@ -78,6 +78,14 @@ class Settings:
         """Remember how far a lesson has been read."""
         self._store.setValue(f"{_LESSON_STEP}/{name}", step)
 
+    def columns(self, part: str) -> tuple[str, ...]:
+        """Which columns the user has added to a table."""
+        return self._texts(f"{_LAYOUT}/{part}")
+
+    def set_columns(self, part: str, value: tuple[str, ...]) -> None:
+        """Remember the columns of a table."""
+        self._store.setValue(f"{_LAYOUT}/{part}", list(value))
+
     def save(self) -> None:
         """Write everything now."""
         self._store.sync()

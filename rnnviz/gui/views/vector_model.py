@@ -6,6 +6,8 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.gate_vector import GateVector
+from rnnviz.analysis.lane_quantities import Choice
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.vectors import Difference, Vector
 from rnnviz.analysis.wording_of_names import shortened, visible
@@ -29,6 +31,8 @@ class VectorModel(QAbstractTableModel):
         self._compared = ("", "")
         self._names: Sequence[str] = ()
         self._longest_name = ""
+        self._gates: GateVector | None = None
+        self._added: tuple[Choice, ...] = ()
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -64,6 +68,17 @@ class VectorModel(QAbstractTableModel):
         self._longest_name = "0" * min(max(map(len, names), default=0), _SHORT_NAME)
         self.endResetModel()
 
+    def show_gates(self, gates: GateVector | None, added: tuple[Choice, ...]) -> None:
+        """Show these gates and states of the reference beside the same units' values."""
+        if added != self._added:
+            self.beginResetModel()
+            self._gates, self._added = gates, added
+            self.endResetModel()
+        else:
+            self._gates = gates
+            if added:
+                self._tell_all()
+
     def mismatched(self, row: int) -> bool:
         """Whether a row is outside the tolerance."""
         difference = self._difference
@@ -83,11 +98,22 @@ class VectorModel(QAbstractTableModel):
     def columnCount(self, parent: AnyIndex = _ROOT) -> int:
         if parent.isValid() or self._vector is None:
             return 0
+        return self._compared_columns + len(self._added)
+
+    @property
+    def _compared_columns(self) -> int:
+        """How many columns there are before those of gates."""
+        assert self._vector is not None, "an empty model has no columns"
         return 1 + len(self._vector.columns) + (2 if self._vector.difference is not None else 0)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
         if self._vector is None or orientation != Qt.Orientation.Horizontal:
             return None
+        if section >= self._compared_columns:
+            added = self._added[section - self._compared_columns]
+            if role == _Roles.ToolTipRole:
+                return f"{added.title.capitalize()}, computed from {self._compared[0]}'s values."
+            return added.name if role in (_Roles.DisplayRole, FULL_ROLE, _Roles.AccessibleTextRole) else None
         engines = [label for label, _ in self._vector.columns]
         reference, candidate = self._compared
         if role == _Roles.DisplayRole:
@@ -131,9 +157,12 @@ class VectorModel(QAbstractTableModel):
         rows = f"000{len(self._vector) - 1}"
         unit = max(self._unit, f"{rows} {self._longest_name}" if self._longest_name else rows, key=len)
         # A long name is cut short where it must be, never a number.
-        return [unit, *["-0.000" for _ in self._vector.columns], "-0.0e-00", "0.0e+0"][: self.columnCount()]
+        compared = [unit, *["-0.000" for _ in self._vector.columns], "-0.0e-00", "0.0e+0"][: self._compared_columns]
+        return compared + [max("-0.000", added.name, key=len) for added in self._added]
 
     def _is_marked(self, row: int, column: int) -> bool:
+        if column >= self._compared_columns:
+            return False
         return self.mismatched(row) and (column == 0 or column >= self._candidate_column) and not self._is_other(column)
 
     @property
@@ -153,6 +182,10 @@ class VectorModel(QAbstractTableModel):
         if column <= len(vector.columns):
             value = vector.columns[column - 1][1][row]
             return numbers.full(value) if full else numbers.short(value)
+        if column >= self._compared_columns:
+            assert self._gates is not None, "there are columns for them"
+            gate = self._gates.value(self._added[column - self._compared_columns].name, row)
+            return numbers.full(gate) if full else numbers.short(gate)
         difference = vector.difference
         assert difference is not None, "the columns beyond the engines' are there for a difference only"
         if column == len(vector.columns) + 1:
@@ -171,9 +204,11 @@ class VectorModel(QAbstractTableModel):
         if difference is not None:
             reference, candidate = self._compared
             lines.append(f"{candidate} - {reference}: {numbers.full(difference.signed[row])}")
-            lines.append(f"ULP: {self._text(row, self.columnCount() - 1, full=True)}")
+            lines.append(f"ULP: {self._text(row, self._compared_columns - 1, full=True)}")
             state = "mismatch" if difference.mismatched[row] else "within the tolerance"
             lines.append(f"difference / tolerance: {numbers.error(difference.violation[row])} ({state})")
+        for column, added in enumerate(self._added, self._compared_columns):
+            lines.append(f"{added.name}: {self._text(row, column, full=True)}")
         return "\n".join(lines)
 
 

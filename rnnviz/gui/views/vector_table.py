@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QVBoxLayout, QWidget
 
 from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
+from rnnviz.analysis.gate_vector import GateVectors
 from rnnviz.analysis.places import initial_text, input_text, lane_text, passage_text
 from rnnviz.analysis.regions import Region, rows_lit
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
 from rnnviz.analysis.wording_of_names import timestep_in_words
 from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.base import View
+from rnnviz.gui.views.gate_columns import GateColumns
 from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.lit_table import LitTable
 from rnnviz.gui.views.vector_model import VectorModel
@@ -37,7 +40,8 @@ class VectorTable(View):
 
     title = "Vector at the cursor"
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
+        """`settings` remember which columns were added."""
         super().__init__(parent)
         self._result: RunResult | None = None
         self._candidate: str | None = None
@@ -45,6 +49,7 @@ class VectorTable(View):
         self._kind: VectorKind = "hidden"
         self._kinds: tuple[VectorKind, ...] = ()
         self._following = False
+        self._gates: GateVectors | None = None
         self._lit: Sequence[Region] = ()
 
         self._heading = SteadyLabel("No vector yet", bold=True, selectable=True)
@@ -65,6 +70,13 @@ class VectorTable(View):
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self.table.stepped.connect(self._on_stepped)
+        self.columns = GateColumns(settings)
+        self.columns.changed.connect(self._on_columns)
+        for part in (self.table, self.table.horizontalHeader()):
+            part.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            part.customContextMenuRequested.connect(
+                lambda place, part=part: self.columns.pop_up(part.mapToGlobal(place))
+            )
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
@@ -73,7 +85,13 @@ class VectorTable(View):
         layout.addWidget(self._passage)
         layout.addWidget(self._empty)
         layout.addSpacing(4)
-        layout.addWidget(self._tabs)
+        above = QHBoxLayout()
+        above.setContentsMargins(0, 0, 0, 0)
+        above.setSpacing(0)
+        above.addWidget(self._tabs)
+        above.addStretch()
+        above.addWidget(self.columns)
+        layout.addLayout(above)
         layout.addWidget(self.table, 1)
         layout.addStretch()
         self.show_result(None, None)
@@ -102,12 +120,15 @@ class VectorTable(View):
         return self.table.copy_text() if self._result is not None else ""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is not self._result:
+            self._gates = None if result is None else GateVectors(result)
         self._result, self._candidate = result, candidate
-        for widget in (self._passage, self._tabs, self.table):
+        for widget in (self._passage, self._tabs, self.table, self.columns):
             widget.setVisible(result is not None)
         self._empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
+            self.columns.show_cell(result.config.network.cell)
         self._refresh()
         self._fit_columns()
 
@@ -152,6 +173,10 @@ class VectorTable(View):
         self.model.show_vector(
             vector, component, (result.reference.engine, self._candidate or ""), names.features if reads_x else ()
         )
+        beside = self._kind == "hidden" and self._gates is not None
+        added = self.columns.chosen if beside else ()
+        self.model.show_gates(self._gates.at(where) if added and self._gates is not None else None, added)
+        self.columns.setEnabled(beside)
         self._choose_row()
         self._following = False
         self._frame()
@@ -209,6 +234,10 @@ class VectorTable(View):
 
     def _on_tab(self, index: int) -> None:
         self._kind = self._kinds[index]
+        self._refresh()
+        self._fit_columns()
+
+    def _on_columns(self) -> None:
         self._refresh()
         self._fit_columns()
 

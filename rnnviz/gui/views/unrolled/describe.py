@@ -35,7 +35,7 @@ def describe(shown: Shown, cell: Cell) -> str:
     lines = [f"{where}, unit {unit}" if _per_unit(shown) else where]
     if shown.gate is not None:
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))
-        told = f"{shown.quantity} = {numbers.full(float(patch.values[0, 0]))}"
+        told = f"{shown.quantity} = {numbers.full(patch.values[0, 0])}"
         lines.append(f"{told}: {shown.gate.title}, from the values of {shown_name(shown.engine)}")
         if not shown.gate.per_unit:
             return "\n".join(lines)
