@@ -69,7 +69,7 @@ class MainWindow(QMainWindow):
         self.runner = Runner(parent=self) if runner is None else runner
         self.jobs = Jobs(self)
         self.cursor_ = Cursor(self.session)
-        self.player = Player(self.session, self.cursor_, self)
+        self.player = Player(self.session, self)
         self.explaining = Explaining(self.session, self)
         recent = RecentFiles(settings, self)
         self.files = FileCommands(self, self.session, self.document, recent)
@@ -90,7 +90,7 @@ class MainWindow(QMainWindow):
         self.explaining.enable(self.actions_)
         self.guide.attend(self.actions_)
         self._make_menus(recent)
-        self.toolbar = ToolBar(self.session, self.cursor_, self.actions_, lessons(), self._exports)
+        self.toolbar = ToolBar(self.session, self.cursor_, self.player, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
         self.exporting = ExportProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
@@ -154,6 +154,7 @@ class MainWindow(QMainWindow):
     def _make_lanes(self) -> None:
         """Make what would keep the user waiting for the first picture: pyqtgraph is a third of the whole start."""
         from rnnviz.engines.registry import ENGINES
+        from rnnviz.gui.views.unrolled.flow_caption import FlowCaption
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView()
@@ -161,6 +162,7 @@ class MainWindow(QMainWindow):
         self.session.colour_by_changed.connect(self.lanes.show_colour_by)
         self.session.engine_changed.connect(self.lanes.show_engine)
         self.session.swipe_changed.connect(self.lanes.show_swipe)
+        FlowCaption(self.lanes, self.player)
         self._add_view(self.lanes)
         self.arrangement.put_in_the_middle(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})

@@ -82,6 +82,11 @@ COMMANDS = (
     Command("timestep_first", "&Go", "&First timestep", ("Home",), "Move the cursor to t = 0.", "first", 0),
     Command("timestep_last", "&Go", "&Last timestep", ("End",), "Move the cursor to t = T - 1.", "last", 0),
     Command("play", "&Go", "&Play", ("Space",), "Let the cursor run through time, or halt it.", "play", 0),
+    Command("play_backward", "&Go", "Play back&wards", ("Shift+Space",), "Let the cursor run back, or halt it.", "", 0),
+    Command("phase_next", "&Go", "Next sta&ge", (".",), "Show what a step reads, computes, carries on.", "", 0),
+    Command("phase_previous", "&Go", "Previous s&tage", (",",), "Go back to what came before.", "", 0),
+    Command("faster", "&Go", "Play &quicker", (">",), "Play twice as quick.", "", 0),
+    Command("slower", "&Go", "Play s&lower", ("<",), "Play half as quick.", "", 0),
     Command("unit_previous", "&Go", "Unit &above", ("Up",), "Move the cursor to the unit above.", "", 1),
     Command("unit_next", "&Go", "Unit &below", ("Down",), "Move the cursor to the unit below.", "", 1),
     Command("lane_above", "&Go", "Lane ab&ove", ("PgUp",), "Move to the next layer or direction up.", "", 1),
@@ -131,11 +136,6 @@ COMMANDS = (
         4,
     ),
     Command("lesson_close", "&Go", "&Close the lesson", (), "Close the lesson; later it goes on from here.", "", 4),
-    Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
-    Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
-    Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
-    Command("keys", "&Help", "&Keys", ("?", "F1"), "List every key.", "keys", 0),
-    Command("diagnostics", "&Help", "Copy &diagnostics", (), "Copy versions and engines for a bug report.", "", 1),
     Command(
         "quantity_next",
         "&View",
@@ -148,5 +148,10 @@ COMMANDS = (
     Command(
         "quantity_previous", "&View", "Pre&vious quantity", ("Shift+Q",), "Show the lanes by what stands before.", "", 1
     ),
+    Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
+    Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
+    Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
+    Command("keys", "&Help", "&Keys", ("?", "F1"), "List every key.", "keys", 0),
+    Command("diagnostics", "&Help", "Copy &diagnostics", (), "Copy versions and engines for a bug report.", "", 1),
     Command("about", "&Help", "&About rnnviz", (), "Which version this is.", "", 1),
 )

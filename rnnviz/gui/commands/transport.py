@@ -1,12 +1,15 @@
 """Where the cursor is in time, and the buttons and the slider that move it."""
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
+from rnnviz.analysis.phases import Order
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.wording_of_names import timestep_in_words
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.player import FACTORS, Player
 from rnnviz.gui.session import Session
 from rnnviz.model.location import Location
 from rnnviz.model.names import UNNAMED
@@ -14,12 +17,68 @@ from rnnviz.model.names import UNNAMED
 _SHORT_NAME = 10
 """So many characters of a timestep's name have room in the tool bar."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
+_ORDERS: dict[Order, tuple[str, str]] = {
+    "lane": ("&One lane: the cursor's", "Play the cursor's lane, a backward one from T - 1 on."),
+    "layers": ("&All lanes, layer by layer", "Play the whole network in the order in which it is computed."),
+}
+
+
+class Pace(QToolButton):
+    """How quickly is played and what, in a menu; the button says the speed."""
+
+    def __init__(self, player: Player, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._player = player
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setAutoRaise(True)
+        self.setAccessibleName("Speed and order of playing")
+        self.setToolTip(
+            "How quickly is played, and which lanes. Up to 2× each step of a short sequence shows what it reads,\n"
+            "computes and carries on. (< and >)"
+        )
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self._speeds, self._orders = QActionGroup(self), QActionGroup(self)
+        for factor in FACTORS:
+            action = self._add(menu, self._speeds, factor_text(factor), factor)
+            action.triggered.connect(lambda _on=False, factor=factor: player.set_factor(factor))
+        menu.addSeparator()
+        for order, (text, why) in _ORDERS.items():
+            action = self._add(menu, self._orders, text, order)
+            action.setToolTip(why)
+            action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
+        self.setMenu(menu)
+        self.setFixedWidth(max(map(self.fontMetrics().horizontalAdvance, map(factor_text, FACTORS))) + 10)
+        player.pace_changed.connect(self._show)
+        self._show()
+
+    def _add(self, menu: QMenu, group: QActionGroup, text: str, value: object) -> QAction:
+        action = menu.addAction(text)
+        action.setCheckable(True)
+        action.setData(value)
+        group.addAction(action)
+        return action
+
+    def _show(self) -> None:
+        player = self._player
+        self.setText(factor_text(player.factor))
+        self.setAccessibleDescription(f"{factor_text(player.factor)}, {_ORDERS[player.order][0].replace('&', '')}")
+        for group, value in ((self._speeds, player.factor), (self._orders, player.order)):
+            for action in group.actions():
+                action.setChecked(action.data() == value)
+
+
+def factor_text(factor: float) -> str:
+    """A speed as it is shown: "0.5×", and of the quickest "max"."""
+    return "max" if factor == FACTORS[-1] else f"{factor:g}×"
 
 
 class Transport(QWidget):
-    """First, previous, play, next, last; a slider; the timestep in words."""
+    """First, previous, play, next, last; how quickly is played; a slider; the timestep in words."""
 
-    def __init__(self, session: Session, cursor: Cursor, actions: Actions, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, cursor: Cursor, player: Player, actions: Actions, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setAccessibleName("Timestep")
         layout = QHBoxLayout(self)
@@ -31,15 +90,17 @@ class Transport(QWidget):
             button.setAccessibleName(actions[name].text().replace("&", ""))
             button.setAutoRaise(True)
             layout.addWidget(button)
+        self.pace = Pace(player)
+        layout.addWidget(self.pace)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setMinimumWidth(48)
         self.slider.setMaximumWidth(320)
         self.slider.setAccessibleName("Timestep")
         self.slider.setToolTip("Which timestep every view shows.")
         self.slider.valueChanged.connect(cursor.go_to)
-        layout.addSpacing(6)
+        layout.addSpacing(4)
         layout.addWidget(self.slider, 1)
-        layout.addSpacing(6)
+        layout.addSpacing(4)
         self.label = QLabel()
         self.label.setToolTip("The timestep at the cursor, counted from 0.")
         layout.addWidget(self.label)

@@ -40,7 +40,8 @@ class StateMap(View):
         self._heading = SteadyLabel("In out and state", bold=True)
         self._empty = QLabel("Press F5 to run: which part of out and state each hidden vector is appears here.")
         self._empty.setWordWrap(True)
-        self._in_out, self._in_state = SteadyLabel(selectable=True), SteadyLabel(selectable=True)
+        self._here = SteadyLabel(selectable=True)
+        self._here.explain("Which part of out and state the hidden vector at the cursor is.")
         self._engine = QComboBox()
         self._engine.setAccessibleName("Final states by")
         # A long name is cut short in the box, and whole in its list: the heading must not be.
@@ -74,17 +75,16 @@ class StateMap(View):
         layout.addWidget(self._empty)
         layout.addWidget(self.chart)
         layout.addSpacing(2)
-        layout.addWidget(self._in_out)
-        layout.addWidget(self._in_state)
+        layout.addWidget(self._here)
         layout.addSpacing(4)
         layout.addWidget(self.list, 1)
         layout.addStretch()
         self._show_parts()
 
     @property
-    def told(self) -> tuple[str, str]:
-        """What the cursor's vector is in out, and in state."""
-        return (self._empty if self._result is None else self._in_out).text(), self._in_state.text()
+    def told(self) -> str:
+        """What the cursor's vector is of out and of state."""
+        return (self._empty if self._result is None else self._here).text()
 
     @property
     def engine(self) -> str:
@@ -135,7 +135,7 @@ class StateMap(View):
 
     def _show_parts(self) -> None:
         """Show what there is to show of a result, or say that there is none."""
-        for widget in (self._engine, self.chart, self._in_out, self._in_state, self.list):
+        for widget in (self._engine, self.chart, self._here, self.list):
             widget.setVisible(self._result is not None)
         self._empty.setVisible(self._result is None)
 
@@ -146,11 +146,10 @@ class StateMap(View):
         if result is None:
             return
         network, last = result.inputs.network, last_timestep(where.direction, result.shape[2])
-        top = in_out(network, where)
-        out = f"{out_text(network, where)} = these values" if top else "not in out, which is the top layer"
-        final = "these values" if where.timestep == last else f"this lane at t\u00a0=\u00a0{last}"
-        self._in_out.setText(out)
-        self._in_state.setText(f"{state_text(network, where)} = {final}")
+        parts = [out_text(network, where)] if in_out(network, where) else []
+        if where.timestep == last:
+            parts.append(state_text(network, where))
+        self._here.setText(" = ".join(["h", *parts]) if parts else "h is part of neither out nor state")
 
     def _on_chosen(self, index: QModelIndex, x: int | None) -> None:
         """Go to a place, or to the timestep under the pointer on a lane's axis."""

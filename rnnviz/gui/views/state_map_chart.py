@@ -221,10 +221,10 @@ class StateChart(QWidget):
         for rect in lit:
             over = QPen(self._theme.color("accent"), 2.0)
             over.setDashPattern(_DASHES)
-            for pen in (QPen(self._theme.color("base"), 4.0), over):
+            for pen in (QPen(self._theme.color("base"), 3.0), over):
                 pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
                 painter.setPen(pen)
-                painter.drawRect(rect.adjusted(1.5, 1.5, -1.5, -1.5))
+                painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
         at = [rect for part, rect in self._rects() if part == self._at]
         if self.hasFocus() and at:
             painter.setPen(QPen(self._theme.color("cursor"), 1.0))

@@ -8,7 +8,7 @@ from rnnviz.analysis.regions import Region
 
 _SHORTEST = 9.0
 """In less room an arrow is its head alone."""
-_GAP = 2.0
+_GAP, _MARGIN = 2.0, 9.0
 _LEADS = {("read", "computed"), ("carried", "next")}
 
 
@@ -32,7 +32,8 @@ def _between(source: QRectF, target: QRectF, *, same_lane: bool) -> list[tuple[Q
             start, end = QPointF(source.left() - _GAP, y), QPointF(target.right() + _GAP, y)
             room = start.x() - end.x()
     else:
-        x = target.center().x()
+        # Numbers stand in the middle of a column.
+        x = target.left() + min(_MARGIN, target.width() / 2.0)
         start, end = QPointF(x, source.top() - _GAP), QPointF(x, target.bottom() + _GAP)
         room = start.y() - end.y()
     return [(start, end)] if room >= _SHORTEST else []

@@ -1,0 +1,50 @@
+"""What happens in the step that is lit up, in words, beneath the lanes."""
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import QLabel
+
+from rnnviz.gui.commands.player import Player
+from rnnviz.gui.views.unrolled.view import UnrolledView
+
+_SIDE, _UP = 12, 4
+
+
+class FlowCaption(QLabel):
+    """Lies over the time axis' title while a step is lit up, so that no lane is moved or covered by it."""
+
+    def __init__(self, lanes: UnrolledView, player: Player) -> None:
+        super().__init__(lanes)
+        self._lanes = lanes
+        self._words = ""
+        self.setObjectName("flow_caption")
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setAutoFillBackground(True)
+        self.setAccessibleName("What the step does")
+        self.hide()
+        lanes.installEventFilter(self)
+        player.stepper.told.connect(self.tell)
+        player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
+
+    def tell(self, words: str) -> None:
+        """Say this from now on, or nothing."""
+        self._words = words
+        self.setAccessibleDescription(words)
+        self._place()
+        self.setVisible(bool(words))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Stay at the bottom."""
+        if event.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+    def _place(self) -> None:
+        lanes, metrics = self._lanes, self.fontMetrics()
+        room = lanes.width() - 2 * _SIDE
+        shown = metrics.elidedText(self._words, Qt.TextElideMode.ElideRight, room - 2 * _SIDE)
+        self.setText(shown)
+        width, height = metrics.horizontalAdvance(shown) + 2 * _SIDE, metrics.height() + 4
+        self.setGeometry((lanes.width() - width) // 2, lanes.height() - height - _UP, width, height)
+        self.raise_()
