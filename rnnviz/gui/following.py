@@ -27,7 +27,7 @@ class Following(QObject):
         for view in views:
             self.add(view)
         session.result_changed.connect(self._on_result)
-        session.candidate_changed.connect(self._on_result)
+        session.candidate_changed.connect(self._on_candidate)
         session.location_changed.connect(self._on_location)
         session.lit_changed.connect(self._on_lit)
 
@@ -69,6 +69,15 @@ class Following(QObject):
         return False
 
     def _on_result(self, _new: object) -> None:
+        for view in self._views:
+            if view.isVisible() or view in self._eager:
+                self._show_result(view)
+            elif view not in self._behind_result:
+                # A result that a view out of sight kept would keep its files as well, however large they are.
+                view.show_result(None, None)
+                self._behind_result.add(view)
+
+    def _on_candidate(self, _candidate: str) -> None:
         for view in self._views:
             if view.isVisible() or view in self._eager:
                 self._show_result(view)
