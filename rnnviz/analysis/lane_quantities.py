@@ -59,6 +59,12 @@ def choices_of(cell: str) -> tuple[Choice, ...]:
     return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
 
 
+def per_unit_choices(cell: str) -> tuple[Choice, ...]:
+    """Those of `choices_of` that each unit has for itself."""
+    quantities = {quantity.name: quantity for quantity in QUANTITIES[cell]}
+    return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
+
+
 def quantity_for(wanted: Quantity, cell: str, *, compared: bool) -> Quantity:
     """What is read of a cell's lanes if `wanted` is asked for: h, if it has none, or if nothing is compared."""
     if wanted in ("violation", "difference"):

@@ -43,7 +43,9 @@ def own_threads() -> Counter[str]:
     for task in tasks.iterdir() if tasks.is_dir() else ():
         with contextlib.suppress(OSError):
             names.append((task / "comm").read_text().strip())
-    return Counter(name for name in names if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "sweeps"))
+    return Counter(
+        name for name in names if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "series", "sweeps")
+    )
 
 
 def threads_left() -> Counter[str]:

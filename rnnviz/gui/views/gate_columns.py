@@ -3,7 +3,7 @@
 from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
-from rnnviz.analysis.lane_quantities import Choice, Quantity, choices_of, gate_quantity
+from rnnviz.analysis.lane_quantities import Choice, Quantity, per_unit_choices
 from rnnviz.gui.settings import Settings
 
 PART = "vector-columns"
@@ -39,7 +39,7 @@ class GateColumns(QToolButton):
 
     def show_cell(self, cell: str) -> None:
         """Offer what a cell has for each unit."""
-        offered = tuple(choice for choice in choices_of(cell) if _per_unit(choice.name, cell))
+        offered = per_unit_choices(cell)
         if offered != self._offered:
             self._offered = offered
             self._fill()
@@ -68,8 +68,3 @@ class GateColumns(QToolButton):
             action.setChecked(choice.name in self._chosen)
             action.setToolTip(f"{choice.title.capitalize()}, beside each unit's h.")
             action.triggered.connect(lambda wanted, name=choice.name: self.choose(name, wanted=wanted))
-
-
-def _per_unit(name: Quantity, cell: str) -> bool:
-    quantity = gate_quantity(name, cell)
-    return quantity is not None and quantity.per_unit

@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QPen
 
 from rnnviz.analysis import numbers
-from rnnviz.analysis.outline import Outline, block_for, unit_outline
+from rnnviz.analysis.gate_series import SeriesKey, series_key
+from rnnviz.analysis.lane_quantities import Quantity
+from rnnviz.analysis.outline import Outline, block_for, outline_of, unit_outline
 from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.series import finite_range
+from rnnviz.analysis.series import finite_range, unit_over_time
 from rnnviz.gui.views.curve import Curve
+from rnnviz.gui.views.series_reader import SeriesReader
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
+from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 
 _DASHED_UP_TO = 600
@@ -66,6 +70,9 @@ class UnitLines:
             numbers.NAN: GapMarks(plot, numbers.NAN, "nan"),
             numbers.INFINITY: GapMarks(plot, numbers.INFINITY, "infinite"),
         }
+        self._quantity: Quantity = "value"
+        self._series = SeriesReader(plot)
+        self.arrived = self._series.arrived
         plot.seen_changed.connect(self.draw)
 
     def __iter__(self) -> Iterator[UnitLine]:
@@ -81,6 +88,7 @@ class UnitLines:
     def forget(self) -> None:
         """Draw nothing anew before other values are read: the plot may have other timesteps by now."""
         self._result = None
+        self._series.forget()
 
     def add(
         self, engine: str, pinned: int | None, colour: str, depth: float, *, reference: bool, shown: bool
@@ -91,13 +99,19 @@ class UnitLines:
         self._lines.append(line)
         return line
 
-    def read(self, result: RunResult, location: Location) -> None:
-        """Read what every curve shows of the whole sequence; nothing here depends on the location's timestep."""
-        self._result, self._location = result, location
-        whole, pixels = range(result.shape[2]), self._plot.pixels
+    def read(self, result: RunResult, location: Location, quantity: Quantity = "value") -> None:
+        """Read what every curve shows of the whole sequence; nothing here depends on the location's timestep.
+
+        A curve of a gate that is still being computed shows nothing, and `arrived` tells when it does.
+        """
+        self._result, self._location, self._quantity = result, location, quantity
         for line in self._lines:
             line.unit = location.unit if line.pinned is None else line.pinned
-            line.whole = unit_outline(result[line.engine], location, line.unit, whole, pixels)
+        if quantity != "value":
+            self._series.ask(result, [self._key(line) for line in self._lines])
+        whole = range(result.shape[2])
+        for line in self._lines:
+            line.whole = self._outline(result, line, whole)
         ends = [end for outline in self._whole for end in (outline.low, outline.high)]
         self._plot.show_values(*finite_range(ends))
         self.draw()
@@ -123,19 +137,64 @@ class UnitLines:
         for line in self._lines:
             drawn = line.whole
             if drawn is None or drawn.block != block:
-                drawn = unit_outline(result[line.engine], self._location, line.unit, seen, pixels)
+                drawn = self._outline(result, line, seen) or _nothing(result)
             line.curve.draw_with(line.pen(dashes=dashes), line.depth)
             line.curve.show_outline(drawn)
             outlines.append(drawn)
+        drawn_ones = [outline for outline in outlines if len(outline.low)]
         for word, test in _TESTS.items():
-            self.gaps[word].show_runs(_gaps(outlines, test))
+            self.gaps[word].show_runs(_gaps(drawn_ones, test))
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that the curves show is still being computed."""
+        return all(line.whole is not None for line in self._lines)
+
+    def value(self, line: UnitLine, timestep: int) -> Any:
+        """What a curve shows at a timestep; None while it is being computed."""
+        if self._result is None:
+            return None
+        if self._quantity == "value":
+            return self._result[line.engine].hidden[self._location.moved(timestep=timestep, unit=line.unit).index]
+        values = self._series.get(self._key(line))
+        return None if values is None else values[timestep]
+
+    def values(self, line: UnitLine, times: range) -> FloatArray | None:
+        """(len(times),): what a curve shows at some timesteps; None while it is being computed."""
+        if self._result is None:
+            return None
+        if self._quantity == "value":
+            return unit_over_time(self._result[line.engine], self._location, line.unit, times)
+        values = self._series.get(self._key(line))
+        return None if values is None else values[times.start : times.stop]
+
+    def rest(self) -> None:
+        """Compute nothing more until something else is read."""
+        self._series.rest()
+
+    def _key(self, line: UnitLine) -> SeriesKey:
+        return series_key(line.engine, self._location, line.unit, self._quantity)
+
+    def _outline(self, result: RunResult, line: UnitLine, seen: range) -> Outline | None:
+        if self._quantity == "value":
+            return unit_outline(result[line.engine], self._location, line.unit, seen, self._plot.pixels)
+        values = self._series.get(self._key(line))
+        return None if values is None else outline_of(values, seen, self._plot.pixels)
 
     @property
     def _whole(self) -> list[Outline]:
         return [line.whole for line in self._lines if line.whole is not None]
 
 
+def _nothing(result: RunResult) -> Outline:
+    """What is drawn of a curve that is still being computed."""
+    empty = np.zeros(0)
+    return Outline(0, 1, empty, empty, result.shape[2])
+
+
 def _gaps(outlines: Sequence[Outline], test: Callable[[Any], NDArray[np.bool_]]) -> NDArray[np.int64]:
     """(K, 2): first and last timestep of each run at which any of the outlines has a number that passes a test."""
+    if not outlines:
+        return np.zeros((0, 2), np.int64)
     mask = np.any([test(outline.low) | test(outline.high) for outline in outlines], axis=0)
     return outlines[0].steps(mask)

@@ -1,6 +1,7 @@
 """Units over time: the cursor's by every engine, and those that the user has pinned."""
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
@@ -8,12 +9,12 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.outline import Outline
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.series import unit_over_time
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.legend import LegendKey
+from rnnviz.gui.views.quantity_choice import QuantityChoice
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import UnitLine, UnitLines
 from rnnviz.model.location import Location
@@ -40,6 +41,8 @@ class UnitsPlot(View):
 
         self._heading = SteadyLabel(bold=True)
         self._strange = SteadyLabel()
+        self.choice = QuantityChoice("What the curves show of the unit: h, or a gate, a state or a change.")
+        self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
         self._pin = QToolButton()
@@ -52,12 +55,15 @@ class UnitsPlot(View):
         self.plot.timestep_requested.connect(self._on_timestep)
         self.plot.explanation_requested.connect(self._on_explanation)
         self._lines = UnitLines(self.plot)
+        self._lines.arrived.connect(self._show_anew)
         self.gaps = self._lines.gaps
         self._empty = QLabel("Press F5 to run: the cursor's unit appears here over time, by every engine.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
         top = QHBoxLayout()
         top.setContentsMargins(6, 0, 0, 0)
+        top.addWidget(self.choice)
+        top.addSpacing(6)
         top.addWidget(self._heading, 3)
         top.addWidget(self._strange, 2)
         top.addLayout(self._legend)
@@ -82,6 +88,11 @@ class UnitsPlot(View):
         """The legend."""
         return tuple(key for key, _ in self._keys)
 
+    @property
+    def heading(self) -> str:
+        """What is shown, and whether it is still being computed."""
+        return self._heading.text()
+
     def curve(self, engine: str, unit: int) -> Outline | None:
         """What is drawn of a unit by an engine; None if nothing is."""
         for line in self._lines:
@@ -98,9 +109,11 @@ class UnitsPlot(View):
         """What the plot shows: every curve at the timesteps in sight, in full precision."""
         if self._result is None:
             return ""
-        heading = ["timestep", *(f"{line.engine} unit {line.unit}" for line in self._lines)]
+        name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
+        there = [line for line in self._lines if line.whole is not None]
+        heading = ["timestep", *(f"{line.engine} {name}unit {line.unit}" for line in there)]
         seen = self.plot.timesteps_in_sight
-        columns = (unit_over_time(self._result[line.engine], self._location, line.unit, seen) for line in self._lines)
+        columns = [values for line in there if (values := self._lines.values(line, seen)) is not None]
         rows = zip(seen, *columns, strict=True)
         lines = [heading] + [[str(t), *map(numbers.full, row)] for t, *row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
@@ -116,6 +129,7 @@ class UnitsPlot(View):
             self._pinned = [unit for unit in self._pinned if unit < units]
             self._location = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2])
+            self.choice.offer(result.config.network.cell)
         self._refresh()
 
     def show_location(self, location: Location) -> None:
@@ -149,22 +163,39 @@ class UnitsPlot(View):
             self._built = built
             self._build(result, pinned)
             self._shown = None
-        shown = (result, where.moved(timestep=0), tuple(self._pinned))
+        shown = (result, where.moved(timestep=0), tuple(self._pinned), self.choice.quantity)
         if shown != self._shown:
             self._shown = shown
-            self._lines.read(result, where)
+            self._lines.read(result, where, self.choice.quantity)
             strange = self._lines.strange()
             self._strange.setText(strange)
             self._strange.setVisible(bool(strange))
-            self._heading.setText(
-                f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
-            )
+            text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
+            if self.choice.quantity != "value":
+                text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}"
+            self._heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
             self._update_pin()
         self.plot.show_cursor(where.timestep)
         for key, line in self._keys:
-            key.show_value(numbers.short(result[line.engine].hidden[where.moved(unit=line.unit).index]))
+            value = self._lines.value(line, where.timestep)
+            key.show_value("…" if value is None else numbers.short(value))
         told = ", ".join(key.accessibleName() for key, _ in self._keys)
         self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
+
+    def _show_anew(self) -> None:
+        self._shown = None
+        self._refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Compute nothing more: a window that closes hides what is in it."""
+        self._lines.rest()
+        self._shown = None
+        super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Compute what was left."""
+        super().showEvent(event)
+        self._refresh()
 
     def _clear(self) -> None:
         self._lines.clear()

@@ -7,10 +7,12 @@ from PySide6.QtWidgets import QToolButton
 
 from rnnviz.analysis import numbers
 from rnnviz.gui.look.theme import THEMES
+from rnnviz.gui.views import series_reader
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result
+from tests.oracles.gates import gates_of
 
 
 @pytest.fixture
@@ -49,6 +51,41 @@ def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
     assert view.plot.cursor_timestep == 2
+
+
+def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
+    result = made_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=9)
+    view.show_result(result, "manual")
+    view.show_location(Location(1, 1, 2, 1, 3))
+    view.choice.choose("f")
+    for engine in ("gluon", "manual"):
+        expected = gates_of(result.inputs, result[engine].hidden)["f"][1, 1, :, 1, 3]
+        drawn = view.curve(engine, 3)
+        assert drawn is not None
+        assert drawn.low == pytest.approx(expected, abs=1e-6)
+        assert (engine, numbers.short(expected[2])) in [(key.text(), key.value) for key in view.keys]
+    assert view.heading.startswith("f of unit 3")
+    lines = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert lines[0] == ["timestep", "gluon f unit 3", "manual f unit 3"]
+    assert [float(line[1]) for line in lines[1:]] == pytest.approx(drawn.low, abs=1e-6)
+    view.show_result(made_result(cell="gru"), "manual")
+    assert view.heading.startswith("Unit 3")
+
+
+def test_a_long_gate_is_computed_beside_the_window_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
+    monkeypatch.setattr(series_reader, "_AT_ONCE", 0)
+    result = made_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
+    view.show_result(result, "manual")
+    view.show_location(Location(unit=3))
+    view.choice.choose("z")
+    assert "computing z" in view.heading
+    assert [key.value for key in view.keys] == ["…", "…"]
+    qtbot.waitUntil(lambda: "computing" not in view.heading)
+    drawn = view.curve("gluon", 3)
+    assert drawn is not None
+    expected = gates_of(result.inputs, result["gluon"].hidden)["z"][0, 0, :, 0, 3]
+    assert drawn.high.max() == pytest.approx(expected.max(), abs=1e-6)
+    assert drawn.low.min() == pytest.approx(expected.min(), abs=1e-6)
 
 
 def test_the_legend_tells_the_values_at_the_cursor(view: UnitsPlot) -> None:
