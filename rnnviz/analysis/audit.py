@@ -8,6 +8,7 @@ float64, and so is its bound.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,20 @@ def audit(
     full: bool = False,
     units: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
+    folder: Path | None = None,
 ) -> Audit:
     """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
 
-    `units` asks for a glance at so many units of each lane and nothing more.
+    `units` asks for a glance at so many units of each lane and nothing more. The figures of each timestep lie in
+    `folder` if there is one and they are many.
+
+    Raises
+    ------
+    OSError
+        If the folder takes no more.
     """
     layers, directions, *_ = trace.shape
-    tally = Tally(trace.shape)
+    tally = Tally(trace.shape, folder)
     near = _violations(trace.engine, comparisons)
     with np.errstate(all="ignore"):
         for layer in range(layers):

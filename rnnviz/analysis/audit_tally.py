@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.analysis.audit_plan import Columns
+from rnnviz.analysis.over_time import OverTime, over_time
 from rnnviz.analysis.running_error import ALLOWED, Running
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
@@ -24,7 +26,7 @@ class WrongStep:
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(OverTime):
     """What the audit of one engine found.
 
     `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
@@ -32,6 +34,9 @@ class Audit:
     (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep, and NaN where nothing was
     looked at.
     """
+
+    NAMES: ClassVar = ("ratio_over_time", "error_over_time")
+    KIND: ClassVar = "audit"
 
     engine: str
     worst_ratio: float
@@ -42,6 +47,11 @@ class Audit:
     elements: int
     ratio_over_time: NDArray[np.float64] = field(repr=False)
     error_over_time: NDArray[np.float64] = field(repr=False)
+    stored: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays."""
+        self.protect()
 
     @property
     def verdict(self) -> str:
@@ -57,9 +67,12 @@ class Audit:
 class Tally:
     """The running figures of one audit."""
 
-    def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
-        self._ratio_over_time = np.full(shape[:3], np.nan)
-        self._error_over_time = np.full(shape[:3], np.nan)
+    def __init__(self, shape: tuple[int, int, int, int, int], folder: Path | None = None) -> None:
+        """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many."""
+        dtypes = dict.fromkeys(Audit.NAMES, "float64")
+        self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
+        for array in self._over_time.values():
+            array[...] = np.nan
         self._worst, self._worst_at = -1.0, Location()
         self._wrong = self._audited = 0
         self._first: tuple[tuple[int, ...], WrongStep] | None = None
@@ -79,8 +92,9 @@ class Tally:
         ratio = error / step.bound
         _settle_nonfinite(error, ratio, h, step)
         at = layer, direction, times
-        self._ratio_over_time[at] = np.fmax(self._ratio_over_time[at], ratio.max(axis=(1, 2)))
-        self._error_over_time[at] = np.fmax(self._error_over_time[at], error.max(axis=(1, 2)))
+        for name, figures in (("ratio_over_time", ratio), ("error_over_time", error)):
+            array = self._over_time[name]
+            array[at] = np.fmax(array[at], figures.max(axis=(1, 2)))
         self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
         flat = int(ratio.argmax())
         if ratio.flat[flat] > self._worst:
@@ -120,8 +134,8 @@ class Tally:
             first_wrong=None if self._first is None else self._first[1],
             audited=self._audited,
             elements=trace.hidden.size,
-            ratio_over_time=self._ratio_over_time,
-            error_over_time=self._error_over_time,
+            **self._over_time,
+            stored=self._stored,
         )
 
 

@@ -49,7 +49,7 @@ class BlockDifferences:
         # With other limits the quotient of two finite numbers may not be finite.
         self._plain = 1e-200 <= atol <= 1.0 and rtol <= 1.0
         self._floats: Any = np.empty((2, 0))
-        self._narrow: Any = np.empty((2, 0), np.int32)
+        self._narrow: Any = np.empty(0, np.int32)
 
     def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
         """The difference of two blocks of one shape and dtype."""
@@ -57,26 +57,29 @@ class BlockDifferences:
             return block_difference(reference, candidate, self._rtol, self._atol)
         size = prod(reference.shape)
         if size > self._floats.shape[1]:
-            self._floats, self._narrow = np.empty((2, size)), np.empty((2, size), np.int32)
+            self._floats, self._narrow = np.empty((2, size)), np.empty(size, np.int32)
         error, violation = (row[:size].reshape(reference.shape) for row in self._floats)
-        one, other = (row[:size].reshape(reference.shape) for row in self._narrow)
+        # To widen a block by itself is quicker than to let the arithmetic do it piece by piece.
+        np.copyto(error, candidate)
+        np.copyto(violation, reference)
         with np.errstate(invalid="ignore"):  # of two infinities, which are left to the general way below
-            np.subtract(candidate, reference, out=error, dtype=np.float64)
+            np.subtract(error, violation, out=error)
         np.abs(error, out=error)
         if not error.max() < np.inf:
             return block_difference(reference, candidate, self._rtol, self._atol)
-        magnitude = np.abs(reference, out=one.view(np.float32))
-        limit = np.multiply(magnitude, self._rtol, out=violation, dtype=np.float64)
+        limit = np.abs(violation, out=violation)
+        limit *= self._rtol
         limit += self._atol
         np.divide(error, limit, out=violation)
-        return BlockDifference(error, violation, _ulp(reference, candidate, one, other), None)
+        return BlockDifference(
+            error, violation, _ulp(reference, candidate, self._narrow[:size].reshape(reference.shape)), None
+        )
 
 
-def _ulp(reference: FloatArray, candidate: FloatArray, signs: NDArray[np.int32], out: NDArray[np.int32]) -> UlpArray:
-    """`ulp_distance` of finite float32 numbers; `signs` and `out` are room to compute in."""
+def _ulp(reference: FloatArray, candidate: FloatArray, out: NDArray[np.int32]) -> UlpArray:
+    """`ulp_distance` of finite float32 numbers, written into `out` if they are as near each other as most are."""
     r, c = np.ascontiguousarray(reference).view(np.int32), np.ascontiguousarray(candidate).view(np.int32)
-    np.bitwise_xor(r, c, out=signs)
-    if signs.min() < 0:
+    if np.bitwise_xor(r, c, out=out).min() < 0:
         return ulp_distance(reference, candidate)
     # With one sign in each pair the bits are as far apart as the floats.
     np.subtract(c, r, out=out)

@@ -17,7 +17,9 @@ from rnnviz.model.location import Location
 _MANTISSA = 52
 _BIAS = 1023
 _KEYS = 2048
-_FIRST_POWERS, _FEW = 16, 32
+_NARROW_MANTISSA, _NARROW_BIAS = 23, 127
+_EXACT = 1 << 24
+_FIRST_POWERS, _FEW, _LOOKED_FOR = 4, 32, 4
 
 
 @dataclass(frozen=True)
@@ -76,52 +78,55 @@ class HistogramTally:
         self._lowest, self._highest = lowest, highest
         self._counts = np.zeros(_KEYS, np.int64)
         self._places: dict[int, Location] = {}
+        self._room = np.empty(0, np.int64)
 
     def add(self, values: NDArray[np.float64], layer: int, direction: int, start: int) -> None:
         """Count a block of timesteps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
-        keys = _keys(values)
-        counts = np.bincount(keys.reshape(-1), minlength=_KEYS)
-        new = np.flatnonzero((self._counts == 0) & (counts > 0))
-        self._counts += counts
-        if len(new):
-            self._note_first(new, keys, layer, direction, start)
+        if self._room.size < values.size:
+            self._room = np.empty(values.size, np.int64)
+        keys = _keys(values, self._room[: values.size].reshape(values.shape))
+        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, layer, direction, start)
 
-    def add_distances(self, ulp: UlpArray, layer: int, direction: int, start: int) -> None:
+    def add_distances(self, ulp: UlpArray, layer: int, direction: int, start: int, largest: int | None = None) -> None:
         """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
 
-        Distances that need no more than 32 bits are mostly small. To count those above each of the first powers of two
-        is quicker than to find every number's own, which is left to the few that are above them all.
+        `largest` is the largest of them, if it is known. Most distances are small and in few bins. To count those
+        above each of the first powers of two is quicker than to find every number's own, which is left to the few that
+        are above them all.
         """
-        if ulp.dtype != np.uint32:
+        largest = int(ulp.max()) if largest is None else largest
+        if ulp.dtype != np.uint32 or largest > _EXACT:
             self.add(_as_floats(ulp), layer, direction, start)
             return
-        counts = np.zeros(_KEYS, np.int64)
-        large = ulp != 0
-        above, key = int(np.count_nonzero(large)), 0
-        counts[0] = ulp.size - above
-        while above > ulp.size // _FEW and key < _FIRST_POWERS:
-            np.greater(ulp, 1 << key, out=large)
-            more = int(np.count_nonzero(large))
-            counts[_BIAS + key] = above - more
-            above, key = more, key + 1
-        if above:
-            counts += np.bincount(_keys(_as_floats(ulp[large])), minlength=_KEYS)
+        above = ulp > 1 << _FIRST_POWERS
+        many = int(np.count_nonzero(above))
+        if many > ulp.size // _FEW:
+            self._add(_counts_of_distances(ulp), ulp, layer, direction, start)
+            return
+        counts = _counts_of_distances(ulp[above]) if many else np.zeros(_KEYS, np.int64)
+        # From the highest power that any distance exceeds down to the first.
+        for key in range(min(_FIRST_POWERS, (largest - 1).bit_length()) if largest > 1 else 0, 0, -1):
+            np.greater(ulp, 1 << (key - 1), out=above)
+            more = int(np.count_nonzero(above))
+            counts[_BIAS + key], many = more - many, more
+        nonzero = int(np.count_nonzero(np.not_equal(ulp, 0, out=above))) if largest else 0
+        counts[_BIAS], counts[0] = nonzero - many, ulp.size - nonzero
+        self._add(counts, ulp, layer, direction, start)
+
+    def _add(self, counts: NDArray[np.int64], keys: NDArray[Any], layer: int, direction: int, start: int) -> None:
+        """Add a block's counts; `keys` are its numbers' keys, or the distances that have them."""
         new = np.flatnonzero((self._counts == 0) & (counts > 0))
         self._counts += counts
-        if len(new):
-            self._note_first(new, _keys(_as_floats(ulp)), layer, direction, start)
-
-    def _note_first(
-        self, new: NDArray[np.int64], keys: NDArray[np.int64], layer: int, direction: int, start: int
-    ) -> None:
-        """Keep where the first number of each new key of a block stands."""
+        if len(new) == 0:
+            return
+        if keys.dtype == np.uint32:
+            keys, new_keys = _narrow_keys(keys), np.where(new > 0, new - (_BIAS - _NARROW_BIAS), 0)
+        else:
+            new_keys = new
         # A backward lane is computed from its end.
         ordered = (keys[::-1] if direction else keys).reshape(-1)
-        first = np.empty(_KEYS, np.int64)
-        # Of several numbers that are put in one place the last one stays, which is the first one here.
-        first[ordered[::-1]] = np.arange(ordered.size - 1, -1, -1)
-        for key in new:
-            t, sample, unit = (int(i) for i in np.unravel_index(int(first[key]), keys.shape))
+        for key, first in zip(new, _first_places(ordered, new_keys), strict=True):
+            t, sample, unit = (int(i) for i in np.unravel_index(first, keys.shape))
             timestep = start + (len(keys) - 1 - t if direction else t)
             self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
 
@@ -148,14 +153,41 @@ class HistogramTally:
         return min(max(key - 1 - _BIAS, self._lowest), self._highest) - self._lowest + 1
 
 
-def _keys(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def _keys(values: NDArray[np.float64], out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """For each number the exponent field of the power of two that it lies just below or at; 0 for zero.
 
     Adding the largest mantissa lifts every number to the next exponent unless its own mantissa is zero.
     """
-    keys = np.ascontiguousarray(values).view(np.int64) + ((1 << _MANTISSA) - 1)
+    keys = np.add(np.ascontiguousarray(values).view(np.int64), (1 << _MANTISSA) - 1, out=out)
     keys >>= _MANTISSA
-    return keys
+    return np.asarray(keys)
+
+
+def _narrow_keys(ulp: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """`_keys` of distances up to `_EXACT`, as float32 has its exponents; it holds such distances as they are."""
+    keys = ulp.astype(np.float32).view(np.int32)
+    keys += (1 << _NARROW_MANTISSA) - 1
+    keys >>= _NARROW_MANTISSA
+    return np.asarray(keys)
+
+
+def _counts_of_distances(ulp: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """How many distances up to `_EXACT` have each key that `_keys` gives."""
+    narrow = np.bincount(_narrow_keys(ulp).reshape(-1), minlength=_NARROW_BIAS)
+    counts = np.zeros(_KEYS, np.int64)
+    counts[0] = narrow[0]
+    counts[_BIAS : _BIAS + len(narrow) - _NARROW_BIAS] = narrow[_NARROW_BIAS:]
+    return counts
+
+
+def _first_places(keys: NDArray[Any], wanted: NDArray[np.int64]) -> list[int]:
+    """Where each of the wanted keys stands first."""
+    if len(wanted) <= _LOOKED_FOR:
+        return [int((keys == key).argmax()) for key in wanted]
+    first = np.empty(_KEYS, np.int64)
+    # Of several numbers that are put in one place the last one stays, which is the first one here.
+    first[keys[::-1]] = np.arange(keys.size - 1, -1, -1)
+    return [int(first[key]) for key in wanted]
 
 
 def _as_floats(ulp: UlpArray) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.analysis.block_difference import BlockDifference, block_difference
 from rnnviz.analysis.difference import signed_difference
-from rnnviz.analysis.elementwise import abs_error, tolerance, violation_of
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.pyramid import Level, LevelArray, Pyramid, create_pyramid, levels_of
 from rnnviz.model.trace import Trace
@@ -88,15 +88,25 @@ class DifferencePyramids:
         self._violation = Reduction(folder, "violation", "float32", shape, np.maximum, 0.0)
         self._marks = Reduction(folder, "marks", "bool", shape, np.logical_or, False)
 
-    def add(self, layer: int, direction: int, first: int, r: FloatArray, c: FloatArray) -> None:
-        """Reduce the differences of c from r, both (B, N, U), of the timesteps from `first` on."""
-        difference = signed_difference(r, c)
-        self._low.add(layer, direction, first, difference)
-        self._high.add(layer, direction, first, difference)
-        if difference.any():
-            error, limit = abs_error(r, c), tolerance(r, self._rtol, self._atol)
-            self._violation.add(layer, direction, first, violation_of(error, limit))
-            self._marks.add(layer, direction, first, ~(error <= limit))
+    def add(
+        self,
+        layer: int,
+        direction: int,
+        first: int,
+        r: FloatArray,
+        c: FloatArray,
+        difference: BlockDifference | None = None,
+    ) -> None:
+        """Reduce the differences of c from r, both (B, N, U), from `first` on; `difference` if it is known."""
+        if difference is None:
+            difference = block_difference(r, c, self._rtol, self._atol)
+        signed = _signed(r, c, difference)
+        self._low.add(layer, direction, first, signed)
+        self._high.add(layer, direction, first, signed)
+        if difference.error.any():
+            self._violation.add(layer, direction, first, difference.violation)
+            # A violation is above one exactly where an error is above its limit.
+            self._marks.add(layer, direction, first, difference.violation > 1.0)
 
     def finish(self) -> None:
         """Make the coarser levels."""
@@ -115,12 +125,23 @@ class ComparedPyramids:
         self._candidate = ValuePyramids(candidate.folder, dtype, shape)
         self._differences = DifferencePyramids(candidate.folder, dtype, shape, rtol, atol)
 
-    def add(self, layer: int, direction: int, first: int, r: FloatArray, c: FloatArray) -> None:
-        """Reduce the reference's and the candidate's values, both (B, N, H), of the timesteps from `first` on."""
+    def add(
+        self,
+        layer: int,
+        direction: int,
+        first: int,
+        r: FloatArray,
+        c: FloatArray,
+        difference: BlockDifference | None = None,
+    ) -> None:
+        """Reduce the reference's and the candidate's values, both (B, N, H), of the timesteps from `first` on.
+
+        `difference` is theirs, if it is known.
+        """
         if self._reference is not None:
             self._reference.add(layer, direction, first, r)
         self._candidate.add(layer, direction, first, c)
-        self._differences.add(layer, direction, first, r, c)
+        self._differences.add(layer, direction, first, r, c, difference)
 
     def finish(self) -> None:
         """Make the coarser levels."""
@@ -175,6 +196,14 @@ def _reduced(ufunc: np.ufunc, values: LevelArray, lead: int, level: Level) -> Le
         place = units[..., : part.shape[-1]]
         ufunc(place, part, out=place)
     return np.asarray(units)
+
+
+def _signed(r: FloatArray, c: FloatArray, difference: BlockDifference) -> Values:
+    """`signed_difference`, which the error of finite numbers is but for its sign."""
+    if difference.finite is not None:
+        return signed_difference(r, c)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.copysign(difference.error, c - r))
 
 
 def _in_range(values: LevelArray, dtype: np.dtype[Any]) -> LevelArray:

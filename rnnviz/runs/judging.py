@@ -32,7 +32,9 @@ def judge(
         def progress(done: float, name: str = name, place: int = place) -> None:
             tell(f"auditing {shown_name(name)}", _AUDIT * (place + done) / len(traces))
 
-        audits[name] = audit(inputs, trace, comparisons, full=request.audit == "full", progress=progress)
+        audits[name] = audit(
+            inputs, trace, comparisons, full=request.audit == "full", progress=progress, folder=trace.folder
+        )
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.

@@ -143,10 +143,9 @@ def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[C
             )
 
         one, other = traces[reference], traces[name]
-        if needs_pyramid(other):
-            pyramids = ComparedPyramids(one, other, rtol, atol, first=place == 0)
-            comparisons.append(compare(one, other, rtol, atol, progress, pyramids.add))
+        pyramids = ComparedPyramids(one, other, rtol, atol, first=place == 0) if needs_pyramid(other) else None
+        watch = (lambda *_: None) if pyramids is None else pyramids.add
+        comparisons.append(compare(one, other, rtol, atol, progress, watch, folder=other.folder))
+        if pyramids is not None:
             pyramids.finish()
-        else:
-            comparisons.append(compare(one, other, rtol, atol, progress))
     return comparisons

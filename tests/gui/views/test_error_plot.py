@@ -144,8 +144,11 @@ def judged(result: RunResult, *, gap: int | None = None) -> RunResult:
     """Audited, but for the timestep `gap` of the first lane."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
     if gap is not None:
-        for found in audits.values():
-            found.ratio_over_time[0, 0, gap] = found.error_over_time[0, 0, gap] = np.nan
+        for name, found in audits.items():
+            figures = {each: getattr(found, each).copy() for each in found.NAMES}
+            for array in figures.values():
+                array[0, 0, gap] = np.nan
+            audits[name] = replace(found, **figures)
     return replace(result, judgement=Judgement(audits, {}, (), None))
 
 
