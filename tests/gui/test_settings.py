@@ -93,3 +93,13 @@ def test_every_icon_is_drawn_in_the_themes_colour(qapp, theme):
         assert solid, name
         assert theme.color("text") in solid, name
     assert not application_icon().pixmap(64, 64).isNull()
+
+
+def test_how_far_lessons_were_read_comes_back_and_nonsense_counts_as_the_beginning(settings):
+    assert (settings.open_lesson, settings.lesson_step("one")) == ("", 0)
+    settings.open_lesson = "one"
+    settings.set_lesson_step("one", 4)
+    assert (settings.open_lesson, settings.lesson_step("one"), settings.lesson_step("two")) == ("one", 4, 0)
+    for nonsense in ("-1", "4.0", "²", "9" * 40, ["1", "2"], None):
+        settings._store.setValue("lessons/step/one", nonsense)
+        assert settings.lesson_step("one") == 0

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rnnviz.analysis.claims.finding import check_claims
+from rnnviz.analysis.gates import QUANTITIES
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.guided_lessons import LessonStep, guided_lessons
 from rnnviz.files.inputs import load_inputs
@@ -54,3 +55,9 @@ def test_the_cursor_goes_to_a_place_that_the_run_has(step: LessonStep, run_once:
 @every_step
 def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
     assert step.look.engine is None or step.look.engine in step.config.compare.engines
+
+
+@every_step
+def test_what_the_lanes_are_coloured_by_is_something_that_the_cell_has(step: LessonStep) -> None:
+    has = {quantity.name for quantity in QUANTITIES[step.config.network.cell]}
+    assert step.look.colours in {None, "value", "violation", "difference", *has}

@@ -27,7 +27,7 @@ class ClaimRow(QWidget):
         super().__init__(parent)
         self.claim = claim
         self.finding: Finding | None = None
-        self._theme = theme
+        self._theme, self._icons = theme, Icons(theme)
         self._own = False
         self._waiting = "the run is not done yet"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -76,7 +76,7 @@ class ClaimRow(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
-        self._theme = theme
+        self._theme, self._icons = theme, Icons(theme)
         self._write()
 
     def copy_text(self) -> str:
@@ -109,7 +109,7 @@ class ClaimRow(QWidget):
 
     def _mark(self) -> None:
         icon, colour, _, words = _LOOKS[self._holds]
-        self._icon.setPixmap(Icons(self._theme).coloured(icon, colour).pixmap(_ICON, _ICON))
+        self._icon.setPixmap(self._icons.coloured(icon, colour).pixmap(_ICON, _ICON))
         if self._holds is None:
             reason = self._waiting if self.finding is None else self.finding.reason
             text = f"{words} yet: {reason}." if self.finding is None else f"{words}: {reason}"

@@ -15,7 +15,7 @@ class Tally(QToolButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = LIGHT
+        self._theme, self._icons = LIGHT, Icons(LIGHT)
         self._state: bool | None = None
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setIconSize(QSize(16, 16))
@@ -31,13 +31,17 @@ class Tally(QToolButton):
         waiting = all(finding is None for finding in findings)
         self.setText("not checked yet" if waiting else f"{held.count(True)} of {len(held)} hold")
         self.setAccessibleName(f"Claims: {self.text()}")
-        self.apply_theme(self._theme)
+        self._mark()
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
-        self._theme = theme
+        self._theme, self._icons = theme, Icons(theme)
+        self._mark()
+
+    def _mark(self) -> None:
+        theme = self._theme
         icon, colour = _LOOKS[self._state]
-        self.setIcon(Icons(theme).coloured(icon, colour))
+        self.setIcon(self._icons.coloured(icon, colour))
         self.setStyleSheet(
             f"QToolButton {{ color: {theme.color(colour).name()}; font-weight: 600; border: 1px solid {theme.window};"
             f" border-radius: 4px; padding: 3px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"
