@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from rnnviz.analysis.network_map import MapPart, MapRow, lane_label, map_rows
@@ -33,7 +33,6 @@ class StateChart(QWidget):
         self._location = Location()
         self._lit: Sequence[Region] = ()
         self._at: MapPart | None = None
-        self._under: MapPart | None = None
         self.rows: tuple[MapRow, ...] = ()
         """What is drawn."""
         self.setMouseTracking(True)
@@ -134,11 +133,9 @@ class StateChart(QWidget):
         under = self._hit(event.position())
         # Between two parts the one that the pointer was on stays lit, so that nothing flickers.
         if under is not None:
-            self._under = under
             self._stand_on(under)
 
     def leaveEvent(self, event: QEvent) -> None:
-        self._under = None
         self._stand_on(None)
         super().leaveEvent(event)
 
@@ -154,7 +151,8 @@ class StateChart(QWidget):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._stand_on(self._under)
+        pointer = QPointF(self.mapFromGlobal(QCursor.pos()))
+        self._stand_on(self._hit(pointer) if self.underMouse() else None)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows lead from part to part, Enter goes there."""

@@ -15,7 +15,7 @@ from rnnviz.gui.views.unrolled.strokes import arrow
 
 _SMALLEST = 9.0
 """Pixels: a region that is smaller is framed as if it were so large."""
-_REACH, _STROKE, _UNDER = 3.0, 2.0, 5.0
+_REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
 _BEYOND = 60.0
 """How far a frame goes on beyond the picture, where its end is not to be seen: Qt draws dash by dash, seen or not."""
 _TAG_FONT, _TAG_SIDE = 11, 4.0
@@ -58,8 +58,17 @@ def _rect(region: Region, geometry: Geometry) -> QRectF:
     last = geometry.rect(Cell(region.lane, region.times.stop - 1, region.units.stop - 1))
     rect = QRectF(QPointF(first.x, first.y), QPointF(last.x + last.width, last.y + last.height))
     wider, taller = (max(_SMALLEST - size, 0.0) / 2.0 + _REACH for size in (rect.width(), rect.height()))
-    rect.adjust(-wider, -taller, wider, taller)
-    return rect & QRectF(0.0, 0.0, geometry.width, geometry.height).adjusted(-_BEYOND, -_BEYOND, _BEYOND, _BEYOND)
+    framed = rect.adjusted(-wider, -taller, wider, taller)
+    # The edge of what is wholly in view is in view, too.
+    if rect.left() >= -1.0:
+        framed.setLeft(max(framed.left(), _EDGE))
+    if rect.right() <= geometry.width + 1.0:
+        framed.setRight(min(framed.right(), geometry.width - _EDGE))
+    if rect.top() >= -1.0:
+        framed.setTop(max(framed.top(), _EDGE))
+    if rect.bottom() <= geometry.height + 1.0:
+        framed.setBottom(min(framed.bottom(), geometry.height - _EDGE))
+    return framed & QRectF(0.0, 0.0, geometry.width, geometry.height).adjusted(-_BEYOND, -_BEYOND, _BEYOND, _BEYOND)
 
 
 def _tag(together: Sequence[Region]) -> str:

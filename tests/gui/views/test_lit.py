@@ -1,0 +1,150 @@
+"""What one points at in the map lights up in the map, in the lanes and in the vector; and goes out again."""
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
+
+from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.analysis.regions import Region, lane_region, rows_lit
+from rnnviz.gui.look.theme import THEMES
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.state_map import StateMap
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.model.config import Network
+from rnnviz.model.location import Location
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def shown(qtbot: Any, window: MainWindow) -> MainWindow:
+    """A window on a stacked bidirectional LSTM, with the pointer elsewhere."""
+    window.session.set_result(made_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
+    chart = view(window, StateMap).chart
+    qtbot.waitUntil(lambda: chart.height() == chart.sizeHint().height())
+    QTest.mouseMove(window.verdict)
+    qtbot.waitUntil(lambda: window.session.lit == () and not chart.underMouse())
+    return window
+
+
+def view(window: MainWindow, kind: type) -> Any:
+    return next(view for view in window.views if isinstance(view, kind))
+
+
+def point_at(chart: Any, text: str) -> None:
+    QTest.mouseMove(chart, chart.rect_of(text).center().toPoint())
+
+
+def lit_rows(state_map: StateMap) -> list[str]:
+    rows = state_map.rows
+    return [
+        rows.index(i).data().split(" = ")[0].split(",")[0] for i, row in enumerate(rows.rows) if rows.lit_times(row)
+    ]
+
+
+def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, shown: MainWindow) -> None:
+    state_map, lanes, table = view(shown, StateMap), shown.lanes, view(shown, VectorTable)
+    shown.session.set_location(Location(2, 1, 0, 0))
+    point_at(state_map.chart, "state[0][5][0]")
+    assert state_map.chart.lit_parts() == ["out[0][0][4:8]", "state[0][5][0]"]
+    assert lit_rows(state_map) == ["Layer 2", "out[0][0][4:8]", "state[0][5][0]"]
+    (frame,) = lanes.lit.frames
+    assert frame.region == Region(Lane(2, 1), range(1), range(4))
+    x, y, width, height = lanes.geometry_in_view.rect(Cell(Lane(2, 1), 0, 1))
+    assert frame.rect.contains(x, y)
+    assert frame.rect.contains(x + width, y + height)
+    assert table.table.lit == (range(4),)
+    point_at(state_map.chart, "state[1][5][0]")
+    assert state_map.chart.lit_parts() == ["state[1][5][0]"]
+    assert [frame.tag for frame in lanes.lit.frames] == ["c"]
+    assert table.table.lit == ()
+    table.choose("cell")
+    assert table.table.lit == (range(4),)
+    QTest.mouseMove(shown.verdict)
+    qtbot.waitUntil(lambda: shown.session.lit == ())
+    assert not lanes.lit.isVisible()
+    assert lit_rows(state_map) == []
+
+
+def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
+    state_map = view(shown, StateMap)
+    rect = state_map.list.visualRect(state_map.rows.index(0))
+    QTest.mouseMove(state_map.list.viewport(), QPoint(rect.left() + 12, rect.top() + 8))
+    assert shown.session.lit == (lane_region(Network("lstm", 3, 4), 2, 0, 4),)
+    band = state_map.painter.band(rect)
+    QTest.mouseMove(state_map.list.viewport(), QPoint(band.left() + band.width() * 3 // 8, band.center().y()))
+    assert [region.times for region in shown.session.lit] == [range(1, 2)]
+
+
+def test_the_keyboard_lights_up_and_leads_to_every_part(qtbot: Any, shown: MainWindow) -> None:
+    chart = view(shown, StateMap).chart
+    chart.setFocus(Qt.FocusReason.TabFocusReason)
+    assert chart.lit_parts()[0] == "out[0][0][:4]"
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right):
+        qtbot.keyClick(chart, key)
+    assert chart.lit_parts() == ["state[1][4][0]"]
+    assert chart.accessibleDescription() == "state[1][4][0]: layer 2, forward"
+    qtbot.keyClick(chart, Qt.Key.Key_Return)
+    assert shown.session.location == Location(2, 0, 3)
+    shown.lanes.setFocus()
+    assert shown.session.lit == ()
+
+
+def test_another_result_puts_everything_out(shown: MainWindow) -> None:
+    shown.session.set_lit((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
+    assert shown.lanes.lit.frames
+    shown.session.set_result(made_result(timesteps=1))
+    assert shown.session.lit == ()
+    assert shown.lanes.lit.frames == []
+
+
+def test_the_features_of_the_layer_below_are_lit_where_they_stand_in_the_input() -> None:
+    network = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
+    backward = Region(Lane(0, 1), range(2, 3), range(4))
+    assert rows_lit([backward], network, 5, Location(1, 0, 2), "input") == [range(4, 8)]
+    assert rows_lit([backward], network, 5, Location(1, 0, 3), "input") == []
+    x = Region(INPUT, range(5), range(3))
+    assert rows_lit([x], network, 5, Location(0, 1, 4), "input") == [range(3)]
+    h0 = Region(Lane(0, 1), range(5, 6), range(4), array="c")
+    assert rows_lit([h0], network, 5, Location(0, 1, 4), "c0") == [range(4)]
+    assert rows_lit([h0], network, 5, Location(0, 1, 4), "h0") == []
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> None:
+    lanes = UnrolledView()
+    qtbot.addWidget(lanes)
+    lanes.resize(700, 400)
+    lanes.apply_theme(theme)
+    lanes.show()
+    lanes.show_result(made_result(timesteps=200, num_layers=2), "manual")
+    qtbot.waitUntil(lambda: (lanes.grab(), lanes.picture_complete)[1] or not lanes.lit.isVisible())
+
+    def picture() -> QImage:
+        return lanes.grab().toImage()
+
+    before = picture()
+    lanes.show_lit((lane_region(lanes._result.inputs.network, 1, 0, 200),))
+    assert picture() != before
+    lanes.show_lit(())
+    assert picture() == before
+
+
+def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow, press: Any) -> None:
+    caption = shown.lanes.findChild(QLabel, "flow_caption")
+    assert not caption.isVisible()
+    shown.session.set_location(Location(1, 1, 1))
+    press(".")
+    press(".")
+    assert caption.text() == "computes the gates i f g o, and from them c[1] and h[1] of layer 1 ←"
+    assert [frame.tag for frame in shown.lanes.lit.frames] == ["read", "read", "read h, c", "computed h, c"]
+    press(",")
+    assert caption.text() == "reads h[1] of layer 0 → and 0 ← and h[2], c[2] of layer 1 ←"
+    press(Qt.Key.Key_Up)
+    press(Qt.Key.Key_Down)
+    assert not caption.isVisible()
