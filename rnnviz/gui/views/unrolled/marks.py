@@ -12,7 +12,7 @@ REACH = 20
 """How many pixels around a mark have a say in how it is painted."""
 OUTLINED_CELL = 8.0
 """From this size on each cell has an outline of its own; smaller ones are outlined together."""
-_HATCH = 10
+_HATCH = 20
 _NEAR, _DENSE = 3, 0.3
 """Where more than this share of the pixels around is marked, it is one region with what lies between."""
 _AROUND, _CROWDED = 8, 0.5

@@ -12,7 +12,7 @@ from rnnviz.gui.views.unrolled.marks import REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.scale import Scale
 
 GROUND = 0xFF123456
-NEAR = 10
+NEAR = 16
 """How far apart the lines of the hatching are."""
 OUTLINE, UNDER = pixel(LIGHT.outline), pixel(LIGHT.outline_under)
 
@@ -86,7 +86,7 @@ def test_a_region_is_outlined_and_its_values_are_seen_between_the_hatching() -> 
     pixels = marked(marks)
     assert (pixels[19, 30:90] == OUTLINE).all()
     assert (pixels[20:80, 29] == OUTLINE).all()
-    assert 0.1 < (pixels[20:80, 30:90] != 0).mean() < 0.3
+    assert 0.05 < (pixels[20:80, 30:90] != 0).mean() < 0.3
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.4])
