@@ -31,8 +31,10 @@ def read_only(array: FloatArray, dtype: str) -> FloatArray:
     return result
 
 
-def create_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> FloatArray:
+def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> Any:
     """A writable array of zeros in a new `.npy` file, whose pages reach the disk as they are written.
+
+    With a structured dtype and the shape () it is a record of several arrays.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def store_mapped(path: Path, array: FloatArray) -> FloatArray:
     return _array_in(mapped, array.dtype.str, array.shape, len(header))
 
 
-def open_mapped(path: Path, *, writable: bool = False) -> FloatArray:
+def open_mapped(path: Path, *, writable: bool = False) -> Any:
     """The array in a `.npy` file, mapped: opening it reads no numbers.
 
     Raises
@@ -94,11 +96,12 @@ def open_mapped(path: Path, *, writable: bool = False) -> FloatArray:
     return np.asarray(mapped.view(np.ndarray))
 
 
-def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
+def _header(dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     """What a `.npy` file begins with; its length is a multiple of 64, so that the numbers are aligned."""
     header = BytesIO()
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))  # type: ignore[no-untyped-call]
     np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
-        header, {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        header, {"descr": descr, "fortran_order": False, "shape": shape}
     )
     return header.getvalue()
 
@@ -116,7 +119,7 @@ def _make_room(file: RawIOBase, size: int) -> None:
         rest -= file.write(memoryview(_ZEROS)[:rest]) or 0
 
 
-def _array_in(mapped: mmap.mmap, dtype: str, shape: tuple[int, ...], offset: int) -> FloatArray:
+def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, ...], offset: int) -> FloatArray:
     return np.ndarray(shape, dtype, mapped, offset)
 
 

@@ -2,16 +2,25 @@
 
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
 by everybody else. The arrays are time first, so that one timestep of one lane lies together on disk.
+
+A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
+takes to make a file for each.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.model.config import Network
 from rnnviz.model.pyramid import Pyramid, open_pyramids
+
+_RECORD, _ENGINE = "trace.npy", "engine"
+_SMALL_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,6 @@ def create_trace(
         If the folder exists or the disk is full.
     """
     folder.mkdir(parents=True)
-    (folder / "engine").write_text(engine, encoding="utf-8")
     hidden_shape = network.hidden_shape(timesteps, batch_size)
     shapes: dict[str, tuple[int, ...]] = {
         "hidden": hidden_shape,
@@ -85,10 +93,17 @@ def create_trace(
         shapes["state_c"] = network.state_shape(batch_size)
         if cell:
             shapes["cell"] = hidden_shape
-    arrays: dict[str, Any] = {
-        name: create_mapped(folder / f"{name}.npy", network.dtype, shape) for name, shape in shapes.items()
-    }
-    return Trace(engine, **arrays, folder=folder)
+    name_bytes = engine.encode()
+    record = [(name, network.dtype, shape) for name, shape in shapes.items()]
+    arrays: Any
+    if sum(prod(shape) for shape in shapes.values()) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
+        # The name comes last, as no array would be aligned after it.
+        arrays = create_mapped(folder / _RECORD, np.dtype([*record, (_ENGINE, f"S{len(name_bytes)}")]), ())
+        arrays[_ENGINE] = name_bytes
+    else:
+        (folder / _ENGINE).write_bytes(name_bytes)
+        arrays = {name: create_mapped(folder / f"{name}.npy", dtype, shape) for name, dtype, shape in record}
+    return Trace(engine, **{name: arrays[name] for name in shapes}, folder=folder)
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
@@ -99,10 +114,16 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
     OSError, ValueError
         If the folder is no trace.
     """
-    engine = (folder / "engine").read_text(encoding="utf-8")
-    arrays: dict[str, Any] = {
-        name: open_mapped(folder / f"{name}.npy", writable=writable)
-        for name in ("hidden", "output", "state_h", "state_c", "cell")
-        if (folder / f"{name}.npy").exists()
-    }
+    arrays: dict[str, Any]
+    if (folder / _RECORD).exists():
+        record = open_mapped(folder / _RECORD, writable=writable)
+        arrays = {name: record[name] for name in record.dtype.names}
+        engine = bytes(arrays.pop(_ENGINE)[()]).decode()
+    else:
+        engine = (folder / _ENGINE).read_text(encoding="utf-8")
+        arrays = {
+            name: open_mapped(folder / f"{name}.npy", writable=writable)
+            for name in ("hidden", "output", "state_h", "state_c", "cell")
+            if (folder / f"{name}.npy").exists()
+        }
     return Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))

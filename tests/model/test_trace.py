@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.model import trace as trace_module
 from rnnviz.model.config import Network
 from rnnviz.model.trace import create_trace, open_trace
 
@@ -12,14 +13,20 @@ LSTM = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
 GRU = Network("gru", 3, 4, dtype="float64")
 
 
+@pytest.fixture(params=["one file", "a file each"], autouse=True)
+def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "a file each":
+        monkeypatch.setattr(trace_module, "_SMALL_BYTES", 0)
+
+
 def test_what_is_written_is_what_is_opened(tmp_path: Path) -> None:
-    written = create_trace(tmp_path / "engine", "gluon", LSTM, 5, 3, cell=True)
+    written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, cell=True)
     generator = np.random.default_rng(0)
     arrays = {name: getattr(written, name) for name in ("hidden", "output", "state_h", "state_c", "cell")}
     for array in arrays.values():
         array[:] = generator.normal(size=array.shape)
     opened = open_trace(tmp_path / "engine")
-    assert opened.engine == "gluon"
+    assert opened.engine == "./größer.py"
     assert opened.shape == (2, 2, 5, 3, 4)
     for name, array in arrays.items():
         again = getattr(opened, name)
@@ -65,3 +72,18 @@ def test_a_folder_that_exists_is_not_written_over(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_trace_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="engine"):
         open_trace(tmp_path)
+
+
+def test_an_opened_trace_can_be_filled_where_that_is_asked_for(tmp_path: Path) -> None:
+    create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
+    filling = open_trace(tmp_path / "engine", writable=True)
+    filling.hidden[:], filling.output[:], filling.state_h[:] = 1.0, 2.0, 3.0
+    filled = open_trace(tmp_path / "engine")
+    assert [float(array.min()) for array in (filled.hidden, filled.output, filled.state_h)] == [1.0, 2.0, 3.0]
+
+
+def test_a_small_trace_is_one_file_and_a_large_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, files in ((1 << 22, ["trace.npy"]), (1000, ["engine", "hidden.npy", "output.npy", "state_h.npy"])):
+        monkeypatch.setattr(trace_module, "_SMALL_BYTES", limit)
+        create_trace(tmp_path / str(limit), "manual", GRU, 5, 3)
+        assert sorted(path.name for path in (tmp_path / str(limit)).iterdir()) == files
