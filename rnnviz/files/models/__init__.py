@@ -1,0 +1,1 @@
+"""Recurrent layers out of the files that other programs write."""
