@@ -80,7 +80,14 @@ def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) ->
             return needed
         # Rounding moves the answer away from `needed` by a factor of two at most. The bits of floats that are not
         # negative are in the order of the floats, so that halving the bits finds the one between failing and passing.
-        low, high = _bits(max(least, needed / 4.0)), _bits(float(error.max()))
+        largest = float(error.max())
+        low, high = _bits(max(least, needed / 4.0)), _bits(largest)
+        # Nearly always it moves the answer no further than the sum's last places.
+        around = 2.0 * float(np.spacing(largest))
+        if needed - around > _float(low) and (error > needed - around + relative).any():
+            low = _bits(needed - around)
+        if needed + around < largest and not (error > needed + around + relative).any():
+            high = _bits(needed + around)
         while high - low > 1:
             middle = (low + high) // 2
             failing = error > _float(middle) + relative
