@@ -24,24 +24,39 @@ def draw_sequence(network: Network, source: SequenceSource) -> FloatArray:
         return read_only(one_hot(source.text or ""), network.dtype)
     samples, features = source.batch_size, network.input_size
     x = room_for(network.dtype, (source.timesteps, samples, features))
-    draw = _part(source, samples, features)
+    fill = _filling(source, samples, features)
     length = max(1, _BLOCK_VALUES // (samples * features))
+    # Numbers are drawn in float64 whatever the dtype is.
+    buffer = np.empty((min(length, source.timesteps), samples, features)) if x.dtype != np.float64 else None
     for start in range(0, source.timesteps, length):
         block = x[start : start + length]
-        block[:] = draw(start, len(block))
+        if buffer is None:
+            fill(start, block)
+        else:
+            fill(start, buffer[: len(block)])
+            block[:] = buffer[: len(block)]
     return read_only(x, network.dtype)
 
 
-def _part(source: SequenceSource, samples: int, features: int) -> Callable[[int, int], FloatArray]:
-    """part(start, length): the timesteps from `start` on in float64, to be asked for one after another."""
+def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[int, FloatArray], None]:
+    """fill(start, out): write the timesteps from `start` on into out (B, N, I), to be asked for one after another."""
     generator = np.random.default_rng(source.seed)
-    if source.source == "normal":
-        return lambda _, length: generator.normal(size=(length, samples, features))
-    if source.source == "uniform":
-        return lambda _, length: generator.uniform(-1.0, 1.0, (length, samples, features))
-    if source.source == "impulse":
-        return lambda start, length: _impulse(start, (length, samples, features))
-    return lambda start, length: _sine(start, (length, samples, features))
+
+    def normal(_: int, out: FloatArray) -> None:
+        generator.standard_normal(out=out)
+
+    def uniform(_: int, out: FloatArray) -> None:
+        generator.random(out=out)
+        out *= 2.0
+        out -= 1.0
+
+    def impulse(start: int, out: FloatArray) -> None:
+        out[:] = _impulse(start, (len(out), samples, features))
+
+    def sine(start: int, out: FloatArray) -> None:
+        out[:] = _sine(start, (len(out), samples, features))
+
+    return {"normal": normal, "uniform": uniform, "impulse": impulse, "sine": sine}[source.source]
 
 
 def one_hot(text: str) -> FloatArray:
