@@ -1,5 +1,6 @@
 """What `out` and `state` consist of: every part of them with the lane and the step that it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnviz.analysis.places import last_timestep, out_columns, out_index, out_text, state_text
@@ -43,6 +44,14 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
         why = f"The final {'cell' if cell else 'hidden'} states, one of each layer and direction."
         rows.append(MapRow(f"state[{cell}]", why, parts))
     return tuple(rows)
+
+
+def nearest_part(rows: Sequence[MapRow], part: MapPart) -> MapPart | None:
+    """The part that stands where one stood before the arrays changed; None if there are no arrays any more."""
+    parts = [other for row in rows for other in row.parts]
+    same = [other for other in parts if other.text == part.text]
+    lane = [other for other in parts if (other.label, other.array) == (part.label, part.array)]
+    return next(iter(same or lane or parts), None)
 
 
 def lane_label(network: Network, where: Location) -> str:

@@ -37,6 +37,7 @@ class StateMap(View):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._location = Location()
+        self._asked: tuple[Region, ...] = ()
         self._heading = SteadyLabel("In out and state", bold=True)
         self._empty = QLabel("Press F5 to run: which part of out and state each hidden vector is appears here.")
         self._empty.setWordWrap(True)
@@ -121,6 +122,8 @@ class StateMap(View):
 
     def show_lit(self, lit: Sequence[Region]) -> None:
         """Frame what is in these regions."""
+        if lit != self._asked:
+            self._asked = ()
         self.chart.show_lit(lit)
         self.rows.show_lit(lit)
 
@@ -169,15 +172,15 @@ class StateMap(View):
 
     def _on_part(self, part: MapPart | None) -> None:
         if self._result is None or part is None:
-            self.lit_requested.emit(())
+            self._light(())
         else:
             array: Literal["h", "c"] = "c" if part.array == "c" else "h"
-            self.lit_requested.emit((vector_region(self._result.inputs.network, part.where, array=array),))
+            self._light((vector_region(self._result.inputs.network, part.where, array=array),))
 
     def _on_pointed(self, index: QModelIndex | None, point: QPoint | None) -> None:
         """Light up a row's place; on a lane's axis the timestep under the pointer, beside it the whole lane."""
         if index is None:
-            self.lit_requested.emit(())
+            self._light(())
             return
         row, timestep = self.rows.rows[index.row()], None
         if isinstance(row, LaneRow) and point is not None:
@@ -185,7 +188,13 @@ class StateMap(View):
             if self.painter.band(rect).adjusted(0, -_REACH, 0, _REACH).contains(point):
                 timestep = self.painter.timestep_at(rect, point.x())
         region = self.rows.region(row, timestep)
-        self.lit_requested.emit(() if region is None else (region,))
+        self._light(() if region is None else (region,))
+
+    def _light(self, lit: tuple[Region, ...]) -> None:
+        """Ask for these lights; to put out those that others asked for is not this view's to ask."""
+        if lit or self._asked:
+            self._asked = lit
+            self.lit_requested.emit(lit)
 
 
 class _ClickedList(QListView):

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from rnnviz.analysis.network_map import MapPart, MapRow, lane_label, map_rows
-from rnnviz.analysis.places import lane_text
+from rnnviz.analysis.network_map import MapPart, MapRow, lane_label, map_rows, nearest_part
+from rnnviz.analysis.places import lane_text, out_index
 from rnnviz.analysis.regions import Region, is_lit
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
@@ -44,14 +44,25 @@ class StateChart(QWidget):
 
     def show_place(self, result: RunResult | None, location: Location) -> None:
         """Draw the arrays of a result at a place."""
-        before = self.sizeHint()
+        before, states = self.sizeHint(), self._states()
         self._result, self._location = result, location
         self.rows = () if result is None else map_rows(result.inputs.network, location, result.shape[2])
         if self.sizeHint() != before:
             self.updateGeometry()
         if self._at is not None:
-            self._stand_on(self._nearest(self._at))
-        self.update()
+            self._stand_on(nearest_part(self.rows, self._at))
+        if self._states() == states and states:
+            # A cursor that runs through time changes the first row alone.
+            self.update(QRect(0, 0, self.width(), self._line() + _PADDING))
+        else:
+            self.update()
+
+    def _states(self) -> list[tuple[MapPart, bool]]:
+        """What is drawn of the final states."""
+        return [(part, self._at_cursor(part)) for row in self.rows[1:] for part in row.parts]
+
+    def _at_cursor(self, part: MapPart) -> bool:
+        return part.where.index[:3] == self._location.index[:3]
 
     def show_lit(self, lit: Sequence[Region]) -> None:
         """Frame the parts that are in these regions."""
@@ -87,8 +98,13 @@ class StateChart(QWidget):
         return self.fontMetrics().height() + 2
 
     def _left(self) -> int:
-        metrics = self.fontMetrics()
-        return max((metrics.horizontalAdvance(row.name) for row in self.rows), default=0) + _GAP
+        """Room for the longest name that there may be, so that nothing moves while the cursor does."""
+        names = [row.name for row in self.rows]
+        if self._result is not None:
+            _, _, timesteps, samples, _ = self._result.shape
+            last = Location(timestep=timesteps - 1, sample=samples - 1)
+            names.append(out_index(self._result.inputs.network, last))
+        return max((self._wide(name) for name in names), default=0) + _GAP
 
     def _row_rect(self, number: int) -> QRectF:
         """The bar of a row; between `out` and the states stands a line of the lanes' names."""
@@ -109,13 +125,6 @@ class StateChart(QWidget):
 
     def _hit(self, point: QPointF) -> MapPart | None:
         return next((part for part, rect in self._rects() if rect.contains(point)), None)
-
-    def _nearest(self, part: MapPart) -> MapPart | None:
-        """The part that stands where one stood before the arrays changed."""
-        parts = [other for row in self.rows for other in row.parts]
-        same = [other for other in parts if other.text == part.text]
-        lane = [other for other in parts if (other.label, other.array) == (part.label, part.array)]
-        return next(iter(same or lane or parts), None)
 
     # Pointing
 
@@ -214,6 +223,7 @@ class StateChart(QWidget):
             if self._is_lit(part):
                 lit.append(rect)
         if len(self.rows) > 1:
+            self._paint_indices(painter)
             self._paint_lanes(painter)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for rect in lit:
@@ -231,17 +241,24 @@ class StateChart(QWidget):
 
     def _paint_part(self, painter: QPainter, part: MapPart, rect: QRectF) -> None:
         """A part of `out` says which features and which lane it is, one of `state` its index."""
-        result, here = self._result, self._location
+        result, where = self._result, part.where
         assert result is not None
-        where = part.where
-        cursor = (where.layer, where.direction, where.timestep) == (here.layer, here.direction, here.timestep)
         painter.setPen(QPen(self._theme.color("border"), 1.0))
-        painter.setBrush(blend(self._theme, "accent", 0.25) if cursor else self._theme.color("raised"))
+        painter.setBrush(blend(self._theme, "accent", 0.25) if self._at_cursor(part) else self._theme.color("raised"))
         painter.drawRect(rect)
-        of_out = part in self.rows[0].parts
-        texts = [f"{part.label}  {lane_label(result.inputs.network, where)}", part.label] if of_out else [part.label]
+        if part in self.rows[0].parts:
+            painter.setPen(self._theme.color("text"))
+            self._write(painter, rect, [f"{part.label}  {lane_label(result.inputs.network, where)}", part.label])
+
+    def _paint_indices(self, painter: QPainter) -> None:
+        """The parts' indices in `state`: all of them, or in little room every other one, or fewer."""
         painter.setPen(self._theme.color("text"))
-        self._write(painter, rect, texts)
+        rects = dict(self._rects())
+        for row in self.rows[1:]:
+            across = rects[row.parts[0]].width()
+            every = -(-(self._wide(row.parts[-1].label) + _CELL_PADDING) // max(1, int(across)))
+            for part in row.parts[::every]:
+                painter.drawText(rects[part].adjusted(-across, 0, across, 0), _CENTRE, part.label)
 
     def _paint_lanes(self, painter: QPainter) -> None:
         """Above the states which lane each index is, where there is room; else the first and the last one."""

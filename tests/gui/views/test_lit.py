@@ -122,14 +122,15 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
     lanes.resize(700, 400)
     lanes.apply_theme(theme)
     lanes.show()
-    lanes.show_result(made_result(timesteps=200, num_layers=2), "manual")
-    qtbot.waitUntil(lambda: (lanes.grab(), lanes.picture_complete)[1] or not lanes.lit.isVisible())
+    result = made_result(timesteps=200, num_layers=2)
+    lanes.show_result(result, "manual")
+    qtbot.waitUntil(lambda: lanes.picture_complete)
 
     def picture() -> QImage:
         return lanes.grab().toImage()
 
     before = picture()
-    lanes.show_lit((lane_region(lanes._result.inputs.network, 1, 0, 200),))
+    lanes.show_lit((lane_region(result.inputs.network, 1, 0, 200),))
     assert picture() != before
     lanes.show_lit(())
     assert picture() == before
@@ -148,3 +149,14 @@ def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow
     press(Qt.Key.Key_Up)
     press(Qt.Key.Key_Down)
     assert not caption.isVisible()
+
+
+def test_the_map_puts_out_no_lights_but_its_own(shown: MainWindow, press: Any) -> None:
+    state_map = view(shown, StateMap)
+    press(".")
+    lit = shown.session.lit
+    assert lit
+    state_map.chart.pointed.emit(None)
+    state_map.list.pointed.emit(None, None)
+    assert shown.session.lit == lit
+    assert shown.lanes.lit.frames
