@@ -19,6 +19,7 @@ _REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
 _BEYOND = 60.0
 """How far a frame goes on beyond the picture, where its end is not to be seen: Qt draws dash by dash, seen or not."""
 _TAG_FONT, _TAG_SIDE = 11, 4.0
+_NARROW = 24.0
 
 LINES: dict[Part, tuple[tuple[float, ...], int | None]] = {
     "same": ((4.0, 3.0), None),
@@ -159,7 +160,11 @@ class Lit(QGraphicsObject):
             return QRectF()
         width, height = self._metrics.horizontalAdvance(frame.tag) + 2.0 * _TAG_SIDE, self._metrics.height() + 1.0
         rect = frame.rect
-        right_of = [other.rect.left() > rect.left() for other in self.frames if other.region.lane == frame.region.lane]
-        left = rect.right() - width if any(right_of) else rect.left()
+        beside = [other.rect.left() - rect.left() for other in self.frames if other.region.lane == frame.region.lane]
+        leftwards, narrow = max(beside) > 0.0, rect.width() < _NARROW and min(beside) != max(beside)
+        left = rect.right() - width if leftwards else rect.left()
+        if narrow:
+            # The frames themselves overlap: their names begin where one ends and the other begins.
+            left = rect.center().x() - width if leftwards else rect.center().x() + 1.0
         # Above the uppermost lane there is no room.
         return QRectF(left, max(rect.top() - height + 2.0, 1.0), width, height)
