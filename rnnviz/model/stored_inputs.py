@@ -6,6 +6,7 @@ to make a file for each.
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def open_inputs(folder: Path) -> Inputs:
     names = UNNAMED
     if (folder / _NAMES).exists():
         names = Names(**json.loads((folder / _NAMES).read_text(encoding="utf-8")))
-    return _inputs(config, open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS), folder, names)
+    sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
+    return replace(_inputs(config, sequence, numbers, folder, names), pyramids=open_pyramids(folder))
 
 
 def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:
@@ -64,7 +66,7 @@ def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: P
     numbers.flags.writeable = False
     parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
     parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
-    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, open_pyramids(folder), names)
+    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, names=names)
 
 
 def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:
