@@ -5,28 +5,23 @@ chunk by chunk, from the coarsest copy of a long trace that will do, and the red
 budget.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
-
-import numpy as np
+from typing import Protocol
 
 from rnnviz.analysis.chunk_cache import ChunkCache, Patch
+from rnnviz.analysis.computed_pieces import ComputedPieces, UnwantedError, Wanted, always, beside
 from rnnviz.analysis.lane_cells import LaneCells, taken
 from rnnviz.analysis.lane_gates import LaneGates
 from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
+from rnnviz.analysis.ordering import LaneOrders, UnitOrder
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.pyramid import NO_PYRAMID, Level, LevelArray, Pyramid
-
-Wanted: TypeAlias = Callable[[], bool]
-"""Whether what is being read is still wanted."""
 
 _CHUNK_VALUES = 1 << 16
 """How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
 _EVERY_CELL = Level(1, 1)
-_COMPUTED_TIMES, _COMPUTED_UNITS = 64, 128
-"""What is computed at a time where every cell is shown: a step further in any direction is there already."""
 _FINER = 4
 """How many times finer a chunk may be of which a coarser one is made, where reading it anew is to be avoided."""
 
@@ -55,15 +50,6 @@ def lanes_of(layers: int, directions: int) -> tuple[Lane, ...]:
     return (*hidden, INPUT)
 
 
-class UnwantedError(Exception):
-    """What was being read is not wanted any more."""
-
-
-def always() -> bool:
-    """What is read is wanted, whatever happens meanwhile."""
-    return True
-
-
 class LaneSource(Protocol):
     """Where a picture of the lanes comes from."""
 
@@ -86,7 +72,8 @@ class TraceLanes:
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
     `quantity` "violation" reads the violation of the tolerance in place of the values of hidden lanes, "difference"
     the candidate's value less the reference's; both need a candidate. Any other but "value" is computed from the
-    engine's values by `gates`. The input is always read by value.
+    engine's values by `gates`. The input is always read by value. With `orders` the rows of hidden lanes, which the
+    units of a `read` count, stand in another order than the units.
     Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
     one pixel late, never not at all.
     """
@@ -100,11 +87,14 @@ class TraceLanes:
         quantity: Quantity = "value",
         cache: ChunkCache | None = None,
         gates: LaneGates | None = None,
+        orders: LaneOrders | None = None,
     ) -> None:
         self._result, self._engine, self._candidate = result, engine, candidate
         self._sample, self._quantity = sample, quantity
         self._cache = ChunkCache() if cache is None else cache
+        self._orders = orders
         self._source = LaneCells(result, engine, candidate, sample, quantity, gates)
+        self._pieces = ComputedPieces(self._source, self._cache, (engine, candidate, sample, quantity))
 
     def shape(self, lane: Lane) -> tuple[int, int]:
         """(T, U): timesteps of a lane, and its units, or 1 where there is one number for all of them."""
@@ -126,7 +116,7 @@ class TraceLanes:
         if k == m == 1:
             origin = times.first, units.first
             cells = slice(times.first, times.stop), slice(units.first, units.stop)
-            patch = self._computed_cells(lane, *cells, wanted) if self._computes(lane) else self._cells(lane, *cells)
+            patch = self._rows(lane, *cells, wanted)
         else:
             patch, first = self._blocks(lane, times, Level(k, m), wanted)
             times, units = times.in_blocks(k), units.in_blocks(m)
@@ -143,8 +133,31 @@ class TraceLanes:
         levels = set(low.levels) & set(high.levels)
         if self._marked(lane):
             levels &= set(marks.levels)
+        if self._order(lane) is not None:
+            # What several units are merged in knows nothing of the rows that these stand in.
+            levels = {level for level in levels if level.units == 1}
         fitting = [level for level in levels if level.times <= times and level.units <= units]
         return max(fitting, key=lambda level: level.times * level.units, default=_EVERY_CELL)
+
+    def _rows(self, lane: Lane, times: slice, rows: slice, wanted: Wanted) -> Patch:
+        """Some cells as they are, (rows, times)."""
+        order = self._order(lane)
+        units = rows if order is None else slice(0, len(order.units))
+        patch = (
+            self._pieces.read(lane.layer, lane.direction, times, units, wanted)
+            if self._computes(lane)
+            else self._cells(lane, times, units)
+        )
+        if order is None:
+            return patch
+        chosen = order.units[rows]
+        return Patch(patch.values[chosen], None if patch.marks is None else patch.marks[chosen])
+
+    def _order(self, lane: Lane) -> UnitOrder | None:
+        """The order of a lane's rows, if it is not that of its units."""
+        if self._orders is None or self.shape(lane)[1] == 1:
+            return None
+        return self._orders.of(lane.layer, lane.direction)
 
     def _blocks(self, lane: Lane, times: Bins, block: Level, wanted: Wanted) -> tuple[Patch, int]:
         """The chunks that cover `times`, in such blocks, and the first block's index."""
@@ -158,37 +171,7 @@ class TraceLanes:
                 raise UnwantedError
             found[index] = self._chunk(lane, index, size, level, block)
         chunks = [found[index] for index in indices]
-        return _beside(chunks, 1), indices.start * size // block.times
-
-    def _computed_cells(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Patch:
-        """Some cells as they are, (units, times), of pieces that are computed once."""
-        rows = []
-        for down in range(units.start // _COMPUTED_UNITS, -(-units.stop // _COMPUTED_UNITS)):
-            row: dict[int, Patch] = {}
-            across = range(times.start // _COMPUTED_TIMES, -(-times.stop // _COMPUTED_TIMES))
-            for index in reversed(across) if lane.direction else across:
-                if not wanted():
-                    raise UnwantedError
-                row[index] = self._computed_piece(lane, index, down)
-            rows.append(_beside([row[index] for index in across], 1))
-        whole = _beside(rows, 0)
-        left = times.start - times.start // _COMPUTED_TIMES * _COMPUTED_TIMES
-        top = units.start - units.start // _COMPUTED_UNITS * _COMPUTED_UNITS
-        part = slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
-        return Patch(whole.values[part], None if whole.marks is None else whole.marks[part])
-
-    def _computed_piece(self, lane: Lane, across: int, down: int) -> Patch:
-        key = self._engine, self._candidate, self._sample, self._quantity, lane, across, down
-        piece = self._cache.get(key)
-        if piece is None:
-            timesteps, units = self.shape(lane)
-            piece = self._cells(
-                lane,
-                slice(across * _COMPUTED_TIMES, min((across + 1) * _COMPUTED_TIMES, timesteps)),
-                slice(down * _COMPUTED_UNITS, min((down + 1) * _COMPUTED_UNITS, units)),
-            )
-            self._cache.put(key, piece)
-        return piece
+        return beside(chunks, 1), indices.start * size // block.times
 
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
         """Timesteps in a chunk: a power of two, and so a multiple of the block's."""
@@ -196,7 +179,9 @@ class TraceLanes:
         return max(block.times, level.times << (fitting.bit_length() - 1))
 
     def _chunk(self, lane: Lane, index: int, size: int, level: Level, block: Level) -> Patch:
-        key = self._engine, self._candidate, self._sample, self._quantity, lane, index, size, block
+        order = self._order(lane)
+        ordered = None if order is None or self._orders is None else self._orders.key
+        key = self._engine, self._candidate, self._sample, self._quantity, ordered, lane, index, size, block
         chunk = self._cache.get(key)
         if chunk is None and self._computes(lane):
             chunk = self._of_finer(key[:-1], block)
@@ -211,6 +196,11 @@ class TraceLanes:
                 low, high, marks = self._level(
                     lane, slice(times.start // level.times, -(-times.stop // level.times)), level
                 )
+            if order is not None:
+                same = low is high
+                low = low[:, order.units]
+                high = low if same else high[:, order.units]
+                marks = None if marks is None else marks[:, order.units]
             share = block.times // level.times, block.units // level.units
             chunk = Patch(block_extremes(low, high, *share), None if marks is None else block_marks(marks, *share))
             self._cache.put(key, chunk)
@@ -258,17 +248,3 @@ class TraceLanes:
     def _marked(self, lane: Lane) -> bool:
         """Whether there may be marks on a lane at all."""
         return lane.layer is not None and self._candidate is not None
-
-
-def _beside(patches: list[Patch], axis: int) -> Patch:
-    """Patches in a row along an axis, as one."""
-    if len(patches) == 1:
-        return patches[0]
-    marks = None
-    if any(patch.marks is not None for patch in patches):
-        marks = np.concatenate([_marks(patch) for patch in patches], axis=axis)
-    return Patch(np.concatenate([patch.values for patch in patches], axis=axis), marks)
-
-
-def _marks(patch: Patch) -> BoolArray:
-    return np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks

@@ -15,6 +15,7 @@ from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.handlers import handlers
 from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.lane_commands import follow
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.recent import RecentFiles
@@ -158,10 +159,7 @@ class MainWindow(QMainWindow):
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView()
-        self.lanes.show_colour_by(self.session.colour_by)
-        self.session.colour_by_changed.connect(self.lanes.show_colour_by)
-        self.session.engine_changed.connect(self.lanes.show_engine)
-        self.session.swipe_changed.connect(self.lanes.show_swipe)
+        follow(self.session, self.lanes)
         FlowCaption(self.lanes, self.player)
         self._add_view(self.lanes)
         self.arrangement.put_in_the_middle(self.lanes)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.analysis.lane_quantities import Quantity, quantity_for
 from rnnviz.analysis.navigate import neighbour_mismatch
+from rnnviz.analysis.ordering import OrderName
 from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.model.config import Config
@@ -25,6 +26,7 @@ class Session(QObject):
     candidate_changed = Signal(str)
     location_changed = Signal(object)
     colour_by_changed = Signal(str)
+    order_changed = Signal(str)
     engine_changed = Signal(str)
     swipe_changed = Signal(object)
     """The engine that is drawn from the cursor on, or None."""
@@ -39,6 +41,7 @@ class Session(QObject):
         self._chosen: str | None = None
         self.location = Location()
         self.colour_by: ColourBy = "value"
+        self.order: OrderName = "index"
         self.swiping = False
         self.engine: str | None = None
         self.lit: tuple[Region, ...] = ()
@@ -100,6 +103,12 @@ class Session(QObject):
         if lit != self.lit:
             self.lit = lit
             self.lit_changed.emit(lit)
+
+    def set_order(self, order: OrderName) -> None:
+        """Let the units of each lane stand in another order."""
+        if order != self.order:
+            self.order = order
+            self.order_changed.emit(order)
 
     @property
     def quantity(self) -> ColourBy:

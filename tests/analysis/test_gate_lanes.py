@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnviz.analysis.computed_pieces import UnwantedError
 from rnnviz.analysis.gates import QUANTITIES
 from rnnviz.analysis.lane_gates import LaneGates
 from rnnviz.analysis.lane_quantities import Quantity, choices_of, gate_quantity, quantity_for
-from rnnviz.analysis.lanes import Lane, TraceLanes, UnwantedError
+from rnnviz.analysis.lanes import Lane, TraceLanes
 from rnnviz.analysis.level_of_detail import Bins, every_cell
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.trace import Trace

@@ -7,12 +7,14 @@ from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.lane_commands import next_order
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.running.run_control import RunControl
+from rnnviz.gui.session import Session
 from rnnviz.gui.sweep.commands import SweepCommands
 
 _ZOOM = 1.5
@@ -23,6 +25,9 @@ class Zoomed(Protocol):
 
     def zoom_time(self, factor: float) -> None:
         """Show the time axis so many times as large."""
+
+    def step_unit(self, by: int) -> None:
+        """Move the cursor to a unit beside its own, in the order in which they stand."""
 
     def fit(self) -> None:
         """Show all of it."""
@@ -42,6 +47,7 @@ class Commanded(Protocol):
     control: RunControl
     help: HelpCommands
     toolbar: ToolBar
+    session: Session
 
     @property
     def lanes(self) -> Zoomed:
@@ -82,8 +88,8 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "phase_previous": lambda: window.player.step(-1),
         "faster": lambda: window.player.change_speed(1),
         "slower": lambda: window.player.change_speed(-1),
-        "unit_previous": lambda: move(unit=-1),
-        "unit_next": lambda: move(unit=1),
+        "unit_previous": lambda: window.lanes.step_unit(-1),
+        "unit_next": lambda: window.lanes.step_unit(1),
         "lane_above": lambda: cursor.move_lane(1),
         "lane_below": lambda: cursor.move_lane(-1),
         "sample_previous": lambda: move(sample=-1),
@@ -94,6 +100,7 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         **window.guide.handlers(),
         "quantity_next": lambda: window.toolbar.colours.step(1),
         "quantity_previous": lambda: window.toolbar.colours.step(-1),
+        "order_next": next_order(window.session),
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),

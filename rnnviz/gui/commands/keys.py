@@ -148,6 +148,15 @@ COMMANDS = (
     Command(
         "quantity_previous", "&View", "Pre&vious quantity", ("Shift+Q",), "Show the lanes by what stands before.", "", 1
     ),
+    Command(
+        "order_next",
+        "&View",
+        "&Order of units",
+        ("O",),
+        "Let the units of each lane stand by index, by their first principal component, or by activity, in turn.",
+        "",
+        1,
+    ),
     Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
     Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
     Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),

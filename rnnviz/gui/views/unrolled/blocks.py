@@ -26,11 +26,15 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The cells of one lane in view: `values`, `indices` of their colours and `marks`, each (units, timesteps)."""
+    """The cells of one lane in view: `values`, `indices` of their colours and `marks`, each (rows, timesteps).
+
+    `units` are those that stand in the `rows`.
+    """
 
     band: Band
     timesteps: tuple[int, ...]
-    units: range
+    rows: range
+    units: tuple[int, ...]
     values: FloatArray
     indices: IndexArray
     marks: BoolArray
@@ -63,21 +67,22 @@ def initial_timestep(shown: Shown, geometry: Geometry, band: Band) -> int | None
 
 def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
     """Read the cells of a lane that are in view, with the initial state's column where it is."""
-    steps, units = geometry.timesteps_in_view(), geometry.units_in_view(band)
+    steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(band)
     scale, _ = shown.paint.of(band.lane)
     if len(steps):
-        parts = [_read(side, band.lane, part, units) for side, part in shown.parts(band.lane, steps)]
+        parts = [_read(side, band.lane, part, rows) for side, part in shown.parts(band.lane, steps)]
         values, coloured, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(coloured)
     else:
-        values = np.zeros((len(units), 0))
+        values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
     timesteps = tuple(steps)
+    units = tuple(geometry.picture.unit_at(band.lane, row) for row in rows)
     initial = initial_timestep(shown, geometry, band)
     if initial is not None:
         state = shown.initial(band.lane)
         assert state is not None, "there is a column for it"
-        column = state[units.start : units.stop, None]
+        column = state[list(units), None]
         # The initial state is given to both engines: they do not differ in it.
         if shown.differs(band.lane):
             column = np.zeros(column.shape)
@@ -92,12 +97,12 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
             )
         )
         timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
-    return Block(band, timesteps, units, values, indices, marks, shown.differs(band.lane))
+    return Block(band, timesteps, rows, units, values, indices, marks, shown.differs(band.lane))
 
 
-def _read(side: Side, lane: Lane, steps: range, units: range) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """(units, timesteps) each: the values, what their colours tell, and the marks."""
-    pixels = every_cell(steps.start, steps.stop), every_cell(units.start, units.stop)
+def _read(side: Side, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """(rows, timesteps) each: the values, what their colours tell, and the marks."""
+    pixels = every_cell(steps.start, steps.stop), every_cell(rows.start, rows.stop)
     patch = side.values.read(lane, *pixels)
     coloured = patch.values if side.colours is side.values else side.colours.read(lane, *pixels).values
     return patch.values, coloured, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks

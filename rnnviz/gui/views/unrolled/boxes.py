@@ -24,9 +24,9 @@ def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Bloc
     """Fill the boxes of a lane and outline the mismatching ones."""
     band = block.band
     scale = Scale(band.row * density, band.rows)
-    first, stop = scale.span(block.units.start)[0], scale.span(block.units.stop - 1)[1]
+    first, stop = scale.span(block.rows.start)[0], scale.span(block.rows.stop - 1)[1]
     bins = scale.bins(first, stop)
-    rows = bins.starts - block.units.start
+    rows = bins.starts - block.rows.start
     edges = np.append(np.diff(bins.starts) > 0, False)
     colours = shown.paint.of(band.lane)[1][block.indices]
     top = geometry.top_of(band) + first / density
@@ -62,8 +62,8 @@ def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Bl
     half = geometry.box_width / 2.0
     inside = [exposed.left() - half <= centre <= exposed.right() + half for centre in centres]
     digits = digits_on(geometry, block.band)
-    for row, (unit, texts) in enumerate(zip(block.units, block.texts(digits), strict=True)):
-        begin, end = scale.span(unit)
+    for row, (place_down, texts) in enumerate(zip(block.rows, block.texts(digits), strict=True)):
+        begin, end = scale.span(place_down)
         if top + end < exposed.top() or top + begin > exposed.bottom():
             continue
         baseline = top + (begin + end) / 2.0 + rise
@@ -142,7 +142,7 @@ def _outline(painter: QPainter, shown: Shown, geometry: Geometry, block: Block) 
     rects = []
     for row, place in np.argwhere(block.marks):
         x, width = geometry.column(block.timesteps[place])
-        first, stop = scale.span(block.units[row])
+        first, stop = scale.span(block.rows[row])
         rects.append(QRectF(x, top + first, width, stop - first))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for role, stroke in (("outline_under", 4.0), ("outline", 2.0)):

@@ -2,12 +2,13 @@
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.elementwise import abs_error, violation
+from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
 from rnnviz.analysis.level_of_detail import every_cell
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.wording_of_names import IN_FULL, feature_in_words, timestep_in_words
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.model.location import DIRECTIONS
+from rnnviz.model.location import DIRECTIONS, Location
 
 
 def describe(shown: Shown, cell: Cell) -> str:
@@ -32,16 +33,17 @@ def describe(shown: Shown, cell: Cell) -> str:
         return f"{where}, initial state, sample {shown.sample}{of_unit}\n{value}"
     t = min(max(t, 0), timesteps - 1)
     where = f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}"
+    row = shown.picture().row_of(lane, unit)
     lines = [f"{where}, unit {unit}" if _per_unit(shown) else where]
     if shown.gate is not None:
-        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))
+        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         told = f"{shown.quantity} = {numbers.full(patch.values[0, 0])}"
         lines.append(f"{told}: {shown.gate.title}, from the values of {shown_name(shown.engine)}")
         if not shown.gate.per_unit:
             return "\n".join(lines)
     if shown.quantity == "difference":
         # In full, as the values below are: the picture has no room for it.
-        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(unit, unit + 1))
+        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         lines.append(f"{' '.join(shown.subtraction())} = {numbers.full(float(patch.values[0, 0]))}")
     index = lane.layer, lane.direction, t, shown.sample, unit
     reference = result.reference.hidden[index]
@@ -55,6 +57,20 @@ def describe(shown: Shown, cell: Cell) -> str:
             line += f"   difference {numbers.error(error)}, {numbers.error(share)} times the tolerance"
         lines.append(line)
     return "\n".join(lines)
+
+
+def place_of(shown: Shown, at: Location, cell: Cell) -> Place:
+    """Whose arithmetic tells how the number of a cell came about; `at` is where the cursor is."""
+    lane, timesteps = cell.lane, shown.result.shape[2]
+    if lane.layer is None:
+        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
+    cell_state = shown.quantity == "c"
+    if not 0 <= cell.timestep < timesteps:
+        return InitialPlace("c" if cell_state else "h", lane.layer, lane.direction, at.sample, cell.unit)
+    # All units have a part in a norm: the cursor's stands for them.
+    unit = cell.unit if _per_unit(shown) else at.unit
+    place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
+    return CellPlace(place) if cell_state else place
 
 
 def _per_unit(shown: Shown) -> bool:

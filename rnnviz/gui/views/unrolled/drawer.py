@@ -8,7 +8,7 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from rnnviz.analysis.lanes import UnwantedError
+from rnnviz.analysis.computed_pieces import UnwantedError
 from rnnviz.gui.views.unrolled.tiles import Request, Tile, TileKey
 
 _TOLD_EVERY = 0.025

@@ -6,6 +6,7 @@ from math import ceil, floor
 from typing import NamedTuple
 
 from rnnviz.analysis.lanes import Lane
+from rnnviz.analysis.ordering import LaneOrders, UnitOrder
 from rnnviz.gui.views.unrolled.camera import Camera, Room
 from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, TALLEST_ROW, Band, Stack, hidden_row, stack_lanes
 from rnnviz.gui.views.unrolled.scale import Scale
@@ -46,6 +47,22 @@ class Picture:
     lanes: tuple[tuple[Lane, int], ...]
     timesteps: int
     digits: int
+    orders: LaneOrders | None = None
+
+    def row_of(self, lane: Lane, unit: int) -> int:
+        """The row in which a unit of a lane stands, from the top."""
+        order = self._order(lane)
+        return unit if order is None else int(order.rows[unit])
+
+    def unit_at(self, lane: Lane, row: int) -> int:
+        """The unit that stands in a row of a lane."""
+        order = self._order(lane)
+        return row if order is None else int(order.units[row])
+
+    def _order(self, lane: Lane) -> UnitOrder | None:
+        # A lane of one row for all units has none.
+        order = None if self.orders is None else self.orders.of(lane.layer, lane.direction)
+        return order if order is not None and (lane, len(order.units)) in self.lanes else None
 
     @property
     def directions(self) -> frozenset[int]:
@@ -110,9 +127,21 @@ class Geometry:
     def rect(self, cell: Cell) -> Rect:
         """Where a cell lies, to whole pixels down, as the heat map draws it."""
         band = self.stack.band(cell.lane)
-        first, stop = Scale(band.row, band.rows).span(cell.unit)
+        # Where there is one row for all units, each stands in it.
+        row = min(self.picture.row_of(cell.lane, cell.unit), band.rows - 1)
+        first, stop = Scale(band.row, band.rows).span(row)
         x, width = self.column(cell.timestep)
         return Rect(x, self.top_of(band) + first, width, stop - first)
+
+    def around(self, lane: Lane, times: range, units: range) -> Rect:
+        """The smallest rectangle that holds all cells of some timesteps and units."""
+        rows = [self.picture.row_of(lane, unit) for unit in units]
+        band = self.stack.band(lane)
+        scale = Scale(band.row, band.rows)
+        top, bottom = (min(row, band.rows - 1) for row in (min(rows), max(rows)))
+        left, right = self.column(times.start)[0], sum(self.column(times.stop - 1))
+        first, stop = scale.span(top)[0], scale.span(bottom)[1]
+        return Rect(left, self.top_of(band) + first, right - left, stop - first)
 
     def timesteps_in_view(self) -> range:
         """Every timestep of which something is in view."""
@@ -126,8 +155,8 @@ class Geometry:
             b for b in self.stack.bands if b.bottom > self.camera.scroll and b.top < self.camera.scroll + self.height
         ]
 
-    def units_in_view(self, band: Band) -> range:
-        """Every unit of a lane of which something is in view."""
+    def rows_in_view(self, band: Band) -> range:
+        """Every row of a lane of which something is in view."""
         scale, top = Scale(band.row, band.rows), self.top_of(band)
         return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, band.height) - 1e-6) + 1)
 
@@ -136,7 +165,7 @@ class Geometry:
         if not (0.0 <= x < self.width and 0.0 <= y < self.height):
             return None
         band = self.stack.nearest(y + self.camera.scroll)
-        unit = Scale(band.row, band.rows).cell_at(y - self.top_of(band))
+        unit = self.picture.unit_at(band.lane, Scale(band.row, band.rows).cell_at(y - self.top_of(band)))
         timestep = floor(self.time_at(x) + 0.5)
         return Cell(band.lane, min(max(timestep, -1), self.picture.timesteps), unit)
 
@@ -197,6 +226,8 @@ def stack_at_rest(picture: Picture, height: float) -> Stack:
     return stack_lanes(picture.lanes, height, 1.0, boxes=True)
 
 
-def picture_of(lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int) -> Picture:
+def picture_of(
+    lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int, orders: LaneOrders | None = None
+) -> Picture:
     """A picture of lanes with their rows, from the top down."""
-    return Picture(tuple(lanes), timesteps, digits)
+    return Picture(tuple(lanes), timesteps, digits, orders)

@@ -181,13 +181,13 @@ class Headers(QGraphicsWidget):
 
     def _rows(self, shown: Shown, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
         """The units that are named and what stands beside them: a number, or a feature's name."""
-        units = list(geometry.units_in_view(band))
+        units = list(geometry.rows_in_view(band))
         if band.row < NUMBER_ROW - 1.0:
             units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _UNIT_FONT else []
         if band.lane.layer is not None:
             if shown.gate is not None and not shown.gate.per_unit:
                 return []
-            return [(unit, str(unit)) for unit in units]
+            return [(row, str(geometry.picture.unit_at(band.lane, row))) for row in units]
         names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_UNIT_FONT))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()
         return [(unit, metrics.elidedText(feature_title(names, unit), elide, room)) for unit in units]

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.analysis.regions import Part, Region
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.unrolled.flow import flow_of
-from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
+from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.strokes import arrow
 
 _SMALLEST = 9.0
@@ -55,9 +55,7 @@ def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
 
 
 def _rect(region: Region, geometry: Geometry) -> QRectF:
-    first = geometry.rect(Cell(region.lane, region.times.start, region.units.start))
-    last = geometry.rect(Cell(region.lane, region.times.stop - 1, region.units.stop - 1))
-    rect = QRectF(QPointF(first.x, first.y), QPointF(last.x + last.width, last.y + last.height))
+    rect = QRectF(*geometry.around(region.lane, region.times, region.units))
     wider, taller = (max(_SMALLEST - size, 0.0) / 2.0 + _REACH for size in (rect.width(), rect.height()))
     framed = rect.adjusted(-wider, -taller, wider, taller)
     # The edge of what is wholly in view is in view, too.

@@ -15,6 +15,7 @@ from rnnviz.analysis.lane_gates import LaneGates
 from rnnviz.analysis.lane_quantities import Quantity, gate_quantity, heading_of, quantity_for
 from rnnviz.analysis.lanes import Lane, TraceLanes, lanes_of
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.ordering import LaneOrders
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import difference_scale, gate_scale, on, value_scale, violation_scale
@@ -62,6 +63,7 @@ class Shown:
     left: Side
     right: Side | None = None
     split: int = 0
+    orders: LaneOrders | None = None
     exact: bool = True
     """Whether the colours reach as far as the numbers do; else these were looked at in a few places only."""
 
@@ -157,7 +159,7 @@ class Shown:
         largest = max(self.result.extents.values())
         if self.gate is not None:
             largest = max(largest, self.paint.hidden.high)
-        return picture_of(rows, timesteps, max(_FEWEST_DIGITS, len(numbers.short(-largest))))
+        return picture_of(rows, timesteps, max(_FEWEST_DIGITS, len(numbers.short(-largest))), self.orders)
 
     @property
     def initial_name(self) -> str:
@@ -201,10 +203,11 @@ def shown_of(
     cache: ChunkCache,
     gates: LaneGates,
     turn: int,
+    orders: LaneOrders | None = None,
 ) -> Shown:
     """What there is to show: values, where there is no candidate or gate to show; two engines by value only.
 
-    `cache`, `gates` and `turn` are those of the result.
+    `cache`, `gates` and `turn` are those of the result, and so are `orders`, if the units stand in another order.
     """
     comparison = None if candidate is None else result.comparison(candidate)
     quantity = quantity_for(colour_by, result.config.network.cell, compared=comparison is not None)
@@ -231,17 +234,21 @@ def shown_of(
         scale = by_value
     paint = Paint(theme, scale, value_scale(result.extents["input"]))
 
+    order = None if orders is None else orders.key
+
     def side(name: str) -> Side:
-        values = TraceLanes(result, name, candidate, sample, "value", cache)
+        values = TraceLanes(result, name, candidate, sample, "value", cache, gates, orders)
         colours = values
         if gate is not None:
-            values = colours = TraceLanes(result, name, candidate, sample, quantity, cache, gates)
+            values = colours = TraceLanes(result, name, candidate, sample, quantity, cache, gates, orders)
         elif quantity != "value":
             # Who is drawn plays no part in these: the reduced copies serve every engine.
-            colours = TraceLanes(result, result.reference.engine, candidate, sample, quantity, cache)
+            colours = TraceLanes(result, result.reference.engine, candidate, sample, quantity, cache, gates, orders)
         drawn = result.reference.engine if quantity in ("violation", "difference") else name
-        look = Look(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high)
+        look = Look(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
         return Side(name, colours if quantity == "difference" else values, colours, Tiles(colours, paint, look))
 
     left, *right = (side(name) for name in engines)
-    return Shown(result, candidate, sample, quantity, theme, paint, left, right[0] if right else None, exact=exact)
+    return Shown(
+        result, candidate, sample, quantity, theme, paint, left, right[0] if right else None, orders=orders, exact=exact
+    )

@@ -16,6 +16,7 @@ from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.layout import stack_lanes
 from rnnviz.gui.views.unrolled.lit import Lit
+from rnnviz.gui.views.unrolled.order_label import OrderLabel
 from rnnviz.gui.views.unrolled.pointer import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
@@ -47,6 +48,7 @@ class Stage(QWidget):
         self.box, self.axis = LanesBox(), TimeAxis()
         self.axis.linkToView(self.box)
         self._headers, self.colour_bar, self.names = Headers(), ColourBar(), SwipeNames()
+        self.order = OrderLabel()
         grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
         grid.layout.setSpacing(0)
@@ -56,6 +58,7 @@ class Stage(QWidget):
             (self.box, 1, 1),
             (self.colour_bar, 1, 2),
             (self.axis, 2, 1),
+            (self.order, 2, 0),
         ):
             grid.addItem(item, row, column)
         self.canvas.setCentralItem(grid)
@@ -90,6 +93,7 @@ class Stage(QWidget):
         self._theme = theme
         self.canvas.setBackground(theme.color("base"))
         self.axis.apply_theme(theme)
+        self.order.apply_theme(theme)
 
     def show_lanes(self, shown: Shown | None, cursor: Cell) -> None:
         """Draw these lanes from now on; the camera stays where it is, or fitted."""
@@ -100,8 +104,10 @@ class Stage(QWidget):
         # AxisItem.setVisible leaves its height as it was.
         if shown is None:
             self.axis.hide()
+            self.order.hide()
         else:
             self.axis.show()
+            self.order.show()
             self.axis.show_names(shown.result.inputs.names.timesteps)
         # At once, for a picture of the old size would be drawn in vain.
         self._grid.layout.activate()

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from PySide6.QtGui import QImage
 
+from rnnviz.analysis.computed_pieces import Wanted, always
 from rnnviz.analysis.lane_quantities import Quantity
-from rnnviz.analysis.lanes import Lane, LaneSource, Wanted, always
+from rnnviz.analysis.lanes import Lane, LaneSource
+from rnnviz.analysis.ordering import OrderKey
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.colours import STEPS, ColourScale, PixelArray, colour_table, hatch
 from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
@@ -54,6 +56,7 @@ class Look(NamedTuple):
     theme: str
     low: float
     high: float
+    order: OrderKey | None = None
 
 
 class TileKey(NamedTuple):

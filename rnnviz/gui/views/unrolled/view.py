@@ -1,27 +1,26 @@
 """The unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
 from collections.abc import Sequence
-from typing import get_args
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from rnnviz.analysis.chunk_cache import ChunkCache
-from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Place
-from rnnviz.analysis.lane_gates import LaneGates
 from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.lanes import Lane
+from rnnviz.analysis.ordering import OrderName
 from rnnviz.analysis.regions import Region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.unrolled.blocks import Number
+from rnnviz.gui.views.unrolled.chosen import Chosen
 from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view
-from rnnviz.gui.views.unrolled.describe import describe
+from rnnviz.gui.views.unrolled.describe import describe, place_of
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import Flag, flag_of
-from rnnviz.gui.views.unrolled.shown import Shown, shown_of
+from rnnviz.gui.views.unrolled.ordering import Ordering
+from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.gui.views.unrolled.swipe_names import Name
 from rnnviz.model.location import Location
@@ -38,20 +37,18 @@ class UnrolledView(View):
 
     title = "unrolled network"
 
+    order_requested = Signal(str)
+    """Another order of units is wanted."""
+
     picture_completed = Signal()
     """Nothing in view is stood in for any more."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = LIGHT
-        self._result: RunResult | None = None
-        self._candidate: str | None = None
-        self._engine: str | None = None
-        self._other: str | None = None
-        self._colour_by: Quantity = "value"
         self._location = Location()
-        self._cache, self._turn = ChunkCache(), 0
-        self._gates: LaneGates | None = None
+        self._ordering = Ordering(self)
+        self._ordering.found.connect(self._on_order)
+        self._chosen = Chosen(self._ordering)
         self._shown: Shown | None = None
         self._stage = Stage(self)
         self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
@@ -64,6 +61,7 @@ class UnrolledView(View):
         self.canvas.describe = self.description_at
         self._stage.pointed.connect(self._point)
         self._stage.opened.connect(self._open)
+        self._stage.order.clicked.connect(self._offer_orders)
         self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
 
@@ -125,6 +123,8 @@ class UnrolledView(View):
             return shown.words()
         if told := self._stage.axis.description_at(place):
             return told
+        if self._stage.order.sceneBoundingRect().contains(place):
+            return self._ordering.words()
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
         return "" if cell is None else describe(shown, cell)
@@ -140,12 +140,8 @@ class UnrolledView(View):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run; the part in view stays if the new result has the same shape."""
-        before = None if self._result is None else self._result.shape
-        if result is not self._result:
-            # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
-            self._cache, self._turn = ChunkCache(), self._turn + 1
-            self._gates = None if result is None else LaneGates(result)
-        self._result, self._candidate = result, candidate
+        before = None if self._chosen.result is None else self._chosen.result.shape
+        self._chosen.take_result(result, candidate)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._renew()
@@ -168,7 +164,7 @@ class UnrolledView(View):
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
-        self._theme = theme
+        self._chosen.theme = theme
         self._stage.apply_theme(theme)
         self._renew()
 
@@ -179,12 +175,27 @@ class UnrolledView(View):
         candidate's less the reference's, whichever engine is shown; any other quantity is computed from the shown
         engine's values. What the network does not have is shown by value.
         """
-        if colour_by not in get_args(Quantity):
-            allowed = '", "'.join(get_args(Quantity))
-            raise ValueError(f'colour_by = "{colour_by}" is not known: it must be one of "{allowed}".')
-        if colour_by != self._colour_by:
-            self._colour_by = colour_by
+        if self._chosen.take_quantity(colour_by):
             self._renew()
+
+    def show_order(self, name: OrderName) -> None:
+        """Let the units of each hidden lane stand in another order, as soon as it is found; see `ordering.ORDERS`."""
+        self._ordering.choose(name)
+        self._renew()
+
+    @property
+    def order_text(self) -> str:
+        """What is said beneath the lanes' names of the order of their units."""
+        return self._stage.order.text
+
+    def step_unit(self, by: int) -> None:
+        """Ask for the unit above (-1) or below the cursor's, in the order in which they stand."""
+        result, shown, at = self._chosen.result, self._shown, self._location
+        if result is None or shown is None:
+            return
+        picture, lane = shown.picture(), Lane(at.layer, at.direction)
+        row = min(max(picture.row_of(lane, at.unit) + by, 0), result.shape[4] - 1)
+        self.location_requested.emit(at.moved(unit=picture.unit_at(lane, row)))
 
     def show_engine(self, name: str) -> None:
         """Draw the values of another engine of the result.
@@ -194,9 +205,7 @@ class UnrolledView(View):
         KeyError
             If that engine was not run.
         """
-        if self._result is not None:
-            self._result[name]
-        self._engine = name
+        self._chosen.take_engine(name)
         self._renew()
 
     def show_swipe(self, other: str | None) -> None:
@@ -209,10 +218,7 @@ class UnrolledView(View):
         KeyError
             If that engine was not run.
         """
-        if self._result is not None and other is not None:
-            self._result[other]
-        if other != self._other:
-            self._other = other
+        if self._chosen.take_other(other):
             self._renew()
 
     # Moving
@@ -229,9 +235,9 @@ class UnrolledView(View):
             self._stage.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
     def _point(self, cell: Cell) -> None:
-        assert self._result is not None
+        assert self._chosen.result is not None
         # The initial state's column stands for the step beside it.
-        timestep = min(max(cell.timestep, 0), self._result.shape[2] - 1)
+        timestep = min(max(cell.timestep, 0), self._chosen.result.shape[2] - 1)
         where = self._location.moved(timestep=timestep)
         if cell.lane.layer is not None:
             where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
@@ -239,44 +245,30 @@ class UnrolledView(View):
                 where = where.moved(unit=cell.unit)
         self.location_requested.emit(where)
 
+    def _offer_orders(self) -> None:
+        """Open the choice of orders."""
+        menu = self._ordering.menu(self)
+        menu.triggered.connect(lambda action: self.order_requested.emit(action.data()))
+        menu.popup(QCursor.pos())
+
     def _open(self, cell: Cell) -> None:
         """Ask how a number came about."""
-        at, lane = self._location, cell.lane
-        assert self._result is not None
-        timesteps, names = self._result.shape[2], self._result.inputs.names
-        place: Place
-        if lane.layer is None:
-            place = InputPlace(cell.timestep, at.sample, cell.unit, names)
-        elif 0 <= cell.timestep < timesteps:
-            place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=cell.unit)
-        else:
-            place = InitialPlace("h", lane.layer, lane.direction, at.sample, cell.unit)
-        self.explanation_requested.emit(place)
+        if self._shown is not None:
+            self.explanation_requested.emit(place_of(self._shown, self._location, cell))
 
     def _cell(self) -> Cell:
         at, lane = self._location, Lane(self._location.layer, self._location.direction)
         unit = at.unit if self._shown is None else min(at.unit, self._shown.rows(lane) - 1)
         return Cell(lane, at.timestep, unit)
 
+    def _on_order(self) -> None:
+        self._renew()
+        self.show_location(self._location)
+
     def _renew(self) -> None:
         """Read the numbers anew: another result, engine, sample, colouring or theme."""
-        result = self._result
-        self._shown = None
-        if result is not None:
-            engine = self._engine if self._engine in result.traces else result.reference.engine
-            assert engine is not None
-            self._shown = shown_of(
-                result,
-                engine,
-                self._other if self._other in result.traces else None,
-                self._candidate,
-                self._location.sample,
-                self._colour_by,
-                self._theme,
-                self._cache,
-                self._gates or LaneGates(result),
-                self._turn,
-            ).wiped_to(self._location.timestep)
+        self._shown = self._chosen.shown(self._location)
+        self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._stage.show_lanes(self._shown, self._cell())
 
@@ -285,6 +277,7 @@ class UnrolledView(View):
     def hideEvent(self, event: QHideEvent) -> None:
         """Draw nothing more: a window that closes hides what is in it."""
         self._stage.lanes.rest()
+        self._ordering.rest()
         super().hideEvent(event)
 
     def sizeHint(self) -> QSize:
@@ -309,8 +302,8 @@ class UnrolledView(View):
         """Show whether the keyboard is here."""
         super().paintEvent(event)
         painter = QPainter(self)
-        painter.fillRect(self.rect(), self._theme.color("base"))
+        painter.fillRect(self.rect(), self._chosen.theme.color("base"))
         if self.hasFocus():
-            painter.setPen(QPen(self._theme.color("accent"), 2.0))
+            painter.setPen(QPen(self._chosen.theme.color("accent"), 2.0))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()

@@ -51,7 +51,7 @@ def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry: Geom
 @given(GEOMETRIES, st.data())
 def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataObject) -> None:
     band = data.draw(st.sampled_from(geometry.bands_in_view()))
-    unit = data.draw(st.sampled_from(geometry.units_in_view(band)))
+    unit = data.draw(st.sampled_from(geometry.rows_in_view(band)))
     # A window of one column may look at the initial state alone.
     assume(len(geometry.timesteps_in_view()))
     timestep = data.draw(st.sampled_from(geometry.timesteps_in_view()))

@@ -1,0 +1,32 @@
+"""What is said of the lanes in the session, and the commands that change it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, get_args
+
+from rnnviz.analysis.ordering import OrderName
+from rnnviz.gui.session import Session
+
+if TYPE_CHECKING:
+    # It is imported once the window is painted.
+    from rnnviz.gui.views.unrolled.view import UnrolledView
+
+
+def follow(session: Session, lanes: "UnrolledView") -> None:
+    """Let the lanes show what the session says of them, and change it."""
+    lanes.show_colour_by(session.colour_by)
+    lanes.show_order(session.order)
+    session.colour_by_changed.connect(lanes.show_colour_by)
+    session.engine_changed.connect(lanes.show_engine)
+    session.swipe_changed.connect(lanes.show_swipe)
+    session.order_changed.connect(lanes.show_order)
+    lanes.order_requested.connect(session.set_order)
+
+
+def next_order(session: Session) -> Callable[[], None]:
+    """A command that goes to the next order of units."""
+
+    def choose() -> None:
+        names: tuple[OrderName, ...] = get_args(OrderName)
+        session.set_order(names[(names.index(session.order) + 1) % len(names)])
+
+    return choose

@@ -1,0 +1,69 @@
+"""Says beneath the lanes' names in which order their units stand; a click opens the choice."""
+
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QCursor, QFont, QFontMetricsF, QPainter
+from PySide6.QtWidgets import (
+    QGraphicsItem,
+    QGraphicsSceneMouseEvent,
+    QGraphicsWidget,
+    QSizePolicy,
+    QStyleOptionGraphicsItem,
+    QWidget,
+)
+
+from rnnviz.analysis.ordering import ORDERS, OrderName
+from rnnviz.gui.look.theme import LIGHT, Theme
+
+_RIGHT, _TOP = 6.0, 4.0
+
+
+class OrderLabel(QGraphicsWidget):
+    """A line of text in the corner beside the time axis."""
+
+    clicked = Signal()
+
+    def __init__(self, parent: QGraphicsItem | None = None) -> None:
+        super().__init__(parent)
+        self._theme, self._finding = LIGHT, False
+        self._name: OrderName = "index"
+        # As tall as the axis beside it, and no taller.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        self.setCursor(QCursor(Qt.CursorShape.PointingHandCursor))
+
+    @property
+    def text(self) -> str:
+        """What is written."""
+        if self._finding:
+            return "finding the order …"
+        return f"units by {ORDERS[self._name][0]} ▾"
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colours from now on."""
+        self._theme = theme
+        self.update()
+
+    def show_order(self, name: OrderName, *, finding: bool) -> None:
+        """Name the order, or say that it is still being found."""
+        if (name, finding) != (self._name, self._finding):
+            self._name, self._finding = name, finding
+            self.update()
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        font = QFont(self.font())
+        font.setPixelSize(11)
+        painter.setFont(font)
+        painter.setPen(self._theme.color("muted" if self._name == "index" and not self._finding else "accent"))
+        width = self.size().width() - _RIGHT
+        metrics = QFontMetricsF(font)
+        text = metrics.elidedText(self.text, Qt.TextElideMode.ElideRight, width)
+        painter.drawText(
+            QRectF(0.0, _TOP, width, metrics.height()), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, text
+        )
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(QPointF(), self.size())
+
+    def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
+        """Ask for the choice."""
+        event.accept()
+        self.clicked.emit()

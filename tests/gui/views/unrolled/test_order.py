@@ -1,0 +1,104 @@
+"""Units in another order on the lanes: numbers, marks, labels, the pointer and the cursor follow them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.lanes import Lane
+from rnnviz.gui.views.unrolled import ordering
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+LANE = Lane(0, 0)
+
+
+@pytest.fixture
+def view(qtbot: Any) -> UnrolledView:
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(1000, 600)
+    view.show()
+    qtbot.waitUntil(lambda: view.box.width() > 100)
+    return view
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[0, 0, 1, 0, 3] += 0.5
+
+
+def rows_of(view: UnrolledView) -> list[int]:
+    """The units from the top down, as the boxes of one timestep lie."""
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    cells = [n.cell for n in view.visible_numbers() if n.cell.lane == LANE and n.cell.timestep == 1]
+    return [cell.unit for cell in sorted(cells, key=lambda cell: geometry.rect(cell).y)]
+
+
+def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot: Any, view: UnrolledView) -> None:
+    result = made_result(hidden_size=6, input_size=5, timesteps=4, edits={"manual": spoil})
+    view.show_result(result, "manual")
+    view.show_order("activity")
+    h = result["gluon"].hidden[0, 0, :, 0]
+    expected = np.argsort(-np.abs(h).mean(axis=0), kind="stable").tolist()
+    assert rows_of(view) == expected
+    for number in view.visible_numbers():
+        if number.cell.lane == LANE and number.cell.timestep >= 0:
+            assert number.text == numbers.short(h[number.cell.timestep, number.cell.unit])
+    assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 3)]
+    assert "activity" in view.order_text
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    band = geometry.stack.band(LANE)
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.box.pointed.emit(geometry.x_of(2), geometry.top_of(band) + 0.5 * band.row)
+    assert asked.args[0].unit == expected[0]
+    view.show_location(Location(timestep=2, unit=expected[1]))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.step_unit(1)
+    assert asked.args[0].unit == expected[2]
+    view.show_order("index")
+    assert rows_of(view) == list(range(6))
+
+
+@pytest.mark.parametrize("quantity", ["difference", "change"])
+def test_what_is_told_of_a_unit_is_its_own(view: UnrolledView, quantity: Any) -> None:
+    result = made_result(hidden_size=6, timesteps=4, edits={"manual": spoil})
+    view.show_result(result, "manual")
+    view.show_order("activity")
+    view.show_colour_by(quantity)
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    h = {name: trace.hidden[0, 0, :, 0].astype(np.float64) for name, trace in result.traces.items()}
+    expected = h["manual"][1] - h["gluon"][1] if quantity == "difference" else h["gluon"][1] - h["gluon"][0]
+    for unit in range(6):
+        rect = geometry.rect(Cell(LANE, 1, unit))
+        told = view.description_at(view.box.mapToScene(QPointF(rect.x + 5.0, rect.y + rect.height / 2.0)))
+        assert f"unit {unit}\n" in told
+        value = float(told.splitlines()[1].split(" = ")[1].split(":")[0])
+        assert value == pytest.approx(expected[unit], abs=1e-6)
+
+
+def test_an_order_that_takes_long_is_found_beside_the_window(
+    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "_AT_ONCE", 0)
+    view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
+    view.show_order("component")
+    assert view.order_text == "finding the order …"
+    assert rows_of(view) == list(range(6))
+    qtbot.waitUntil(lambda: "first component" in view.order_text)
+    assert sorted(rows_of(view)) == list(range(6))
+
+
+def test_a_norm_has_no_order(view: UnrolledView) -> None:
+    view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
+    view.show_location(Location(unit=4))
+    view.show_order("activity")
+    view.show_colour_by("norm")
+    assert rows_of(view) == [0]
