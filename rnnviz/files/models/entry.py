@@ -19,19 +19,19 @@ ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tan
 class Entry:
     """A recurrent network that a model file holds.
 
-    `name` is unique in its file. `cell` is None where the file does not tell tanh from relu; sizes are None only
-    where an unsupported entry leaves them open. `dtype` is how the weights are stored. `reason` says why an entry is
-    not supported, or what else must be known of one that is; it is empty where there is nothing to say, begins in
-    lower case and has no full stop, so that it can end a sentence.
+    `name` is unique in its file. `cell` is None where the file does not tell tanh from relu; other fields
+    are None only where an unsupported entry leaves them open. `dtype` is how the weights are stored. `reason` says why
+    an entry is not supported, or what else must be known of one that is; it is empty where there is nothing to say,
+    begins in lower case and has no full stop, so that it can end a sentence.
     """
 
     name: str
     cell: str | None
     input_size: int | None
     hidden_size: int | None
-    num_layers: int
-    bidirectional: bool
-    dtype: str
+    num_layers: int | None
+    bidirectional: bool | None
+    dtype: str | None
     supported: bool = True
     reason: str = ""
 
@@ -47,7 +47,8 @@ class Entry:
         InputError
             If the entry is not supported, or `cell` is missing or another one than the file holds.
         """
-        if not self.supported or self.input_size is None or self.hidden_size is None:
+        inputs, hidden, layers, both = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
+        if not self.supported or inputs is None or hidden is None or layers is None or both is None:
             raise InputError(f"{self.name} cannot be run: {self.reason}.")
         chosen = self.cell or cell
         if chosen is None:
@@ -58,14 +59,8 @@ class Entry:
             raise InputError(
                 f'{self.name} has a single gate: its cell must be "rnn_tanh" or "rnn_relu", not "{chosen}".'
             )
-        return Network(
-            chosen,
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            self.bidirectional,
-            dtype="float64" if self.dtype == "float64" else "float32",
-        )
+        dtype = "float64" if self.dtype == "float64" else "float32"
+        return Network(chosen, inputs, hidden, layers, both, dtype=dtype)
 
 
 class ModelFile(Protocol):

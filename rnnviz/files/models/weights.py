@@ -1,6 +1,6 @@
 """The weights of one entry, checked against the network that they are for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,0 +1,140 @@
+"""MXNet's `.params`: a list of NDArrays and their names, as `src/ndarray/ndarray.cc` of MXNet 1.9 saves it.
+
+All integers are little-endian. The file is an 8-byte magic number, 8 reserved bytes, a count and the arrays, a count
+and the names; a count and the length of a name have 8 bytes. An array is its own magic number, its storage type, shape,
+device, type and numbers. Every length is held against the rest of the file before anything of that length is read.
+"""
+
+import struct
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from rnnviz.files.models.entry import ModelFile
+from rnnviz.files.models.named_arrays import NamedArrays
+from rnnviz.files.models.tensors import Tensor, damaged
+from rnnviz.files.models.weights import widened
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.errors import InputError
+
+_KIND = "MXNet parameter"
+_LIST = 0x112
+_V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+_DENSE = 0
+_LARGEST_RANK = 32
+_TYPES = (
+    *("float32", "float64", "float16", "uint8", "int32", "int8", "int64"),
+    *("bool", "int16", "uint16", "uint32", "uint64", "bfloat16"),
+)
+
+
+def open_model(path: Path) -> ModelFile:
+    """Open a `.params` file; raises an InputError if it is damaged or holds what is not read."""
+    return NamedArrays(NDArrays(path))
+
+
+class NDArrays:
+    """The arrays of a `.params` file by name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(0)
+                self._arrays = _Reader(path, file, size).arrays()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        self.tensors = {name: tensor for name, (tensor, _) in self._arrays.items()}
+
+    def read(self, name: str) -> FloatArray:
+        """The numbers of one array; as `tensors.TensorFile` says."""
+        tensor, offset = self._arrays[name]
+        stored = np.dtype("uint16" if tensor.dtype == "bfloat16" else tensor.dtype).newbyteorder("<")
+        try:
+            numbers = np.fromfile(self._path, stored, prod(tensor.shape), offset=offset)
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        if numbers.size != prod(tensor.shape):
+            raise damaged(self._path, _KIND, f"it ends within {name}")
+        return widened(numbers.reshape(tensor.shape), tensor.dtype)
+
+
+class _Reader:
+    """Reads a file from its beginning to its end, and passes over the numbers."""
+
+    def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
+        self._path, self._file, self._size = path, file, size
+
+    def arrays(self) -> dict[str, tuple[Tensor, int]]:
+        """Each array's shape and type, and where in the file its numbers begin, by name."""
+        magic, _, count = self._unpack("QQQ")
+        if magic != _LIST:
+            raise self._damaged(f"it begins with {magic:#x} and not with {_LIST:#x}")
+        self._check(count, 4, "arrays")
+        arrays = [self._array(number) for number in range(count)]
+        (named,) = self._unpack("Q")
+        self._check(named, 8, "names")
+        names = [self._name() for _ in range(named)]
+        if self._file.tell() != self._size:
+            raise self._damaged(f"{self._size - self._file.tell()} bytes are left at its end")
+        if count and not names:
+            raise InputError(f"{self._path} holds {count} arrays without names: weights are found by their names.")
+        if len(names) != count or len(set(names)) != count:
+            raise self._damaged(f"it has {count} arrays, but {len(set(names))} distinct names")
+        return {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+
+    def _array(self, number: int) -> tuple[Tensor, int] | None:
+        """The next array, or None for one that was never given a shape."""
+        (magic,) = self._unpack("I")
+        if magic in (_V2, _V3):
+            (storage,) = self._unpack("i")
+            if storage != _DENSE:
+                raise InputError(f"{self._path} holds a sparse array (array {number}): weights must be dense.")
+            (rank,) = self._unpack("i")
+        elif magic == _V1:
+            (rank,) = self._unpack("i")
+        else:
+            rank = magic  # files from before MXNet 0.11 have no magic number, and sizes of 4 bytes
+        if rank > _LARGEST_RANK:
+            raise self._damaged(f"array {number} begins with {magic:#x}, and has {rank} sizes")
+        if rank < 0 or (rank == 0 and magic != _V3):
+            return None
+        legacy = magic not in (_V1, _V2, _V3)
+        shape = self._unpack(f"{rank}{'I' if legacy else 'q'}")
+        _, _, flag = self._unpack("iii")
+        if not 0 <= flag < len(_TYPES):
+            raise self._damaged(f"array {number} has the type {flag}, which MXNet does not know")
+        if any(size < 0 for size in shape):
+            raise self._damaged(f"array {number} has the shape {shape}")
+        dtype = _TYPES[flag]
+        itemsize = 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+        self._check(prod(shape), itemsize, f"numbers in array {number}")
+        offset = self._file.tell()
+        self._file.seek(prod(shape) * itemsize, 1)
+        return Tensor(shape, dtype), offset
+
+    def _name(self) -> str:
+        (length,) = self._unpack("Q")
+        self._check(length, 1, "letters in a name")
+        try:
+            return self._file.read(length).decode()
+        except UnicodeDecodeError as error:
+            raise self._damaged("a name is no UTF-8 text") from error
+
+    def _unpack(self, layout: str) -> tuple[int, ...]:
+        layout = f"<{layout}"
+        read = self._file.read(struct.calcsize(layout))
+        if len(read) < struct.calcsize(layout):
+            raise self._damaged("it ends too early")
+        return struct.unpack(layout, read)
+
+    def _check(self, count: int, itemsize: int, what: str) -> None:
+        rest = self._size - self._file.tell()
+        if count * itemsize > rest:
+            raise self._damaged(f"it tells of {count} {what}, but {rest} bytes are left")
+
+    def _damaged(self, why: str) -> InputError:
+        return damaged(self._path, _KIND, why)

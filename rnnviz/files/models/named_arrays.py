@@ -1,0 +1,52 @@
+"""A model file that is a list of named arrays, by Gluon's or by PyTorch's names."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnnviz.files.models import gluon_names, torch_names
+from rnnviz.files.models.assembly import Found
+from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.tensors import TensorFile
+from rnnviz.model.arrays import FloatArray
+
+
+class NamedArrays:
+    """The recurrent networks among the arrays of a file; those of an entry are read when they are asked for."""
+
+    def __init__(self, file: TensorFile) -> None:
+        self._file = file
+        found = [*gluon_names.find(file.tensors), *torch_names.find(file.tensors)]
+        self._found = {each.entry.name: each for each in _distinct(found)}
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every recurrent network in the file."""
+        return tuple(found.entry for found in self._found.values())
+
+    def parameters(self, name: str) -> dict[str, FloatArray]:
+        """The weights of one entry; as `entry.ModelFile` says."""
+        found = self._found[name]
+        entry, tensors = found.entry, self._file.tensors
+        arrays: dict[str, FloatArray] = {}
+        for gluon, source in found.sources.items():
+            if source is not None:
+                arrays[gluon] = self._file.read(source)
+                assert arrays[gluon].shape == tensors[source].shape
+            else:
+                rows = arrays[gluon.replace("bias", "weight")].shape[0]
+                arrays[gluon] = np.zeros(rows, np.float64 if entry.dtype == "float64" else np.float32)
+        return arrays
+
+
+def _distinct(found: Iterable[Found]) -> Iterable[Found]:
+    """The same networks under names of their own: a file's only network may have none, and two may share one."""
+    taken: set[str] = set()
+    for each in found:
+        name = plain = each.entry.name or each.entry.cell or "rnn"
+        number = 2
+        while name in taken:
+            name, number = f"{plain} ({number})", number + 1
+        taken.add(name)
+        yield replace(each, entry=replace(each.entry, name=name))
