@@ -134,8 +134,12 @@ class Runner(QObject):
             self._grace.start()
 
     def _on_progressed(self, request_id: int, stage: str, fraction: float) -> None:
-        if self._at_work is not None and request_id == self._at_work.id and stage != STARTING:
+        begins = self._at_work is not None and request_id == self._at_work.id and stage != STARTING
+        if begins and not self._computing:
             self._computing = True
+            if self._grace.isActive():
+                # The time that the engines took to start is not the run's.
+                self._grace.start()
         if self._wanted is not None and request_id == self._wanted.id:
             self.progressed.emit(stage, fraction)
 
