@@ -1,6 +1,6 @@
 """The recurrence with a deviation in it, plainly written: it is run to be recognised, not to be fast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 
 import numpy as np
@@ -10,6 +10,8 @@ from rnnviz.engines.mistakes.deviation import Deviation
 from rnnviz.engines.stack import LayerTask, RunLayer
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.parameters import LayerParameters
+
+_BLOCK_VALUES = 1 << 20
 
 _ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "sigmoid": lambda a: 0.5 * (1.0 + np.tanh(0.5 * a)),
@@ -33,10 +35,10 @@ def mistaken_layer(deviation: Deviation, carried: FloatArray | None = None) -> R
     def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
         cell, x, hidden, cells = task.cell, task.x, task.hidden, task.cells
         p = reduce(lambda q, change: change(cell, q), deviation.parameters, task.parameters)
-        a, h, c = x @ p.i2h_weight.T + p.i2h_bias, task.h0, task.c0
-        for t in range(len(x)) if deviation.backward == "not_reversed" else task.timesteps:
+        h, c = task.h0, task.c0
+        for t, a in _i2h(x, p, backward=task.backward and deviation.backward != "not_reversed"):
             before = _carried(deviation, (h, c), (task.h0, task.c0))
-            h, c = _step(cell, p, deviation, a[t], *before)
+            h, c = _step(cell, p, deviation, a, *before)
             hidden[t] = h
             if cells is not None and c is not None:
                 cells[t] = c
@@ -52,6 +54,17 @@ def mistaken_layer(deviation: Deviation, carried: FloatArray | None = None) -> R
         return h, c
 
     return run_layer
+
+
+def _i2h(x: FloatArray, p: LayerParameters, *, backward: bool) -> Iterator[tuple[int, FloatArray]]:
+    """Every t in the order of computation with a = W_i2h x_t + b_i2h, taken for some timesteps at once."""
+    length = max(1, _BLOCK_VALUES // (x.shape[1] * len(p.i2h_bias)))
+    starts = range(0, len(x), length)
+    for start in reversed(starts) if backward else starts:
+        a = x[start : start + length] @ p.i2h_weight.T + p.i2h_bias
+        times = range(len(a))
+        for t in reversed(times) if backward else times:
+            yield start + t, a[t]
 
 
 def _carried(
