@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from rnnviz.analysis.claims.finding import Finding, Pair, Side
 from rnnviz.analysis.claims.grammar import Claim
+from rnnviz.gui.lessons.prose import kept_together
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 
@@ -38,7 +39,7 @@ class ClaimRow(QWidget):
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._says = QLabel(claim.says)
+        self._says = QLabel(kept_together(claim.says))
         self._says.setTextFormat(Qt.TextFormat.PlainText)
         self._says.setWordWrap(True)
         self._numbers = QVBoxLayout()

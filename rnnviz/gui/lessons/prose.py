@@ -1,5 +1,7 @@
 """A step's text, as tall as it is, so that what stands beneath scrolls with it."""
 
+import re
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import (
     QFontDatabase,
@@ -17,6 +19,12 @@ from rnnviz.gui.look.theme import LIGHT, Theme
 
 _LINE_HEIGHT = 128.0
 """Percent of the font's own: prose is read, not scanned."""
+_EQUATION = re.compile(r"\b(\w+) = (?=\S)")
+
+
+def kept_together(text: str) -> str:
+    """The text with "t = 5" on one line: the pane is narrow, and an equation in two parts reads badly."""
+    return _EQUATION.sub("\\1\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
 
 
 class Prose(QTextBrowser):
@@ -80,7 +88,7 @@ class Prose(QTextBrowser):
         self.setPalette(palette)
         document = self.document()
         document.setDefaultFont(self.font())
-        document.setMarkdown(self._markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
+        document.setMarkdown(kept_together(self._markdown), QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
         self._set_lines()
         self._set_code()
         self._fit()
