@@ -79,7 +79,7 @@ class Arrangement(QWidget):
         self._whole.setSizes([_PANEL_WIDTH, middle])
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
-        self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
+        self._side.setSizes([upper // 2, upper // 2])
 
     def put_in_the_middle(self, lanes: View) -> None:
         """Put the lanes where room was kept for them."""
