@@ -1,20 +1,37 @@
-"""rnnviz config: the lessons' configs."""
+"""rnnviz config: the lessons' configs, and one that runs a model file."""
 
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.parser import Commands
+from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Config, ParameterSource
+from rnnviz.model.errors import InputError
 
 
 def add_to(commands: Commands) -> None:
     """Add the command and its options."""
-    config = commands.add_parser("config", help="print a lesson's config")
+    config = commands.add_parser("config", help="print a lesson's config, or one that runs a model file")
     config.add_argument("lesson", nargs="?", help="the lesson; without it, the lessons are listed")
+    config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
+    config.add_argument("--entry", metavar="NAME", help="which recurrent network of the file, if it holds several")
+    config.add_argument("--cell", choices=tuple(CELLS), help="the cell, where the file does not tell it")
     config.set_defaults(answer=_config)
 
 
 def _config(options: Namespace) -> int:
+    if options.file is not None:
+        if options.lesson is not None:
+            raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
+        sys.stdout.write(_from_file(options))
+        return AGREE
+    for option in ("entry", "cell"):
+        if getattr(options, option) is not None:
+            raise InputError(
+                f"--{option} = {getattr(options, option)} belongs to a model file: give it by --from."
+            )
     from rnnviz.files.lessons import find_lesson, lessons
 
     if options.lesson is None:
@@ -24,3 +41,20 @@ def _config(options: Namespace) -> int:
     else:
         sys.stdout.write(find_lesson(options.lesson).path.read_text(encoding="utf-8"))
     return AGREE
+
+
+def _from_file(options: Namespace) -> str:
+    """The config's text; the path in it is absolute, so that it holds wherever the text is written to."""
+    from rnnviz.cli.inspect import entries_apart
+    from rnnviz.files.config_toml import dump_config
+    from rnnviz.files.models.weights import choose
+
+    path: Path = options.file
+    entry = choose(entries_apart(path), options.entry, path)
+    try:
+        network = entry.network(options.cell)
+    except InputError as error:
+        hint = "" if options.cell or not entry.supported else " Give it by --cell."
+        raise InputError(f"{path}: {error}{hint}") from error
+    source = ParameterSource(initializer="file", path=str(path.absolute()), entry=entry.name)
+    return dump_config(Config(network, parameters=source).checked())

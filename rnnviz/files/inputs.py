@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnviz.files.arrays_in import read_npz, read_sequence
+from rnnviz.files.models.reading import read_parameters
 from rnnviz.files.names_in import read_feature_names, read_labels
 from rnnviz.model.arrays import FloatArray, read_only
 from rnnviz.model.config import Config, alphabet
@@ -65,7 +66,7 @@ def _parameters(config: Config) -> Parameters:
         return draw_parameters(config.network, source)
     path = Path(source.path or "")
     try:
-        return Parameters(config.network, read_npz(path, "parameters."))
+        return read_parameters(path, source.entry, config.network)
     except InputError as error:
         raise ConfigError("parameters.path", _about(path, error)) from error
 

@@ -114,7 +114,7 @@ class ParameterSource:
         "float", "The deviation of normal weights, the half-width of uniform weights and biases.", 0.1, above=0.0
     )
     seed: int = declared("int", "The seed of the parameters.", 1, minimum=0, maximum=LARGEST_SEED)
-    path: str | None = declared("path", "A file that holds the weights by Gluon's names.", None, optional=True)
+    path: str | None = declared("path", "A model file, or weights by Gluon's names.", None, optional=True)
     entry: str | None = declared("text", "Which recurrent layer of a model file.", None, optional=True)
 
 

@@ -1,9 +1,16 @@
-"""What holds while a child process is started: how many threads it may use, and that it may be started at all."""
+"""How a child process is started: with how many threads, without the user's script, and wherever we are."""
 
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from threading import Lock
+from types import ModuleType
+
+_starting = Lock()
 
 _VARIABLES = (
     "OMP_NUM_THREADS",
@@ -52,3 +59,28 @@ def children_allowed() -> Iterator[None]:
         yield
     finally:
         own["daemon"] = daemonic
+
+
+def start(process: BaseProcess, threads: int | None) -> None:
+    """Start a process that computes with so many threads, or with as many as it likes.
+
+    A spawned child runs the parent's main script again, which would start the user's own script, and with it this
+    call, a second time. It has no need of it: the script is hidden while the child starts.
+    """
+    with _starting, threads_of_children(threads), children_allowed():
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+def manner(exitcode: int | None) -> str:
+    """How a process ended, in words."""
+    if exitcode is None:
+        return "nobody knows how"
+    if exitcode < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-exitcode).name}"
+    return f"exit code {exitcode}"

@@ -4,15 +4,12 @@ import contextlib
 import itertools
 import multiprocessing
 import shutil
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Lock
-from types import ModuleType
 from typing import Any
 
 from rnnviz.analysis.result import RunResult
@@ -23,11 +20,10 @@ from rnnviz.runs import child
 from rnnviz.runs.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.runs.pipeline import Outcome, open_traces
 from rnnviz.runs.request import AuditMode, Load, RunRequest
-from rnnviz.runs.spawning import children_allowed, threads_of_children
+from rnnviz.runs.spawning import manner, start
 from rnnviz.runs.storage import remove_with, storage
 
 _request_ids = itertools.count(1)
-_starting = Lock()
 
 
 def new_request(
@@ -158,7 +154,7 @@ class Supervisor:
         return Failed(
             request.id,
             "engine",
-            f"The process that computes ended while {stage} ({_manner(process.exitcode)}): "
+            f"The process that computes ended while {stage} ({manner(process.exitcode)}): "
             f"no result was made, and the next run starts a new one.",
         )
 
@@ -216,28 +212,11 @@ def _lives(process: BaseProcess) -> bool:
     return not wait([process.sentinel], 0)
 
 
-def _manner(exitcode: int | None) -> str:
-    if exitcode is None:
-        return "nobody knows how"
-    if exitcode < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-exitcode).name}"
-    return f"exit code {exitcode}"
-
-
 def _start_child(warm: tuple[str, ...], threads: int | None) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=child.main, args=(theirs, warm), name="rnnviz engines", daemon=True)
-    # A spawned child runs the parent's main script again, which would start the user's own script, and with it
-    # this call, a second time. It has no need of it: hide the script while the child starts.
-    with _starting, threads_of_children(threads), children_allowed():
-        script = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            process.start()
-        finally:
-            sys.modules["__main__"] = script
+    start(process, threads)
     theirs.close()
     return process, ours
 

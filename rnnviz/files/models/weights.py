@@ -1,6 +1,7 @@
 """The weights of one entry, checked against the network that they are for."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from rnnviz.model.errors import InputError
 from rnnviz.model.parameters import Parameters
 
 
-def choose(entries: Sequence[Entry], name: str | None) -> Entry:
-    """The entry of that name, or the only one.
+def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
+    """The entry of that name, or the only one, of the file `path`.
 
     Raises
     ------
@@ -21,15 +22,16 @@ def choose(entries: Sequence[Entry], name: str | None) -> Entry:
         If there is none, or several and no name; the sentence lists them.
     """
     if not entries:
-        raise InputError("it holds no recurrent layer")
-    if name is None:
-        if len(entries) > 1:
-            raise InputError(f"it holds several recurrent layers, name one of them: {_listed(entries)}")
+        raise InputError(f"{path} holds no recurrent layer.")
+    if name is None and len(entries) == 1:
         return entries[0]
+    listed = ", ".join(f'"{entry.name}"' for entry in entries)
+    if name is None:
+        raise InputError(f"{path} holds {len(entries)} recurrent networks, and entry must name one of them: {listed}.")
     for entry in entries:
         if entry.name == name:
             return entry
-    raise InputError(f'it holds no recurrent layer "{name}": it holds {_listed(entries)}')
+    raise InputError(f'{path} holds no recurrent network "{name}": entry must be one of {listed}.')
 
 
 def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: bool = False) -> Parameters:
@@ -47,7 +49,7 @@ def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: b
     _check_network(entry, network)
     arrays = model.parameters(entry.name)
     for name, array in arrays.items():
-        _check_values(name, array, network, rounded)
+        check_values(name, array, network, rounded=rounded)
     return Parameters(network, arrays)
 
 
@@ -61,31 +63,34 @@ def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
     return array.astype(np.float64 if dtype == "float64" else np.float32)
 
 
-def _listed(entries: Sequence[Entry]) -> str:
-    return ", ".join(f'"{entry.name}"' for entry in entries)
-
-
 def _check_network(entry: Entry, network: Network) -> None:
-    held = entry.network(network.cell)
-    for key in ("cell", "input_size", "hidden_size", "num_layers", "bidirectional"):
-        asked, there = getattr(network, key), getattr(held, key)
-        if asked != there:
+    """Hold the shapes of all arrays against those that the network needs, before any of them is read."""
+    held = entry.network(network.cell).parameter_shapes()
+    needed = network.parameter_shapes()
+    for name in {**held, **needed}:
+        if name not in held or name not in needed:
             raise InputError(
-                f"{entry.name} has {key} = {_toml(there)}, but the network has network.{key} = {_toml(asked)}: "
-                f"its {_shapes(held)}, and the network needs {_shapes(network)}."
+                f"{entry.name} has {_extent(entry)}, but the network has network.num_layers = {network.num_layers} "
+                f"and network.bidirectional = {str(network.bidirectional).lower()}."
+            )
+        if held[name] != needed[name]:
+            raise InputError(
+                f"{entry.name} has the array {name} of the shape {held[name]}, but the network needs {needed[name]}."
             )
 
 
-def _toml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+def _extent(entry: Entry) -> str:
+    return f"num_layers = {entry.num_layers} and bidirectional = {str(entry.bidirectional).lower()}"
 
 
-def _shapes(network: Network) -> str:
-    shapes = network.parameter_shapes()
-    return f"l0_i2h_weight of {shapes['l0_i2h_weight']} and {len(shapes)} arrays in all"
+def check_values(name: str, array: FloatArray, network: Network, *, rounded: bool) -> None:
+    """Refuse an array with a value that is not finite, or that the network's dtype does not hold.
 
-
-def _check_values(name: str, array: FloatArray, network: Network, rounded: bool) -> None:
+    Raises
+    ------
+    InputError
+        With the array's name and the first such value or both types.
+    """
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])

@@ -1,0 +1,69 @@
+"""rnnviz inspect: the recurrent layers in a model file."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.parser import Commands
+from rnnviz.files.models.entry import Entry
+
+_HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "type")
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    inspect = commands.add_parser("inspect", help="list the recurrent layers in a model file")
+    inspect.add_argument("file", type=Path, help="a model file, or a folder of .npy files")
+    inspect.add_argument("--json", metavar="P|-", help="write the list; - writes it to standard output")
+    inspect.set_defaults(answer=_inspect)
+
+
+def _inspect(options: Namespace) -> int:
+    entries = entries_apart(options.file)
+    if options.json is not None:
+        from rnnviz.files.atomic import whole
+
+        listed = {"entries": [entry.to_json() for entry in entries]}
+        text = json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+            return AGREE
+        with whole(Path(options.json)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    print(table(entries) if entries else f"{options.file} holds no recurrent layer.")
+    return AGREE
+
+
+def entries_apart(path: Path) -> tuple[Entry, ...]:
+    """What a model file holds, found out in a process of its own; raises an InputError if it cannot be read."""
+    from rnnviz.files.models.reading import entries_of
+    from rnnviz.runs.apart import call_apart
+
+    return call_apart(entries_of, path, what=f"{path} could not be read")
+
+
+def table(entries: Sequence[Entry]) -> str:
+    """The entries as lines for people; what is to be known of one stands below it."""
+    rows = [_HEADINGS, *map(_row, entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = []
+    for row, entry in zip(rows, (None, *entries), strict=True):
+        lines.append("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+        if entry is not None and entry.reason:
+            lines.append(f"  {'' if entry.supported else 'not supported: '}{entry.reason}")
+    return "\n".join(lines)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    one_gate = entry.supported and entry.cell is None
+    directions = None if entry.bidirectional is None else 1 + entry.bidirectional
+    sizes = (entry.input_size, entry.hidden_size, entry.num_layers, directions)
+    return (
+        entry.name,
+        "rnn" if one_gate else entry.cell or "?",
+        *("?" if size is None else str(size) for size in sizes),
+        entry.dtype or "?",
+    )
