@@ -44,7 +44,9 @@ def own_threads() -> Counter[str]:
         with contextlib.suppress(OSError):
             names.append((task / "comm").read_text().strip())
     return Counter(
-        name for name in names if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "series", "sweeps")
+        name
+        for name in names
+        if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "series", "order", "ranges", "sweeps")
     )
 
 

@@ -2,13 +2,12 @@
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.elementwise import abs_error, violation
-from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
 from rnnviz.analysis.level_of_detail import every_cell
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.wording_of_names import IN_FULL, feature_in_words, timestep_in_words
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.model.location import DIRECTIONS, Location
+from rnnviz.model.location import DIRECTIONS
 
 
 def describe(shown: Shown, cell: Cell) -> str:
@@ -28,13 +27,13 @@ def describe(shown: Shown, cell: Cell) -> str:
         state = shown.initial(lane)
         if state is None:
             return ""
-        of_unit = f", unit {unit}" if _per_unit(shown) else ""
+        of_unit = f", unit {unit}" if shown.per_unit else ""
         value = f"{shown.initial_name} = {numbers.full(state[unit])}"
         return f"{where}, initial state, sample {shown.sample}{of_unit}\n{value}"
     t = min(max(t, 0), timesteps - 1)
     where = f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}"
     row = shown.picture().row_of(lane, unit)
-    lines = [f"{where}, unit {unit}" if _per_unit(shown) else where]
+    lines = [f"{where}, unit {unit}" if shown.per_unit else where]
     if shown.gate is not None:
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         told = f"{shown.quantity} = {numbers.full(patch.values[0, 0])}"
@@ -57,22 +56,3 @@ def describe(shown: Shown, cell: Cell) -> str:
             line += f"   difference {numbers.error(error)}, {numbers.error(share)} times the tolerance"
         lines.append(line)
     return "\n".join(lines)
-
-
-def place_of(shown: Shown, at: Location, cell: Cell) -> Place:
-    """Whose arithmetic tells how the number of a cell came about; `at` is where the cursor is."""
-    lane, timesteps = cell.lane, shown.result.shape[2]
-    if lane.layer is None:
-        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
-    cell_state = shown.quantity == "c"
-    if not 0 <= cell.timestep < timesteps:
-        return InitialPlace("c" if cell_state else "h", lane.layer, lane.direction, at.sample, cell.unit)
-    # All units have a part in a norm: the cursor's stands for them.
-    unit = cell.unit if _per_unit(shown) else at.unit
-    place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
-    return CellPlace(place) if cell_state else place
-
-
-def _per_unit(shown: Shown) -> bool:
-    """Whether each unit has a number of its own."""
-    return shown.gate is None or shown.gate.per_unit

@@ -1,4 +1,7 @@
-"""What the mouse does on the lanes: the wheel zooms, dragging pans, a click points, a double click asks for more."""
+"""What the mouse does on the lanes.
+
+The wheel zooms, dragging pans, with Shift it chooses a range, a click points, a double click asks for more.
+"""
 
 from typing import Any
 
@@ -23,11 +26,14 @@ class LanesBox(pg.ViewBox):
     """By how many pixels the content moves right and down."""
     pointed = Signal(float, float)
     double_clicked = Signal(float, float)
+    range_dragged = Signal(float, float, float)
+    """Where a drag with Shift began, x and y, and the x at which it is now."""
     hovered = Signal(bool)
     """Whether the pointer is over the lanes."""
 
     def __init__(self) -> None:
         super().__init__(enableMenu=False, enableMouse=False, defaultPadding=0.0)
+        self._ranging = False
         self.disableAutoRange()
         self.setAcceptHoverEvents(True)
 
@@ -56,11 +62,16 @@ class LanesBox(pg.ViewBox):
         event.accept()
 
     def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
-        """Pan."""
+        """Pan; with Shift choose a range of timesteps."""
         if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             event.ignore()
             return
         event.accept()
+        if self._ranging or (event.isStart() and event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
+            self._ranging = not event.isFinish()
+            begun = event.buttonDownPos()
+            self.range_dragged.emit(begun.x(), begun.y(), event.pos().x())
+            return
         moved = event.pos() - event.lastPos()
         self.pan_asked.emit(moved.x(), moved.y())
         self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)

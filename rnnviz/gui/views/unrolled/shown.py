@@ -114,6 +114,11 @@ class Shown:
         return gate_quantity(self.quantity, self.cell)
 
     @property
+    def per_unit(self) -> bool:
+        """Whether each unit has a number of its own."""
+        return self.gate is None or self.gate.per_unit
+
+    @property
     def cell(self) -> str:
         """The name of the network's cell."""
         return self.result.config.network.cell

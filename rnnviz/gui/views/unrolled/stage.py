@@ -1,6 +1,7 @@
 """The parts that draw the lanes, side by side, and the camera that moves over them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
@@ -8,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
 from rnnviz.analysis.regions import Region
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.unrolled.camera import Camera
+from rnnviz.gui.views.unrolled.camera import FEWEST_STEPS, Camera
 from rnnviz.gui.views.unrolled.colour_bar import ColourBar
 from rnnviz.gui.views.unrolled.cursor_item import Cursor
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry, look, room_of
@@ -18,6 +19,7 @@ from rnnviz.gui.views.unrolled.layout import stack_lanes
 from rnnviz.gui.views.unrolled.lit import Lit
 from rnnviz.gui.views.unrolled.order_label import OrderLabel
 from rnnviz.gui.views.unrolled.pointer import LanesBox, LanesCanvas
+from rnnviz.gui.views.unrolled.range_marks import RangeMarks
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
@@ -65,6 +67,7 @@ class Stage(QWidget):
         self.lanes = LanesItem(self.box)
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.colour_bar.update, Qt.ConnectionType.QueuedConnection)
+        self.ranges = RangeMarks(self.box)
         self._cursor, self.lit = Cursor(self.box), Lit(self.box)
         for part in (self._headers, self.colour_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
@@ -94,6 +97,7 @@ class Stage(QWidget):
         self.canvas.setBackground(theme.color("base"))
         self.axis.apply_theme(theme)
         self.order.apply_theme(theme)
+        self.ranges.apply_theme(theme)
 
     def show_lanes(self, shown: Shown | None, cursor: Cell) -> None:
         """Draw these lanes from now on; the camera stays where it is, or fitted."""
@@ -147,6 +151,15 @@ class Stage(QWidget):
         geometry = self.geometry_in_view
         if geometry is not None:
             self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
+
+    def show_times(self, times: range) -> None:
+        """Show some timesteps with as much again on either side."""
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            room = room_of(geometry)
+            span = min(max(3.0 * len(times), FEWEST_STEPS), room.whole)
+            start = (times.start + times.stop - 1) / 2.0 - span / 2.0
+            self._move(replace(geometry.camera, start=start, span=span).within(room))
 
     def _zoom_lanes_at(self, factor: float, y: float) -> None:
         geometry = self.geometry_in_view
@@ -226,6 +239,7 @@ class Stage(QWidget):
             initial = []
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
         self._place_cursor()
+        self.ranges.stand(geometry)
         self.lit.stand(geometry, self._theme)
         self._adjust_bar(geometry)
         self._hint()

@@ -16,10 +16,12 @@ from rnnviz.gui.views.base import View
 from rnnviz.gui.views.unrolled.blocks import Number
 from rnnviz.gui.views.unrolled.chosen import Chosen
 from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view
-from rnnviz.gui.views.unrolled.describe import describe, place_of
+from rnnviz.gui.views.unrolled.describe import describe
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import Flag, flag_of
+from rnnviz.gui.views.unrolled.moves import place_of, pointed_at, unit_beside
 from rnnviz.gui.views.unrolled.ordering import Ordering
+from rnnviz.gui.views.unrolled.range_selection import RangeSelection
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.gui.views.unrolled.swipe_names import Name
@@ -61,6 +63,8 @@ class UnrolledView(View):
         self.canvas.describe = self.description_at
         self._stage.pointed.connect(self._point)
         self._stage.opened.connect(self._open)
+        self.ranges = RangeSelection(self._stage, self)
+        self.ranges.location_requested.connect(self.location_requested)
         self._stage.order.clicked.connect(self._offer_orders)
         self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
@@ -157,6 +161,7 @@ class UnrolledView(View):
         if self._shown is not None:
             self._shown = self._shown.wiped_to(location.timestep)
         self._stage.show_cursor(self._shown, self._cell())
+        self.ranges.follow(self._shown, self._location)
 
     def show_lit(self, lit: Sequence[Region]) -> None:
         """Frame these regions."""
@@ -190,12 +195,8 @@ class UnrolledView(View):
 
     def step_unit(self, by: int) -> None:
         """Ask for the unit above (-1) or below the cursor's, in the order in which they stand."""
-        result, shown, at = self._chosen.result, self._shown, self._location
-        if result is None or shown is None:
-            return
-        picture, lane = shown.picture(), Lane(at.layer, at.direction)
-        row = min(max(picture.row_of(lane, at.unit) + by, 0), result.shape[4] - 1)
-        self.location_requested.emit(at.moved(unit=picture.unit_at(lane, row)))
+        if self._shown is not None:
+            self.location_requested.emit(unit_beside(self._shown, self._location, by))
 
     def show_engine(self, name: str) -> None:
         """Draw the values of another engine of the result.
@@ -235,15 +236,8 @@ class UnrolledView(View):
             self._stage.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
     def _point(self, cell: Cell) -> None:
-        assert self._chosen.result is not None
-        # The initial state's column stands for the step beside it.
-        timestep = min(max(cell.timestep, 0), self._chosen.result.shape[2] - 1)
-        where = self._location.moved(timestep=timestep)
-        if cell.lane.layer is not None:
-            where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
-            if self._shown is None or self._shown.gate is None or self._shown.gate.per_unit:
-                where = where.moved(unit=cell.unit)
-        self.location_requested.emit(where)
+        if self._shown is not None:
+            self.location_requested.emit(pointed_at(self._shown, self._location, cell))
 
     def _offer_orders(self) -> None:
         """Open the choice of orders."""
@@ -271,6 +265,7 @@ class UnrolledView(View):
         self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._stage.show_lanes(self._shown, self._cell())
+        self.ranges.follow(self._shown, self._location)
 
     # Qt
 
@@ -278,15 +273,21 @@ class UnrolledView(View):
         """Draw nothing more: a window that closes hides what is in it."""
         self._stage.lanes.rest()
         self._ordering.rest()
+        self.ranges.rest()
         super().hideEvent(event)
 
     def sizeHint(self) -> QSize:
         return QSize(760, 520)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter explains, + and - zoom time, 0 shows everything; with Ctrl they are the window's."""
+        """Enter explains, + and - zoom time, 0 shows everything; with Ctrl they are the window's.
+
+        Shift with an arrow chooses a range from the cursor on, and Escape gives it up.
+        """
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()
+        elif self.ranges.take_key(event):
+            event.accept()
         elif event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
             self.zoom_time(_KEY_ZOOM)
         elif event.key() == Qt.Key.Key_Minus:

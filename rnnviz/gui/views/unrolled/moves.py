@@ -1,0 +1,38 @@
+"""Where a click, a key or a question about a cell leads to."""
+
+from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
+from rnnviz.analysis.lanes import Lane
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.model.location import Location
+
+
+def pointed_at(shown: Shown, at: Location, cell: Cell) -> Location:
+    """Where the cursor goes from `at` if a cell is pointed at; the input has only timesteps, a norm has no units."""
+    # The initial state's column stands for the step beside it.
+    where = at.moved(timestep=min(max(cell.timestep, 0), shown.result.shape[2] - 1))
+    if cell.lane.layer is None:
+        return where
+    where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
+    return where.moved(unit=cell.unit) if shown.per_unit else where
+
+
+def unit_beside(shown: Shown, at: Location, by: int) -> Location:
+    """The unit so many rows below another one (above, if negative), in the order in which they stand."""
+    picture, lane = shown.picture(), Lane(at.layer, at.direction)
+    row = min(max(picture.row_of(lane, at.unit) + by, 0), shown.result.shape[4] - 1)
+    return at.moved(unit=picture.unit_at(lane, row))
+
+
+def place_of(shown: Shown, at: Location, cell: Cell) -> Place:
+    """Whose arithmetic tells how the number of a cell came about; `at` is where the cursor is."""
+    lane, timesteps = cell.lane, shown.result.shape[2]
+    if lane.layer is None:
+        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
+    cell_state = shown.quantity == "c"
+    if not 0 <= cell.timestep < timesteps:
+        return InitialPlace("c" if cell_state else "h", lane.layer, lane.direction, at.sample, cell.unit)
+    # All units have a part in a norm: the cursor's stands for them.
+    unit = cell.unit if shown.per_unit else at.unit
+    place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
+    return CellPlace(place) if cell_state else place

@@ -1,0 +1,148 @@
+"""A range of timesteps that is chosen in a lane: which units are on throughout it, and where else they are."""
+
+from dataclasses import replace
+from functools import partial
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.analysis.places import lane_text
+from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.selection import Match, Query, Selection, select
+from rnnviz.gui.running.beside import Beside
+from rnnviz.gui.views.unrolled.range_panel import RangePanel
+from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.stage import Stage
+from rnnviz.model.location import Location
+
+_MARGIN = 8
+_ARROWS = {Qt.Key.Key_Left.value: -1, Qt.Key.Key_Right.value: 1}
+
+
+class RangeSelection(QObject):
+    """Chooses by Shift and dragging, or by Shift and an arrow; looks for the units beside the window."""
+
+    location_requested = Signal(object)
+
+    def __init__(self, stage: Stage, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._stage, self._around = stage, parent
+        self._shown: Shown | None = None
+        self._location = Location()
+        self._result: RunResult | None = None
+        self.query: Query | None = None
+        """The range that is chosen."""
+        self.found: Selection | None = None
+        """What was found for it, if it is known by now."""
+        self._beside = Beside("ranges", self)
+        self._beside.done.connect(self._take)
+        self.panel = RangePanel(parent)
+        self.panel.threshold_changed.connect(self._on_threshold)
+        self.panel.match_chosen.connect(self._go)
+        self.panel.closed.connect(self.clear)
+        stage.box.range_dragged.connect(self._drag)
+
+    def follow(self, shown: Shown | None, location: Location) -> None:
+        """Look at these lanes from now on; a range of another result, engine or sample is given up."""
+        self._shown, self._location = shown, location
+        query = self.query
+        if query is None:
+            return
+        here = None if shown is None else (shown.result, shown.engine, location.sample)
+        if here != (self._result, query.engine, query.sample):
+            self.clear()
+
+    def choose(self, layer: int, direction: int, times: range) -> None:
+        """Look for the units of a lane that are on throughout a range."""
+        shown = self._shown
+        if shown is None or not len(times):
+            return
+        self._result = shown.result
+        query = Query(shown.engine, layer, direction, shown.sample, times, self.panel.threshold)
+        if query != self.query:
+            self._ask(query)
+
+    def clear(self) -> None:
+        """Choose nothing."""
+        # What is hidden would hand the keyboard on to whatever comes next.
+        held = any(part.hasFocus() for part in self.panel.findChildren(QWidget))
+        self.query = self.found = self._result = None
+        self._beside.drop()
+        self.panel.hide()
+        self._stage.ranges.show_range(None, None)
+        if held:
+            self._around.setFocus()
+
+    def take_key(self, event: QKeyEvent) -> bool:
+        """Shift with an arrow moves the end of a range that begins at the cursor; Escape gives it up."""
+        if event.key() == Qt.Key.Key_Escape and self.query is not None:
+            self.clear()
+            return True
+        by = _ARROWS.get(event.key())
+        if by is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier or self._shown is None:
+            return False
+        at, query = self._location, self.query
+        times = range(at.timestep, at.timestep + 1)
+        if query is not None and (query.layer, query.direction) == (at.layer, at.direction):
+            # A range that does not begin or end at the cursor was not begun here.
+            times = query.times if at.timestep in (query.times.start, query.times.stop - 1) else times
+        end = times.stop - 1 if times.start == at.timestep else times.start
+        end = min(max(end + by, 0), self._shown.result.shape[2] - 1)
+        self.choose(at.layer, at.direction, range(min(at.timestep, end), max(at.timestep, end) + 1))
+        return True
+
+    def rest(self) -> None:
+        """Look for nothing more, and wait for the thread to end."""
+        self._beside.rest()
+
+    def _ask(self, query: Query) -> None:
+        assert self._result is not None
+        self.query, self.found = query, None
+        self._stage.ranges.show_range(query, None)
+        self.panel.show_query(query, lane_text(self._result.inputs.network, self._place(query)))
+        self._place_panel(query)
+        self._beside.ask(partial(select, self._result, query))
+
+    def _take(self, found: Selection) -> None:
+        if found.query == self.query and self._result is not None:
+            self.found = found
+            self._stage.ranges.show_range(found.query, found)
+            self.panel.show_selection(found, self._result.shape[4])
+
+    def _drag(self, x: float, y: float, to: float) -> None:
+        geometry = self._stage.geometry_in_view
+        if geometry is None:
+            return
+        begun, now = (geometry.hit(min(max(place, 0.0), geometry.width - 1.0), y) for place in (x, to))
+        if begun is None or now is None or begun.lane.layer is None:
+            return
+        last = geometry.picture.timesteps - 1
+        first, stop = sorted(min(max(cell.timestep, 0), last) for cell in (begun, now))
+        self.choose(begun.lane.layer, begun.lane.direction, range(first, stop + 1))
+
+    def _on_threshold(self, threshold: float) -> None:
+        if self.query is not None:
+            self._ask(replace(self.query, threshold=threshold))
+
+    def _go(self, match: Match) -> None:
+        if self.query is not None:
+            self._stage.show_times(match.times)
+            self.location_requested.emit(self._place(self.query).moved(timestep=match.times.start))
+
+    def _place(self, query: Query) -> Location:
+        unit = self._location.unit if self.found is None or not self.found.units else self.found.units[0]
+        return Location(query.layer, query.direction, query.times.start, query.sample, unit)
+
+    def _place_panel(self, query: Query) -> None:
+        """In the upper corner of the lanes that is farther from the range."""
+        geometry, stage = self._stage.geometry_in_view, self._stage
+        if geometry is None:
+            return
+        corner = stage.canvas.mapTo(self._around, stage.canvas.mapFromScene(stage.box.scenePos()))
+        right = geometry.x_of((query.times.start + query.times.stop) / 2.0) < geometry.width / 2.0
+        x = corner.x() + (int(geometry.width) - self.panel.width() - _MARGIN if right else _MARGIN)
+        self.panel.adjustSize()
+        self.panel.move(max(x, 0), corner.y() + _MARGIN)
+        self.panel.show()
+        self.panel.raise_()

@@ -1,0 +1,114 @@
+"""A range is chosen in a lane: which units are on, and where else, is found beside the window, and leads there."""
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.theme import THEMES
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+
+def on_together(trace: Trace) -> None:
+    trace.hidden[0, 0, :, 0] = 0.0
+    for start, stop in ((10, 14), (40, 44), (70, 80)):
+        trace.hidden[0, 0, start:stop, 0, [1, 4]] = 0.6
+    trace.hidden[0, 0, 10:14, 0, 2] = 0.4
+
+
+@pytest.fixture
+def view(qtbot: Any) -> UnrolledView:
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(1000, 600)
+    view.show()
+    qtbot.waitUntil(lambda: view.box.width() > 100)
+    view.location_requested.connect(view.show_location)
+    return view
+
+
+def result() -> RunResult:
+    return made_result(hidden_size=6, timesteps=100, batch_size=2, edits={"gluon": on_together})
+
+
+def drag(view: UnrolledView, first: int, last: int) -> None:
+    """What the lanes hear of a drag with Shift."""
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    y = geometry.top_of(geometry.stack.bands[0]) + 5.0
+    view.box.range_dragged.emit(geometry.x_of(first), y, geometry.x_of(last))
+
+
+def test_a_range_lights_up_the_units_that_are_on_and_lists_where_else_they_are(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(result(), "manual")
+    before = view.grab().toImage()
+    drag(view, 10, 13)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    panel = view.ranges.panel
+    assert panel.isVisible()
+    assert panel.text == "3 of 6 units are on throughout: 1, 2, 4"
+    assert view.grab().toImage() != before
+    panel.box.setValue(0.5)
+    qtbot.waitUntil(lambda: panel.text == "2 of 6 units are on throughout: 1, 4")
+    texts = [panel.ranges.item(row).text() for row in range(panel.ranges.count())]
+    assert texts == ["1.00   t = 40 to 43", "0.40   t = 70 to 79"]
+    panel.ranges.itemClicked.emit(panel.ranges.item(0))
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    assert geometry.camera.start <= 40
+    assert geometry.camera.start + geometry.camera.span >= 43
+    assert geometry.camera.span < 20
+    QTest.keyClick(panel.ranges, Qt.Key.Key_Escape)
+    assert not panel.isVisible()
+    assert view.ranges.query is None
+    view.fit()
+    view.show_location(Location())
+    assert view.grab().toImage() == before
+
+
+def test_a_range_is_chosen_with_the_keyboard_from_the_cursor_on(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(result(), "manual")
+    view.show_location(Location(timestep=10, unit=1))
+    for _ in range(4):
+        QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert view.ranges.query is not None
+    assert view.ranges.query.times == range(10, 14)
+    for _ in range(5):
+        QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert view.ranges.query.times == range(8, 11)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    assert "0 of 6 units" in view.ranges.panel.text
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    assert view.ranges.query is None
+
+
+def test_a_range_of_another_sample_or_result_is_given_up(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(result(), "manual")
+    for change in (lambda: view.show_location(Location(sample=1)), lambda: view.show_result(result(), "manual")):
+        drag(view, 10, 13)
+        qtbot.waitUntil(lambda: view.ranges.found is not None)
+        change()
+        assert view.ranges.query is None
+        assert not view.ranges.panel.isVisible()
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
+def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledView, theme: Any) -> None:
+    view.apply_theme(theme)
+    view.show_result(result(), "manual")
+    view.ranges.panel.box.setValue(0.5)
+    drag(view, 10, 13)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    geometry = view.geometry_in_view
+    assert geometry is not None
+    image = view.grab().toImage()
+    corner = view.canvas.mapTo(view, view.canvas.mapFromScene(view.box.scenePos()))
+    y = corner.y() + int(geometry.height) - 3
+    accent = [image.pixelColor(corner.x() + int(geometry.x_of(t)), y) == theme.color("accent") for t in (42, 75, 60)]
+    assert accent == [True, True, False]
