@@ -1,0 +1,65 @@
+"""The recurrent layers of an ONNX model."""
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import ModelProto
+
+from rnnviz.files.models.onnx_constants import Constants
+from rnnviz.files.models.onnx_graph import nodes
+from rnnviz.files.models.onnx_nodes import OPERATORS, REFUSED, layer_of
+from rnnviz.files.models.onnx_stacks import fed_by
+from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
+from rnnviz.model.errors import InputError
+
+_LARGEST_BYTES = (1 << 31) - 1
+"""What a protobuf message may hold; the weights of larger models stand in files beside them."""
+
+
+def open_model(path: Path) -> LayeredFile:
+    """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
+
+    Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no ONNX model.
+    """
+    model = _load(path)
+    try:
+        found = [placed for placed in nodes(model) if placed.operator in OPERATORS or placed.operator in REFUSED]
+        constants = Constants(path.parent)
+        layers = [layer_of(placed, constants) for placed in found]
+        supported = [number for number, layer in enumerate(layers) if layer.entry.supported]
+        below = fed_by([found[number] for number in supported], constants)
+        return LayeredFile(path, with_stacks(layers, {supported[k]: supported[v] for k, v in below.items()}))
+    except UnreadableError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    except MemoryError as error:
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+    except (ValueError, RecursionError) as error:
+        # Names that are no UTF-8 are met where they are read.
+        raise InputError(f"{path} is a damaged ONNX model: its graph cannot be followed.") from error
+
+
+def _load(path: Path) -> ModelProto:
+    try:
+        size = path.stat().st_size
+        model = None if size > _LARGEST_BYTES else onnx.load(path, format="protobuf", load_external_data=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is no ONNX model, or a damaged one: its content is no message of protobuf."
+        ) from error
+    if model is None:
+        raise InputError(
+            f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files beside it."
+        )
+    if not model.ir_version or not model.HasField("graph") or not model.opset_import:
+        raise InputError(f"{path} is no ONNX model, or a damaged one: it holds no graph of operators.")
+    return model

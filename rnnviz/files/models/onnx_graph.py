@@ -1,0 +1,134 @@
+"""The nodes of an ONNX model, in subgraphs and functions too, and what the names in them stand for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+
+from rnnviz.files.models.stored_layers import UnreadableError
+
+Attributes: TypeAlias = dict[str, AttributeProto]
+Source: TypeAlias = TensorProto | SparseTensorProto | NodeProto | str | None
+"""What a name stands for: a constant, the node that puts it out, the name of an input of the model, or nothing."""
+
+_DEEPEST = 64
+_MOST_NODES = 200_000
+
+
+@dataclass(eq=False)
+class Scope:
+    """The names that a graph, or a call of a function, knows."""
+
+    parent: "Scope | None" = None
+    constants: dict[str, TensorProto | SparseTensorProto] = field(default_factory=dict)
+    producers: dict[str, NodeProto] = field(default_factory=dict)
+    inputs: frozenset[str] = frozenset()
+    arguments: Mapping[str, tuple["Scope", str]] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+
+    def find(self, name: str) -> tuple["Scope", Source]:
+        """What `name` stands for, and the scope in which that is so."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.constants:
+                return scope, scope.constants[name]
+            if name in scope.producers:
+                return scope, scope.producers[name]
+            if name in scope.arguments:
+                scope, name = scope.arguments[name]
+                continue
+            if name in scope.inputs:
+                return scope, name
+            scope = scope.parent
+        return self, None
+
+    def attributes_of(self, node: NodeProto) -> Attributes:
+        """A node's attributes by name; those that a function hands on are the ones of its call."""
+        found: Attributes = {}
+        for attribute in node.attribute:
+            if attribute.name in found:
+                raise UnreadableError(f"its attribute {attribute.name} is given twice")
+            if attribute.ref_attr_name:
+                given = self.attributes.get(attribute.ref_attr_name)
+                if given is not None:
+                    found[attribute.name] = given
+            else:
+                found[attribute.name] = attribute
+        return found
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """A node and the names around it."""
+
+    node: NodeProto
+    scope: Scope
+
+    @property
+    def operator(self) -> tuple[str, str]:
+        """(domain, name) of what it computes; ONNX's own domain is empty."""
+        domain = self.node.domain
+        return "" if domain == "ai.onnx" else domain, self.node.op_type
+
+    @property
+    def name(self) -> str:
+        """Its own name, or that of its first output."""
+        return self.node.name or next(filter(None, self.node.output), self.node.op_type)
+
+
+def nodes(model: ModelProto) -> Iterator[PlacedNode]:
+    """Every node of the model: those of a subgraph after the node that has it, those of a function at each call.
+
+    Raises
+    ------
+    UnreadableError
+        If graphs and calls stand too deep in each other, or are too many.
+    """
+    functions = {(f.domain, f.name): f for f in model.functions}
+    for count, placed in enumerate(_nodes(model.graph, _scope(model.graph, None), functions, 0)):
+        if count > _MOST_NODES:
+            raise UnreadableError(f"it holds more than {_MOST_NODES:,} nodes")
+        yield placed
+
+
+def _nodes(
+    graph: GraphProto | FunctionProto,
+    scope: Scope,
+    functions: Mapping[tuple[str, str], FunctionProto],
+    depth: int,
+) -> Iterator[PlacedNode]:
+    if depth > _DEEPEST:
+        raise UnreadableError(f"its graphs and functions stand in each other more than {_DEEPEST} deep")
+    for node in graph.node:
+        function = functions.get((node.domain, node.op_type))
+        yield PlacedNode(node, scope)
+        if function is not None:
+            yield from _nodes(function, _call(function, node, scope), functions, depth + 1)
+            continue
+        for attribute in node.attribute:
+            # One graph, or several of them, of If, Loop and Scan.
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _nodes(inner, _scope(inner, scope), functions, depth + 1)
+
+
+def _scope(graph: GraphProto, parent: Scope | None) -> Scope:
+    constants: dict[str, TensorProto | SparseTensorProto] = {tensor.name: tensor for tensor in graph.initializer}
+    constants |= {sparse.values.name: sparse for sparse in graph.sparse_initializer}
+    return Scope(
+        parent,
+        constants,
+        _producers(graph),
+        frozenset(value.name for value in graph.input),
+        attributes=parent.attributes if parent else {},
+    )
+
+
+def _call(function: FunctionProto, node: NodeProto, scope: Scope) -> Scope:
+    arguments = {name: (scope, given) for name, given in zip(function.input, node.input, strict=False) if given}
+    defaults = {attribute.name: attribute for attribute in function.attribute_proto}
+    return Scope(producers=_producers(function), arguments=arguments, attributes=defaults | scope.attributes_of(node))
+
+
+def _producers(graph: GraphProto | FunctionProto) -> dict[str, NodeProto]:
+    return {name: node for node in graph.node for name in node.output if name}
