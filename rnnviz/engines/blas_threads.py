@@ -1,7 +1,7 @@
 """How many threads a matrix product takes.
 
-numpy's BLAS shares every product out over all processors. For the product of one step of a small layer, waking the
-other threads and waiting for them costs more than they save, and many times more where a processor has other work.
+numpy's BLAS shares every product out over all processors. In a small layer, waking the other threads and waiting for
+them costs more than they save, and many times more where a processor has other work.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +10,7 @@ from functools import cache
 from threadpoolctl import ThreadpoolController
 
 _WORTH_SHARING = 1 << 19
-"""Multiplications in a product from which on a second thread saves time."""
+"""Multiplications in the product of one step from which on a second thread saves time."""
 
 
 @cache
@@ -20,7 +20,7 @@ def _blas() -> ThreadpoolController:
 
 
 def threads_for(multiplications: int) -> AbstractContextManager[object]:
-    """Within it, products of so many multiplications take one thread if they are small, and else what is usual."""
+    """Within it, a layer whose steps take few multiplications has one thread, else as many as usual."""
     if multiplications >= _WORTH_SHARING:
         return nullcontext()
     limit: AbstractContextManager[object] = _blas().limit(limits=1)

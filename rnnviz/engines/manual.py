@@ -111,15 +111,15 @@ def gru_step(p: LayerParameters, batch_size: int) -> Step:
 
 
 def gate_products(weight: FloatArray, gates: int, rows: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(w, product, by_gate): after matmul(h, w, out=product), by_gate (G, rows, H) holds W h.
+    """(w, product, by_gate): after matmul(x, w, out=product), by_gate (G, rows, H) holds W x.
 
-    `weight` is W (G·H, H) and h (rows, H). One product for all gates is the quickest, but leaves their rows among
+    `weight` is W (G·H, I) and x (rows, I). One product for all gates is the quickest, but leaves their rows among
     each other; where these are short, walking through them costs more than a product for each gate.
     """
-    size = weight.shape[1]
+    size, features = len(weight) // gates, weight.shape[1]
     if size < _LONG_ROW:
         product = np.empty((gates, rows, size), weight.dtype)
-        return np.ascontiguousarray(weight.reshape(gates, size, size).swapaxes(1, 2)), product, product
+        return np.ascontiguousarray(weight.reshape(gates, size, features).swapaxes(1, 2)), product, product
     product = np.empty((rows, gates * size), weight.dtype)
     return np.ascontiguousarray(weight.T), product, product.reshape(rows, gates, size).swapaxes(0, 1)
 
@@ -161,14 +161,14 @@ def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArr
     """Compute one layer in one direction and return its final (h, c); see `engines.stack.RunLayer`."""
     p = scale_gates(task.cell, task.parameters)
     step, h, c = make_step(task.cell, p, len(task.h0)), task.h0, task.c0
-    for times, a in i2h_products(task, p):
-        order = slice(None, None, -1 if task.backward else 1)
-        cells = repeat(None) if task.cells is None else task.cells[times][order]
-        with threads_for(len(h) * p.h2h_weight.size):
+    with threads_for(len(h) * p.h2h_weight.size):
+        for times, a in i2h_products(task, p):
+            order = slice(None, None, -1 if task.backward else 1)
+            cells = repeat(None) if task.cells is None else task.cells[times][order]
             for a_t, h_next, c_next in zip(a[order], task.hidden[times][order], cells, strict=False):
                 step(a_t, h, c, h_next, c_next)
                 h, c = h_next, c_next
-        progress((len(task.x) - times.start if task.backward else times.stop) / len(task.x))
+            progress((len(task.x) - times.start if task.backward else times.stop) / len(task.x))
     return h, c
 
 
@@ -187,16 +187,15 @@ def i2h_products(task: LayerTask, p: LayerParameters) -> Iterator[tuple[slice, F
     A block stays in the processor's cache, and its memory is used again for the next one.
     """
     gates, (timesteps, samples, features) = CELLS[task.cell].gate_count, task.x.shape
-    weight, bias = np.ascontiguousarray(p.i2h_weight.T), hoisted_bias(task.cell, p).reshape(gates, 1, -1)
+    bias = hoisted_bias(task.cell, p).reshape(gates, 1, -1)
     length = min(timesteps, max(1, _BLOCK_BYTES // (samples * bias.nbytes)))
-    product = np.empty((length * samples, bias.size), bias.dtype)
-    rows = product.reshape(len(product), gates, -1).swapaxes(0, 1)
-    buffer = np.empty(rows.shape, bias.dtype)
+    weight, product, rows = gate_products(p.i2h_weight, gates, length * samples)
+    buffer = rows if rows is product else np.empty(rows.shape, bias.dtype)
     starts = range(0, timesteps, length)
     for start in reversed(starts) if task.backward else starts:
         times = slice(start, min(start + length, timesteps))
         x = task.x[times].reshape(-1, features)
-        matmul(x, weight, out=product[: len(x)])
+        matmul(x, weight, out=product[..., : len(x), :])
         a = add(rows[:, : len(x)], bias, out=buffer[:, : len(x)])
         yield times, a.reshape(gates, -1, samples, a.shape[-1]).swapaxes(0, 1)
 
