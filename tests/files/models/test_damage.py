@@ -1,0 +1,248 @@
+"""Damaged files: always a sentence, or numbers that are checked; never a crash, a hang or a bomb."""
+
+import pickle
+import random
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.engines.registry import ENGINES
+from rnnviz.files.models.formats import open_model
+from rnnviz.files.models.reading import entries_of, read_parameters
+from rnnviz.model.errors import InputError
+from tests.files.models.sources import in_torch_names, network, weights_of
+
+NETWORK = network("lstm", 2, True)
+
+
+def write_params(path: Path) -> None:
+    if ENGINES["gluon"].unavailable is not None:
+        pytest.skip("MXNet is not installed")
+    from rnnviz.engines.gluon import mx
+
+    mx.nd.save(str(path), {name: mx.nd.array(array) for name, array in weights_of(NETWORK).items()})
+
+
+def write_safetensors(path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file(in_torch_names(weights_of(NETWORK)), path)
+
+
+def write_torch(path: Path, archive: bool = True) -> None:
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.tensor(array) for name, array in in_torch_names(weights_of(NETWORK)).items()}
+    torch.save(tensors, path, _use_new_zipfile_serialization=archive)
+
+
+def write_npz(path: Path) -> None:
+    np.savez(path, **in_torch_names(weights_of(NETWORK)))
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "w.params": write_params,
+    "w.safetensors": write_safetensors,
+    "w.pt": write_torch,
+    "w.pth": lambda path: write_torch(path, False),
+    "w.npz": write_npz,
+}
+CHECKED_SUMS = {"w.pt", "w.npz"}
+"""Formats that tell a changed number from the one that was written."""
+
+
+def mutant(content: bytes, chance: random.Random) -> bytes:
+    """The content cut off, with bits flipped, bytes overwritten, or a piece of it put elsewhere."""
+    kind, changed = chance.choice(["cut", "flip", "write", "splice"]), bytearray(content)
+    if kind == "cut":
+        return content[: chance.randrange(len(content))]
+    # Half of the changes meet the ends of a file, where its structure is.
+    size = len(content)
+    near = chance.choice([size, 400])
+    place = chance.choice([chance.randrange(near), size - 1 - chance.randrange(near)])
+    if kind == "flip":
+        for _ in range(chance.choice([1, 1, 8])):
+            changed[(place + chance.randrange(64)) % size] ^= 1 << chance.randrange(8)
+    elif kind == "write":
+        length = chance.choice([1, 4, 8])
+        changed[place : place + length] = chance.choice([b"\xff", b"\0", b"\x7f", b"\x80"]) * length
+    else:
+        begin = chance.randrange(size)
+        changed[place:place] = content[begin : begin + chance.randrange(1, 64)]
+    return bytes(changed)
+
+
+def check(path: Path, original: bytes, name: str) -> str:
+    """What becomes of a damaged file: "refused", or "read" with numbers that have the right shapes and are finite."""
+    try:
+        entries_of(path)
+        read = read_parameters(path, None, NETWORK)
+    except InputError as error:
+        text = str(error)
+        assert "\n" not in text
+        assert text.endswith(".")
+        assert len(text) < 2_000
+        return "refused"
+    for key, shape in NETWORK.parameter_shapes().items():
+        assert read[key].shape == shape
+        assert np.isfinite(read[key]).all()
+        if name in CHECKED_SUMS:
+            np.testing.assert_array_equal(read[key], weights_of(NETWORK)[key])
+    return "read"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    "seeds", [range(40), pytest.param(range(40, 540), marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_a_damaged_file_is_refused_in_a_sentence_or_read_rightly(tmp_path: Path, name: str, seeds: range) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    original = path.read_bytes()
+    assert check(path, original, name) == "read"
+    outcomes = set()
+    for seed in seeds:
+        path.write_bytes(mutant(original, random.Random(seed)))
+        outcomes.add(check(path, original, name))
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    original = path.read_bytes()
+    for length in [0, 1, 7, 8, 9, 63, len(original) // 2, len(original) - 1]:
+        path.write_bytes(original[:length])
+        assert check(path, original, name) == "refused", length
+
+
+def params_header(count: int, *array: tuple[str, tuple[int, ...]]) -> bytes:
+    return struct.pack("<QQQ", 0x112, 0, count) + b"".join(
+        struct.pack(f"<{layout}", *values) for layout, values in array
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (params_header(2**62), "tells of 4611686018427387904 arrays"),
+        (
+            params_header(1, ("Iii", (0xF993FAC9, 0, 2)), ("qq", (2**31, 2**31)), ("iii", (1, 0, 0))),
+            "numbers in array 0",
+        ),
+        (params_header(1, ("Iii", (0xF993FAC9, 0, 2**30))), "1073741824 sizes"),
+        (params_header(1, ("Iii", (0xF993FAC9, 0, 1)), ("q", (-5,)), ("iii", (1, 0, 0))), "has the shape"),
+        (params_header(1, ("Iii", (0xF993FAC9, 0, 1)), ("q", (0,)), ("iii", (1, 0, 77))), "the type 77"),
+        (params_header(0, ("QQ", (1, 2**40))), "letters in a name"),
+    ],
+    ids=["arrays", "numbers", "sizes", "negative", "type", "name"],
+)
+def test_lengths_beyond_the_file_are_met_before_anything_of_that_length(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "w.params"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        open_model(path)
+
+
+def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    header = np.lib.format.header_data_from_array_1_0(np.zeros((2, 2), np.float32))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("weight_hh_l0.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+    with pytest.raises(InputError, match=r"an array of the shape \(2, 2\) would have 144 bytes and has 209715328"):
+        open_model(path)
+
+
+def test_an_array_of_objects_is_passed_over_and_not_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, **in_torch_names(weights_of(NETWORK)), config=np.array("text"), objects=np.array([{}]))
+    assert [entry.supported for entry in entries_of(path)] == [True]
+
+
+def write_archive(path: Path, value: Any, **members: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data.pkl", value if isinstance(value, bytes) else pickle.dumps(value, 2))
+        for name, content in members.items():
+            archive.writestr(f"w/data/{name}", content)
+
+
+def described(shape: str, strides: str, length: int = 64) -> bytes:
+    """The pickle of one tensor, whose sizes are given as pickle's opcodes."""
+    return (
+        b"\x80\x02}X\x0c\0\0\0weight_hh_l0ctorch._utils\n_rebuild_tensor_v2\n("
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
+        + f"I{length}\n".encode()
+        + b"tQI0\n"
+        + f"({shape}t({strides}t".encode()
+        + b"\x89ccollections\nOrderedDict\n)RtRs."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pickled", "words"),
+    [
+        (described("I16\nI4\n", "I400\nI1\n"), r"reaches beyond its storage of 64 numbers"),
+        (described("I16\nI-4\n", "I4\nI1\n"), "not described as PyTorch does"),
+        (described("I16\n", "I4\nI1\n"), "not described as PyTorch does"),
+        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "its pickle cannot be read"),
+        (b"\x80\x04\x8e\xff\xff\xff\xff\xff\x00\x00\x00.", "its pickle cannot be read|more memory"),
+        (b"\x80\x02K\x01.", "holds no state_dict"),
+        (b"cos\nsystem\n(X\x02\0\0\0lstR.", r"os\.system"),
+        (b"\x80\x02\x82\x01.", "its pickle cannot be read"),
+        (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "holds no state_dict|its pickle cannot be read"),
+    ],
+    ids=["beyond", "negative", "strides", "long", "bytes", "number", "system", "extension", "deep"],
+)
+def test_a_pickle_that_pytorch_does_not_write_is_refused(tmp_path: Path, pickled: bytes, words: str) -> None:
+    path = tmp_path / "w.pt"
+    write_archive(path, pickled, **{"0": bytes(256)})
+    with pytest.raises(InputError, match=words):
+        entries_of(path)
+
+
+def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
+    model = open_model(path)
+    assert not model.entries[0].supported
+    from rnnviz.files.models.torch_files import StateDict, _Archive
+
+    with pytest.raises(InputError, match="has 104857600 bytes in place of 256"):
+        StateDict(path, _Archive(path)).read("weight_hh_l0")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.pt", None, "cannot be read: No such file"),
+        ("w.pt", b"", "is empty"),
+        ("w.txt", b"some text", "is no model file that can be read: it must be one of .params"),
+        ("w.safetensors", b"some text of more than eight letters", "is no .safetensors file, or a damaged one"),
+        ("w.npz", b"PK\x03\x04rubbish", "is no numpy file, or a damaged one"),
+        ("w.pt", b"\x80\x02K\x01.", "does not begin with PyTorch's magic number"),
+        ("w.params", b"some text of some length, no more", "is no MXNet parameter file, or a damaged one"),
+    ],
+)
+def test_what_is_no_model_is_said_so(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        entries_of(path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_content_tells_the_format_where_the_ending_does_not(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    other = path.rename(tmp_path / "weights.dat")
+    assert entries_of(other)[0].supported

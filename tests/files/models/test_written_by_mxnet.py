@@ -1,0 +1,183 @@
+"""MXNet's own files, read without MXNet: every way to save a layer gives the weights that it computes with."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.engines.registry import ENGINES
+from rnnviz.files.models.formats import open_model
+from rnnviz.files.models.reading import entries_of, read_parameters
+from rnnviz.model.errors import InputError
+from tests.files.models.sources import (
+    HIDDEN,
+    INPUT,
+    NETWORKS,
+    Source,
+    assert_computes,
+    network,
+    sequence_and_states,
+    weights_of,
+)
+
+pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+
+
+@pytest.fixture(scope="module")
+def mx() -> Any:
+    from rnnviz.engines.gluon import mx
+
+    return mx
+
+
+def block(mx: Any, cell: str, layers: int = 1, both: bool = False, **options: Any) -> Any:
+    rnn = mx.gluon.rnn
+    kinds = {"lstm": rnn.LSTM, "gru": rnn.GRU}
+    if cell not in kinds:
+        options["activation"] = cell.removeprefix("rnn_")
+    made = kinds.get(cell, rnn.RNN)(HIDDEN, layers, bidirectional=both, input_size=INPUT, **options)
+    made.initialize()
+    weights = weights_of(network(cell, layers, both))
+    for name, parameter in made.collect_params().items():
+        parameter.set_data(mx.nd.array(weights[name.removeprefix(made.prefix)]))
+    return made
+
+
+def answer(mx: Any, made: Any, cell: str, layers: int, both: bool) -> Source:
+    inputs = sequence_and_states(cell, layers, both)
+    states = [mx.nd.array(np.array(state)) for state in inputs.initial_state.arrays]
+    out, final = made(mx.nd.array(np.array(inputs.sequence)), states)
+    return Source(out.asnumpy(), tuple(state.asnumpy() for state in final))
+
+
+@pytest.mark.parametrize("form", ["structured", "prefixed"])
+@pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
+def test_a_layer_s_file_computes_what_the_layer_does(
+    mx: Any, tmp_path: Path, cell: str, layers: int, both: bool, form: str
+) -> None:
+    made, path = block(mx, cell, layers, both), tmp_path / "w.params"
+    if form == "structured":
+        made.save_parameters(str(path))
+    else:
+        made.collect_params().save(str(path))
+    (entry,) = entries_of(path)
+    assert (entry.cell, entry.num_layers, entry.bidirectional) == (
+        None if cell.startswith("rnn") else cell,
+        layers,
+        both,
+    )
+    assert_computes(path, cell, answer(mx, made, cell, layers, both))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_types_are_widened_or_kept(mx: Any, tmp_path: Path, dtype: str) -> None:
+    made, path = block(mx, "gru"), tmp_path / "w.params"
+    made.cast(dtype)
+    made.save_parameters(str(path))
+    (entry,) = entries_of(path)
+    assert entry.dtype == dtype
+    read = read_parameters(path, None, entry.network())
+    expected = weights_of(network("gru", 1, False))["l0_h2h_weight"].astype(dtype)
+    np.testing.assert_array_equal(read["l0_h2h_weight"].astype(dtype), expected)
+
+
+def model(mx: Any) -> Any:
+    """Recurrent blocks of every kind among others."""
+    rnn, nn = mx.gluon.rnn, mx.gluon.nn
+    made = nn.Sequential()
+    with made.name_scope():
+        made.add(nn.Embedding(9, INPUT))
+        made.add(rnn.LSTM(HIDDEN, 2, bidirectional=True, input_size=INPUT))
+        stack = rnn.SequentialRNNCell()
+        with stack.name_scope():
+            stack.add(rnn.LSTMCell(HIDDEN, input_size=INPUT))
+            stack.add(rnn.LSTMCell(HIDDEN, input_size=HIDDEN))
+        made.add(stack)
+        made.add(rnn.BidirectionalCell(rnn.GRUCell(5, input_size=INPUT), rnn.GRUCell(5, input_size=INPUT)))
+        made.add(rnn.ResidualCell(rnn.RNNCell(INPUT, input_size=INPUT)))
+        made.add(nn.Dense(2, in_units=HIDDEN))
+    made.initialize()
+    return made
+
+
+def test_every_recurrent_block_is_found_among_others(mx: Any, tmp_path: Path) -> None:
+    path = tmp_path / "w.params"
+    model(mx).save_parameters(str(path))
+    found = {e.name: (e.cell, e.hidden_size, e.num_layers, e.bidirectional, e.supported) for e in entries_of(path)}
+    assert found == {
+        "1": ("lstm", HIDDEN, 2, True, True),
+        "2": ("lstm", HIDDEN, 2, False, True),
+        "3": ("gru", 5, 1, True, True),
+        "4.base_cell": (None, INPUT, 1, False, True),
+    }
+
+
+def test_a_module_s_checkpoint_is_read_as_the_block_s_own_file(mx: Any, tmp_path: Path) -> None:
+    made = block(mx, "lstm", 2)
+    made.hybridize()
+    expected = answer(mx, made, "lstm", 2, False)
+    made.export(str(tmp_path / "net"))
+    assert_computes(tmp_path / "net-0000.params", "lstm", expected)
+
+
+def test_packed_weights_are_refused_with_the_reason(mx: Any, tmp_path: Path) -> None:
+    packed = {"lstm_parameters": mx.nd.ones((736,))}
+    mx.model.save_checkpoint(str(tmp_path / "net"), 1, None, packed, {})
+    (entry,) = entries_of(tmp_path / "net-0001.params")
+    assert not entry.supported
+    assert "packed in one vector" in entry.reason
+
+
+def test_a_projection_is_refused_by_name(mx: Any, tmp_path: Path) -> None:
+    made, path = mx.gluon.rnn.LSTM(HIDDEN, projection_size=2, input_size=INPUT), tmp_path / "w.params"
+    made.initialize()
+    made.collect_params().save(str(path))
+    (entry,) = entries_of(path)
+    assert not entry.supported
+    assert "l0_h2r_weight projects the hidden state" in entry.reason
+
+
+def test_numpy_arrays_and_scalars_stand_in_a_file_of_their_own_kind(mx: Any, tmp_path: Path) -> None:
+    path = tmp_path / "w.params"
+    mx.npx.set_np()
+    try:
+        arrays = {name: mx.np.array(array) for name, array in weights_of(network("gru", 1, False)).items()}
+        mx.npx.save(str(path), {**arrays, "scalar": mx.np.array(1.0), "empty": mx.np.zeros((0, 3))})
+    finally:
+        mx.npx.reset_np()
+    read = read_parameters(path, None, network("gru", 1, False))
+    np.testing.assert_array_equal(read["l0_h2h_bias"], weights_of(network("gru", 1, False))["l0_h2h_bias"])
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_the_older_forms_of_an_array_are_read(mx: Any, tmp_path: Path, version: int) -> None:
+    path = tmp_path / "w.params"
+    weights = weights_of(network("lstm", 1, False))
+    content = struct.pack("<QQQ", 0x112, 0, len(weights))
+    for array in weights.values():
+        sizes = "<" + ("I" if version == 0 else "q") * array.ndim
+        content += b"" if version == 0 else struct.pack("<I", 0xF993FAC8)
+        content += struct.pack("<I", array.ndim) + struct.pack(sizes, *array.shape) + struct.pack("<iii", 1, 0, 0)
+        content += array.tobytes()
+    content += struct.pack("<Q", len(weights))
+    for name in weights:
+        content += struct.pack("<Q", len(name)) + name.encode()
+    path.write_bytes(content)
+    # That these are the older forms is MXNet's to say.
+    for name, array in mx.nd.load(str(path)).items():
+        np.testing.assert_array_equal(array.asnumpy(), weights[name])
+    read = read_parameters(path, None, network("lstm", 1, False))
+    for name, array in weights.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+def test_sparse_and_nameless_arrays_are_refused(mx: Any, tmp_path: Path) -> None:
+    path = tmp_path / "w.params"
+    mx.nd.save(str(path), {"l0_i2h_weight": mx.nd.ones((2, 3)).tostype("row_sparse")})
+    with pytest.raises(InputError, match="sparse array"):
+        open_model(path)
+    mx.nd.save(str(path), [mx.nd.ones((2, 3))])
+    with pytest.raises(InputError, match="without names"):
+        open_model(path)
