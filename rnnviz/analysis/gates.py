@@ -19,7 +19,7 @@ from rnnviz.model.cells import CELLS, Cell
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
 
-_BLOCK_VALUES = 1 << 18
+_BLOCK_VALUES = 1 << 20
 _EXPORTED_VALUES = 1 << 20
 _WEIGHT_BYTES = 96 << 20
 _PRE = "pre_"

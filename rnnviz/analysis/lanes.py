@@ -22,6 +22,8 @@ from rnnviz.model.pyramid import NO_PYRAMID, Level, LevelArray, Pyramid
 _CHUNK_VALUES = 1 << 16
 """How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
 _EVERY_CELL = Level(1, 1)
+_COMPUTED_TIMES = 512
+"""At least so many timesteps are computed together: a product with a large weight matrix for fewer costs as much."""
 _FINER = 4
 """How many times finer a chunk may be of which a coarser one is made, where reading it anew is to be avoided."""
 
@@ -176,6 +178,8 @@ class TraceLanes:
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
         """Timesteps in a chunk: a power of two, and so a multiple of the block's."""
         fitting = max(1, _CHUNK_VALUES // -(-self.shape(lane)[1] // level.units))
+        if self._computes(lane):
+            fitting = max(fitting, _COMPUTED_TIMES)
         return max(block.times, level.times << (fitting.bit_length() - 1))
 
     def _chunk(self, lane: Lane, index: int, size: int, level: Level, block: Level) -> Patch:
