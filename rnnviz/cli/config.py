@@ -7,7 +7,6 @@ from pathlib import Path
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.parser import Commands
 from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config, ParameterSource
 from rnnviz.model.errors import InputError
 
 
@@ -29,9 +28,7 @@ def _config(options: Namespace) -> int:
         return AGREE
     for option in ("entry", "cell"):
         if getattr(options, option) is not None:
-            raise InputError(
-                f"--{option} = {getattr(options, option)} belongs to a model file: give it by --from."
-            )
+            raise InputError(f"--{option} = {getattr(options, option)} belongs to a model file: give it by --from.")
     from rnnviz.files.lessons import find_lesson, lessons
 
     if options.lesson is None:
@@ -47,14 +44,11 @@ def _from_file(options: Namespace) -> str:
     """The config's text; the path in it is absolute, so that it holds wherever the text is written to."""
     from rnnviz.cli.inspect import entries_apart
     from rnnviz.files.config_toml import dump_config
+    from rnnviz.files.models.reading import config_of
     from rnnviz.files.models.weights import choose
 
     path: Path = options.file
     entry = choose(entries_apart(path), options.entry, path)
-    try:
-        network = entry.network(options.cell)
-    except InputError as error:
-        hint = "" if options.cell or not entry.supported else " Give it by --cell."
-        raise InputError(f"{path}: {error}{hint}") from error
-    source = ParameterSource(initializer="file", path=str(path.absolute()), entry=entry.name)
-    return dump_config(Config(network, parameters=source).checked())
+    if entry.supported and entry.cell is None and options.cell is None:
+        raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give it by --cell.")
+    return dump_config(config_of(path, entry, options.cell))

@@ -135,7 +135,7 @@ class MainWindow(QMainWindow):
         """End threads and processes; does nothing the second time."""
         self.player.halt()
         self._late.halt()
-        for part in (self.runner, self.sweeps, self.jobs, self.guide):
+        for part in (self.runner, self.sweeps, self.jobs, self.files, self.guide):
             part.close()
 
     def _make_views(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rnnviz.files.models import gluon_names, torch_names
 from rnnviz.files.models.assembly import Found
 from rnnviz.files.models.entry import Entry
-from rnnviz.files.models.tensors import TensorFile
+from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.model.arrays import FloatArray
 
 
@@ -38,6 +38,12 @@ class NamedArrays:
                 rows = arrays[gluon.replace("bias", "weight")].shape[0]
                 arrays[gluon] = np.zeros(rows, np.float64 if entry.dtype == "float64" else np.float32)
         return arrays
+
+
+def is_weight(name: str) -> bool:
+    """Whether an array of this name belongs to a recurrent layer."""
+    tensors = {name: Tensor((), "float32")}
+    return bool(gluon_names.find(tensors) or torch_names.find(tensors))
 
 
 def _distinct(found: Iterable[Found]) -> Iterable[Found]:

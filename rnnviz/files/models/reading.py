@@ -11,7 +11,7 @@ from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.formats import NUMPY, format_of, open_model
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.models.weights import check_values, choose, read_weights
-from rnnviz.model.config import Network
+from rnnviz.model.config import Config, Network, ParameterSource
 from rnnviz.model.errors import InputError
 from rnnviz.model.parameters import Parameters
 
@@ -56,6 +56,22 @@ def read_parameters(path: Path, entry: str | None, network: Network) -> Paramete
             return Parameters(network, arrays)
         model = known.open(path)
         return read_weights(model, choose(model.entries, entry, path), network, rounded=known is NUMPY)
+
+
+def config_of(path: Path, entry: Entry, cell: str | None = None) -> Config:
+    """A config that runs an entry of a model file on a random sequence; `cell` where the file does not tell it.
+
+    Raises
+    ------
+    InputError
+        As `Entry.network` does, with the file's path.
+    """
+    try:
+        network = entry.network(cell)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    source = ParameterSource(initializer="file", path=str(path.absolute()), entry=entry.name)
+    return Config(network, parameters=source).checked()
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from rnnviz.files.models.formats import ENDINGS
 from rnnviz.model.errors import InputError
 
 CONFIGS = "Configs (*.toml)"
+OPENABLE = f"Configs and models (*.toml {' '.join(f'*{ending}' for ending in ENDINGS)})"
 RECURRENCES = "Recurrences (*.py)"
 
 

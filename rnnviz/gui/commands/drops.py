@@ -5,6 +5,8 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+from rnnviz.files.models.formats import ENDINGS
+from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -31,6 +33,27 @@ def is_of_sweep(path: Path) -> bool:
     return is_sweep_results(path)
 
 
+def is_model(path: Path) -> bool:
+    """Whether a file or folder is opened as a model, which brings its own network."""
+    ending = path.suffix.lower()
+    if ending != ".npz":
+        return path.is_dir() or ending in ENDINGS
+    try:
+        names = set(_names(path))
+    except InputError:
+        return False  # which `config_with` will say
+    return any(is_weight(name) for name in names) and not _is_for_the_network(names) and not _is_state(names)
+
+
+def _is_state(names: set[str]) -> bool:
+    return "h" in names and names <= _STATE
+
+
+def _is_for_the_network(names: set[str]) -> bool:
+    """Whether these are weights by Gluon's own names, which the present network reads."""
+    return any(name.startswith("parameters.") for name in names) or all(_WEIGHT.fullmatch(name) for name in names)
+
+
 def config_with(config: Config, path: Path) -> Config:
     """The config that reads an array file: a sequence, weights, or an initial state.
 
@@ -44,19 +67,17 @@ def config_with(config: Config, path: Path) -> Config:
         return replace(config, sequence=replace(config.sequence, source="file", path=str(path), text=None))
     if ending == ".npz":
         names = set(_names(path))
-        if "h" in names and names <= _STATE:
+        if _is_state(names):
             return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
-        if any(name.startswith("parameters.") for name in names) or (
-            names and all(_WEIGHT.fullmatch(name) for name in names)
-        ):
+        if names and _is_for_the_network(names):
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
         raise InputError(
             f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "
             "l0_i2h_weight, or the initial state h, and c for an LSTM."
         )
     raise InputError(
-        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), '
-        "a sequence (.npy or .csv), weights or an initial state (.npz) can be dropped here."
+        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), a sequence (.npy or '
+        f".csv), weights or an initial state (.npz), or a model ({', '.join(ENDINGS)}) can be dropped here."
     )
 
 

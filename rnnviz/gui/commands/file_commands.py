@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.files.lessons import Lesson
 from rnnviz.files.starter import write_starter
-from rnnviz.gui.commands.dialogs import CONFIGS, RECURRENCES, ask_file, ask_new_file, ask_to_save, tell_error
-from rnnviz.gui.commands.drops import config_with, is_config, is_of_sweep
+from rnnviz.gui.commands.dialogs import CONFIGS, OPENABLE, RECURRENCES, ask_file, ask_new_file, ask_to_save, tell_error
+from rnnviz.gui.commands.drops import config_with, is_config, is_model, is_of_sweep
+from rnnviz.gui.commands.models import ModelCommands
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.session import Session
@@ -33,13 +34,17 @@ class FileCommands(QObject):
         self._session = session
         self._document = document
         self._recent = recent
+        self._models = ModelCommands(window, document, recent)
 
     def ask_open(self) -> None:
-        """Ask for a config and open it."""
-        ask_file(self._window, "Open config", CONFIGS, self.open)
+        """Ask for a config or a model file and open it."""
+        ask_file(self._window, "Open", OPENABLE, self.open)
 
     def open(self, path: Path) -> None:
-        """Open a config, or what belongs to a sweep."""
+        """Open a config, a model file, or what belongs to a sweep."""
+        if is_model(path):
+            self._models.open(path)
+            return
         if is_of_sweep(path):
             self.sweep_requested.emit(path)
             return
@@ -49,6 +54,10 @@ class FileCommands(QObject):
             tell_error(self._window, "The config cannot be opened", error)
         else:
             self._recent.add(path)
+
+    def close(self) -> None:
+        """End what goes on beside the window."""
+        self._models.close()
 
     def ask_open_recurrence(self) -> None:
         """Ask for a recurrence of the user's own and compare it."""
@@ -115,10 +124,10 @@ class FileCommands(QObject):
         return True
 
     def drop(self, paths: Sequence[Path]) -> None:
-        """Open a config or a sweep, or let the config read arrays; several files are taken in that order."""
+        """Open a config, a model or a sweep, or let the config read arrays; several files are taken in that order."""
         try:
             for path in sorted(paths, key=is_config, reverse=True):
-                if is_config(path) or is_of_sweep(path):
+                if is_config(path) or is_of_sweep(path) or is_model(path):
                     self.open(path)
                 elif path.suffix.lower() == ".py":
                     self.open_recurrence(path)

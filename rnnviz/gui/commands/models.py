@@ -1,0 +1,88 @@
+"""Opening a model file: read beside the window, in a process of its own, and run as a config."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QProgressDialog, QWidget
+
+from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.reading import config_of, entries_of
+from rnnviz.gui.commands.dialogs import tell_error
+from rnnviz.gui.commands.model_dialog import ModelDialog
+from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.document import Document
+from rnnviz.gui.running.jobs import Job, Jobs, Progress
+from rnnviz.model.errors import InputError
+from rnnviz.runs.apart import call_apart
+
+_TITLE = "The model cannot be opened"
+_SHOW_AFTER_MS = 500
+
+
+class ModelCommands(QObject):
+    """Opens model files one after the other. An error is a dialog, and nothing else changes."""
+
+    _read = Signal(object, object)
+
+    def __init__(self, window: QWidget, document: Document, recent: RecentFiles) -> None:
+        super().__init__(window)
+        self._window, self._document, self._recent = window, document, recent
+        self._jobs = Jobs(self)
+        self._waiting: QProgressDialog | None = None
+        self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
+        self._jobs.failed.connect(lambda title, error: tell_error(self._window, _TITLE, error))
+        self._jobs.busy_changed.connect(self._on_busy)
+
+    def open(self, path: Path) -> None:
+        """Find out what the file holds; its only network is run, and of several the user chooses one."""
+
+        def work(progress: Progress) -> str:
+            def wanted() -> bool:
+                progress(0.0)
+                return True
+
+            self._read.emit(path, call_apart(entries_of, path, what=f"{path} could not be read", wanted=wanted))
+            return ""
+
+        self._waiting = self._waiting or self._make_waiting(path)
+        self._jobs.start(Job(f"reading {path.name}", work))
+
+    def close(self) -> None:
+        """Read no more."""
+        self._jobs.close()
+
+    def _make_waiting(self, path: Path) -> QProgressDialog:
+        """What appears if reading takes its time."""
+        dialog = QProgressDialog(f"Reading {path.name} …", "Cancel", 0, 0, self._window)
+        dialog.setWindowTitle("Open model")
+        dialog.setAccessibleName(f"Reading {path.name}")
+        dialog.setMinimumDuration(_SHOW_AFTER_MS)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.canceled.connect(self._jobs.stop)
+        return dialog
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.canceled.disconnect(self._jobs.stop)
+            waiting.close()
+            waiting.deleteLater()
+
+    def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
+        if not entries:
+            tell_error(self._window, _TITLE, f"{path} holds no recurrent layer.")
+        elif len(entries) == 1 and not (entries[0].supported and entries[0].cell is None):
+            self._take(path, entries[0], None)
+        else:
+            ModelDialog(self._window, path.name, entries, lambda entry, cell: self._take(path, entry, cell)).open()
+
+    def _take(self, path: Path, entry: Entry, cell: str | None) -> None:
+        try:
+            config = config_of(path, entry, cell)
+        except InputError as error:
+            tell_error(self._window, _TITLE, error)
+            return
+        self._document.take(config, f"{path.name}: {entry.name}")
+        if path.is_file():
+            self._recent.add(path)

@@ -1,0 +1,120 @@
+"""rnnviz inspect, and rnnviz config --from: what a model file holds, and a config that runs it."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.cli import main
+from tests import profiles
+from tests.files.models.sources import in_torch_names, network, weights_of
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running", "profiles"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """An LSTM, an RNN and a layer that is none."""
+    path = tmp_path / "w.npz"
+    lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False))
+    broken = {"broken.weight_hh_l0": np.ones((7, 2), np.float32)}
+    np.savez(path, **in_torch_names(lstm, "encoder.lstm."), **in_torch_names(rnn, "rnn."), **broken)
+    return path
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main([str(word) for word in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(model)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["name", "cell", "input", "hidden", "layers", "directions", "type"],
+        ["encoder.lstm", "lstm", "3", "4", "2", "2", "float32"],
+        ["rnn", "rnn", "3", "4", "1", "1", "float32"],
+    ]
+    assert lines[3] == '  the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
+    assert lines[4].split()[:2] == ["broken", "?"]
+    assert lines[5].startswith("  not supported: broken.weight_hh_l0 has the shape (7, 2)")
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_inspect_writes_the_same_as_json(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to_file: bool
+) -> None:
+    target = str(tmp_path / "list.json") if to_file else "-"
+    assert main(["inspect", str(model), "--json", target]) == 0
+    text = Path(target).read_text(encoding="utf-8") if to_file else capsys.readouterr().out
+    lstm, rnn, broken = json.loads(text)["entries"]
+    assert lstm == {
+        "name": "encoder.lstm",
+        "cell": "lstm",
+        "input_size": 3,
+        "hidden_size": 4,
+        "num_layers": 2,
+        "bidirectional": True,
+        "dtype": "float32",
+        "supported": True,
+        "reason": "",
+    }
+    assert (rnn["cell"], rnn["supported"]) == (None, True)
+    assert not broken["supported"]
+
+
+def test_the_config_of_an_entry_runs_with_the_file_s_weights(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "--from", str(model), "--entry", "encoder.lstm"]) == 0
+    text = capsys.readouterr().out
+    assert tomllib.loads(text)["parameters"]["path"] == str(model)
+    config, result = tmp_path / "elsewhere" / "c.toml", tmp_path / "r.npz"
+    config.parent.mkdir()
+    config.write_text(text, encoding="utf-8")
+    assert main(["run", str(config), "--engines", "manual,onnx", "--quiet", "--npz", str(result)]) == 0
+    with np.load(result) as arrays:
+        for name, array in weights_of(network("lstm", 2, True)).items():
+            np.testing.assert_array_equal(arrays[f"parameters.{name}"], array)
+
+
+def test_the_cell_is_asked_for_where_the_file_does_not_tell_it(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refusal(capsys, "config", "--from", model, "--entry", "rnn")
+    assert 'say cell = "rnn_tanh" or cell = "rnn_relu"' in error
+    assert "--cell" in error
+    assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "rnn_relu"
+    assert '"lstm"' in refusal(capsys, "config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
+
+
+def test_several_entries_are_listed_and_one_must_be_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in refusal(capsys, "config", "--from", model)
+    assert 'no recurrent network "x"' in refusal(capsys, "config", "--from", model, "--entry", "x")
+    assert "broken cannot be run" in refusal(capsys, "config", "--from", model, "--entry", "broken")
+
+
+def test_options_of_a_model_file_need_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--entry = x belongs to a model file" in refusal(capsys, "config", "--entry", "x")
+    assert "give one of both" in refusal(capsys, "config", "lstm", "--from", "x.pt")
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "missing.pt cannot be read" in refusal(capsys, "inspect", tmp_path / "missing.pt")
+    (tmp_path / "w.pt").write_bytes(b"no model")
+    assert "w.pt is no PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")
+
+
+def test_a_file_without_recurrent_layers_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "w.npz", dense=np.ones((2, 3)))
+    assert main(["inspect", str(tmp_path / "w.npz")]) == 0
+    assert "holds no recurrent layer" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "w.npz"), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"entries": []}

@@ -1,0 +1,123 @@
+"""Model files in the window: opened, dropped, chosen among several; what cannot be run says why."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox
+
+from rnnviz.gui.commands.drops import is_model
+from rnnviz.gui.commands.model_dialog import ModelDialog
+from tests.files.models.sources import in_torch_names, network, weights_of
+
+Open = QDialogButtonBox.StandardButton.Open
+
+
+@pytest.fixture
+def several(tmp_path):
+    """An entry that cannot be run, an LSTM, and an RNN whose activation nobody knows."""
+    path = tmp_path / "several.npz"
+    lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False))
+    broken = {"broken.weight_hh_l0": np.ones((7, 2), np.float32)}
+    np.savez(path, **broken, **in_torch_names(lstm, "encoder."), **in_torch_names(rnn, "rnn."))
+    return path
+
+
+@pytest.fixture
+def dialog(qtbot, window):
+    """The chooser that opens."""
+
+    def dialog() -> ModelDialog:
+        qtbot.waitUntil(lambda: any(d.isVisible() for d in window.findChildren(ModelDialog)), timeout=20_000)
+        return next(d for d in window.findChildren(ModelDialog) if d.isVisible())
+
+    return dialog
+
+
+def choose(dialog, name):
+    (item,) = (
+        dialog.list.topLevelItem(row)
+        for row in range(dialog.list.topLevelItemCount())
+        if dialog.list.topLevelItem(row).text(0).split(" (")[0] == name
+    )
+    dialog.list.setCurrentItem(item)
+
+
+def test_a_file_s_only_network_is_run_at_once(qtbot, window, tmp_path):
+    path, weights = tmp_path / "one.npz", weights_of(network("gru", 2, False))
+    np.savez(path, **in_torch_names(weights, "m."))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open(path)
+    result = window.session.result
+    assert result.config.network == network("gru", 2, False)
+    assert (result.config.parameters.path, result.config.parameters.entry) == (str(path), "m")
+    np.testing.assert_array_equal(result.inputs.parameters["l1_h2h_weight"], weights["l1_h2h_weight"])
+    assert window.windowTitle() == "one.npz: m[*]"
+    assert window.document.can_undo
+
+
+def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
+    window.files.drop([several])
+    chooser = dialog()
+    assert chooser.entry.name == "encoder"
+    assert chooser.buttons.button(Open).isEnabled()
+    assert not chooser.cell.isVisible()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        qtbot.keyClick(chooser.list, Qt.Key.Key_Return)
+    assert window.session.result.config.network == network("lstm", 2, True)
+
+
+def test_what_cannot_be_run_says_why_and_is_not_opened(qtbot, window, several, dialog):
+    before = window.session.config
+    window.files.open(several)
+    chooser = dialog()
+    choose(chooser, "broken")
+    assert chooser.note.text().startswith("Not to be run: broken.weight_hh_l0 has the shape (7, 2)")
+    assert not chooser.buttons.button(Open).isEnabled()
+    chooser.accept()
+    assert chooser.isVisible()
+    chooser.reject()
+    assert window.session.config == before
+
+
+def test_the_activation_is_asked_for_where_the_file_does_not_tell_it(qtbot, window, several, dialog):
+    window.files.open(several)
+    chooser = dialog()
+    choose(chooser, "rnn")
+    assert chooser.cell.isVisible()
+    chooser.cell.setCurrentIndex(chooser.cell.findData("rnn_tanh"))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        qtbot.mouseClick(chooser.buttons.button(Open), Qt.MouseButton.LeftButton)
+    assert window.session.result.config.network == network("rnn_tanh", 1, False)
+
+
+def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
+    before, path = window.session.config, tmp_path / "w.pt"
+    path.write_bytes(b"no model")
+    window.files.open(path)
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)), timeout=20_000)
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert "w.pt is no PyTorch file, or a damaged one" in box.text()
+    box.close()
+    assert window.session.config == before
+
+
+def test_the_window_closes_while_a_file_is_read(window, several):
+    window.files.open(several)
+    window.close()
+
+
+def test_an_archive_s_names_tell_a_model_from_weights_for_the_network(tmp_path):
+    weights = weights_of(network("gru", 1, False))
+    for name, arrays, model in (
+        ("torch", in_torch_names(weights), True),
+        ("prefixed", {f"m_{name}": array for name, array in weights.items()}, True),
+        ("gluon", weights, False),
+        ("run", {f"parameters.{name}": array for name, array in weights.items()}, False),
+        ("state", {"h": np.ones((1, 2, 3))}, False),
+        ("other", {"dense": np.ones(3)}, False),
+    ):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        assert is_model(tmp_path / f"{name}.npz") == model, name
+    assert is_model(tmp_path)
+    assert is_model(tmp_path / "w.safetensors")
+    assert not is_model(tmp_path / "x.npy")

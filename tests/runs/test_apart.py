@@ -1,0 +1,81 @@
+"""A call in a process of its own: what it returns and raises comes back, and its death is a sentence."""
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rnnviz.files.models.limits import limited_memory
+from rnnviz.model.errors import ConfigError, EngineError, InputError
+from rnnviz.runs.apart import StoppedError, call_apart
+
+
+def parent_of(number: int) -> tuple[int, int]:
+    return number, os.getppid()
+
+
+def test_the_outcome_comes_from_a_child() -> None:
+    assert call_apart(parent_of, 3, what="x") == (3, os.getpid())
+
+
+def refuse() -> None:
+    raise ConfigError("network.cell", "The cell is wrong.")
+
+
+def test_an_error_for_the_user_comes_as_it_is() -> None:
+    with pytest.raises(ConfigError, match="The cell is wrong") as caught:
+        call_apart(refuse, what="x")
+    assert caught.value.key == "network.cell"
+
+
+def fail() -> None:
+    raise ZeroDivisionError("no such number")
+
+
+def test_any_other_error_is_the_program_s() -> None:
+    with pytest.raises(EngineError, match=r"w\.pt could not be read: ZeroDivisionError: no such number\."):
+        call_apart(fail, what="w.pt could not be read")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_death_is_a_sentence() -> None:
+    with pytest.raises(InputError, match=r"w\.pt could not be read: the process that did it ended \(killed by SIGKILL"):
+        call_apart(die, what="w.pt could not be read")
+
+
+def hang() -> None:
+    time.sleep(3600)
+
+
+def test_a_hang_ends() -> None:
+    with pytest.raises(InputError, match=r"w\.pt could not be read: it took more than 0\.5 seconds"):
+        call_apart(hang, what="w.pt could not be read", seconds=0.5)
+
+
+def test_what_is_wanted_no_more_is_stopped() -> None:
+    with pytest.raises(StoppedError):
+        call_apart(hang, what="x", wanted=lambda: False)
+
+
+def ask_for(size: int, allowance: int) -> int:
+    with limited_memory(allowance):
+        return int(np.ones(size, np.uint8).sum(dtype=np.int64))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux holds a process to a limit")
+def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted() -> None:
+    assert call_apart(ask_for, 1 << 20, 64 << 20, what="x") == 1 << 20
+    with pytest.raises(InputError, match="not enough memory"):
+        call_apart(ask_for, 256 << 20, 64 << 20, what="x")
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with limited_memory(1 << 30):
+        assert resource.getrlimit(resource.RLIMIT_DATA) != before
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
