@@ -21,6 +21,8 @@ from rnnviz.model.cells import CELLS
 
 _HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Type")
 _ONE_GATE = tuple(cell.name for cell in CELLS.values() if cell.gate_count == 1)
+_NUMBERS = range(2, 6)
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WHY_NOT = "Not to be run: "
 
 
@@ -87,10 +89,12 @@ class ModelDialog(QDialog):
         made.setRootIsDecorated(False)
         made.setAllColumnsShowFocus(True)
         made.setHeaderLabels(_HEADINGS)
+        for column in _NUMBERS:
+            made.headerItem().setTextAlignment(column, _RIGHT)
         for entry in self._entries:
             item = QTreeWidgetItem(made, _row(entry))
-            for column in range(2, 6):
-                item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for column in _NUMBERS:
+                item.setTextAlignment(column, _RIGHT)
             if entry.reason:
                 item.setToolTip(0, _note(entry))
             if not entry.supported:

@@ -130,6 +130,19 @@ def test_packed_weights_are_refused_with_the_reason(mx: Any, tmp_path: Path) -> 
     assert "packed in one vector" in entry.reason
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_packed_weights_are_read_once_they_are_saved_as_the_reason_says(mx: Any, tmp_path: Path, cell: str) -> None:
+    made = block(mx, cell, 2, True)
+    fused = mx.rnn.FusedRNNCell(HIDDEN, num_layers=2, mode=cell, bidirectional=True, prefix="enc_")
+    by_kind: dict[str, list[Any]] = {"weight": [], "bias": []}
+    for name, array in weights_of(network(cell, 2, True)).items():
+        by_kind[name.rsplit("_", 1)[1]].append(mx.nd.array(array).reshape(-1))
+    packed = {"enc_parameters": mx.nd.concat(*by_kind["weight"], *by_kind["bias"], dim=0)}
+    unpacked = fused.unfuse().pack_weights(fused.unpack_weights(packed))
+    mx.model.save_checkpoint(str(tmp_path / "net"), 1, None, unpacked, {})
+    assert_computes(tmp_path / "net-0001.params", cell, answer(mx, made, cell, 2, True), "enc")
+
+
 def test_a_projection_is_refused_by_name(mx: Any, tmp_path: Path) -> None:
     made, path = mx.gluon.rnn.LSTM(HIDDEN, projection_size=2, input_size=INPUT), tmp_path / "w.params"
     made.initialize()
