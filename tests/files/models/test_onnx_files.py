@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.files.models.onnx import open_model
 from rnnviz.model.errors import InputError
+from tests.files.models.damage import damaged, outcome_of
 
 FEATURES, H = 3, 2
 ROWS = 4 * H
@@ -153,41 +154,6 @@ def test_graphs_deep_in_each_other_are_refused(tmp_path):
         open_model(path)
 
 
-def damaged(content, rng):
-    """Cut, with bytes changed, or with one part in the place of another."""
-    kind = rng.integers(3)
-    data = bytearray(content)
-    if kind == 0:
-        return bytes(data[: rng.integers(len(data))])
-    if kind == 1:
-        for place in rng.integers(len(data), size=rng.integers(1, 9)):
-            data[place] = rng.integers(256)
-        return bytes(data)
-    length = int(rng.integers(1, len(data) // 2))
-    source, target = rng.integers(len(data) - length, size=2)
-    data[target : target + length] = data[source : source + length]
-    return bytes(data)
-
-
-def outcome_of(path):
-    """Whether a file is read or refused; what is read must be what its entry says."""
-    try:
-        model = open_model(path)
-    except InputError:
-        return "refused"
-    for entry in model.entries:
-        if not entry.supported:
-            assert entry.reason
-            continue
-        network = entry.network()
-        try:
-            read = model.parameters(entry.name)
-        except InputError:
-            continue
-        assert {name: array.shape for name, array in read.items()} == network.parameter_shapes()
-    return "read"
-
-
 def outcomes(folder, count):
     content = model_of([numpy_helper.from_array(a, name) for name, a in arrays().items()]).SerializeToString()
     rng = np.random.default_rng(count)
@@ -195,7 +161,7 @@ def outcomes(folder, count):
     found = set()
     for _ in range(count):
         path.write_bytes(damaged(content, rng))
-        found.add(outcome_of(path))
+        found.add(outcome_of(path, open_model))
     return found
 
 

@@ -1,0 +1,140 @@
+"""The HDF5 file of weights and the config in what Keras writes: an archive, or an HDF5 file alone."""
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import h5py
+
+from rnnviz.files.models.keras_h5 import DAMAGE, text_attribute
+from rnnviz.files.models.stored_layers import UnreadableError
+from rnnviz.files.models.tensors import damaged
+from rnnviz.model.errors import InputError
+
+WEIGHTS = "model.weights.h5"
+_CONFIG = "config.json"
+_LARGEST_CONFIG = 64 << 20
+# Weights are compressed to little less than they are; more than this is no file of weights.
+_LARGEST_RATIO = 100
+_PIECE = 1 << 20
+_LOCAL_HEADER = struct.Struct("<26xHH")
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
+
+
+class KerasFile:
+    """A `.keras` archive, or an `.h5` file; its config, as JSON, is None where there is none."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the config, and hold an archive against its checksums.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is of neither kind, or is damaged.
+        """
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                self._archived = file.read(4) == b"PK\x03\x04"
+            config = self._checked_archive() if self._archived else self._config_attribute()
+            self.config: Any = None if config is None else json.loads(config)
+        except InputError:
+            raise
+        except (*_ZIP_DAMAGE, *DAMAGE) as error:
+            raise _damaged(path, error) from error
+
+    @contextmanager
+    def weights(self) -> Iterator[tuple[h5py.File, int]]:
+        """The open HDF5 file of weights, and its size; raises an InputError if the file is damaged."""
+        try:
+            with self._bytes() as (source, size), h5py.File(source, "r") as file:
+                yield file, size
+        except (InputError, UnreadableError):
+            raise
+        except (*_ZIP_DAMAGE, *DAMAGE) as error:
+            raise _damaged(self.path, error) from error
+
+    def _config_attribute(self) -> str | None:
+        with self.weights() as (file, _size):
+            return text_attribute(file, "model_config")
+
+    def _checked_archive(self) -> bytes | None:
+        with zipfile.ZipFile(self.path) as archive:
+            names = archive.namelist()
+            if names.count(WEIGHTS) != 1 or names.count(_CONFIG) > 1:
+                raise damaged(self.path, "Keras", f"an archive must hold one {WEIGHTS}")
+            weights = archive.getinfo(WEIGHTS)
+            if weights.file_size > _LARGEST_RATIO * max(weights.compress_size, 1):
+                raise damaged(self.path, "Keras", f"its {WEIGHTS} would have {weights.file_size} bytes")
+            with archive.open(weights) as member:
+                # To its end, where the checksum is.
+                while member.read(_PIECE):
+                    pass
+            if _CONFIG not in names:
+                return None
+            if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
+                raise damaged(self.path, "Keras", f"its {_CONFIG} is too large")
+            return archive.read(_CONFIG)
+
+    @contextmanager
+    def _bytes(self) -> Iterator[tuple[IO[bytes], int]]:
+        if not self._archived:
+            with self.path.open("rb") as file:
+                yield file, self.path.stat().st_size
+            return
+        with zipfile.ZipFile(self.path) as archive, self.path.open("rb") as file:
+            info = archive.getinfo(WEIGHTS)
+            if info.compress_type == zipfile.ZIP_STORED:
+                file.seek(info.header_offset)
+                header = file.read(_LOCAL_HEADER.size)
+                start = info.header_offset + len(header) + sum(_LOCAL_HEADER.unpack(header))
+                with io.BufferedReader(_Part(file, start, info.file_size)) as part:
+                    yield part, info.file_size
+                return
+            with archive.open(info) as member, TemporaryFile() as whole:
+                while piece := member.read(_PIECE):
+                    whole.write(piece)
+                yield whole, info.file_size
+
+
+class _Part(io.RawIOBase):
+    """A part of a file as a file of its own."""
+
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self._file, self._start, self._size, self._place = file, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"{base + offset} is before the beginning")
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._start + self._place)
+        data = self._file.read(max(0, min(len(buffer), self._size - self._place)))
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(f"{path} cannot be read: {error.strerror}.")
+    return damaged(path, "Keras", str(error) or type(error).__name__)
