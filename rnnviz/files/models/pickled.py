@@ -1,11 +1,11 @@
 """What PyTorch pickles of a state_dict, read by a list of what it may name; nothing that a file brings is called."""
 
 import pickle
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ _DAMAGE = (
     ImportError,
     OverflowError,
     RecursionError,
+    AssertionError,
+    struct.error,
 )
 
 
@@ -81,18 +83,67 @@ class _StorageType:
     dtype: str
 
 
-class Unpickler(pickle.Unpickler):
-    """Builds plain values, ordered dicts and views of storages, and refuses all else by its name."""
+_Machine: Any = pickle._Unpickler
+
+
+class Unpickler(_Machine):  # type: ignore[misc]
+    """Builds plain values, ordered dicts and views of storages, and refuses all else by its name.
+
+    The one that is written in Python, since a file must neither change what has been built nor let anything but texts
+    and numbers be hashed: a tuple of tuples of itself takes forever.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = dict(_Machine.dispatch)
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         super().__init__(file, encoding="latin-1")
         self._path = path
 
+    def _set_items(self, target: Any, items: list[Any]) -> None:
+        if not isinstance(target, dict) or len(items) % 2:
+            raise pickle.UnpicklingError("items belong to a dict")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) not in (str, int):
+                raise pickle.UnpicklingError(f"a key is a {type(key).__name__}, and must be a text or a whole number")
+            target[key] = value
+
+    def _load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_items(self.stack[-1], [key, value])
+
+    def _load_setitems(self) -> None:
+        items = self.pop_mark()
+        self._set_items(self.stack[-1], items)
+
+    def _load_dict(self) -> None:
+        made: dict[Any, Any] = {}
+        self._set_items(made, self.pop_mark())
+        self.append(made)
+
+    def _load_build(self) -> None:
+        """Pass over what PyTorch keeps beside a dict, the versions of its modules."""
+        self.stack.pop()
+        if not isinstance(self.stack[-1], dict):
+            raise pickle.UnpicklingError("only a dict may be given more")
+
+    def _refuse(self) -> None:
+        raise pickle.UnpicklingError("it holds a set or an object")
+
+    dispatch[pickle.SETITEM[0]] = _load_setitem
+    dispatch[pickle.SETITEMS[0]] = _load_setitems
+    dispatch[pickle.DICT[0]] = _load_dict
+    dispatch[pickle.BUILD[0]] = _load_build
+    for _opcode in (
+        *(pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.OBJ, pickle.INST, pickle.NEWOBJ),
+        *(pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4),
+    ):
+        dispatch[_opcode[0]] = _refuse
+
     def find_class(self, module: str, name: str) -> Any:
         """What stands for `module.name`."""
         known = (module, name)
         if known == ("collections", "OrderedDict"):
-            return OrderedDict
+            return _empty_dict
         if known == ("torch._utils", "_rebuild_tensor_v2"):
             return _rebuild_tensor
         if known == ("torch._utils", "_rebuild_parameter"):
@@ -125,6 +176,10 @@ class Unpickler(pickle.Unpickler):
             raise damaged(self._path, KIND, f"its pickle cannot be read ({error})") from error
 
 
+def _empty_dict() -> dict[Any, Any]:
+    return {}
+
+
 def _rebuild_tensor(
     storage: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any = None, hooks: Any = None, meta: Any = None
 ) -> View:
@@ -153,16 +208,16 @@ def views(value: Any, path: Path) -> dict[str, View]:
     InputError
         If the value is no dict.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise InputError(f"{path} holds no state_dict: it must be a dict of tensors by name.")
     return dict(_walk(value, "", 0))
 
 
-def _walk(value: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, View]]:
+def _walk(value: dict[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, View]]:
     for key, item in value.items():
         if not isinstance(key, str):
             continue
         if isinstance(item, View):
             yield prefix + key, item
-        elif isinstance(item, Mapping) and depth < 8:
+        elif isinstance(item, dict) and depth < 8:
             yield from _walk(item, f"{prefix}{key}.", depth + 1)

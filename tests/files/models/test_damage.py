@@ -198,9 +198,30 @@ def described(shape: str, strides: str, length: int = 64) -> bytes:
         (b"\x80\x02K\x01.", "holds no state_dict"),
         (b"cos\nsystem\n(X\x02\0\0\0lstR.", r"os\.system"),
         (b"\x80\x02\x82\x01.", "its pickle cannot be read"),
+        (
+            described("I16\nI4\n", "I4\nI1\n")[:-2] + b"}X\x05\0\0\0shape(I99\nI99\ntsbs.",
+            "only a dict may be given more",
+        ),
+        (b"\x80\x02}" + b"K\x01\x85" + b"2\x86" * 60 + b"K\x01s.", "a key is a tuple"),
+        (b"\x80\x02(K\x01\x85" + b"2\x86" * 60 + b"K\x01d.", "a key is a tuple"),
+        (b"\x80\x04\x8f(K\x01\x85" + b"2\x86" * 60 + b"\x90.", "a set or an object"),
         (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "holds no state_dict|its pickle cannot be read"),
     ],
-    ids=["beyond", "negative", "strides", "long", "bytes", "number", "system", "extension", "deep"],
+    ids=[
+        "beyond",
+        "negative",
+        "strides",
+        "long",
+        "bytes",
+        "number",
+        "system",
+        "extension",
+        "changed",
+        "key",
+        "keys",
+        "set",
+        "deep",
+    ],
 )
 def test_a_pickle_that_pytorch_does_not_write_is_refused(tmp_path: Path, pickled: bytes, words: str) -> None:
     path = tmp_path / "w.pt"
