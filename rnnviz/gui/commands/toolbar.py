@@ -26,7 +26,13 @@ class ToolBar(QToolBar):
     """The `LessonEntry` of the guided lesson to open."""
 
     def __init__(
-        self, session: Session, cursor: Cursor, player: Player, actions: Actions, lessons: tuple[Lesson, ...], export: QMenu
+        self,
+        session: Session,
+        cursor: Cursor,
+        player: Player,
+        actions: Actions,
+        lessons: tuple[Lesson, ...],
+        export: QMenu,
     ) -> None:
         super().__init__("Controls")
         self.setObjectName("controls")
