@@ -9,7 +9,7 @@ The rules, with δ(v) for the bound that v carries:
 
     pre-activation   v = Σ terms          δ = eps · (1 + Σ |terms| + √n · |v|)
     sum              v = p + q            δ = δ(p) + δ(q) + eps · |v|
-    product          v = p · q            δ = |q| · δ(p) + |p| · δ(q) + δ(p) · δ(q) + eps · |v|
+    product          v = p · q            δ = |q| · δ(p) + |p| · δ(q) + δ(p) · δ(q) + eps · |v| + 2^-126
     sigmoid, tanh    v = f(p)             δ = f'(p) · δ(p) + eps
     relu             v = max(p, 0)        δ = δ(p) where p >= -8 δ(p), else 0
 
@@ -26,7 +26,8 @@ the activation's argument is absolute.
 An activation's own rounding is eps and not eps · |f(p)|: sigmoid(a) computed as (1 + tanh(a/2)) / 2 is off by
 half an eps near 0, where the result itself is far smaller than one, and is right all the same.
 
-The last term of a product matters where both factors are saturated gates: 0 · 0 in float64 is bounded by it alone.
+δ(p) · δ(q) matters where both factors are saturated gates: 0 · 0 in float64 is bounded by it alone. 2^-126 is where
+float32 underflows: what is smaller has fewer digits than eps tells of, and some processors are told to make it zero.
 
 f' is taken at p and not at its largest over [p - δ, p + δ]. The quotient of the two is at most exp(2δ) for both
 functions, which differs from one by less than the factor of eight for every δ below one; where terms are so
@@ -48,6 +49,8 @@ from rnnviz.model.arrays import FloatArray
 
 ALLOWED = 8.0
 """How many bounds a right step may be off; with random weights right engines stay below 2."""
+
+_UNDERFLOW = 2.0**-126
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Running:
         np.abs(self.value, out=part)
         part += self.bound
         part *= other.bound
+        part += _UNDERFLOW
         bound += part
         if not _finite(bound):
             certain = self._certain_beside(other) & other._certain_beside(self)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnnviz.analysis.running_error import ALLOWED, Running, exact, pre_activation
@@ -42,6 +42,7 @@ def test_a_sum_is_within_its_bound(p: tuple[Running, np.float32], q: tuple[Runni
 
 
 @given(operands(), operands(GATES))
+@example(p=(known(0.5, 0.0), np.float32(0.5)), q=(known(1e-45, 0.0), np.float32(1e-45)))
 def test_a_product_is_within_its_bound(p: tuple[Running, np.float32], q: tuple[Running, np.float32]) -> None:
     # The rounding of what the bounds themselves admit is of second order.
     assert_holds(p[0] * q[0], p[1] * q[1], 1.0 + 2 * EPS)
