@@ -3,7 +3,7 @@
 from functools import partial
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtGui import QAction, QActionGroup, QCursor
 from PySide6.QtWidgets import QMenu, QWidget
 
 from rnnviz.analysis.naming import shown_name
@@ -22,6 +22,9 @@ class Ordering(QObject):
 
     found = Signal()
     """The order that was asked for last is there."""
+
+    requested = Signal(str)
+    """Another order was chosen from the menu."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -76,8 +79,8 @@ class Ordering(QObject):
         engine = next((key.engine for key in self._known), result.reference.engine)
         return f"{why} Found for each lane from {looked} of the shown sample by {shown_name(engine)} (O)."
 
-    def menu(self, parent: QWidget) -> QMenu:
-        """A menu of all orders, each action with its name as data."""
+    def offer(self, parent: QWidget) -> None:
+        """Open the choice of orders at the pointer."""
         menu = QMenu(parent)
         menu.setToolTipsVisible(True)
         group = QActionGroup(menu)
@@ -88,8 +91,9 @@ class Ordering(QObject):
             action.setCheckable(True)
             action.setChecked(name == self.name)
             menu.addAction(action)
+        menu.triggered.connect(lambda action: self.requested.emit(action.data()))
         menu.aboutToHide.connect(menu.deleteLater)
-        return menu
+        menu.popup(QCursor.pos())
 
     def rest(self) -> None:
         """Find nothing more until something is asked for."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from rnnviz.analysis.lane_quantities import Quantity
@@ -27,7 +27,7 @@ from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.gui.views.unrolled.swipe_names import Name
 from rnnviz.model.location import Location
 
-_KEY_ZOOM = 1.5
+_KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2
 
 
@@ -50,6 +50,7 @@ class UnrolledView(View):
         self._location = Location()
         self._ordering = Ordering(self)
         self._ordering.found.connect(self._on_order)
+        self._ordering.requested.connect(self.order_requested)
         self._chosen = Chosen(self._ordering)
         self._shown: Shown | None = None
         self._stage = Stage(self)
@@ -62,10 +63,10 @@ class UnrolledView(View):
         self.setAccessibleName(self.title)
         self.canvas.describe = self.description_at
         self._stage.pointed.connect(self._point)
-        self._stage.opened.connect(self._open)
+        self._stage.opened.connect(self._explain)
         self.ranges = RangeSelection(self._stage, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self._stage.order.clicked.connect(self._offer_orders)
+        self._stage.order.clicked.connect(lambda: self._ordering.offer(self))
         self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
 
@@ -102,8 +103,8 @@ class UnrolledView(View):
 
     def visible_outlines(self) -> list[Cell]:
         """Every mismatching cell of the shown sample in view."""
-        shown, geometry = self._shown, self.geometry_in_view
-        return [] if shown is None or geometry is None else outlines_in_view(shown, geometry)
+        geometry = self.geometry_in_view
+        return [] if self._shown is None or geometry is None else outlines_in_view(self._shown, geometry)
 
     def swipe_names(self) -> list[Name]:
         """The names above the lanes while two engines share them, from left to right."""
@@ -144,7 +145,7 @@ class UnrolledView(View):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run; the part in view stays if the new result has the same shape."""
-        before = None if self._chosen.result is None else self._chosen.result.shape
+        before = self._chosen.result and self._chosen.result.shape
         self._chosen.take_result(result, candidate)
         if result is not None:
             self._location = self._location.within(result.shape)
@@ -230,8 +231,7 @@ class UnrolledView(View):
 
     def zoom_time(self, factor: float) -> None:
         """Show the time axis `factor` times as large, around the cursor if it is in view, else the middle."""
-        geometry = self.geometry_in_view
-        if geometry is not None:
+        if (geometry := self.geometry_in_view) is not None:
             x = geometry.x_of(self._location.timestep)
             self._stage.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
@@ -239,14 +239,7 @@ class UnrolledView(View):
         if self._shown is not None:
             self.location_requested.emit(pointed_at(self._shown, self._location, cell))
 
-    def _offer_orders(self) -> None:
-        """Open the choice of orders."""
-        menu = self._ordering.menu(self)
-        menu.triggered.connect(lambda action: self.order_requested.emit(action.data()))
-        menu.popup(QCursor.pos())
-
-    def _open(self, cell: Cell) -> None:
-        """Ask how a number came about."""
+    def _explain(self, cell: Cell) -> None:
         if self._shown is not None:
             self.explanation_requested.emit(place_of(self._shown, self._location, cell))
 
@@ -267,8 +260,6 @@ class UnrolledView(View):
         self._stage.show_lanes(self._shown, self._cell())
         self.ranges.follow(self._shown, self._location)
 
-    # Qt
-
     def hideEvent(self, event: QHideEvent) -> None:
         """Draw nothing more: a window that closes hides what is in it."""
         self._stage.lanes.rest()
@@ -288,10 +279,8 @@ class UnrolledView(View):
             event.ignore()
         elif self.ranges.take_key(event):
             event.accept()
-        elif event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
-            self.zoom_time(_KEY_ZOOM)
-        elif event.key() == Qt.Key.Key_Minus:
-            self.zoom_time(1.0 / _KEY_ZOOM)
+        elif factor := _KEY_ZOOMS.get(Qt.Key(event.key())):
+            self.zoom_time(factor)
         elif event.key() == Qt.Key.Key_0:
             self.fit()
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._shown is not None:
