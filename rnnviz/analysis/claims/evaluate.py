@@ -182,14 +182,14 @@ class Evaluator:
 
     def _compared(self, op: ast.cmpop, left: Value, right: Value) -> Value:
         if isinstance(op, ast.In | ast.NotIn):
-            if not _is_words(right) or isinstance(right, str):
-                raise UnansweredError("What is looked for must be looked for among words, as in wrong.")
+            if not isinstance(left, str) or not _is_words(right) or isinstance(right, str):
+                raise UnansweredError('Only a word can be looked for, and only among words, as "manual" in wrong.')
             return (left in right) == isinstance(op, ast.In)
         if _is_words(left) or _is_words(right):
             if not isinstance(op, ast.Eq | ast.NotEq) or not (_is_plain(left) and _is_plain(right)):
                 raise UnansweredError("Words can be compared with words only, and by == and !=.")
             return (left == right) == isinstance(op, ast.Eq)
-        if isinstance(left, tuple) and isinstance(right, tuple) and isinstance(op, ast.Eq | ast.NotEq):
+        if _is_plain(left) and _is_plain(right) and isinstance(op, ast.Eq | ast.NotEq):
             return (left == right) == isinstance(op, ast.Eq)
         a, b = array(left), array(right)
         return self._ufunc(_COMPARISONS[type(op)], left, right, a.shape, b.shape)

@@ -44,6 +44,8 @@ HOLDS = [
     "rtol < atol",
 ]
 UNANSWERED = {
+    "out in wrong": "Only a word can be looked for",
+    "(out, 1) == (out, 2)": "no array of numbers",
     "out[0][0] == out[0][0]": "put all(...) around it",
     "T": "must be true or false",
     "verdict": "must be true or false",
