@@ -2,7 +2,12 @@
 
 from pathlib import PurePath
 
+from rnnviz.model.engine_names import is_own, is_recording, recording_name
+
 
 def shown_name(engine: str) -> str:
-    """The engine's name; of a user's recurrence, which is named by its path, the file's."""
-    return PurePath(engine).name if engine.endswith(".py") else engine
+    """The engine's name; of a user's recurrence or recording, which is named by its path, the file's."""
+    if is_recording(engine):
+        path, chosen = recording_name(engine)
+        return f"{PurePath(path).name}#{chosen}" if chosen else PurePath(path).name
+    return PurePath(engine).name if is_own(engine) else engine

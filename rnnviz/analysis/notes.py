@@ -9,6 +9,7 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import VERDICTS, RunResult
 
 _NAMED_CHECKS = 2
+_RECORDED = {"output": "output", "state_h": "state", "state_c": "cell_state"}
 
 
 def few(comparison: Comparison) -> str:
@@ -73,6 +74,15 @@ def who_is_right(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]
     if coverage == 1.0:
         return (f"{subject} right at every step.",)
     return (f"{covered(coverage)} of the values audited: {subject} right at every step of these.",)
+
+
+def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+    """What a recording does not hold, by the names that it would have there."""
+    return tuple(
+        f"{shown_name(engine)} holds no {' and no '.join(missing)}, so that nothing is checked there."
+        for engine in engines
+        if (missing := [name for array, name in _RECORDED.items() if array in result.traces[engine].untold])
+    )
 
 
 def covered(coverage: float) -> str:

@@ -100,6 +100,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         *((others[0],) if others is not None and others[1] else ()),
         *first,
         *notes.who_is_right(result, engines),
+        *notes.unrecorded(result, engines),
         *(notes.failed_checks(failed) if wrong or comparison.mismatched else ()),
         *notes.first_wrong_values(wrong),
         *(notes.first_values(comparison) if not wrong else ()),

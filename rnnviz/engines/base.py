@@ -26,12 +26,14 @@ class EngineReport:
     """What an engine tells beside its trace.
 
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own;
-    `printed` is what a user's code printed.
+    `printed` is what a user's code printed; `untold` names arrays of the trace, such as "output", that a recording
+    does not hold: see `Trace.untold`.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     equalities: tuple[Equality, ...] = ()
     printed: str = ""
+    untold: frozenset[str] = frozenset()
 
 
 class Engine(Protocol):
@@ -52,4 +54,6 @@ class Engine(Protocol):
         ------
         EngineError
             If the engine cannot compute this network; the sentence says why.
+        InputError
+            If a file that the engine is named by is wrong.
         """

@@ -13,6 +13,7 @@ from pathlib import Path
 from rnnviz.engines.base import Engine
 from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake, mistakes_of
 from rnnviz.model.config import Network
+from rnnviz.model.engine_names import RECORDING, RecordingName, engine_file, is_own, is_recording
 from rnnviz.model.errors import ConfigError, EngineError
 
 
@@ -114,6 +115,12 @@ def _load_own(path: str) -> Engine:
     return OwnEngine(path)
 
 
+def _load_recording(name: str) -> Engine:
+    from rnnviz.engines.recording.engine import RecordedEngine
+
+    return RecordedEngine(name)
+
+
 @dataclass(frozen=True)
 class MistakeEntry:
     """One known mistake as people read about it: `phrase` completes "as if ...", `origin` says who makes it.
@@ -137,9 +144,19 @@ def is_mistake(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def is_own(name: str) -> bool:
-    """Whether the name of an engine is the path of a user's file."""
-    return name.endswith(".py")
+def recordings_in(path: Path) -> tuple[str, ...]:
+    """The names by which a config asks for what is recorded in an `.npz` file: one for each engine in it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is damaged.
+    """
+    from rnnviz.engines.recording.contents import engines_in
+
+    return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path)) or (
+        str(RecordingName(str(path))),
+    )
 
 
 def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
@@ -150,9 +167,12 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     ConfigError
         If no engine has that name.
     """
+    file = engine_file(name)
+    if file is not None and not Path(file).is_file():
+        raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
+    if is_recording(name):
+        return EngineEntry(name, name, None, partial(_load_recording, name))
     if is_own(name):
-        if not Path(name).is_file():
-            raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
         return EngineEntry(name, Path(name).name, None, partial(_load_own, name), own=Path(name))
     if is_mistake(name):
         mistake = MISTAKES.get(name.removeprefix(PREFIX))
@@ -165,7 +185,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         raise ConfigError(
             key,
             f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}, '
-            f"{PREFIX}NAME, or the path of a .py file.",
+            f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of a recording.",
         )
     return ENGINES[name]
 
@@ -177,6 +197,8 @@ def load_engine(name: str) -> Engine:
     ------
     ConfigError
         If no engine has that name.
+    InputError
+        If it is a recording that cannot be read.
     EngineError
         If it is not available here, or its import fails; the sentence says why.
     """

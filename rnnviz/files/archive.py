@@ -102,13 +102,16 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
 
     Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
-    (L, D, T, N, H); `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H), `parameters.<Gluon name>`.
+    (L, D, T, N, H); of a recording no more than it holds. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H),
+    `parameters.<Gluon name>`.
     """
     arrays: dict[str, FloatArray] = {}
     for name, trace in result.traces.items():
         arrays[f"{name}.hidden"] = trace.hidden
-        arrays[f"{name}.output"] = trace.output_in(result.config.network.layout)
-        arrays[f"{name}.state"] = trace.state_h
+        if "output" not in trace.untold:
+            arrays[f"{name}.output"] = trace.output_in(result.config.network.layout)
+        if "state_h" not in trace.untold:
+            arrays[f"{name}.state"] = trace.state_h
         if trace.cell is not None:
             arrays[f"{name}.cell"] = trace.cell
         if trace.state_c is not None:

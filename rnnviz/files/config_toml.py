@@ -10,6 +10,7 @@ import tomli_w
 
 from rnnviz.files.atomic import whole
 from rnnviz.model.config import SECTIONS, Config
+from rnnviz.model.engine_names import with_file
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
 
@@ -79,5 +80,5 @@ def _with_paths(config: Config, change: Callable[[str], str]) -> Config:
         if path is not None:
             config = replace(config, **{section: replace(table, **{key: change(path)})})
     compare = config.compare
-    reference, *candidates = (change(name) if name.endswith(".py") else name for name in compare.engines)
+    reference, *candidates = (with_file(name, change) for name in compare.engines)
     return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnviz.model.config import SECTIONS
+from rnnviz.model.engine_names import with_file
 from rnnviz.model.errors import ConfigError, InputError
 from rnnviz.model.fields import declarations, shown
 from rnnviz.model.sweep import Sweep, declaration
@@ -32,7 +33,7 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None) -> Sweep:
     if "base" in values:
         own |= _merged(_read_base(values["base"], folder), own)
     if isinstance(own.get("engines"), list):
-        own["engines"] = [_path_of_code(name, folder) for name in own["engines"]]
+        own["engines"] = [_engine(name, folder) for name in own["engines"]]
     if isinstance(own.get("grid"), Mapping):
         own["grid"] = _grid(own["grid"], folder)
     if engines is not None:
@@ -91,9 +92,9 @@ def _table(name: str, value: Any, folder: Path) -> Any:
     table = {key: _absolute(inner, folder) if key in paths else inner for key, inner in value.items()}
     if name == "compare":
         if "reference" in table:
-            table["reference"] = _path_of_code(table["reference"], folder)
+            table["reference"] = _engine(table["reference"], folder)
         if isinstance(table.get("candidates"), list):
-            table["candidates"] = [_path_of_code(engine, folder) for engine in table["candidates"]]
+            table["candidates"] = [_engine(engine, folder) for engine in table["candidates"]]
     return table
 
 
@@ -108,7 +109,7 @@ def _grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         if declared is not None and declared.kind == "path":
             change = _absolute
         elif key == "compare.reference":
-            change = _path_of_code
+            change = _engine
         found[key] = [change(one, folder) for one in value] if change and isinstance(value, list) else value
     return found
 
@@ -126,5 +127,5 @@ def _absolute(path: Any, folder: Path) -> Any:
     return str(folder / path) if isinstance(path, str) and path else path
 
 
-def _path_of_code(engine: Any, folder: Path) -> Any:
-    return _absolute(engine, folder) if isinstance(engine, str) and engine.endswith(".py") else engine
+def _engine(name: Any, folder: Path) -> Any:
+    return with_file(name, lambda path: _absolute(path, folder)) if isinstance(name, str) else name

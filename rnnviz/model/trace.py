@@ -7,8 +7,8 @@ A small trace is one file, a record of its arrays and the engine's name, because
 takes to make a file for each.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.model.config import Network
 from rnnviz.model.pyramid import Pyramid, open_pyramids
 
-_RECORD, _ENGINE = "trace.npy", "engine"
+_RECORD, _ENGINE, _UNTOLD = "trace.npy", "engine", "untold"
 _SMALL_BYTES = 1 << 22
 
 
@@ -39,6 +39,9 @@ class Trace:
         (L·D, N, H): what the engine itself returned as its final state; `state_c` only for an LSTM.
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
+    untold:
+        The names of arrays that a recording does not hold: what stands there only follows from the others, so that
+        their agreement proves nothing. A `state_c` that is not there is None.
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
@@ -51,6 +54,7 @@ class Trace:
     state_h: FloatArray
     state_c: FloatArray | None = None
     cell: FloatArray | None = None
+    untold: frozenset[str] = frozenset()
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
@@ -126,4 +130,26 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
             for name in ("hidden", "output", "state_h", "state_c", "cell")
             if (folder / f"{name}.npy").exists()
         }
-    return Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
+    trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
+    if not (folder / _UNTOLD).exists():
+        return trace
+    return _without(trace, (folder / _UNTOLD).read_text(encoding="ascii").split())
+
+
+def mark_untold(trace: Trace, names: Iterable[str]) -> Trace:
+    """The trace as one in which these arrays were not returned, however often it is opened.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    untold = sorted(names)
+    if trace.folder is not None:
+        (trace.folder / _UNTOLD).write_text(" ".join(untold), encoding="ascii")
+    return _without(trace, untold)
+
+
+def _without(trace: Trace, untold: Iterable[str]) -> Trace:
+    names = frozenset(untold)
+    return replace(trace, untold=names, state_c=None if "state_c" in names else trace.state_c)

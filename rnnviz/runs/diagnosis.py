@@ -106,8 +106,9 @@ def _evidence(
     deviation: Deviation, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
-    yield _output(deviation, trace)
-    if not deviation.batch_as_time:
+    if "output" not in trace.untold:
+        yield _output(deviation, trace)
+    if not deviation.batch_as_time and "state_h" not in trace.untold:
         # There are as many states as timesteps, which do not fit the samples.
         yield _final_states(deviation, inputs, trace)
     for steps in (_GLANCE, _STEPS):

@@ -3,7 +3,8 @@
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,13 +16,15 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.analysis.result import Judgement
 from rnnviz.engines.base import Engine
+from rnnviz.engines.recording.contents import check_recording, open_recording
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.model.config import Config
-from rnnviz.model.errors import ConfigError
+from rnnviz.model.engine_names import is_recording
+from rnnviz.model.errors import ConfigError, InputError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.memory import check_demand
 from rnnviz.model.stored_inputs import open_inputs, save_inputs
-from rnnviz.model.trace import Trace, create_trace, open_trace
+from rnnviz.model.trace import Trace, create_trace, mark_untold, open_trace
 from rnnviz.runs.judging import judge
 from rnnviz.runs.request import RunRequest
 
@@ -60,6 +63,7 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     check_demand(config, folder.parent)
     tell("reading the inputs", 0.0)
     inputs = request.load(config)
+    _check_recordings(inputs)
     check_demand(inputs.config, folder.parent)
     inputs = save_inputs(folder / "inputs", inputs)
     build_values(folder / "inputs", inputs.sequence[None, None])
@@ -74,20 +78,24 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     rtol, atol = config.tolerances
     for place, name in enumerate(names):
         start = _READ + _ENGINES * place / len(names)
-        tell(f"computing with {shown_name(name)}", start)
-        engine = load_engine(name)
-        versions[name] = engine.version
-        trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
+        stage = f"{'reading' if is_recording(name) else 'computing with'} {shown_name(name)}"
+        tell(stage, start)
 
-        def progress(done: float, name: str = name, start: float = start) -> None:
-            tell(f"computing with {shown_name(name)}", start + done * _ENGINES / len(names))
+        def progress(done: float, stage: str = stage, start: float = start) -> None:
+            tell(stage, start + done * _ENGINES / len(names))
 
-        began = perf_counter()
-        report = engine.run(inputs, trace, progress)
+        with _at_its_key(config, name):
+            engine = load_engine(name)
+            versions[name] = engine.version
+            trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
+            began = perf_counter()
+            report = engine.run(inputs, trace, progress)
         seconds[name] = perf_counter() - began - sum(report.seconds.values())
         seconds.update(report.seconds)
         if report.printed:
             printed[name] = report.printed
+        if report.untold:
+            trace = mark_untold(trace, report.untold)
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         checks += notebook_checks(trace, rtol, atol)
@@ -113,7 +121,7 @@ def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
 def _check_engines(config: Config, trusted: frozenset[str]) -> None:
     """Refuse an engine that does not exist, cannot compute this network or was not asked for, before anything runs."""
     for name in config.compare.engines:
-        key = "compare.reference" if name == config.compare.reference else "compare.candidates"
+        key = _key(config, name)
         entry = find_engine(name, key)
         unfit = entry.unfit(config.network)
         if unfit is not None:
@@ -124,6 +132,30 @@ def _check_engines(config: Config, trusted: frozenset[str]) -> None:
                 f'{key} names "{name}", which is code that would run on this machine: it is run only when you '
                 f"ask for it yourself, with --engines on the command line or when the window asks.",
             )
+
+
+def _check_recordings(inputs: Inputs) -> None:
+    """Refuse a recording of something else before the other engines have computed for a long time."""
+    for name in inputs.config.compare.engines:
+        if is_recording(name):
+            with _at_its_key(inputs.config, name):
+                check_recording(open_recording(name), inputs)
+
+
+def _key(config: Config, engine: str) -> str:
+    """The key of a config that names the engine."""
+    return "compare.reference" if engine == config.compare.reference else "compare.candidates"
+
+
+@contextmanager
+def _at_its_key(config: Config, engine: str) -> Iterator[None]:
+    """Let what is wrong with the file that an engine is be told at the key that names it."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except InputError as error:
+        raise ConfigError(_key(config, engine), str(error)) from error
 
 
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:

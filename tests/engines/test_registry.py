@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnviz.engines import registry
-from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine, known_mistakes, load_engine
+from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine, known_mistakes, load_engine, recordings_in
 from rnnviz.model.config import Network
 from rnnviz.model.errors import ConfigError, EngineError
 
@@ -18,6 +20,21 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
     assert caught.value.key == "compare.reference"
     for word in ("compare.reference", '"tensorflow"', "gluon", "manual"):
         assert word in caught.value.sentence
+
+
+def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: Path) -> None:
+    path = tmp_path / "golden.npz"
+    with pytest.raises(
+        ConfigError, match=r'compare\.candidates names "trace:.*golden\.npz#torch", but there is no such'
+    ):
+        find_engine(f"trace:{path}#torch")
+    np.savez(path, **{"torch.hidden": np.ones(1), "manual.state": np.ones(1)})
+    assert recordings_in(path) == (f"trace:{path}#torch", f"trace:{path}#manual")
+    entry = find_engine(f"trace:{path}#torch")
+    assert (entry.unavailable, entry.unfit(Network("gru", 2, 3, dtype="float64")), entry.own) == (None, None, None)
+    assert load_engine(entry.name).version.startswith("golden.npz, saved ")
+    np.savez(path, hidden=np.ones(1))
+    assert recordings_in(path) == (f"trace:{path}",)
 
 
 def test_the_manual_engine_is_available_everywhere() -> None:

@@ -98,6 +98,21 @@ def test_paths_are_relative_to_the_configs_own_folder(tmp_path: Path, monkeypatc
         assert config.initial_state.path == "/abs/s.npz"
 
 
+def test_engines_that_are_files_are_relative_to_the_configs_own_folder(tmp_path: Path) -> None:
+    compare = 'reference = "trace:golden.npz"\ncandidates = ["manual", "data/mine.py", "trace:data/run.npz#torch"]\n'
+    config = load_config(write(tmp_path, f"{NETWORK}[compare]\n{compare}"))
+    assert config.compare.reference == f"trace:{tmp_path / 'golden.npz'}"
+    assert config.compare.candidates == (
+        "manual",
+        str(tmp_path / "data/mine.py"),
+        f"trace:{tmp_path / 'data/run.npz'}#torch",
+    )
+    save_config(config, tmp_path / "copy.toml")
+    copy = (tmp_path / "copy.toml").read_text(encoding="utf-8")
+    assert all(f'"{name}"' in copy for name in ("trace:golden.npz", "data/mine.py", "trace:data/run.npz#torch"))
+    assert load_config(tmp_path / "copy.toml") == config
+
+
 def test_a_saved_config_names_its_files_from_its_new_place(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, NETWORK + '[sequence]\npath = "data/x.npy"\n'))
     save_config(config, tmp_path / "copy.toml")

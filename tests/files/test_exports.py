@@ -6,6 +6,7 @@ import math
 import resource
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,15 @@ def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path
     assert told[-1] == 1.0
     # An array of 36 MB is no single step.
     assert max(b - a for a, b in pairwise(told)) < 0.15
+
+
+def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path: Path) -> None:
+    result = made_result(("manual", "trace:golden.npz"))
+    trace = replace(result["trace:golden.npz"], untold=frozenset({"output", "state_h"}))
+    write_npz(replace(result, traces={**result.traces, "trace:golden.npz": trace}), tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
+        assert [name for name in archive.files if name.startswith("trace:")] == ["trace:golden.npz.hidden"]
+        assert {"manual.output", "manual.state"} <= set(archive.files)
 
 
 @pytest.mark.parametrize("old", [None, b"old"])

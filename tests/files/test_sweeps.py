@@ -35,9 +35,13 @@ def test_the_base_is_read_and_single_keys_of_it_are_changed(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("grid", ['[grid]\n"sequence.path" = ["a.npy"]', '[grid]\nsequence.path = ["a.npy"]'])
 def test_dots_may_stand_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_path: Path, grid: str) -> None:
-    sweep = load_sweep(write(tmp_path / "s.toml", f'engines = ["./mine.py", "onnx"]\n{NETWORK}{grid}\n'))
+    engines = '["./mine.py", "onnx", "trace:a.npz#torch"]'
+    sweep = load_sweep(write(tmp_path / "s.toml", f"engines = {engines}\n{NETWORK}{grid}\n"))
     assert sweep.keys == ("sequence.path", "engine")
-    assert [axis.values for axis in sweep.axes] == [(str(tmp_path / "a.npy"),), (str(tmp_path / "mine.py"), "onnx")]
+    assert [axis.values for axis in sweep.axes] == [
+        (str(tmp_path / "a.npy"),),
+        (str(tmp_path / "mine.py"), "onnx", f"trace:{tmp_path / 'a.npz'}#torch"),
+    ]
 
 
 def test_a_key_that_is_given_in_both_ways_is_refused(tmp_path: Path) -> None:

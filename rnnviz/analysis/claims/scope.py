@@ -8,6 +8,7 @@ from rnnviz.analysis.claims.functions import Context
 from rnnviz.analysis.claims.names import AUDITED, LANES, OUTCOMES, REFERENCE
 from rnnviz.analysis.claims.outcomes import audit_of, engine_name, outcome
 from rnnviz.analysis.gates import QUANTITIES, GateReader
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import DIRECTIONS
@@ -54,6 +55,8 @@ class Scope:
     def member(self, engine: str, name: str) -> Any:
         """What an engine returned as `out` or `state`. Raises as `name` does."""
         trace = self._trace(engine)
+        if {"out": "output", "state": "state_h"}[name] in trace.untold:
+            raise UnansweredError(f"{shown_name(trace.engine)} did not return {name}.")
         if name == "out":
             return trace.output_in(self._result.config.network.layout)
         return [trace.state_h] if trace.state_c is None else [trace.state_h, trace.state_c]

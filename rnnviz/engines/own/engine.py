@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
 import rnnviz
 from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.file_version import file_version
 from rnnviz.engines.own.messages import STEP_SECONDS, Advanced, Broken, Done, Message, Printed, decode
 from rnnviz.model.errors import EngineError
 from rnnviz.model.inputs import Inputs
@@ -38,12 +38,8 @@ class OwnEngine:
 
     @property
     def version(self) -> str:
-        """The file and when it was saved, so that two runs of one file can be told apart."""
-        path = Path(self._path)
-        with suppress(OSError):
-            saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
-            return f"{path.name}, saved {saved}"
-        return path.name
+        """See `file_version`."""
+        return file_version(Path(self._path))
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`; both inputs and trace must lie in folders."""

@@ -5,14 +5,13 @@ a config brought, even one that nothing is known about: what the user wrote is n
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from rnnviz.engines.registry import is_own
+from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.panels.controls import CalmComboBox, ElidedCheckBox
 from rnnviz.gui.panels.editors import Editor
 
@@ -51,7 +50,7 @@ class ReferenceEditor(Editor):
         model = self.combo.model()
         assert isinstance(model, QStandardItemModel)
         for row, name in enumerate(names):
-            self.combo.addItem(_title(name), name)
+            self.combo.addItem(shown_name(name), name)
             reason = self._engines.get(name)
             if reason is not None:
                 self.combo.setItemData(row, reason, Qt.ItemDataRole.ToolTipRole)
@@ -126,7 +125,7 @@ class CandidatesEditor(Editor):
             self._rows.setFocusProxy(self.controls[0])
 
     def _new_box(self, name: str) -> ElidedCheckBox:
-        box = ElidedCheckBox(_title(name), self._rows)
+        box = ElidedCheckBox(shown_name(name), self._rows)
         box.setAccessibleName(f"Comparison: against {name}")
         box.clicked.connect(lambda checked: self._choose(name, checked))
         return box
@@ -144,8 +143,3 @@ class CandidatesEditor(Editor):
         self._chosen = [*self._chosen, name] if checked else [other for other in self._chosen if other != name]
         self._show(name)
         self.touch()
-
-
-def _title(name: str) -> str:
-    """What an engine is called in a narrow list: a file without its folders."""
-    return Path(name).name if is_own(name) else name

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-from rnnviz.engines.registry import is_own
 from rnnviz.gui.running.watched_files import WatchedFiles
 from rnnviz.gui.settings import Settings
 from rnnviz.model.config import Config
+from rnnviz.model.engine_names import is_own
 
 
 class OwnRecurrences(QObject):

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.engines.registry import is_own
 from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, tell_error
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.running.own_recurrences import OwnRecurrences
 from rnnviz.gui.running.run_control import RunControl
+from rnnviz.model.engine_names import is_own
 
 if TYPE_CHECKING:
     from rnnviz.gui.sweep.runner import SweepRunner

@@ -21,7 +21,12 @@ _LABELS = 8
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _DASHES = (3.0, 2.0)
-_MARKS = {"equal": ("check", "right"), "near": ("check", "right"), "apart": ("cross", "wrong")}
+_MARKS = {
+    "equal": ("check", "right"),
+    "near": ("check", "right"),
+    "apart": ("cross", "wrong"),
+    "untold": ("info", "muted"),
+}
 
 
 class StatePainter(QStyledItemDelegate):

@@ -5,7 +5,8 @@ from concurrent.futures import CancelledError
 from itertools import islice
 from typing import cast
 
-from rnnviz.engines.registry import EngineEntry, find_engine, is_own
+from rnnviz.engines.registry import EngineEntry, find_engine
+from rnnviz.model.engine_names import engine_file
 from rnnviz.model.errors import EngineError
 from rnnviz.model.sweep import Point, Sweep
 from rnnviz.model.sweep_table import COMPUTED, Finding, Row
@@ -69,7 +70,7 @@ class Sweeping:
     def warm(self) -> tuple[str, ...]:
         """The engines that every worker needs."""
         engines = dict.fromkeys(name for point in self.left if point.config for name in point.config.compare.engines)
-        return tuple(name for name in engines if not is_own(name))
+        return tuple(name for name in engines if engine_file(name) is None)
 
     def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[Row]:
         """Compute what is left; each row is told once, when the journal holds it.

@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from rnnviz import __version__
-from rnnviz.engines.registry import find_engine, is_own
+from rnnviz.engines.registry import find_engine
 from rnnviz.model.config import SECTIONS, Config
+from rnnviz.model.engine_names import engine_file
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
 
@@ -44,7 +45,7 @@ def _files(config: Config) -> Iterator[str]:
             path = getattr(getattr(config, name), key)
             if declared.kind == "path" and path is not None:
                 yield path
-    yield from (name for name in config.compare.engines if is_own(name))
+    yield from (path for path in map(engine_file, config.compare.engines) if path is not None)
 
 
 def _digest(path: str) -> str:

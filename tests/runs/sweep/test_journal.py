@@ -97,3 +97,15 @@ def test_rows_are_told_apart_by_config_audit_and_the_content_of_files(tmp_path: 
     assert Identities("auto").of(one) in keys
     file.write_text("1,3\n", encoding="utf-8")
     assert Identities("auto").of(one) not in keys
+
+
+def test_a_recording_is_told_by_its_content_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "golden.npz"
+    compare = {"reference": "manual", "candidates": [f"trace:{file}#torch"]}
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+    config = Config.from_mapping({"network": network, "compare": compare})
+    keys = {Identities("auto").of(config)}
+    for content in (b"one", b"two"):
+        file.write_bytes(content)
+        keys.add(Identities("auto").of(config))
+    assert len(keys) == 3

@@ -1,0 +1,157 @@
+"""What a recording holds: whose arrays, and whether they are those of a network and a sequence.
+
+The arrays have the names that a run's own archive gives them: `hidden` (L, D, T, N, H), `output` in the network's
+layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
+an engine's name and a dot.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.engines.recording.archive import Archive
+from rnnviz.model.config import Network
+from rnnviz.model.engine_names import RecordingName, recording_name
+from rnnviz.model.errors import InputError
+from rnnviz.model.inputs import Inputs
+
+_TELLING = ("hidden", "output", "state")
+_OF_LSTM = ("cell", "cell_state")
+_LISTED = 6
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One engine's arrays in an archive: `arrays` gives the names in the file by what they are."""
+
+    archive: Archive
+    arrays: Mapping[str, str]
+
+    def of(self, network: Network) -> dict[str, str]:
+        """The arrays that such a network has."""
+        kinds = (*_TELLING, *_OF_LSTM) if network.kind.has_cell_state else _TELLING
+        return {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
+
+
+def open_recording(name: str) -> Recording:
+    """The recording that an engine's name, trace:PATH or trace:PATH#ENGINE, stands for; no number is read.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is damaged, holds nothing of that engine, or does not tell whose arrays are meant.
+    """
+    asked = recording_name(name)
+    archive = Archive(Path(asked.path))
+    owner = _owner(asked, archive.names)
+    prefix = f"{owner}." if owner else ""
+    kinds = (*_TELLING, *_OF_LSTM)
+    return Recording(archive, {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.names})
+
+
+def engines_in(path: Path) -> tuple[str, ...]:
+    """The engines whose arrays an archive holds by their names; none if they stand there without one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is damaged.
+    """
+    return _engines(Archive(path).names)
+
+
+def check_recording(recording: Recording, inputs: Inputs) -> None:
+    """Hold every array's shape and type against what is run, before a number is read.
+
+    Raises
+    ------
+    InputError
+        If one does not fit, or if they do not tell the hidden vectors of every layer and timestep.
+    """
+    network = inputs.network
+    arrays = recording.of(network)
+    for kind, name in arrays.items():
+        _check_array(recording.archive, name, expected(kind, inputs), network.dtype)
+    if not arrays.keys() & _sources(inputs):
+        raise InputError(_too_little(recording, inputs))
+
+
+def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
+    """The axes of an array, as they are written, and their sizes."""
+    network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
+    if kind in ("hidden", "cell"):
+        return "(L, D, T, N, H)", inputs.hidden_shape
+    if kind == "output":
+        axes = "(N, T, D·H)" if network.layout == "NTC" else "(T, N, D·H)"
+        return axes, network.output_shape(steps, samples)
+    return "(L·D, N, H)", network.state_shape(samples)
+
+
+def _owner(asked: RecordingName, names: Iterable[str]) -> str:
+    """Whose arrays are meant, "" for those without an engine's name."""
+    engines = _engines(names)
+    if asked.engine:
+        if asked.engine not in engines:
+            there = f"it holds {_listed(engines)}" if engines else "no array in it has an engine's name"
+            raise InputError(f'{asked.path} holds nothing of an engine "{asked.engine}": {there}.')
+        return asked.engine
+    if any(kind in names for kind in _TELLING):
+        return ""
+    if not engines:
+        raise InputError(
+            f"{asked.path} holds {_listed(sorted(names)) or 'no array'}: a recording holds hidden, output or state, "
+            f"alone or after an engine's name and a dot."
+        )
+    if len(engines) > 1:
+        choices = _listed([str(asked._replace(engine=engine)) for engine in engines], "or")
+        raise InputError(f"{asked.path} holds what {_listed(engines)} computed: name one of them, {choices}.")
+    return engines[0]
+
+
+def _engines(names: Iterable[str]) -> tuple[str, ...]:
+    owners = (name.rpartition(".") for name in names)
+    return tuple(dict.fromkeys(owner for owner, _, kind in owners if owner and kind in _TELLING))
+
+
+def _listed(names: Iterable[str], last: str = "and") -> str:
+    words = list(names)
+    if len(words) > _LISTED:
+        words = [*words[: _LISTED - 1], f"{len(words) - _LISTED + 1} more"]
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def _sources(inputs: Inputs) -> set[str]:
+    """The arrays of which each gives every hidden vector."""
+    sources = {"hidden"}
+    if inputs.network.num_layers == 1:
+        sources.add("output")
+    if inputs.timesteps == 1:
+        sources.add("state")
+    return sources
+
+
+def _check_array(archive: Archive, name: str, wanted: tuple[str, tuple[int, ...]], dtype: str) -> None:
+    header, (axes, shape) = archive.header(name), wanted
+    if header.shape != shape:
+        raise InputError(
+            f"{name} in {archive.path} has the shape {header.shape}, but the network and the sequence ask for "
+            f"{axes} = {shape}."
+        )
+    if header.dtype.newbyteorder("=") != np.dtype(dtype):
+        raise InputError(
+            f"{name} in {archive.path} holds values of the type {header.dtype}, but network.dtype is {dtype}: "
+            f"the two must be the same."
+        )
+
+
+def _too_little(recording: Recording, inputs: Inputs) -> str:
+    network = inputs.network
+    axes, shape = expected("hidden", inputs)
+    return (
+        f"{recording.archive.path} holds {_listed(recording.of(network).values())}, which is not all that "
+        f"{network.num_layers} layer{'s' * (network.num_layers > 1)} compute over {inputs.timesteps} "
+        f"timestep{'s' * (inputs.timesteps > 1)}: a recording needs hidden {axes} = {shape}; output is enough for one "
+        f"layer, and state for one timestep."
+    )

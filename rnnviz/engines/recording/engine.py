@@ -1,0 +1,98 @@
+"""The engine's side: a recording becomes a trace, a piece at a time."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.file_version import file_version
+from rnnviz.engines.recording.contents import Recording, check_recording, expected, open_recording
+from rnnviz.engines.stack import layer_output
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.errors import InputError
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.trace import Trace
+
+
+class RecordedEngine:
+    """What was recorded elsewhere, named by trace:PATH or trace:PATH#ENGINE."""
+
+    def __init__(self, name: str) -> None:
+        """Raises as `open_recording` does."""
+        self._recording = open_recording(name)
+
+    @property
+    def knows_cell(self) -> bool:
+        """Whether cell states were recorded."""
+        return "cell" in self._recording.arrays
+
+    @property
+    def version(self) -> str:
+        """See `file_version`."""
+        return file_version(self._recording.archive.path)
+
+    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+        """See `Engine.run`. What was not recorded follows from the hidden vectors, and is told to be untold.
+
+        Raises
+        ------
+        InputError
+            As `check_recording` does, or if a number is not finite.
+        """
+        check_recording(self._recording, inputs)
+        recorded = self._recording.of(inputs.network)
+        targets = _targets(inputs, trace)
+        whole, done = sum(targets[kind].size for kind in recorded), 0
+        for kind in recorded:
+
+            def copied(values: int, done: int = done) -> None:
+                progress((done + values) / whole)
+
+            axes, _ = expected(kind, inputs)
+            _copy(self._recording, kind, targets[kind], axes, copied)
+            done += targets[kind].size
+        return EngineReport(untold=_complete(inputs, trace, frozenset(recorded)))
+
+
+def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
+    """Where each array goes, in the shape in which it is recorded."""
+    targets = {"hidden": trace.hidden, "output": trace.output_in(inputs.network.layout), "state": trace.state_h}
+    optional = {"cell": trace.cell, "cell_state": trace.state_c}
+    return targets | {kind: array for kind, array in optional.items() if array is not None}
+
+
+def _copy(recording: Recording, kind: str, target: FloatArray, axes: str, copied: Callable[[int], None]) -> None:
+    name, archive = recording.arrays[kind], recording.archive
+    fortran = archive.header(name).fortran
+    # In the order of the file an array of Fortran's is its own transpose.
+    ordered = target.T if fortran else target
+    flat = ordered.reshape(-1) if ordered.flags.c_contiguous else ordered.flat
+    for place, piece in archive.pieces(name):
+        finite = np.isfinite(piece)
+        if not finite.all():
+            first = int(finite.argmin())
+            index = np.unravel_index(place + first, target.shape, "F" if fortran else "C")
+            where = f"{axes} = ({', '.join(str(int(i)) for i in index)})"
+            raise InputError(f"{name} in {archive.path} is {piece[first]} at {where}: every number must be finite.")
+        flat[place : place + piece.size] = piece
+        copied(place + piece.size)
+
+
+def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
+    """Fill what follows from the recorded arrays, and name those of the trace that nobody recorded."""
+    _, directions, _, _, size = trace.shape
+    if "hidden" not in recorded:
+        for direction in range(directions):
+            if "output" in recorded:
+                trace.hidden[0, direction] = trace.output[..., direction * size : (direction + 1) * size]
+            else:
+                trace.hidden[:, direction, 0] = trace.state_h[direction::directions]
+    if "output" not in recorded:
+        layer_output(trace.hidden[-1], trace.output)
+    if "state" not in recorded:
+        for direction in range(directions):
+            trace.state_h[direction::directions] = trace.hidden[:, direction, 0 if direction else -1]
+    returned = {"hidden": "hidden", "output": "output", "state": "state_h"}
+    if inputs.network.kind.has_cell_state:
+        returned["cell_state"] = "state_c"
+    return frozenset(attribute for kind, attribute in returned.items() if kind not in recorded)

@@ -1,0 +1,114 @@
+"""Whose arrays a recording holds, and whether they are those of the network that is run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.engines.recording.contents import check_recording, engines_in, open_recording
+from rnnviz.model.errors import InputError
+from rnnviz.model.inputs import Inputs
+from tests.engines.recording.recorded import network_inputs, recorded
+
+
+def save(path: Path, *owners: str, **arrays: Any) -> Path:
+    """An archive in which each owner has these arrays; "" has them without a name."""
+    np.savez(
+        path, **{f"{owner}.{name}" if owner else name: a for owner in owners or ("",) for name, a in arrays.items()}
+    )
+    return path
+
+
+def refusal(path: Path, inputs: Inputs, **changes: Any) -> str:
+    """Why a recording is refused in which these arrays stand in for the right ones; None leaves one out."""
+    arrays = {**recorded(inputs), **changes}
+    save(path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(InputError) as caught:
+        check_recording(open_recording(f"trace:{path}"), inputs)
+    return str(caught.value)
+
+
+def test_the_arrays_are_found_without_a_name_and_after_the_only_engine_s(tmp_path: Path) -> None:
+    for owner in ("", "manual", "./my.port.py"):
+        path = save(tmp_path / "a.npz", owner, hidden=np.ones(2), state=np.ones(2), other=np.ones(2))
+        recording = open_recording(f"trace:{path}")
+        prefix = f"{owner}." if owner else ""
+        assert recording.arrays == {"hidden": f"{prefix}hidden", "state": f"{prefix}state"}
+
+
+def test_of_several_engines_one_must_be_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", "manual", "mistake:no-h2h-bias", hidden=np.ones(2))
+    assert engines_in(path) == ("manual", "mistake:no-h2h-bias")
+    assert open_recording(f"trace:{path}#manual").arrays == {"hidden": "manual.hidden"}
+    with pytest.raises(InputError) as caught:
+        open_recording(f"trace:{path}")
+    assert str(caught.value) == (
+        f"{path} holds what manual and mistake:no-h2h-bias computed: name one of them, "
+        f"trace:{path}#manual or trace:{path}#mistake:no-h2h-bias."
+    )
+    with pytest.raises(InputError, match='nothing of an engine "gluon": it holds manual and mistake:no-h2h-bias'):
+        open_recording(f"trace:{path}#gluon")
+
+
+def test_a_file_of_something_else_is_refused_with_what_it_holds(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", **{f"weight_{k}": np.ones(1) for k in range(8)})
+    with pytest.raises(InputError, match="holds weight_0, weight_1, weight_2, weight_3, weight_4 and 3 more: a recor"):
+        open_recording(f"trace:{path}")
+    with pytest.raises(InputError, match='nothing of an engine "manual": no array in it has an engine\'s name'):
+        open_recording(f"trace:{path}#manual")
+    assert engines_in(path) == ()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_an_oracle_recorded_of_the_network_fits(tmp_path: Path, cell: str, layout: str, dtype: str) -> None:
+    inputs = network_inputs(cell, layout=layout, dtype=dtype)
+    path = save(tmp_path / "a.npz", **recorded(inputs))
+    check_recording(open_recording(f"trace:{path}"), inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"),
+    [
+        ("hidden", "(L, D, T, N, H) = (2, 2, 5, 2, 3)"),
+        ("cell", "(L, D, T, N, H) = (2, 2, 5, 2, 3)"),
+        ("output", "(N, T, D·H) = (2, 5, 6)"),
+        ("state", "(L·D, N, H) = (4, 2, 3)"),
+        ("cell_state", "(L·D, N, H) = (4, 2, 3)"),
+    ],
+)
+def test_another_shape_is_refused_with_both(tmp_path: Path, name: str, axes: str) -> None:
+    path, inputs = tmp_path / "a.npz", network_inputs()
+    assert refusal(path, inputs, **{name: np.ones((2, 3), np.float32)}) == (
+        f"{name} in {path} has the shape (2, 3), but the network and the sequence ask for {axes}."
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "U3"])
+def test_another_type_is_refused_with_both(tmp_path: Path, dtype: str) -> None:
+    path, inputs = tmp_path / "a.npz", network_inputs()
+    hidden = recorded(inputs)["hidden"].astype(dtype)
+    assert refusal(path, inputs, hidden=hidden) == (
+        f"hidden in {path} holds values of the type {np.dtype(dtype)}, but network.dtype is float32: "
+        f"the two must be the same."
+    )
+
+
+def test_what_the_network_has_not_is_not_looked_at(tmp_path: Path) -> None:
+    inputs = network_inputs("gru")
+    path = save(tmp_path / "a.npz", **recorded(inputs), cell=np.ones(1), cell_state=np.array("none"))
+    recording = open_recording(f"trace:{path}")
+    check_recording(recording, inputs)
+    assert list(recording.of(inputs.network)) == ["hidden", "output", "state"]
+
+
+def test_what_does_not_tell_every_hidden_vector_is_refused_with_what_would(tmp_path: Path) -> None:
+    path, inputs = tmp_path / "a.npz", network_inputs("gru")
+    assert refusal(path, inputs, hidden=None) == (
+        f"{path} holds output and state, which is not all that 2 layers compute over 5 timesteps: a recording needs "
+        f"hidden (L, D, T, N, H) = (2, 2, 5, 2, 3); output is enough for one layer, and state for one timestep."
+    )
+    one_layer = network_inputs("gru", num_layers=1)
+    assert "holds state, which is not all that 1 layer compute" in refusal(path, one_layer, hidden=None, output=None)

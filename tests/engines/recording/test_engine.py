@@ -1,0 +1,129 @@
+"""A recording becomes a trace that holds its numbers, and says which it did not hold."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.analysis.checks import notebook_checks
+from rnnviz.engines.recording import archive
+from rnnviz.engines.recording.engine import RecordedEngine
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+from rnnviz.model.inputs import Inputs
+from tests.engines.recording.recorded import Arrays, network_inputs, recorded
+from tests.oracles.computed import assert_agrees, computed
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs
+
+
+def engine_of(path: Path, arrays: Arrays) -> RecordedEngine:
+    np.savez(path, **arrays)
+    return RecordedEngine(f"trace:{path}")
+
+
+@given(config=configs(), fortran=st.booleans(), bytes_at_once=st.sampled_from((16, 1 << 20)))
+def test_every_number_goes_to_its_place(
+    tmp_path_factory: pytest.TempPathFactory, config: Config, fortran: bool, bytes_at_once: int
+) -> None:
+    inputs = load_inputs(config)
+    order: Any = "F" if fortran else "C"
+    arrays = {name: np.asarray(array, order=order) for name, array in recorded(inputs).items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "_PIECE_BYTES", bytes_at_once)
+        trace, report = computed(engine_of(tmp_path_factory.mktemp("recorded") / "a.npz", arrays), inputs)
+    assert report.untold == frozenset()
+    assert_agrees(trace, recurrence(inputs), 1e-6 if config.network.dtype == "float32" else 0.0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn_tanh"])
+def test_what_was_not_recorded_follows_from_the_hidden_vectors_and_is_told(tmp_path: Path, cell: str) -> None:
+    inputs = network_inputs(cell)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {"hidden": recorded(inputs)["hidden"]}), inputs)
+    assert report.untold == {"output", "state_h"} | ({"state_c"} if cell == "lstm" else set())
+    answer = recurrence(inputs)
+    np.testing.assert_allclose(trace.output, answer.output, atol=1e-6)
+    np.testing.assert_allclose(trace.state_h, answer.state_h, atol=1e-6)
+    assert trace.cell is None
+
+
+def test_progress_reaches_the_whole(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    told: list[float] = []
+    engine = engine_of(tmp_path / "a.npz", recorded(inputs))
+    trace, _ = computed(engine, inputs)
+    engine.run(inputs, trace, told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_the_output_of_one_layer_is_its_hidden_sequence(tmp_path: Path, layout: str) -> None:
+    inputs = network_inputs("gru", num_layers=1, layout=layout)
+    arrays = recorded(inputs)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {"output": arrays["output"]}), inputs)
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
+    np.testing.assert_array_equal(trace.state_h, arrays["state"])
+    assert report.untold == {"hidden", "state_h"}
+
+
+def test_the_state_after_one_timestep_is_every_hidden_vector(tmp_path: Path) -> None:
+    inputs = network_inputs("lstm", timesteps=1)
+    arrays = recorded(inputs)
+    kept = {name: arrays[name] for name in ("state", "cell_state")}
+    trace, report = computed(engine_of(tmp_path / "a.npz", kept), inputs)
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
+    np.testing.assert_array_equal(trace.output_in("NTC"), arrays["output"])
+    assert report.untold == {"hidden", "output"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_number_that_is_not_finite_is_refused_with_its_place(tmp_path: Path, value: float, order: Any) -> None:
+    inputs, path = network_inputs(), tmp_path / "a.npz"
+    arrays = recorded(inputs)
+    arrays["hidden"][1, 0, 3, 1, 2] = value
+    arrays["hidden"] = np.asarray(arrays["hidden"], order=order)
+    with pytest.raises(InputError) as caught:
+        computed(engine_of(path, arrays), inputs)
+    assert str(caught.value) == (
+        f"hidden in {path} is {value} at (L, D, T, N, H) = (1, 0, 3, 1, 2): every number must be finite."
+    )
+
+
+def test_a_recording_that_no_longer_fits_is_refused_as_at_first(tmp_path: Path) -> None:
+    path, inputs = tmp_path / "a.npz", network_inputs()
+    engine = engine_of(path, recorded(inputs))
+    np.savez(path, **recorded(network_inputs(timesteps=4)))
+    with pytest.raises(InputError, match=r"has the shape \(2, 2, 4, 2, 3\)"):
+        computed(engine, inputs)
+
+
+def test_the_version_is_the_file_and_when_it_was_saved(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path / "golden.npz", {"hidden": np.ones(1)})
+    assert engine.version.startswith("golden.npz, saved 2")
+    assert not engine.knows_cell
+
+
+def checks_of(inputs: Inputs, path: Path, *kept: str) -> int:
+    engine = engine_of(path, {name: array for name, array in recorded(inputs).items() if name in kept})
+    trace, report = computed(engine, inputs)
+    checks = notebook_checks(replace(trace, untold=report.untold), 0.0, 0.0)
+    assert all(check.holds for check in checks)
+    return len(checks)
+
+
+def test_only_what_was_recorded_is_checked(tmp_path: Path) -> None:
+    inputs, path = network_inputs("gru"), tmp_path / "a.npz"
+    assert checks_of(inputs, path, "hidden", "output", "state") == 8
+    assert checks_of(inputs, path, "hidden", "output") == 2
+    assert checks_of(inputs, path, "hidden", "state") == 4
+    assert checks_of(inputs, path, "hidden") == 0
+    one_layer = network_inputs("gru", num_layers=1)
+    assert checks_of(one_layer, path, "output", "state") == 2
+    assert checks_of(one_layer, path, "output") == 0

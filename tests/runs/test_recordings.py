@@ -1,0 +1,164 @@
+"""A whole run against a recording: golden numbers agree, one changed number is found, a mistake is named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.analysis.audit import Audit, audit
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Config
+from rnnviz.model.errors import ConfigError
+from rnnviz.model.stored_inputs import open_inputs
+from rnnviz.runs.diagnosis import diagnose
+from rnnviz.runs.pipeline import Outcome, compute, open_traces
+from rnnviz.runs.request import RunRequest
+
+SHAPE = (2, 2, 6, 3, 4)
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+
+
+def config_of(*engines: str, cell: str = "lstm", **network: Any) -> Config:
+    return Config.from_mapping(
+        {
+            "network": {
+                "cell": cell,
+                "input_size": 5,
+                "hidden_size": 4,
+                "num_layers": 2,
+                "bidirectional": True,
+                **network,
+            },
+            "sequence": {"timesteps": 6, "batch_size": 3},
+            "parameters": {"initializer": "normal", "scale": 0.5},
+            "initial_state": {"source": "normal"},
+            "compare": {"reference": engines[0], "candidates": list(engines[1:])},
+        }
+    )
+
+
+def outcome_of(config: Config, folder: Path) -> tuple[Outcome, dict[str, Audit]]:
+    """What a run finds, and the audit of each engine; what it could not reveal is left out, which takes long."""
+    outcome = compute(RunRequest(1, config, load_inputs), folder, lambda stage, done: None)
+    inputs, traces = open_inputs(folder / "inputs"), open_traces(config, folder)
+    return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
+
+
+def torch_arrays(config: Config) -> dict[str, Any]:
+    """What somebody saves who ran the network in PyTorch, each layer by itself."""
+    pytest.importorskip("torch")
+    from tests.oracles.torch_modules import answers_of_torch
+
+    answer = answers_of_torch(load_inputs(config))
+    arrays = {"hidden": answer.hidden, "output": answer.output.swapaxes(0, 1), "state": answer.state_h}
+    return arrays if answer.state_c is None else {**arrays, "cell_state": answer.state_c}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("reference", [True, False])
+def test_what_torch_recorded_agrees_and_is_right_at_every_step(tmp_path: Path, cell: str, reference: bool) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of(*((golden, "manual") if reference else ("manual", golden)), cell=cell)
+    np.savez(tmp_path / "golden.npz", **torch_arrays(config))
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    (comparison,) = outcome.comparisons
+    assert (comparison.elements, comparison.mismatched) == (np.prod(SHAPE), 0)
+    assert audits[golden].verdict == "right"
+    assert audits[golden].coverage == 1.0
+    assert sum(check.engine == golden for check in outcome.checks) == 8
+    assert all(check.holds for check in outcome.checks)
+    assert outcome.versions[golden].startswith("golden.npz, saved ")
+
+
+@pytest.mark.parametrize("index", [(0, 0, 0, 0, 0), (1, 0, 3, 2, 1), (0, 1, 5, 1, 3)])
+def test_one_changed_number_is_flagged_alone_and_the_recording_is_the_one_that_is_wrong(
+    tmp_path: Path, index: tuple[int, ...]
+) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell="gru")
+    arrays = torch_arrays(config)
+    arrays["hidden"][index] += np.float32(0.01)
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    (comparison,) = outcome.comparisons
+    assert comparison.mismatched == 1
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where.index == index
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == index
+    assert audits["manual"].verdict == "right"
+
+
+@pytest.mark.parametrize(("name", "index"), [("output", (1, 2, 5)), ("state", (2, 0, 3))])
+def test_a_changed_output_or_state_breaks_a_check_of_the_recording(
+    tmp_path: Path, name: str, index: tuple[int, ...]
+) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    arrays = torch_arrays(config)
+    arrays[name] = np.array(arrays[name])
+    arrays[name][index] += np.float32(0.01)
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    assert outcome.comparisons[0].mismatched == 0
+    assert audits[golden].verdict == "right"
+    assert {check.engine for check in outcome.checks if not check.holds} == {golden}
+
+
+@pytest.mark.parametrize(
+    ("cell", "mistake", "kept"),
+    [
+        ("lstm", "gates-i-o-f-g", ("hidden", "output", "state")),
+        ("gru", "reset-before-matmul", ("hidden",)),
+        ("gru", "concat-swapped", ("hidden",)),
+        ("rnn_tanh", "no-h2h-bias", ("hidden", "state")),
+        ("lstm", "final-state-at-last-timestep", ("hidden", "output", "state")),
+    ],
+)
+def test_a_recorded_mistake_is_named(tmp_path: Path, cell: str, mistake: str, kept: tuple[str, ...]) -> None:
+    made, port = f"mistake:{mistake}", f"trace:{tmp_path / 'port.npz'}"
+    config = config_of("manual", made, cell=cell)
+    request = RunRequest(1, config, load_inputs)
+    compute(request, tmp_path / "made", lambda stage, done: None)
+    trace = open_traces(config, tmp_path / "made")[made]
+    arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
+    against = config_of("manual", port, cell=cell)
+    _, audits = outcome_of(against, tmp_path / "run")
+    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(against, tmp_path / "run")[port]
+    assert diagnose(inputs, trace, audits[port]) == ((mistake,),)
+    assert audits["manual"].verdict == "right"
+
+
+def test_what_was_not_recorded_stays_untold_when_the_trace_is_opened_again(tmp_path: Path) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    np.savez(tmp_path / "golden.npz", hidden=torch_arrays(config)["hidden"])
+    outcome, _ = outcome_of(config, tmp_path / "run")
+    trace = open_traces(config, tmp_path / "run")[golden]
+    assert trace.untold == {"output", "state_h", "state_c"}
+    assert trace.state_c is None
+    assert not [check for check in outcome.checks if check.engine == golden]
+
+
+@pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
+def test_a_recording_that_does_not_fit_is_told_at_its_key_before_anything_is_computed(tmp_path: Path, key: str) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    engines = (golden, "manual") if key == "compare.reference" else ("manual", golden)
+    np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 1, 6, 3, 4), np.float32))
+    stages: list[str] = []
+    with pytest.raises(ConfigError, match=r"ask for \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)\.") as caught:
+        compute(
+            RunRequest(1, config_of(*engines), load_inputs), tmp_path / "run", lambda stage, done: stages.append(stage)
+        )
+    assert caught.value.key == key
+    assert stages == ["reading the inputs"]
+
+
+def test_a_recording_that_is_not_there_is_told_at_its_key(tmp_path: Path) -> None:
+    request = RunRequest(1, config_of("manual", f"trace:{tmp_path / 'no.npz'}"), load_inputs)
+    with pytest.raises(ConfigError, match=r"no\.npz\", but there is no such file\.") as caught:
+        compute(request, tmp_path / "run", lambda stage, done: None)
+    assert caught.value.key == "compare.candidates"
