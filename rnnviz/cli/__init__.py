@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import config, doctor, explain, inspect, run, sweep
+from rnnviz.cli import config, convert, doctor, explain, inspect, run, sweep
 from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, INTERRUPTED, WRONG_INPUT
 from rnnviz.cli.parser import Commands, Parser
 from rnnviz.cli.window import open_window
@@ -23,6 +23,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "explain": explain.add_to,
     "config": config.add_to,
     "inspect": inspect.add_to,
+    "convert": convert.add_to,
     "doctor": doctor.add_to,
 }
 

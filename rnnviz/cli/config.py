@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.parser import Commands
 from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 
 
@@ -24,7 +25,9 @@ def _config(options: Namespace) -> int:
     if options.file is not None:
         if options.lesson is not None:
             raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
-        sys.stdout.write(_from_file(options))
+        from rnnviz.files.config_toml import dump_config
+
+        sys.stdout.write(dump_config(config_from_model(options.file, options.entry, options.cell)))
         return AGREE
     for option in ("entry", "cell"):
         if getattr(options, option) is not None:
@@ -40,15 +43,21 @@ def _config(options: Namespace) -> int:
     return AGREE
 
 
-def _from_file(options: Namespace) -> str:
-    """The config's text; the path in it is absolute, so that it holds wherever the text is written to."""
+def config_from_model(path: Path, name: str | None, cell: str | None) -> Config:
+    """A config that runs the entry `name` of a model file, or its only one, with `cell` where that does not tell it.
+
+    The path in it is absolute, so that it holds wherever the config is written to.
+
+    Raises
+    ------
+    InputError
+        If there is no such entry, it cannot be run, or the cell must be given.
+    """
     from rnnviz.cli.inspect import entries_apart
-    from rnnviz.files.config_toml import dump_config
     from rnnviz.files.models.reading import config_of
     from rnnviz.files.models.weights import choose
 
-    path: Path = options.file
-    entry = choose(entries_apart(path), options.entry, path)
-    if entry.supported and entry.cell is None and options.cell is None:
+    entry = choose(entries_apart(path), name, path)
+    if entry.supported and entry.cell is None and cell is None:
         raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give it by --cell.")
-    return dump_config(config_of(path, entry, options.cell))
+    return config_of(path, entry, cell)

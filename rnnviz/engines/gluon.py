@@ -6,6 +6,7 @@ build it, runs beside the chain, and its output and states must equal the chain'
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -33,6 +34,8 @@ _LAYERS = {
     "lstm": rnn.LSTM,
     "gru": rnn.GRU,
 }
+_LARGEST_LOADED = 10
+"""How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
 
 
 class GluonEngine:
@@ -56,6 +59,26 @@ class GluonEngine:
             for name, fused, chain in zip("hc", states, final_state, strict=False)
         ]
         return EngineReport({"gluon.fused": seconds}, tuple(equalities))
+
+
+def read_parameters(path: Path, network: Network) -> Parameters:
+    """What Gluon's own layer takes from a `.params` file.
+
+    Raises
+    ------
+    EngineError
+        If it refuses the file; the sentence has what MXNet says.
+    """
+    block = _block(network, network.input_size, network.num_layers, network.layout)
+    try:
+        if network.num_layers <= _LARGEST_LOADED:
+            block.load_parameters(str(path))
+        else:
+            block.collect_params().load(str(path), restore_prefix=block.prefix)
+        arrays = {name: getattr(block, name).data().asnumpy() for name in network.parameter_shapes()}
+    except (mx.base.MXNetError, AssertionError, ValueError) as error:
+        raise EngineError(f"Gluon refused the file: {str(error).strip().splitlines()[-1]}") from error
+    return Parameters(network, arrays)
 
 
 def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatArray, ...]:

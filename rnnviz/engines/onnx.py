@@ -38,7 +38,7 @@ class OnnxEngine:
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         network = inputs.network
-        session = _session(_model(network))
+        session = open_session(_model(network))
         x = np.ascontiguousarray(inputs.sequence)
         for layer in range(network.num_layers):
             states = initial_states(inputs.initial_state, layer, network.directions)
@@ -106,7 +106,8 @@ def _activations(network: Network) -> list[str]:
     return names * network.directions
 
 
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on the CPU with a model; raises an EngineError if it refuses it."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # ONNX Runtime has its own threads, and does not ask how many others are to use.

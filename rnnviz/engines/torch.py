@@ -3,6 +3,7 @@
 PyTorch has Gluon's gate order and Gluon's two biases, so the parameters are taken as they are.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.chain import fill_layer, initial_states
 from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import Network
+from rnnviz.model.errors import EngineError
 from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import LayerParameters
+from rnnviz.model.parameters import LayerParameters, Parameters
 from rnnviz.model.trace import Trace
 
 _NAMES = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
@@ -30,7 +33,7 @@ class TorchEngine:
         x = _tensor(inputs.sequence)
         with torch.no_grad():
             for layer in range(network.num_layers):
-                module = _module(inputs, layer)
+                module = _layer(inputs, layer)
                 states = [_tensor(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
                 x, final = module(x, tuple(states) if network.kind.has_cell_state else states[0])
                 finals = final if network.kind.has_cell_state else (final,)
@@ -39,19 +42,46 @@ class TorchEngine:
         return EngineReport()
 
 
-def _module(inputs: Inputs, layer: int) -> Any:
+def read_parameters(path: Path, network: Network) -> Parameters:
+    """What PyTorch's own module takes from the state_dict in a `.safetensors` file.
+
+    Raises
+    ------
+    EngineError
+        If it refuses the file; the sentence has what PyTorch says.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    module = _module(network, network.input_size, network.num_layers)
+    try:
+        module.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise EngineError(f"PyTorch refused the file: {' '.join(str(error).split())}") from error
+    arrays = {}
+    for name in network.parameter_shapes():
+        place, _, kind = name.partition("_")
+        theirs = f"{_NAMES[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
+        arrays[name] = getattr(module, theirs).detach().numpy()
+    return Parameters(network, arrays)
+
+
+def _layer(inputs: Inputs, layer: int) -> Any:
     network = inputs.network
-    sizes = network.layer_input_size(layer), network.hidden_size
-    options: dict[str, Any] = {"bidirectional": network.bidirectional, "dtype": getattr(torch, network.dtype)}
-    if network.cell == "lstm":
-        module: Any = torch.nn.LSTM(*sizes, **options)
-    elif network.cell == "gru":
-        module = torch.nn.GRU(*sizes, **options)
-    else:
-        module = torch.nn.RNN(*sizes, nonlinearity=network.cell.removeprefix("rnn_"), **options)
+    module = _module(network, network.layer_input_size(layer), 1)
     for direction in range(network.directions):
         _set_parameters(module, inputs.parameters.layer(layer, direction), "_reverse" if direction else "")
     return module
+
+
+def _module(network: Network, input_size: int, num_layers: int) -> Any:
+    sizes = input_size, network.hidden_size, num_layers
+    options: dict[str, Any] = {"bidirectional": network.bidirectional, "dtype": getattr(torch, network.dtype)}
+    if network.cell == "lstm":
+        return torch.nn.LSTM(*sizes, **options)
+    if network.cell == "gru":
+        return torch.nn.GRU(*sizes, **options)
+    return torch.nn.RNN(*sizes, nonlinearity=network.cell.removeprefix("rnn_"), **options)
 
 
 def _set_parameters(module: Any, p: LayerParameters, suffix: str) -> None:

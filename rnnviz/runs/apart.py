@@ -37,7 +37,7 @@ def call_apart(
     InputError
         As the function raises it, or if the process dies or takes more than `seconds`.
     EngineError
-        If the function fails otherwise, or no process can be started.
+        As the function raises it, or if it fails otherwise, or no process can be started.
     StoppedError
         If the outcome is no longer wanted; the process is gone by then.
     """
@@ -79,7 +79,7 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
     Thread(target=_die_with_parent, daemon=True).start()
     try:
         connection.send(("returned", function(*arguments)))
-    except InputError as error:
+    except (InputError, EngineError) as error:
         connection.send(("raised", error))
     except MemoryError:
         connection.send(("raised", InputError("There is not enough memory for this.")))

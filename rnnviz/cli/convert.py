@@ -1,0 +1,87 @@
+"""rnnviz convert: the weights of a network into a model file of another program."""
+
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+from rnnviz.cli.config import config_from_model
+from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.parser import Commands
+from rnnviz.model.cells import CELLS
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+
+_SECONDS = 3600.0
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    convert = commands.add_parser(
+        "convert",
+        help="write the weights of a network into a model file",
+        description="Write the weights of a network into a model file, which is read back and run before it appears.",
+    )
+    convert.add_argument("source", type=Path, metavar="IN", help="a model file, or a TOML config")
+    convert.add_argument(
+        "target",
+        type=Path,
+        metavar="OUT",
+        help="the file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (numpy, by Gluon's names)",
+    )
+    convert.add_argument("--entry", metavar="NAME", help="which recurrent network of IN, if it holds several")
+    convert.add_argument("--cell", choices=tuple(CELLS), help="the cell, where IN does not tell it")
+    convert.set_defaults(answer=_convert)
+
+
+def _convert(options: Namespace) -> int:
+    from rnnviz.files.atomic import whole
+    from rnnviz.files.inputs import load_parameters
+    from rnnviz.files.models.writing.formats import format_for
+    from rnnviz.runs.apart import call_apart
+    from rnnviz.runs.weights import write_proved
+
+    source: Path = options.source
+    target: Path = options.target
+    form = format_for(target)
+    _check_target(source, target)
+    config = _config(source, options)
+    network = config.network
+    form.check(network, target)
+    load = partial(load_parameters, config)
+    with whole(target) as temporary:
+        proof = call_apart(
+            write_proved,
+            network,
+            load,
+            form,
+            temporary.absolute(),
+            target,
+            what=f"{target} could not be written",
+            seconds=_SECONDS,
+        )
+    print(" ".join([f"Wrote {target}: {proof.sentence}", *form.notes(network)]))
+    return AGREE
+
+
+def _check_target(source: Path, target: Path) -> None:
+    """Refuse what would be lost or could not be written before anything is read."""
+    if target.is_dir():
+        raise InputError(f"{target} cannot be written: it is a folder.")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"{target} cannot be written: the folder {target.absolute().parent} does not exist.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"{target} cannot be written: it is the file that is read, which stays as it is.")
+
+
+def _config(source: Path, options: Namespace) -> Config:
+    """The config itself, or one that runs the entry of a model file."""
+    if source.suffix.lower() == ".toml":
+        from rnnviz.files.config_toml import load_config
+
+        for option in ("entry", "cell"):
+            if getattr(options, option) is not None:
+                raise InputError(
+                    f"--{option} = {getattr(options, option)} belongs to a model file, but {source} is a config."
+                )
+        return load_config(source)
+    return config_from_model(source, options.entry, options.cell)

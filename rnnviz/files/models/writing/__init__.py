@@ -1,0 +1,1 @@
+"""Weights of a network as the model files of other programs."""

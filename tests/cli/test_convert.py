@@ -1,0 +1,155 @@
+"""rnnviz convert: weights into other programs' files, and what it refuses, with nothing left behind."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.engines.registry import ENGINES
+from rnnviz.files.config_toml import load_config
+from rnnviz.files.inputs import load_parameters
+from rnnviz.files.models.reading import read_parameters
+from rnnviz.files.models.writing import numpy_archive
+from rnnviz.model.config import Network
+from rnnviz.model.parameters import Parameters
+from tests import profiles
+from tests.files.models.sources import in_torch_names, network, weights_of
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running", "profiles"]
+
+CONFIG = """
+[network]
+cell = "{cell}"
+input_size = 3
+hidden_size = 4
+num_layers = 2
+bidirectional = true
+dtype = "{dtype}"
+[parameters]
+initializer = "normal"
+scale = 0.5
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "c.toml"
+    path.write_text(CONFIG.format(cell="lstm", dtype="float32"))
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """An LSTM, and an RNN whose activation nobody knows."""
+    path = tmp_path / "m.npz"
+    lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False), seed=1)
+    np.savez(path, **in_torch_names(lstm, "encoder.lstm."), **in_torch_names(rnn, "rnn."))
+    return path
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 2) -> str:
+    assert main(["convert", *map(str, arguments)]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "w.onnx"
+    assert main(["convert", str(config), str(target)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Wrote {target}: 736 weights, read back bit for bit and run by the textbook recurrence and")
+    assert "onnxruntime" in said
+    asked = load_config(config)
+    read = read_parameters(target, "layer0..layer1", asked.network)
+    for name, array in load_parameters(asked).items():
+        np.testing.assert_array_equal(read[name], array)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.onnx"]
+
+
+def test_an_entry_of_a_model_file_takes_the_place_of_an_older_file(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "w.npz"
+    target.write_text("older")
+    assert main(["convert", str(model), str(target), "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
+    assert 'does not tell the activation: say cell = "rnn_tanh" where it is read.' in capsys.readouterr().out
+    with np.load(target) as arrays:
+        for name, array in weights_of(network("rnn_tanh", 1, False), seed=1).items():
+            np.testing.assert_array_equal(arrays[name], array)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".params", ".safetensors", ".onnx", ".npz"])
+def test_weights_come_back_from_every_format_and_run(tmp_path: Path, ending: str) -> None:
+    for form, engine in ((".params", "gluon"), (".safetensors", "torch")):
+        if ENGINES[engine].unavailable is not None and ending == form:
+            pytest.skip(f"{engine} is not installed")
+    config, target, again = tmp_path / "c.toml", tmp_path / f"w{ending}", tmp_path / "again.npz"
+    config.write_text(CONFIG.format(cell="gru", dtype="float32"))
+    assert main(["convert", str(config), str(target)]) == 0
+    entry = ["--entry", "layer0..layer1"] if ending == ".onnx" else []
+    assert main(["convert", str(target), str(again), *entry]) == 0
+    with np.load(again) as arrays:
+        for name, array in load_parameters(load_config(config)).items():
+            np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = numpy_archive.write_weights
+
+    def wrong(net: Network, parameters: Parameters, path: Path) -> None:
+        right(net, Parameters(net, {name: np.array(array) * 2 for name, array in parameters.items()}), path)
+
+    def here(function: Any, *arguments: Any, **_options: Any) -> Any:
+        return function(*arguments)
+
+    monkeypatch.setattr(numpy_archive, "write_weights", wrong)
+    monkeypatch.setattr("rnnviz.runs.apart.call_apart", here)
+    target = tmp_path / "w.npz"
+    target.write_text("older")
+    error = refusal(capsys, config, target, code=3)
+    assert "w.npz was not written, because its proof failed: l0_i2h_weight[0, 0] is " in error
+    assert target.read_text() == "older"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.npz"]
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_read(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 'its ending is ".pt", and must be one of .params' in refusal(capsys, config, "w.pt")
+    assert "does not exist" in refusal(capsys, config, tmp_path / "gone" / "w.npz")
+    (tmp_path / "folder.npz").mkdir()
+    assert "it is a folder" in refusal(capsys, config, tmp_path / "folder.npz")
+    config.write_text(CONFIG.format(cell="lstm", dtype="float64"))
+    assert 'network.dtype is "float64"' in refusal(capsys, config, tmp_path / "w.onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "folder.npz"]
+
+
+def test_the_file_that_is_read_is_not_written_over(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = model.read_bytes()
+    assert "it is the file that is read" in refusal(capsys, model, model, "--entry", "encoder.lstm")
+    assert model.read_bytes() == before
+
+
+def test_what_belongs_to_a_model_file_is_refused_with_a_config(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refusal(capsys, config, tmp_path / "w.npz", "--entry", "x")
+    assert f"--entry = x belongs to a model file, but {config} is a config." in error
+    assert "--cell = gru belongs to a model file" in refusal(capsys, config, tmp_path / "w.npz", "--cell", "gru")
+
+
+def test_several_entries_are_listed_and_a_cell_is_asked_for(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "w.params"
+    assert 'must name one of them: "encoder.lstm", "rnn"' in refusal(capsys, model, target)
+    assert "Give it by --cell." in refusal(capsys, model, target, "--entry", "rnn")
+    assert not target.exists()
