@@ -35,7 +35,7 @@ def add_to(commands: Commands) -> None:
 
 def _convert(options: Namespace) -> int:
     from rnnviz.files.atomic import whole
-    from rnnviz.files.inputs import load_parameters
+    from rnnviz.files.inputs import load_inputs
     from rnnviz.files.models.writing.formats import format_for
     from rnnviz.runs.apart import call_apart
     from rnnviz.runs.weights import write_proved
@@ -45,21 +45,18 @@ def _convert(options: Namespace) -> int:
     form = format_for(target)
     _check_target(source, target)
     config = _config(source, options)
-    network = config.network
-    form.check(network, target)
-    load = partial(load_parameters, config)
+    form.check(config.network, target)
     with whole(target) as temporary:
         proof = call_apart(
             write_proved,
-            network,
-            load,
+            partial(load_inputs, config),
             form,
             temporary.absolute(),
             target,
             what=f"{target} could not be written",
             seconds=_SECONDS,
         )
-    print(" ".join([f"Wrote {target}: {proof.sentence}", *form.notes(network)]))
+    print(" ".join([f"Wrote {target}: {proof.sentence}", *form.notes(config.network)]))
     return AGREE
 
 

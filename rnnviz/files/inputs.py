@@ -29,7 +29,7 @@ def load_inputs(config: Config) -> Inputs:
         config = with_sequence_shape(config, sequence)
     except InputError as error:
         raise ConfigError("network.input_size", str(error)) from error
-    return Inputs(config, sequence, load_parameters(config), _initial_state(config), names=_names(config))
+    return Inputs(config, sequence, _parameters(config), _initial_state(config), names=_names(config))
 
 
 def _sequence(config: Config) -> FloatArray:
@@ -60,8 +60,7 @@ def _names(config: Config) -> Names:
     return Names(timesteps, features)
 
 
-def load_parameters(config: Config) -> Parameters:
-    """Draw or read the weights and biases alone; raises as `load_inputs` does."""
+def _parameters(config: Config) -> Parameters:
     source = config.parameters
     if source.initializer != "file":
         return draw_parameters(config.network, source)

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError, InputError
+from rnnviz.model.inputs import Inputs
 from rnnviz.model.parameters import Parameters
-from rnnviz.model.stored_inputs import open_inputs
 from rnnviz.runs.proof import Proof, prove
 
 
@@ -28,19 +28,21 @@ class Form(Protocol):
         ...
 
 
-def write_proved(network: Network, load: Callable[[], Parameters], form: Form, temporary: Path, shown: Path) -> Proof:
-    """Write what `load` gives to `temporary`, read it back and run it; call it in a process of its own.
+def write_proved(load: Callable[[], Inputs], form: Form, temporary: Path, shown: Path) -> Proof:
+    """Write the parameters of what `load` gives to `temporary`, read them back and run them.
 
-    `shown` is the path that sentences name, where the file will stand.
+    Call it in a process of its own. `shown` is the path that sentences name, where the file will stand. The whole of a
+    run's inputs is loaded, because a sequence may decide the network's size.
 
     Raises
     ------
     InputError
-        If the weights cannot be read, or the file cannot be written.
+        If the inputs cannot be loaded, or the file cannot be written.
     EngineError
         If the file is not proved to hold them; nobody should get it then.
     """
-    parameters = load()
+    inputs = load()
+    network, parameters = inputs.network, inputs.parameters
     try:
         form.write(network, parameters, temporary)
     except OSError as error:
@@ -50,17 +52,3 @@ def write_proved(network: Network, load: Callable[[], Parameters], form: Form, t
     except (InputError, EngineError) as error:
         why = str(error).replace(str(temporary), shown.name)
         raise EngineError(f"{shown} was not written, because its proof failed: {why}") from error
-
-
-def stored_parameters(folder: Path) -> Parameters:
-    """The parameters of a run whose inputs lie in `folder`.
-
-    Raises
-    ------
-    InputError
-        If the folder is gone.
-    """
-    try:
-        return open_inputs(folder).parameters
-    except (OSError, ValueError) as error:
-        raise InputError(f"The weights of the run cannot be read again: {error}.") from error

@@ -9,7 +9,7 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
 from rnnviz.files.config_toml import load_config
-from rnnviz.files.inputs import load_parameters
+from rnnviz.files.inputs import load_inputs
 from rnnviz.files.models.reading import read_parameters
 from rnnviz.files.models.writing import numpy_archive
 from rnnviz.model.config import Network
@@ -66,7 +66,7 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, caps
     assert "onnxruntime" in said
     asked = load_config(config)
     read = read_parameters(target, "layer0..layer1", asked.network)
-    for name, array in load_parameters(asked).items():
+    for name, array in load_inputs(asked).parameters.items():
         np.testing.assert_array_equal(read[name], array)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.onnx"]
 
@@ -95,7 +95,7 @@ def test_weights_come_back_from_every_format_and_run(tmp_path: Path, ending: str
     entry = ["--entry", "layer0..layer1"] if ending == ".onnx" else []
     assert main(["convert", str(target), str(again), *entry]) == 0
     with np.load(again) as arrays:
-        for name, array in load_parameters(load_config(config)).items():
+        for name, array in load_inputs(load_config(config)).parameters.items():
             np.testing.assert_array_equal(arrays[name], array)
 
 

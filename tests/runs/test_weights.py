@@ -11,26 +11,20 @@ from rnnviz.files.models.writing.formats import GLUON_PARAMS, NUMPY_ARCHIVE
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.parameters import Parameters
-from rnnviz.model.stored_inputs import save_inputs
-from rnnviz.runs.weights import stored_parameters, write_proved
+from rnnviz.model.stored_inputs import open_inputs, save_inputs
+from rnnviz.runs.weights import write_proved
 from tests.files.models.writing.written import made
 
 
 def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
     inputs = made("gru", 2, True)
-    folder = tmp_path / "inputs"
-    save_inputs(folder, inputs)
-    load = partial(stored_parameters, folder)
-    found = write_proved(inputs.network, load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+    save_inputs(tmp_path / "inputs", inputs)
+    load = partial(open_inputs, tmp_path / "inputs")
+    found = write_proved(load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
     assert found.numbers == inputs.network.parameter_count
     with np.load(tmp_path / "t") as arrays:
         for name, array in inputs.parameters.items():
             np.testing.assert_array_equal(arrays[name], array)
-
-
-def test_a_run_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"The weights of the run cannot be read again: .*\.$"):
-        stored_parameters(tmp_path / "gone")
 
 
 def test_a_failed_proof_names_the_file_that_would_have_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +38,7 @@ def test_a_failed_proof_names_the_file_that_would_have_been(tmp_path: Path, monk
     monkeypatch.setattr(numpy_archive, "write_weights", wrong)
     inputs = made("gru")
     with pytest.raises(EngineError) as caught:
-        write_proved(inputs.network, lambda: inputs.parameters, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+        write_proved(lambda: inputs, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
     assert str(caught.value) == (
         f"{tmp_path / 'w.npz'} was not written, because its proof failed: "
         f"l0_i2h_bias[1] is 0.25 in it, and must be {inputs.parameters['l0_i2h_bias'][1]}."
@@ -55,7 +49,7 @@ def test_a_file_that_does_not_read_back_is_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(mxnet_params, "write_weights", lambda network, parameters, path: path.write_bytes(b"\0" * 99))
     inputs = made("gru")
     with pytest.raises(EngineError, match=r"w\.params was not written, .*: w\.params is no MXNet parameter file"):
-        write_proved(inputs.network, lambda: inputs.parameters, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
+        write_proved(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,4 +59,4 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(mxnet_params, "write_weights", full)
     inputs = made("gru")
     with pytest.raises(InputError, match=r"w\.params cannot be written: No space left on device\.$"):
-        write_proved(inputs.network, lambda: inputs.parameters, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
+        write_proved(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
