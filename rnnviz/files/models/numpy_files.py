@@ -1,5 +1,6 @@
 """`.npz` files and folders of `.npy` files; nothing is unpickled, and no number is read before it is asked for."""
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,7 +18,7 @@ from rnnviz.model.npy_header import NpyHeader, read_npy_header
 
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(ValueError, TypeError, KeyError, SyntaxError, OverflowError),
+    *(ValueError, TypeError, KeyError, SyntaxError, OverflowError, tokenize.TokenError),
 )
 _ARCHIVED = "parameters."
 """What a run's own archive puts before the names of its weights."""

@@ -9,7 +9,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.files.models.onnx import open_model
 from rnnviz.model.errors import InputError
-from tests.files.models.damage import damaged, outcome_of
 
 FEATURES, H = 3, 2
 ROWS = 4 * H
@@ -152,23 +151,3 @@ def test_graphs_deep_in_each_other_are_refused(tmp_path):
     path.write_bytes(b"\x08\x09" + field(8, field(2, b"") + b"\x10\x11") + field(7, graph))
     with pytest.raises(InputError, match="no ONNX model, or a damaged one"):
         open_model(path)
-
-
-def outcomes(folder, count):
-    content = model_of([numpy_helper.from_array(a, name) for name, a in arrays().items()]).SerializeToString()
-    rng = np.random.default_rng(count)
-    path = folder / "m.onnx"
-    found = set()
-    for _ in range(count):
-        path.write_bytes(damaged(content, rng))
-        found.add(outcome_of(path, open_model))
-    return found
-
-
-def test_damage_gives_a_sentence_or_weights_of_the_right_shapes(tmp_path):
-    assert outcomes(tmp_path, 60) == {"refused", "read"}
-
-
-@pytest.mark.slow
-def test_much_damage_gives_a_sentence_or_weights_of_the_right_shapes(tmp_path):
-    assert outcomes(tmp_path, 1500) == {"refused", "read"}
