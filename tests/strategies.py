@@ -91,7 +91,11 @@ def any_config_mappings() -> st.SearchStrategy[dict[str, Any]]:
             "sequence": st.one_of(
                 drawn,
                 st.fixed_dictionaries({"text": texts}),
-                st.fixed_dictionaries({"source": st.just("file"), "path": paths}),
+                st.fixed_dictionaries({"text": texts, "vocabulary": paths}, optional={"unknown": texts}),
+                st.fixed_dictionaries(
+                    {"source": st.just("file"), "path": paths},
+                    optional={"array": texts, "axes": st.sampled_from(("NTI", "TNI"))},
+                ),
             ),
             "parameters": st.one_of(
                 st.fixed_dictionaries(

@@ -1,116 +1,53 @@
-"""Arrays from `.npy`, `.npz` and `.csv` files, checked before they are used; nothing is ever unpickled."""
+"""Arrays from `.npy` and `.csv` files, checked before they are used; nothing is ever unpickled."""
 
 import csv
 import json
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rnnviz.files.npz_in import DAMAGE, check_numeric
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
 
-# What numpy and zipfile raise on content that they did not write.
-_DAMAGE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    SyntaxError,
-    OverflowError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    tokenize.TokenError,
-)
 
-
-def read_sequence(path: Path) -> FloatArray:
-    """x of shape (T, N, I) from an `.npy` or `.csv` file of (T, I) or (N, T, I).
+def open_npy(path: Path) -> NDArray[np.generic]:
+    """The real numbers of an `.npy` file in their own type, mapped: none of them is read.
 
     Raises
     ------
     InputError
-        If the file is missing, of another kind, not numeric, ragged, empty, or of other dimensions.
+        If the file is missing, no `.npy` file, damaged, or not numeric.
     """
-    if path.suffix.lower() == ".csv":
-        array = _read_csv(path)
-    elif path.suffix.lower() == ".npy":
-        array = _read_npy(path)
-    else:
-        raise InputError(f'{path} has the ending "{path.suffix}": a sequence must be an .npy or .csv file.')
-    if array.ndim not in (2, 3):
-        raise InputError(f"{path} has the shape {array.shape}: a sequence must have the shape (T, I) or (N, T, I).")
-    if 0 in array.shape:
-        raise InputError(f"{path} has the shape {array.shape}: every size must be at least 1.")
-    return array[:, np.newaxis, :] if array.ndim == 2 else array.swapaxes(0, 1)
-
-
-def read_npz(path: Path, prefix: str = "") -> dict[str, FloatArray]:
-    """The arrays of an `.npz` file by name.
-
-    In a file that holds names under `prefix`, as a run's own archive does, only those are read, without it.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or no `.npz` file, or an array in it is not numeric.
-    """
-    if path.suffix.lower() != ".npz":
-        raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(f"{path} is no .npz file: it holds a single array.")
-        with archive:
-            wanted = [name for name in archive.files if name.startswith(prefix)]
-            if not wanted:
-                prefix, wanted = "", archive.files
-            return {name.removeprefix(prefix): _numeric(archive[name], f"{name} in {path}") for name in wanted}
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except MemoryError as error:
-        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
-    except _DAMAGE as error:
-        raise _not_numpy(path, ".npz", error) from error
-
-
-def _read_npy(path: Path) -> FloatArray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             array.close()
             raise InputError(f"{path} is no .npy file: it is an archive of several arrays.")
-        return _numeric(array, str(path))
+        check_numeric(array.dtype, str(path))
+        return array
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except _DAMAGE as error:
-        raise _not_numpy(path, ".npy", error) from error
+    except DAMAGE as error:
+        if "Object arrays" in str(error) or "Python objects" in str(error):
+            raise InputError(
+                f"{path} holds Python objects, which are never unpickled: it must hold numbers."
+            ) from error
+        raise InputError(f"{path} is no .npy file, or a damaged one: its content is not what numpy writes.") from error
 
 
-def _not_numpy(path: Path, ending: str, error: Exception) -> InputError:
-    if "Object arrays" in str(error) or "Python objects" in str(error):
-        return InputError(f"{path} holds Python objects, which are never unpickled: it must hold numbers.")
-    return InputError(f"{path} is no {ending} file, or a damaged one: its content is not what numpy writes.")
+def read_csv(path: Path) -> FloatArray:
+    """(T, I): one row a timestep, one column a feature; a first row of names is passed over.
 
-
-def _numeric(array: FloatArray, name: str) -> FloatArray:
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{name} holds values of the type {array.dtype}: they must be real numbers.")
-    return array if array.dtype.kind == "f" else array.astype(np.float64)
-
-
-def _read_csv(path: Path) -> FloatArray:
-    """(T, I): one row a timestep, one column a feature; a first row of names is passed over."""
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is no CSV, ragged, without rows, or not numeric.
+    """
     rows = list(read_rows(path))
     named = bool(rows) and is_header(rows[0][1])
     if len(rows) == named:

@@ -48,14 +48,20 @@ def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
 
 
 def dump_config(config: Config, folder: Path | None = None) -> str:
-    """The config as TOML text; paths of files below `folder` are written relative to it."""
+    """The config as TOML text; paths of files below `folder` are written relative to it.
+
+    An input size that files decide is left out: they may be others by the time the text is read.
+    """
 
     def relative(path: str) -> str:
         if folder is not None and Path(path).is_relative_to(folder.absolute()):
             return str(Path(path).relative_to(folder.absolute()))
         return path
 
-    return tomli_w.dumps(_with_paths(config, relative).to_mapping())
+    tables = _with_paths(config, relative).to_mapping()
+    if config.sequence.brings_input_size:
+        del tables["network"]["input_size"]
+    return tomli_w.dumps(tables)
 
 
 def save_config(config: Config, path: Path) -> None:

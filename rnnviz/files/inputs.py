@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnnviz.files.arrays_in import read_npz, read_sequence
 from rnnviz.files.models.reading import read_parameters
 from rnnviz.files.names_in import read_feature_names, read_labels
+from rnnviz.files.sequence_in import OpenSequence, open_sequence
+from rnnviz.files.state_in import read_state
+from rnnviz.files.text_in import OpenText, open_text
 from rnnviz.model.arrays import FloatArray, read_only
-from rnnviz.model.config import Config, alphabet
+from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError, InputError
-from rnnviz.model.initial_state import State, checked_state, draw_initial_state
+from rnnviz.model.initial_state import State, draw_initial_state
 from rnnviz.model.inputs import Inputs, with_sequence_shape
+from rnnviz.model.memory import check_memory
 from rnnviz.model.names import Names
 from rnnviz.model.parameters import Parameters, draw_parameters
 from rnnviz.model.sequence import draw_sequence
+from rnnviz.model.sequence_source import alphabet
 
 
 def load_inputs(config: Config) -> Inputs:
@@ -24,30 +28,57 @@ def load_inputs(config: Config) -> Inputs:
     ConfigError
         If a file is missing, damaged, or does not fit; its key is that of the file's path.
     """
-    sequence = _sequence(config)
-    try:
-        config = with_sequence_shape(config, sequence)
-    except InputError as error:
-        raise ConfigError("network.input_size", str(error)) from error
-    return Inputs(config, sequence, _parameters(config), _initial_state(config), names=_names(config))
+    opened = _open_sequence(config)
+    if opened is not None:
+        config = _sized(config, opened)
+    names = _names(config, opened)
+    sequence = draw_sequence(config.network, config.sequence) if opened is None else _read(config, opened)
+    return Inputs(config, sequence, _parameters(config), _initial_state(config), names=names)
 
 
-def _sequence(config: Config) -> FloatArray:
+def _open_sequence(config: Config) -> OpenSequence | None:
+    """The sequence that files bring, with its shape known and no number read; None if it is drawn."""
     source = config.sequence
+    if source.vocabulary is not None:
+        return open_text(config)
     if source.source != "file":
-        return draw_sequence(config.network, source)
+        return None
     try:
-        return read_only(read_sequence(Path(source.path or "")), config.network.dtype)
+        return open_sequence(source, config.network.input_size)
+    except ConfigError:
+        raise
     except InputError as error:
         raise ConfigError("sequence.path", str(error)) from error
 
 
-def _names(config: Config) -> Names:
-    """What the config's own labels and text, or the sequence's file, call timesteps and features."""
+def _sized(config: Config, opened: OpenSequence) -> Config:
+    """The config with the sizes of its sequence, for which there must be room."""
+    try:
+        config = with_sequence_shape(config, opened.shape)
+    except InputError as error:
+        raise ConfigError("network.input_size", str(error)) from error
+    check_memory(config)
+    return config
+
+
+def _read(config: Config, opened: OpenSequence) -> FloatArray:
+    try:
+        return read_only(opened.read(), config.network.dtype)
+    except ConfigError:
+        raise
+    except InputError as error:
+        raise ConfigError("sequence.path", str(error)) from error
+
+
+def _names(config: Config, opened: OpenSequence | None) -> Names:
+    """What the config's own labels and text, or the sequence's files, call timesteps and features."""
     source = config.sequence
-    timesteps: Sequence[str] = source.text or ()
-    features: Sequence[str] = alphabet(source.text) if source.text else ()
-    if source.source == "file":
+    timesteps: Sequence[str] = ()
+    features: Sequence[str] = ()
+    if source.text is not None:
+        timesteps = source.symbols
+        features = opened.features if isinstance(opened, OpenText) else alphabet(timesteps)
+    elif source.source == "file":
         try:
             features = read_feature_names(Path(source.path or ""))
         except InputError as error:
@@ -77,7 +108,7 @@ def _initial_state(config: Config) -> State:
         return draw_initial_state(config.network, source, batch_size)
     path = Path(source.path or "")
     try:
-        return checked_state(config.network, batch_size, read_npz(path, "initial_state."))
+        return read_state(path, config.network, batch_size)
     except InputError as error:
         raise ConfigError("initial_state.path", _about(path, error)) from error
 

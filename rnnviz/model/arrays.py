@@ -21,7 +21,7 @@ _ZEROS = bytes(1 << 20)
 _IN_MEMORY_BYTES = 1 << 26
 
 
-def read_only(array: FloatArray, dtype: str) -> FloatArray:
+def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
     """A contiguous view or copy of `array` in `dtype` that nobody can write to."""
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
         result = np.ascontiguousarray(array, dtype=dtype)

@@ -5,14 +5,15 @@ no default.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rnnviz.model.cells import CELLS, Cell
 from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import declarations, declared, section_from_mapping
+from rnnviz.model.fields import LARGEST_SEED, declarations, declared, section_from_mapping
+from rnnviz.model.sequence_source import SequenceSource as SequenceSource
+from rnnviz.model.sequence_source import alphabet, check_sequence
 
-LARGEST_SEED = 2**63 - 1
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 """(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
 
@@ -80,26 +81,6 @@ class Network:
 
 
 @dataclass(frozen=True)
-class SequenceSource:
-    """Where the input sequence comes from; a file or a text decides its own batch size and timesteps."""
-
-    source: str = declared(
-        "choice",
-        "What the network reads.",
-        "normal",
-        choices=("normal", "uniform", "impulse", "sine", "file", "text"),
-    )
-    batch_size: int = declared("int", "N: how many sequences are computed side by side.", 16, minimum=1)
-    timesteps: int = declared("int", "T: how many steps each sequence has.", 2, minimum=1)
-    seed: int = declared("int", "The seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
-    path: str | None = declared("path", "A .npy or .csv file of (T, I) or (N, T, I).", None, optional=True)
-    text: str | None = declared("text", "A text read as one-hot characters.", None, optional=True)
-    labels: str | None = declared(
-        "path", "A text file that names the timesteps, with a line for each.", None, optional=True
-    )
-
-
-@dataclass(frozen=True)
 class ParameterSource:
     """Where weights and biases come from."""
 
@@ -149,7 +130,7 @@ class Config:
     """One run, as the user asked for it."""
 
     network: Network
-    sequence: SequenceSource = SequenceSource()
+    sequence: SequenceSource = field(default_factory=SequenceSource)
     parameters: ParameterSource = ParameterSource()
     initial_state: InitialStateSource = InitialStateSource()
     compare: Compare = Compare()
@@ -176,9 +157,8 @@ class Config:
             if name not in SECTIONS:
                 raise ConfigError(name, f"{name} is not a known table: a config may hold {', '.join(SECTIONS)}.")
         sequence = _sequence(values.get("sequence", {}))
-        fixed = {"input_size": len(alphabet(sequence.text))} if sequence.text is not None else {}
         config = cls(
-            network=section_from_mapping(Network, "network", values.get("network", {}), **fixed),
+            network=_network(values.get("network", {}), sequence),
             sequence=sequence,
             parameters=_parameters(values.get("parameters", {})),
             initial_state=_initial_state(values.get("initial_state", {})),
@@ -207,11 +187,7 @@ class Config:
                     f'{section}.path = "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
                     f'it must be "file", or the path left out.',
                 )
-        if (self.sequence.source == "text") != (self.sequence.text is not None):
-            raise ConfigError(
-                "sequence.text",
-                'sequence.text and sequence.source = "text" go together: give both or neither.',
-            )
+        check_sequence(self.sequence, self.parameters.path)
         if self.parameters.entry is not None and self.parameters.path is None:
             raise ConfigError(
                 "parameters.entry",
@@ -266,18 +242,18 @@ SECTIONS: dict[str, type] = {
 assert list(SECTIONS) == [f.name for f in fields(Config)]
 
 
-def alphabet(text: str) -> str:
-    """The distinct characters of `text` in the order of their code points: one input feature each."""
-    return "".join(sorted(set(text)))
+def _network(values: Any, sequence: SequenceSource) -> Network:
+    """The network, whose input a text decides; I is 1 while only files can tell it and no other number is given."""
+    if sequence.brings_input_size and isinstance(values, Mapping):
+        values = {"input_size": 1, **values}
+    elif sequence.text is not None:
+        return section_from_mapping(Network, "network", values, input_size=len(alphabet(sequence.symbols)))
+    return section_from_mapping(Network, "network", values)
 
 
 def _sequence(values: Any) -> SequenceSource:
-    sequence = section_from_mapping(
-        SequenceSource, "sequence", _implied(values, "source", {"path": "file", "text": "text"})
-    )
-    if sequence.text is not None:
-        return replace(sequence, batch_size=1, timesteps=len(sequence.text))
-    return sequence
+    implied = _implied(values, "source", {"path": "file", "text": "text"})
+    return section_from_mapping(SequenceSource, "sequence", implied).sized_by_text()
 
 
 def _parameters(values: Any) -> ParameterSource:

@@ -15,6 +15,7 @@ from rnnviz.model.errors import ConfigError
 # Beyond this no array of that length exists on any machine that runs the program, and products of sizes
 # still fit a 64-bit integer.
 LARGEST_SIZE = 10**9
+LARGEST_SEED = 2**63 - 1
 
 Section = TypeVar("Section")
 

@@ -1,5 +1,6 @@
 """The state before the first step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +33,14 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
     return checked_state(network, batch_size, dict(zip(network.kind.state_names, arrays, strict=True)))
 
 
-def checked_state(network: Network, batch_size: int, arrays: dict[str, FloatArray]) -> State:
-    """A read-only state in the network's dtype.
+def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatArray]) -> State:
+    """A read-only state in the network's dtype; raises as `check_state` does."""
+    check_state(network, batch_size, {name: array.shape for name, array in arrays.items()})
+    return State(*(read_only(arrays[name], network.dtype) for name in network.kind.state_names))
+
+
+def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check what is known of a state before its numbers are read.
 
     Raises
     ------
@@ -43,15 +50,14 @@ def checked_state(network: Network, batch_size: int, arrays: dict[str, FloatArra
     shape = network.state_shape(batch_size)
     names = network.kind.state_names
     for name in names:
-        if name not in arrays:
+        if name not in shapes:
             raise InputError(f"The initial state lacks {name}, which must have the shape {shape}.")
-        if arrays[name].shape != shape:
+        if shapes[name] != shape:
             raise InputError(
-                f"{name} of the initial state has the shape {arrays[name].shape}, but the network needs {shape}."
+                f"{name} of the initial state has the shape {shapes[name]}, but the network needs {shape}."
             )
-    for name in arrays:
+    for name in shapes:
         if name not in names:
             raise InputError(
                 f"The initial state holds {name}, but the cell {network.cell} has only {', '.join(names)}."
             )
-    return State(*(read_only(arrays[name], network.dtype) for name in names))

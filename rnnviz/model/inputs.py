@@ -52,15 +52,17 @@ class Inputs:
         return self.network.hidden_shape(self.timesteps, self.batch_size)
 
 
-def with_sequence_shape(config: Config, sequence: FloatArray) -> Config:
-    """The config with the batch size and timesteps that `sequence` (T, N, I) really has.
+def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
+    """The config with the sizes that a sequence of the shape (T, N, I) brings; I only where the config leaves it open.
 
     Raises
     ------
     InputError
         If the sequence has another number of features than the network reads; the sentence says both shapes.
     """
-    timesteps, batch_size, features = sequence.shape
+    timesteps, batch_size, features = shape
+    if config.sequence.brings_input_size:
+        config = replace(config, network=replace(config.network, input_size=features))
     if features != config.network.input_size:
         raise InputError(
             f"The sequence has the shape (N, T, I) = ({batch_size}, {timesteps}, {features}), "

@@ -60,13 +60,18 @@ def check_demand(config: Config, folder: Path) -> None:
         If the memory or the disk below `folder` is too small; the sentence says how much the run would take
         and which size contributes most.
     """
+    check_memory(config)
     needed = demand(config)
-    memory = available_memory()
-    if memory is not None and needed.memory > memory:
-        raise ConfigError(*_refusal(config, f"{readable(needed.memory)} of memory", readable(memory)))
     free = shutil.disk_usage(folder).free
     if needed.disk > free:
         raise ConfigError(*_refusal(config, f"{readable(needed.disk)} of disk in {folder}", readable(free)))
+
+
+def check_memory(config: Config) -> None:
+    """Refuse a run that needs more memory than there is; raises a ConfigError as `check_demand` does."""
+    needed, memory = demand(config).memory, available_memory()
+    if memory is not None and needed > memory:
+        raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory)))
 
 
 def available_memory() -> int | None:

@@ -1,11 +1,13 @@
-"""The input sequences that need no file: random numbers, an impulse, sines, a text's characters."""
+"""The input sequences that need no file: random numbers, an impulse, sines, a text by its own alphabet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.model.arrays import FloatArray, read_only, room_for
-from rnnviz.model.config import Network, SequenceSource, alphabet
+from rnnviz.model.config import Network
+from rnnviz.model.sequence_source import SequenceSource, alphabet
 
 _BLOCK_VALUES = 1 << 18
 
@@ -21,7 +23,8 @@ def draw_sequence(network: Network, source: SequenceSource) -> FloatArray:
         If a long sequence, which is kept in a file, finds the disk full.
     """
     if source.source == "text":
-        return read_only(one_hot(source.text or ""), network.dtype)
+        letters = alphabet(source.symbols)
+        return one_hot(indices(source.symbols, letters), len(letters), network.dtype)
     samples, features = source.batch_size, network.input_size
     x = room_for(network.dtype, (source.timesteps, samples, features))
     fill = _filling(source, samples, features)
@@ -59,13 +62,18 @@ def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[i
     return {"normal": normal, "uniform": uniform, "impulse": impulse, "sine": sine}[source.source]
 
 
-def one_hot(text: str) -> FloatArray:
-    """(T, 1, I) with a single one in each row: the place of the character in the text's alphabet."""
-    symbols = alphabet(text)
-    x = np.zeros((len(text), 1, len(symbols)))
-    for timestep, character in enumerate(text):
-        x[timestep, 0, symbols.index(character)] = 1.0
-    return x
+def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:
+    """(T,): the place of each symbol among the distinct `letters`, which hold it."""
+    places = {letter: place for place, letter in enumerate(letters)}
+    return np.array([places[symbol] for symbol in symbols], np.intp)
+
+
+def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
+    """x of shape (T, 1, I), read-only, with a single one at each timestep: in the feature of that place."""
+    x = room_for(dtype, (len(places), 1, features))
+    x[:] = 0.0
+    x[np.arange(len(places)), 0, places] = 1.0
+    return read_only(x, dtype)
 
 
 def _impulse(start: int, shape: tuple[int, int, int]) -> FloatArray:

@@ -6,9 +6,9 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from rnnviz.model.config import LARGEST_SEED, SECTIONS, Compare, Config
+from rnnviz.model.config import SECTIONS, Compare, Config
 from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import Declared, declarations, shown
+from rnnviz.model.fields import LARGEST_SEED, Declared, declarations, shown
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnviz.files.arrays_in import read_npz, read_sequence
+from rnnviz.files.npz_in import read_npz
+from rnnviz.files.sequence_in import open_sequence
 from rnnviz.model.errors import InputError
+from rnnviz.model.sequence_source import SequenceSource
 
 
 class Bomb:
@@ -25,6 +27,14 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return Path.touch, (self.target,)
+
+
+def read_sequence(path: Path) -> np.ndarray:
+    """x of shape (T, N, I), as a run casts it."""
+    opened = open_sequence(SequenceSource("file", path=str(path)), features=1)
+    x = np.asarray(opened.read(), np.float64)
+    assert x.shape == opened.shape
+    return x
 
 
 def refusal(read: Callable[[Path], object], path: Path) -> str:
@@ -112,10 +122,11 @@ def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
 def test_a_header_that_asks_for_more_than_there_is_is_told(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     header = BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)})
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**7, 10**7)})
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("h.npy", header.getvalue())
-    assert "asks for more memory than there is" in refusal(read_npz, path)
+    assert "content is not what numpy writes" in refusal(read_npz, path)
+    assert "content is not what numpy writes" in refusal(read_sequence, path)
     single = tmp_path / "x.npy"
     single.write_bytes(header.getvalue())
     assert "content is not what numpy writes" in refusal(read_sequence, single)
@@ -135,10 +146,10 @@ def test_a_file_of_the_other_numpy_kind_is_told(tmp_path: Path) -> None:
     assert "it holds a single array" in refusal(read_npz, single)
 
 
-@pytest.mark.parametrize("name", ["x.txt", "x", "x.npz", "x.NPY.gz"])
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.mp3", "x.NPY.gz"])
 def test_another_ending_is_refused_with_what_a_sequence_may_be(tmp_path: Path, name: str) -> None:
     sentence = refusal(read_sequence, written(tmp_path / name, ""))
-    assert ".npy or .csv" in sentence
+    assert ".npy, .npz, .csv or .wav" in sentence
 
 
 def test_weights_must_be_an_npz_file(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_every_printed_vector_is_found_by_its_name(
 
 def test_the_parameters_are_called_as_gluon_calls_them(window: MainWindow, run_config: Callable[..., None]) -> None:
     run_config({**_NETWORK, "bidirectional": True}, sequence={"timesteps": 2})
-    assert parameter_rows(window.session.config.network) == [
+    assert parameter_rows(window.session.config) == [
         (f"{direction}0_{name}", shape)
         for direction in "lr"
         for name, shape in (

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from rnnviz.model.config import DEFAULT_TOLERANCES, LARGEST_SEED, SECTIONS, Config, alphabet
+from rnnviz.model.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.model.errors import ConfigError, InputError
-from rnnviz.model.fields import LARGEST_SIZE, Declared, declarations
+from rnnviz.model.fields import LARGEST_SEED, LARGEST_SIZE, Declared, declarations
+from rnnviz.model.sequence_source import alphabet
 from tests.strategies import any_config_mappings, config_mappings
 
 REQUIRED = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
@@ -183,6 +184,27 @@ def test_a_value_of_several_lines_is_told_in_one() -> None:
         ({"initial_state": {"source": "zeros", "path": "s.npz"}}, "initial_state.path", '"s.npz" is not read'),
         ({"sequence": {"source": "text"}}, "sequence.text", "go together"),
         ({"sequence": {"source": "sine", "text": "hello"}}, "sequence.text", "go together"),
+        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", "holds no word"),
+        ({"sequence": {"array": "x"}}, "sequence.array", "goes with a sequence.path that ends in .npz"),
+        ({"sequence": {"path": "x.npy", "array": "x"}}, "sequence.array", 'sequence.array = "x" is not read here'),
+        ({"sequence": {"path": "x.csv", "axes": "TNI"}}, "sequence.axes", "ends in .npy or .npz"),
+        ({"sequence": {"text": "x", "axes": "NTI"}}, "sequence.axes", "ends in .npy or .npz"),
+        ({"sequence": {"path": "x.npz", "frame": 80}}, "sequence.frame", "ends in .wav"),
+        ({"sequence": {"tokens": "words"}}, "sequence.tokens", "goes with sequence.text"),
+        ({"sequence": {"path": "x.npy", "vocabulary": "v.txt"}}, "sequence.vocabulary", "goes with sequence.text"),
+        ({"sequence": {"text": "x", "unknown": "?"}}, "sequence.unknown", "goes with sequence.vocabulary"),
+        ({"sequence": {"text": "x", "embedding": "e"}}, "sequence.embedding", "goes with sequence.vocabulary"),
+        ({"sequence": {"text": "x", "embedding_path": "e.npy"}}, "sequence.embedding_path", "sequence.vocabulary"),
+        (
+            {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e"}},
+            "sequence.embedding",
+            "the file of parameters.path, which is missing",
+        ),
+        (
+            {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e", "embedding_path": "e.NPY"}},
+            "sequence.embedding",
+            "an .npy file, which sequence.embedding_path is, holds one array and no names",
+        ),
         ({"parameters": {"entry": "encoder"}}, "parameters.entry", '"encoder"'),
         ({"compare": {"candidates": []}}, "compare.candidates", "at least one engine"),
         ({"compare": {"reference": "manual"}}, "compare.candidates", '"manual", which is the reference'),
@@ -211,6 +233,42 @@ def test_a_text_brings_its_own_sizes() -> None:
     assert alphabet("hello") == "ehlo"
     assert taken.network.input_size == 4
     assert (taken.sequence.source, taken.sequence.batch_size, taken.sequence.timesteps) == ("text", 1, 5)
+
+
+def test_words_and_a_vocabulary_bring_their_sizes_as_far_as_they_are_known() -> None:
+    words = {"text": "to be or not to be", "tokens": "words"}
+    network = {"cell": "gru", "hidden_size": 4}
+    taken = Config.from_mapping({"network": network, "sequence": words})
+    assert (taken.network.input_size, taken.sequence.timesteps) == (4, 6)
+    looked_up = {"network": network, "sequence": {**words, "vocabulary": "v.txt"}}
+    taken = Config.from_mapping(looked_up)
+    assert taken.sequence.brings_input_size
+    assert (taken.sequence.batch_size, taken.sequence.timesteps) == (1, 6)
+    assert Config.from_mapping({**looked_up, "network": {**network, "input_size": 9}}).network.input_size == 9
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        {"path": "x.npz", "array": "x", "axes": "TNI"},
+        {"path": "x.NPY", "axes": "NTI"},
+        {"path": "x.wav", "frame": 160},
+        {"text": "x y", "tokens": "words", "vocabulary": "v.txt", "unknown": "?", "embedding_path": "e.npy"},
+        {"text": "x", "vocabulary": "v.json", "embedding": "e", "embedding_path": "m.pt"},
+    ],
+    ids=lambda sequence: "-".join(sequence),
+)
+def test_keys_that_go_together_are_kept(sequence: dict[str, Any]) -> None:
+    tables = config(sequence=sequence).to_mapping()
+    assert {key: tables["sequence"][key] for key in sequence} == sequence
+    other = config(sequence=sequence).sequence.of_file("y.npy")
+    assert (other.path, other.source) == ("y.npy", "file")
+    assert Config.from_mapping(mapping(sequence={"path": "y.npy"})).sequence == other or "text" in sequence
+
+
+def test_an_embedding_may_be_in_the_file_of_the_weights() -> None:
+    sequence = {"text": "x", "vocabulary": "v.txt", "embedding": "e"}
+    assert config(sequence=sequence, parameters={"path": "m.pt"}).sequence.embedded
 
 
 def test_a_text_does_not_take_the_place_of_other_missing_keys() -> None:

@@ -1,6 +1,5 @@
 """What a sequence from a file says about the config."""
 
-import numpy as np
 import pytest
 
 from rnnviz.model.config import Config
@@ -11,13 +10,13 @@ CONFIG = Config.from_mapping({"network": {"cell": "lstm", "input_size": 3, "hidd
 
 
 def test_the_config_says_what_was_really_read() -> None:
-    config = with_sequence_shape(CONFIG, np.zeros((7, 2, 3)))
+    config = with_sequence_shape(CONFIG, (7, 2, 3))
     assert (config.sequence.timesteps, config.sequence.batch_size) == (7, 2)
     assert config.network == CONFIG.network
 
 
 def test_another_number_of_features_is_told_with_both_shapes() -> None:
     with pytest.raises(InputError) as caught:
-        with_sequence_shape(CONFIG, np.zeros((7, 2, 5)))
+        with_sequence_shape(CONFIG, (7, 2, 5))
     for part in ("(2, 7, 5)", "(2, 7, 3)", "network.input_size = 3"):
         assert part in str(caught.value)

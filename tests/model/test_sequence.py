@@ -1,5 +1,6 @@
 """Input sequences that need no file."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.model import sequence
-from rnnviz.model.config import Network, SequenceSource
+from rnnviz.model.config import Network
 from rnnviz.model.sequence import draw_sequence, one_hot
+from rnnviz.model.sequence_source import SequenceSource
 from tests.strategies import SEEDS, SIZES
 
 SOURCES = ("normal", "uniform", "impulse", "sine")
@@ -79,11 +81,29 @@ def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
     np.testing.assert_allclose(x[:8], x[32:], atol=1e-12)
 
 
-def test_a_text_is_read_as_one_hot_characters() -> None:
-    x = one_hot("hello")
-    assert x.shape == (5, 1, 4)
+@pytest.mark.parametrize(
+    ("text", "tokens", "letters", "symbols"),
+    [
+        ("hello", None, "ehlo", list("hello")),
+        ("so it\tgoes  so\n", "words", ["goes", "it", "so"], ["so", "it", "goes", "so"]),
+    ],
+)
+def test_a_text_is_read_as_one_hot_characters_or_words(
+    text: str, tokens: str | None, letters: Sequence[str], symbols: list[str]
+) -> None:
+    x = draw_sequence(network(len(letters)), SequenceSource("text", text=text, tokens=tokens))
+    assert x.shape == (len(symbols), 1, len(letters))
     np.testing.assert_array_equal(x.sum(axis=2), 1.0)
-    assert ["ehlo"[place] for place in x[:, 0].argmax(axis=1)] == list("hello")
+    assert [letters[place] for place in x[:, 0].argmax(axis=1)] == symbols
+
+
+def test_a_row_has_its_one_where_it_is_told_to_and_a_long_one_stands_in_a_file() -> None:
+    np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3, "float32")[:, 0], [[0, 0, 1], [1, 0, 0]])
+    places = np.random.default_rng(3).integers(0, 5_000, 4_000)
+    x = one_hot(places, 5_000, "float32")
+    assert not x.flags.writeable
+    np.testing.assert_array_equal(x[:, 0].argmax(axis=1), places)
+    assert x.sum() == len(places)
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20))

@@ -8,7 +8,6 @@ import numpy as np
 
 from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, in_words, notation
 from rnnviz.analysis.wording_of_names import feature_in_words, timestep_in_words
-from rnnviz.model.config import alphabet
 from rnnviz.model.inputs import Inputs
 
 
@@ -54,14 +53,23 @@ def _sequence(inputs: Inputs, place: InputPlace) -> tuple[str, ...]:
         case "sine":
             return ("x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N).",)
         case "text":
-            return _character(source.text or "", place)
+            return (_symbol(inputs, place),)
     return (f"It was read from the file {PurePath(source.path or '').name}.",)
 
 
-def _character(text: str, place: InputPlace) -> tuple[str, ...]:
-    here, meant = text[place.timestep], alphabet(text)[place.feature]
-    has = f'At t = {place.timestep} the text has "{here}", and feature {place.feature} stands for "{meant}"'
-    return (f"{has}: so it is {1 if here == meant else 0}.",)
+def _symbol(inputs: Inputs, place: InputPlace) -> str:
+    source, tokens = inputs.config.sequence, inputs.names.features
+    here = source.symbols[place.timestep]
+    has = f'At t = {place.timestep} the text has "{here}"'
+    if source.embedded:
+        name = source.embedding or PurePath(source.embedding_path or "").name
+        other = "" if source.unknown is None else f', or that of "{source.unknown}" if the vocabulary lacks it,'
+        return f"{has}, and this is element {place.feature} of its row{other} in {name}."
+    if source.unknown is not None and here not in tokens:
+        here = source.unknown
+        has = f'{has}, read as "{here}"'
+    meant = tokens[place.feature]
+    return f'{has}, and feature {place.feature} stands for "{meant}": so it is {1 if here == meant else 0}.'
 
 
 def _initial(inputs: Inputs, state: str) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from rnnviz.files.models.entry import ModelFile
+from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
 
 _HEAD_BYTES = 64
@@ -20,7 +22,8 @@ _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 class Format:
     """One format: its name, the endings that its files usually have, and where its reader is.
 
-    The reader is `open_model(path: Path) -> ModelFile` of the module `reader`, imported when a file needs it.
+    The module `reader` is imported when a file needs it. It has `open_model(path: Path) -> ModelFile`, and
+    `open_tensors(path: Path) -> TensorFile` for all arrays, those of no recurrent layer too.
     """
 
     name: str
@@ -29,9 +32,16 @@ class Format:
 
     def open(self, path: Path) -> ModelFile:
         """Open a file of this format; raises an InputError if it is damaged."""
-        module = import_module(f"rnnviz.files.models.{self.reader}")
-        reader: Callable[[Path], ModelFile] = module.open_model
+        reader: Callable[[Path], ModelFile] = self._module().open_model
         return reader(path)
+
+    def open_tensors(self, path: Path) -> TensorFile:
+        """Open a file of this format for its arrays; raises an InputError if it is damaged."""
+        reader: Callable[[Path], TensorFile] = self._module().open_tensors
+        return reader(path)
+
+    def _module(self) -> ModuleType:
+        return import_module(f"rnnviz.files.models.{self.reader}")
 
 
 MXNET = Format("MXNet parameters", (".params",), "mxnet_params")

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnviz.files.models.keras_archive import KerasFile
+from rnnviz.files.models.keras_arrays import KerasArrays
 from rnnviz.files.models.keras_cells import StoredSides, stored_layers
 from rnnviz.files.models.keras_config import Configured, configured_layers
 from rnnviz.files.models.keras_h5 import read_tree
 from rnnviz.files.models.keras_layers import configured_layer, inferred_layer
 from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
+from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
 
 
@@ -36,6 +38,14 @@ def open_model(path: Path) -> LayeredFile:
     below = {number: layer.below for number, layer in enumerate(configured) if layer.below is not None}
     others = [inferred_layer(file, found) for found in stored if not any(found is used for used in weights_of)]
     return LayeredFile(path, with_stacks(layers, below) + others)
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """The arrays of a Keras file by their paths in it; raises an InputError if it cannot be read or is none."""
+    try:
+        return KerasArrays(KerasFile(path))
+    except UnreadableError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
 
 
 def _weights_of(layer: Configured, stored: Sequence[StoredSides]) -> StoredSides | None:

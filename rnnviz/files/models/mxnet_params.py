@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.tensors import Tensor, damaged
+from rnnviz.files.models.pieces import read_pieces
+from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
 from rnnviz.files.models.weights import widened
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
@@ -32,7 +33,12 @@ _TYPES = (
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.params` file; raises an InputError if it is damaged or holds what is not read."""
-    return NamedArrays(NDArrays(path))
+    return NamedArrays(open_tensors(path))
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """All arrays of a `.params` file; raises an InputError if it is damaged or holds what is not read."""
+    return NDArrays(path)
 
 
 class NDArrays:
@@ -54,12 +60,14 @@ class NDArrays:
         tensor, offset = self._arrays[name]
         stored = np.dtype("uint16" if tensor.dtype == "bfloat16" else tensor.dtype).newbyteorder("<")
         try:
-            numbers = np.fromfile(self._path, stored, prod(tensor.shape), offset=offset)
+            with self._path.open("rb") as file:
+                file.seek(offset)
+                content = read_pieces(file, prod(tensor.shape) * stored.itemsize)
         except OSError as error:
             raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        if numbers.size != prod(tensor.shape):
+        if len(content) != prod(tensor.shape) * stored.itemsize:
             raise damaged(self._path, _KIND, f"it ends within {name}")
-        return widened(numbers.reshape(tensor.shape), tensor.dtype)
+        return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
 
 
 class _Reader:

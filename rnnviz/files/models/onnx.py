@@ -1,16 +1,19 @@
 """The recurrent layers of an ONNX model."""
 
+import mmap
 from pathlib import Path
 
-import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto
 
 from rnnviz.files.models.onnx_constants import Constants
 from rnnviz.files.models.onnx_graph import nodes
+from rnnviz.files.models.onnx_initialisers import Initialisers
 from rnnviz.files.models.onnx_nodes import OPERATORS, REFUSED, layer_of
+from rnnviz.files.models.onnx_outline import outline
 from rnnviz.files.models.onnx_stacks import fed_by
 from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
+from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
 
 _LARGEST_BYTES = (1 << 31) - 1
@@ -30,7 +33,7 @@ def open_model(path: Path) -> LayeredFile:
     model = _load(path)
     try:
         found = [placed for placed in nodes(model) if placed.operator in OPERATORS or placed.operator in REFUSED]
-        constants = Constants(path.parent)
+        constants = Constants(path)
         layers = [layer_of(placed, constants) for placed in found]
         supported = [number for number, layer in enumerate(layers) if layer.entry.supported]
         below = fed_by([found[number] for number in supported], constants)
@@ -44,10 +47,15 @@ def open_model(path: Path) -> LayeredFile:
         raise InputError(f"{path} is a damaged ONNX model: its graph cannot be followed.") from error
 
 
+def open_tensors(path: Path) -> TensorFile:
+    """The initialisers of an ONNX model; raises an InputError if it cannot be read or is none."""
+    return Initialisers(path, _load(path).graph.initializer)
+
+
 def _load(path: Path) -> ModelProto:
     try:
         size = path.stat().st_size
-        model = None if size > _LARGEST_BYTES else onnx.load(path, format="protobuf", load_external_data=False)
+        model = None if size > _LARGEST_BYTES else _parsed(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:
@@ -62,4 +70,17 @@ def _load(path: Path) -> ModelProto:
         )
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise InputError(f"{path} is no ONNX model, or a damaged one: it holds no graph of operators.")
+    return model
+
+
+def _parsed(path: Path) -> ModelProto:
+    """The message in the file; the numbers of large tensors stay where they are."""
+    model = ModelProto()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with memoryview(mapped) as content:
+            try:
+                model.ParseFromString(outline(content))
+            except ValueError:
+                # Whether it is a message at all is the library's to say.
+                model.ParseFromString(content)
     return model

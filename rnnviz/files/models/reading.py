@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnviz.files.arrays_in import read_npz
 from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.formats import NUMPY, format_of, open_model
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.models.weights import check_values, choose, read_weights
+from rnnviz.files.npz_in import read_npz
 from rnnviz.model.config import Config, Network, ParameterSource
 from rnnviz.model.errors import InputError
 from rnnviz.model.parameters import Parameters
+from rnnviz.model.progress import expect
 
 _ROOM = 512 << 20
 """What reading may take beside the file and its weights: a library that is imported for it, among others."""
@@ -31,7 +32,7 @@ def entries_of(path: Path) -> tuple[Entry, ...]:
     InputError
         If the file cannot be read, is of no known format, is damaged, or takes more memory than its size calls for.
     """
-    with _within(path, _ROOM + _FILE_COPIES * _size(path)):
+    with within(path, room_for_file(path)):
         return open_model(path).entries
 
 
@@ -47,7 +48,7 @@ def read_parameters(path: Path, entry: str | None, network: Network) -> Paramete
         If the file cannot be read, or what it holds does not fit.
     """
     weights = _WEIGHT_COPIES * 8 * network.parameter_count
-    with _within(path, _ROOM + _FILE_COPIES * _size(path) + weights):
+    with within(path, room_for_file(path) + weights):
         known = format_of(path)
         if known is NUMPY and entry is None and _holds_gluons_names(path):
             arrays = read_npz(path, "parameters.")
@@ -55,6 +56,7 @@ def read_parameters(path: Path, entry: str | None, network: Network) -> Paramete
                 check_values(name, array, network, rounded=True)
             return Parameters(network, arrays)
         model = known.open(path)
+        expect(network.parameter_count * (8 if network.dtype == "float64" else 4))
         return read_weights(model, choose(model.entries, entry, path), network, rounded=known is NUMPY)
 
 
@@ -75,12 +77,18 @@ def config_of(path: Path, entry: Entry, cell: str | None = None) -> Config:
 
 
 @contextmanager
-def _within(path: Path, allowance: int) -> Iterator[None]:
+def within(path: Path, allowance: int) -> Iterator[None]:
+    """Read a model file with no more memory than `allowance`; raises an InputError where it takes more."""
     try:
         with limited_memory(allowance):
             yield
     except MemoryError as error:
         raise InputError(f"{path} asks for more memory than its weights need: it is too large, or damaged.") from error
+
+
+def room_for_file(path: Path) -> int:
+    """Bytes that opening a model file may take."""
+    return _ROOM + _FILE_COPIES * _size(path)
 
 
 def _size(path: Path) -> int:

@@ -1,13 +1,15 @@
 """`.safetensors` files: their header is checked by the library that defines them."""
 
 import json
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.tensors import Tensor, damaged
+from rnnviz.files.models.pieces import read_pieces
+from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
 from rnnviz.files.models.weights import widened
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
@@ -31,7 +33,12 @@ _DTYPES = {
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.safetensors` file; raises an InputError if it is damaged."""
-    return NamedArrays(SafeTensors(path))
+    return NamedArrays(open_tensors(path))
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """All arrays of a `.safetensors` file; raises an InputError if it is damaged."""
+    return SafeTensors(path)
 
 
 class SafeTensors:
@@ -48,6 +55,7 @@ class SafeTensors:
                     name: Tensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype(), part.get_dtype()))
                     for name, part in parts.items()
                 }
+            self._begins = self._read_begins()
         except SafetensorError as error:
             raise damaged(path, ".safetensors", str(error)) from error
         except OSError as error:
@@ -55,22 +63,22 @@ class SafeTensors:
 
     def read(self, name: str) -> FloatArray:
         """The numbers of one array; as `tensors.TensorFile` says."""
-        from safetensors import SafetensorError, safe_open
-
         tensor = self.tensors[name]
+        stored = np.dtype("uint16" if tensor.dtype == "bfloat16" else tensor.dtype).newbyteorder("<")
+        size = prod(tensor.shape) * stored.itemsize
         try:
-            if tensor.dtype == "bfloat16":
-                return widened(self._bits(name), "bfloat16").reshape(tensor.shape)
-            with safe_open(self._path, framework="numpy") as file:
-                return widened(file.get_tensor(name), tensor.dtype)
-        except SafetensorError as error:
-            raise damaged(self._path, ".safetensors", str(error)) from error
+            with self._path.open("rb") as file:
+                file.seek(self._begins[name])
+                content = read_pieces(file, size)
         except OSError as error:
             raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        if len(content) != size:
+            raise damaged(self._path, ".safetensors", f"it ends within {name}")
+        return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
 
-    def _bits(self, name: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint16]]":
-        """The numbers as they stand in the file: the library reads only what numpy has a type for."""
+    def _read_begins(self) -> dict[str, int]:
+        """Where the numbers of each array begin, which the library has checked and does not tell."""
         with self._path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            begin, end = json.loads(file.read(length))[name]["data_offsets"]
-        return np.fromfile(self._path, "<u2", (end - begin) // 2, offset=8 + length + begin)
+            header = json.loads(file.read(length))
+        return {name: 8 + length + header[name]["data_offsets"][0] for name in self.tensors}

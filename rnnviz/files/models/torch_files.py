@@ -16,7 +16,8 @@ import numpy as np
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
 from rnnviz.files.models.pickled import ITEM_BYTES, KIND, Storage, Unpickler, View, views
-from rnnviz.files.models.tensors import damaged
+from rnnviz.files.models.pieces import read_pieces
+from rnnviz.files.models.tensors import TensorFile, damaged
 from rnnviz.files.models.weights import widened
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
@@ -28,10 +29,15 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
+    return NamedArrays(open_tensors(path))
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """All tensors of a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
     try:
         with path.open("rb") as file:
             archive = file.read(4) == b"PK\x03\x04"
-        return NamedArrays(StateDict(path, _Archive(path) if archive else _Legacy(path)))
+        return StateDict(path, _Archive(path) if archive else _Legacy(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -41,7 +47,7 @@ class _Storages(Protocol):
 
     views: dict[str, View]
 
-    def read(self, storage: Storage) -> bytes:
+    def read(self, storage: Storage) -> bytearray:
         """The bytes of a storage, all of them."""
         ...
 
@@ -53,7 +59,7 @@ class StateDict:
         self._path, self._storages = path, storages
         self.tensors = {name: view.tensor for name, view in storages.views.items()}
         # One storage may hold all weights of a layer, as those that were on a GPU do.
-        self._last: tuple[Storage, bytes] | None = None
+        self._last: tuple[Storage, bytearray] | None = None
 
     def read(self, name: str) -> FloatArray:
         """The numbers of one tensor; as `tensors.TensorFile` says."""
@@ -100,7 +106,7 @@ class _Archive:
             raise damaged(path, KIND, str(error) or type(error).__name__) from error
         self.views = views(Unpickler(path, io.BytesIO(description)).value(), path)
 
-    def read(self, storage: Storage) -> bytes:
+    def read(self, storage: Storage) -> bytearray:
         size = storage.length * ITEM_BYTES[storage.dtype]
         name = f"{self._folder}data/{storage.key}"
         try:
@@ -114,9 +120,9 @@ class _Archive:
                 raise
             raise damaged(self._path, KIND, str(error) or type(error).__name__) from error
 
-    def _bytes(self, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    def _bytes(self, archive: zipfile.ZipFile, name: str, limit: int) -> bytearray:
         with archive.open(name) as file:
-            content = file.read(limit)
+            content = read_pieces(file, limit)
             # The checksum is looked at where a file ends.
             if file.read(1):
                 raise damaged(self._path, KIND, f"{name} has more than {limit} bytes")
@@ -165,11 +171,11 @@ class _Legacy:
             raise damaged(self._path, KIND, "its storages do not end where it ends")
         return places
 
-    def read(self, storage: Storage) -> bytes:
+    def read(self, storage: Storage) -> bytearray:
         size = storage.length * ITEM_BYTES[storage.dtype]
         with self._path.open("rb") as file:
             file.seek(self._offsets[storage.key])
-            content = file.read(size)
+            content = read_pieces(file, size)
         if len(content) != size:
             raise damaged(self._path, KIND, "it ends too early")
         return content

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
-from rnnviz.model.config import alphabet
+from rnnviz.model.sequence_source import SequenceSource, alphabet
 
 Values: TypeAlias = Mapping[str, Any]
 """The forms' values by dotted key, as typed: any of them may be wrong."""
@@ -32,6 +33,11 @@ class Use:
 ORDINARY = Use()
 _HIDDEN = Use(visible=False)
 _LEFT_OUT = Use(visible=False, given=False)
+_IN_FILES = {"path", "array", "axes", "frame"}
+_BY_ENDING = {".npy": {"axes"}, ".npz": {"array", "axes"}, ".wav": {"frame"}}
+"""What is read of a sequence's file beside its path."""
+_OF_VOCABULARIES = {"unknown", "embedding", "embedding_path"}
+_OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
 
 
 def applicability(values: Values) -> dict[str, Use]:
@@ -40,25 +46,50 @@ def applicability(values: Values) -> dict[str, Use]:
 
 
 def _sequence(values: Values) -> dict[str, Use]:
-    source, text = values["sequence.source"], values["sequence.text"]
-    uses: dict[str, Use] = {}
-    if source != "file":
-        uses["sequence.path"] = _LEFT_OUT
-    if source != "text":
-        uses["sequence.text"] = _LEFT_OUT
+    source = values["sequence.source"]
+    uses = {f"sequence.{key}": _LEFT_OUT for key in _IN_FILES | _OF_TEXTS if key not in _read(values)}
     if source not in ("normal", "uniform"):
         uses["sequence.seed"] = _HIDDEN
     if source == "file":
         file = Use(fixed="from the file", why="The file decides how many sequences there are and how long they are.")
         uses |= {"sequence.batch_size": file, "sequence.timesteps": file}
-    if source == "text" and text:
-        uses["sequence.batch_size"] = Use(fixed="1, the text", why="A text is one sequence.")
-        uses["sequence.timesteps"] = Use(fixed=f"{len(text)}, its length", why="Each character is one timestep.")
-        uses["network.input_size"] = Use(
-            fixed=f"{len(alphabet(text))}, the alphabet",
-            why="Each distinct character of the text is one input feature.",
-        )
+    if source == "text" and values["sequence.text"]:
+        uses |= _text(values)
     return uses
+
+
+def _read(values: Values) -> set[str]:
+    """The keys of files and texts that the chosen source reads."""
+    source, vocabulary = values["sequence.source"], values["sequence.vocabulary"]
+    if source == "text":
+        return {"text", "tokens", "vocabulary"} | (_OF_VOCABULARIES if vocabulary else set())
+    if source == "file":
+        ending = PurePath(str(values["sequence.path"] or "")).suffix.lower()
+        return {"path"} | _BY_ENDING.get(ending, set())
+    return set()
+
+
+def _text(values: Values) -> dict[str, Use]:
+    """A text decides all sizes, unless a file that only a run reads has its part in the number of features."""
+    words = values["sequence.tokens"] == "words"
+    symbols = SequenceSource(text=values["sequence.text"], tokens=values["sequence.tokens"]).symbols
+    uses = {
+        "sequence.batch_size": Use(fixed="1, the text", why="A text is one sequence."),
+        "sequence.timesteps": Use(
+            fixed=f"{len(symbols)}, its {'words' if words else 'length'}",
+            why=f"Each {'word' if words else 'character'} is one timestep.",
+        ),
+    }
+    if not values["sequence.vocabulary"]:
+        features = Use(
+            fixed=f"{len(alphabet(symbols))}, the {'words' if words else 'alphabet'}",
+            why=f"Each distinct {'word' if words else 'character'} of the text is one input feature.",
+        )
+    elif values["sequence.embedding"] or values["sequence.embedding_path"]:
+        features = Use(fixed="the embedding's", why="Each token is read as a row of the embedding.")
+    else:
+        features = Use(fixed="the vocabulary's", why="Each token of the vocabulary is one input feature.")
+    return {**uses, "network.input_size": features}
 
 
 def _parameters(values: Values) -> dict[str, Use]:

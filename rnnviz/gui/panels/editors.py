@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.panels.controls import CalmComboBox, LongLineEdit, PathLineEdit, StepBox
-from rnnviz.gui.panels.words import FILE_FILTERS, choice_title, label
+from rnnviz.gui.panels.words import FILE_FILTERS, choice_title, label, unset_words
 from rnnviz.model.fields import LARGEST_SIZE, Declared
 
 
@@ -76,6 +76,7 @@ class ChoiceEditor(Editor):
         super().__init__(self.combo)
         for choice in declared.choices:
             self.combo.addItem(choice_title(key, choice), choice)
+        self.combo.setPlaceholderText(unset_words(key))
         self.combo.activated.connect(self.touch)
 
     def _read(self) -> Any:
@@ -140,15 +141,17 @@ class LineEditor(Editor):
 
 
 class IntegerEditor(LineEditor):
-    """A whole number with steps."""
+    """A whole number with steps; an optional one may be left empty."""
 
     def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
         box = StepBox(int(declared.minimum or 0), int(declared.maximum or LARGEST_SIZE), parent)
         super().__init__(box, box.lineEdit(), box)
+        self._optional = declared.optional
+        self.line.setPlaceholderText(unset_words(key))
         box.edited.connect(self.touch)
 
     def _parse(self, text: str) -> Any:
-        return number_or_text(text)
+        return None if self._optional and not text.strip() else number_or_text(text)
 
 
 class FloatEditor(LineEditor):
@@ -171,6 +174,7 @@ class TextEditor(LineEditor):
         line = LongLineEdit(parent)
         super().__init__(line, line)
         self._optional = declared.optional
+        line.setPlaceholderText(unset_words(key))
         line.textEdited.connect(self.touch)
 
     def _parse(self, text: str) -> Any:
@@ -194,6 +198,7 @@ class PathEditor(LineEditor):
         row.addWidget(self.browse)
         super().__init__(widget, line, self.browse)
         widget.setFocusProxy(line)
+        line.setPlaceholderText(unset_words(key))
         self._filters = [FILE_FILTERS[key], "All files (*)"] if key in FILE_FILTERS else []
         line.textEdited.connect(self.touch)
         line.dropped.connect(self.choose)

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
-from rnnviz.model.config import Config, Network
+from rnnviz.model.config import Config
 from rnnviz.model.memory import demand, readable
 
 _NOTABLE = 100_000_000
 """Bytes from which on a run's demand is worth a line."""
 
-_UNKNOWN = {-1: "T", -2: "N"}
+_T, _N, _I = -1, -2, -3
+_UNKNOWN = {_T: "T", _N: "N", _I: "I"}
+"""The letters of sizes that only files tell."""
 
 
 def output_words(config: Config) -> str:
@@ -24,9 +26,18 @@ def state_words(config: Config) -> str:
     return shape if len(names) == 1 else f"[{', '.join(names)}], each {shape}"
 
 
+def parameter_words(config: Config) -> str:
+    """How many numbers the parameters are, in terms of I where only a file tells it."""
+    network = config.network
+    if not config.sequence.brings_input_size:
+        return f"{network.parameter_count:,}"
+    per_feature = network.directions * network.kind.gate_count * network.hidden_size
+    return f"{network.parameter_count - per_feature * network.input_size:,} + {per_feature:,}\u00a0I"
+
+
 def demand_words(config: Config) -> str:
     """The memory and the disk that a large run takes; nothing for a small one, or if only a file knows its size."""
-    if config.sequence.source == "file":
+    if config.sequence.source == "file" or config.sequence.brings_input_size:
         return ""
     needed = demand(config)
     parts = [f"{readable(needed.memory)} of memory"] if needed.memory >= _NOTABLE else []
@@ -34,10 +45,13 @@ def demand_words(config: Config) -> str:
     return ", ".join(parts)
 
 
-def parameter_rows(network: Network) -> list[tuple[str, str]]:
+def parameter_rows(config: Config) -> list[tuple[str, str]]:
     """Gluon's parameter names with their shapes; layers beyond the second, which are all alike, in one last row."""
+    network = config.network
+    if config.sequence.brings_input_size:
+        network = replace(network, input_size=_I)
     rows = [
-        (name, str(shape))
+        (name, _shape(shape))
         for name, shape in replace(network, num_layers=min(2, network.num_layers)).parameter_shapes().items()
     ]
     if network.num_layers == 3:
@@ -50,9 +64,10 @@ def parameter_rows(network: Network) -> list[tuple[str, str]]:
 def _steps(config: Config) -> tuple[int, int]:
     """(T, N), as placeholders where they come from a file."""
     if config.sequence.source == "file":
-        return -1, -2
+        return _T, _N
     return config.sequence.timesteps, config.sequence.batch_size
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(_UNKNOWN.get(size, str(size)) for size in shape)})"
+    inner = ", ".join(_UNKNOWN.get(size, str(size)) for size in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.panels.equation import equation_table, equation_words
 from rnnviz.gui.panels.note import Note, WrappedText
-from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, state_words
+from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, parameter_words, state_words
 from rnnviz.model.config import Config
 from rnnviz.model.memory import available_memory, demand, readable
 
@@ -70,7 +70,7 @@ class NetworkSummary(QWidget):
         if before is None or before.network.kind is not network.kind:
             self.equation.setText(equation_table(network.kind))
             self.equation.setAccessibleName(equation_words(network.kind))
-        self._set("parameters", f"{network.parameter_count:,}")
+        self._set("parameters", parameter_words(config))
         self._set("out", output_words(config))
         self._set("state", state_words(config))
         self._set("a run takes", demand_words(config))
@@ -126,7 +126,7 @@ class NetworkSummary(QWidget):
     def _list_shapes(self) -> None:
         if self._config is None:
             return
-        rows = parameter_rows(self._config.network)
+        rows = parameter_rows(self._config)
         table = "".join(f"<tr><td>{name}&nbsp;&nbsp;</td><td>{shape}</td></tr>" for name, shape in rows)
         self.shapes.setText(f'<table cellspacing="0" cellpadding="0">{table}</table>')
         self.shapes.setAccessibleName("; ".join(f"{name} {shape}" for name, shape in rows))

@@ -25,6 +25,7 @@ _LABELS = {
     "sequence.source": "s&ource",
     "sequence.batch_size": "b&atch",
     "sequence.timesteps": "&timesteps",
+    "sequence.embedding_path": "in the file",
     "parameters.initializer": "&weights",
     "parameters.bias": "bia&ses",
     "parameters.scale": "sca&le",
@@ -36,10 +37,23 @@ _LABELS = {
 _CHOICES = {
     "network.cell": {name: cell.title for name, cell in CELLS.items()},
     "network.layout": {"NTC": "NTC, batch first", "TNC": "TNC, time first"},
+    "sequence.axes": {"NTI": "NTI, batch first", "TNI": "TNI, time first"},
+}
+_UNSET = {
+    "sequence.array": "the only one",
+    "sequence.axes": "NTI, TNI of a run",
+    "sequence.frame": "fills the input",
+    "sequence.tokens": "characters",
+    "sequence.vocabulary": "what the text holds",
+    "sequence.unknown": "none: it is an error",
+    "sequence.embedding": "none: one feature a token",
+    "sequence.embedding_path": "that of the weights",
 }
 
 FILE_FILTERS = {
-    "sequence.path": "Sequences (*.npy *.csv)",
+    "sequence.path": "Sequences (*.npy *.npz *.csv *.wav)",
+    "sequence.vocabulary": "Vocabularies (*.txt *.json)",
+    "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
     "sequence.labels": "Labels (*.txt)",
     "parameters.path": "Weights (*.npz)",
     "initial_state.path": "Initial states (*.npz)",
@@ -59,6 +73,11 @@ def plain_label(dotted_key: str) -> str:
 def accessible_name(dotted_key: str) -> str:
     """What a screen reader calls the field: "Sequence: seed"."""
     return f"{SECTION_TITLES[dotted_key.partition('.')[0]]}: {plain_label(dotted_key)}"
+
+
+def unset_words(dotted_key: str) -> str:
+    """What an optional field that is left empty stands for, where that is not plain."""
+    return _UNSET.get(dotted_key, "")
 
 
 def choice_title(dotted_key: str, choice: str) -> str:

@@ -6,6 +6,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
+from rnnviz.gui.panels.shapes import parameter_rows
 from rnnviz.model.config import Config
 from tests.gui.panels.conftest import CONFIG
 
@@ -24,7 +25,7 @@ def shown(panel, section: str) -> set[str]:
         ("impulse", {"source", "batch_size", "timesteps"}),
         ("sine", {"source", "batch_size", "timesteps"}),
         ("file", {"source", "batch_size", "timesteps", "path"}),
-        ("text", {"source", "batch_size", "timesteps", "text"}),
+        ("text", {"source", "batch_size", "timesteps", "text", "tokens", "vocabulary"}),
     ],
 )
 def test_a_sequence_shows_the_fields_that_its_source_reads(panel, choose, source, keys) -> None:
@@ -150,7 +151,7 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     QTest.mouseClick(editor.browse, Qt.MouseButton.LeftButton)
     dialog = editor.widget.findChild(QFileDialog)
-    assert "*.npy *.csv" in dialog.nameFilters()[0]
+    assert "*.npy *.npz *.csv *.wav" in dialog.nameFilters()[0]
     dialog.fileSelected.emit(str(tmp_path / "x.csv"))
     dialog.reject()
     assert panel.config.sequence.path == str(tmp_path / "x.csv")
@@ -163,3 +164,62 @@ def test_an_entry_of_a_model_file_is_kept(panel, choose, type_into) -> None:
     assert "entry" in shown(panel, "parameters")
     type_into("network.hidden_size", "4")
     assert panel.config.parameters.entry == "encoder"
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/x.npy", {"axes"}),
+        ("/x.NPZ", {"array", "axes"}),
+        ("/x.csv", set()),
+        ("/x.wav", {"frame"}),
+        ("/x", set()),
+    ],
+)
+def test_a_file_s_ending_decides_what_else_is_asked(panel, choose, type_into, path, keys) -> None:
+    choose("sequence.source", "file")
+    type_into("sequence.path", path)
+    assert shown(panel, "sequence") == {"source", "batch_size", "timesteps", "path", "labels", *keys}
+    assert panel.errors == {}
+
+
+def test_an_empty_choice_or_number_says_what_is_used_and_stays_out_of_the_config(panel, choose, type_into) -> None:
+    choose("sequence.source", "file")
+    type_into("sequence.path", "/x.npz")
+    axes = panel.field("sequence.axes").editor.combo
+    assert (axes.currentIndex(), axes.placeholderText()) == (-1, "NTI, TNI of a run")
+    choose("sequence.axes", "TNI")
+    assert panel.config.sequence.axes == "TNI"
+    type_into("sequence.path", "/x.wav")
+    assert (panel.config.sequence.axes, panel.config.sequence.frame) == (None, None)
+    assert panel.field("sequence.frame").editor.line.placeholderText() == "fills the input"
+    type_into("sequence.frame", "160")
+    assert panel.config.sequence.frame == 160
+    type_into("sequence.frame", "half")
+    assert 'sequence.frame = "half" is not allowed' in panel.errors["sequence.frame"]
+    type_into("sequence.frame", "")
+    assert (panel.errors, panel.config.sequence.frame) == ({}, None)
+
+
+def test_a_vocabulary_asks_for_what_goes_with_it_and_leaves_the_input_to_the_run(panel, choose, type_into) -> None:
+    choose("sequence.source", "text")
+    type_into("sequence.text", "the cat sat on the mat")
+    choose("sequence.tokens", "words")
+    assert panel.field("sequence.timesteps").editor.line.text() == "6, its words"
+    assert panel.field("network.input_size").editor.line.text() == "5, the words"
+    type_into("sequence.vocabulary", "/v.txt")
+    assert {"unknown", "embedding", "embedding_path"} <= shown(panel, "sequence")
+    assert panel.field("network.input_size").editor.line.text() == "the vocabulary's"
+    assert panel.summary.values["parameters"].text == "120 + 10\u00a0I"
+    assert dict(parameter_rows(panel.config))["l0_i2h_weight"] == "(10, I)"
+    type_into("sequence.unknown", "<unk>")
+    type_into("sequence.embedding", "embed.weight")
+    assert "parameters.path" in panel.errors["sequence.embedding"]
+    type_into("sequence.embedding_path", "/e.npz")
+    assert panel.field("network.input_size").editor.line.text() == "the embedding's"
+    assert panel.errors == {}
+    sequence = panel.config.sequence
+    assert (sequence.vocabulary, sequence.unknown, sequence.tokens) == ("/v.txt", "<unk>", "words")
+    assert (sequence.embedding, sequence.embedding_path) == ("embed.weight", "/e.npz")
+    choose("sequence.source", "normal")
+    assert panel.config == CONFIG

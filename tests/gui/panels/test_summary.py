@@ -65,12 +65,12 @@ def test_the_shapes_of_the_parameters_unfold(panel, qtbot, type_into) -> None:
 
 
 def test_layers_beyond_the_second_are_summed_up() -> None:
-    names = [name for name, _ in parameter_rows(config(num_layers=1000, bidirectional=True).network)]
+    names = [name for name, _ in parameter_rows(config(num_layers=1000, bidirectional=True))]
     assert names[0] == "l0_i2h_weight"
     assert names[-1] == "layers 2 to 999"
     assert len(names) == 17
-    assert [name for name, _ in parameter_rows(config(num_layers=3).network)][-1] == "layer 2"
-    assert parameter_rows(config().network) == [
+    assert [name for name, _ in parameter_rows(config(num_layers=3))][-1] == "layer 2"
+    assert parameter_rows(config()) == [
         ("l0_i2h_weight", "(10, 5)"),
         ("l0_h2h_weight", "(10, 10)"),
         ("l0_i2h_bias", "(10,)"),
