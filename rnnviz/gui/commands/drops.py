@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnviz.files.models.formats import ENDINGS
 from rnnviz.files.models.named_arrays import is_weight
+from rnnviz.files.sequence_in import ENDINGS as SEQUENCES
 from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -63,21 +64,24 @@ def config_with(config: Config, path: Path) -> Config:
         If the file is of no use here; the sentence says which files are.
     """
     ending = path.suffix.lower()
-    if ending in (".npy", ".csv"):
-        return replace(config, sequence=replace(config.sequence, source="file", path=str(path), text=None))
+    if ending in SEQUENCES and ending != ".npz":
+        return replace(config, sequence=config.sequence.of_file(str(path)))
     if ending == ".npz":
         names = set(_names(path))
         if _is_state(names):
             return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
         if names and _is_for_the_network(names):
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
+        if len(names) == 1:
+            return replace(config, sequence=config.sequence.of_file(str(path)))
         raise InputError(
             f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "
-            "l0_i2h_weight, or the initial state h, and c for an LSTM."
+            "l0_i2h_weight, the initial state h, and c for an LSTM, or a sequence as its only array."
         )
     raise InputError(
-        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), a sequence (.npy or '
-        f".csv), weights or an initial state (.npz), or a model ({', '.join(ENDINGS)}) can be dropped here."
+        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), a sequence '
+        f"({', '.join(SEQUENCES)}), weights or an initial state (.npz), or a model ({', '.join(ENDINGS)}) can be "
+        "dropped here."
     )
 
 

@@ -1,5 +1,6 @@
 """Whether the picture is of the config in the panel, and whether a run would bring that about by itself."""
 
+import zipfile
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -10,8 +11,6 @@ from rnnviz.model.config import Config
 AUTOMATIC_VALUES = 50_000
 """Up to so many hidden values, parameters and inputs a run is done before one notices."""
 DELAY_MS = 150
-_LEAST_BYTES_A_VALUE = 2
-"""A digit and a comma: no file of numbers holds more values than its length divided by this."""
 
 
 class Freshness(QObject):
@@ -70,8 +69,12 @@ def run_size(config: Config) -> float:
 
 
 def _values_in(file: Path) -> float:
+    """How many numbers a file holds at most: one a byte, and those of an archive's largest array once unpacked."""
     try:
-        return file.stat().st_size / _LEAST_BYTES_A_VALUE
-    except OSError:
+        if file.suffix.lower() != ".npz":
+            return file.stat().st_size
+        with zipfile.ZipFile(file) as archive:
+            return max((member.file_size for member in archive.infolist()), default=0)
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         # The run says at once that it cannot be read.
         return 0.0

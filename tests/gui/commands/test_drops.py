@@ -7,6 +7,7 @@ import pytest
 
 from rnnviz.files.lessons import lessons
 from rnnviz.gui.commands.drops import config_with
+from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 
 
@@ -19,6 +20,25 @@ def test_a_run_s_own_archive_gives_its_weights(tmp_path: Path) -> None:
 
 def test_an_archive_without_weights_or_state_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
-    np.savez(path, **{"gluon.hidden": np.zeros(1)})
+    np.savez(path, **{"gluon.hidden": np.zeros(1), "gluon.output": np.zeros(1)})
     with pytest.raises(InputError, match=r"holds gluon\.hidden"):
         config_with(lessons()[0].config, path)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.WAV", "x.npz"])
+def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    np.savez(tmp_path / "x.npz", recorded=np.zeros((2, 3)))
+    network = {"cell": "gru", "hidden_size": 2}
+    text = {"text": "a", "tokens": "words", "vocabulary": "v.txt", "unknown": "?", "embedding_path": "e.npy"}
+    before = Config.from_mapping({"network": network, "sequence": {**text, "labels": "l.txt"}})
+    after = config_with(before, path).checked()
+    assert (
+        after.sequence
+        == Config.from_mapping(
+            {
+                "network": {**network, "input_size": 1},
+                "sequence": {"path": str(path), "batch_size": 1, "timesteps": 1, "labels": "l.txt"},
+            }
+        ).sequence
+    )
