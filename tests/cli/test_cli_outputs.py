@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from rnnviz import cli
@@ -123,4 +124,18 @@ def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
     assert main(["run", config, "--engines", ENGINES, "--gates", "--quiet"]) == WRONG_INPUT
     assert capsys.readouterr().err == (
         "rnnviz: --gates adds to what --csv and --npz write: give at least one of them.\n"
+    )
+
+
+def test_a_notebook_is_written_and_a_folder_that_is_missing_is_told_before_the_run(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.ipynb"
+    assert main(["run", config, "--engines", ENGINES, "--notebook", str(path), "--quiet"]) == MISMATCH
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert "mistake:no-h2h-bias is wrong" in notebook.cells[0].source
+    assert main(["run", config, "--engines", ENGINES, "--notebook", str(tmp_path / "no" / "a.ipynb")]) == WRONG_INPUT
+    assert capsys.readouterr().err == (
+        f"rnnviz: {tmp_path}/no/a.ipynb cannot be written: the folder {tmp_path}/no does not exist.\n"
     )

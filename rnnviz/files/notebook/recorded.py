@@ -1,0 +1,52 @@
+"""What a notebook holds its own numbers against: an engine of the run, and whether the two must agree."""
+
+from dataclasses import dataclass
+
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.config import DEFAULT_TOLERANCES
+from rnnviz.model.trace import Trace
+
+_GLUON = "gluon"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One engine's trace.
+
+    `insists` tells whether what is computed by hand must agree with it, and `insists_on_gluon` the same of Gluon's
+    layer; `why` is the sentence that says why not, empty if both must.
+    """
+
+    trace: Trace
+    insists: bool
+    insists_on_gluon: bool
+    why: str
+
+
+def recorded(result: RunResult) -> Recorded:
+    """The first engine that is not known to be wrong, the reference before the others; else the reference.
+
+    Two right engines can drift apart, and then a third need not agree with either.
+    """
+    right = [trace for name, trace in result.traces.items() if not result.wrong(name)]
+    trace = right[0] if right else result.reference
+    if not right:
+        return Recorded(trace, False, False, "Every engine of the run is wrong, so that none has to be met here.")
+    names = {own.engine for own in right}
+    if any(c.mismatched for c in result.comparisons if {c.reference, c.candidate} <= names):
+        engines = " and ".join(map(shown_name, sorted(names)))
+        return Recorded(
+            trace, False, False, f"In the run {engines} differ by more than the tolerance, so that neither must be met."
+        )
+    if result.wrong(_GLUON):
+        return Recorded(
+            trace, True, False, "In the run Gluon is wrong: how far it is off is told, and it need not be met."
+        )
+    return Recorded(trace, True, True, "")
+
+
+def tolerances(result: RunResult) -> tuple[float, float]:
+    """(rtol, atol): the run's, but no stricter than its dtype's: the notebook rounds otherwise than the engines."""
+    own, by_dtype = result.config.tolerances, DEFAULT_TOLERANCES[result.config.network.dtype]
+    return max(own[0], by_dtype[0]), max(own[1], by_dtype[1])

@@ -1,0 +1,60 @@
+"""Writing a run as a notebook."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.files.atomic import whole
+from rnnviz.files.notebook import sections
+from rnnviz.files.notebook.form import NotebookCell, notebook_json
+from rnnviz.files.notebook.lanes import lane_cells, lanes_of
+from rnnviz.files.notebook.recorded import Recorded, recorded
+from rnnviz.model.errors import InputError
+
+_MOST_BYTES = 16 << 20
+"""So many bytes of numbers a notebook may hold: beyond it neither an editor nor a browser is of much use."""
+
+
+def write_notebook(result: RunResult, path: Path) -> int:
+    """Write a notebook that recomputes the run by Gluon's layer and by hand, and return how many cells it has.
+
+    It is one file: it holds the parameters, the input and the initial state, and what one right engine of the run
+    found, against which its own numbers are held. It needs numpy, and MXNet for Gluon's layer, but nothing of rnnviz.
+
+    Raises
+    ------
+    InputError
+        If the run is too large for a notebook, or the file cannot be written.
+    """
+    known = recorded(result)
+    check_size(result, known)
+    cells = list(notebook_cells(result, known))
+    with whole(path) as temporary:
+        temporary.write_text(notebook_json(cells), encoding="utf-8")
+    return len(cells)
+
+
+def check_size(result: RunResult, known: Recorded) -> None:
+    """Refuse a run whose numbers are too many."""
+    inputs, trace = result.inputs, known.trace
+    arrays = [*inputs.parameters.values(), *inputs.initial_state.arrays, inputs.sequence, trace.hidden]
+    size = sum(array.nbytes for array in arrays)
+    if size > _MOST_BYTES:
+        raise InputError(
+            f"A notebook of this run would hold {size / (1 << 20):,.0f} MiB of numbers, and at most "
+            f"{_MOST_BYTES >> 20} MiB are allowed: take fewer timesteps, samples, units or layers."
+        )
+
+
+def notebook_cells(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
+    """The notebook from its title to the last comparison."""
+    network = result.config.network
+    yield from sections.introduction(result, known)
+    yield from sections.given(result.inputs)
+    yield from sections.gluon_layer(result, known)
+    yield from sections.one_step(network)
+    for lane in lanes_of(network):
+        if lane.direction == 0:
+            yield from sections.layer_input(network, lane.layer)
+        yield from lane_cells(lane, known)
+    yield from sections.outcome(network, known)
