@@ -44,6 +44,7 @@ class ConfigPanel(QWidget):
         self._theme = theme
         self._reference: ReferenceEditor
         self._candidates: CandidatesEditor
+        self._engines: Engines = {}
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
@@ -130,6 +131,7 @@ class ConfigPanel(QWidget):
 
     def set_engines(self, engines: Engines) -> None:
         """List these engines, each with the reason why it cannot be used, or None if it can."""
+        self._engines = engines
         self._reference.set_engines(engines)
         self._candidates.set_engines(engines)
         for key in ("compare.reference", "compare.candidates"):
@@ -161,8 +163,12 @@ class ConfigPanel(QWidget):
             return self._reference
         if key == "compare.candidates":
             self._candidates = CandidatesEditor(declared.why, parent)
+            self._candidates.recordings_added.connect(self._add_recordings)
             return self._candidates
         return make_editor(key, declared, parent)
+
+    def _add_recordings(self, names: tuple[str, ...]) -> None:
+        self.set_engines({**self._engines, **dict.fromkeys(names)})
 
     def _write(self, config: Config) -> None:
         for name, section in SECTIONS.items():

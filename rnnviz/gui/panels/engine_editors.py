@@ -1,19 +1,21 @@
 """The two editors that name engines: one as the reference, the others held against it.
 
 Both list every engine that there is, those that cannot run here disabled with the reason, and every name that
-a config brought, even one that nothing is known about: what the user wrote is not lost for being unknown.
+a config brought, even one that nothing is known about: what the user wrote is not lost for being unknown. Recordings
+are added in the second one, and are listed in both from then on.
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.panels.controls import CalmComboBox, ElidedCheckBox
 from rnnviz.gui.panels.editors import Editor
+from rnnviz.gui.panels.recordings import RecordingButton
 
 Engines: TypeAlias = Mapping[str, str | None]
 """Engine names with the reason why each cannot run here, or None if it can."""
@@ -60,9 +62,12 @@ class ReferenceEditor(Editor):
 
 
 class CandidatesEditor(Editor):
-    """A box to check for every engine but the reference."""
+    """A box to check for every engine but the reference, and a button that adds recordings."""
 
     tall = True
+
+    recordings_added = Signal(object)
+    """The tuple of the names by which recordings are engines; they are to be listed, here and elsewhere."""
 
     def __init__(self, why: str, parent: QWidget) -> None:
         self._rows = QWidget(parent)
@@ -75,6 +80,9 @@ class CandidatesEditor(Editor):
         self._reference: str | None = None
         self._chosen: list[str] = []
         self.boxes: dict[str, ElidedCheckBox] = {}
+        self.add = RecordingButton(self._rows)
+        self.add.chosen.connect(self._add)
+        self._layout.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
 
     def set_engines(self, engines: Engines) -> None:
         """List these engines beside those that are chosen."""
@@ -120,9 +128,7 @@ class CandidatesEditor(Editor):
             self._layout.insertWidget(position, self.boxes[name])
             self._show(name)
         self.boxes = {name: self.boxes[name] for name in names}
-        self.controls = tuple(self.boxes.values()) or (self._rows,)
-        if self.boxes:
-            self._rows.setFocusProxy(self.controls[0])
+        self.controls = (*self.boxes.values(), self.add)
 
     def _new_box(self, name: str) -> ElidedCheckBox:
         box = ElidedCheckBox(shown_name(name), self._rows)
@@ -137,6 +143,18 @@ class CandidatesEditor(Editor):
         box.setEnabled(reason is None or name in self._chosen)
         box.setToolTip(reason or f"{name}: {self._why}")
         box.setAccessibleDescription(reason or self._why)
+
+    def _add(self, names: tuple[str, ...]) -> None:
+        """Let a recording be compared; of several the user says which."""
+        self.recordings_added.emit(names)
+        first = next((name for name in names if name in self.boxes), None)
+        if first is None:
+            return
+        # A layout shows what is new in it later, and nothing has the focus before it is shown.
+        self.boxes[first].show()
+        self.boxes[first].setFocus(Qt.FocusReason.OtherFocusReason)
+        if len(names) == 1 and first not in self._chosen:
+            self._choose(first, checked=True)
 
     def _choose(self, name: str, checked: bool) -> None:
         # The order in which a config names its candidates is the order in which they are shown everywhere.

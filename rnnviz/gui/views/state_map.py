@@ -7,6 +7,7 @@ from PySide6.QtCore import QEvent, QModelIndex, QPoint, QSignalBlocker, Qt, Sign
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLayout, QWidget
 
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.network_map import MapPart
 from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
 from rnnviz.analysis.regions import Region, vector_region
@@ -50,7 +51,7 @@ class StateMap(View):
         self._engine.setMinimumContentsLength(12)
         self._engine.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._engine.setToolTip("Whose final states are shown below, each held against the same engine's output.")
-        self._engine.currentTextChanged.connect(self._refresh)
+        self._engine.currentIndexChanged.connect(self._refresh)
 
         self.chart = StateChart()
         self.chart.pointed.connect(self._on_part)
@@ -90,11 +91,11 @@ class StateMap(View):
     @property
     def engine(self) -> str:
         """Whose final states are shown."""
-        return self._engine.currentText()
+        return self._engine.currentData() or ""
 
     def choose_engine(self, engine: str) -> None:
         """Show another engine's final states."""
-        self._engine.setCurrentText(engine)
+        self._engine.setCurrentIndex(self._engine.findData(engine))
 
     def copy_text(self) -> str:
         """Every place with all its numbers, in full precision."""
@@ -105,11 +106,13 @@ class StateMap(View):
             return
         self._result = result
         names = [] if result is None else list(result.traces)
-        if names != [self._engine.itemText(i) for i in range(self._engine.count())]:
+        if names != [self._engine.itemData(i) for i in range(self._engine.count())]:
             with QSignalBlocker(self._engine):
                 self._engine.clear()
-                self._engine.addItems(names)
-            widest = max((self._engine.fontMetrics().horizontalAdvance(name) for name in names), default=0)
+                for name in names:
+                    self._engine.addItem(shown_name(name), name)
+            metrics = self._engine.fontMetrics()
+            widest = max((metrics.horizontalAdvance(shown_name(name)) for name in names), default=0)
             self._engine.view().setMinimumWidth(widest + 40)
         if result is not None:
             self._location = self._location.within(result.shape)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOpti
 from rnnviz.analysis import numbers
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.state_rows import LaneRow, PlaceRow, StateRows
+from rnnviz.gui.views.state_rows import UNTOLD, LaneRow, PlaceRow, StateRows
 from rnnviz.gui.views.tables import MARK_SIZE, AnyIndex, blend
 
 _MARGIN = 8
@@ -175,11 +175,14 @@ class StatePainter(QStyledItemDelegate):
         painter.setPen(theme.color("text" if here else "muted"))
         painter.drawText(text, _LEFT, row.place.text)
         values = self._rows.values(row)
-        painter.setPen(theme.color("text"))
-        if values is None:
-            return
         x = text.left() + self._label_width() + _GAP
         room = text.right() + 1 - x
+        if values is None:
+            words = self._metrics.elidedText(UNTOLD, Qt.TextElideMode.ElideRight, room)
+            painter.setPen(theme.color("muted"))
+            painter.drawText(QRect(x, text.top(), room, text.height()), _LEFT, words)
+            return
+        painter.setPen(theme.color("text"))
         count = len(values)
         if count * self._number > room:
             count = max(1, (room - self._metrics.horizontalAdvance(" …")) // self._number)

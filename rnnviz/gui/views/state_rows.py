@@ -18,6 +18,10 @@ from rnnviz.model.trace import Trace
 
 _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
+
+UNTOLD = "not told by this engine"
+"""What stands where an engine has no numbers."""
+
 _WHY = {
     "out": "The slice of out that holds this vector.",
     "hidden": "The hidden vector that this layer computed last; only the top layer is in out.",
@@ -121,7 +125,7 @@ class StateRows(QAbstractListModel):
         """The first few numbers as they are shown."""
         values = self.values(row)
         if values is None:
-            return "not told by this engine"
+            return UNTOLD
         shown = " ".join(numbers.short(value) for value in values[:count])
         return f"{shown} …" if len(values) > count else shown
 

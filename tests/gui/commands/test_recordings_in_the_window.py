@@ -1,0 +1,44 @@
+"""A recording in the window: added in the panel, run, compared, and shown as what it holds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.state_map import StateMap
+
+
+def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state_is_not_compared(
+    qtbot: Any, window: MainWindow, tmp_path: Path
+) -> None:
+    result = window.session.result
+    assert result is not None
+    hidden = np.array(result["manual"].hidden)
+    hidden[0, 0, -1, 0, 3] += np.float32(0.25)
+    np.savez(tmp_path / "golden.npz", hidden=hidden)
+    name = f"trace:{tmp_path / 'golden.npz'}"
+    editor: Any = window.panel.field("compare.candidates").editor
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        editor.add.choose(str(tmp_path / "golden.npz"))
+    result = window.session.result
+    assert result is not None
+    assert list(result.traces)[-1] == name
+    comparison = result.comparison(name)
+    assert comparison.mismatched == 1
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where.index == (0, 0, hidden.shape[2] - 1, 0, 3)
+    assert result.wrong(name)
+    assert not result.wrong("manual")
+    (states,) = [view for view in window.views if isinstance(view, StateMap)]
+    states.choose_engine(name)
+    assert "not compared" in states.rows.data(states.rows.index(0))
+
+
+def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 2), np.float32))
+    field = window.panel.field("compare.candidates")
+    editor: Any = field.editor
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000):
+        editor.add.choose(str(tmp_path / "golden.npz"))
+    assert "golden.npz has the shape (1, 2), but the network and the sequence ask for" in field.failed
