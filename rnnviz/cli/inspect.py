@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.parser import Commands
+from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.files.models.entry import Entry
 
 _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "type")
@@ -42,7 +43,12 @@ def entries_apart(path: Path) -> tuple[Entry, ...]:
     from rnnviz.files.models.reading import entries_of
     from rnnviz.runs.apart import call_apart
 
-    return call_apart(entries_of, path, what=f"{path} could not be read")
+    with progress_bar(quiet=False) as tell:
+        return call_apart(
+            *(entries_of, path),
+            what=f"{path} could not be read",
+            tell=lambda done: tell(f"reading {path.name}", done),
+        )
 
 
 def table(entries: Sequence[Entry]) -> str:

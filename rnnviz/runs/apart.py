@@ -10,11 +10,15 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from rnnviz.model.errors import EngineError, InputError
+from rnnviz.model.progress import Tell, watched
 from rnnviz.runs.spawning import manner, start
 
 Outcome = TypeVar("Outcome")
 
+_TOLD = "told"
 _POLL_SECONDS = 0.1
+_TOLD_SECONDS = 0.05
+"""How long what is told of the progress stays as it is, so that the process is not busy with telling."""
 
 
 class StoppedError(Exception):
@@ -27,10 +31,12 @@ def call_apart(
     what: str,
     seconds: float = 120.0,
     wanted: Callable[[], bool] = lambda: True,
+    tell: Tell = lambda fraction: None,
 ) -> Outcome:
     """What a module-level `function` returns for `arguments`, all of which can be pickled.
 
-    `what` names in a sentence what is done, such as "weights.pt could not be read". `wanted` is asked often.
+    `what` names in a sentence what is done, such as "weights.pt could not be read". `wanted` is asked often,
+    and `tell` as often gets the fraction that is done, as far as the function says so by `model.progress`.
 
     Raises
     ------
@@ -39,7 +45,7 @@ def call_apart(
     EngineError
         As the function raises it, or if it fails otherwise, or no process can be started.
     StoppedError
-        If the outcome is no longer wanted; the process is gone by then.
+        If the outcome is no longer wanted; the process is gone by then, as it is if `tell` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -52,16 +58,20 @@ def call_apart(
         theirs.close()
     end = monotonic() + seconds
     try:
-        while not wait([ours, process.sentinel], _POLL_SECONDS):
+        kind: str = _TOLD
+        content: Any = 0.0
+        while kind == _TOLD:
+            there = wait([ours, process.sentinel], _POLL_SECONDS)
             if not wanted():
                 raise StoppedError
+            tell(content)
             if monotonic() > end:
                 raise InputError(f"{what}: it took more than {seconds:g} seconds.")
-        try:
-            kind, content = ours.recv()
-        except EOFError:
-            process.join()
-            raise InputError(f"{what}: the process that did it ended ({manner(process.exitcode)}).") from None
+            if there:
+                kind, content = ours.recv()
+    except EOFError:
+        process.join()
+        raise InputError(f"{what}: the process that did it ended ({manner(process.exitcode)}).") from None
     finally:
         ours.close()
         process.kill()
@@ -78,13 +88,28 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_die_with_parent, daemon=True).start()
     try:
-        connection.send(("returned", function(*arguments)))
+        with watched(_telling(connection)):
+            outcome = function(*arguments)
+        connection.send(("returned", outcome))
     except (InputError, EngineError) as error:
         connection.send(("raised", error))
     except MemoryError:
         connection.send(("raised", InputError("There is not enough memory for this.")))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the parent gets one sentence
         connection.send(("failed", f"{type(error).__name__}: {error}".rstrip(".")))
+
+
+def _telling(connection: Connection) -> Tell:
+    last = -_TOLD_SECONDS
+
+    def tell(fraction: float) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _TOLD_SECONDS:
+            last = now
+            connection.send((_TOLD, fraction))
+
+    return tell
 
 
 def _die_with_parent() -> None:

@@ -23,6 +23,7 @@ from rnnviz.model.engine_names import is_recording
 from rnnviz.model.errors import ConfigError, InputError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.memory import check_demand
+from rnnviz.model.progress import watched
 from rnnviz.model.stored_inputs import open_inputs, save_inputs
 from rnnviz.model.trace import Trace, create_trace, mark_untold, open_trace
 from rnnviz.runs.judging import judge
@@ -62,7 +63,8 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     _check_engines(config, request.trusted)
     check_demand(config, folder.parent)
     tell("reading the inputs", 0.0)
-    inputs = request.load(config)
+    with watched(lambda done: tell("reading the inputs", _READ * done)):
+        inputs = request.load(config)
     _check_recordings(inputs)
     check_demand(inputs.config, folder.parent)
     inputs = save_inputs(folder / "inputs", inputs)

@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 import time
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
 
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.model.errors import ConfigError, EngineError, InputError
+from rnnviz.model.progress import advance, expect
 from rnnviz.runs.apart import StoppedError, call_apart
 
 
@@ -58,9 +60,41 @@ def test_a_hang_ends() -> None:
         call_apart(hang, what="w.pt could not be read", seconds=0.5)
 
 
-def test_what_is_wanted_no_more_is_stopped() -> None:
+def refuse_to_wait(_fraction: float) -> None:
+    raise LookupError
+
+
+def test_what_is_wanted_no_more_is_stopped_and_its_process_is_gone() -> None:
+    before = active_children()
     with pytest.raises(StoppedError):
         call_apart(hang, what="x", wanted=lambda: False)
+    with pytest.raises(LookupError):
+        call_apart(hang, what="x", tell=refuse_to_wait)
+    assert active_children() == before
+
+
+def do_half(whole: int) -> str:
+    expect(whole)
+    advance(whole // 2)
+    return "done"
+
+
+def test_who_waits_is_told_how_far_it_is() -> None:
+    told: list[float] = []
+    assert call_apart(do_half, 10, what="x", tell=told.append) == "done"
+    assert sorted(set(told)) == [0.0, 0.5]
+    assert told == sorted(told)
+
+
+def do_for_ever() -> None:
+    expect(10)
+    while True:
+        advance(0)
+
+
+def test_who_tells_of_its_progress_has_no_more_time_than_others() -> None:
+    with pytest.raises(InputError, match=r"more than 0\.3 seconds"):
+        call_apart(do_for_ever, what="x", seconds=0.3)
 
 
 def ask_for(size: int, allowance: int) -> int:

@@ -14,16 +14,17 @@ from typing import IO, Any
 import h5py
 
 from rnnviz.files.models.keras_h5 import DAMAGE, text_attribute
+from rnnviz.files.models.pieces import PIECE_BYTES
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.models.tensors import damaged
 from rnnviz.model.errors import InputError
+from rnnviz.model.progress import advance, expect
 
 WEIGHTS = "model.weights.h5"
 _CONFIG = "config.json"
 _LARGEST_CONFIG = 64 << 20
 # Weights are compressed to little less than they are; more than this is no file of weights.
 _LARGEST_RATIO = 100
-_PIECE = 1 << 20
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
 
@@ -75,8 +76,9 @@ class KerasFile:
                 raise damaged(self.path, "Keras", f"its {WEIGHTS} would have {weights.file_size} bytes")
             with archive.open(weights) as member:
                 # To its end, where the checksum is.
-                while member.read(_PIECE):
-                    pass
+                expect(weights.file_size)
+                while piece := member.read(PIECE_BYTES):
+                    advance(len(piece))
             if _CONFIG not in names:
                 return None
             if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
@@ -99,7 +101,7 @@ class KerasFile:
                     yield part, info.file_size
                 return
             with archive.open(info) as member, TemporaryFile() as whole:
-                while piece := member.read(_PIECE):
+                while piece := member.read(PIECE_BYTES):
                     whole.write(piece)
                 yield whole, info.file_size
 

@@ -11,10 +11,13 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
+from rnnviz.files.models.pieces import PIECE_BYTES
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.models.weights import widened
 from rnnviz.model.arrays import FloatArray
+from rnnviz.model.progress import advance
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 """What h5py raises on content that the library cannot make sense of."""
@@ -68,10 +71,26 @@ def read_tree(file: h5py.File, size: int) -> Tree:
 
 def read_array(file: h5py.File, array: StoredArray) -> FloatArray:
     """The numbers of an array that has no problem, widened as `weights.widened` does."""
-    numbers = file[array.path][()]
+    numbers = _numbers(file[array.path])
     if array.dtype == "bfloat16":
         return widened(np.ascontiguousarray(numbers).view("<u2"), "bfloat16")
     return widened(numbers, array.dtype)
+
+
+def _numbers(stored: h5py.Dataset) -> NDArray[Any]:
+    """All of a dataset, some rows at a time."""
+    numbers = np.empty(stored.shape, stored.dtype)
+    if not numbers.size or not numbers.ndim:
+        stored.read_direct(numbers)
+        return numbers
+    rows = max(1, PIECE_BYTES * len(numbers) // numbers.nbytes)
+    # A row of chunks is decompressed as a whole.
+    rows += -rows % (stored.chunks or (1,))[0]
+    for begin in range(0, len(numbers), rows):
+        part = np.s_[begin : begin + rows]
+        stored.read_direct(numbers, part, part)
+        advance(numbers[part].nbytes)
+    return numbers
 
 
 def text_attribute(group: h5py.Group, name: str) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
+from rnnviz.files.models.pieces import read_pieces
 from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
 from rnnviz.files.models.weights import widened
 from rnnviz.model.arrays import FloatArray
@@ -81,7 +82,7 @@ class NpyFiles:
 
 def _numbers(header: NpyHeader, file: IO[bytes]) -> FloatArray:
     file.read(header.begin)
-    content = file.read(header.size - header.begin)
+    content = read_pieces(file, header.size - header.begin)
     # The checksum is looked at where a file ends.
     if len(content) != header.size - header.begin or file.read(1):
         raise ValueError("an array is longer or shorter than it says")

@@ -38,8 +38,8 @@ class Constant:
 class Constants:
     """The constants of one model by scope and name; shapes are known without reading any number."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, model: Path) -> None:
+        self._model = model
         self._known: dict[tuple[int, str], tuple[Scope, Constant]] = {}
 
     def find(self, scope: Scope, name: str, depth: int = 0) -> Constant:
@@ -67,7 +67,7 @@ class Constants:
 
     def _made(self, scope: Scope, source: object, name: str, depth: int) -> Constant:
         if isinstance(source, TensorProto):
-            stored = stored_tensor_or_refused(source, self._folder)
+            stored = stored_tensor_or_refused(source, self._model)
             return Constant(stored.shape, stored.dtype, stored.read)
         if isinstance(source, SparseTensorProto):
             raise UnreadableError("is sparse, which is not read")
@@ -84,7 +84,7 @@ class Constants:
     def _constant_node(self, attributes: Attributes) -> Constant:
         for name, attribute in attributes.items():
             if name == "value" and attribute.HasField("t"):
-                stored = stored_tensor_or_refused(attribute.t, self._folder)
+                stored = stored_tensor_or_refused(attribute.t, self._model)
                 return Constant(stored.shape, stored.dtype, stored.read)
             values: Any = None
             if name in ("value_float", "value_floats"):
@@ -125,10 +125,10 @@ class Constants:
         return Constant(shape, parts[0].dtype, lambda: move([part.read() for part in parts]))
 
 
-def stored_tensor_or_refused(tensor: TensorProto, folder: Path) -> Any:
+def stored_tensor_or_refused(tensor: TensorProto, model: Path) -> Any:
     """`stored_tensor` whose reason goes on after the name of what the tensor is for."""
     try:
-        return stored_tensor(tensor, folder)
+        return stored_tensor(tensor, model)
     except UnreadableError as error:
         raise UnreadableError(f"cannot be read: {error}") from error
 

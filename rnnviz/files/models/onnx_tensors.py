@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from rnnviz.files.models.onnx_outline import PLACE
+from rnnviz.files.models.pieces import read_pieces
 from rnnviz.files.models.stored_layers import UnreadableError
 
 FLOATS: Mapping[int, str] = {
@@ -55,7 +57,7 @@ class StoredTensor:
         Raises
         ------
         OSError
-            If the file beside the model cannot be read.
+            If the file that holds them cannot be read.
         UnreadableError
             If it has become shorter.
         """
@@ -63,7 +65,7 @@ class StoredTensor:
         if self.file is not None:
             with self.file.open("rb") as file:
                 file.seek(self.offset)
-                data = file.read(count * dtype.itemsize)
+                data = read_pieces(file, count * dtype.itemsize)
             if len(data) != count * dtype.itemsize:
                 raise UnreadableError(f"{self.file.name} ends within {self.tensor.name}")
             return np.frombuffer(data, dtype).reshape(self.shape)
@@ -76,8 +78,8 @@ class StoredTensor:
         return values.astype(stored).view(dtype).reshape(self.shape)
 
 
-def stored_tensor(tensor: TensorProto, folder: Path) -> StoredTensor:
-    """Find a tensor's numbers; `folder` is that of the model.
+def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
+    """Find a tensor's numbers, in the file `model` itself or within its folder.
 
     Raises
     ------
@@ -93,8 +95,12 @@ def stored_tensor(tensor: TensorProto, folder: Path) -> StoredTensor:
     found = StoredTensor(tensor, shape)
     size = prod(shape) * found.dtype.itemsize
     if tensor.data_location == TensorProto.EXTERNAL:
-        return StoredTensor(tensor, shape, *_place(tensor, folder, size))
-    if tensor.HasField("raw_data"):
+        return StoredTensor(tensor, shape, *_place(tensor, model.parent, size))
+    left = next((entry.value for entry in tensor.external_data if entry.key == PLACE), None)
+    if left is not None and not tensor.HasField("raw_data"):
+        offset, held = _left_in_place(left, model)
+        found = StoredTensor(tensor, shape, model, offset)
+    elif tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
     else:
         held = len(getattr(tensor, _FIELDS[tensor.data_type][0])) * found.dtype.itemsize
@@ -109,6 +115,15 @@ def type_name(data_type: int) -> str:
         return str(TensorProto.DataType.Name(data_type)).lower()
     except ValueError:
         return f"the unknown type {data_type}"
+
+
+def _left_in_place(value: str, model: Path) -> tuple[int, int]:
+    """(offset, bytes) of numbers that stand in the model's file and were not read with it."""
+    offset, held = (_number(part, "place") or 0 for part in [*value.split(), "", ""][:2])
+    size = model.stat().st_size
+    if offset + held > size:
+        raise UnreadableError(f"its weights end at byte {offset + held:,} of {model.name}, which has {size:,}")
+    return offset, held
 
 
 def _place(tensor: TensorProto, folder: Path, size: int) -> tuple[Path, int]:

@@ -60,7 +60,7 @@ def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
     """
     if dtype == "bfloat16":
         return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return array.astype(np.float64 if dtype == "float64" else np.float32)
+    return array.astype(np.float64 if dtype == "float64" else np.float32, copy=False)
 
 
 def _check_network(entry: Entry, network: Network) -> None:

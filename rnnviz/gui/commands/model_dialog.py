@@ -124,4 +124,6 @@ def _row(entry: Entry) -> list[str]:
 def _note(entry: Entry) -> str:
     if not entry.supported:
         return f"{_WHY_NOT}{entry.reason}."
-    return "The file does not tell the activation: choose it below." if entry.cell is None else ""
+    if entry.cell is None:
+        return "The file does not tell the activation: choose it below."
+    return f"{entry.reason[:1].upper()}{entry.reason[1:]}." if entry.reason else ""

@@ -18,6 +18,7 @@ from rnnviz.runs.apart import call_apart
 
 _TITLE = "The model cannot be opened"
 _SHOW_AFTER_MS = 500
+_WIDTH = 360
 
 
 class ModelCommands(QObject):
@@ -32,17 +33,17 @@ class ModelCommands(QObject):
         self._waiting: QProgressDialog | None = None
         self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
         self._jobs.failed.connect(lambda title, error: tell_error(self._window, _TITLE, error))
+        self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy)
 
     def open(self, path: Path) -> None:
-        """Find out what the file holds; its only network is run, and of several the user chooses one."""
+        """Find out what the file holds; its only network is run, and of several the user chooses one.
+
+        A network of which more must be known is chosen, too, so that the user reads it.
+        """
 
         def work(progress: Progress) -> str:
-            def wanted() -> bool:
-                progress(0.0)
-                return True
-
-            self._read.emit(path, call_apart(entries_of, path, what=f"{path} could not be read", wanted=wanted))
+            self._read.emit(path, call_apart(entries_of, path, what=f"{path} could not be read", tell=progress))
             return ""
 
         self._waiting = self._waiting or self._make_waiting(path)
@@ -54,13 +55,24 @@ class ModelCommands(QObject):
 
     def _make_waiting(self, path: Path) -> QProgressDialog:
         """What appears if reading takes its time."""
-        dialog = QProgressDialog(f"Reading {path.name} …", "Cancel", 0, 0, self._window)
+        dialog = QProgressDialog(f"reading {path.name}", "Stop", 0, 0, self._window)
         dialog.setWindowTitle("Open model")
-        dialog.setAccessibleName(f"Reading {path.name}")
+        dialog.setAccessibleName("Progress of the reading")
         dialog.setMinimumDuration(_SHOW_AFTER_MS)
+        dialog.setMinimumWidth(_WIDTH)
+        # It is closed when the file has been read, and not when its end is near.
+        dialog.setAutoReset(False)
+        dialog.setAutoClose(False)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.canceled.connect(self._jobs.stop)
         return dialog
+
+    def _on_progressed(self, title: str, fraction: float) -> None:
+        """Until a file tells how far it is, the bar shows by moving that something goes on."""
+        if self._waiting is not None:
+            self._waiting.setLabelText(title)
+            self._waiting.setMaximum(100 if fraction > 0.0 else 0)
+            self._waiting.setValue(int(100 * fraction))
 
     def _on_busy(self, busy: bool) -> None:
         if not busy and self._waiting is not None:
@@ -72,7 +84,7 @@ class ModelCommands(QObject):
     def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
         if not entries:
             tell_error(self._window, _TITLE, f"{path} holds no recurrent layer.")
-        elif len(entries) == 1 and not (entries[0].supported and entries[0].cell is None):
+        elif len(entries) == 1 and not (entries[0].supported and entries[0].reason):
             self._take(path, entries[0], None)
         else:
             ModelDialog(self._window, path.name, entries, lambda entry, cell: self._take(path, entry, cell)).open()

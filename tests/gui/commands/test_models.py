@@ -1,13 +1,16 @@
 """Model files in the window: opened, dropped, chosen among several; what cannot be run says why."""
 
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialogButtonBox, QMessageBox
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QProgressDialog, QPushButton
 
 from rnnviz.gui.commands.drops import is_model
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from tests.files.models.sources import in_torch_names, network, weights_of
+from tests.gui.commands.readings import read_half_for_ever
 
 Open = QDialogButtonBox.StandardButton.Open
 
@@ -99,6 +102,23 @@ def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_pat
     assert "w.pt is no PyTorch file, or a damaged one" in box.text()
     box.close()
     assert window.session.config == before
+
+
+def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops_within_a_second(qtbot, window, tmp_path, monkeypatch):
+    monkeypatch.setattr("rnnviz.gui.commands.models.entries_of", read_half_for_ever)
+    before, path, processes = window.session.config, tmp_path / "w.pt", active_children()
+    window.files.open(path)
+    qtbot.waitUntil(lambda: any(d.value() == 50 for d in window.findChildren(QProgressDialog)), timeout=20_000)
+    (waiting,) = window.findChildren(QProgressDialog)
+    qtbot.waitUntil(waiting.isVisible)
+    assert (waiting.labelText(), waiting.maximum()) == ("reading w.pt", 100)
+    (stop,) = waiting.findChildren(QPushButton)
+    assert stop.text() == "Stop"
+    qtbot.mouseClick(stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: active_children() == processes, timeout=1_000)
+    qtbot.waitUntil(lambda: not window.findChildren(QProgressDialog), timeout=1_000)
+    assert window.session.config == before
+    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
 
 
 def test_the_window_closes_while_a_file_is_read(window, several):

@@ -1,0 +1,49 @@
+"""How far a piece of work is, told past the functions that stand between who does it and who waits for it.
+
+Who waits says so by `watched`. Who knows how much there is to do says it by `expect`, and who does it says by `advance`
+what is done. Where nobody waits, nothing happens.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Tell: TypeAlias = Callable[[float], None]
+"""Called with the fraction that is done; it may raise to stop the work."""
+
+
+@dataclass
+class _Watch:
+    tell: Tell
+    whole: int = 0
+    done: int = 0
+
+
+_present: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(tell: Tell) -> Iterator[None]:
+    """Tell how far the work is that is done meanwhile in this thread."""
+    token = _present.set(_Watch(tell))
+    try:
+        yield
+    finally:
+        _present.reset(token)
+
+
+def expect(whole: int) -> None:
+    """So much is to be done from here, such as bytes to be read."""
+    watch = _present.get()
+    if watch is not None:
+        watch.whole, watch.done = whole, 0
+
+
+def advance(part: int) -> None:
+    """So much more is done of what was expected."""
+    watch = _present.get()
+    if watch is not None and watch.whole > 0:
+        watch.done += part
+        watch.tell(min(1.0, watch.done / watch.whole))
