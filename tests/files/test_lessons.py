@@ -9,7 +9,9 @@ from rnnviz.files.lessons import Lesson, find_lesson, lessons
 from rnnviz.files.resource_files import resource_path
 from rnnviz.model.errors import InputError
 from rnnviz.runs.sensitivity import blind_to
-from rnnviz.runs.supervisor import run
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
 
 NAMES = [
     *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
@@ -90,8 +92,8 @@ def test_resources_inside_the_package_come_before_those_beside_it(
 
 
 @every_lesson
-def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson) -> None:
-    result = run(lesson.config, load_inputs)
+def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson, run_warm: Run) -> None:
+    result = run_warm(lesson.config)
     assert result.judgement is not None
     assert result.comparison("manual").verdict == "agree"
     assert result.comparison("manual").elements > 0

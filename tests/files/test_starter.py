@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.files.inputs import load_inputs
 from rnnviz.files.starter import write_starter
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
-from rnnviz.runs.supervisor import run
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(cell: str, tmp_path: Path) -> None:
+def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
+    cell: str, tmp_path: Path, run_warm: Run
+) -> None:
     path = tmp_path / "mine.py"
     write_starter(cell, path)
     config = Config.from_mapping(
@@ -22,7 +25,7 @@ def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
             "compare": {"candidates": [str(path)]},
         }
     )
-    result = run(config, load_inputs, trusted=frozenset({str(path)}))
+    result = run_warm(config, trusted=frozenset({str(path)}))
     assert result.verdict == "agree"
     assert result.judgement is not None
     assert result.judgement.audits[str(path)].verdict == "right"

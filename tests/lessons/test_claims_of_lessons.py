@@ -1,6 +1,7 @@
 """Every claim of every lesson, on what the engines really compute."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -8,11 +9,11 @@ from rnnviz.analysis.claims.finding import check_claims
 from rnnviz.analysis.gates import QUANTITIES
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.guided_lessons import LessonStep, guided_lessons
-from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config
 from rnnviz.model.location import Location
-from rnnviz.runs.events import Finished
-from rnnviz.runs.supervisor import Supervisor, new_request
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
 
 STEPS = {
     f"{lesson.name}-{number}": step for lesson in guided_lessons() for number, step in enumerate(lesson.steps, start=1)
@@ -23,20 +24,9 @@ Runs = Callable[[Config], RunResult]
 
 
 @pytest.fixture(scope="module")
-def run_once() -> Iterator[Runs]:
-    """Runs each config once, all of them in one child."""
-    supervisor = Supervisor()
-    results: dict[Config, RunResult] = {}
-
-    def run(config: Config) -> RunResult:
-        if config not in results:
-            *_, last = supervisor.events(new_request(config, load_inputs))
-            assert isinstance(last, Finished), last
-            results[config] = last.result
-        return results[config]
-
-    yield run
-    supervisor.close()
+def run_once(run_warm: Run) -> Runs:
+    """Runs each config once."""
+    return cache(run_warm)
 
 
 @every_step
