@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.files.npz_in import DAMAGE, check_numeric
+from rnnviz.files.npz_in import check_numeric
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
+from rnnviz.model.npy_header import DAMAGE
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:

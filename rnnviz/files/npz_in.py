@@ -1,10 +1,6 @@
 """The arrays of an `.npz` file: known from their headers, and read one by one; nothing is ever unpickled."""
 
-import lzma
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,23 +9,7 @@ import numpy as np
 
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
-from rnnviz.model.npy_header import NpyHeader, read_npy_header
-
-DAMAGE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    SyntaxError,
-    OverflowError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    tokenize.TokenError,
-)
-"""What numpy and zipfile raise on content that they did not write."""
+from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
 
 _ENDING = ".npy"
 _NPY = b"\x93NUMPY"

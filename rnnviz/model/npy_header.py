@@ -1,10 +1,35 @@
 """What stands before the numbers of an `.npy` file, or of a member of an `.npz` file."""
 
+import lzma
+import struct
+import tokenize
+import zipfile
+import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from math import prod
 from typing import IO, Any
 
 import numpy as np
+
+DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    SyntaxError,
+    OverflowError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+)
+"""What numpy and zipfile raise on content that they did not write."""
+
+_LONGEST = 10_000
+"""Bytes of a header that numpy reads, too; it would hold all of a longer one before it refuses it."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +61,17 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
         If it is none that numpy writes, or an array of numbers would not fill the file exactly.
     """
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
     if version not in readers:
         raise ValueError(f"its format has the version {version}")
-    shape, fortran, dtype = readers[version](file)  # type: ignore[no-untyped-call]
-    header = NpyHeader(shape, fortran, dtype, file.tell())
+    width, read = readers[version]
+    length = file.read(width)
+    count = int.from_bytes(length, "little")
+    if count > _LONGEST:
+        raise ValueError(f"an array has a header of {count} bytes")
+    text = length + file.read(count)
+    shape, fortran, dtype = read(BytesIO(text))  # type: ignore[no-untyped-call]
+    header = NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
     if header.numeric and (any(length < 0 for length in shape) or header.size != size):
         raise ValueError(f"an array of the shape {shape} would have {header.size} bytes and has {size}")
     return header

@@ -1,7 +1,6 @@
 """The arrays of an `.npz` file: found by its directory alone, and copied piece by piece; nothing is unpickled."""
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +10,10 @@ import numpy as np
 
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
-from rnnviz.model.npy_header import NpyHeader, read_npy_header
+from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
 
 _PIECE_BYTES = 1 << 20
 _ENDING = ".npy"
-
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(ValueError, TypeError, KeyError, SyntaxError, OverflowError),
-)
 
 
 class Archive:
@@ -71,6 +65,8 @@ class Archive:
             raise
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
-        except _DAMAGE as error:
+        except MemoryError as error:
+            raise InputError(f"{self.path} asks for more memory than there is: it is too large, or damaged.") from error
+        except DAMAGE as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise InputError(f"{self.path} is no .npz file, or a damaged one: {why}.") from error
