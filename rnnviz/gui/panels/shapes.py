@@ -32,7 +32,7 @@ def parameter_words(config: Config) -> str:
     if not config.sequence.brings_input_size:
         return f"{network.parameter_count:,}"
     per_feature = network.directions * network.kind.gate_count * network.hidden_size
-    return f"{network.parameter_count - per_feature * network.input_size:,} + {per_feature:,}\u00a0I"
+    return f"{network.parameter_count - per_feature * network.input_size:,} + {per_feature:,}·I"
 
 
 def demand_words(config: Config) -> str:

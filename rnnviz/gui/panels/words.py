@@ -45,9 +45,9 @@ _UNSET = {
     "sequence.frame": "fills the input",
     "sequence.tokens": "characters",
     "sequence.vocabulary": "what the text holds",
-    "sequence.unknown": "none: it is an error",
-    "sequence.embedding": "none: one feature a token",
-    "sequence.embedding_path": "that of the weights",
+    "sequence.unknown": "refused",
+    "sequence.embedding": "none: one-hot",
+    "sequence.embedding_path": "the weights'",
 }
 
 FILE_FILTERS = {

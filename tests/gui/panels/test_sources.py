@@ -210,7 +210,7 @@ def test_a_vocabulary_asks_for_what_goes_with_it_and_leaves_the_input_to_the_run
     type_into("sequence.vocabulary", "/v.txt")
     assert {"unknown", "embedding", "embedding_path"} <= shown(panel, "sequence")
     assert panel.field("network.input_size").editor.line.text() == "the vocabulary's"
-    assert panel.summary.values["parameters"].text == "120 + 10\u00a0I"
+    assert panel.summary.values["parameters"].text == "120 + 10·I"
     assert dict(parameter_rows(panel.config))["l0_i2h_weight"] == "(10, I)"
     type_into("sequence.unknown", "<unk>")
     type_into("sequence.embedding", "embed.weight")
