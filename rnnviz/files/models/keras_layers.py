@@ -7,6 +7,7 @@ with reset_after has two, as Gluon's has.
 from dataclasses import replace
 from typing import Any
 
+import h5py
 import numpy as np
 
 from rnnviz.files.models.entry import ASK_FOR_ACTIVATION, Entry
@@ -112,17 +113,22 @@ def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: C
 
 
 def _parameters(file: KerasFile, sides: tuple[StoredCell, ...], gates: int) -> Arrays:
+    """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
+    order = GATE_ORDER[gates]
     with file.weights() as (source, _size):
         for side, cell in zip("lr", sides, strict=False):
-            arrays = [read_array(source, array) for array in cell.arrays]
-            for array, stored in zip(arrays, cell.arrays, strict=True):
-                if array.shape != stored.shape:
-                    raise UnreadableError(f"{stored.path} has changed since the file was opened")
-            kernel, recurrent, *bias = arrays
-            zeros: Any = np.zeros(kernel.shape[1], kernel.dtype)
-            i2h, h2h = (bias[0] if bias[0].ndim == 2 else (bias[0], zeros)) if bias else (zeros, zeros)
-            gluon = {"i2h_weight": kernel.T, "h2h_weight": recurrent.T, "i2h_bias": i2h, "h2h_bias": h2h}
-            for name, array in gluon.items():
-                found[f"{side}0_{name}"] = gate_rows(array, GATE_ORDER[gates])
+            found[f"{side}0_i2h_weight"] = gate_rows(_read(source, cell.kernel).T, order)
+            found[f"{side}0_h2h_weight"] = gate_rows(_read(source, cell.recurrent_kernel).T, order)
+            zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{side}0_i2h_weight"].dtype)
+            bias = zeros if cell.bias is None else _read(source, cell.bias)
+            i2h, h2h = bias if bias.ndim == 2 else (bias, zeros)
+            found[f"{side}0_i2h_bias"], found[f"{side}0_h2h_bias"] = gate_rows(i2h, order), gate_rows(h2h, order)
     return found
+
+
+def _read(source: h5py.File, stored: StoredArray) -> Any:
+    array = read_array(source, stored)
+    if array.shape != stored.shape:
+        raise UnreadableError(f"{stored.path} has changed since the file was opened")
+    return array

@@ -76,11 +76,14 @@ def _load(path: Path) -> ModelProto:
 def _parsed(path: Path) -> ModelProto:
     """The message in the file; the numbers of large tensors stay where they are."""
     model = ModelProto()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        with memoryview(mapped) as content:
-            try:
-                model.ParseFromString(outline(content))
-            except ValueError:
-                # Whether it is a message at all is the library's to say.
-                model.ParseFromString(content)
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as content,
+    ):
+        try:
+            model.ParseFromString(outline(content))
+        except ValueError:
+            # Whether it is a message at all is the library's to say.
+            model.ParseFromString(content)
     return model

@@ -4,7 +4,6 @@ ONNX orders the gates i, o, f, c and z, r, h, and keeps both biases in one tenso
 linear_before_reset = 1. Source: the operators' definitions in ONNX.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,26 +173,24 @@ def _layer(placed: PlacedNode, cell: str, attributes: Attributes, constants: Con
 
 
 def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
-    def gluon(constant: Constant) -> list[Any]:
-        """One array for each direction."""
-        stored = constant.read()
-        bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
-        return list(widened(bits, stored.dtype.name))
+    """One array of the file after the other, so that no more of them are in memory than are needed."""
+    found: Arrays = {}
+    for kind, constant in (("i2h_weight", weights.w), ("h2h_weight", weights.r)):
+        for side, array in zip(sides, _stored(constant), strict=True):
+            found[f"{side}0_{kind}"] = gate_rows(array, GATE_ORDER[cell])
+    rows, dtype = weights.r.shape[1], found["l0_h2h_weight"].dtype
+    both = [np.zeros(2 * rows, dtype)] * len(sides) if weights.b is None else _stored(weights.b)
+    for side, array in zip(sides, both, strict=True):
+        for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
+            found[f"{side}0_{kind}"] = gate_rows(bias, GATE_ORDER[cell])
+    return found
 
-    w, r = gluon(weights.w), gluon(weights.r)
-    rows = weights.r.shape[1]
-    b = [np.zeros(2 * rows, w[0].dtype)] * len(sides) if weights.b is None else gluon(weights.b)
-    arrays: Mapping[str, Any] = {
-        f"{side}0_{name}": gate_rows(array, GATE_ORDER[cell])
-        for number, side in enumerate(sides)
-        for name, array in (
-            ("i2h_weight", w[number]),
-            ("h2h_weight", r[number]),
-            ("i2h_bias", b[number][:rows]),
-            ("h2h_bias", b[number][rows:]),
-        )
-    }
-    return dict(arrays)
+
+def _stored(constant: Constant) -> list[Any]:
+    """A constant's numbers, widened, one array for each direction."""
+    stored = constant.read()
+    bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
+    return list(widened(bits, stored.dtype.name))
 
 
 def _given(placed: PlacedNode, name: str) -> str:

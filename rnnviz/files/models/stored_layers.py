@@ -88,8 +88,11 @@ def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list
 
 def gate_rows(array: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
     """The G blocks of rows of (G·H, ...) in another order: the first becomes what stood at `order[0]`."""
-    blocks = array.reshape(len(order), -1, *array.shape[1:])
-    return np.ascontiguousarray(blocks[list(order)].reshape(array.shape))
+    found = np.empty(array.shape, array.dtype)
+    hidden = len(array) // len(order)
+    for place, source in enumerate(order):
+        found[place * hidden : (place + 1) * hidden] = array[source * hidden : (source + 1) * hidden]
+    return found
 
 
 def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
