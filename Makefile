@@ -48,7 +48,7 @@ test: $(ready)
 	$(bin)/python -m pytest $(workers) $(TESTS)
 
 test-slow: $(ready)
-	$(bin)/python -m pytest -m slow $(TESTS)
+	$(bin)/python -m pytest -m slow $(workers) $(TESTS)
 
 bench: $(ready)
 	$(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 \

@@ -28,6 +28,7 @@ def _view(window: MainWindow, kind: type) -> Any:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.slow
 def test_every_printed_vector_is_found_by_its_name(
     window: MainWindow, run_config: Callable[..., None], section: str
 ) -> None:

@@ -99,6 +99,7 @@ def test_the_lanes_come_before_the_engines_and_these_before_the_views_behind_tab
 
 
 @pytest.mark.parametrize("turns", range(4))
+@pytest.mark.slow
 def test_a_window_that_is_closed_early_starts_nothing_any_more(qtbot, window, turns):
     order: list[str] = []
     window.usable.connect(lambda: order.append("usable"))
@@ -240,6 +241,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_show_opens_a_result_and_comes_back_when_the_window_is_closed(tmp_path):
     script, config = tmp_path / "show.py", tmp_path / "mine.toml"
     script.write_text(SHOW)
@@ -269,6 +271,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_made_where_there_is_no_display_and_the_interpreter_ends_cleanly(tmp_path):
     script, config = tmp_path / "snapshot.py", tmp_path / "mine.toml"
     script.write_text(SNAPSHOT)
@@ -308,6 +311,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process there")
+@pytest.mark.slow
 def test_a_ctrl_c_in_the_terminal_closes_the_window_even_while_a_run_goes_on(tmp_path):
     script = tmp_path / "wait.py"
     script.write_text(WAIT)

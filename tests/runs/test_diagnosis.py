@@ -85,6 +85,7 @@ SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
 
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.slow
 def test_a_mistake_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, dtype: str, tmp_path: Path) -> None:
     for more in SIZES if dtype == "float32" else SIZES[1:]:
         inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
@@ -125,6 +126,7 @@ def test_a_planted_mistake_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: 
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_two_mistakes_at_once_are_named_together_where_no_single_one_explains(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True, dtype="float64")
     tried = 0

@@ -11,6 +11,8 @@ import pytest
 
 from tests.leaks import children
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PRELUDE = """
 from rnnviz.files.inputs import load_inputs

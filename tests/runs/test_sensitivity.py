@@ -177,6 +177,7 @@ def differences(one: Config, other: Config) -> set[str]:
 
 
 @given(config=any_config())
+@pytest.mark.slow
 def test_a_remedy_leaves_the_network_alone_and_reveals_more(config: Config) -> None:
     inputs = load_inputs(config)
     blind = blind_to(inputs)

@@ -195,6 +195,7 @@ def test_a_run_is_stopped_within_a_second_and_the_next_one_works(supervisor: Sup
 
 
 @pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+@pytest.mark.slow
 def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_second() -> None:
     asked = config(
         engines=("gluon", "manual"),

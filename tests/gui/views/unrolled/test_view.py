@@ -371,6 +371,7 @@ def test_what_is_copied_reads_back_to_the_same_floats(view: UnrolledView) -> Non
     assert np.float32(row[2]) == result["gluon"].hidden[0, 0, 0, 0, 4]
 
 
+@pytest.mark.slow
 def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) -> None:
     view.show_result(made_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
 
