@@ -46,7 +46,8 @@ def _config(options: Namespace) -> int:
 def config_from_model(path: Path, name: str | None, cell: str | None) -> Config:
     """A config that runs the entry `name` of a model file, or its only one, with `cell` where that does not tell it.
 
-    The path in it is absolute, so that it holds wherever the config is written to.
+    The path in it is absolute, so that it holds wherever the config is written to. What else must be known of the entry
+    is told on standard error.
 
     Raises
     ------
@@ -60,4 +61,6 @@ def config_from_model(path: Path, name: str | None, cell: str | None) -> Config:
     entry = choose(entries_apart(path), name, path)
     if entry.supported and entry.cell is None and cell is None:
         raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give it by --cell.")
+    if entry.supported and entry.cell is not None and entry.reason:
+        print(f"{path}: {entry.name}: {entry.reason}.", file=sys.stderr)
     return config_of(path, entry, cell)

@@ -10,6 +10,7 @@ import pytest
 from rnnviz.cli import main
 from tests import profiles
 from tests.files.models.sources import in_torch_names, network, weights_of
+from tests.files.models.specimens import write_keras_weights
 from tests.leaks import nothing_is_left_running
 
 __all__ = ["nothing_is_left_running", "profiles"]
@@ -93,6 +94,18 @@ def test_the_cell_is_asked_for_where_the_file_does_not_tell_it(model: Path, caps
     assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
     assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "rnn_relu"
     assert '"lstm"' in refusal(capsys, "config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
+
+
+def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_keras_weights(tmp_path / "w.weights.h5")
+    assert main(["config", "--from", str(tmp_path / "w.weights.h5"), "--entry", "uni3_0"]) == 0
+    captured = capsys.readouterr()
+    assert tomllib.loads(captured.out)["network"]["cell"] == "gru"
+    assert captured.err.endswith(
+        "uni3_0: the file tells no activations, and those that Keras has by default are assumed.\n"
+    )
 
 
 def test_several_entries_are_listed_and_one_must_be_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,8 @@ REFUSED = {
 
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _ACTIVATIONS = {"lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"), "rnn_tanh": ("tanh",)}
-_SIDES = {"forward": "l", "bidirectional": "lr"}
+_SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
+_BACKWARD = "it reads the sequence from its end: give it in reverse order, in which the outputs come as well"
 _KNOWN_ATTRIBUTES = {
     "hidden_size": AttributeProto.INT,
     "direction": AttributeProto.STRING,
@@ -114,13 +115,9 @@ def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
 
 def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes) -> None:
     """Refuse, by name, what the cells of Gluon do not do."""
-    direction = _text(attributes["direction"].s) if "direction" in attributes else "forward"
-    if direction == "reverse":
-        raise UnreadableError(
-            'direction = "reverse" has no layer in Gluon, which computes backward only beside forward'
-        )
+    direction = _direction(attributes)
     if direction not in _SIDES:
-        raise UnreadableError(f'its direction is "{direction}": it must be forward or bidirectional')
+        raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')
     if "clip" in attributes:
         raise UnreadableError(f"clip = {attributes['clip'].f:g} limits the gates' arguments, which Gluon does not")
     for name in ("activation_alpha", "activation_beta"):
@@ -148,7 +145,8 @@ class _Weights:
 
 
 def _layer(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> StoredLayer:
-    sides = _SIDES[_text(attributes["direction"].s) if "direction" in attributes else "forward"]
+    direction = _direction(attributes)
+    sides = _SIDES[direction]
     weights = _Weights(
         _constant(placed, "W", constants),
         _constant(placed, "R", constants),
@@ -168,7 +166,8 @@ def _layer(placed: PlacedNode, cell: str, attributes: Attributes, constants: Con
             raise UnreadableError(f"{name} has the shape {list(constant.shape)}, and the node needs {list(shape)}")
         if constant.dtype != weights.w.dtype or constant.dtype.name not in DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
-    entry = Entry(placed.name, cell, features, hidden, 1, len(sides) == 2, weights.w.dtype.name)
+    told = _BACKWARD if direction == "reverse" else ""
+    entry = Entry(placed.name, cell, features, hidden, 1, len(sides) == 2, weights.w.dtype.name, reason=told)
     return StoredLayer(entry, lambda: _parameters(weights, cell, sides))
 
 
@@ -215,6 +214,10 @@ def _is_constant(placed: PlacedNode, name: str, constants: Constants) -> bool:
     except UnreadableError:
         return False
     return True
+
+
+def _direction(attributes: Attributes) -> str:
+    return _text(attributes["direction"].s) if "direction" in attributes else "forward"
 
 
 def _whole(attributes: Attributes, name: str) -> int:

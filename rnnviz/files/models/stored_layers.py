@@ -114,7 +114,8 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
 
 def _fits_on(upper: Entry, lower: Entry) -> bool:
     """Whether both can be layers of one network, `upper` reading what `lower` puts out."""
-    same = ("cell", "hidden_size", "bidirectional", "dtype")
+    # What else must be known of both has to be the same, too, such as that they compute backward.
+    same = ("cell", "hidden_size", "bidirectional", "dtype", "reason")
     return (
         upper.supported
         and lower.supported

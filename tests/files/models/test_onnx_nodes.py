@@ -67,7 +67,6 @@ def test_gates_are_put_into_gluons_order(tmp_path):
         ("LSTM", {"activations": ["HardSigmoid", "Tanh", "Tanh"]}, "HardSigmoid"),
         ("LSTM", {"activation_alpha": [0.2]}, "activation_alpha"),
         ("LSTM", {"activation_beta": [0.2]}, "activation_beta"),
-        ("LSTM", {"direction": "reverse"}, "reverse"),
         ("LSTM", {"direction": "sideways"}, "sideways"),
         ("LSTM", {"layout": 2}, "layout"),
         ("LSTM", {"wings": 2}, "wings"),

@@ -3,13 +3,16 @@
 from multiprocessing import active_children
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QProgressDialog, QPushButton
 
 from rnnviz.gui.commands.drops import is_model
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from tests.files.models.sources import in_torch_names, network, weights_of
+from tests.files.models.specimens import write_onnx
 from tests.gui.commands.readings import read_half_for_ever
 
 Open = QDialogButtonBox.StandardButton.Open
@@ -91,6 +94,20 @@ def test_the_activation_is_asked_for_where_the_file_does_not_tell_it(qtbot, wind
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         qtbot.mouseClick(chooser.buttons.button(Open), Qt.MouseButton.LeftButton)
     assert window.session.result.config.network == network("rnn_tanh", 1, False)
+
+
+def test_what_must_be_known_of_a_file_s_only_network_is_shown_before_it_is_run(qtbot, window, tmp_path, dialog):
+    write_onnx(tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    del model.graph.node[1:]
+    model.graph.node[0].attribute.append(helper.make_attribute("direction", "reverse"))
+    onnx.save(model, tmp_path / "m.onnx")
+    window.files.open(tmp_path / "m.onnx")
+    chooser = dialog()
+    assert chooser.note.text().startswith("It reads the sequence from its end: give it in reverse order")
+    assert chooser.buttons.button(Open).isEnabled()
+    assert not chooser.cell.isVisible()
+    chooser.reject()
 
 
 def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
