@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from rnnviz.analysis.cell_checks import cell_checks
 from rnnviz.analysis.checks import Check, equality, notebook_checks
 from rnnviz.analysis.compare import Comparison, compare
 from rnnviz.analysis.extent import largest_magnitude
@@ -101,6 +102,8 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         checks += notebook_checks(trace, rtol, atol)
+        if is_recording(name):
+            checks += cell_checks(inputs, trace)
         checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
 
     comparisons = tuple(_compare_all(config, traces, tell))

@@ -66,7 +66,7 @@ def test_what_torch_recorded_agrees_and_is_right_at_every_step(tmp_path: Path, c
     assert (comparison.elements, comparison.mismatched) == (np.prod(SHAPE), 0)
     assert audits[golden].verdict == "right"
     assert audits[golden].coverage == 1.0
-    assert sum(check.engine == golden for check in outcome.checks) == 8
+    assert sum(check.engine == golden for check in outcome.checks) == (9 if cell == "lstm" else 8)
     assert all(check.holds for check in outcome.checks)
     assert outcome.versions[golden].startswith("golden.npz, saved ")
 
@@ -91,8 +91,8 @@ def test_one_changed_number_is_flagged_alone_and_the_recording_is_the_one_that_i
     assert audits["manual"].verdict == "right"
 
 
-@pytest.mark.parametrize(("name", "index"), [("output", (1, 2, 5)), ("state", (2, 0, 3))])
-def test_a_changed_output_or_state_breaks_a_check_of_the_recording(
+@pytest.mark.parametrize(("name", "index"), [("output", (1, 2, 5)), ("state", (2, 0, 3)), ("cell_state", (1, 2, 0))])
+def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(
     tmp_path: Path, name: str, index: tuple[int, ...]
 ) -> None:
     golden = f"trace:{tmp_path / 'golden.npz'}"
