@@ -7,6 +7,7 @@ from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.config_change import change_in_words
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import VERDICTS, RunResult
+from rnnviz.model.trace import Trace
 
 _NAMED_CHECKS = 2
 _RECORDED = {"output": "output", "state_h": "state", "state_c": "cell_state"}
@@ -77,12 +78,17 @@ def who_is_right(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]
 
 
 def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """What a recording does not hold, by the names that it would have there."""
+    """What recordings do not hold."""
     return tuple(
         f"{shown_name(engine)} holds no {' and no '.join(missing)}, so that nothing is checked there."
         for engine in engines
-        if (missing := [name for array, name in _RECORDED.items() if array in result.traces[engine].untold])
+        if (missing := unrecorded_arrays(result.traces[engine]))
     )
+
+
+def unrecorded_arrays(trace: Trace) -> list[str]:
+    """What a recording does not hold of what an engine returns, by the names that it would have in the file."""
+    return [name for array, name in _RECORDED.items() if array in trace.untold]
 
 
 def covered(coverage: float) -> str:

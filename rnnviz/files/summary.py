@@ -11,6 +11,7 @@ import numpy as np
 from rnnviz import __version__
 from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.notes import unrecorded_arrays
 from rnnviz.analysis.result import VERDICTS, RunResult
 from rnnviz.files.atomic import whole
 
@@ -69,6 +70,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
             for check in result.checks
             if check.engine in (comparison.reference, comparison.candidate)
         ],
+        **_of_recordings(result, (comparison.reference, comparison.candidate)),
         **_of_judgement(result, (comparison.reference, comparison.candidate)),
         "seconds": dict(result.seconds),
         "versions": {
@@ -78,6 +80,12 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
             **result.versions,
         },
     }
+
+
+def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
+    """The arrays that recordings do not hold, of which no check speaks; nothing, if none is missing."""
+    missing = {name: arrays for name in engines if (arrays := unrecorded_arrays(result.traces[name]))}
+    return {"unrecorded": missing} if missing else {}
 
 
 def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Which known mistakes would make an engine compute what it computed."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -106,6 +107,8 @@ def _evidence(
     deviation: Deviation, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
+    if deviation.concat_swapped and _from_output(trace):
+        trace = replace(trace, hidden=trace.hidden[:, ::-1])
     if "output" not in trace.untold:
         yield _output(deviation, trace)
     if not deviation.batch_as_time and "state_h" not in trace.untold:
@@ -114,6 +117,11 @@ def _evidence(
     for steps in (_GLANCE, _STEPS):
         for part in _parts(deviation, inputs, wrong, steps):
             yield expected_and_found(deviation, inputs, trace, part)
+
+
+def _from_output(trace: Trace) -> bool:
+    """Whether the hidden vectors were taken from a recorded output, and its halves with them."""
+    return len(trace.hidden) == 1 and "hidden" in trace.untold and "output" not in trace.untold
 
 
 def _parts(deviation: Deviation, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[LanePart]:

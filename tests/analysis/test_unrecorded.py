@@ -9,6 +9,7 @@ from rnnviz.analysis.claims.scope import Scope
 from rnnviz.analysis.final_states import agreement, lanes, places, values_at
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.wording import verdict_sentence
+from rnnviz.files.summary import summary
 from tests.made_results import made_result
 
 GOLDEN = "trace:/far/away/golden.npz"
@@ -37,6 +38,11 @@ def test_a_claim_about_what_was_not_recorded_is_neither_true_nor_false() -> None
         scope.member("candidate", "out")
     assert len(scope.member("candidate", "state")) == 1
     assert scope.member("reference", "out").shape == (2, 5, 8)
+
+
+def test_the_summary_lists_what_was_not_recorded() -> None:
+    assert summary(result_without("output", "state_h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
+    assert "unrecorded" not in summary(result_without())
 
 
 def test_the_verdict_says_what_was_not_recorded() -> None:

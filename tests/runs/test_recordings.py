@@ -108,24 +108,29 @@ def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(
 
 
 @pytest.mark.parametrize(
-    ("cell", "mistake", "kept"),
+    ("cell", "layers", "mistake", "kept"),
     [
-        ("lstm", "gates-i-o-f-g", ("hidden", "output", "state")),
-        ("gru", "reset-before-matmul", ("hidden",)),
-        ("gru", "concat-swapped", ("hidden",)),
-        ("rnn_tanh", "no-h2h-bias", ("hidden", "state")),
-        ("lstm", "final-state-at-last-timestep", ("hidden", "output", "state")),
+        ("lstm", 2, "gates-i-o-f-g", ("hidden", "output", "state")),
+        ("gru", 2, "reset-before-matmul", ("hidden",)),
+        ("gru", 2, "concat-swapped", ("hidden",)),
+        ("gru", 1, "concat-swapped", ("output",)),
+        ("gru", 1, "concat-swapped", ("output", "state")),
+        ("rnn_tanh", 2, "no-h2h-bias", ("hidden", "state")),
+        ("rnn_relu", 1, "reverse-not-realigned", ("output",)),
+        ("lstm", 2, "final-state-at-last-timestep", ("hidden", "output", "state")),
     ],
 )
-def test_a_recorded_mistake_is_named(tmp_path: Path, cell: str, mistake: str, kept: tuple[str, ...]) -> None:
+def test_a_recorded_mistake_is_named(
+    tmp_path: Path, cell: str, layers: int, mistake: str, kept: tuple[str, ...]
+) -> None:
     made, port = f"mistake:{mistake}", f"trace:{tmp_path / 'port.npz'}"
-    config = config_of("manual", made, cell=cell)
+    config = config_of("manual", made, cell=cell, num_layers=layers)
     request = RunRequest(1, config, load_inputs)
     compute(request, tmp_path / "made", lambda stage, done: None)
     trace = open_traces(config, tmp_path / "made")[made]
     arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
     np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
-    against = config_of("manual", port, cell=cell)
+    against = config_of("manual", port, cell=cell, num_layers=layers)
     _, audits = outcome_of(against, tmp_path / "run")
     inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(against, tmp_path / "run")[port]
     assert diagnose(inputs, trace, audits[port]) == ((mistake,),)

@@ -80,10 +80,10 @@ def _copy(recording: Recording, kind: str, target: FloatArray, axes: str, copied
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
     """Fill what follows from the recorded arrays, and name those of the trace that nobody recorded."""
-    _, directions, _, _, size = trace.shape
+    layers, directions, _, _, size = trace.shape
     if "hidden" not in recorded:
         for direction in range(directions):
-            if "output" in recorded:
+            if "output" in recorded and layers == 1:
                 trace.hidden[0, direction] = trace.output[..., direction * size : (direction + 1) * size]
             else:
                 trace.hidden[:, direction, 0] = trace.state_h[direction::directions]

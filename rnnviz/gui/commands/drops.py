@@ -10,10 +10,12 @@ from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.sequence_in import ENDINGS as SEQUENCES
 from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
+from rnnviz.model.engine_names import RecordingName
 from rnnviz.model.errors import InputError
 
 _WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
 _STATE = {"h", "c"}
+_RECORDED = {"hidden", "output", "state"}
 
 
 def is_config(path: Path) -> bool:
@@ -56,7 +58,7 @@ def _is_for_the_network(names: set[str]) -> bool:
 
 
 def config_with(config: Config, path: Path) -> Config:
-    """The config that reads an array file: a sequence, weights, or an initial state.
+    """The config that reads an array file: a sequence, weights, an initial state, or a recording.
 
     Raises
     ------
@@ -72,17 +74,28 @@ def config_with(config: Config, path: Path) -> Config:
             return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
         if names and _is_for_the_network(names):
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
+        if names & _RECORDED:
+            return _comparing(config, path)
         if len(names) == 1:
             return replace(config, sequence=config.sequence.of_file(str(path)))
         raise InputError(
             f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "
-            "l0_i2h_weight, the initial state h, and c for an LSTM, or a sequence as its only array."
+            "l0_i2h_weight, the initial state h, and c for an LSTM, a recording's hidden, output or state, or a "
+            "sequence as its only array."
         )
     raise InputError(
         f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), a sequence '
-        f"({', '.join(SEQUENCES)}), weights or an initial state (.npz), or a model ({', '.join(ENDINGS)}) can be "
-        "dropped here."
+        f"({', '.join(SEQUENCES)}), weights, an initial state or a recording (.npz), or a model "
+        f"({', '.join(ENDINGS)}) can be dropped here."
     )
+
+
+def _comparing(config: Config, path: Path) -> Config:
+    """The config in which a recording is held against the reference as well."""
+    name, compare = str(RecordingName(str(path))), config.compare
+    if name in compare.engines:
+        return config
+    return replace(config, compare=replace(compare, candidates=(*compare.candidates, name)))
 
 
 def _names(path: Path) -> list[str]:

@@ -72,14 +72,17 @@ def test_the_output_of_one_layer_is_its_hidden_sequence(tmp_path: Path, layout: 
     assert report.untold == {"hidden", "state_h"}
 
 
-def test_the_state_after_one_timestep_is_every_hidden_vector(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("also", "untold"), [((), {"hidden", "output"}), (("output",), {"hidden"})])
+def test_the_state_after_one_timestep_is_every_hidden_vector(
+    tmp_path: Path, also: tuple[str, ...], untold: set[str]
+) -> None:
     inputs = network_inputs("lstm", timesteps=1)
     arrays = recorded(inputs)
-    kept = {name: arrays[name] for name in ("state", "cell_state")}
+    kept = {name: arrays[name] for name in ("state", "cell_state", *also)}
     trace, report = computed(engine_of(tmp_path / "a.npz", kept), inputs)
     np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
     np.testing.assert_array_equal(trace.output_in("NTC"), arrays["output"])
-    assert report.untold == {"hidden", "output"}
+    assert report.untold == untold
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -1,5 +1,6 @@
 """What a dropped archive is good for, told by the names in it alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,17 @@ def test_a_run_s_own_archive_gives_its_weights(tmp_path: Path) -> None:
     np.savez(path, **{"gluon.hidden": np.zeros(1), "parameters.l0_i2h_weight": np.zeros(1), "config": np.array("x")})
     config = config_with(lessons()[0].config, path)
     assert (config.parameters.initializer, config.parameters.path) == ("file", str(path))
+
+
+@pytest.mark.parametrize("names", [("hidden",), ("output", "state"), ("hidden", "cell", "note")])
+def test_a_recording_is_compared_as_well(tmp_path: Path, names: tuple[str, ...]) -> None:
+    path = tmp_path / "golden.npz"
+    np.savez(path, **dict.fromkeys(names, np.zeros(1)))
+    before = lessons()[0].config
+    after = config_with(before, path).checked()
+    assert after.compare.candidates == (*before.compare.candidates, f"trace:{path}")
+    assert replace(after, compare=before.compare) == before
+    assert config_with(after, path) == after
 
 
 def test_an_archive_without_weights_or_state_is_refused_with_what_it_holds(tmp_path: Path) -> None:
