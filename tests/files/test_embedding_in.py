@@ -9,7 +9,8 @@ import pytest
 from rnnviz.files.embedding_in import open_embedding
 from rnnviz.model.errors import InputError
 
-ROWS, WIDTH = 5, 3
+# Large enough that what reads a file in pieces, or leaves large arrays in it, does so.
+ROWS, WIDTH = 300, 80
 
 
 def matrix() -> np.ndarray:
@@ -99,6 +100,22 @@ def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str)
     np.testing.assert_array_equal(embedding.read(), matrix())
     assert f'sequence.embedding must be one of "{name}"' in refusal(path, "embed.weights")
     assert f'must name one of them: "{name}"' in refusal(path, None)
+
+
+def test_a_matrix_beside_an_onnx_model_is_read_and_one_outside_its_folder_is_not(tmp_path: Path) -> None:
+    import onnx
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = folder / "model.onnx"
+    name = in_onnx(path)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (folder / "weights.bin").stat().st_size >= matrix().nbytes
+    np.testing.assert_array_equal(open_embedding(path, name).read(), matrix())
+    (folder / "weights.bin").rename(tmp_path / "weights.bin")
+    path.write_bytes(path.read_bytes().replace(b"weights.bin", b"../../etc/x"))
+    with pytest.raises(InputError, match=r"embed\.weight cannot be read: .*must be a file within the folder"):
+        open_embedding(path, name).read()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

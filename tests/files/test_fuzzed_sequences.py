@@ -3,17 +3,20 @@
 import random
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnviz.files.embedding_in import open_embedding
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.sequence_in import open_sequence
 from rnnviz.files.vocabulary_in import read_vocabulary
 from rnnviz.model.errors import InputError
 from rnnviz.model.sequence_source import SequenceSource
 from tests.files.models.damage import damaged
+from tests.files.test_embedding_in import WRITERS
 from tests.files.test_wav_in import wav
 
 CASES = 500
@@ -50,10 +53,8 @@ def read(path: Path) -> object:
     return x.tolist()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["npy", "npz", "npz compressed", "csv", "wav", "txt", "json"])
-def test_damage_is_refused_in_a_sentence_or_read_as_what_it_says(tmp_path: Path, kind: str) -> None:
-    path = written(tmp_path, kind)
+def outcomes_of_damage(path: Path, read: Callable[[Path], object]) -> Counter[str]:
+    """How often a damaged file was read as before, as something else, or refused in one sentence."""
     content, whole, outcomes = path.read_bytes(), read(path), Counter[str]()
     for seed in range(CASES):
         path.write_bytes(damaged(content, random.Random(seed)))
@@ -68,5 +69,29 @@ def test_damage_is_refused_in_a_sentence_or_read_as_what_it_says(tmp_path: Path,
             assert len(sentence) < 2_000, seed
             outcomes["refused"] += 1
     assert outcomes["refused"] > CASES // 10
+    return outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["npy", "npz", "npz compressed", "csv", "wav", "txt", "json"])
+def test_a_damaged_sequence_or_vocabulary_is_refused_or_read_as_what_it_says(tmp_path: Path, kind: str) -> None:
+    outcomes = outcomes_of_damage(written(tmp_path, kind), read)
     if kind.startswith("npz"):
+        assert outcomes["other"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", WRITERS)
+def test_a_damaged_embedding_is_refused_or_read_as_what_it_says(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"model.{ending}"
+    name = WRITERS[ending](path)
+
+    def read(path: Path) -> object:
+        embedding = open_embedding(path, name)
+        rows = embedding.read()
+        assert rows.shape == embedding.shape
+        return rows.tobytes()
+
+    outcomes = outcomes_of_damage(path, read)
+    if ending in ("npz", "pt"):
         assert outcomes["other"] == 0

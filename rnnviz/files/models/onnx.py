@@ -49,7 +49,13 @@ def open_model(path: Path) -> LayeredFile:
 
 def open_tensors(path: Path) -> TensorFile:
     """The initialisers of an ONNX model; raises an InputError if it cannot be read or is none."""
-    return Initialisers(path, _load(path).graph.initializer)
+    try:
+        return Initialisers(path, _load(path).graph.initializer)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        # Names that are no UTF-8 are met where they are read.
+        raise InputError(f"{path} is a damaged ONNX model: its tensors have no names that can be read.") from error
 
 
 def _load(path: Path) -> ModelProto:
