@@ -27,6 +27,7 @@ def add_to(commands: Commands) -> None:
         "what the true arithmetic gives from that engine's own states",
     )
     run.add_argument("--png", type=Path, metavar="P", help="draw the unrolled network")
+    run.add_argument("--report", type=Path, metavar="P", help="write what was found as an HTML file to read and keep")
     run.add_argument("--notebook", type=Path, metavar="P", help="write a Jupyter notebook that recomputes the run")
     run.add_argument("--json", metavar="P|-", help="write what was found; - writes it to standard output")
     run.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
@@ -87,7 +88,7 @@ def _check_outputs(options: Namespace) -> None:
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates adds to what --csv and --npz write: give at least one of them.")
     json = None if options.json == "-" else options.json
-    for path in (options.csv, options.npz, options.png, options.notebook, json):
+    for path in (options.csv, options.npz, options.png, options.report, options.notebook, json):
         if path is not None and not Path(path).absolute().parent.is_dir():
             raise InputError(f"{path} cannot be written: the folder {Path(path).absolute().parent} does not exist.")
         if path is not None and Path(path).is_dir():
@@ -116,6 +117,11 @@ def _write_outputs(result: RunResult, options: Namespace) -> None:
             sys.stdout.write(json_text(result))
         else:
             write_json(result, Path(options.json))
+    if options.report is not None:
+        from rnnviz.files.report.writing import write_report
+        from rnnviz.gui.exporting.snapshot import report_picture
+
+        write_report(result, options.report, [report_picture(result)])
     if options.notebook is not None:
         from rnnviz.files.notebook.writing import write_notebook
 

@@ -1,4 +1,4 @@
-"""Pixels as a `.png` file, written strip by strip, so that the writing knows how far it is and can be stopped."""
+"""Pixels as PNG, written strip by strip, so that the writing knows how far it is and can be stopped."""
 
 import struct
 import zlib
@@ -37,20 +37,31 @@ def write_png(
     InputError
         If the file cannot be written.
     """
+    with whole(path) as temporary, temporary.open("wb") as out:
+        encode_png(strips, width, height, out, progress)
+
+
+def encode_png(
+    strips: Iterable[NDArray[np.uint8]],
+    width: int,
+    height: int,
+    out: IO[bytes],
+    progress: Callable[[float], None] = lambda _: None,
+) -> None:
+    """Write the same into an open file."""
     deflate = zlib.compressobj(_LEVEL)
     done = 0
-    with whole(path) as temporary, temporary.open("wb") as out:
-        out.write(_SIGNATURE)
-        _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _RGB, 0, 0, 0))
-        for strip in strips:
-            rows = len(strip)
-            lines = np.full((rows, 1 + 3 * width), _UNFILTERED, np.uint8)
-            lines[:, 1:] = strip.reshape(rows, 3 * width)
-            _chunk(out, b"IDAT", deflate.compress(lines.data))
-            done += rows
-            progress(done / height)
-        _chunk(out, b"IDAT", deflate.flush())
-        _chunk(out, b"IEND", b"")
+    out.write(_SIGNATURE)
+    _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _RGB, 0, 0, 0))
+    for strip in strips:
+        rows = len(strip)
+        lines = np.full((rows, 1 + 3 * width), _UNFILTERED, np.uint8)
+        lines[:, 1:] = strip.reshape(rows, 3 * width)
+        _chunk(out, b"IDAT", deflate.compress(lines.data))
+        done += rows
+        progress(done / height)
+    _chunk(out, b"IDAT", deflate.flush())
+    _chunk(out, b"IEND", b"")
 
 
 def _chunk(out: IO[bytes], kind: bytes, content: bytes) -> None:

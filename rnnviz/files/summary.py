@@ -73,12 +73,17 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         **_of_recordings(result, (comparison.reference, comparison.candidate)),
         **_of_judgement(result, (comparison.reference, comparison.candidate)),
         "seconds": dict(result.seconds),
-        "versions": {
-            "rnnviz": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            **result.versions,
-        },
+        "versions": versions(result),
+    }
+
+
+def versions(result: RunResult) -> dict[str, str]:
+    """What computed the run, by name: the program and what it stands on, then each engine."""
+    return {
+        "rnnviz": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **result.versions,
     }
 
 

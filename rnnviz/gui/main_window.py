@@ -185,6 +185,7 @@ class MainWindow(QMainWindow):
         menus.lessons.guided_chosen.connect(self.guide.open)
         menus.exports.picture_chosen.connect(self.results.export_picture)
         menus.exports.numbers_chosen.connect(self.results.export_numbers)
+        menus.exports.report_chosen.connect(lambda: self.results.export_report(self.lanes))
         menus.themes.group.triggered.connect(self._choose_theme)
         self._exports = menus.exports
         fill_menu_bar(self.menuBar(), self.actions_, menus.places)

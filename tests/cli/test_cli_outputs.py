@@ -1,9 +1,12 @@
 """Outputs of the command line that take long: stopped by Ctrl-C they leave nothing; what an engine prints is told."""
 
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,6 +128,18 @@ def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
     assert capsys.readouterr().err == (
         "rnnviz: --gates adds to what --csv and --npz write: give at least one of them.\n"
     )
+
+
+def test_a_report_is_written_with_a_picture_for_light_pages_and_one_for_dark_ones(config: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.html"
+    assert main(["run", config, "--engines", ENGINES, "--report", str(path), "--quiet"]) == MISMATCH
+    text = path.read_text(encoding="utf-8")
+    assert "mistake:no-h2h-bias is wrong" in text
+    pictures = [b64decode(word) for word in re.findall(r'"data:image/png;base64,([^"]+)"', text)]
+    assert len(set(pictures)) == 2
+    for picture in pictures:
+        assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+        assert struct.unpack(">II", picture[16:24]) == (1600, 1000)
 
 
 def test_a_notebook_is_written_and_a_folder_that_is_missing_is_told_before_the_run(

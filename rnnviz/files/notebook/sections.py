@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rnnviz import __version__
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.network_in_words import network_in_words
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.files.config_toml import dump_config
@@ -18,12 +19,9 @@ from rnnviz.model.inputs import Inputs
 
 def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     """What the notebook is about, what the run found, and what is needed to compute it anew."""
-    network = result.config.network
-    layers = f"{network.num_layers} layer{'s' * (network.num_layers > 1)}"
-    ways = "both directions" if network.bidirectional else "one direction"
     verdicts = [f"> {literally(str(verdict_sentence(result, c.candidate)))}" for c in result.comparisons]
     yield prose(
-        f"# {network.kind.title}, {layers}, {ways}",
+        f"# {network_in_words(result.config.network)}",
         "Every number of this network once more: `out` and `state` by Gluon's layer, then by hand, layer by layer and "
         "direction by direction. Each cell that compares fails if the two are further apart than the tolerance.",
         f"The run that rnnviz {literally(__version__)} made of it found:",

@@ -64,12 +64,15 @@ class ResultCommands(QObject):
 
     def export_picture(self, view: View | None, scale: int) -> None:
         """Export a picture of a view, or of the whole window."""
-        if view is not None:
-            self._arrangement.prepare(view)
-            self._following.catch_up(view)
-        self._following.settle()
+        self._make_ready(view)
         name = self._stem if view is None else f"{self._stem} {view.title.lower()}"
         self._exporter.picture(self._window if view is None else view, scale, name)
+
+    def export_report(self, lanes: View) -> None:
+        """Export a report of the result, with a picture of its lanes."""
+        if self._session.result is not None:
+            self._make_ready(lanes)
+            self._exporter.report(self._session.result, lanes, self._stem)
 
     def export_numbers(self, kind: Format) -> None:
         """Export the result's numbers."""
@@ -86,6 +89,13 @@ class ResultCommands(QObject):
     @property
     def _stem(self) -> str:
         return Path(self._document.origin.title).stem
+
+    def _make_ready(self, view: View | None) -> None:
+        """Let a view, or all that are in sight, show what a picture of them is to have."""
+        if view is not None:
+            self._arrangement.prepare(view)
+            self._following.catch_up(view)
+        self._following.settle()
 
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):

@@ -12,17 +12,18 @@ from rnnviz.gui.views.base import View
 
 
 class ExportMenu(QMenu):
-    """Pictures of the window and of each view at each scale; the numbers in each format."""
+    """Pictures of the window and of each view at each scale; the numbers in each format, and a report."""
 
     picture_chosen = Signal(object, int)
     """A `View`, or None for the whole window, and the scale."""
     numbers_chosen = Signal(object)
     """A `Format`."""
+    report_chosen = Signal()
 
     def __init__(self, views: Sequence[View], parent: QWidget | None = None) -> None:
         super().__init__("&Export", parent)
         self.setToolTipsVisible(True)
-        self._numbers: list[QAction] = []
+        self._numbers: list[QAction] = [self._add_report()]
         for kind in FORMATS:
             self._numbers.append(self._add_numbers(kind))
         self.addSeparator()
@@ -38,6 +39,13 @@ class ExportMenu(QMenu):
         """Numbers can be exported only when there are some."""
         for action in self._numbers:
             action.setEnabled(present)
+
+    def _add_report(self) -> QAction:
+        action = self.addAction("&Report…")
+        action.setObjectName("export_report")
+        action.setToolTip("One HTML file to read, keep and send: verdict, figures, checks, arithmetic and a picture.")
+        action.triggered.connect(lambda _checked=False: self.report_chosen.emit())
+        return action
 
     def _add_numbers(self, kind: Format) -> QAction:
         action = self.addAction(kind.title)

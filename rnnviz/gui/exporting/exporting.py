@@ -8,8 +8,10 @@ from pathlib import Path
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.result import RunResult
+from rnnviz.files.report.picture import Picture
 from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
-from rnnviz.gui.exporting.pictures import picture_of, write_picture
+from rnnviz.gui.exporting.pictures import picture_of, png_of, write_picture
+from rnnviz.gui.exporting.snapshot import LANES_IN_WORDS
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
 from rnnviz.model.errors import InputError
 
@@ -45,6 +47,12 @@ def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
     return "the verdict and its figures"
 
 
+def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
+    from rnnviz.files.notebook.writing import write_notebook
+
+    return f"{write_notebook(result, path):,} cells"
+
+
 _TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*.json)"
 _GATES = (
     "gates, cell states and the activations' arguments:\nof every engine what the true arithmetic gives from that "
@@ -71,7 +79,19 @@ FORMATS = (
         partial(_write_npz, gates=True),
     ),
     Format("json", "json", "Summary (&JSON)…", "The verdict, its figures and the checks.", _SUMMARIES, _write_json),
+    Format(
+        "notebook",
+        "ipynb",
+        "Note&book…",
+        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
+        "Notebooks (*.ipynb)",
+        _write_notebook,
+    ),
 )
+
+
+_REPORT_SCALE = 2
+"""A report is read on all kinds of screens, and printed."""
 
 
 class Exporter:
@@ -91,6 +111,27 @@ class Exporter:
             self._jobs.start(Job(f"writing {path.name}", work))
 
         ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
+
+    def report(self, result: RunResult, lanes: QWidget, name: str) -> None:
+        """Export a report of a result with a picture of its lanes as they are now."""
+        try:
+            image = picture_of(lanes, _REPORT_SCALE)
+        except InputError as error:
+            tell_error(self._window, "Export report", str(error))
+            return
+
+        def write(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                from rnnviz.files.report.writing import write_report
+
+                caption = "The unrolled network as the window showed it."
+                picture = Picture(caption, LANES_IN_WORDS, image.width() // _REPORT_SCALE, png_of(image))
+                progress(0.5)
+                return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
+
+            self._jobs.start(Job(f"writing {path.name}", work))
+
+        ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
 
     def picture(self, widget: QWidget, scale: int, name: str) -> None:
         """Export a picture of a widget as it is now, before a dialog can cover it."""

@@ -1,6 +1,7 @@
 """Pictures of widgets, at any scale: drawn anew with more pixels, not enlarged."""
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.files.png import write_png
+from rnnviz.files.png import encode_png, write_png
 from rnnviz.model.errors import InputError
 
 SCALES = (1, 2, 3, 4)
@@ -56,6 +57,13 @@ def write_picture(image: QImage, path: Path, progress: Callable[[float], None] =
         If the file cannot be written.
     """
     write_png(_strips(image), image.width(), image.height(), path, progress)
+
+
+def png_of(image: QImage) -> bytes:
+    """The picture as a PNG file's content."""
+    out = BytesIO()
+    encode_png(_strips(image), image.width(), image.height(), out)
+    return out.getvalue()
 
 
 def _strips(image: QImage) -> Iterator[NDArray[np.uint8]]:

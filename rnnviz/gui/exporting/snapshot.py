@@ -4,14 +4,19 @@ import sys
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QEvent, QMessageLogContext, Qt, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.exporting.pictures import picture_of, write_picture
+from rnnviz.files.report.picture import Picture
+from rnnviz.gui.exporting.pictures import picture_of, png_of, write_picture
 from rnnviz.gui.look.theme import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_line import VerdictLine
 from rnnviz.model.location import Location
+
+LANES_IN_WORDS = "Every hidden value as a colour: a lane for each layer and direction, and time from left to right."
+"""What a picture of the lanes shows, for those who cannot see it."""
 
 
 def save_png(
@@ -27,6 +32,19 @@ def save_png(
         If the file cannot be written.
     """
     application = _application()
+    write_picture(_draw(result, theme, width, height, scale), path)
+    del application
+
+
+def report_picture(result: RunResult, width: int = 1600, height: int = 1000) -> Picture:
+    """The same for a report, drawn for a light page and for a dark one."""
+    application = _application()
+    light, dark = (png_of(_draw(result, theme, width, height, 1)) for theme in ("light", "dark"))
+    del application
+    return Picture("The verdict, and the unrolled network beneath it.", LANES_IN_WORDS, width, light, dark)
+
+
+def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) -> QImage:
     colours = THEMES[theme]
     sheet = QWidget()
     sheet.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
@@ -43,13 +61,12 @@ def save_png(
     sheet.resize(width, height)
     sheet.show()
     try:
-        write_picture(picture_of(sheet, scale), path)
+        return picture_of(sheet, scale)
     finally:
         # A graphics view that is left to the interpreter's exit ends the process with a fault.
         sheet.close()
         sheet.deleteLater()
         QCoreApplication.sendPostedEvents(sheet, QEvent.Type.DeferredDelete)
-        del application
 
 
 def _application() -> QApplication:

@@ -1,8 +1,11 @@
 """Pictures, numbers and what Ctrl+C copies."""
 
 import csv
+import html
 import json
+import re
 import threading
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QTableView
 
+from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.files import table as csv_table
 from rnnviz.files.atomic import whole
 from rnnviz.gui.exporting import pictures
@@ -89,6 +93,29 @@ def test_gates_are_exported_by_entries_of_their_own(qtbot, window, export, tmp_p
         assert {f"manual.pre.{gate.symbol}" for gate in cell.gates} <= set(archive.files)
 
 
+def test_a_report_has_the_lanes_as_they_are_shown_in_twice_their_pixels(qtbot, window, export, tmp_path):
+    path = tmp_path / "run.html"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("report", path)
+    text = path.read_text(encoding="utf-8")
+    (picture,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
+    image = QImage.fromData(b64decode(picture[0]))
+    assert image.size() == window.lanes.size() * 2
+    assert int(picture[1]) == window.lanes.width()
+    assert str(verdict_sentence(window.session.result, "manual")) in html.unescape(text)
+    assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
+
+
+def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
+    path = tmp_path / "run.ipynb"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("notebook", path)
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    config = window.session.result.config.network
+    assert any(f"h_l{config.num_layers - 1} = np.zeros" in "".join(cell["source"]) for cell in cells)
+    assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
+
+
 def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -104,7 +131,8 @@ def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
 
 
 def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
-    assert not bare_window.findChild(QAction, "export_csv").isEnabled()
+    for entry in ("csv", "report", "notebook"):
+        assert not bare_window.findChild(QAction, f"export_{entry}").isEnabled()
     assert bare_window.findChild(QAction, "export_png_window_1").isEnabled()
 
 

@@ -1,0 +1,117 @@
+"""What the comparisons, the audit and the checks found, as the rows of a report's tables."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.audit import Audit
+from rnnviz.analysis.comparison import Comparison
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.notes import covered
+from rnnviz.analysis.result import Judgement, RunResult
+from rnnviz.analysis.running_error import ALLOWED
+from rnnviz.analysis.wording import MARKS, diagnosis
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is shown, and with every digit."""
+
+    shown: str
+    full: str
+
+
+TableCell: TypeAlias = Number | str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a line of a table is about, and what each column has there."""
+
+    name: str
+    cells: tuple[TableCell, ...]
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One engine's audit; `verdict` is "right" or "wrong", and `diagnosis` empty unless a known mistake explains it."""
+
+    engine: str
+    verdict: str
+    audited: str
+    worst: Number
+    first_wrong: str
+    has: TableCell
+    gives: TableCell
+    diagnosis: str
+
+
+def error(value: float) -> Number:
+    """A difference."""
+    return Number(numbers.error(value), numbers.full(value))
+
+
+def comparison_rows(result: RunResult) -> tuple[Row, ...]:
+    """A row for each figure that any candidate has, with a cell for each candidate."""
+    each = [_figures(result, comparison) for comparison in result.comparisons]
+    rows = (Row(name, tuple(figures[name] for figures in each)) for name in each[0])
+    return tuple(row for row in rows if any(row.cells))
+
+
+def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
+    verdict, first = result.comparison_verdict(comparison), comparison.first_mismatch
+    has = ("", "") if first is None else _apart(first.reference, first.candidate)
+    return {
+        "Verdict": f"{MARKS[verdict]} {verdict}",
+        "Values compared": numbers.count(comparison.elements),
+        "Values that differ": numbers.count(comparison.mismatched),
+        "Absolute tolerance": error(comparison.atol),
+        "Relative tolerance": error(comparison.rtol),
+        "Largest difference": error(comparison.max_abs_error),
+        "Where it is": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Largest difference in tolerances": error(comparison.max_violation),
+        "Largest difference in floats (ULP)": numbers.ulp(comparison.max_ulp),
+        "Smallest atol that would pass": Number(
+            numbers.at_least(comparison.smallest_passing_atol), numbers.full(comparison.smallest_passing_atol)
+        ),
+        "First value that differs": "none" if first is None else str(first.where),
+        "The reference there": has[0],
+        "The candidate there": has[1],
+        "NaN or infinite in the reference": _some(comparison.nonfinite_reference),
+        "NaN or infinite in the candidate": _some(comparison.nonfinite_candidate),
+        "NaN or infinite on one side only": _some(comparison.nonfinite_apart),
+    }
+
+
+def audit_rows(result: RunResult) -> tuple[AuditRow, ...]:
+    """A row for each engine that was audited."""
+    judgement = result.judgement
+    return () if judgement is None else tuple(_audit(judgement, audit) for audit in judgement.audits.values())
+
+
+def _audit(judgement: Judgement, audit: Audit) -> AuditRow:
+    wrong = audit.first_wrong
+    has = ("", "") if wrong is None else _apart(wrong.value, wrong.expected)
+    return AuditRow(
+        shown_name(audit.engine),
+        audit.verdict,
+        "all" if audit.coverage == 1.0 else covered(audit.coverage),
+        error(audit.worst_ratio),
+        "" if wrong is None else str(wrong.where),
+        has[0],
+        has[1],
+        diagnosis(judgement, audit.engine),
+    )
+
+
+ALLOWED_BOUNDS = numbers.error(ALLOWED)
+"""How many rounding bounds a right step may be off."""
+
+
+def _some(count: int) -> str:
+    return numbers.count(count) if count else ""
+
+
+def _apart(one: float, other: float) -> tuple[Number, Number]:
+    shown = numbers.apart(one, other)
+    return Number(shown[0], numbers.full(one)), Number(shown[1], numbers.full(other))

@@ -1,0 +1,101 @@
+"""Writing a run as an HTML file that needs nothing beside it: no script, no font, no network."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rnnviz.analysis import numbers
+from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.network_in_words import network_in_words
+from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.wording import MARKS, plain, verdict_sentence
+from rnnviz.files.atomic import whole
+from rnnviz.files.config_toml import dump_config
+from rnnviz.files.report.arithmetic import first_disagreement
+from rnnviz.files.report.figures import ALLOWED_BOUNDS, audit_rows, comparison_rows
+from rnnviz.files.report.picture import Picture
+from rnnviz.files.resource_files import resource_path
+from rnnviz.files.summary import versions
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""What may not stand in HTML, but could in a name or in what an engine printed."""
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_OPEN_ROWS = 40
+"""Tables of terms with more rows than these are closed until they are clicked."""
+
+
+def write_report(result: RunResult, path: Path, pictures: Sequence[Picture] = ()) -> int:
+    """Write the report of a run, and return how many bytes it has.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    content = report_html(result, pictures, datetime.now(UTC)).encode()
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
+    return len(content)
+
+
+def report_html(result: RunResult, pictures: Sequence[Picture], written: datetime) -> str:
+    """The report as text: every value in it is escaped by the template's environment."""
+    verdicts = [(c, verdict_sentence(result, c.candidate)) for c in result.comparisons]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=network_in_words(result.config.network),
+            written=written,
+            verdict=result.verdict,
+            verdicts=[
+                {
+                    "look": words.look,
+                    "mark": MARKS[words.verdict],
+                    "sentence": plain(words.sentence),
+                    "notes": words.notes,
+                    "blind": words.blind,
+                    "remedy": words.remedy,
+                }
+                for _, words in verdicts
+            ],
+            pictures=pictures,
+            reference=shown_name(result.reference.engine),
+            candidates=[shown_name(c.candidate) for c in result.comparisons],
+            comparison=comparison_rows(result),
+            audits=audit_rows(result),
+            allowed=ALLOWED_BOUNDS,
+            checks=[(shown_name(check.engine), check) for check in result.checks],
+            arithmetics=[(shown_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
+            open_rows=_OPEN_ROWS,
+            printed=[(shown_name(engine), text) for engine, text in result.printed.items()],
+            config=dump_config(result.config),
+            versions={shown_name(name): version for name, version in versions(result).items()},
+            seconds={shown_name(name): numbers.duration(seconds) for name, seconds in result.seconds.items()},
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(resource_path("report")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_allowed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _allowed(value: Any) -> Any:
+    """A text without the characters that HTML forbids; what the template itself made is left alone."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return _FORBIDDEN.sub(_REPLACEMENT, value)
