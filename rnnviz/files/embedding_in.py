@@ -14,10 +14,9 @@ from rnnviz.files.models.formats import format_of
 from rnnviz.files.models.reading import room_for_file, within
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
-from rnnviz.model.fields import shown
+from rnnviz.model.fields import listed, shown
 from rnnviz.model.memory import available_memory, readable
 
-_LISTED = 12
 _COPIES = 3
 """How often a matrix stands in memory while it is read: as bytes, as numbers, and widened."""
 
@@ -63,15 +62,14 @@ def _choose(file: TensorFile, name: str | None, path: Path) -> str:
     if name is not None and name in file.tensors:
         return name
     matrices = [each for each, tensor in file.tensors.items() if len(tensor.shape) == 2 and tensor.dtype in DTYPES]
-    more = len(matrices) - _LISTED
-    listed = ", ".join(shown(each) for each in matrices[:_LISTED]) + (f" and {more} more" if more > 0 else "")
     if not matrices:
         raise InputError(f"{path} holds no matrix of floats, which an embedding is.")
     if name is None:
         raise InputError(
-            f"{path} holds {len(file.tensors)} arrays, and sequence.embedding must name one of them: {listed}."
+            f"{path} holds {len(file.tensors)} arrays, and sequence.embedding must name one of them: "
+            f"{listed(matrices)}."
         )
-    raise InputError(f"{path} holds no array {shown(name)}: sequence.embedding must be one of {listed}.")
+    raise InputError(f"{path} holds no array {shown(name)}: sequence.embedding must be one of {listed(matrices)}.")
 
 
 def _checked(shape: tuple[int, ...], dtype: str, name: str) -> tuple[int, int]:

@@ -11,13 +11,12 @@ from rnnviz.files.arrays_in import open_npy, read_csv
 from rnnviz.files.npz_in import NpzFile, check_numeric
 from rnnviz.files.wav_in import open_wav
 from rnnviz.model.errors import ConfigError, InputError
-from rnnviz.model.fields import shown
+from rnnviz.model.fields import listed, shown
 from rnnviz.model.sequence_source import SequenceSource
 
 ENDINGS = (".npy", ".npz", ".csv", ".wav")
 _RUNS_INPUT = "input"
 """What a run's own archive calls its sequence, which is time first there."""
-_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,13 @@ def _archived(path: Path, source: SequenceSource) -> OpenSequence:
     if name is None:
         raise ConfigError(
             "sequence.array",
-            f"{path} holds {len(names)} arrays, and sequence.array must name one of them: {_listed(names)}."
+            f"{path} holds {len(names)} arrays, and sequence.array must name one of them: {listed(names)}."
             if names
             else f"{path} holds no array.",
         )
     if name not in file.headers:
         raise ConfigError(
-            "sequence.array", f"{path} holds no array {shown(name)}: sequence.array must be one of {_listed(names)}."
+            "sequence.array", f"{path} holds no array {shown(name)}: sequence.array must be one of {listed(names)}."
         )
     if of_a_run and name == _RUNS_INPUT:
         if axes == "NTI":
@@ -125,8 +124,3 @@ def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
         return x.reshape(timesteps, 1, length * channels)
 
     return OpenSequence((timesteps, 1, length * channels), read)
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(shown(name) for name in names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -5,7 +5,7 @@ they cannot disagree about what is allowed.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from rnnviz.model.errors import ConfigError
 # still fit a 64-bit integer.
 LARGEST_SIZE = 10**9
 LARGEST_SEED = 2**63 - 1
+_LISTED = 12
 
 Section = TypeVar("Section")
 
@@ -121,6 +122,12 @@ def shown(value: Any) -> str:
         except ValueError:  # Python writes no whole number of more than 4,300 digits
             text = "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in quotes, in one line; of many the first, and how many more there are."""
+    more = len(names) - _LISTED
+    return ", ".join(shown(name) for name in names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def declared(kind: str, why: str, default: Any = ..., **limits: Any) -> Any:

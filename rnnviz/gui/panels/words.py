@@ -25,7 +25,7 @@ _LABELS = {
     "sequence.source": "s&ource",
     "sequence.batch_size": "b&atch",
     "sequence.timesteps": "&timesteps",
-    "sequence.embedding_path": "in the file",
+    "sequence.embedding_path": "matrix file",
     "parameters.initializer": "&weights",
     "parameters.bias": "bia&ses",
     "parameters.scale": "sca&le",
