@@ -1,5 +1,6 @@
 """From a wish to run to what is shown: which part of the window hears what of a run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.running.watched_files import WatchedFiles
 from rnnviz.gui.session import Session
 from rnnviz.model.config import Config
+from rnnviz.model.engine_names import is_recording, recording_name
 from rnnviz.runs.events import Failed
 from rnnviz.runs.request import AuditMode
 
@@ -66,8 +68,8 @@ class RunControl(QObject):
         self.freshness.changed.connect(self._update_stale)
         session.config_changed.connect(self._on_config)
         own.edited.connect(self.run)
-        self._labels = WatchedFiles(self)
-        self._labels.edited.connect(self._on_labels_edited)
+        self._files = WatchedFiles(self)
+        self._files.edited.connect(self._on_files_edited)
         runner.started.connect(self._on_started)
         runner.progressed.connect(progress.tell)
         runner.computed.connect(self._on_result)
@@ -93,7 +95,7 @@ class RunControl(QObject):
             return
         config = self._session.config
         self._own.watch(config)
-        self._labels.watch([] if config.sequence.labels is None else [config.sequence.labels])
+        self._files.watch(_watched(config))
         unasked = self._own.unasked(config)
         if unasked:
             self.freshness.postpone()
@@ -121,8 +123,8 @@ class RunControl(QObject):
         self._on_result(result, result.config)
         self._summarise(result)
 
-    def _on_labels_edited(self, paths: set[str]) -> None:
-        """New names of the timesteps are read by a run: at once, if it is done before one notices."""
+    def _on_files_edited(self, paths: set[str]) -> None:
+        """What a file holds now is read by a run: at once, if it is done before one notices."""
         if run_size(self._session.config) <= AUTOMATIC_VALUES:
             self.run()
         else:
@@ -172,3 +174,10 @@ class RunControl(QObject):
         if stale != self._stale:
             self._stale = stale
             self.stale_changed.emit(stale)
+
+
+def _watched(config: Config) -> Iterator[str]:
+    """The files that others write while the window is open: labels of the timesteps, and recordings."""
+    if config.sequence.labels is not None:
+        yield config.sequence.labels
+    yield from (recording_name(name).path for name in config.compare.engines if is_recording(name))

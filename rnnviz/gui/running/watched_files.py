@@ -7,10 +7,15 @@ from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
 _DELAY_MS = 150
 """Editors write a file in several steps; what follows begins when they are done."""
+_HELD_BYTES = 1 << 22
+"""Up to this size a file's content is held, so that it can be compared."""
 
 
 class WatchedFiles(QObject):
-    """Tells when files have another content, however they were written; not when one is gone."""
+    """Tells when files have another content, however they were written; not when one is gone.
+
+    A large file counts as another one as soon as it is written.
+    """
 
     edited = Signal(object)
     """The set of the paths, as they were named, that have another content."""
@@ -49,6 +54,9 @@ class WatchedFiles(QObject):
 
 def _content(name: str) -> bytes | None:
     try:
+        state = Path(name).stat()
+        if state.st_size > _HELD_BYTES:
+            return f"{state.st_size} {state.st_mtime_ns}".encode()
         return Path(name).read_bytes()
     except OSError:
         return None

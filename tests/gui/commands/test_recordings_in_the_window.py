@@ -35,6 +35,21 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state
     assert "not compared" in states.rows.data(states.rows.index(0))
 
 
+def test_a_recording_that_is_saved_again_is_compared_again(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    result = window.session.result
+    assert result is not None
+    hidden = np.array(result["manual"].hidden)
+    np.savez(tmp_path / "golden.npz", hidden=hidden + np.float32(0.25))
+    editor: Any = window.panel.field("compare.candidates").editor
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        editor.add.choose(str(tmp_path / "golden.npz"))
+    assert window.session.result is not None
+    assert window.session.result.verdict == "mismatch"
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        np.savez(tmp_path / "golden.npz", hidden=hidden)
+    assert window.session.result.verdict == "agree"
+
+
 def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 2), np.float32))
     field = window.panel.field("compare.candidates")
