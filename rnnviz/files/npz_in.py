@@ -1,12 +1,13 @@
 """The arrays of an `.npz` file: known from their headers, and read one by one; nothing is ever unpickled."""
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
 from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
@@ -41,7 +42,7 @@ class NpzFile:
         check_numeric(header.dtype, f"{name} in {self._path}")
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             file.read(header.begin)
-            content = file.read(header.size - header.begin)
+            content = read_pieces(file, header.size - header.begin)
             # The checksum is looked at where a file ends.
             if len(content) != header.size - header.begin or file.read(1):
                 raise ValueError(f"{name} is longer or shorter than it says")
@@ -69,10 +70,13 @@ class NpzFile:
             ) from error
 
 
-def read_npz(path: Path, prefix: str = "") -> dict[str, FloatArray]:
+def read_npz(
+    path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
+) -> dict[str, FloatArray]:
     """The arrays of an `.npz` file by name.
 
     In a file that holds names under `prefix`, as a run's own archive does, only those are read, without it.
+    `check` gets their shapes before any number is read, and raises an InputError where they do not fit.
 
     Raises
     ------
@@ -81,7 +85,9 @@ def read_npz(path: Path, prefix: str = "") -> dict[str, FloatArray]:
     """
     check_ending(path)
     file = NpzFile(path)
-    return {name.removeprefix(prefix): file.read(name) for name in under(prefix, file.headers)}
+    stored = {name.removeprefix(prefix): name for name in under(prefix, file.headers)}
+    check({name: file.headers[whole].shape for name, whole in stored.items()})
+    return {name: file.read(whole) for name, whole in stored.items()}
 
 
 def under(prefix: str, names: Iterable[str]) -> list[str]:

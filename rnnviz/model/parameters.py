@@ -35,18 +35,8 @@ class Parameters(Mapping[str, FloatArray]):
         InputError
             If an array is missing, superfluous or misshapen; the sentence says both shapes.
         """
-        shapes = network.parameter_shapes()
-        for name, shape in shapes.items():
-            if name not in arrays:
-                raise InputError(f"The weights lack {name}, which must have the shape {shape}.")
-            if arrays[name].shape != shape:
-                raise InputError(f"{name} has the shape {arrays[name].shape}, but the network needs {shape}.")
-        for name in arrays:
-            if name not in shapes:
-                raise InputError(
-                    f"The weights hold {name}, which this network does not have: it has {', '.join(shapes)}."
-                )
-        self._arrays = {name: read_only(arrays[name], network.dtype) for name in shapes}
+        check_shapes(network, {name: array.shape for name, array in arrays.items()})
+        self._arrays = {name: read_only(arrays[name], network.dtype) for name in network.parameter_shapes()}
 
     def __getitem__(self, name: str) -> FloatArray:
         return self._arrays[name]
@@ -61,6 +51,25 @@ class Parameters(Mapping[str, FloatArray]):
         """The four arrays of one layer in direction 0 (forward) or 1 (backward)."""
         prefix = f"{'lr'[direction]}{layer}_"
         return LayerParameters(*(self._arrays[prefix + kind] for kind in LayerParameters.__annotations__))
+
+
+def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check what is known of a network's parameters before their numbers are read.
+
+    Raises
+    ------
+    InputError
+        If an array is missing, superfluous or misshapen; the sentence says both shapes.
+    """
+    needed = network.parameter_shapes()
+    for name, shape in needed.items():
+        if name not in shapes:
+            raise InputError(f"The weights lack {name}, which must have the shape {shape}.")
+        if shapes[name] != shape:
+            raise InputError(f"{name} has the shape {shapes[name]}, but the network needs {shape}.")
+    for name in shapes:
+        if name not in needed:
+            raise InputError(f"The weights hold {name}, which this network does not have: it has {', '.join(needed)}.")
 
 
 def draw_parameters(network: Network, source: ParameterSource) -> Parameters:

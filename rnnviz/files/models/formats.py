@@ -1,5 +1,6 @@
 """The formats of model files, told apart by what a file begins with, and by its ending where that does not tell."""
 
+import stat
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ def format_of(path: Path) -> Format:
     if path.is_dir():
         return NUMPY
     try:
+        # A pipe would be waited for, and a device may never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} is no file: it must be one, or a folder of .npy files.")
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:

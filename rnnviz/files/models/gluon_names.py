@@ -20,8 +20,8 @@ _PACKED = re.compile(r"(?P<prefix>.*_)parameters", re.DOTALL)
 _UNFUSED = "_unfused."
 
 PACKED = (
-    "its weights are packed in one vector, which does not tell its sizes: save what the FusedRNNCell's "
-    "unfuse().pack_weights(unpack_weights(...)) gives"
+    "its weights are packed in one vector, which does not tell its sizes: save it with mx.rnn.save_rnn_checkpoint, "
+    "which unpacks them"
 )
 
 

@@ -14,9 +14,9 @@ from typing import IO, Any
 import h5py
 
 from rnnviz.files.models.keras_h5 import DAMAGE, text_attribute
-from rnnviz.files.models.pieces import PIECE_BYTES
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.models.tensors import damaged
+from rnnviz.files.pieces import PIECE_BYTES
 from rnnviz.model.errors import InputError
 from rnnviz.model.progress import advance, expect
 

@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.files.models.pieces import PIECE_BYTES
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.models.weights import widened
+from rnnviz.files.pieces import PIECE_BYTES
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.progress import advance
 

@@ -13,10 +13,11 @@ from typing import BinaryIO
 import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
+from rnnviz.files.models.gluon_gates import JoinedGates
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.pieces import read_pieces
 from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
 from rnnviz.files.models.weights import widened
+from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
 
@@ -33,7 +34,7 @@ _TYPES = (
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.params` file; raises an InputError if it is damaged or holds what is not read."""
-    return NamedArrays(open_tensors(path))
+    return NamedArrays(JoinedGates(open_tensors(path)))
 
 
 def open_tensors(path: Path) -> TensorFile:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from rnnviz.files.models.onnx_outline import PLACE
-from rnnviz.files.models.pieces import read_pieces
 from rnnviz.files.models.stored_layers import UnreadableError
+from rnnviz.files.pieces import read_pieces
 
 FLOATS: Mapping[int, str] = {
     TensorProto.FLOAT16: "float16",

@@ -4,6 +4,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rnnviz.files.models.entry import Entry
@@ -13,7 +14,7 @@ from rnnviz.files.models.weights import check_values, choose, read_weights
 from rnnviz.files.npz_in import read_npz
 from rnnviz.model.config import Config, Network, ParameterSource
 from rnnviz.model.errors import InputError
-from rnnviz.model.parameters import Parameters
+from rnnviz.model.parameters import Parameters, check_shapes
 from rnnviz.model.progress import expect
 
 _ROOM = 512 << 20
@@ -48,15 +49,17 @@ def read_parameters(path: Path, entry: str | None, network: Network) -> Paramete
         If the file cannot be read, or what it holds does not fit.
     """
     weights = _WEIGHT_COPIES * 8 * network.parameter_count
+    size = network.parameter_count * (8 if network.dtype == "float64" else 4)
     with within(path, room_for_file(path) + weights):
         known = format_of(path)
         if known is NUMPY and entry is None and _holds_gluons_names(path):
-            arrays = read_npz(path, "parameters.")
+            expect(size)
+            arrays = read_npz(path, "parameters.", partial(check_shapes, network))
             for name, array in arrays.items():
                 check_values(name, array, network, rounded=True)
             return Parameters(network, arrays)
         model = known.open(path)
-        expect(network.parameter_count * (8 if network.dtype == "float64" else 4))
+        expect(size)
         return read_weights(model, choose(model.entries, entry, path), network, rounded=known is NUMPY)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.pieces import read_pieces
 from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
 from rnnviz.files.models.weights import widened
+from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
 

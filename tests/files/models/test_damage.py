@@ -1,8 +1,12 @@
 """Damaged files, and those that promise more than they hold: always a sentence, before anything large is made."""
 
+import json
+import os
 import pickle
 import struct
+import tracemalloc
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +14,10 @@ import numpy as np
 import pytest
 
 from rnnviz.files.models.formats import open_model
-from rnnviz.files.models.reading import entries_of
+from rnnviz.files.models.reading import entries_of, read_parameters
 from rnnviz.model.errors import InputError
 from tests.files.models.damage import networks_in, outcome_of
-from tests.files.models.sources import in_torch_names, weights_of
+from tests.files.models.sources import in_torch_names, network, weights_of
 from tests.files.models.specimens import NETWORK, WRITERS
 
 FILES = [name for name in WRITERS if name != "folder"]
@@ -168,6 +172,75 @@ def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: P
 
     with pytest.raises(InputError, match="has 104857600 bytes in place of 256"):
         StateDict(path, _Archive(path)).read("weight_hh_l0")
+
+
+def safetensors_header(length: int, begin: int, end: int, shape: list[int]) -> bytes:
+    header = json.dumps({"weight_hh_l0": {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}}).encode()
+    return struct.pack("<Q", length or len(header)) + header + bytes(64)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        safetensors_header(1 << 40, 0, 64, [4, 4]),
+        safetensors_header(0, 0, 1 << 40, [1 << 19, 1 << 19]),
+        safetensors_header(0, 0, 64, [1 << 40, 1 << 40]),
+        safetensors_header(0, 1 << 40, (1 << 40) + 64, [4, 4]),
+        safetensors_header(0, 64, 0, [4, 4]),
+    ],
+    ids=["header", "array", "shape", "place", "backwards"],
+)
+def test_a_safetensors_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is no \.safetensors file, or a damaged one: .*\.$"):
+        entries_of(path)
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_an_npy_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, archive: bool) -> None:
+    header = BytesIO()
+    described = {"descr": "<f4", "fortran_order": False, "shape": (1 << 30, 1 << 30)}
+    np.lib.format.write_array_header_1_0(header, described)
+    path = tmp_path / ("w.npz" if archive else "w")
+    if archive:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("l0_h2h_weight.npy", header.getvalue() + bytes(64))
+    else:
+        path.mkdir()
+        (path / "l0_h2h_weight.npy").write_bytes(header.getvalue() + bytes(64))
+    with pytest.raises(InputError, match=r"would have 46116860184273880\d\d bytes and has 192"):
+        entries_of(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "parameters.", "x."])
+def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: Path, prefix: str) -> None:
+    """Gluon's own names are held against the network, and those with a prefix are an entry."""
+    path, net = tmp_path / "w.npz", network("gru", 1, False)
+    arrays = weights_of(net)
+    np.savez(path, **{prefix + name: array for name, array in arrays.items() if name != "l0_h2h_weight"})
+    described = {"descr": "<f4", "fortran_order": False, "shape": (1 << 12, 1 << 12)}
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(f"{prefix}l0_h2h_weight.npy", "w", force_zip64=True) as file,
+    ):
+        np.lib.format.write_array_header_1_0(file, described)
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"\(4096, 4096\)|\(4096, 3\)"):
+            read_parameters(path, None, net)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"w\.pt is no file"):
+        entries_of(path)
 
 
 @pytest.mark.parametrize(

@@ -130,17 +130,39 @@ def test_packed_weights_are_refused_with_the_reason(mx: Any, tmp_path: Path) -> 
     assert "packed in one vector" in entry.reason
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_packed_weights_are_read_once_they_are_saved_as_the_reason_says(mx: Any, tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize("form", ["by gate", "by layer"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
+def test_packed_weights_are_read_once_they_are_unpacked_as_the_reason_says(
+    mx: Any, tmp_path: Path, cell: str, form: str
+) -> None:
     made = block(mx, cell, 2, True)
     fused = mx.rnn.FusedRNNCell(HIDDEN, num_layers=2, mode=cell, bidirectional=True, prefix="enc_")
     by_kind: dict[str, list[Any]] = {"weight": [], "bias": []}
     for name, array in weights_of(network(cell, 2, True)).items():
         by_kind[name.rsplit("_", 1)[1]].append(mx.nd.array(array).reshape(-1))
-    packed = {"enc_parameters": mx.nd.concat(*by_kind["weight"], *by_kind["bias"], dim=0)}
-    unpacked = fused.unfuse().pack_weights(fused.unpack_weights(packed))
-    mx.model.save_checkpoint(str(tmp_path / "net"), 1, None, unpacked, {})
+    packed = {"enc_parameters": mx.nd.concat(*by_kind["weight"], *by_kind["bias"], dim=0), "out_bias": mx.nd.ones(3)}
+    if form == "by gate":
+        mx.rnn.save_rnn_checkpoint(fused, str(tmp_path / "net"), 1, mx.sym.Variable("x"), packed, {})
+    else:
+        unpacked = fused.unfuse().pack_weights(fused.unpack_weights(packed))
+        mx.model.save_checkpoint(str(tmp_path / "net"), 1, None, unpacked, {})
     assert_computes(tmp_path / "net-0001.params", cell, answer(mx, made, cell, 2, True), "enc")
+
+
+def test_gates_of_which_one_is_missing_or_another_are_not_joined(mx: Any, tmp_path: Path) -> None:
+    """Three gates of an LSTM would pass for a GRU."""
+    arrays = {f"l0_{kind}_{gate}_weight": mx.nd.ones((4, 4)) for kind in ("i2h", "h2h") for gate in "ifco"}
+    arrays |= {f"l0_{kind}_bias": mx.nd.ones(16) for kind in ("i2h", "h2h")}
+    for changed in (
+        {"l0_h2h_f_weight": None},
+        {"l0_h2h_f_weight": mx.nd.ones((5, 4))},
+        {"l0_h2h_weight": mx.nd.ones(3)},
+    ):
+        path = tmp_path / "w.params"
+        mx.nd.save(str(path), {name: array for name, array in (arrays | changed).items() if array is not None})
+        (entry,) = entries_of(path)
+        assert not entry.supported
+        assert "h2h_weight" in entry.reason
 
 
 def test_a_projection_is_refused_by_name(mx: Any, tmp_path: Path) -> None:

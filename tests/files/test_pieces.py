@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rnnviz.files.models import pieces
+from rnnviz.files import pieces
 from rnnviz.files.models.limits import limited_memory
-from rnnviz.files.models.pieces import read_pieces
 from rnnviz.files.models.reading import entries_of, read_parameters
+from rnnviz.files.pieces import read_pieces
 from rnnviz.model.config import Network
 from rnnviz.model.progress import expect, watched
 from rnnviz.runs.apart import call_apart
