@@ -14,6 +14,8 @@ from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
 
 _PIECE_BYTES = 1 << 20
 _ENDING = ".npy"
+_LONGEST_REASON = 200
+"""What a library says may hold as much of the file as it took for a name."""
 
 
 class Archive:
@@ -68,5 +70,5 @@ class Archive:
         except MemoryError as error:
             raise InputError(f"{self.path} asks for more memory than there is: it is too large, or damaged.") from error
         except DAMAGE as error:
-            why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            why = " ".join(str(error)[:_LONGEST_REASON].split()).rstrip(".") or type(error).__name__
             raise InputError(f"{self.path} is no .npz file, or a damaged one: {why}.") from error

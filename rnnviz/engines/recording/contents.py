@@ -20,6 +20,8 @@ from rnnviz.model.inputs import Inputs
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
 _LISTED = 6
+_LONGEST = 100
+"""Characters of a name out of a file that a sentence holds."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,16 @@ def _engines(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str], last: str = "and") -> str:
-    words = list(names)
+    words = [_printable(name) for name in names]
     if len(words) > _LISTED:
         words = [*words[: _LISTED - 1], f"{len(words) - _LISTED + 1} more"]
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def _printable(name: str) -> str:
+    """A name out of a file as it may stand in a sentence."""
+    text = "".join(character if character.isprintable() else "?" for character in name)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _sources(inputs: Inputs) -> set[str]:

@@ -60,6 +60,13 @@ def test_a_file_of_something_else_is_refused_with_what_it_holds(tmp_path: Path) 
     assert engines_in(path) == ()
 
 
+def test_a_name_out_of_the_file_cannot_break_the_sentence(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", **{"a\n\x1b[31m": np.ones(1), "b" * 300: np.ones(1)})
+    with pytest.raises(InputError) as caught:
+        open_recording(f"trace:{path}")
+    assert f"holds a??[31m and {'b' * 100} …: a recording" in str(caught.value)
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
