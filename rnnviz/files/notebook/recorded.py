@@ -27,9 +27,11 @@ class Recorded:
 def recorded(result: RunResult) -> Recorded:
     """The first engine that is not known to be wrong, the reference before the others; else the reference.
 
-    Two right engines can drift apart, and then a third need not agree with either.
+    A recording that lacks what an engine returns comes after those that lack nothing. Two right engines can drift
+    apart, and then a third need not agree with either.
     """
     right = [trace for name, trace in result.traces.items() if not result.wrong(name)]
+    right.sort(key=lambda trace: bool(trace.untold))
     trace = right[0] if right else result.reference
     if not right:
         return Recorded(trace, False, False, "Every engine of the run is wrong, so that none has to be met here.")

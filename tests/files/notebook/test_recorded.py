@@ -1,5 +1,7 @@
 """What a notebook holds itself against, and whether it insists."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,14 @@ from tests.made_results import made_result
 def test_the_reference_of_a_right_run_has_to_be_met() -> None:
     known = recorded(judged(made_result()))
     assert (known.trace.engine, known.insists, known.insists_on_gluon, known.why) == ("gluon", True, True, "")
+
+
+def test_a_recording_that_lacks_something_gives_way_to_an_engine_that_does_not() -> None:
+    result = judged(made_result(("trace:golden.npz", "manual")))
+    assert recorded(result).trace.engine == "trace:golden.npz"
+    golden = replace(result["trace:golden.npz"], untold=frozenset({"output"}))
+    known = recorded(replace(result, traces={**result.traces, "trace:golden.npz": golden}))
+    assert (known.trace.engine, known.insists) == ("manual", True)
 
 
 def test_a_wrong_gluon_is_told_of_and_need_not_be_met() -> None:
