@@ -37,8 +37,9 @@ class ModelDialog(QDialog):
         self._entries, self._chosen = entries, chosen
         self.setWindowTitle(f"Open {name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        networks = "one recurrent network" if len(entries) == 1 else f"{len(entries)} recurrent networks"
-        says = QLabel(f"{name} holds {networks}. Choose the one to run.")
+        alone = len(entries) == 1
+        networks = "one recurrent network." if alone else f"{len(entries)} recurrent networks. Choose the one to run."
+        says = QLabel(f"{name} holds {networks}")
         says.setTextFormat(Qt.TextFormat.PlainText)
         self.list = self._make_list()
         self.note = QLabel()
@@ -63,7 +64,7 @@ class ModelDialog(QDialog):
         layout.addWidget(self.note)
         layout.addLayout(self._form)
         layout.addWidget(self.buttons)
-        self.resize(720, 380)
+        self.resize(720, 230 if alone else 380)
         self.list.currentItemChanged.connect(self._show_choice)
         self.list.itemActivated.connect(lambda item: self.accept())
         first = next((number for number, entry in enumerate(entries) if entry.supported), 0)

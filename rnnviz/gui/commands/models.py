@@ -55,7 +55,7 @@ class ModelCommands(QObject):
 
     def _make_waiting(self, path: Path) -> QProgressDialog:
         """What appears if reading takes its time."""
-        dialog = QProgressDialog(f"reading {path.name}", "Stop", 0, 0, self._window)
+        dialog = QProgressDialog(f"Reading {path.name}", "Stop", 0, 0, self._window)
         dialog.setWindowTitle("Open model")
         dialog.setAccessibleName("Progress of the reading")
         dialog.setMinimumDuration(_SHOW_AFTER_MS)
@@ -70,7 +70,7 @@ class ModelCommands(QObject):
     def _on_progressed(self, title: str, fraction: float) -> None:
         """Until a file tells how far it is, the bar shows by moving that something goes on."""
         if self._waiting is not None:
-            self._waiting.setLabelText(title)
+            self._waiting.setLabelText(f"{title[:1].upper()}{title[1:]}")
             self._waiting.setMaximum(100 if fraction > 0.0 else 0)
             self._waiting.setValue(int(100 * fraction))
 

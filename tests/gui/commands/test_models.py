@@ -128,7 +128,7 @@ def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops_within_a_secon
     qtbot.waitUntil(lambda: any(d.value() == 50 for d in window.findChildren(QProgressDialog)), timeout=20_000)
     (waiting,) = window.findChildren(QProgressDialog)
     qtbot.waitUntil(waiting.isVisible)
-    assert (waiting.labelText(), waiting.maximum()) == ("reading w.pt", 100)
+    assert (waiting.labelText(), waiting.maximum()) == ("Reading w.pt", 100)
     (stop,) = waiting.findChildren(QPushButton)
     assert stop.text() == "Stop"
     qtbot.mouseClick(stop, Qt.MouseButton.LeftButton)
