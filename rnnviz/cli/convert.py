@@ -56,7 +56,7 @@ def _convert(options: Namespace) -> int:
             what=f"{target} could not be written",
             seconds=_SECONDS,
         )
-    print(" ".join([f"Wrote {target}: {proof.sentence}", *form.notes(config.network)]))
+    print(f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}.")
     return AGREE
 
 

@@ -44,13 +44,15 @@ class FileWeightsEngine:
 
 
 def unfit(name: str, network: Network) -> str | None:
-    """Why the engine of that name cannot judge a file that holds this network, in one sentence, or None if it can."""
+    """Why the engine of that name cannot judge a file that holds this network, without a full stop; None if it can."""
     entry = find_engine(name)
     if entry.unavailable is not None:
-        return f"{entry.title} has not run it: it is not installed."
+        return f"{entry.title} is not installed"
+    if network.dtype not in entry.dtypes:
+        return f"{entry.title} computes in {', '.join(entry.dtypes)} only"
     if name == "gluon" and network.cell == "rnn_relu" and network.dtype == "float64":
-        return "Gluon has not run it: MXNet 1.9.1 rounds what an rnn_relu of float64 computes to float32."
-    return entry.unfit(network)
+        return "MXNet 1.9.1 rounds what an rnn_relu of float64 computes to float32"
+    return None
 
 
 def load_file_engine(name: str, path: Path) -> Engine:

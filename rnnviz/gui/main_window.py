@@ -95,7 +95,7 @@ class MainWindow(QMainWindow):
         self.addToolBar(self.toolbar)
         self.exporting = ExportProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
-        self.statusBar().addPermanentWidget(self.progress, 1)
+        self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().setSizeGripEnabled(False)
         self._connect()
         self.setAcceptDrops(True)

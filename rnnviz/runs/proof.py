@@ -38,7 +38,7 @@ class Proof:
     """What a file was held against.
 
     `numbers` is how many weights were compared; `library` the version of the framework that ran the file beside the
-    textbook recurrence, empty if there was none; `reason` the sentence that says why, if the format has one.
+    textbook recurrence, empty if there was none; `reason` says why, if there could have been one.
     """
 
     numbers: int
@@ -46,11 +46,17 @@ class Proof:
     reason: str
 
     @property
-    def sentence(self) -> str:
-        """What has been proved, beginning in lower case."""
-        others = f" and by {self.library}" if self.library else ""
-        proved = f"{self.numbers:,} weights, read back bit for bit and run by the textbook recurrence{others}: "
-        return f"{proved}every step is right.{' ' if self.reason else ''}{self.reason}"
+    def in_words(self) -> str:
+        """What has been proved, beginning in lower case and without a full stop."""
+        proved = f"{self.numbers:,} weights, read back bit for bit and run by the textbook recurrence"
+        if self.library:
+            return f"{proved} and {self.library}"
+        return f"{proved} alone, because {self.reason}" if self.reason else proved
+
+    @property
+    def in_short(self) -> str:
+        """The same in a line that has little room."""
+        return f"{self.numbers:,} weights, read back and run by {self.library or 'the textbook recurrence'}"
 
 
 def prove(network: Network, parameters: Parameters, path: Path, read_back: Parameters, library: str | None) -> Proof:

@@ -63,6 +63,7 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, caps
     assert main(["convert", str(config), str(target)]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"Wrote {target}: 736 weights, read back bit for bit and run by the textbook recurrence and")
+    assert said.endswith(".\n")
     assert "onnxruntime" in said
     asked = load_config(config)
     read = read_parameters(target, "layer0..layer1", asked.network)

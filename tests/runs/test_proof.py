@@ -71,7 +71,8 @@ def test_a_right_file_is_proved_by_the_framework_that_it_is_for(
     assert found.library.startswith(name)
     assert bool(found.library) == bool(name)
     assert found.reason == ""
-    assert found.sentence.startswith(f"{found.numbers:,} weights, read back bit for bit and run by the textbook")
+    assert found.in_words.startswith(f"{found.numbers:,} weights, read back bit for bit and run by the textbook")
+    assert found.in_words.endswith(found.library or "recurrence")
 
 
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
@@ -192,7 +193,8 @@ def test_without_the_framework_the_proof_says_that_it_has_not_run_the_file(
     inputs = made("lstm")
     found = proof(inputs, form, written(inputs, form, tmp_path))
     assert found.library == ""
-    assert found.sentence.endswith("has not run it: it is not installed.")
+    assert found.in_words.endswith("recurrence alone, because " + found.reason)
+    assert found.reason.endswith("is not installed")
 
 
 def test_what_mxnet_rounds_is_no_ground_to_refuse_a_file(tmp_path: Path) -> None:

@@ -25,10 +25,14 @@ def ask_file(parent: QWidget, title: str, filters: str, chosen: Callable[[Path],
 def ask_new_file(
     parent: QWidget, title: str, filters: str, suffix: str, suggestion: str, chosen: Callable[[Path], None]
 ) -> QFileDialog:
-    """Ask for a file to write; the dialog itself asks before one is replaced."""
+    """Ask for a file to write, with `suffix` until another filter is chosen.
+
+    The dialog itself asks before a file is replaced.
+    """
     dialog = _file_dialog(parent, title, filters, chosen)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(suffix)
+    dialog.filterSelected.connect(lambda named: dialog.setDefaultSuffix(named.rpartition("*.")[2].rstrip(")")))
     dialog.selectFile(suggestion)
     dialog.open()
     return dialog

@@ -12,6 +12,7 @@ from rnnviz.files.report.picture import Picture
 from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
 from rnnviz.gui.exporting.pictures import picture_of, png_of, write_picture
 from rnnviz.gui.exporting.snapshot import LANES_IN_WORDS
+from rnnviz.gui.exporting.weights import FILTERS, write_weights
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
 from rnnviz.model.errors import InputError
 
@@ -60,14 +61,6 @@ _GATES = (
 )
 
 FORMATS = (
-    Format(
-        "notebook",
-        "ipynb",
-        "Note&book…",
-        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
-        "Notebooks (*.ipynb)",
-        _write_notebook,
-    ),
     Format("csv", "csv", "Table (&CSV)…", "Every hidden value as a row.", _TABLES, _write_csv),
     Format(
         "csv_gates",
@@ -87,6 +80,23 @@ FORMATS = (
         partial(_write_npz, gates=True),
     ),
     Format("json", "json", "Summary (&JSON)…", "The verdict, its figures and the checks.", _SUMMARIES, _write_json),
+    Format(
+        "notebook",
+        "ipynb",
+        "Note&book…",
+        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
+        "Notebooks (*.ipynb)",
+        _write_notebook,
+    ),
+    Format(
+        "weights",
+        "params",
+        "Weights as a &model file…",
+        "The weights of this run for Gluon, PyTorch, ONNX Runtime or numpy.\n"
+        "The file is read back and run before it appears.",
+        FILTERS,
+        write_weights,
+    ),
 )
 
 

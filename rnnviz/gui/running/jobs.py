@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import EngineError, InputError
 
 Progress: TypeAlias = Callable[[float], None]
 
@@ -24,8 +24,8 @@ class _StoppedError(Exception):
 class Job:
     """`work` returns what to say when it is done.
 
-    It gets a function that it calls often with the fraction that is done, and that raises when the job is to stop:
-    what was begun is then to be undone.
+    It gets a function that it calls often with the fraction that is done, or NaN if it cannot tell. The call raises when
+    the job is to stop: what was begun is then to be undone.
     """
 
     title: str
@@ -57,10 +57,12 @@ class _Doer(QObject):
 
         try:
             progress(0.0)
+            # What the job itself tells first is not too soon.
+            told = -_INTERVAL
             self.done.emit(job.work(progress))
         except _StoppedError:
             self.stopped.emit(job.title)
-        except (InputError, OSError, MemoryError) as error:
+        except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(job.title, str(error) or "There is too little memory for it.")
         except Exception as error:  # noqa: BLE001 - the window must live on, and know that the job is over
             self.failed.emit(job.title, f"This should not have happened: {type(error).__name__}: {error}.")

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QTableView
 from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.files import table as csv_table
 from rnnviz.files.atomic import whole
+from rnnviz.files.models.reading import entries_of, read_parameters
 from rnnviz.gui.exporting import pictures
 from rnnviz.gui.exporting.pictures import write_picture
 from rnnviz.gui.exporting.snapshot import save_png
@@ -93,6 +94,51 @@ def test_gates_are_exported_by_entries_of_their_own(qtbot, window, export, tmp_p
         assert {f"manual.pre.{gate.symbol}" for gate in cell.gates} <= set(archive.files)
 
 
+@pytest.mark.parametrize("ending", ["npz", "onnx"])
+def test_weights_are_exported_and_proved(qtbot, window, export, tmp_path, ending):
+    path = tmp_path / f"w.{ending}"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("weights", path)
+    config = window.session.result.config
+    said = window.statusBar().currentMessage()
+    assert said.startswith(f"Saved {path} ({config.network.parameter_count:,} weights, read back and run by ")
+    assert ("onnxruntime" in said) == (ending == "onnx")
+    assert ("does not tell the activation" in said) == (ending == "npz")
+    read = read_parameters(path, entries_of(path)[0].name, config.network)
+    for name, array in window.session.result.inputs.parameters.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+def test_weights_that_cannot_be_written_are_a_sentence(qtbot, window, export, tmp_path):
+    with qtbot.waitSignal(window.jobs.failed, timeout=20_000):
+        export("weights", tmp_path / "w.pt")
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert 'its ending is ".pt", and must be one of .params' in box.text()
+    box.accept()
+    assert list(tmp_path.glob("*w.pt*")) == []
+
+
+def test_an_export_of_weights_that_is_stopped_leaves_nothing(qtbot, window, export, tmp_path):
+    path = tmp_path / "w.params"
+    with qtbot.waitSignal(window.jobs.stopped, timeout=20_000):
+        export("weights", path)
+        qtbot.waitUntil(lambda: window.exporting.text == "writing w.params", timeout=10_000)
+        window.stop()
+    assert list(tmp_path.glob("*w.params*")) == []
+
+
+def test_the_ending_follows_the_chosen_format(window):
+    window.findChild(QAction, "export_weights").trigger()
+    dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+    assert [named.rpartition(" ")[2] for named in dialog.nameFilters()] == [
+        *("(*.params)", "(*.safetensors)", "(*.onnx)", "(*.npz)")
+    ]
+    for named, suffix in zip(dialog.nameFilters(), ("params", "safetensors", "onnx", "npz"), strict=True):
+        dialog.filterSelected.emit(named)
+        assert dialog.defaultSuffix() == suffix
+    dialog.reject()
+
+
 def test_a_report_has_the_lanes_as_they_are_shown_in_twice_their_pixels(qtbot, window, export, tmp_path):
     path = tmp_path / "run.html"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -114,6 +160,12 @@ def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
     config = window.session.result.config.network
     assert any(f"h_l{config.num_layers - 1} = np.zeros" in "".join(cell["source"]) for cell in cells)
     assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
+
+
+def test_what_came_of_an_export_has_room_in_the_status_bar(window):
+    window.statusBar().showMessage("Saved w.params.")
+    permanent = [part for part in (window.exporting, window.progress) if part.isVisible()]
+    assert min(part.x() for part in permanent) > window.statusBar().width() / 3
 
 
 def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):

@@ -44,11 +44,11 @@ class WeightFormat:
                 f"computes recurrent layers in {' or '.join(self.dtypes)} alone."
             )
 
-    def notes(self, network: Network) -> tuple[str, ...]:
-        """What is to be known of a file that holds the network: sentences."""
+    def note(self, network: Network) -> str:
+        """What is to be known of a file that holds the network, without a full stop; empty if there is nothing."""
         if self.tells_activation or network.kind.gate_count > 1:
-            return ()
-        return (f'Such a file does not tell the activation: say cell = "{network.cell}" where it is read.',)
+            return ""
+        return f'it does not tell the activation: say cell = "{network.cell}" where it is read'
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
         """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
@@ -71,7 +71,7 @@ class WeightFormat:
         return read_weights(model, found[0], network)
 
 
-GLUON_PARAMS = WeightFormat("MXNet parameter", ".params", "mxnet_params", MXNET, "gluon")
+GLUON_PARAMS = WeightFormat("Gluon", ".params", "mxnet_params", MXNET, "gluon")
 TORCH_SAFETENSORS = WeightFormat("PyTorch", ".safetensors", "safetensors", SAFETENSORS, "torch")
 ONNX_MODEL = WeightFormat("ONNX", ".onnx", "onnx", ONNX, "onnx", ("float32",), tells_activation=True)
 NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", "numpy_archive", NUMPY, None)

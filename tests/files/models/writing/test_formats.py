@@ -36,7 +36,7 @@ def test_a_written_file_is_a_model_file_like_any_other(tmp_path: Path, form, cel
     inputs = made(cell, 2, True)
     entry = entries_of(write(inputs, tmp_path / f"w{form.ending}"))[0]
     assert entry.supported
-    assert (entry.cell is None) == bool(form.notes(inputs.network))
+    assert (entry.cell is None) == bool(form.note(inputs.network))
     assert entry.network(None if entry.cell else cell) == inputs.network
 
 

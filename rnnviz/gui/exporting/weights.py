@@ -1,0 +1,51 @@
+"""The weights of the run that is shown as a model file, written and proved in a process of their own."""
+
+from functools import partial
+from math import nan
+from pathlib import Path
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.files.atomic import whole
+from rnnviz.files.models.writing.formats import WEIGHT_FORMATS, format_for
+from rnnviz.gui.running.jobs import Progress
+from rnnviz.model.stored_inputs import open_inputs
+from rnnviz.runs.apart import call_apart
+
+FILTERS = ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
+"""One filter of a dialog for each format, the first one first."""
+
+_SECONDS = 3600.0
+
+
+def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
+    """Write the weights in the format of the path's ending, and return what has been proved of the file.
+
+    `progress` may raise to stop the writing; an existing file is then left as it was.
+
+    Raises
+    ------
+    InputError, EngineError
+        If the file cannot be written, or is not proved to hold the weights.
+    """
+    progress(nan)
+    from rnnviz.runs.weights import write_proved
+
+    def wanted() -> bool:
+        progress(nan)
+        return True
+
+    form, network, folder = format_for(path), result.config.network, result.inputs.folder
+    form.check(network, path)
+    assert folder is not None, "the inputs of a run lie in a folder"
+    with whole(path) as temporary:
+        proof = call_apart(
+            write_proved,
+            partial(open_inputs, folder),
+            form,
+            temporary.absolute(),
+            path,
+            what=f"{path} could not be written",
+            seconds=_SECONDS,
+            wanted=wanted,
+        )
+    return "; ".join(filter(None, (proof.in_short, form.note(network))))
