@@ -61,6 +61,14 @@ _GATES = (
 )
 
 FORMATS = (
+    Format(
+        "notebook",
+        "ipynb",
+        "Note&book…",
+        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
+        "Notebooks (*.ipynb)",
+        _write_notebook,
+    ),
     Format("csv", "csv", "Table (&CSV)…", "Every hidden value as a row.", _TABLES, _write_csv),
     Format(
         "csv_gates",
@@ -80,14 +88,6 @@ FORMATS = (
         partial(_write_npz, gates=True),
     ),
     Format("json", "json", "Summary (&JSON)…", "The verdict, its figures and the checks.", _SUMMARIES, _write_json),
-    Format(
-        "notebook",
-        "ipynb",
-        "Note&book…",
-        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
-        "Notebooks (*.ipynb)",
-        _write_notebook,
-    ),
     Format(
         "weights",
         "params",

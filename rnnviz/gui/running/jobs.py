@@ -24,7 +24,7 @@ class _StoppedError(Exception):
 class Job:
     """`work` returns what to say when it is done.
 
-    It gets a function that it calls often with the fraction that is done, or NaN if it cannot tell. The call raises when
+    It gets a function that it calls often with the fraction that is done, or NaN if it cannot tell. That raises when
     the job is to stop: what was begun is then to be undone.
     """
 
