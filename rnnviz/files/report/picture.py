@@ -3,6 +3,9 @@
 from base64 import b64encode
 from dataclasses import dataclass
 
+LANES_IN_WORDS = "Every hidden value as a colour: a lane for each layer and direction, and time from left to right."
+"""What a picture of the lanes shows, for those who cannot see it."""
+
 
 @dataclass(frozen=True)
 class Picture:

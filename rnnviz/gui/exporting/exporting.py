@@ -8,10 +8,9 @@ from pathlib import Path
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.files.report.picture import Picture
+from rnnviz.files.report.picture import LANES_IN_WORDS, Picture
 from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
 from rnnviz.gui.exporting.pictures import picture_of, png_of, write_picture
-from rnnviz.gui.exporting.snapshot import LANES_IN_WORDS
 from rnnviz.gui.exporting.weights import FILTERS, write_weights
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
 from rnnviz.model.errors import InputError

@@ -8,15 +8,12 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.files.report.picture import Picture
+from rnnviz.files.report.picture import LANES_IN_WORDS, Picture
 from rnnviz.gui.exporting.pictures import picture_of, png_of, write_picture
 from rnnviz.gui.look.theme import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_line import VerdictLine
 from rnnviz.model.location import Location
-
-LANES_IN_WORDS = "Every hidden value as a colour: a lane for each layer and direction, and time from left to right."
-"""What a picture of the lanes shows, for those who cannot see it."""
 
 
 def save_png(

@@ -1,5 +1,6 @@
 """A notebook recomputes the run by hand, and fails as soon as one of its numbers is another."""
 
+import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.files.notebook import writing
 from rnnviz.files.notebook.writing import write_notebook
 from rnnviz.model.errors import InputError
-from tests.files.notebook.running import code_of, index_of, prose_of, read, run
+from tests.files.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
 from tests.made_judgements import judged
 from tests.made_results import made_result
 from tests.oracles.recurrence import recurrence
@@ -36,6 +37,17 @@ def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path,
             np.testing.assert_allclose(own, expected.hidden[layer, direction], rtol=0, atol=tolerance)
         assert len(read(tmp_path / "run.ipynb").cells) == count
         assert printed.startswith("Without MXNet")
+
+
+def test_an_mxnet_that_does_not_fit_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mxnet.py").write_text("raise AttributeError('numpy has no such alias')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mxnet"]:
+        monkeypatch.delitem(sys.modules, name)
+    write_notebook(made_result(), tmp_path / "run.ipynb")
+    names, printed = run_as_is(code_of(tmp_path / "run.ipynb"))
+    assert printed.startswith("Without MXNet (numpy has no such alias), out and state are those of the run.")
+    assert names["out"] is names["recorded_out"]
 
 
 def test_what_is_given_is_the_runs_own_to_the_last_bit(tmp_path: Path) -> None:
