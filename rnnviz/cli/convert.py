@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnviz.cli.config import config_from_model
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.parser import Commands
+from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -30,6 +31,7 @@ def add_to(commands: Commands) -> None:
     )
     convert.add_argument("--entry", metavar="NAME", help="which recurrent network of IN, if it holds several")
     convert.add_argument("--cell", choices=tuple(CELLS), help="the cell, where IN does not tell it")
+    convert.add_argument("--quiet", action="store_true", help="no progress bar and no words")
     convert.set_defaults(answer=_convert)
 
 
@@ -46,7 +48,7 @@ def _convert(options: Namespace) -> int:
     _check_target(source, target)
     config = _config(source, options)
     form.check(config.network, target)
-    with whole(target) as temporary:
+    with progress_bar(options.quiet) as tell, whole(target) as temporary:
         proof = call_apart(
             write_proved,
             partial(load_inputs, config),
@@ -55,8 +57,10 @@ def _convert(options: Namespace) -> int:
             target,
             what=f"{target} could not be written",
             seconds=_SECONDS,
+            tell=lambda done: tell(f"writing {target.name}", done),
         )
-    print(f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}.")
+    if not options.quiet:
+        print(f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}.")
     return AGREE
 
 

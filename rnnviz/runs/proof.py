@@ -26,6 +26,7 @@ from rnnviz.model.initial_state import draw_initial_state
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.location import DIRECTIONS
 from rnnviz.model.parameters import Parameters
+from rnnviz.model.progress import stage
 from rnnviz.model.sequence import draw_sequence
 from rnnviz.model.trace import Trace
 
@@ -77,12 +78,14 @@ def prove(network: Network, parameters: Parameters, path: Path, read_back: Param
         parameters,
         draw_initial_state(network, config.initial_state, _SEQUENCE.batch_size),
     )
-    check_computes(FileWeightsEngine(ManualEngine(), lambda *_: read_back, path), inputs)
+    with stage(0.0, 0.5):
+        check_computes(FileWeightsEngine(ManualEngine(), lambda *_: read_back, path), inputs)
     reason = "" if library is None else unfit(library, network) or ""
     if library is None or reason:
         return Proof(network.parameter_count, "", reason)
-    engine = load_file_engine(library, path)
-    check_computes(engine, inputs)
+    with stage(0.5, 1.0):
+        engine = load_file_engine(library, path)
+        check_computes(engine, inputs)
     return Proof(network.parameter_count, engine.version, "")
 
 
@@ -108,8 +111,10 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
         If it fails, or a step, a final state or an output is not what it must be; the sentence says where.
     """
     trace = _empty_trace(engine, inputs)
-    engine.run(inputs, trace, lambda _: None)
-    found = audit(inputs, trace, full=True)
+    with stage(0.0, 0.5) as tell:
+        engine.run(inputs, trace, tell)
+    with stage(0.5, 1.0) as tell:
+        found = audit(inputs, trace, full=True, progress=tell)
     if found.first_wrong is not None:
         wrong = found.first_wrong
         raise EngineError(

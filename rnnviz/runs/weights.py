@@ -8,7 +8,11 @@ from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.parameters import Parameters
+from rnnviz.model.progress import stage
 from rnnviz.runs.proof import Proof, prove
+
+_LOADED, _WRITTEN, _READ_BACK = 0.2, 0.3, 0.5
+"""How far the work is after each stage; the proof takes the rest."""
 
 
 class Form(Protocol):
@@ -41,14 +45,19 @@ def write_proved(load: Callable[[], Inputs], form: Form, temporary: Path, shown:
     EngineError
         If the file is not proved to hold them; nobody should get it then.
     """
-    inputs = load()
+    with stage(0.0, _LOADED):
+        inputs = load()
     network, parameters = inputs.network, inputs.parameters
     try:
-        form.write(network, parameters, temporary)
+        with stage(_LOADED, _WRITTEN):
+            form.write(network, parameters, temporary)
     except OSError as error:
         raise InputError(f"{shown} cannot be written: {error.strerror or error}.") from error
     try:
-        return prove(network, parameters, temporary, form.read(network, temporary), form.library)
+        with stage(_WRITTEN, _READ_BACK):
+            found = form.read(network, temporary)
+        with stage(_READ_BACK, 1.0):
+            return prove(network, parameters, temporary, found, form.library)
     except (InputError, EngineError) as error:
         why = str(error).replace(str(temporary), shown.name)
         raise EngineError(f"{shown} was not written, because its proof failed: {why}") from error

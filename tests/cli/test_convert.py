@@ -86,13 +86,16 @@ def test_an_entry_of_a_model_file_takes_the_place_of_an_older_file(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [".params", ".safetensors", ".onnx", ".npz"])
-def test_weights_come_back_from_every_format_and_run(tmp_path: Path, ending: str) -> None:
+def test_weights_come_back_from_every_format_and_run(
+    tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for form, engine in ((".params", "gluon"), (".safetensors", "torch")):
         if ENGINES[engine].unavailable is not None and ending == form:
             pytest.skip(f"{engine} is not installed")
     config, target, again = tmp_path / "c.toml", tmp_path / f"w{ending}", tmp_path / "again.npz"
     config.write_text(CONFIG.format(cell="gru", dtype="float32"))
-    assert main(["convert", str(config), str(target)]) == 0
+    assert main(["convert", str(config), str(target), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
     entry = ["--entry", "layer0..layer1"] if ending == ".onnx" else []
     assert main(["convert", str(target), str(again), *entry]) == 0
     with np.load(again) as arrays:

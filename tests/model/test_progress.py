@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnnviz.model.progress import advance, expect, watched
+from rnnviz.model.progress import advance, expect, stage, watched
 
 
 def test_parts_are_told_as_fractions_of_what_was_expected_last() -> None:
@@ -33,6 +33,19 @@ def test_nobody_is_told_once_nobody_waits() -> None:
         advance(1)
     advance(1)
     assert (outer, inner) == ([0.5], [0.25])
+
+
+def test_a_stage_is_told_as_its_part_of_the_whole() -> None:
+    told: list[float] = []
+    with watched(told.append):
+        with stage(0.0, 0.5):
+            expect(4)
+            advance(2)
+        with stage(0.5, 1.0), stage(0.5, 1.0) as tell:
+            tell(0.5)
+    with stage(0.0, 1.0) as tell:
+        tell(0.5)  # nobody waits
+    assert told == [0.0, 0.25, 0.5, 0.75, 0.875]
 
 
 class StoppedError(Exception):

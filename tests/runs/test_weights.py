@@ -11,6 +11,7 @@ from rnnviz.files.models.writing.formats import GLUON_PARAMS, NUMPY_ARCHIVE
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.parameters import Parameters
+from rnnviz.model.progress import watched
 from rnnviz.model.stored_inputs import open_inputs, save_inputs
 from rnnviz.runs.weights import write_proved
 from tests.files.models.writing.written import made
@@ -20,7 +21,12 @@ def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
     inputs = made("gru", 2, True)
     save_inputs(tmp_path / "inputs", inputs)
     load = partial(open_inputs, tmp_path / "inputs")
-    found = write_proved(load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+    told: list[float] = []
+    with watched(told.append):
+        found = write_proved(load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+    assert told == sorted(told)
+    assert {0.0, 0.2, 0.3, 0.5} < set(told)
+    assert told[-1] <= 1.0
     assert found.numbers == inputs.network.parameter_count
     with np.load(tmp_path / "t") as arrays:
         for name, array in inputs.parameters.items():

@@ -1,7 +1,6 @@
 """The weights of the run that is shown as a model file, written and proved in a process of their own."""
 
 from functools import partial
-from math import nan
 from pathlib import Path
 
 from rnnviz.analysis.result import RunResult
@@ -27,12 +26,7 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
     InputError, EngineError
         If the file cannot be written, or is not proved to hold the weights.
     """
-    progress(nan)
     from rnnviz.runs.weights import write_proved
-
-    def wanted() -> bool:
-        progress(nan)
-        return True
 
     form, network, folder = format_for(path), result.config.network, result.inputs.folder
     form.check(network, path)
@@ -46,6 +40,6 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
             path,
             what=f"{path} could not be written",
             seconds=_SECONDS,
-            wanted=wanted,
+            tell=progress,
         )
     return "; ".join(filter(None, (proof.in_short, form.note(network))))

@@ -24,8 +24,8 @@ class _StoppedError(Exception):
 class Job:
     """`work` returns what to say when it is done.
 
-    It gets a function that it calls often with the fraction that is done, or NaN if it cannot tell. That raises when
-    the job is to stop: what was begun is then to be undone.
+    It gets a function that it calls often with the fraction that is done, and that raises when the job is to stop:
+    what was begun is then to be undone.
     """
 
     title: str
@@ -57,8 +57,6 @@ class _Doer(QObject):
 
         try:
             progress(0.0)
-            # What the job itself tells first is not too soon.
-            told = -_INTERVAL
             self.done.emit(job.work(progress))
         except _StoppedError:
             self.stopped.emit(job.title)

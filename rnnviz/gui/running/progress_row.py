@@ -1,7 +1,7 @@
 """A bar with what is being done before it and the time left behind it."""
 
 from collections.abc import Callable
-from math import ceil, isnan
+from math import ceil
 from time import monotonic
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QWidget
@@ -38,8 +38,7 @@ class ProgressRow(QWidget):
     @property
     def text(self) -> str:
         """The whole row in words."""
-        done = f"{self._bar.value()}%" if self._bar.maximum() else ""
-        return " ".join(filter(None, (self.stage, done, self._left.text())))
+        return f"{self.stage} {self._bar.value()}% {self._left.text()}".strip()
 
     def begin(self, stage: str) -> None:
         """The work begins."""
@@ -47,17 +46,15 @@ class ProgressRow(QWidget):
         self.tell(stage, 0.0)
 
     def tell(self, stage: str, fraction: float) -> None:
-        """So much of the work is done; NaN where nobody can tell, which the bar shows by moving."""
+        """So much of the work is done."""
         self._stage.setText(stage)
-        self._bar.setMaximum(0 if isnan(fraction) else 100)
-        if not isnan(fraction):
-            self._bar.setValue(int(100 * fraction))
+        self._bar.setValue(int(100 * fraction))
         self._left.setText(time_left(self._clock() - self._began, fraction))
 
 
 def time_left(elapsed: float, fraction: float) -> str:
     """The time left in words, if the rest goes as fast as what is done; nothing before that means anything."""
-    if elapsed < _TELL_AFTER_SECONDS or not fraction >= 0.02:
+    if elapsed < _TELL_AFTER_SECONDS or fraction < 0.02:
         return ""
     seconds = elapsed * (1.0 - fraction) / fraction
     if seconds < 1.0:
