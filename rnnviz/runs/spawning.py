@@ -61,13 +61,33 @@ def children_allowed() -> Iterator[None]:
         own["daemon"] = daemonic
 
 
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let children that are started meanwhile not hear a Ctrl-C, which all processes of a terminal get.
+
+    They ignore it once their own code runs; until then they would print where they were interrupted.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It is started with the first child, and lets the signals through again that it blocks for itself.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def start(process: BaseProcess, threads: int | None) -> None:
     """Start a process that computes with so many threads, or with as many as it likes.
 
     A spawned child runs the parent's main script again, which would start the user's own script, and with it this
     call, a second time. It has no need of it: the script is hidden while the child starts.
     """
-    with _starting, threads_of_children(threads), children_allowed():
+    with _starting, threads_of_children(threads), children_allowed(), _deaf_children():
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:

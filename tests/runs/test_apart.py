@@ -23,6 +23,17 @@ def test_the_outcome_comes_from_a_child() -> None:
     assert call_apart(parent_of, 3, what="x") == (3, os.getpid())
 
 
+def hears_interrupts() -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Signals cannot be held back here")
+def test_a_ctrl_c_is_the_parent_s_alone_from_the_child_s_first_moment() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert not call_apart(hears_interrupts, what="x")
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
 def refuse() -> None:
     raise ConfigError("network.cell", "The cell is wrong.")
 
