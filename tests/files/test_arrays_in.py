@@ -152,10 +152,6 @@ def test_another_ending_is_refused_with_what_a_sequence_may_be(tmp_path: Path, n
     assert ".npy, .npz, .csv or .wav" in sentence
 
 
-def test_weights_must_be_an_npz_file(tmp_path: Path) -> None:
-    assert "it must be an .npz file" in refusal(read_npz, written(tmp_path / "w.npy", ""))
-
-
 def test_the_case_of_an_ending_does_not_matter(tmp_path: Path) -> None:
     assert read_sequence(saved(tmp_path / "x.NPY", np.ones((2, 3)))).shape == (2, 1, 3)
     assert read_sequence(written(tmp_path / "x.CSV", "1,2\n")).shape == (1, 1, 2)
@@ -164,10 +160,6 @@ def test_the_case_of_an_ending_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.npy", "x.csv"])
 def test_a_missing_sequence_is_named(tmp_path: Path, name: str) -> None:
     assert "cannot be read: No such file or directory" in refusal(read_sequence, tmp_path / name)
-
-
-def test_missing_weights_are_named(tmp_path: Path) -> None:
-    assert "cannot be read: No such file or directory" in refusal(read_npz, tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.npz"])
@@ -179,15 +171,6 @@ def test_a_folder_is_no_array(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
 def test_an_empty_file_is_told(tmp_path: Path, name: str) -> None:
     refusal(read_npz if name == "x.npz" else read_sequence, written(tmp_path / name, ""))
-
-
-def test_an_archive_gives_its_arrays_by_name(tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / "w.npz", a=np.ones((2, 3), np.float32), b=np.arange(4))
-    arrays = read_npz(tmp_path / "w.npz")
-    assert {name: (array.dtype.kind, array.shape) for name, array in arrays.items()} == {
-        "a": ("f", (2, 3)),
-        "b": ("f", (4,)),
-    }
 
 
 # What numpy warns of in a damaged header is not the reader's concern.
