@@ -68,6 +68,28 @@ def test_a_module_without_biases_has_biases_of_zeros(tmp_path: Path, cell: str) 
     assert not read_parameters(path, None, network(cell, 2, True))["r1_h2h_bias"].any()
 
 
+@pytest.mark.parametrize("form", ["zip", "safetensors"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
+def test_a_cell_computes_what_it_does_step_by_step(tmp_path: Path, cell: str, bias: bool, form: str) -> None:
+    kinds = {"lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}
+    options = {} if cell in kinds else {"nonlinearity": cell.removeprefix("rnn_")}
+    torch.manual_seed(8)
+    made = kinds.get(cell, torch.nn.RNNCell)(INPUT, HIDDEN, bias=bias, **options)
+    inputs, path, out = sequence_and_states(cell, 1, False), tmp_path / "w.bin", []
+    states = tuple(torch.tensor(np.array(state[0])) for state in inputs.initial_state.arrays)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.normal_(0.0, 0.5)
+        for x in torch.tensor(np.array(inputs.sequence)):
+            states = made(x, states) if cell == "lstm" else (made(x, states[0]),)
+            out.append(states[0].numpy())
+    save({f"net.step.{name}": array for name, array in made.state_dict().items()}, path, form)
+    (entry,) = entries_of(path)
+    assert (entry.name, entry.num_layers, entry.bidirectional) == ("net.step", 1, False)
+    assert_computes(path, cell, Source(np.stack(out), tuple(state.numpy()[None] for state in states)))
+
+
 class Tagger(torch.nn.Module):
     """Recurrent modules of every kind among others."""
 
