@@ -130,27 +130,28 @@ def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
     )
 
 
-def test_a_report_is_written_with_a_picture_for_light_pages_and_one_for_dark_ones(config: str, tmp_path: Path) -> None:
-    path = tmp_path / "run.html"
-    assert main(["run", config, "--engines", ENGINES, "--report", str(path), "--quiet"]) == MISMATCH
-    text = path.read_text(encoding="utf-8")
+def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_either_kind_of_page(
+    config: str, tmp_path: Path
+) -> None:
+    report, notebook = tmp_path / "run.html", tmp_path / "run.ipynb"
+    words = ["run", config, "--engines", ENGINES, "--report", str(report), "--notebook", str(notebook), "--quiet"]
+    assert main(words) == MISMATCH
+    text = report.read_text(encoding="utf-8")
     assert "mistake:no-h2h-bias is wrong" in text
     pictures = [b64decode(word) for word in re.findall(r'"data:image/png;base64,([^"]+)"', text)]
     assert len(set(pictures)) == 2
     for picture in pictures:
         assert picture.startswith(b"\x89PNG\r\n\x1a\n")
         assert struct.unpack(">II", picture[16:24]) == (1600, 1000)
+    cells = nbformat.read(notebook, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(cells)
+    assert "mistake:no-h2h-bias is wrong" in cells.cells[0].source
 
 
-def test_a_notebook_is_written_and_a_folder_that_is_missing_is_told_before_the_run(
-    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("kind", ["report", "notebook"])
+def test_a_folder_that_is_missing_is_told_before_the_run(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    path = tmp_path / "run.ipynb"
-    assert main(["run", config, "--engines", ENGINES, "--notebook", str(path), "--quiet"]) == MISMATCH
-    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-    nbformat.validate(notebook)
-    assert "mistake:no-h2h-bias is wrong" in notebook.cells[0].source
-    assert main(["run", config, "--engines", ENGINES, "--notebook", str(tmp_path / "no" / "a.ipynb")]) == WRONG_INPUT
-    assert capsys.readouterr().err == (
-        f"rnnviz: {tmp_path}/no/a.ipynb cannot be written: the folder {tmp_path}/no does not exist.\n"
-    )
+    path = tmp_path / "no" / "a"
+    assert main(["run", config, "--engines", ENGINES, f"--{kind}", str(path)]) == WRONG_INPUT
+    assert capsys.readouterr().err == (f"rnnviz: {path} cannot be written: the folder {path.parent} does not exist.\n")

@@ -1,4 +1,4 @@
-"""One layer in one direction by hand: its first step spelled out, then every step of every sample."""
+"""One layer in one direction by hand: its first steps spelled out, then every step of every sample."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from rnnviz.files.notebook.recorded import Recorded
 from rnnviz.files.notebook.steps import spelled_out, state_variables
 from rnnviz.model.config import Network
 from rnnviz.model.location import ARROWS, DIRECTIONS
+
+_SPELLED_OUT = 2
+"""So many steps stand in cells of their own: the one from the initial state, and one from a step before."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,9 @@ class Lane:
         """Whether its hidden vectors are part of out."""
         return self.layer == self.network.num_layers - 1
 
-    @property
-    def first(self) -> str:
-        """The timestep at which it begins."""
-        return "T - 1" if self.direction else "0"
+    def timestep(self, step: int) -> str:
+        """The timestep of its first step, 0, or of a later one."""
+        return f"T - {step + 1}" if self.direction else str(step)
 
     @property
     def last(self) -> str:
@@ -62,15 +64,17 @@ def lanes_of(network: Network) -> list[Lane]:
     return [Lane(network, k, d) for k in range(network.num_layers) for d in range(network.directions)]
 
 
-def lane_cells(lane: Lane, known: Recorded) -> Iterator[NotebookCell]:
+def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[NotebookCell]:
     """Compute a lane by hand and hold it against what Gluon returned, and below the top against the run."""
     yield prose(
         f"## Layer {lane.layer}, {DIRECTIONS[lane.direction]} {ARROWS[lane.direction]}",
-        f"It reads {_read(lane)}, and goes from $t = {lane.first}$ to $t = {lane.last}$. "
-        f"Here is its first step for sample 0.",
+        f"It reads {_read(lane)}, and goes from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
     )
-    yield code(*_first_step(lane))
-    yield prose("The same for every sample, step by step.")
+    for step in range(min(timesteps, _SPELLED_OUT)):
+        before = "the initial state" if step == 0 else f"the state at $t = {lane.timestep(step - 1)}$"
+        yield prose(f"### $t = {lane.timestep(step)}$", f"From {before}, for sample 0.")
+        yield code(*_spelled_step(lane, step))
+    yield prose("### Every step", "The same for every sample.")
     yield code(*_every_step(lane))
     final = "hc"[: len(lane.network.kind.state_names)]
     yield prose(
@@ -106,14 +110,17 @@ def _final(lane: Lane, name: str) -> str:
     return f"h_{lane.side}[{lane.last}]" if name == "h" else f"c_{lane.side}"
 
 
-def _first_step(lane: Lane) -> Iterator[str]:
-    states = lane.network.kind.state_names
-    initial = ", ".join(f"initial_state[{place}][{lane.row}][0]" for place in range(len(states)))
-    yield f"x, {', '.join(states)} = x{lane.layer}[{lane.first}][0], {initial}"
+def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
+    at = lane.timestep(step)
+    yield f"x = x{lane.layer}[{at}][0]"
+    if step == 0:
+        states = lane.network.kind.state_names
+        initial = ", ".join(f"initial_state[{place}][{lane.row}][0]" for place in range(len(states)))
+        yield f"{', '.join(states)} = {initial}"
     yield from spelled_out(lane.network.kind, f"{lane.side}_")
     yield "print(h)  # by hand"
     if lane.on_top:
-        index = f"[0][{lane.first}]" if lane.network.layout == "NTC" else f"[{lane.first}][0]"
+        index = f"[0][{at}]" if lane.network.layout == "NTC" else f"[{at}][0]"
         yield f"print(out{index}{lane.part_of_out})  # Gluon"
 
 

@@ -56,5 +56,5 @@ def notebook_cells(result: RunResult, known: Recorded) -> Iterator[NotebookCell]
     for lane in lanes_of(network):
         if lane.direction == 0:
             yield from sections.layer_input(network, lane.layer)
-        yield from lane_cells(lane, known)
+        yield from lane_cells(lane, result.inputs.timesteps, known)
     yield from sections.outcome(network, known)

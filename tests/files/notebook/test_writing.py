@@ -39,6 +39,20 @@ def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path,
         assert printed.startswith("Without MXNet")
 
 
+def test_steps_that_are_spelled_out_give_what_the_loop_gives(tmp_path: Path) -> None:
+    for timesteps in (1, 2, 5):
+        result = made_result(cell="lstm", timesteps=timesteps, bidirectional=True)
+        write_notebook(result, tmp_path / "run.ipynb")
+        cells = code_of(tmp_path / "run.ipynb")
+        spelled = [k for k, source in enumerate(cells) if source.startswith("x = x0[")]
+        assert len(spelled) == 2 * min(timesteps, 2)
+        for place, t in zip(spelled, [0, 1, -1, -2] if timesteps > 1 else [0, -1], strict=True):
+            names, _ = run(cells[: place + 1])
+            side = 0 if t >= 0 else 1
+            expected = recurrence(result.inputs).hidden[0, side, t, 0]
+            np.testing.assert_allclose(names["h"], expected, rtol=0, atol=1e-6)
+
+
 def test_an_mxnet_that_does_not_fit_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mxnet.py").write_text("raise AttributeError('numpy has no such alias')", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
