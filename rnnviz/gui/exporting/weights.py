@@ -28,8 +28,8 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
     """
     from rnnviz.runs.weights import write_proved
 
-    form, network, folder = format_for(path), result.config.network, result.inputs.folder
-    form.check(network, path)
+    form, folder = format_for(path), result.inputs.folder
+    form.check(result.config.network, path)
     assert folder is not None, "the inputs of a run lie in a folder"
     with whole(path) as temporary:
         proof = call_apart(
@@ -42,4 +42,4 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
             seconds=_SECONDS,
             tell=progress,
         )
-    return "; ".join(filter(None, (proof.in_short, form.note(network))))
+    return proof.in_short
