@@ -13,7 +13,7 @@ from rnnviz.analysis import numbers
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.network_in_words import network_in_words
 from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.wording import MARKS, plain, verdict_sentence
+from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.files.atomic import whole
 from rnnviz.files.config_toml import dump_config
 from rnnviz.files.report.arithmetic import first_disagreement
@@ -46,7 +46,7 @@ def write_report(result: RunResult, path: Path, pictures: Sequence[Picture] = ()
 
 def report_html(result: RunResult, pictures: Sequence[Picture], written: datetime) -> str:
     """The report as text: every value in it is escaped by the template's environment."""
-    verdicts = [(c, verdict_sentence(result, c.candidate)) for c in result.comparisons]
+    verdicts = [verdict_sentence(result, comparison.candidate) for comparison in result.comparisons]
     return (
         _environment()
         .get_template("report.html")
@@ -54,17 +54,7 @@ def report_html(result: RunResult, pictures: Sequence[Picture], written: datetim
             title=network_in_words(result.config.network),
             written=written,
             verdict=result.verdict,
-            verdicts=[
-                {
-                    "look": words.look,
-                    "mark": MARKS[words.verdict],
-                    "sentence": plain(words.sentence),
-                    "notes": words.notes,
-                    "blind": words.blind,
-                    "remedy": words.remedy,
-                }
-                for _, words in verdicts
-            ],
+            verdicts=[(str(words), words) for words in verdicts],
             pictures=pictures,
             reference=shown_name(result.reference.engine),
             candidates=[shown_name(c.candidate) for c in result.comparisons],

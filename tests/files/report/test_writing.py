@@ -46,6 +46,9 @@ def test_a_report_is_valid_and_needs_no_script_and_no_network(kind: str) -> None
     text = report_html(RESULTS[kind](), [Picture("caption", "description", 10, b"png", b"dark")], WHEN)
     document = parsed(text)
     assert text.startswith("<!DOCTYPE html>")
+    assert [(text_of(time), time.get("datetime")) for time in document.iter("time")] == [
+        ("2026-02-03, 04:05 UTC", "2026-02-03T04:05:00+00:00")
+    ]
     for element in document.iter():
         assert element.tag not in {"script", "link", "iframe", "object", "embed", "base", "form"}
         for name, value in element.attrib.items():
