@@ -74,11 +74,15 @@ class KerasFile:
             weights = archive.getinfo(WEIGHTS)
             if weights.file_size > _LARGEST_RATIO * max(weights.compress_size, 1):
                 raise damaged(self.path, "Keras", f"its {WEIGHTS} would have {weights.file_size} bytes")
+            expect(weights.file_size)
+            read = 0
             with archive.open(weights) as member:
                 # To its end, where the checksum is.
-                expect(weights.file_size)
                 while piece := member.read(PIECE_BYTES):
+                    read += len(piece)
                     advance(len(piece))
+            if read != weights.file_size:
+                raise damaged(self.path, "Keras", f"its {WEIGHTS} has {read} bytes in place of {weights.file_size}")
             if _CONFIG not in names:
                 return None
             if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:

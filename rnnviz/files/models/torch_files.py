@@ -72,6 +72,8 @@ class StateDict:
         dtype = view.storage.dtype
         stored = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
         flat = np.frombuffer(self._last[1], stored)[view.offset : view.stop]
+        # What is strided over it would else read what stands behind it in memory.
+        assert len(flat) == view.stop - view.offset
         strides = tuple(stride * flat.itemsize for stride in view.strides)
         return widened(np.lib.stride_tricks.as_strided(flat, view.shape, strides, writeable=False), dtype)
 
@@ -114,7 +116,11 @@ class _Archive:
                 there = archive.getinfo(name).file_size
                 if there != size:
                     raise damaged(self._path, KIND, f"{name} has {there} bytes in place of {size}")
-                return self._bytes(archive, name, size)
+                content = self._bytes(archive, name, size)
+                # A directory that tells of nothing stored has the checksum of nothing.
+                if len(content) != size:
+                    raise damaged(self._path, KIND, f"{name} has {len(content)} bytes in place of {size}")
+                return content
         except _DAMAGE as error:
             if isinstance(error, InputError):
                 raise

@@ -174,6 +174,21 @@ def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: P
         StateDict(path, _Archive(path)).read("weight_hh_l0")
 
 
+@pytest.mark.parametrize(
+    ("name", "member"), [("w.pt", "data/3"), ("w.npz", "weight_hh_l0.npy"), ("w.keras", "model.weights.h5")]
+)
+def test_a_directory_that_tells_of_nothing_stored_is_refused(tmp_path: Path, name: str, member: str) -> None:
+    """Nothing has a checksum as well, which is 0: what is missing must not be taken from elsewhere in memory."""
+    path = tmp_path / name
+    WRITERS[name](path)
+    whole, content = networks_in(path), bytearray(path.read_bytes())
+    place = content.rindex(member.encode())
+    entry = content.rindex(b"PK\x01\x02", 0, place)
+    content[entry + 16 : entry + 24] = bytes(8)  # the checksum, and the size as it is stored
+    path.write_bytes(content)
+    assert outcome_of(path, whole) == "refused"
+
+
 def safetensors_header(length: int, begin: int, end: int, shape: list[int]) -> bytes:
     header = json.dumps({"weight_hh_l0": {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}}).encode()
     return struct.pack("<Q", length or len(header)) + header + bytes(64)
