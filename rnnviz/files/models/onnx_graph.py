@@ -47,6 +47,8 @@ class Scope:
         """A node's attributes by name; those that a function hands on are the ones of its call."""
         found: Attributes = {}
         for attribute in node.attribute:
+            if not is_text(attribute.name):
+                raise UnreadableError("the name of an attribute is no UTF-8 text")
             if attribute.name in found:
                 raise UnreadableError(f"its attribute {attribute.name} is given twice")
             if attribute.ref_attr_name:
@@ -74,7 +76,13 @@ class PlacedNode:
     @property
     def name(self) -> str:
         """Its own name, or that of its first output."""
-        return self.node.name or next(filter(None, self.node.output), self.node.op_type)
+        name = self.node.name or next(filter(None, self.node.output), self.node.op_type)
+        return name if is_text(name) else "a node whose name is no UTF-8 text"
+
+
+def is_text(name: object) -> bool:
+    """Whether a name is one; protobuf hands out the bytes of one that is no UTF-8."""
+    return isinstance(name, str)
 
 
 def nodes(model: ModelProto) -> Iterator[PlacedNode]:

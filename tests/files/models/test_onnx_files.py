@@ -133,6 +133,19 @@ def test_what_is_no_model_is_refused_in_a_sentence(content, tmp_path):
         open_model(path)
 
 
+@pytest.mark.parametrize("name", [b"lstm", b"hidden_size"])
+def test_names_that_are_no_text_are_told_of(name, tmp_path):
+    content = model_of([numpy_helper.from_array(array, key) for key, array in arrays().items()]).SerializeToString()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content.replace(name, b"\xff" + name[1:]))
+    entry = open_model(path).entries[0]
+    if name == b"lstm":
+        assert entry.name.startswith("a node whose name is no UTF-8 text")
+    else:
+        assert not entry.supported
+        assert entry.reason == "the name of an attribute is no UTF-8 text"
+
+
 def field(number, content):
     """A message within another one, as protobuf writes it."""
     size, length = bytearray(), len(content)
