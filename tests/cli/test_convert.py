@@ -84,6 +84,7 @@ def test_an_entry_of_a_model_file_takes_the_place_of_an_older_file(
             np.testing.assert_array_equal(arrays[name], array)
 
 
+@pytest.mark.slow
 def test_a_network_whose_size_its_sequence_decides_is_written_as_it_is_run(tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("a\nb\nc\n")
     config, target = tmp_path / "c.toml", tmp_path / "w.npz"
@@ -160,12 +161,3 @@ def test_what_belongs_to_a_model_file_is_refused_with_a_config(
     error = refusal(capsys, config, tmp_path / "w.npz", "--entry", "x")
     assert f"--entry = x belongs to a model file, but {config} is a config." in error
     assert "--cell = gru belongs to a model file" in refusal(capsys, config, tmp_path / "w.npz", "--cell", "gru")
-
-
-def test_several_entries_are_listed_and_a_cell_is_asked_for(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    target = tmp_path / "w.params"
-    assert 'must name one of them: "encoder.lstm", "rnn"' in refusal(capsys, model, target)
-    assert "Give it by --cell." in refusal(capsys, model, target, "--entry", "rnn")
-    assert not target.exists()
