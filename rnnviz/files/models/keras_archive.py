@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import h5py
 
-from rnnviz.files.models.keras_h5 import DAMAGE, text_attribute
+from rnnviz.files.models.keras_h5 import DAMAGE, HEADER_SECONDS, text_attribute
+from rnnviz.files.models.limits import limited_time
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.models.tensors import damaged
 from rnnviz.files.pieces import PIECE_BYTES
@@ -63,7 +64,7 @@ class KerasFile:
             raise _damaged(self.path, error) from error
 
     def _config_attribute(self) -> str | None:
-        with self.weights() as (file, _size):
+        with self.weights() as (file, _size), limited_time(HEADER_SECONDS):
             return text_attribute(file, "model_config")
 
     def _checked_archive(self) -> bytes | None:

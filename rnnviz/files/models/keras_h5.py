@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.files.models.limits import limited_time
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import PIECE_BYTES
@@ -21,6 +22,9 @@ from rnnviz.model.progress import advance
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 """What h5py raises on content that the library cannot make sense of."""
+
+HEADER_SECONDS = 60.0
+"""How long the reading of all but numbers may take; HDF5 1.14 loops for ever over some damaged texts."""
 
 _DEEPEST = 40
 _MOST_OBJECTS = 100_000
@@ -59,13 +63,14 @@ def read_tree(file: h5py.File, size: int) -> Tree:
         If its groups stand too deep in each other, or are too many.
     """
     tree = Tree({}, {})
-    for path, member in _members(file):
-        if isinstance(member, h5py.Dataset):
-            tree.arrays[path] = _stored(path, member, size)
-        else:
-            name = text_attribute(member, "name")
-            if name:
-                tree.names[path] = name
+    with limited_time(HEADER_SECONDS):
+        for path, member in _members(file):
+            if isinstance(member, h5py.Dataset):
+                tree.arrays[path] = _stored(path, member, size)
+            else:
+                name = text_attribute(member, "name")
+                if name:
+                    tree.names[path] = name
     return tree
 
 

@@ -1,6 +1,8 @@
-"""How much memory the reading of a file may take."""
+"""How much memory and time the reading of a file may take."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +26,25 @@ def limited_memory(allowance: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextmanager
+def limited_time(seconds: float) -> Iterator[None]:
+    """Let the system end this process if what is done meanwhile takes longer.
+
+    It is for libraries that may loop for ever over what is damaged: nothing else reaches a process in there.
+    Only on the main thread, and where the system has a timer for it.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    before = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *before)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _data_bytes() -> int:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import zipfile
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
+from rnnviz.files.models import keras_h5
 from rnnviz.files.models.keras import open_model
+from rnnviz.files.models.limits import limited_time
 from rnnviz.model.errors import InputError
+from rnnviz.runs.apart import call_apart
 
 FOLDER = Path(__file__).parent / "written_by_keras"
 
@@ -180,6 +184,37 @@ def test_a_file_without_end_is_refused(tmp_path):
         file.create_group("a")["again"] = file["/"]
     with pytest.raises(InputError, match="deep"):
         open_model(tmp_path / "w.h5")
+
+
+def read_within_a_second(path):
+    keras_h5.HEADER_SECONDS = 1.0
+    open_model(path)
+
+
+has_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="The system has no such timer")
+
+
+@has_timer
+def test_what_the_library_would_read_for_ever_ends(tmp_path):
+    """A heap of texts whose free space has no size is walked through on the spot."""
+    path = tmp_path / "w.weights.h5"
+    content = bytearray(weights_of("gru"))
+    place = content.index(b"GCOL") + 16
+    while content[place]:
+        place += 16 + -(-int.from_bytes(content[place + 8 : place + 16], "little") // 8) * 8
+    content[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"w could not be read: the process that did it ended \(killed by SIGALRM\)"):
+        call_apart(read_within_a_second, path, what="w could not be read", seconds=60)
+
+
+@has_timer
+def test_time_is_limited_for_as_long_as_it_lasts():
+    before = signal.getsignal(signal.SIGALRM)
+    with limited_time(50.0):
+        assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+        assert 0.0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 50.0
+    assert signal.getsignal(signal.SIGALRM) == before
 
 
 def archive(path, members, compression=zipfile.ZIP_STORED):
