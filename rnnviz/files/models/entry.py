@@ -15,6 +15,11 @@ ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tan
 """The reason of a supported entry whose cell is None."""
 
 
+def shown(text: str) -> str:
+    """A text out of a file as it can be printed in a line: what is not printable is escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True)
 class Entry:
     """A recurrent network that a model file holds.
@@ -34,6 +39,11 @@ class Entry:
     dtype: str | None
     supported: bool = True
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """What a file says must not be able to break a line, to colour a terminal, or to be no text at all."""
+        object.__setattr__(self, "name", shown(self.name))
+        object.__setattr__(self, "reason", shown(self.reason))
 
     def to_json(self) -> dict[str, Any]:
         """The entry under the names of its fields."""

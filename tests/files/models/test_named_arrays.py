@@ -136,6 +136,16 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value
         read_parameters(path, None, asked)
 
 
+def test_names_that_are_told_apart_by_what_is_not_printed_are_told_apart(tmp_path: Path) -> None:
+    weights = weights_of(network("gru", 1, False))
+    arrays = {**in_torch_names(weights, "x\t."), **in_torch_names(weights, "x\n."), **in_torch_names(weights, r"x\n.")}
+    np.savez(tmp_path / "w.npz", **arrays)
+    model = open_model(tmp_path / "w.npz")
+    assert [entry.name for entry in model.entries] == [r"x\t", r"x\n", r"x\n (2)"]
+    for entry in model.entries:
+        np.testing.assert_array_equal(model.parameters(entry.name)["l0_h2h_bias"], weights["l0_h2h_bias"])
+
+
 def test_two_networks_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     weights = weights_of(network("gru", 1, False))
