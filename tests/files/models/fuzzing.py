@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree
 
+from rnnviz.files.models import keras_h5
 from rnnviz.model.errors import InputError
 from rnnviz.runs.apart import call_apart
 from tests.files.models.damage import damaged, networks_in, outcome_of
@@ -48,6 +49,12 @@ def fuzz(original: Path, seeds: range, folder: Path) -> Tally:
         total.failures += part.failures
         break
     return total
+
+
+def read_soon(path: Path) -> None:
+    """Read a file in a process of its own, which ends after a second in which HDF5 gets nowhere."""
+    keras_h5.HEADER_SECONDS = 1.0
+    networks_in(path)
 
 
 def _some(original: Path, seeds: range, folder: Path, last: Path) -> Tally:
