@@ -1,0 +1,28 @@
+"""What a run tells of its progress before its engines compute."""
+
+from pathlib import Path
+
+from rnnviz.files.inputs import load_inputs
+from rnnviz.model.config import Compare, Config, Network
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.progress import advance, expect
+from rnnviz.runs.pipeline import compute
+from rnnviz.runs.request import RunRequest
+
+
+def load_in_pieces(config: Config) -> Inputs:
+    expect(4)
+    for _ in range(4):
+        advance(1)
+    return load_inputs(config)
+
+
+def test_reading_large_inputs_moves_the_bar_up_to_where_the_engines_begin(tmp_path: Path) -> None:
+    config = Config(Network("gru", 3, 4), compare=Compare("manual", ("mistake:no-h2h-bias",))).checked()
+    told: list[tuple[str, float]] = []
+    compute(RunRequest(1, config, load_in_pieces), tmp_path, lambda stage, done: told.append((stage, done)))
+    read = [done for stage, done in told if stage == "reading the inputs"]
+    assert read == sorted(read)
+    assert len(read) == 5
+    assert read[-1] == next(done for stage, done in told if stage.startswith("computing"))
+    assert [done for _, done in told] == sorted(done for _, done in told)
