@@ -5,6 +5,7 @@ a single-layer fused block of its own that holds the same weights: the chain. Th
 build it, runs beside the chain, and its output and states must equal the chain's.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +16,10 @@ import numpy as np
 # mxnet 1.9.1 still reads the alias that numpy 1.24 removed; without it the import fails.
 if "bool" not in vars(np):
     np.bool = np.bool_  # type: ignore[attr-defined]
+
+# oneDNN, which computes MXNet's RNNs, keeps up to 1,024 compiled layers, one for each shape that it has met: a process
+# that serves many configs would grow by 100 MB. No run needs as many at once.
+os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import mxnet as mx
 from mxnet.gluon import rnn
