@@ -19,6 +19,7 @@ from rnnviz.gui.platform import (
     LibraryMissingError,
     check_platform,
 )
+from tests.gui.virtual_screen import virtual_screen
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Qt's system libraries are a matter of Linux")
 
@@ -255,16 +256,7 @@ def test_a_process_that_cannot_load_a_library_is_told_so_where_qt_fails(run_with
 @linux_only
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
 def test_a_process_on_a_virtual_display_passes_and_misses_the_plugins_libraries(run_with: Run, tmp_path: Path) -> None:
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    try:
-        with os.fdopen(read) as answer:
-            display = ":" + answer.readline().strip()
+    with virtual_screen("640x480x24") as display:
         assert run_with(PROBE, DISPLAY=display).stderr == ""
         assert run_with(START_QT, DISPLAY=display).stdout.split() == ["xcb"]
         (tmp_path / "libxcb-cursor.so.0").write_bytes(b"no library")
@@ -273,6 +265,3 @@ def test_a_process_on_a_virtual_display_passes_and_misses_the_plugins_libraries(
             "install libxcb-cursor0 (Debian, Ubuntu) or xcb-util-cursor (Fedora)." in run_with(PROBE, **environ).stderr
         )
         assert run_with(START_QT, **environ).returncode < 0
-    finally:
-        server.terminate()
-        server.wait(10)

@@ -23,6 +23,7 @@ from rnnviz.gui.platform import DisplayMissingError
 from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.settings import Settings
 from rnnviz.runs.supervisor import Supervisor
+from tests.gui.virtual_screen import virtual_screen
 
 HEAVY = (
     "importlib.metadata",
@@ -188,22 +189,10 @@ def test_the_program_opens_a_file_runs_it_and_ends_cleanly(tmp_path):
     assert done.stdout.split() == ["offscreen", "agree", "mine.toml[*]"]
 
 
-@pytest.fixture
-def screen() -> Iterator[str]:
-    """The name of an X server's display. The server itself finds a free number, so that two never meet."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("there is no Xvfb, which gives a screen to windows without one")
-    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
-        number = server.stdout.readline().strip()
-        assert number.isdigit(), "Xvfb did not start"
-        yield f":{number}"
-        server.terminate()
-
-
-def test_the_program_does_the_same_on_a_real_screen(tmp_path, screen):
-    done = _use(tmp_path, QT_QPA_PLATFORM="xcb", DISPLAY=screen)
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+def test_the_program_does_the_same_on_a_real_screen(tmp_path):
+    with virtual_screen("1600x1000x24") as display:
+        done = _use(tmp_path, QT_QPA_PLATFORM="xcb", DISPLAY=display)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["xcb", "agree", "mine.toml[*]"]
     assert (tmp_path / "window.png").stat().st_size > 20_000

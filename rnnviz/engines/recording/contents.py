@@ -107,7 +107,7 @@ def _owner(asked: RecordingName, names: Iterable[str]) -> str:
             f"alone or after an engine's name and a dot."
         )
     if len(engines) > 1:
-        choices = _listed([str(asked._replace(engine=engine)) for engine in engines], "or")
+        choices = _listed(engines, "or", before=f"{asked._replace(engine='')}#")
         raise InputError(f"{asked.path} holds what {_listed(engines)} computed: name one of them, {choices}.")
     return engines[0]
 
@@ -117,8 +117,8 @@ def _engines(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(owner for owner, _, kind in owners if owner and kind in _TELLING))
 
 
-def _listed(names: Iterable[str], last: str = "and") -> str:
-    words = [_printable(name) for name in names]
+def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
+    words = [before + _printable(name) for name in names]
     if len(words) > _LISTED:
         words = [*words[: _LISTED - 1], f"{len(words) - _LISTED + 1} more"]
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
