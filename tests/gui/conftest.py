@@ -1,7 +1,6 @@
 """A whole window on the screen, engines that stay warm from test to test, and a look at what a test leaves behind."""
 
 import contextlib
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,15 +57,6 @@ def threads_left() -> Counter[str]:
             break
         QTest.qWait(5)
     return own_threads()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def what_the_tests_before_left_is_not_searched() -> Iterator[None]:
-    """Every window makes the collector look for cycles, among all that other tests imported as well."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
