@@ -17,9 +17,10 @@ import numpy as np
 if "bool" not in vars(np):
     np.bool = np.bool_  # type: ignore[attr-defined]
 
-# oneDNN, which computes MXNet's RNNs, keeps up to 1,024 compiled layers, one for each shape that it has met: a process
-# that serves many configs would grow by 100 MB. No run needs as many at once.
+# oneDNN, which computes MXNet's RNNs, keeps up to 1,024 compiled layers, one for each shape that it met, and MXNet
+# what goes into them without end: a process that serves many configs would grow by 100 MB. No run needs so many.
 os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 
 import mxnet as mx
 from mxnet.gluon import rnn
