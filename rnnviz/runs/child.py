@@ -15,12 +15,14 @@ from traceback import format_exc
 from typing import Any, TypeAlias
 
 from rnnviz.model.errors import ConfigError, EngineError, InputError
-from rnnviz.runs.allocation import keep_freed_memory
+from rnnviz.runs.allocation import hand_back_freed_memory, keep_freed_memory
 from rnnviz.runs.pipeline import Tell, compute, judge_computed
 from rnnviz.runs.request import RunRequest
 
 READY = "ready"
 _PROGRESS_INTERVAL = 0.05
+_IDLE = 0.3
+"""After so many seconds without a request the next one is not expected at once."""
 
 _COMPUTE = 0.7
 """The part of an audited run's progress that computing and comparing take."""
@@ -38,6 +40,8 @@ def main(connection: Connection, warm: tuple[str, ...]) -> None:
     try:
         connection.send((READY, None))
         while True:
+            if not connection.poll(_IDLE):
+                hand_back_freed_memory()
             request, folder = connection.recv()
             _answer(connection, request, Path(folder))
     except (EOFError, BrokenPipeError, ConnectionResetError):
