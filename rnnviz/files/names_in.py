@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rnnviz.files.arrays_in import is_header, read_rows
+from rnnviz.files.plain_text import read_plain_text
 from rnnviz.model.errors import InputError
 
 
@@ -31,12 +32,7 @@ def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
     InputError
         If the file cannot be read, is no UTF-8 text, or has another number of lines.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file: byte {error.start} is no UTF-8 text.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    text = read_plain_text(path)
     # Not splitlines, which breaks at characters that a label may hold.
     lines = text.removesuffix("\n").split("\n") if text else []
     if len(lines) != timesteps:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.files.plain_text import read_plain_text
 from rnnviz.model.errors import ConfigError, InputError
 from rnnviz.model.fields import LARGEST_SIZE, shown
 
@@ -68,12 +69,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     InputError
         If the file cannot be read, is no UTF-8 text or no such JSON, is empty, or gives a token or an index twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file: byte {error.start} is no UTF-8 text.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    text = read_plain_text(path)
     places = _from_json(text, path) if path.suffix.lower() == ".json" else _from_lines(text, path)
     if not places:
         raise InputError(f"{path} holds no token: a vocabulary needs at least one.")
