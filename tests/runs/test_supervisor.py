@@ -377,18 +377,3 @@ def test_an_error_in_the_listener_ends_the_process() -> None:
         run(config(), loads.hang, listen)
     psutil.wait_procs(children() - before, timeout=3)
     assert children() == before
-
-
-@pytest.mark.slow
-def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed() -> None:
-    supervisor = Supervisor(warm=("gluon",))
-    memory = []
-    for timesteps in range(1, 221):
-        sizes = {"hidden_size": 1 + timesteps % 16, "bidirectional": True, "num_layers": 2}
-        asked = config(engines=("gluon", "manual"), network=sizes, sequence={"timesteps": timesteps})
-        finished(events_of(supervisor, asked))
-        (child,) = engine_processes()
-        memory.append(child.memory_full_info().uss)
-    supervisor.close()
-    # Compiled layers of every shape would take another 20 MB and more.
-    assert min(memory[-20:]) - min(memory[80:100]) < 12e6

@@ -22,8 +22,6 @@ from rnnviz.files.models.reading import entries_of, read_parameters
 from rnnviz.gui.exporting import pictures
 from rnnviz.gui.exporting.pictures import write_picture
 from rnnviz.gui.exporting.snapshot import save_png
-from rnnviz.gui.running.jobs import Job, Jobs
-from rnnviz.model.errors import EngineError
 from rnnviz.model.location import Location
 from tests.made_results import made_result
 
@@ -287,69 +285,3 @@ def test_without_a_view_in_use_the_values_at_the_cursor_are_copied_in_full(windo
     name, *place, value = lines[1].split("\t")
     assert (name, place) == ("gluon", ["0", "forward", "0", "0", "3"])
     assert np.float32(value) == window.session.result["gluon"].hidden[0, 0, 0, 0, 3]
-
-
-def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbot):
-    jobs = Jobs()
-    ended: list[str] = []
-    for signal in (jobs.done, jobs.stopped):
-        signal.connect(ended.append)
-    busy: list[bool] = []
-    jobs.busy_changed.connect(busy.append)
-    begun = threading.Event()
-
-    def endless(progress) -> str:
-        begun.set()
-        while True:
-            progress(0.5)
-
-    jobs.start(Job("first", endless))
-    jobs.start(Job("second", lambda progress: "two"))
-    qtbot.waitUntil(begun.is_set)
-    jobs.stop()
-    jobs.start(Job("third", lambda progress: "three"))
-    qtbot.waitUntil(lambda: ended == ["first", "second", "three"])
-    assert busy == [True, False]
-    assert not jobs.busy
-    jobs.close()
-
-
-def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
-    jobs = Jobs()
-    with qtbot.waitSignal(jobs.failed) as failed:
-        jobs.start(Job("first", lambda progress: str(1 // 0)))
-    assert failed.args[0] == "first"
-    assert "ZeroDivisionError" in failed.args[1]
-    with qtbot.waitSignal(jobs.done):
-        jobs.start(Job("second", lambda progress: "two"))
-    jobs.close()
-
-
-def test_a_file_that_is_not_proved_fails_with_its_sentence(qtbot):
-    def refused(_progress) -> str:
-        raise EngineError("w.npz was not written.")
-
-    jobs = Jobs()
-    with qtbot.waitSignal(jobs.failed) as failed:
-        jobs.start(Job("writing w.npz", refused))
-    assert failed.args == ["writing w.npz", "w.npz was not written."]
-    jobs.close()
-
-
-def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
-    jobs = Jobs()
-    told: list[str] = []
-    jobs.done.connect(told.append)
-    begun = threading.Event()
-
-    def endless(progress) -> str:
-        begun.set()
-        while True:
-            progress(0.5)
-
-    jobs.start(Job("first", lambda progress: "one"))
-    jobs.start(Job("second", lambda progress: "two"))
-    jobs.start(Job("third", endless))
-    qtbot.waitUntil(lambda: told == ["one", "two"] and begun.is_set())
-    jobs.close()
-    assert told == ["one", "two"]
