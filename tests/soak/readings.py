@@ -32,7 +32,7 @@ QUANTITIES = (
     Quantity("the window's private memory", "MB", 0.5, slow=True),
     Quantity("the window's allocations", "MB", 0.3, slow=True),
     Quantity("the engines' private memory", "MB", 0.5, slow=True),
-    Quantity("the window's threads", "", 0.2),
+    Quantity("the window's threads", "", 0.2, slow=True),
     Quantity("child processes", "", 0.2),
     Quantity("open files", "", 0.5, slow=True),
     Quantity("temporary files and folders", "", 0.5, slow=True),

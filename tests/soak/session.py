@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 
 from PySide6.QtCore import QMessageLogContext, QSettings, QTimer, QtMsgType, qInstallMessageHandler
@@ -28,6 +29,9 @@ _YOUNG = 0.15
 """For this part of the time engines that were just started still import and fill their pools."""
 _SETTLED_MINUTES = 4.0
 _OFFSCREEN = "This plugin does not support"
+_QUIET_SECONDS, _LONGEST_WAIT_SECONDS = 0.8, 20.0
+"""Engines that computed a moment ago hold that run's arrays: readings wait until they have handed them back."""
+_QUIET_LOOK_MS = 50
 
 
 @dataclass
@@ -105,12 +109,30 @@ class Soak:
         return min(_WARM_UP * self.minutes, _MOST_WARM_UP_MINUTES)
 
     def _use(self, application: QApplication, window: MainWindow, user: User) -> None:
-        deeds, looks = QTimer(interval=_DEED_MS), QTimer(interval=int(self.every_seconds * 1000))
+        deeds = QTimer(interval=_DEED_MS)
+        rounds = QTimer(interval=int(self.every_seconds * 1000), singleShot=True)
+        waits = QTimer(interval=_QUIET_LOOK_MS)
         reader = Reader()
         early = (kinds_of_objects(), kinds_of_widgets())
+        since = quiet = monotonic()
 
         def act() -> None:
             user.act(calm=reader.minutes > _STORMY * self.minutes)
+
+        def rest() -> None:
+            nonlocal since, quiet
+            since = quiet = monotonic()
+            deeds.stop()
+            waits.start()
+
+        def wait() -> None:
+            nonlocal quiet
+            now = monotonic()
+            if window.runner.busy:
+                quiet = now
+            if now - quiet >= _QUIET_SECONDS or now - since >= _LONGEST_WAIT_SECONDS:
+                waits.stop()
+                look()
 
         def look() -> None:
             nonlocal early
@@ -119,19 +141,21 @@ class Soak:
             if before and self.readings[-2].minutes < self_warm <= self.readings[-1].minutes:
                 early = (kinds_of_objects(), kinds_of_widgets())
             if self.readings[-1].minutes >= self.minutes:
-                deeds.stop()
-                looks.stop()
                 user.close_dialogs()
                 window.close()
+            else:
+                deeds.start()
+                rounds.start()
 
         def begin() -> None:
             window.begin(None)
             user.try_everything()
             deeds.start()
-            looks.start()
+            rounds.start()
 
         deeds.timeout.connect(act)
-        looks.timeout.connect(look)
+        rounds.timeout.connect(rest)
+        waits.timeout.connect(wait)
         window.completed.connect(begin)
         window.closed.connect(application.quit)
         window.show()
