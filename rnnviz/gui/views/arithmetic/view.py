@@ -145,7 +145,9 @@ class ArithmeticView(View):
         step = step_of(self._place)
         if step is not None:
             self._location = step
-        self._refresh()
+        # Out of sight nothing is worked out: the next look, or the next picture, asks.
+        if self.isVisible():
+            self._refresh()
 
     # The contract of a view
 
