@@ -8,12 +8,13 @@ came from.
 import os
 import sys
 import traceback
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
 from rnnviz.cli import config, convert, doctor, explain, inspect, run, sweep
 from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, INTERRUPTED, WRONG_INPUT
-from rnnviz.cli.parser import Commands, Parser
+from rnnviz.cli.parser import Commands, Parser, add_commands
 from rnnviz.cli.window import open_window
 from rnnviz.model.errors import EngineError, InputError
 
@@ -55,12 +56,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(words: list[str]) -> int:
     if words and words[0] in _COMMANDS:
         parser = Parser(prog="rnnviz")
-        commands = parser.add_subparsers(required=True)
-        _COMMANDS[words[0]](commands)
+        add_commands(parser, {words[0]: _COMMANDS[words[0]]})
         options = parser.parse_args(words)
         answer: int = options.answer(options)
         return answer
-    return open_window(_window_parser().parse_args(words).file)
+    return open_window(window_parser().parse_args(words).file)
+
+
+def command_parsers() -> dict[str, Parser]:
+    """The parser of every command by its name, as the manual page and the shell's completion are made from them."""
+    return add_commands(Parser(prog="rnnviz"), _COMMANDS)
+
+
+class _WindowParser(Parser):
+    """Lists the commands beneath its help, for which alone they are all made."""
+
+    def format_help(self) -> str:
+        width = max(map(len, _COMMANDS))
+        lines = [f"  {name:{width}}  {parser.description}" for name, parser in command_parsers().items()]
+        self.epilog = "\n".join(["commands:", *lines, "", "rnnviz COMMAND --help tells more."])
+        return super().format_help()
+
+
+def window_parser() -> Parser:
+    """The parser of what is no command: it opens the window."""
+    parser = _WindowParser(
+        prog="rnnviz",
+        description="See every number of a recurrent network, and prove every number.",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", nargs="?", help="a config, a model file or a session to open the window on")
+    parser.add_argument("--version", action="version", version=f"rnnviz {__version__}")
+    return parser
 
 
 def _fail(error: BaseException, code: int, sentence: str | None = None) -> int:
@@ -68,14 +95,3 @@ def _fail(error: BaseException, code: int, sentence: str | None = None) -> int:
         traceback.print_exception(error)
     print(f"rnnviz: {sentence or error}", file=sys.stderr)
     return code
-
-
-def _window_parser() -> Parser:
-    parser = Parser(
-        prog="rnnviz",
-        description="See every number of a recurrent network, and prove every number.",
-        epilog=f"Commands: {', '.join(_COMMANDS)}; rnnviz COMMAND --help tells more.",
-    )
-    parser.add_argument("file", nargs="?", help="a config to open the window on")
-    parser.add_argument("--version", action="version", version=f"rnnviz {__version__}")
-    return parser

@@ -1,0 +1,62 @@
+"""Everything that a Linux desktop and shell know the program by, put where they look for it.
+
+    python packaging/linux/desktop_files.py PREFIX
+
+`desktop_files` says what there is and where it goes below a prefix such as /usr; `install` writes it. RNNVIZ_HOME_URL
+is the address of the project's public repository, which the page of a software centre links to and takes its pictures
+from, and SOURCE_DATE_EPOCH the time that the files are dated by.
+"""
+
+import argparse
+import gzip
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import desktop_icons
+from manual_page import manual_page
+from metainfo import ID, metainfo
+from shell_completion import completion
+
+_HERE = Path(__file__).parent
+_ICONS = "share/icons/hicolor"
+
+
+def desktop_files(day: date, home: str | None = None) -> dict[str, bytes]:
+    """The files by their paths below the prefix, as of `day`: the same day gives the same bytes."""
+    svg = desktop_icons.SVG.read_bytes()
+    return {
+        "share/applications/rnnviz.desktop": (_HERE / "rnnviz.desktop").read_bytes(),
+        f"share/metainfo/{ID}.metainfo.xml": metainfo(day, home).encode(),
+        "share/mime/packages/rnnviz.xml": (_HERE / "rnnviz-mime.xml").read_bytes(),
+        f"{_ICONS}/scalable/apps/rnnviz.svg": svg,
+        f"{_ICONS}/scalable/mimetypes/application-x-rnnviz.svg": svg,
+        **{f"{_ICONS}/{size}x{size}/apps/rnnviz.png": desktop_icons.draw(size) for size in desktop_icons.SIZES},
+        "share/man/man1/rnnviz.1.gz": gzip.compress(manual_page(day).encode(), mtime=0),
+        "share/bash-completion/completions/rnnviz": completion().encode(),
+    }
+
+
+def install(prefix: Path) -> list[Path]:
+    """Write the files below the prefix and return their paths."""
+    written = []
+    for name, content in desktop_files(_day(), os.environ.get("RNNVIZ_HOME_URL")).items():
+        path = prefix / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o644)
+        written.append(path)
+    return written
+
+
+def _day() -> date:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    now = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+    return now.date()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Install what desktops and shells know rnnviz by.")
+    parser.add_argument("prefix", type=Path, help="the folder that the files go below, such as /usr")
+    for path in install(parser.parse_args().prefix):
+        print(path)

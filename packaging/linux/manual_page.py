@@ -1,0 +1,142 @@
+"""The manual page, made from the command line's own parsers, so that it tells of every option and of no other."""
+
+from argparse import SUPPRESS, Action, ArgumentParser, _StoreAction
+from collections.abc import Iterator, Mapping
+from datetime import date
+from textwrap import wrap
+
+from rnnviz import __version__
+from rnnviz.cli import command_parsers, exit_codes, window_parser
+from rnnviz.engines.registry import ENGINES
+
+EXIT_STATUS = {
+    exit_codes.AGREE: "The engines agree, or they drift and --strict was not given.",
+    exit_codes.MISMATCH: "They do not agree.",
+    exit_codes.WRONG_INPUT: "The config, a file or the command is wrong; one sentence on standard error says what.",
+    exit_codes.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
+    exit_codes.INTERRUPTED: "The command was stopped by Ctrl-C.",
+}
+
+_ENGINES = {
+    "gluon": "MXNet's fused kernels, layer by layer, beside the whole stack as Gluon runs it.",
+    "manual": "The textbook recurrence, in numpy.",
+    "onnx": "ONNX Runtime, in float32.",
+    "torch": "PyTorch, if it is installed.",
+}
+
+_OTHER_ENGINES = {
+    "./mine.py": "A recurrence of your own: a file that defines step(x, state, p). It runs only if it is named here.",
+    "mistake:NAME": "A known mistake made on purpose, such as mistake:no-h2h-bias.",
+    "trace:FILE.npz": "What other code computed and saved; #ENGINE after it chooses one of several recordings in it.",
+}
+
+_ENVIRONMENT = {
+    "RNNVIZ_DEBUG": "If it is 1, the place in the program that an error came from is printed before its sentence.",
+    "QT_QPA_PLATFORM": "The Qt platform that the window opens on, such as xcb, wayland or offscreen.",
+}
+
+_EXAMPLES = {
+    "rnnviz config lstm > lstm.toml && rnnviz run lstm.toml --csv values.csv --png picture.png": (
+        "Compute the network of a lesson, compare its engines, and write what was found."
+    ),
+    "rnnviz explain lstm.toml --layer 0 --timestep 1 --unit 3": "Print how one number came about.",
+    "rnnviz inspect model.onnx": "List the recurrent networks in a model file.",
+    "rnnviz config --from model.safetensors --cell gru > gru.toml": "Make a config that runs the network in a file.",
+}
+
+
+def manual_page(day: date) -> str:
+    """The page in the man macros of roff, dated `day`."""
+    window, commands = window_parser(), command_parsers()
+    lines = [
+        f'.TH RNNVIZ 1 "{day.isoformat()}" "rnnviz {__version__}" "User Commands"',
+        ".SH NAME",
+        r"rnnviz \- see and prove every number inside a recurrent network",
+        ".SH SYNOPSIS",
+        *_usage("rnnviz", window),
+        ".br",
+        r".B rnnviz",
+        r".I command",
+        r"[\fIoption\fR ...]",
+        ".SH DESCRIPTION",
+        *_text(
+            "rnnviz computes a recurrent network by Gluon and by a recurrence that reads like the textbook, shows "
+            "every hidden value of every layer, direction, timestep and sample, and compares them all. Without a "
+            "command it opens its window."
+        ),
+        *_arguments(window),
+        ".SH COMMANDS",
+    ]
+    for name, parser in commands.items():
+        lines += [f".SS rnnviz {_escaped(name)}", *_usage(f"rnnviz {name}", parser), ".PP"]
+        lines += [*_text(parser.description or ""), *_arguments(parser)]
+    lines += [".SH ENGINES", *_terms({name: _ENGINES[name] for name in ENGINES} | _OTHER_ENGINES)]
+    lines += [".SH EXIT STATUS", *_terms({str(code): meaning for code, meaning in EXIT_STATUS.items()})]
+    lines += [".SH ENVIRONMENT", *_terms(_ENVIRONMENT)]
+    lines += [".SH EXAMPLES", *_terms(_EXAMPLES)]
+    return "\n".join(lines) + "\n"
+
+
+def options(parser: ArgumentParser) -> list[Action]:
+    """What a parser takes, but for its help."""
+    return [action for action in parser._actions if action.help != SUPPRESS and action.dest != "help"]
+
+
+def takes_value(action: Action) -> bool:
+    """Whether a word belongs to an option or an argument."""
+    return isinstance(action, _StoreAction)
+
+
+def _usage(command: str, parser: ArgumentParser) -> Iterator[str]:
+    yield f".B {_escaped(command)}"
+    for action in sorted(options(parser), key=lambda action: not action.option_strings):
+        form = rf"\fB{_escaped(action.option_strings[-1])}\fR" if action.option_strings else ""
+        value = rf"\fI{_escaped(_value(action))}\fR" if takes_value(action) else ""
+        whole = " ".join(filter(None, (form, value)))
+        yield whole if action.required else f"[{whole}]"
+
+
+def _arguments(parser: ArgumentParser) -> Iterator[str]:
+    for action in options(parser):
+        names = [rf"\fB{_escaped(name)}\fR" for name in action.option_strings]
+        value = rf"\fI{_escaped(_value(action))}\fR" if takes_value(action) else ""
+        yield ".TP"
+        yield " ".join(filter(None, (", ".join(names), value)))
+        yield from _text(_help(action))
+
+
+def _value(action: Action) -> str:
+    if action.choices is not None:
+        return "|".join(map(str, action.choices))
+    return str(action.metavar or action.dest)
+
+
+def _help(action: Action) -> str:
+    text = action.help or ""
+    if action.dest == "version":
+        text = "show the program's version and exit"
+    if isinstance(action.default, str) and action.choices is not None:
+        text = f"{text}; {action.default} by default"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _terms(terms: Mapping[str, str]) -> Iterator[str]:
+    for term, meaning in terms.items():
+        yield ".TP"
+        yield rf"\fB{_escaped(term)}\fR"
+        yield from _text(meaning)
+
+
+def _text(text: str) -> Iterator[str]:
+    for line in wrap(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False):
+        yield _line(line)
+
+
+def _line(text: str) -> str:
+    """A line of text, which roff would take for a request if it began with a dot or an apostrophe."""
+    escaped = _escaped(text)
+    return rf"\&{escaped}" if escaped[:1] in (".", "'") else escaped
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")

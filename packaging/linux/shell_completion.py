@@ -1,0 +1,78 @@
+"""The completion of bash, made from the command line's own parsers, so that it knows every option and no other."""
+
+import shlex
+from argparse import Action
+from pathlib import Path
+
+from manual_page import options, takes_value
+
+from rnnviz.cli import command_parsers, window_parser
+from rnnviz.engines.mistakes.catalogue import MISTAKES
+from rnnviz.engines.registry import ENGINES
+from rnnviz.files.lessons import lessons
+from rnnviz.files.models.formats import ENDINGS
+
+_CONFIGS, _SESSIONS = (".toml",), (".rnnviz",)
+_FILES = {
+    ("", "file"): (*_CONFIGS, *_SESSIONS, *ENDINGS),
+    ("run", "config"): _CONFIGS,
+    ("explain", "config"): _CONFIGS,
+    ("sweep", "sweep"): _CONFIGS,
+    ("sweep", "journal"): (".jsonl",),
+    ("config", "file"): ENDINGS,
+    ("inspect", "file"): ENDINGS,
+    ("convert", "source"): (*_CONFIGS, *ENDINGS),
+    ("convert", "target"): (".params", ".safetensors", ".onnx", ".npz"),
+}
+"""The endings of the files that an argument reads; what is written may have any name."""
+
+_TEMPLATE = Path(__file__).with_name("completion.bash")
+
+
+def completion() -> str:
+    """The script that bash sources."""
+    parsers = {"": window_parser(), **command_parsers()}
+    parts = {
+        "@COMMANDS@": " ".join(name for name in parsers if name),
+        "@ENGINES@": " ".join([*ENGINES, *(mistake.engine for mistake in MISTAKES.values()), "trace:"]),
+        "    # @OPTIONS@\n": "".join(_options(name, options(parser)) for name, parser in parsers.items()),
+        "    # @VALUES@\n": "".join(_places(name, options(parser)) for name, parser in parsers.items()),
+    }
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    for mark, part in parts.items():
+        text = text.replace(mark, part)
+    return text
+
+
+def _options(command: str, actions: list[Action]) -> str:
+    words = [word for action in actions for word in action.option_strings]
+    valued = [word for action in actions if takes_value(action) for word in action.option_strings]
+    return (
+        f"    {shlex.quote(command)})\n"
+        f"        options={shlex.quote(' '.join([*words, '-h', '--help']))}\n"
+        f"        valued={shlex.quote(' '.join(valued))}\n"
+        f"        ;;\n"
+    )
+
+
+def _places(command: str, actions: list[Action]) -> str:
+    """What stands behind each option that takes a value, and in the first place, the second and so on."""
+    named = [(word, action) for action in actions if takes_value(action) for word in action.option_strings]
+    placed = enumerate(action for action in actions if not action.option_strings)
+    lines = [f"    {command}:{place}) {_values(command, action)} ;;\n" for place, action in (*named, *placed)]
+    return "".join(lines)
+
+
+def _values(command: str, action: Action) -> str:
+    if action.choices is not None:
+        return f"_rnnviz_words {shlex.quote(' '.join(map(str, action.choices)))}"
+    if action.dest == "engines":
+        return "_rnnviz_engines"
+    if action.dest == "reference":
+        return "_rnnviz_engine"
+    if action.dest == "lesson":
+        return f"_rnnviz_words {shlex.quote(' '.join(lesson.name for lesson in lessons()))}"
+    endings = _FILES.get((command, action.dest), ())
+    if endings or action.type is Path or action.dest == "json":
+        return " ".join(["_rnnviz_files", *(ending.removeprefix(".") for ending in endings)])
+    return ":"

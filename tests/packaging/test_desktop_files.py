@@ -1,0 +1,167 @@
+"""What desktops and shells know the program by: valid by the tools that read it, and true of the program."""
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import desktop_icons
+import metainfo
+import pytest
+from desktop_files import desktop_files
+from manual_page import EXIT_STATUS, manual_page, options
+from PySide6.QtGui import QImage
+
+from rnnviz import __version__
+from rnnviz.cli import command_parsers, exit_codes, window_parser
+from rnnviz.files.models.formats import ENDINGS
+
+ROOT = Path(__file__).parents[2]
+DAY = date(2026, 2, 3)
+HOME = "https://example.org/someone/rnnviz"
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script installs, with a home."""
+    folder = tmp_path_factory.mktemp("usr")
+    environment = os.environ | {"RNNVIZ_HOME_URL": HOME, "SOURCE_DATE_EPOCH": "1770076800"}
+    script = ROOT / "packaging" / "linux" / "desktop_files.py"
+    answer = subprocess.run(
+        [sys.executable, script, folder], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert sorted(answer.stdout.split()) == sorted(str(path) for path in folder.rglob("*") if path.is_file())
+    return folder
+
+
+def told_by(tool: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """What a tool prints about what it is given, which it must find right; skipped where it is not installed."""
+    found = shutil.which(tool)
+    if found is None:
+        pytest.skip(f"{tool} is not installed")
+    answer = subprocess.run([found, *map(str, words)], env=environment, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout + answer.stderr
+
+
+def keys(desktop: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in desktop.splitlines() if "=" in line)
+
+
+def test_the_script_installs_what_the_function_tells_byte_for_byte(prefix: Path) -> None:
+    for name, content in desktop_files(DAY, HOME).items():
+        assert (prefix / name).read_bytes() == content, name
+
+
+def test_the_desktop_entry_is_valid_and_names_a_command_and_an_icon_that_there_are(prefix: Path) -> None:
+    path = prefix / "share/applications/rnnviz.desktop"
+    assert told_by("desktop-file-validate", path) == ""
+    entry = keys(path.read_text(encoding="utf-8"))
+    assert entry["Exec"] == "rnnviz %f"
+    assert list(prefix.glob(f"share/icons/hicolor/*/apps/{entry['Icon']}.png"))
+
+
+@pytest.mark.parametrize("home", [HOME, None], ids=["with-a-home", "without"])
+def test_the_metainfo_is_valid(tmp_path: Path, home: str | None) -> None:
+    path = tmp_path / f"{metainfo.ID}.metainfo.xml"
+    path.write_text(metainfo.metainfo(DAY, home), encoding="utf-8")
+    if home is None:
+        # All that is missed is the address that there is not.
+        told = told_by("appstreamcli", "validate", "--no-net", "--override=url-homepage-missing=info", path)
+        assert "url-homepage-missing" in told
+        assert "screenshot" not in path.read_text(encoding="utf-8")
+    else:
+        told_by("appstreamcli", "validate", "--no-net", "--pedantic", path)
+
+
+def test_the_pictures_of_the_software_centre_are_in_the_tree() -> None:
+    images = [str(image.text) for image in ET.fromstring(metainfo.metainfo(DAY, HOME)).iter("image")]
+    start = f"{HOME}/raw/v{__version__}/"
+    assert len(images) >= 2
+    for image in images:
+        assert image.startswith(start)
+        assert (ROOT / image.removeprefix(start)).is_file()
+
+
+def test_releases_are_those_of_the_changelog_with_what_is_new_in_each() -> None:
+    changelog = (
+        "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing to come. More of it.\n\n"
+        "## [0.2.0] - 2025-05-06\n\n### Fixed\n\n- `.npz` files of\n  two arrays. They were not read.\n- Another.\n\n"
+        "## [0.1.0] - 2025-01-02\n\n- The first.\n"
+    )
+    assert metainfo.releases(changelog, DAY) == [
+        metainfo.Release(__version__, DAY, ("A thing to come.",), finished=False),
+        metainfo.Release("0.2.0", date(2025, 5, 6), ("`.npz` files of two arrays.", "Another.")),
+        metainfo.Release("0.1.0", date(2025, 1, 2), ("The first.",)),
+    ]
+
+
+def test_the_present_version_is_among_the_releases() -> None:
+    found = ET.fromstring(metainfo.metainfo(DAY, HOME)).iter("release")
+    assert __version__ in [release.get("version") for release in found]
+
+
+def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_ending_that_is_read(
+    prefix: Path,
+) -> None:
+    space = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}
+    declared = {
+        str(kind.get("type")): str(glob.get("pattern")).removeprefix("*")
+        for kind in ET.parse(prefix / "share/mime/packages/rnnviz.xml").iterfind("m:mime-type", space)
+        for glob in kind.iterfind("m:glob", space)
+    }
+    entry = keys((prefix / "share/applications/rnnviz.desktop").read_text(encoding="utf-8"))
+    opened = [kind for kind in entry["MimeType"].split(";") if kind]
+    assert set(opened) == set(declared)
+    assert set(declared.values()) <= {".rnnviz", *ENDINGS}
+    provided = ET.fromstring(metainfo.metainfo(DAY)).iterfind("provides/mediatype")
+    assert [kind.text for kind in provided] == opened
+
+
+def test_a_system_knows_the_files_by_their_endings(prefix: Path, tmp_path: Path) -> None:
+    shutil.copytree(prefix / "share/mime", tmp_path / "mime")
+    told_by("update-mime-database", tmp_path / "mime")
+    globs = (tmp_path / "mime/globs2").read_text(encoding="utf-8").split()
+    for line in ("50:application/x-rnnviz:*.rnnviz", "50:application/x-onnx:*.onnx"):
+        assert line in globs
+
+
+def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix: Path) -> None:
+    assert {16, 32, 48, 128, 256, 512} <= set(desktop_icons.SIZES)
+    large = QImage(str(prefix / "share/icons/hicolor/512x512/apps/rnnviz.png"))
+    for size in desktop_icons.SIZES:
+        image = QImage(str(prefix / f"share/icons/hicolor/{size}x{size}/apps/rnnviz.png"))
+        assert (image.width(), image.height()) == (size, size)
+        assert image.pixelColor(0, 0).alpha() == 0
+        # The middle of a node of the network, which the picture colours.
+        assert image.pixelColor(size * 24 // 64, size * 41 // 64).blue() > 150
+        assert large.pixelColor(512 * 24 // 64, 512 * 41 // 64).blue() > 150
+    assert (prefix / "share/icons/hicolor/scalable/apps/rnnviz.svg").read_bytes() == desktop_icons.SVG.read_bytes()
+
+
+def test_the_manual_page_tells_of_every_command_option_and_exit_code(prefix: Path) -> None:
+    page = gzip.decompress((prefix / "share/man/man1/rnnviz.1.gz").read_bytes()).decode()
+    assert page == manual_page(DAY)
+    plain = re.sub(r"\\f[BIR]", "", page).replace(r"\-", "-")
+    for name, parser in {"": window_parser(), **command_parsers()}.items():
+        _, _, section = plain.partition(f".SS rnnviz {name}\n" if name else ".SH DESCRIPTION\n")
+        section, _, _ = section.partition("\n.S")
+        for action in options(parser):
+            for word in action.option_strings or [str(action.metavar or action.dest)]:
+                assert re.search(rf"^\.TP\n(\S+, )?{re.escape(word)}\b", section, re.MULTILINE), (name, word)
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper()}
+    assert set(EXIT_STATUS) == codes
+
+
+def test_the_manual_page_is_as_roff_wants_it(prefix: Path) -> None:
+    path = prefix / "share/man/man1/rnnviz.1.gz"
+    page = prefix / "rnnviz.1"
+    page.write_bytes(gzip.decompress(path.read_bytes()))
+    assert told_by("mandoc", "-T", "lint", page) == ""

@@ -1,0 +1,136 @@
+"""The completion of bash, sourced in a bash and asked what may stand at a cursor."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from manual_page import options
+from shell_completion import completion
+
+from rnnviz.cli import command_parsers, window_parser
+from rnnviz.engines.registry import ENGINES
+from rnnviz.files.lessons import lessons
+
+BASH = shutil.which("bash")
+
+pytestmark = pytest.mark.skipif(BASH is None, reason="bash is not installed")
+
+_ASK = """
+source rnnviz.bash
+while IFS= read -r line; do
+    COMP_LINE=$line COMP_POINT=${#line}
+    _rnnviz
+    (IFS=$'\\t'; printf '%s\\n' "${COMPREPLY[*]}")
+done
+"""
+
+Complete = Callable[..., list[set[str]]]
+
+
+@pytest.fixture
+def complete(tmp_path: Path) -> Complete:
+    """What the completion offers at the end of each line, in a folder of a few files, all asked of one bash."""
+    (tmp_path / "rnnviz.bash").write_text(completion(), encoding="utf-8")
+    for name in ("net.toml", "model.onnx", "weights.NPZ", "golden.npz", "mine.py", "notes.txt", "saved.rnnviz"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+
+    def complete(*lines: str) -> list[set[str]]:
+        answer = subprocess.run(
+            [str(BASH), "--norc", "-c", _ASK],
+            cwd=tmp_path,
+            input="".join(f"{line}\n" for line in lines),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert answer.stderr == ""
+        told = [set(filter(None, line.split("\t"))) for line in answer.stdout.splitlines()]
+        assert len(told) == len(lines)
+        return told
+
+    return complete
+
+
+def test_every_command_and_every_option_is_completed(complete: Complete) -> None:
+    commands = command_parsers()
+    parsers = {"": window_parser(), **commands}
+    first, *told = complete("rnnviz ", *(f"rnnviz {name} -".replace("  ", " ") for name in parsers))
+    assert first >= set(commands)
+    for (name, parser), words in zip(parsers.items(), told, strict=True):
+        assert words == {word for action in parser._actions for word in action.option_strings}, name
+
+
+def test_what_begins_like_the_word_is_offered(complete: Complete) -> None:
+    assert complete("rnnviz con", "rnnviz run --re", "rnnviz run net.toml --audit f") == [
+        {"config", "convert"},
+        {"--report", "--reference"},
+        {"full"},
+    ]
+
+
+def test_choices_are_those_of_the_parsers(complete: Complete) -> None:
+    for name, parser in command_parsers().items():
+        for action in options(parser):
+            if action.option_strings and action.choices is not None:
+                (told,) = complete(f"rnnviz {name} {action.option_strings[-1]} ")
+                assert told == set(action.choices)
+
+
+def test_files_are_those_that_the_command_reads(complete: Complete) -> None:
+    model = {"model.onnx", "weights.NPZ", "golden.npz", "folder"}
+    assert complete(
+        "rnnviz run ",
+        "rnnviz inspect ",
+        "rnnviz config --from m",
+        "rnnviz convert net.toml --cell gru ",
+        "rnnviz n",
+        "rnnviz s",
+        "rnnviz run net.toml --csv n",
+    ) == [
+        {"net.toml", "folder"},
+        model,
+        {"model.onnx"},
+        model,
+        {"net.toml"},
+        {"saved.rnnviz", "sweep"},
+        {"net.toml", "notes.txt"},
+    ]
+
+
+def test_lessons_are_offered_by_name(complete: Complete) -> None:
+    assert complete("rnnviz config ") == [{lesson.name for lesson in lessons()}]
+
+
+def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Complete) -> None:
+    every, second, reference = complete(
+        "rnnviz run net.toml --engines ", "rnnviz run net.toml --engines gluon,", "rnnviz run net.toml --reference g"
+    )
+    assert set(ENGINES) < every
+    assert "mistake:no-h2h-bias" in every
+    assert second == {f"gluon,{name}" for name in every if name != "gluon"}
+    assert reference == {"gluon"}
+
+
+def test_what_bash_takes_for_a_word_of_its_own_is_left_out(complete: Complete) -> None:
+    assert complete(
+        "rnnviz run net.toml --engines gluon,mistake:no-h2h",
+        "rnnviz run net.toml --engines gluon,trace:g",
+        "rnnviz run net.toml --engines gluon,./m",
+    ) == [{"no-h2h-bias"}, {"golden.npz"}, {"gluon,./mine.py"}]
+
+
+def test_numbers_and_finished_commands_offer_nothing(complete: Complete) -> None:
+    assert complete("rnnviz run net.toml --rtol ", "rnnviz doctor ", "rnnviz run net.toml ") == [set(), set(), set()]
+
+
+def test_the_script_is_clean() -> None:
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+    answer = subprocess.run(
+        [shellcheck, "--shell=bash", "-"], input=completion(), capture_output=True, text=True, timeout=60
+    )
+    assert answer.returncode == 0, answer.stdout
