@@ -10,6 +10,9 @@ from rnnviz.files.resource_files import resource_path
 from rnnviz.gui.look.theme import THEMES, Theme
 
 
+_DRAWN_BY_QT = "rnnviz-drawn-by-qt"
+
+
 class Appearance(QObject):
     """Sets style, palette and style sheet of the application, and follows the desktop while asked to."""
 
@@ -25,7 +28,9 @@ class Appearance(QObject):
         self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
         self._choice = choice
         # Drawn by Qt itself, the same on every system, so that both themes can be looked at on any of them.
-        application.setStyle(QStyleFactory.create("Fusion"))
+        if not application.property(_DRAWN_BY_QT):
+            application.setStyle(QStyleFactory.create("Fusion"))
+            application.setProperty(_DRAWN_BY_QT, True)
         application.styleHints().colorSchemeChanged.connect(self._on_desktop_changed)
         self._theme = THEMES[self._wanted()]
         self._apply()
@@ -69,4 +74,7 @@ class Appearance(QObject):
         QPixmapCache.clear()
         self._application.setPalette(theme.palette())
         colours = {role: value for role, value in vars(theme).items() if isinstance(value, str)}
-        self._application.setStyleSheet(self._sheet.substitute(colours))
+        sheet = self._sheet.substitute(colours)
+        # A second window in the same colours: setting the sheet again would polish every widget there is anew.
+        if self._application.styleSheet() != sheet:
+            self._application.setStyleSheet(sheet)
