@@ -26,6 +26,8 @@ def run_window(path: Path | None) -> int:
     """Open the window and stay until it is closed."""
     application = make_application()
     window = make_window(Settings())
+    if path is None:
+        window.welcome.greet()
     # The engines' process would compete with the first picture for the processor.
     window.usable.connect(lambda: window.begin(path))
     window.completed.connect(_keep_collections_short)

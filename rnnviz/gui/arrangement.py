@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from rnnviz.gui.lessons.column import LessonColumn
 from rnnviz.gui.settings import Settings
@@ -41,12 +41,14 @@ class Arrangement(QWidget):
         self._upper = QSplitter(Qt.Orientation.Vertical)
         self._upper.addWidget(self._middle)
         self._upper.addWidget(self.tabs)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._upper)
         work = QWidget()
         work_layout = QVBoxLayout(work)
         work_layout.setContentsMargins(0, 8, 8, 0)
         work_layout.setSpacing(6)
         work_layout.addWidget(verdict)
-        work_layout.addWidget(self._upper, 1)
+        work_layout.addWidget(self._pages, 1)
         self._whole = QSplitter(Qt.Orientation.Horizontal)
         self.column = LessonColumn(panel)
         self._whole.addWidget(self.column)
@@ -84,6 +86,19 @@ class Arrangement(QWidget):
     def put_in_the_middle(self, lanes: View) -> None:
         """Put the lanes where room was kept for them."""
         self._middle.replaceWidget(0, lanes).deleteLater()
+
+    @property
+    def covered(self) -> bool:
+        """Whether something stands in the place of lanes, side and tabs."""
+        return self._pages.currentWidget() is not self._upper
+
+    def cover(self, page: QWidget) -> None:
+        """Show a page in the place of lanes, side and tabs."""
+        self._pages.setCurrentIndex(self._pages.addWidget(page))
+
+    def uncover(self) -> None:
+        """Show lanes, side and tabs again."""
+        self._pages.setCurrentWidget(self._upper)
 
     def put_behind_tab(self, view: View) -> None:
         """Put a view behind the tab of its title, which stays as it is."""

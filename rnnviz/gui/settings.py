@@ -5,6 +5,7 @@ from PySide6.QtCore import QByteArray, QSettings
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
 _RECENT, _TRUSTED = "files/recent", "files/trusted"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
+_WELCOME = "window/welcome"
 THEME_CHOICES = ("desktop", "light", "dark")
 
 
@@ -40,6 +41,15 @@ class Settings:
     @theme.setter
     def theme(self, value: str) -> None:
         self._store.setValue(_THEME, value)
+
+    @property
+    def welcome(self) -> bool:
+        """Whether a start without a file shows the ways to begin."""
+        return str(self._store.value(_WELCOME)).lower() != "false"
+
+    @welcome.setter
+    def welcome(self, value: bool) -> None:
+        self._store.setValue(_WELCOME, value)
 
     @property
     def recent(self) -> tuple[str, ...]:

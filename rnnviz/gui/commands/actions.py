@@ -39,15 +39,32 @@ class Actions:
             window.addAction(action)
             self._actions[command.id] = action
         self._guard = _KeyGuard(window)
+        self._icons: Icons | None = None
+        self._playing = False
 
     def __getitem__(self, command_id: str) -> QAction:
         return self._actions[command_id]
 
+    def offer(self, command_id: str, what: str) -> None:
+        """Let a command's entry say what it would act on; without anything it is off."""
+        command, action = next(c for c in COMMANDS if c.id == command_id), self._actions[command_id]
+        action.setText(f"{command.text} {what.replace('&', '&&')}".rstrip())
+        action.setEnabled(bool(what))
+
+    def show_playing(self, playing: bool) -> None:
+        """Let the command that plays be the one that halts, or the other way round."""
+        self._playing = playing
+        self._actions["play"].setText("Ha&lt" if playing else "&Play")
+        if self._icons is not None:
+            self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
+
     def apply_icons(self, icons: Icons) -> None:
         """Draw the icons in the theme's colours."""
+        self._icons = icons
         for command in COMMANDS:
             if command.icon:
                 self._actions[command.id].setIcon(icons[command.icon])
+        self.show_playing(self._playing)
 
 
 def _action(command: Command, window: QWidget) -> QAction:

@@ -10,7 +10,9 @@ from rnnviz.files.models.formats import ENDINGS
 from rnnviz.model.errors import InputError
 
 CONFIGS = "Configs (*.toml)"
-OPENABLE = f"Configs and models (*.toml {' '.join(f'*{ending}' for ending in ENDINGS)})"
+_MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)
+MODELS = f"Models ({_MODEL_PATTERNS})"
+OPENABLE = f"Configs and models (*.toml {_MODEL_PATTERNS})"
 RECURRENCES = "Recurrences (*.py)"
 
 

@@ -16,6 +16,7 @@ from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.running.run_control import RunControl
 from rnnviz.gui.session import Session
 from rnnviz.gui.sweep.commands import SweepCommands
+from rnnviz.gui.welcome.commands import Welcome
 
 _ZOOM = 1.5
 
@@ -47,6 +48,7 @@ class Commanded(Protocol):
     control: RunControl
     help: HelpCommands
     toolbar: ToolBar
+    welcome: Welcome
     session: Session
 
     @property
@@ -104,6 +106,8 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),
+        "guide": window.help.guide.open_for_focus,
+        "welcome": window.welcome.show,
         "keys": window.help.show_keys,
         "diagnostics": window.help.copy_diagnostics,
         "about": window.help.show_about,

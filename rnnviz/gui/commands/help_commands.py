@@ -5,21 +5,28 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 import rnnviz
 from rnnviz.gui.commands.help_sheet import HelpSheet
+from rnnviz.gui.guide.commands import GuideCommands
+from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.running.run_control import RunControl
 
 _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See every number of a recurrent network, and prove every number."
 
 
 class HelpCommands(QObject):
-    """The keys, the version, and what a bug report needs."""
+    """The guide, the keys, the version, and what a bug report needs."""
 
     noted = Signal(str)
     """A passing remark."""
 
-    def __init__(self, window: QWidget, control: RunControl) -> None:
+    def __init__(self, window: QWidget, control: RunControl, appearance: Appearance) -> None:
         super().__init__(window)
+        self.guide = GuideCommands(window, appearance)
         self._window = window
         self._control = control
+
+    def close(self) -> None:
+        """Close what stands beside the window."""
+        self.guide.close()
 
     def show_keys(self) -> None:
         """List every key."""

@@ -160,7 +160,9 @@ COMMANDS = (
     Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
     Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
     Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
-    Command("keys", "&Help", "&Keys", ("?", "F1"), "List every key.", "keys", 0),
+    Command("guide", "&Help", "&Guide", ("F1",), "Open the guide, at the page about what you are at.", "info", 0),
+    Command("welcome", "&Help", "&Welcome", (), "Show the ways to begin: lessons, files, a small network.", "", 0),
+    Command("keys", "&Help", "&Keys", ("?",), "List every key.", "keys", 0),
     Command("diagnostics", "&Help", "Copy &diagnostics", (), "Copy versions and engines for a bug report.", "", 1),
     Command("about", "&Help", "&About rnnviz", (), "Which version this is.", "", 1),
 )

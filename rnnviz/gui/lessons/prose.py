@@ -3,22 +3,12 @@
 import re
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import (
-    QFontDatabase,
-    QPalette,
-    QResizeEvent,
-    QTextBlockFormat,
-    QTextCharFormat,
-    QTextCursor,
-    QTextDocument,
-    QWheelEvent,
-)
+from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
+from rnnviz.gui.look.markdown import show_markdown
 from rnnviz.gui.look.theme import LIGHT, Theme
 
-_LINE_HEIGHT = 128.0
-"""Percent of the font's own: prose is read, not scanned."""
 _EQUATION = re.compile(r"\b(\w+) = (?=\S)")
 
 
@@ -78,51 +68,5 @@ class Prose(QTextBrowser):
         self.setFixedHeight(self._needed())
 
     def _render(self) -> None:
-        palette = self.palette()
-        for role, name in (
-            (QPalette.ColorRole.Text, "text"),
-            (QPalette.ColorRole.Base, "window"),
-            (QPalette.ColorRole.Link, "accent"),
-        ):
-            palette.setColor(role, self._theme.color(name))
-        self.setPalette(palette)
-        document = self.document()
-        document.setDefaultFont(self.font())
-        document.setMarkdown(kept_together(self._markdown), QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
-        self._set_lines()
-        self._set_code()
+        show_markdown(self, kept_together(self._markdown), self._theme, surface="window")
         self._fit()
-
-    def _set_lines(self) -> None:
-        """Give lines air; blocks of code keep theirs together."""
-        block = self.document().begin()
-        while block.isValid():
-            code = block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value)
-            if not code:
-                change = QTextBlockFormat()
-                change.setLineHeight(_LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-                QTextCursor(block).mergeBlockFormat(change)
-            block = block.next()
-
-    def _set_code(self) -> None:
-        """Draw code in the fixed font of the views, on a surface of its own."""
-        change = QTextCharFormat()
-        fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        change.setFontFamilies([fixed.family()])
-        change.setFontPointSize(self.font().pointSizeF() * 0.95)
-        change.setBackground(self._theme.color("raised"))
-        spans: list[tuple[int, int]] = []
-        block = self.document().begin()
-        while block.isValid():
-            iterator = block.begin()
-            while not iterator.atEnd():
-                fragment = iterator.fragment()
-                if fragment.charFormat().fontFixedPitch():
-                    spans.append((fragment.position(), fragment.length()))
-                iterator += 1
-            block = block.next()
-        for position, length in spans:
-            cursor = QTextCursor(self.document())
-            cursor.setPosition(position)
-            cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
-            cursor.mergeCharFormat(change)

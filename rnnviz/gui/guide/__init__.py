@@ -1,0 +1,1 @@
+"""The guide: its pages in a window of their own."""

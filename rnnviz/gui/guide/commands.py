@@ -1,0 +1,97 @@
+"""Opens the guide, at the page that fits what the user is at."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QApplication, QWidget
+
+from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.look.theme import Theme
+
+if TYPE_CHECKING:
+    from rnnviz.gui.guide.window import GuideWindow
+
+FIRST_STEPS = "first-steps"
+
+PAGES = {
+    "WelcomePage": FIRST_STEPS,
+    "LessonPane": "window#lessons",
+    "ToolBar": "window#toolbar",
+    "ConfigPanel": "configs",
+    "VerdictLine": "verdicts",
+    "UnrolledView": "window#lanes",
+    "VectorTable": "window#vector-at-the-cursor",
+    "StateMap": "window#out-and-state",
+    "ArithmeticView": "window#arithmetic",
+    "UnitsPlot": "window#plots",
+    "ErrorPlot": "window#plots",
+    "ErrorHistogram": "window#plots",
+    "ChecksTable": "verdicts#checks",
+    "MismatchList": "verdicts#mismatches",
+    "AuditTable": "verdicts#audit",
+    "WhatIf": "verdicts#known-mistakes",
+    "PrintedText": "own-recurrences",
+    "ModelDialog": "models",
+    "SweepWindow": "sweeps",
+    "HelpSheet": "keys",
+}
+"""The page, and after a # the heading, that tells of a widget of this class and of all that stands in it.
+
+Names, so that no view is imported for the sake of them.
+"""
+
+
+class GuideCommands(QObject):
+    """One window, made when it is first asked for."""
+
+    def __init__(self, parent: QWidget, appearance: Appearance) -> None:
+        super().__init__(parent)
+        self._parent, self._appearance = parent, appearance
+        self._window: GuideWindow | None = None
+        appearance.theme_changed.connect(self._apply_theme)
+
+    @property
+    def window(self) -> "GuideWindow | None":
+        """The guide's window, once it was opened."""
+        return self._window
+
+    def open_for_focus(self) -> None:
+        """Open the guide at what tells of the part that the keyboard is in."""
+        self.open(page_for(QApplication.focusWidget()))
+
+    def open_first_steps(self) -> None:
+        """Open the guide's first page."""
+        self.open(FIRST_STEPS)
+
+    def open(self, where: str) -> None:
+        """Open the guide at a page, or at a heading, as `PAGES` writes it."""
+        if self._window is None:
+            from rnnviz.gui.guide.window import GuideWindow
+
+            self._window = GuideWindow(self._parent)
+            self._window.apply_theme(self._appearance.theme)
+        page, _, anchor = where.partition("#")
+        self._window.show()
+        self._window.raise_()
+        self._window.activateWindow()
+        self._window.open(page, anchor)
+        self._window.browser.setFocus()
+
+    def close(self) -> None:
+        """Close the guide with the program's window."""
+        if self._window is not None:
+            self._window.close()
+
+    def _apply_theme(self, theme: Theme) -> None:
+        if self._window is not None:
+            self._window.apply_theme(theme)
+
+
+def page_for(widget: QWidget | None) -> str:
+    """The page that tells of a widget: its own, or that of what it stands in."""
+    while widget is not None:
+        page = PAGES.get(type(widget).__name__)
+        if page is not None:
+            return page
+        widget = widget.parentWidget()
+    return FIRST_STEPS

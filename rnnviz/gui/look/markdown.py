@@ -1,0 +1,91 @@
+"""Markdown in the window's font and colours."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import (
+    QBrush,
+    QFont,
+    QFontDatabase,
+    QPalette,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFrameFormat,
+    QTextTable,
+)
+from PySide6.QtWidgets import QTextBrowser
+
+from rnnviz.gui.look.theme import Theme
+
+_LINE_HEIGHT = 128.0
+"""Percent of the font's own: prose is read, not scanned."""
+_CELL_PADDING = 5.0
+
+
+def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface: str) -> None:
+    """Render a text in a browser. `surface` is the role of the colour that it stands on."""
+    palette = browser.palette()
+    for role, name in (
+        (QPalette.ColorRole.Text, "text"),
+        (QPalette.ColorRole.Base, surface),
+        (QPalette.ColorRole.Link, "accent"),
+    ):
+        palette.setColor(role, theme.color(name))
+    browser.setPalette(palette)
+    document = browser.document()
+    document.setDefaultFont(browser.font())
+    document.setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
+    _set_lines(document, theme)
+    _set_code(document, browser.font(), theme)
+    _set_tables(document, theme)
+
+
+def _set_lines(document: QTextDocument, theme: Theme) -> None:
+    """Give lines air; blocks of code keep theirs together, on a surface of their own."""
+    block = document.begin()
+    while block.isValid():
+        change = QTextBlockFormat()
+        if block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value):
+            change.setBackground(theme.color("raised"))
+        else:
+            change.setLineHeight(_LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        QTextCursor(block).mergeBlockFormat(change)
+        block = block.next()
+
+
+def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
+    """Draw code in the fixed font of the views, on a surface of its own."""
+    change = QTextCharFormat()
+    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    change.setFontFamilies([fixed.family()])
+    change.setFontPointSize(font.pointSizeF() * 0.95)
+    change.setBackground(theme.color("raised"))
+    spans: list[tuple[int, int]] = []
+    block = document.begin()
+    while block.isValid():
+        iterator = block.begin()
+        while not iterator.atEnd():
+            fragment = iterator.fragment()
+            if fragment.charFormat().fontFixedPitch():
+                spans.append((fragment.position(), fragment.length()))
+            iterator += 1
+        block = block.next()
+    for position, length in spans:
+        cursor = QTextCursor(document)
+        cursor.setPosition(position)
+        cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
+        cursor.mergeCharFormat(change)
+
+
+def _set_tables(document: QTextDocument, theme: Theme) -> None:
+    """Thin lines, and room between them and the words."""
+    for frame in document.rootFrame().childFrames():
+        if isinstance(frame, QTextTable):
+            look = frame.format()
+            look.setBorderCollapse(True)
+            look.setBorder(1.0)
+            look.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
+            look.setBorderBrush(QBrush(theme.color("border"), Qt.BrushStyle.SolidPattern))
+            look.setCellPadding(_CELL_PADDING)
+            look.setCellSpacing(0.0)
+            frame.setFormat(look)

@@ -1,0 +1,1 @@
+"""What a start without a file shows: the ways to begin."""

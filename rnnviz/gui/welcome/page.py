@@ -1,0 +1,180 @@
+"""The page of ways to begin: lessons at the left; one's own work, recent files and the guide at the right."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from rnnviz.files.lesson_index import LessonEntry
+from rnnviz.gui.welcome.entry import Entry
+
+_WIDEST = 1080
+_MARGIN = 28
+_INDENT = 12
+"""Where the words of an entry begin."""
+_MOST_RECENT = 5
+_PROMISE = "See every number of a recurrent network, and prove every number."
+_DROP = "Or drop a config, a model, an array or a recurrence of your own anywhere in this window."
+
+
+class WelcomePage(QScrollArea):
+    """Nothing but signals: the window knows what each way to begin means."""
+
+    lesson_chosen = Signal(object)
+    """A `LessonEntry`."""
+    recent_chosen = Signal(object)
+    """A `Path`."""
+    model_wanted = Signal()
+    config_wanted = Signal()
+    small_network_wanted = Signal()
+    guide_wanted = Signal()
+    back_wanted = Signal()
+    """The picture beneath is to be seen again."""
+    shown_at_start = Signal(bool)
+    """Whether the next start shows this page."""
+
+    def __init__(self, lessons: Sequence[LessonEntry], *, at_start: bool) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setObjectName("welcome")
+        self.setAccessibleName("Welcome")
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._recent = QVBoxLayout()
+        self._back = QPushButton("Back to the picture")
+        self._back.setToolTip("See the last run again; Help > Welcome leads back here.")
+        self._back.clicked.connect(self.back_wanted)
+        self._at_start = QCheckBox("Show this page at the start")
+        self._at_start.setToolTip("Without it, a start without a file runs the first lesson's network at once.")
+        self._at_start.setChecked(at_start)
+        self._at_start.toggled.connect(self.shown_at_start)
+        content = QWidget()
+        content.setMaximumWidth(_WIDEST)
+        grid = QGridLayout(content)
+        grid.setContentsMargins(_MARGIN, _MARGIN // 2, _MARGIN, _MARGIN // 2)
+        grid.setHorizontalSpacing(_MARGIN)
+        grid.setColumnStretch(0, 3)
+        grid.setColumnStretch(1, 2)
+        grid.addLayout(self._head(), 0, 0, 1, 2)
+        grid.addLayout(self._lessons(lessons), 1, 0)
+        grid.addLayout(self._own(), 1, 1)
+        drop = QLabel(_DROP)
+        drop.setWordWrap(True)
+        drop.setProperty("muted", True)
+        drop.setContentsMargins(_INDENT, 0, 0, 0)
+        grid.addWidget(drop, 2, 0, Qt.AlignmentFlag.AlignVCenter)
+        grid.addWidget(self._at_start, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+        grid.setRowStretch(3, 1)
+        outer = QWidget()
+        row = QHBoxLayout(outer)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        row.addWidget(content, 100)
+        row.addStretch(1)
+        self.setWidget(outer)
+
+    def show_recent(self, paths: Sequence[Path]) -> None:
+        """List the files that can be opened again, the latest first."""
+        while self._recent.count():
+            self._recent.takeAt(0).widget().deleteLater()
+        for path in paths[:_MOST_RECENT]:
+            entry = Entry(path.name, str(path.parent), str(path))
+            entry.clicked.connect(lambda _checked=False, path=path: self.recent_chosen.emit(path))
+            self._recent.addWidget(entry)
+        if not paths:
+            none = QLabel("Files that you open or save will stand here.")
+            none.setWordWrap(True)
+            none.setProperty("muted", True)
+            none.setContentsMargins(_INDENT, 4, 0, 0)
+            self._recent.addWidget(none)
+
+    def offer_way_back(self, offered: bool) -> None:
+        """Whether there is a picture to go back to."""
+        self._back.setVisible(offered)
+
+    def _head(self) -> QHBoxLayout:
+        title = QLabel("Welcome to rnnviz")
+        font = title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.5)
+        title.setFont(font)
+        promise = QLabel(_PROMISE)
+        promise.setWordWrap(True)
+        promise.setProperty("muted", True)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.setContentsMargins(_INDENT, 0, 0, 0)
+        words.addWidget(title)
+        words.addWidget(promise)
+        head = QHBoxLayout()
+        head.addLayout(words, 1)
+        head.addWidget(self._back, 0, Qt.AlignmentFlag.AlignTop)
+        return head
+
+    def _lessons(self, lessons: Sequence[LessonEntry]) -> QVBoxLayout:
+        column = _column("Learn it from the beginning")
+        for lesson in lessons:
+            title = f"{lesson.number}   {lesson.title}"
+            first = lesson is lessons[0]
+            # Code is marked in the summaries, which are shown as they stand here.
+            summary = lesson.summary.replace("`", "")
+            entry = Entry(title, f"Start here. {summary}" if first else summary, summary, first=first)
+            entry.clicked.connect(lambda _checked=False, lesson=lesson: self.lesson_chosen.emit(lesson))
+            column.addWidget(entry)
+        column.addStretch(1)
+        return column
+
+    def _own(self) -> QVBoxLayout:
+        column = _column("Begin with something of your own")
+        for title, line, why, wanted in (
+            (
+                "Open a model…",
+                "PyTorch, Gluon, ONNX, Keras, safetensors, numpy",
+                "Runs a recurrent network with the weights of a file.",
+                self.model_wanted,
+            ),
+            ("Open a config…", "A network as a TOML file", "What `rnnviz config` prints.", self.config_wanted),
+            (
+                "Start with a small LSTM",
+                "Two layers, to be changed in the panel at the left",
+                "Small enough for every number to be read; it runs at once, and again after each change.",
+                self.small_network_wanted,
+            ),
+            (
+                "Read the first steps",
+                "From your own model to a picture and a table (F1)",
+                "The guide's first page, which takes less than five minutes.",
+                self.guide_wanted,
+            ),
+        ):
+            entry = Entry(title, line, why)
+            entry.clicked.connect(lambda _checked=False, wanted=wanted: wanted.emit())
+            column.addWidget(entry)
+        column.addWidget(_heading("Recent files"))
+        column.addLayout(self._recent)
+        column.addStretch(1)
+        return column
+
+
+def _column(heading: str) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setSpacing(0)
+    column.addWidget(_heading(heading))
+    return column
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setProperty("heading", True)
+    label.setContentsMargins(_INDENT, 10, 0, 4)
+    return label

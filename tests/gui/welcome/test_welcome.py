@@ -1,0 +1,77 @@
+"""A start without a file: the ways to begin, which make way for whatever one begins with."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QCheckBox, QFileDialog
+
+from rnnviz.files.lesson_index import lesson_entries
+from rnnviz.gui.welcome.entry import Entry, entries_in
+
+
+@pytest.fixture
+def welcomed(bare_window):
+    """A window as `rnnviz` opens it for the first time."""
+    bare_window.welcome.greet()
+    bare_window.begin(None)
+    return bare_window
+
+
+def entry_of(window, title: str) -> Entry:
+    [found] = [entry for entry in entries_in(window.welcome.page) if title in entry.text()]
+    return found
+
+
+def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
+    assert welcomed.welcome.page.isVisible()
+    assert not welcomed.lanes.isVisible()
+    assert not welcomed.control.freshness.due
+    shown = entries_in(welcomed.welcome.page)
+    assert [e.text().split(maxsplit=1)[1] for e in shown[: len(lesson_entries())]] == [
+        lesson.title for lesson in lesson_entries()
+    ]
+    assert "Start here" in shown[0]._line
+    for entry in shown:
+        assert entry.accessibleName()
+        assert entry.accessibleDescription()
+
+    for title, dialog_title in (("Open a model", "Open model"), ("Open a config", "Open config")):
+        entry_of(welcomed, title).click()
+        dialog = next(d for d in welcomed.findChildren(QFileDialog) if d.isVisible())
+        assert dialog.windowTitle() == dialog_title
+        dialog.reject()
+    assert welcomed.welcome.shown
+
+    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+        QTest.keyClick(entry_of(welcomed, "small LSTM"), Qt.Key.Key_Return)
+    assert welcomed.lanes.isVisible()
+    assert not welcomed.welcome.shown
+    assert welcomed.session.result.config.network.cell == "lstm"
+    assert welcomed.document.origin.title == "Small LSTM"
+
+    welcomed.actions_["welcome"].trigger()
+    assert welcomed.welcome.page.isVisible()
+    assert welcomed.welcome.page._back.isVisible()
+    welcomed.welcome.page._back.click()
+    assert welcomed.lanes.isVisible()
+
+
+def test_a_lesson_of_the_page_is_opened_and_a_run_uncovers_the_picture(welcomed, qtbot):
+    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+        entry_of(welcomed, lesson_entries()[0].title).click()
+    assert welcomed.guide.lesson.title == lesson_entries()[0].title
+    assert welcomed.lanes.isVisible()
+
+
+def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welcomed, settings, tmp_path, qtbot):
+    file = tmp_path / "mine.toml"
+    file.write_text('network = { cell = "gru", input_size = 2, hidden_size = 3 }', encoding="utf-8")
+    settings.recent = (str(file),)
+    welcomed.welcome.show()
+    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+        entry_of(welcomed, "mine.toml").click()
+    assert welcomed.session.result.config.network.cell == "gru"
+    welcomed.welcome.page.findChild(QCheckBox).click()
+    assert not settings.welcome
+    welcomed.welcome.greet()
+    assert not welcomed.welcome.shown
