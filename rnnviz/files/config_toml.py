@@ -44,7 +44,7 @@ def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
         raise InputError(f"{name} is no TOML file: its brackets are nested too deep.") from error
     except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
         raise InputError(f"{name} is no TOML file: {error}.") from error
-    return _with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+    return with_paths(Config.from_mapping(values), lambda path: str(folder / path))
 
 
 def dump_config(config: Config, folder: Path | None = None) -> str:
@@ -58,7 +58,7 @@ def dump_config(config: Config, folder: Path | None = None) -> str:
             return str(Path(path).relative_to(folder.absolute()))
         return path
 
-    tables = _with_paths(config, relative).to_mapping()
+    tables = with_paths(config, relative).to_mapping()
     if config.sequence.brings_input_size:
         del tables["network"]["input_size"]
     return tomli_w.dumps(tables)
@@ -79,7 +79,8 @@ def _read(file: Path) -> str:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _with_paths(config: Config, change: Callable[[str], str]) -> Config:
+def with_paths(config: Config, change: Callable[[str], str]) -> Config:
+    """The config with other paths; `change` gets each that it names, engines' files included, once for each key."""
     for section, key in _PATHS:
         table = getattr(config, section)
         path = getattr(table, key)

@@ -1,0 +1,99 @@
+"""The files that a config names, with what has to go with them if they are copied."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnviz.files.config_toml import with_paths
+from rnnviz.model.config import Config
+from rnnviz.model.errors import InputError
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, TensorProto
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file or folder by its absolute path; `parts` are the files to copy, relative to its parent, and their sizes."""
+
+    path: Path
+    parts: tuple[tuple[str, int], ...]
+
+
+def paths_in(config: Config) -> list[str]:
+    """Every path that the config names, once."""
+    found: dict[str, None] = {}
+
+    def note(path: str) -> str:
+        found[path] = None
+        return path
+
+    with_paths(config, note)
+    return list(found)
+
+
+def files_to_copy(config: Config) -> list[NamedFile]:
+    """What a copy of each named file consists of; numbers are not read.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, or a model's weights lie where they may not.
+    """
+    return [_named(Path(path)) for path in paths_in(config)]
+
+
+def size_of(files: Iterable[NamedFile]) -> int:
+    """How many bytes all of them are."""
+    return sum(size for file in files for _, size in file.parts)
+
+
+def _named(path: Path) -> NamedFile:
+    try:
+        if path.is_dir():
+            parts = tuple(
+                (f"{path.name}/{file.name}", file.stat().st_size)
+                for file in sorted(path.glob("*.npy"))
+                if file.is_file()
+            )
+        else:
+            names = (path.name, *_companions(path))
+            parts = tuple((name, (path.parent / name).stat().st_size) for name in names)
+    except OSError as error:
+        raise InputError(f"{path} cannot be copied: {error.strerror or error}.") from error
+    return NamedFile(path, parts)
+
+
+def _companions(path: Path) -> list[str]:
+    """The files in which an ONNX model keeps its weights, which are beside or below it."""
+    if path.suffix.lower() != ".onnx":
+        return []
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError) as error:
+        raise InputError(f"{path} cannot be copied: it is no ONNX model, or a damaged one.") from error
+    names = {}
+    for tensor in _tensors(model.graph):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                names[entry.value] = path.parent / entry.value
+    folder = path.parent.resolve()
+    for name, file in names.items():
+        if not file.resolve().is_relative_to(folder):
+            raise InputError(f'{path} cannot be copied: its weights are in "{name}", outside the model\'s folder.')
+    return list(names)
+
+
+def _tensors(graph: "GraphProto") -> Iterator["TensorProto"]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _tensors(inner)
