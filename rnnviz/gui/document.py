@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.analysis.config_change import change_in_words
 from rnnviz.files.config_toml import load_config, save_config
 from rnnviz.gui.history import History, Origin, Step
 from rnnviz.gui.session import Session
@@ -50,9 +51,28 @@ class Document(QObject):
         """Whether `redo` does anything."""
         return self._history.can_redo
 
-    def edit(self, config: Config) -> None:
-        """Take what the user changed the config to."""
-        self._go(Step(config, self.origin))
+    @property
+    def undone(self) -> str:
+        """What `undo` takes back, in words; "" if nothing."""
+        return self._history.undone
+
+    @property
+    def redone(self) -> str:
+        """What `redo` makes again, in words; "" if nothing."""
+        return self._history.redone
+
+    def edit(self, config: Config, name: str = "") -> None:
+        """Take what the user changed the config to; a change with a `name` is a step of its own."""
+        self._go(Step(config, self.origin, name))
+
+    def remedy(self, config: Config) -> None:
+        """Take the change that the verdict offers."""
+        self.edit(config, f'"{change_in_words(self._session.config, config)}"')
+
+    def amend(self, config: Config) -> None:
+        """Take a change that belongs to the last step and is undone with it."""
+        self._history.amend(config)
+        self._show(self._history.present)
 
     def open(self, path: Path) -> None:
         """Read the user's file; raises an InputError and changes nothing if it is wrong."""
@@ -82,10 +102,10 @@ class Document(QObject):
 
     def _take(self, config: Config, origin: Origin) -> None:
         self._stored[origin] = config
-        self._go(Step(config, origin), edited=False)
+        self._go(Step(config, origin, f"opening {origin.title}"))
 
-    def _go(self, step: Step, *, edited: bool = True) -> None:
-        self._history.push(step, edited=edited)
+    def _go(self, step: Step) -> None:
+        self._history.push(step)
         self._show(step)
 
     def _show(self, step: Step) -> None:

@@ -1,11 +1,12 @@
 """Undo and redo: the configs that were looked at, and where each came from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
-from rnnviz.model.config import SECTIONS, Config
+from rnnviz.analysis.config_change import changed_keys, edit_in_words
+from rnnviz.model.config import Config
 
 _DEPTH = 500
 _SAME_EDIT_SECONDS = 1.0
@@ -21,10 +22,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Step:
-    """A config and its origin."""
+    """A config and its origin; `name` says what made it, where that is more than a change of some keys."""
 
     config: Config
     origin: Origin
+    name: str = field(default="", compare=False)
 
 
 class History:
@@ -55,11 +57,21 @@ class History:
         """Whether there is a later step."""
         return self._place < len(self._steps) - 1
 
-    def push(self, step: Step, *, edited: bool = True) -> None:
-        """Make `step` the present and forget what was undone; what was not `edited` is a step of its own."""
+    @property
+    def undone(self) -> str:
+        """What `undo` takes back, in words; "" if nothing."""
+        return self._name(self._place) if self.can_undo else ""
+
+    @property
+    def redone(self) -> str:
+        """What `redo` makes again, in words; "" if nothing."""
+        return self._name(self._place + 1) if self.can_redo else ""
+
+    def push(self, step: Step) -> None:
+        """Make `step` the present and forget what was undone; one with a name is never part of the one before."""
         if step == self.present:
             return
-        key, now = changed_key(self.present, step) if edited else None, self._clock()
+        key, now = None if step.name else changed_key(self.present, step), self._clock()
         continues = (
             key is not None and key == self._last_key and now - self._last_time < _SAME_EDIT_SECONDS and self.can_undo
         )
@@ -83,18 +95,21 @@ class History:
 
     def rename(self, origin: Origin) -> None:
         """The present config was saved to another place."""
-        self._steps[self._place] = Step(self.present.config, origin)
+        self._steps[self._place] = replace(self.present, origin=origin)
+
+    def amend(self, config: Config) -> None:
+        """Let the present be this config, as part of the same step."""
+        del self._steps[self._place + 1 :]
+        self._steps[self._place] = replace(self.present, config=config)
+
+    def _name(self, place: int) -> str:
+        before, after = self._steps[place - 1 : place + 1]
+        return after.name or edit_in_words(before.config, after.config)
 
 
 def changed_key(before: Step, after: Step) -> str | None:
     """The dotted key in which two steps differ, or None if it is not exactly one."""
     if before.origin != after.origin:
         return None
-    old, new = before.config.to_mapping(), after.config.to_mapping()
-    keys = [
-        f"{section}.{key}"
-        for section in SECTIONS
-        for key in old[section].keys() | new[section].keys()
-        if old[section].get(key) != new[section].get(key)
-    ]
+    keys = changed_keys(before.config, after.config)
     return keys[0] if len(keys) == 1 else None

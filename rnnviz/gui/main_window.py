@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow
 
@@ -44,6 +44,7 @@ from rnnviz.gui.views.base import View
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_line import VerdictLine
+from rnnviz.gui.welcome.commands import Welcome
 
 _MESSAGE_MS = 10_000
 
@@ -86,7 +87,8 @@ class MainWindow(QMainWindow):
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
         self.guide = Guide(self, self, settings, appearance)
-        self.help = HelpCommands(self, self.control)
+        self.help = HelpCommands(self, self.control, appearance)
+        self.welcome = Welcome(self, self, settings, recent)
         self.actions_ = Actions(self, handlers(self))
         self.explaining.enable(self.actions_)
         self.guide.attend(self.actions_)
@@ -108,11 +110,12 @@ class MainWindow(QMainWindow):
         when_painted(self, self._on_painted)
 
     def begin(self, path: Path | None) -> None:
-        """Start the engines and look at a config of the user's, or at the first lesson."""
+        """Start the engines, and run a config of the user's or, unless the welcome is shown, the first lesson."""
         self.warm_up()
         if path is not None:
             self.files.open(path)
-        self.control.freshness.consider()
+        if not self.welcome.shown:
+            self.control.freshness.consider()
         if path is None:
             self.guide.resume()
 
@@ -128,14 +131,13 @@ class MainWindow(QMainWindow):
 
     def stop(self) -> None:
         """Stop the run; if none goes on, what is done beside the window."""
-        stoppable = self.runner if self.runner.busy else self.jobs
-        stoppable.stop()
+        (self.runner if self.runner.busy else self.jobs).stop()
 
     def shut_down(self) -> None:
         """End threads and processes; does nothing the second time."""
         self.player.halt()
         self._late.halt()
-        for part in (self.runner, self.sweeps, self.jobs, self.files, self.guide):
+        for part in (self.runner, self.sweeps, self.jobs, self.files, self.guide, self.help):
             part.close()
 
     def _make_views(self) -> None:
@@ -164,7 +166,10 @@ class MainWindow(QMainWindow):
         self._add_view(self.lanes)
         self.arrangement.put_in_the_middle(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
-        when_painted(self.lanes, self._on_lanes_painted)
+        if self.arrangement.covered:
+            QTimer.singleShot(0, self._on_lanes_painted)
+        else:
+            when_painted(self.lanes, self._on_lanes_painted)
 
     def _add_view(self, view: View, *, eager: bool = False) -> None:
         view.setAccessibleName(view.accessibleName() or view.title)
@@ -201,7 +206,7 @@ class MainWindow(QMainWindow):
         verdict.next_requested.connect(self.results.next_mismatch)
         verdict.previous_requested.connect(self.results.previous_mismatch)
         verdict.full_audit_requested.connect(control.run_with_full_audit)
-        verdict.remedy_requested.connect(self.document.edit)
+        verdict.remedy_requested.connect(self.document.remedy)
         verdict.remedy_requested.connect(control.run)
         verdict.blind_spots_requested.connect(self.results.show_blind_spots)
         control.error_changed.connect(verdict.show_error)
@@ -222,7 +227,7 @@ class MainWindow(QMainWindow):
         self.help.noted.connect(self._note)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
         self.toolbar.guided_chosen.connect(self.guide.open)
-        self.player.playing_changed.connect(self._on_playing)
+        self.player.playing_changed.connect(self.actions_.show_playing)
         self._appearance.theme_changed.connect(self._apply_theme)
         self._exports.set_result_present(False)
 
@@ -252,14 +257,9 @@ class MainWindow(QMainWindow):
         document = self.document
         self.setWindowTitle(f"{document.origin.title}[*]")
         self.setWindowModified(document.modified)
-        self.actions_["undo"].setEnabled(document.can_undo)
-        self.actions_["redo"].setEnabled(document.can_redo)
+        self.actions_.offer("undo", document.undone)
+        self.actions_.offer("redo", document.redone)
         self.toolbar.show_lesson(document.origin.title if document.path is None else "")
-
-    def _on_playing(self, playing: bool) -> None:
-        play = self.actions_["play"]
-        play.setIcon(Icons(self._appearance.theme)["pause" if playing else "play"])
-        play.setText("Ha&lt" if playing else "&Play")
 
     def _apply_theme(self, theme: Theme) -> None:
         icons = Icons(theme)

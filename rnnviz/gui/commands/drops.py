@@ -58,7 +58,7 @@ def _is_for_the_network(names: set[str]) -> bool:
 
 
 def config_with(config: Config, path: Path) -> Config:
-    """The config that reads an array file: a sequence, weights, an initial state, or a recording.
+    """The config that reads a file: a sequence, weights, an initial state, a recording, or the user's recurrence.
 
     Raises
     ------
@@ -66,6 +66,8 @@ def config_with(config: Config, path: Path) -> Config:
         If the file is of no use here; the sentence says which files are.
     """
     ending = path.suffix.lower()
+    if ending == ".py":
+        return comparing_own(config, path)
     if ending in SEQUENCES and ending != ".npz":
         return replace(config, sequence=config.sequence.of_file(str(path)))
     if ending == ".npz":
@@ -88,6 +90,18 @@ def config_with(config: Config, path: Path) -> Config:
         f"({', '.join(SEQUENCES)}), weights, an initial state or a recording (.npz), or a model "
         f"({', '.join(ENDINGS)}) can be dropped here."
     )
+
+
+def comparing_own(config: Config, path: Path) -> Config:
+    """The config in which the user's own recurrence is held against the reference.
+
+    The manual engine makes room for it; other candidates were chosen on purpose.
+    """
+    name, compare = str(path), config.compare
+    if name in compare.engines:
+        return config
+    others = tuple(other for other in compare.candidates if other != "manual")
+    return replace(config, compare=replace(compare, candidates=(*others, name)))
 
 
 def _comparing(config: Config, path: Path) -> Config:

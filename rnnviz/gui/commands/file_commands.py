@@ -1,7 +1,6 @@
 """Opening, saving and dropping files: dialogs before, sentences after."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -9,8 +8,17 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.files.lessons import Lesson
 from rnnviz.files.starter import write_starter
-from rnnviz.gui.commands.dialogs import CONFIGS, OPENABLE, RECURRENCES, ask_file, ask_new_file, ask_to_save, tell_error
-from rnnviz.gui.commands.drops import config_with, is_config, is_model, is_of_sweep
+from rnnviz.gui.commands.dialogs import (
+    CONFIGS,
+    MODELS,
+    OPENABLE,
+    RECURRENCES,
+    ask_file,
+    ask_new_file,
+    ask_to_save,
+    tell_error,
+)
+from rnnviz.gui.commands.drops import comparing_own, config_with, is_config, is_model, is_of_sweep
 from rnnviz.gui.commands.models import ModelCommands
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
@@ -40,6 +48,14 @@ class FileCommands(QObject):
         """Ask for a config or a model file and open it."""
         ask_file(self._window, "Open", OPENABLE, self.open)
 
+    def ask_open_config(self) -> None:
+        """Ask for a config and open it."""
+        ask_file(self._window, "Open config", CONFIGS, self.open)
+
+    def ask_open_model(self) -> None:
+        """Ask for a model file and open it."""
+        ask_file(self._window, "Open model", MODELS, self.open)
+
     def open(self, path: Path) -> None:
         """Open a config, a model file, or what belongs to a sweep."""
         if is_model(path):
@@ -65,11 +81,8 @@ class FileCommands(QObject):
 
     def open_recurrence(self, path: Path) -> None:
         """Hold the user's own recurrence against the reference."""
-        compare = self._session.config.compare
-        name = str(path.absolute())
-        if name not in compare.engines:
-            changed = replace(compare, candidates=(*_without_textbook(compare.candidates), name))
-            self._document.edit(replace(self._session.config, compare=changed))
+        config = comparing_own(self._session.config, path.absolute())
+        self._document.edit(config, f"comparing with {path.name}")
 
     def ask_new_recurrence(self) -> None:
         """Ask where to write a starter for the present cell, and compare it."""
@@ -124,17 +137,26 @@ class FileCommands(QObject):
         return True
 
     def drop(self, paths: Sequence[Path]) -> None:
-        """Open a config, a model or a sweep, or let the config read arrays; several files are taken in that order."""
+        """Open a config, a model or a sweep, or let the config read arrays; several files are taken in that order.
+
+        All of it is one step for undo; if one file is of no use the others change nothing either.
+        """
+        opened = [path for path in paths if is_config(path) or is_of_sweep(path) or is_model(path)]
+        read = [path for path in paths if path not in opened]
+        present = self._document.origin
+        for path in sorted(opened, key=is_config, reverse=True):
+            self.open(path)
+        config = before = self._session.config
         try:
-            for path in sorted(paths, key=is_config, reverse=True):
-                if is_config(path) or is_of_sweep(path) or is_model(path):
-                    self.open(path)
-                elif path.suffix.lower() == ".py":
-                    self.open_recurrence(path)
-                else:
-                    self._document.edit(config_with(self._session.config, path.absolute()).checked())
+            for path in read:
+                config = config_with(config, path.absolute()).checked()
         except InputError as error:
             tell_error(self._window, "The file cannot be used", error)
+            return
+        if config != before and self._document.origin is not present:
+            self._document.amend(config)
+        elif config != before:
+            self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")
 
     def _save(self, path: Path) -> bool:
         try:
@@ -145,8 +167,3 @@ class FileCommands(QObject):
         self._recent.add(path)
         self.noted.emit(f"Saved {path}.")
         return True
-
-
-def _without_textbook(candidates: tuple[str, ...]) -> tuple[str, ...]:
-    """The candidates but for the manual engine, which makes room for the user's own; others were chosen on purpose."""
-    return tuple(name for name in candidates if name != "manual")

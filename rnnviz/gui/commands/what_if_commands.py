@@ -31,7 +31,8 @@ class WhatIfCommands(QObject):
         if engine not in compare.engines:
             others = (name for name in compare.candidates if not is_mistake(name))
             changed = replace(compare, candidates=(*others, engine))
-            self._document.edit(replace(self._session.config, compare=changed))
+            name = f"comparing with {engine}"
+            self._document.edit(replace(self._session.config, compare=changed), name)
         self._control.run()
 
     def _on_result(self, result: RunResult | None) -> None:
