@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
@@ -27,7 +28,7 @@ def _config(options: Namespace) -> int:
             raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
         from rnnviz.files.config_toml import dump_config
 
-        sys.stdout.write(dump_config(config_from_model(options.file, options.entry, options.cell)))
+        sys.stdout.write(dump_config(complete(config_from_model(options.file, options.entry, options.cell))))
         return AGREE
     for option in ("entry", "cell"):
         if getattr(options, option) is not None:

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.loading import load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.config import Config
@@ -31,11 +32,10 @@ def add_to(commands: Commands) -> None:
 
 def _explain(options: Namespace) -> int:
     from rnnviz.analysis.explain.explanation import explain_value
-    from rnnviz.files.config_toml import load_config
     from rnnviz.files.inputs import load_inputs
     from rnnviz.runs.supervisor import run
 
-    config = load_config(options.config)
+    config = load(options.config, options.engines)
     named = [] if options.engines is None else [name.strip() for name in options.engines.split(",")]
     if named:
         config = config.with_engines(tuple(named))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.cli.exit_codes import AGREE, MISMATCH
+from rnnviz.cli.loading import load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.config import Compare, Config
@@ -41,11 +42,10 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: Namespace) -> int:
-    from rnnviz.files.config_toml import load_config
     from rnnviz.files.inputs import load_inputs
     from rnnviz.runs.supervisor import run
 
-    config = _with_options(load_config(options.config), options)
+    config = _with_options(load(options.config, options.engines or options.reference), options)
     _check_outputs(options)
     with progress_bar(options.quiet) as tell:
         result = run(config, load_inputs, tell, options.audit, _asked_for(options))

@@ -4,17 +4,24 @@ Nothing heavy is imported before an engine is loaded, so that a window can list 
 """
 
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from rnnviz.engines.base import Engine
 from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake, mistakes_of
-from rnnviz.model.config import Network
+from rnnviz.model.config import Compare, Config, Network
 from rnnviz.model.engine_names import RECORDING, RecordingName, engine_file, is_own, is_recording
 from rnnviz.model.errors import ConfigError, EngineError
+
+_MXNET_WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")}
+
+_INSTEAD = "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
+
+_STAND_INS = ("onnx", "torch", "manual")
+"""The engines that may be the reference where the default one cannot run, the first that can."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,7 @@ class EngineEntry:
         if self.package is None or find_spec(self.package) is not None:
             return None
         if self.package == "mxnet":
-            return (
-                f"The engine {self.name} needs mxnet 1.9.1, which has no wheel for {platform.system()} "
-                f"{platform.machine()} or is not installed: install it, or choose another reference."
-            )
+            return f"{_why_no_mxnet(self.name)}: {_INSTEAD}"
         if self.package == "torch":
             return "The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch]."
         return f"The engine {self.name} needs the package {self.package}, which is not installed."
@@ -188,6 +192,40 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
             f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of a recording.",
         )
     return ENGINES[name]
+
+
+def stand_in(network: Network, taken: Collection[str]) -> str | None:
+    """An engine that can be the reference here beside those that are taken, or None if there is none."""
+    for name in _STAND_INS:
+        entry = ENGINES[name]
+        if name not in taken and entry.unavailable is None and entry.unfit(network) is None:
+            return name
+    return None
+
+
+def with_present_reference(config: Config) -> tuple[Config, str]:
+    """A config that names no reference by one that can run here, and the sentence that says so, "" if nothing changes.
+
+    Where none can, the config stays as it is, and running it says what is missing.
+    """
+    usual = ENGINES[Compare().reference]
+    name = None if usual.unavailable is None else stand_in(config.network, config.compare.candidates)
+    if name is None:
+        return config, ""
+    why = _why_no_mxnet(usual.name)
+    return (
+        replace(config, compare=replace(config.compare, reference=name)),
+        f"{name} is the reference here: {why[:1].lower()}{why[1:]}.",
+    )
+
+
+def _why_no_mxnet(engine: str) -> str:
+    system, machine = platform.system(), platform.machine()
+    if (system, machine) in _MXNET_WHEELS:
+        why = "is not installed (pip install mxnet==1.9.1 brings it)"
+    else:
+        why = f"has no wheel for {system} {machine}"
+    return f"The engine {engine} needs mxnet 1.9.1, which {why}"
 
 
 def load_engine(name: str) -> Engine:

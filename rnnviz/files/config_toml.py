@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import tomli_w
 
@@ -22,7 +23,15 @@ _PATHS = [
 ]
 
 
-def load_config(path: str | os.PathLike[str]) -> Config:
+Complete: TypeAlias = Callable[[Config], Config]
+"""What makes of a config that names no reference the one that is run: the files know no engine."""
+
+
+def _unchanged(config: Config) -> Config:
+    return config
+
+
+def load_config(path: str | os.PathLike[str], complete: Complete = _unchanged) -> Config:
     """Read and validate a config; the paths in it are relative to its own folder.
 
     Raises
@@ -33,10 +42,10 @@ def load_config(path: str | os.PathLike[str]) -> Config:
         If a key is unknown, missing, of a wrong type or out of range.
     """
     file = Path(path)
-    return parse_config(_read(file), file.parent.absolute(), str(path))
+    return parse_config(_read(file), file.parent.absolute(), str(path), complete)
 
 
-def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
+def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = _unchanged) -> Config:
     """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
     try:
         values = tomllib.loads(text)
@@ -44,7 +53,8 @@ def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
         raise InputError(f"{name} is no TOML file: its brackets are nested too deep.") from error
     except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
         raise InputError(f"{name} is no TOML file: {error}.") from error
-    return with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+    config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+    return config if "reference" in values.get("compare", {}) else complete(config)
 
 
 def dump_config(config: Config, folder: Path | None = None) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import termios
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from rnnviz import __version__, cli
 from rnnviz.cli import main
+from rnnviz.engines import registry
 from rnnviz.engines.registry import ENGINES
 from rnnviz.model.cells import CELLS
 from tests import profiles
@@ -341,7 +343,8 @@ def test_the_module_is_the_command(config: str) -> None:
     assert json.loads(done.stdout)["verdict"] == "mismatch"
 
 
-def test_an_engine_that_is_missing_exits_with_three(config: str, tmp_path: Path) -> None:
+def test_a_reference_that_is_asked_for_and_missing_exits_with_three_and_says_what_to_do(tmp_path: Path) -> None:
+    config = write(tmp_path, compare={"reference": "gluon"})
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     # Python reads this file before any program, in the child process as well.
@@ -351,10 +354,17 @@ def test_an_engine_that_is_missing_exits_with_three(config: str, tmp_path: Path)
         encoding="utf-8",
     )
     env = {**os.environ, "PYTHONPATH": str(hidden)}
-    done = subprocess.run(program("run", config), cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = program("run", str(config), *words)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+    done = run()
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("rnnviz: The engine gluon needs mxnet 1.9.1")
     assert done.stderr.count("\n") == 1
+    words = done.stderr.partition(" or --engines ")[2].rstrip(".\n")
+    assert run("--engines", words).returncode == 0
 
 
 def test_a_reader_that_has_had_enough_is_no_error(config: str) -> None:
@@ -415,3 +425,20 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path: Path, quiet: bool
     assert (b"computing with" in shown) == (not quiet)
     assert (b"left" in shown) == (not quiet)
     assert not quiet or shown == b""
+
+
+@pytest.fixture
+def no_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that MXNet has no wheel for."""
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
+    monkeypatch.setattr(registry.platform, "system", lambda: "Windows")
+    monkeypatch.setattr(registry.platform, "machine", lambda: "AMD64")
+
+
+def test_without_mxnet_a_config_that_names_no_reference_runs_by_another_one(
+    rnnviz: Called, config: str, no_mxnet: None
+) -> None:
+    answer = rnnviz("run", config, "--json", "-")
+    assert answer.code == 0
+    assert reference_of(answer) == ("onnx", ["manual"])
+    assert answer.err.startswith("rnnviz: onnx is the reference here: the engine gluon needs mxnet 1.9.1, which has no")

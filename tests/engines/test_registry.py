@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 
 from rnnviz.engines import registry
-from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine, known_mistakes, load_engine, recordings_in
-from rnnviz.model.config import Network
+from rnnviz.engines.registry import (
+    ENGINES,
+    EngineEntry,
+    find_engine,
+    known_mistakes,
+    load_engine,
+    recordings_in,
+    with_present_reference,
+)
+from rnnviz.model.config import Compare, Config, Network
 from rnnviz.model.errors import ConfigError, EngineError
 
 
@@ -48,16 +56,52 @@ def test_a_missing_package_is_a_sentence_that_names_it() -> None:
     assert entry.version is None
 
 
-def missing_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Windows", machine: str = "AMD64") -> None:
+    """Another machine, on which these packages are not installed."""
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name in packages else object())
+    monkeypatch.setattr(registry.platform, "system", lambda: system)
+    monkeypatch.setattr(registry.platform, "machine", lambda: machine)
 
 
 def test_a_missing_mxnet_tells_the_system_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing_mxnet(monkeypatch)
-    monkeypatch.setattr(registry.platform, "system", lambda: "Windows")
-    monkeypatch.setattr(registry.platform, "machine", lambda: "AMD64")
-    with pytest.raises(EngineError, match=r"no wheel for Windows AMD64 .*choose another reference"):
+    missing(monkeypatch, "mxnet")
+    with pytest.raises(EngineError, match=r"no wheel for Windows AMD64: onnx can be the reference instead, by .*--eng"):
         load_engine("gluon")
+
+
+def test_where_mxnet_can_be_installed_it_is_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
+    with pytest.raises(EngineError, match=r"is not installed \(pip install mxnet==1\.9\.1 brings it\): onnx can"):
+        load_engine("gluon")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "candidates", "packages", "reference"),
+    [
+        ("float32", ("manual",), ["mxnet"], "onnx"),
+        ("float32", ("manual", "onnx"), ["mxnet"], "torch"),
+        ("float32", ("onnx",), ["mxnet", "torch"], "manual"),
+        ("float64", ("manual",), ["mxnet"], "torch"),
+        ("float64", ("manual",), ["mxnet", "torch"], None),
+        ("float32", ("manual",), ["torch"], None),
+    ],
+)
+def test_the_usual_reference_is_stood_in_for_by_one_that_can_run(
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+    candidates: tuple[str, ...],
+    packages: list[str],
+    reference: str | None,
+) -> None:
+    missing(monkeypatch, *packages)
+    config = Config(Network("gru", 2, 3, dtype=dtype), compare=Compare(candidates=candidates))
+    changed, told = with_present_reference(config)
+    if reference is None:
+        assert (changed, told) == (config, "")
+    else:
+        assert changed == replace(config, compare=Compare(reference, candidates))
+        why = "which has no wheel for Windows AMD64."
+        assert told == f"{reference} is the reference here: the engine gluon needs mxnet 1.9.1, {why}"
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rnnviz.engines.registry import ENGINES, EngineEntry, find_engine
+from rnnviz.engines.registry import find_engine, stand_in
 from rnnviz.model.config import Config
 
 
@@ -18,9 +18,10 @@ def runnable(config: Config) -> tuple[Config, str]:
     if not missing:
         return config, ""
     present = [entry.name for entry in entries if entry.unavailable is None]
-    for other in ENGINES.values():
-        if len(present) < 2 and other.name not in present and _fits(other, config):
-            present.append(other.name)
+    if compare.reference not in present and (other := stand_in(config.network, present)) is not None:
+        present.insert(0, other)
+    while len(present) < 2 and (other := stand_in(config.network, present)) is not None:
+        present.append(other)
     reasons = " ".join(str(entry.unavailable) for entry in missing)
     if len(present) < 2:
         return config, f"This step cannot be run here. {reasons}"
@@ -28,7 +29,3 @@ def runnable(config: Config) -> tuple[Config, str]:
     changed = replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))
     names = " and ".join(present)
     return changed.checked(), f"Here {names} compute this step, with {reference} as the reference. {reasons}"
-
-
-def _fits(entry: EngineEntry, config: Config) -> bool:
-    return entry.unavailable is None and entry.unfit(config.network) is None

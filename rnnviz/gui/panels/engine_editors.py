@@ -16,6 +16,7 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.panels.controls import CalmComboBox, ElidedCheckBox
 from rnnviz.gui.panels.editors import Editor
 from rnnviz.gui.panels.recordings import RecordingButton
+from rnnviz.model.config import Compare
 
 Engines: TypeAlias = Mapping[str, str | None]
 """Engine names with the reason why each cannot run here, or None if it can."""
@@ -37,8 +38,8 @@ class ReferenceEditor(Editor):
 
     @property
     def doubt(self) -> str:
-        """Why the chosen engine cannot run here, or nothing."""
-        return self._engines.get(self.value()) or ""
+        """Why the chosen engine cannot run here, or else why the usual reference cannot, or nothing."""
+        return self._engines.get(self.value()) or self._engines.get(Compare().reference) or ""
 
     def _read(self) -> Any:
         return self.combo.currentData()

@@ -1,0 +1,29 @@
+"""The config that a command runs: as it is written, or by the engines that there are."""
+
+import sys
+from pathlib import Path
+
+from rnnviz.model.config import Config
+
+
+def load(path: Path, engines: str | None = None) -> Config:
+    """Read a config; if neither it nor `engines` names a reference, one that can run here is taken, and told.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or a key of it is wrong.
+    """
+    from rnnviz.files.config_toml import load_config
+
+    return load_config(path, complete if engines is None else lambda config: config)
+
+
+def complete(config: Config) -> Config:
+    """The config by a reference that can run here; which it is, if not the usual one, is told on standard error."""
+    from rnnviz.engines.registry import with_present_reference
+
+    config, told = with_present_reference(config)
+    if told:
+        print(f"rnnviz: {told}", file=sys.stderr)
+    return config
