@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane, some_columns
 from rnnviz.analysis.audit_tally import Audit, Tally, WrongStep
 from rnnviz.analysis.compare import Comparison
-from rnnviz.analysis.own_state import layer_input, previous_hidden
+from rnnviz.analysis.own_state import followed, layer_input, previous_hidden
 from rnnviz.analysis.running_error import Running, exact
 from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cells, lstm_gates, lstm_hidden, next_hidden
 from rnnviz.model.arrays import FloatArray
@@ -41,6 +41,8 @@ def audit(
 ) -> Audit:
     """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
 
+    Steps of which a recording lacks the result or what they read are not audited.
+
     `units` asks for a glance at so many units of each lane and nothing more. The figures of each timestep lie in
     `folder` if there is one and they are many.
 
@@ -56,10 +58,13 @@ def audit(
         for layer in range(layers):
             for direction in range(directions):
                 lane = layer * directions + direction
+                times = followed(inputs, trace, layer, direction)
+                if not times:
+                    continue
                 plan = plan_lane(trace.shape, None if near is None else near[layer, direction], full=full)
                 if units is not None:
                     plan = [some_columns(inputs.batch_size, inputs.network.hidden_size, units)]
-                for done in _audit_lane(inputs, trace, layer, direction, plan, tally, ends=units is None):
+                for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, ends=units is None):
                     progress((lane + done) / (layers * directions))
     return tally.audit(trace)
 
@@ -71,7 +76,15 @@ def _violations(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] 
 
 
 def _audit_lane(
-    inputs: Inputs, trace: Trace, layer: int, direction: int, plan: list[Columns], tally: Tally, *, ends: bool
+    inputs: Inputs,
+    trace: Trace,
+    layer: int,
+    direction: int,
+    times: range,
+    plan: list[Columns],
+    tally: Tally,
+    *,
+    ends: bool,
 ) -> Iterator[float]:
     """Follow the plan's columns through one lane, look at the ends of the others, and yield the fraction done."""
     widest = max(inputs.network.kind.gate_count, 1) * inputs.network.hidden_size
@@ -80,23 +93,25 @@ def _audit_lane(
     whole, before = sum(part.count for part in parts), 0
     for part in parts:
         followed[np.ix_(part.samples, part.units)] = True
-        for done in _audit_columns(inputs, trace, layer, direction, part, _blocks(inputs, part, direction), tally):
+        for done in _audit_columns(
+            inputs, trace, layer, direction, part, _blocks(inputs, part, direction, times), tally
+        ):
             yield (before + done * part.count) / whole
         before += part.count
     if followed.all() or not ends:
         return
     for part in all_columns(*followed.shape).parts(max(1, _BLOCK_VALUES // widest)):
         fresh = ~followed[np.ix_(part.samples, part.units)]
-        for step in _ends(inputs, direction):
+        for step in _ends(inputs, direction, times):
             yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, part, [step], tally, fresh))
 
 
-def _ends(inputs: Inputs, direction: int) -> list[slice]:
-    """The first step that a lane computes, and the last one where it follows from the trace alone."""
-    ends = [slice(0, 1), slice(inputs.timesteps - 1, inputs.timesteps)]
+def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
+    """The first of some steps that a lane computes, and the last one where it follows from the trace alone."""
+    ends = [slice(times.start, times.start + 1), slice(times.stop - 1, times.stop)]
     if direction:
         ends.reverse()
-    return ends[:1] if inputs.network.kind.has_cell_state or inputs.timesteps == 1 else ends
+    return ends[:1] if inputs.network.kind.has_cell_state or len(times) == 1 else ends
 
 
 def _audit_columns(
@@ -114,9 +129,8 @@ def _audit_columns(
     The cell state of an LSTM is carried from block to block, beginning with the initial one.
     """
     network = inputs.network
-    prepared = audited_layer(
-        network.cell, network.kind.gate_count, inputs.parameters.layer(layer, direction), columns.units
-    )
+    p = inputs.parameters.layer(layer, direction)
+    prepared = audited_layer(network.cell, network.kind.gate_count, p, columns.units, trace.eps)
     k = layer * network.directions + direction
     own = np.ix_(columns.samples, columns.units)
     c = None
@@ -134,13 +148,13 @@ def _audit_columns(
         yield (inputs.timesteps - times.start if direction else times.stop) / inputs.timesteps
 
 
-def _blocks(inputs: Inputs, columns: Columns, direction: int) -> Iterator[slice]:
+def _blocks(inputs: Inputs, columns: Columns, direction: int, times: range) -> Iterator[slice]:
     """Slices of time in the order of computation, small enough for the temporaries to stay in the cache."""
     widest = max(inputs.network.kind.gate_count * len(columns.units), inputs.network.hidden_size)
     length = max(1, _BLOCK_VALUES // (len(columns.samples) * widest))
-    starts = range(0, inputs.timesteps, length)
+    starts = range(times.start, times.stop, length)
     for start in reversed(starts) if direction else starts:
-        yield slice(start, min(start + length, inputs.timesteps))
+        yield slice(start, min(start + length, times.stop))
 
 
 def _recurrent_block(layer: AuditedLayer, x: FloatArray, before: FloatArray, columns: Columns) -> Running:

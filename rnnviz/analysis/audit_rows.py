@@ -17,8 +17,8 @@ from rnnviz.model.location import Location
 class AuditRow:
     """One engine.
 
-    `verdict` is "right" or "wrong"; `ratio` the largest error of a step in rounding bounds; `where` the first wrong
-    step, or of a right engine the step with the largest ratio; `reason` a sentence on why it is wrong.
+    `verdict` is "right", "wrong" or "not audited"; `ratio` the largest error of a step in rounding bounds; `where` the
+    first wrong step, or of a right engine the step with the largest ratio; `reason` a sentence on why it is wrong.
     """
 
     engine: str
@@ -51,7 +51,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
     name = shown_name(audit.engine)
     return AuditRow(
         engine=name,
-        verdict="wrong" if wrong else "right",
+        verdict="wrong" if wrong else audit.verdict,
         ratio=audit.worst_ratio,
         where=audit.worst_at if audit.first_wrong is None else audit.first_wrong.where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),

@@ -55,7 +55,9 @@ class Audit(OverTime):
 
     @property
     def verdict(self) -> str:
-        """ "right", or "wrong" if a step is outside its bound."""
+        """ "right", "wrong" if a step is outside its bound, or "not audited" if there was none to look at."""
+        if not self.audited:
+            return "not audited"
         return "wrong" if self.wrong else "right"
 
     @property

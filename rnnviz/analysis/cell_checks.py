@@ -11,7 +11,8 @@ import numpy as np
 
 from rnnviz.analysis.audit_plan import FULL
 from rnnviz.analysis.cell_states import CellStates
-from rnnviz.analysis.checks import Check
+from rnnviz.analysis.checks import Check, equality
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.places import last_timestep
 from rnnviz.analysis.running_error import ALLOWED, Running
 from rnnviz.model.arrays import FloatArray
@@ -26,7 +27,9 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
 
     Of more than `FULL` cell states, each lane's last ones are looked at, and the check says how many those are.
     """
-    checks = []
+    checks: list[Check] = []
+    if trace.partial:
+        return checks
     followed = CellStates(inputs, replace(trace, cell=None)) if inputs.network.kind.has_cell_state else None
     if followed is not None and trace.cell is not None:
         pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
@@ -35,6 +38,18 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
         pairs = _of_state(inputs, trace.state_c, followed)
         checks.append(_check("state[1] follows from the hidden vectors", trace, pairs, trace.state_c.size))
     return checks
+
+
+def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
+    """Hold the final cell states of a recording without hidden vectors, which they follow from, against the other's."""
+    partial = candidate if candidate.partial else reference
+    if not partial.partial or reference.state_c is None or candidate.state_c is None:
+        return []
+    other = reference if partial is candidate else candidate
+    name = f"state[1] is that of {shown_name(other.engine)}"
+    return [
+        equality(name, partial.engine, candidate.state_c, reference.state_c, rtol, atol, accumulates=True),
+    ]
 
 
 def _of_cell(

@@ -67,7 +67,7 @@ class CellStates:
         self._inputs, self._trace = inputs, trace
         self._own_gates = gates
         self._c0 = inputs.initial_state.c
-        self._eps = float(np.finfo(trace.hidden.dtype).eps)
+        self._eps = trace.eps
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
         self.interrupt: Callable[[], None] = _go_on
@@ -189,7 +189,7 @@ class CellStates:
         if self._prepared is None or self._prepared[0] != key:
             network = self._inputs.network
             p = self._inputs.parameters.layer(columns.layer, columns.direction)
-            prepared = audited_layer(network.cell, network.kind.gate_count, p, np.arange(*columns.units))
+            prepared = audited_layer(network.cell, network.kind.gate_count, p, np.arange(*columns.units), self._eps)
             self._prepared = key, prepared
         return self._prepared[1]
 

@@ -34,6 +34,9 @@ class Comparison(OverTime):
     largest violation (infinite where numbers that are not finite stand apart), and how many values mismatch.
     `violation_by_column` (L, D, N, H) is the largest violation of each unit of each sample over time.
 
+    `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where
+    nothing was compared the error and the violation over time are NaN.
+
     `violations` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
 
@@ -62,10 +65,23 @@ class Comparison(OverTime):
     violations: Histogram
     ulps: Histogram
     stored: Path | None = None
+    unrecorded: int = 0
 
     def __post_init__(self) -> None:
         """Let nobody write to the arrays."""
         self.protect()
+
+    def __repr__(self) -> str:
+        """The difference in words: the arrays would be too long to read."""
+        from rnnviz.analysis.notebook_display import comparison_in_words
+
+        return comparison_in_words(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from rnnviz.analysis.notebook_display import comparison_html
+
+        return comparison_html(self)
 
     def protect(self) -> None:
         """Let nobody write to the arrays."""
@@ -76,6 +92,11 @@ class Comparison(OverTime):
     def verdict(self) -> str:
         """ "agree", or "mismatch" if any value is outside the tolerance."""
         return "mismatch" if self.mismatched else "agree"
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of hidden values that were compared, 0 to 1."""
+        return self.elements / (self.elements + self.unrecorded)
 
     @cached_property
     def lane_mismatched(self) -> NDArray[np.int64]:

@@ -76,6 +76,11 @@ class ComparisonTally:
         if largest > self.passing_atol:
             self._pass(error, r)
 
+    def skip(self, layer: int, direction: int, times: slice) -> None:
+        """Leave out timesteps of which nothing is compared."""
+        self._violation_over_time[layer, direction, times] = np.nan
+        self._error_over_time[layer, direction, times] = np.nan
+
     def _largest_error(self, layer: int, direction: int, start: int, error: FloatArray) -> None:
         flat = int(error.argmax())
         self.max_abs_error = float(error.flat[flat])

@@ -76,6 +76,8 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
         return None
     if place.kind == "out":
         return np.asarray(trace.output[where.timestep, where.sample, out_columns(network, where.direction)])
+    if place.kind == "hidden" and not trace.holds(*where.index[:3]):
+        return None
     if place.kind == "hidden":
         return np.asarray(trace.hidden[where.index[:-1]])
     if place.kind == "state":

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.analysis.chunk_cache import Patch
+from rnnviz.analysis.compare import compared
 from rnnviz.analysis.difference import signed_difference
 from rnnviz.analysis.elementwise import abs_error, tolerance, violation
 from rnnviz.analysis.lane_gates import LaneGates
@@ -74,13 +75,22 @@ class LaneCells:
         marks = self._marks(layer, direction, times, units)
         if self._quantity == "violation":
             values = violation(reference, candidate, comparison.rtol, comparison.atol)
+            values[self._uncompared(layer, direction, times)] = np.nan
         elif self._quantity == "difference":
             values = signed_difference(reference, candidate)
+            values[self._uncompared(layer, direction, times)] = np.nan
         else:
             values = taken(self._result[self._engine].hidden[index])
         release_pages(reference)
         release_pages(candidate)
         return Patch(values.T, None if marks is None else marks.T)
+
+    def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
+        """(times,): where a recording lacks the vectors of one of the two."""
+        assert self._candidate is not None
+        both = compared(self._result.reference, self._result[self._candidate], layer, direction)
+        steps = np.arange(times.start, times.stop)
+        return np.asarray((steps < both.start) | (steps >= both.stop))
 
     def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
         """(times, units): which values mismatch; None if none does."""

@@ -6,16 +6,23 @@ from rnnviz.analysis.checks import Check
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.config_change import change_in_words
 from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.result import VERDICTS, RunResult
+from rnnviz.analysis.result import VERDICTS, Judgement, RunResult
 from rnnviz.model.trace import Trace
 
 _NAMED_CHECKS = 2
-_RECORDED = {"output": "output", "state_h": "state", "state_c": "cell_state"}
+_RECORDED = {"hidden": "hidden", "output": "output", "state_h": "state", "state_c": "cell_state"}
 
 
 def few(comparison: Comparison) -> str:
-    """How many of all values mismatch."""
-    return f"{numbers.count(comparison.mismatched)} of {numbers.count(comparison.elements)} values"
+    """How many of all values that were compared mismatch."""
+    recorded = " recorded" if comparison.unrecorded else ""
+    return f"{numbers.count(comparison.mismatched)} of {numbers.count(comparison.elements)}{recorded} values"
+
+
+def recorded(comparison: Comparison) -> str:
+    """How many of all values a recording has, where it lacks some: "96 of 960 values, which is what was recorded"."""
+    of_all = numbers.count(comparison.elements + comparison.unrecorded)
+    return f"{numbers.count(comparison.elements)} of {of_all} values"
 
 
 def by(comparison: Comparison) -> str:
@@ -50,6 +57,10 @@ def size_of_difference(comparison: Comparison) -> tuple[str, ...]:
 def values_and_error(comparison: Comparison) -> str:
     """How many values were compared, and the largest difference."""
     values = numbers.count(comparison.elements)
+    if comparison.unrecorded:
+        equal = comparison.max_abs_error == 0.0
+        size = "all equal" if equal else f"largest difference {numbers.error(comparison.max_abs_error)}"
+        return f"{recorded(comparison)} compared, the others not recorded, {size}"
     if comparison.max_abs_error == 0.0:
         return f"all {values} values are equal"
     return f"{values} values, largest difference {numbers.error(comparison.max_abs_error)}"
@@ -66,7 +77,17 @@ def who_is_right(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]
     if judgement is None:
         apart = any(c.mismatched for c in result.comparisons if c.candidate in engines)
         return ("No step was audited: which side is wrong is not known." if apart else "No step was audited.",)
-    right = [engine for engine in engines if engine in judgement.audits and not result.wrong(engine)]
+    audited = [engine for engine in engines if engine in judgement.audits]
+    blind = tuple(
+        f"No step of {shown_name(engine)} can be audited: what each one reads was not recorded."
+        for engine in audited
+        if not judgement.audits[engine].audited
+    )
+    return *_right(result, judgement, [e for e in audited if judgement.audits[e].audited]), *blind
+
+
+def _right(result: RunResult, judgement: Judgement, audited: list[str]) -> tuple[str, ...]:
+    right = [engine for engine in audited if not result.wrong(engine)]
     if not right:
         return ()
     names = " and ".join(shown_name(engine) for engine in right)
@@ -86,13 +107,27 @@ def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+    """In which type recordings hold their numbers, where that is not the network's."""
+    own = result.config.network.dtype
+    return tuple(
+        f"{shown_name(engine)} holds {kind}, "
+        + (f"rounded to {own} here." if kind == "float64" else "and is compared and audited with its precision.")
+        for engine in engines
+        if (kind := result.traces[engine].precision)
+    )
+
+
 def unrecorded_arrays(trace: Trace) -> list[str]:
     """What a recording does not hold of what an engine returns, by the names that it would have in the file."""
-    return [name for array, name in _RECORDED.items() if array in trace.untold]
+    missing = trace.untold if trace.partial else trace.untold - {"hidden"}
+    return [name for array, name in _RECORDED.items() if array in missing]
 
 
 def covered(coverage: float) -> str:
-    """A fraction below 1 in percent, never rounded up to the whole: "38 %", "0.4 %", "99.9 %"."""
+    """A fraction below 1 in percent, never rounded up to the whole: "38 %", "0.4 %", "99.9 %", "none"."""
+    if coverage == 0.0:
+        return "none"
     percent = 100.0 * coverage
     if percent < 0.1:
         return "less than 0.1 %"

@@ -1,4 +1,7 @@
-"""What an engine's step had before it: its own layer input and its own previous hidden vectors, read from its trace."""
+"""What an engine's step had before it: its own layer input and its own previous hidden vectors, read from its trace.
+
+A recording may lack some of these, and then its step cannot be followed from its own numbers.
+"""
 
 from typing import TypeAlias
 
@@ -19,6 +22,23 @@ def layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, samples:
         return inputs.sequence[times][:, samples]
     below = [np.asarray(lane[times])[:, samples] for lane in trace.hidden[layer - 1]]
     return np.concatenate(below, axis=-1)
+
+
+def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
+    """The timesteps of a lane whose step can be followed: all that it reads is there, and what it gives.
+
+    A recording that lacks vectors of a lane has of it no two that follow each other. The cell state of an LSTM is
+    known only if every step before can be followed.
+    """
+    timesteps = inputs.timesteps
+    start, stop = 0, timesteps
+    lanes = [(layer, direction), *((layer - 1, below) for below in range(inputs.network.directions) if layer)]
+    for place, lane in enumerate(lanes):
+        told = trace.recorded(*lane)
+        if len(told) < timesteps and (place == 0 or inputs.network.kind.has_cell_state):
+            return range(0)
+        start, stop = max(start, told.start), min(stop, told.stop)
+    return range(start, max(start, stop))
 
 
 def previous_hidden(

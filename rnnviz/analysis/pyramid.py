@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.block_difference import BlockDifference, block_difference
+from rnnviz.analysis.block_difference import BlockDifference
 from rnnviz.analysis.difference import signed_difference
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.pyramid import Level, LevelArray, Pyramid, create_pyramid, levels_of
@@ -81,8 +81,7 @@ class ValuePyramids:
 class DifferencePyramids:
     """What a candidate's differences from the reference come to: their ends, violations, and marks."""
 
-    def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...], rtol: float, atol: float) -> None:
-        self._rtol, self._atol = rtol, atol
+    def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
         self._low = Reduction(folder, "difference-low", dtype, shape, np.minimum, np.inf)
         self._high = Reduction(folder, "difference-high", dtype, shape, np.maximum, -np.inf)
         self._violation = Reduction(folder, "violation", "float32", shape, np.maximum, 0.0)
@@ -95,11 +94,9 @@ class DifferencePyramids:
         first: int,
         r: FloatArray,
         c: FloatArray,
-        difference: BlockDifference | None = None,
+        difference: BlockDifference,
     ) -> None:
-        """Reduce the differences of c from r, both (B, N, U), from `first` on; `difference` if it is known."""
-        if difference is None:
-            difference = block_difference(r, c, self._rtol, self._atol)
+        """Reduce the differences of c from r, both (B, N, U), from `first` on."""
         signed = _signed(r, c, difference)
         self._low.add(layer, direction, first, signed)
         self._high.add(layer, direction, first, signed)
@@ -107,6 +104,12 @@ class DifferencePyramids:
             self._violation.add(layer, direction, first, difference.violation)
             # A violation is above one exactly where an error is above its limit.
             self._marks.add(layer, direction, first, difference.violation > 1.0)
+
+    def skip(self, layer: int, direction: int, first: int, shape: tuple[int, ...]) -> None:
+        """Have no difference in the timesteps (B, N, U) from `first` on."""
+        nothing = np.full(shape, np.nan, np.float32)
+        for reduction in (self._low, self._high, self._violation):
+            reduction.add(layer, direction, first, nothing)
 
     def finish(self) -> None:
         """Make the coarser levels."""
@@ -117,13 +120,13 @@ class DifferencePyramids:
 class ComparedPyramids:
     """All pyramids that a comparison fills: the candidate's, and with the `first` candidate the reference's."""
 
-    def __init__(self, reference: Trace, candidate: Trace, rtol: float, atol: float, *, first: bool) -> None:
+    def __init__(self, reference: Trace, candidate: Trace, *, first: bool) -> None:
         assert reference.folder is not None
         assert candidate.folder is not None
         dtype, shape = candidate.hidden.dtype.name, candidate.shape
         self._reference = ValuePyramids(reference.folder, dtype, shape) if first else None
         self._candidate = ValuePyramids(candidate.folder, dtype, shape)
-        self._differences = DifferencePyramids(candidate.folder, dtype, shape, rtol, atol)
+        self._differences = DifferencePyramids(candidate.folder, dtype, shape)
 
     def add(
         self,
@@ -132,16 +135,19 @@ class ComparedPyramids:
         first: int,
         r: FloatArray,
         c: FloatArray,
-        difference: BlockDifference | None = None,
+        difference: BlockDifference | None,
     ) -> None:
         """Reduce the reference's and the candidate's values, both (B, N, H), of the timesteps from `first` on.
 
-        `difference` is theirs, if it is known.
+        `difference` is theirs; None where they are not compared.
         """
         if self._reference is not None:
             self._reference.add(layer, direction, first, r)
         self._candidate.add(layer, direction, first, c)
-        self._differences.add(layer, direction, first, r, c, difference)
+        if difference is None:
+            self._differences.skip(layer, direction, first, r.shape)
+        else:
+            self._differences.add(layer, direction, first, r, c, difference)
 
     def finish(self) -> None:
         """Make the coarser levels."""

@@ -58,6 +58,18 @@ class RunResult:
     printed: Mapping[str, str] = field(default_factory=dict)
     judgement: Judgement | None = None
 
+    def __repr__(self) -> str:
+        """The verdicts in words: the arrays would be too long to read."""
+        from rnnviz.analysis.notebook_display import run_in_words
+
+        return run_in_words(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from rnnviz.analysis.notebook_display import run_html
+
+        return run_html(self)
+
     def __getitem__(self, engine: str) -> Trace:
         """The trace of one engine."""
         if engine not in self.traces:
@@ -92,12 +104,13 @@ class RunResult:
 
         mismatch if either engine is wrong, or numbers that are not finite stand in different places; drift if
         every step is right and the accumulated difference still passes the tolerance; else agree. Without an
-        audit nobody knows who is right, and a difference above the tolerance is a mismatch.
+        audit, as where a recording lacks steps, nobody knows who is right, and a difference above the tolerance is a
+        mismatch.
         """
         if comparison.nonfinite_apart or any(self.wrong(e) for e in (comparison.reference, comparison.candidate)):
             return "mismatch"
         if comparison.mismatched:
-            return "mismatch" if self.judgement is None else "drift"
+            return "mismatch" if self.judgement is None or comparison.unrecorded else "drift"
         return "agree"
 
     def wrong(self, engine: str) -> bool:

@@ -36,8 +36,8 @@ class AuditedLayer:
     largest: float
 
 
-def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.intp]) -> AuditedLayer:
-    """Prepare one layer; `units` are the indices of the units that are audited."""
+def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.intp], eps: float = 0.0) -> AuditedLayer:
+    """Prepare one layer; `units` are those that are audited, `eps` the engine's precision if less than the weights'."""
     size = len(p.h2h_bias) // gates
     rows = np.concatenate([gate * size + units for gate in range(gates)])
     i2h, h2h = p.i2h_weight[rows].T.astype(np.float64), p.h2h_weight[rows].T.astype(np.float64)
@@ -51,7 +51,7 @@ def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.i
         p.i2h_bias[rows].astype(np.float64),
         p.h2h_bias[rows].astype(np.float64),
         gates,
-        float(limits.eps),
+        max(eps, float(limits.eps)),
         float(limits.max),
     )
 

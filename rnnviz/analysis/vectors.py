@@ -69,8 +69,8 @@ def kinds_at(result: RunResult, where: Location) -> tuple[VectorKind, ...]:
 def vector_at(result: RunResult, candidate: str | None, where: Location, kind: VectorKind) -> Vector:
     """The vector of that kind at a place: (H,) values, or for the input (I,) or (D·H,).
 
-    Engines that do not know the cell states have no column of them. Above the first layer the input is what each
-    engine's layer below computed at the same timestep.
+    Engines that do not know the cell states have no column of them, and recordings none of what they lack. Above the
+    first layer the input is what each engine's layer below computed at the same timestep.
     """
     if kind == "h0" or kind == "c0":
         state = result.inputs.initial_state
@@ -100,7 +100,12 @@ def _engines(result: RunResult, candidate: str | None) -> list[str]:
 
 def _values(trace: Trace, where: Location, kind: VectorKind) -> FloatArray | None:
     if kind == "input":
+        directions = trace.shape[1]
+        if not all(trace.holds(where.layer - 1, direction, where.timestep) for direction in range(directions)):
+            return None
         below: FloatArray = trace.hidden[where.layer - 1, :, where.timestep, where.sample]
         return below.reshape(-1)
+    if kind == "hidden" and not trace.holds(*where.index[:3]):
+        return None
     array = trace.hidden if kind == "hidden" else trace.cell
     return None if array is None else np.asarray(array[where.index[:-1]])

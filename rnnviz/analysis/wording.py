@@ -40,7 +40,7 @@ class VerdictWords:
     `sentence` says it whole and `brief` where there is little room; `notes` are what stands behind it, a sentence
     each, the most telling first. `blind` is a line about each known mistake that a run without a wrong engine could
     not reveal, and `remedy` what would reveal more of them, if anything would. `coverage` is the fraction of values
-    that were audited, None without an audit.
+    that were audited, None without an audit. `partial` tells that a recording lacks values, which were not compared.
     """
 
     verdict: str
@@ -51,14 +51,15 @@ class VerdictWords:
     blind: tuple[str, ...] = ()
     remedy: str = ""
     coverage: float | None = None
+    partial: bool = False
 
     def __str__(self) -> str:
         return f"{MARKS[self.verdict]} {plain(self.sentence)}"
 
     @property
     def look(self) -> str:
-        """The verdict, or "blind" for an agreement that some known mistakes would have left as it is."""
-        return "blind" if self.verdict == "agree" and self.blind else self.verdict
+        """The verdict, or "blind" for an agreement of some values only, or that some known mistakes would not break."""
+        return "blind" if self.verdict == "agree" and (self.blind or self.partial) else self.verdict
 
 
 _Two: TypeAlias = tuple[tuple[Part, ...], tuple[Part, ...]]
@@ -85,7 +86,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         sentence, brief = _wrong(wrong, judgement, failed)
         first = notes.size_of_difference(comparison)
     elif comparison.mismatched:
-        sentence, brief = _drift(comparison, audits) if verdict == "drift" else _apart(comparison)
+        sentence, brief = _drift(comparison, audits) if verdict == "drift" else _apart(comparison, judgement)
         first = (f"{_capital(notes.few(comparison))}, {notes.by(comparison)}.",) if verdict == "drift" else ()
     elif failed:
         sentence, brief = _broken(comparison, failed)
@@ -101,6 +102,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         *first,
         *notes.who_is_right(result, engines),
         *notes.unrecorded(result, engines),
+        *notes.precisions(result, engines),
         *(notes.failed_checks(failed) if wrong or comparison.mismatched else ()),
         *notes.first_wrong_values(wrong),
         *(notes.first_values(comparison) if not wrong else ()),
@@ -120,6 +122,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         blind,
         "" if remedy is None else change_in_words(result.config, remedy),
         min((audit.coverage for audit in audits), default=None),
+        comparison.unrecorded > 0,
     )
 
 
@@ -154,11 +157,17 @@ def _names(comparison: Comparison) -> tuple[str, str]:
 
 def _agree(comparison: Comparison) -> Part:
     reference, candidate = _names(comparison)
-    return Part(f"{reference} and {candidate} agree", strong=True)
+    some = f" in the {notes.recorded(comparison)} that were recorded" if comparison.unrecorded else ""
+    return Part(f"{reference} and {candidate} agree{some}", strong=True)
 
 
 def _agreement(comparison: Comparison) -> _Two:
-    brief = (_agree(comparison), Part(f": {notes.values_and_error(comparison)}"))
+    if comparison.unrecorded:
+        equal = comparison.max_abs_error == 0.0
+        size = "all are equal" if equal else f"largest difference {numbers.error(comparison.max_abs_error)}"
+    else:
+        size = notes.values_and_error(comparison)
+    brief = (_agree(comparison), Part(f": {size}"))
     if comparison.max_abs_error == 0.0:
         return brief, brief
     at = comparison.max_abs_error_at
@@ -173,8 +182,7 @@ def _blind_agreement(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
 
 
 def _broken(comparison: Comparison, failed: list[Check]) -> _Two:
-    reference, candidate = _names(comparison)
-    agree = Part(f"{reference} and {candidate} agree, but ")
+    agree = Part(f"{_agree(comparison).text}, but ")
     fails = Part(notes.how_many(failed), strong=True)
     return (agree, fails, Part(f": {notes.named(failed)}")), (agree, fails)
 
@@ -188,10 +196,19 @@ def _from(comparison: Comparison, verb: str) -> tuple[Part, ...]:
     return start, Part(" from "), Part(str(where), where)
 
 
-def _apart(comparison: Comparison) -> _Two:
+def _apart(comparison: Comparison, judgement: Judgement | None) -> _Two:
     start = _from(comparison, "differs")
+    if judgement is not None:
+        start += _as_if(judgement, comparison.reference) + _as_if(judgement, comparison.candidate)
     few = f": {notes.few(comparison)}"
     return (*start, Part(f"{few}, {notes.by(comparison)}")), (*start, Part(few))
+
+
+def _as_if(judgement: Judgement, engine: str) -> tuple[Part, ...]:
+    """What a wrong engine computes as if; nothing if nothing known explains it."""
+    explained = diagnosis(judgement, engine)
+    as_if, _, phrase = explained.partition("as if ")
+    return (Part(f", {as_if}as if "), Part(phrase, strong=True)) if explained else ()
 
 
 def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
@@ -209,10 +226,7 @@ def _wrong(audits: list[Audit], judgement: Judgement, failed: list[Check]) -> _T
         sentence += [Part(" and " if sentence else ""), Part(f"{engine} is wrong", strong=True)]
         if audit.first_wrong is not None:
             sentence += [Part(" from "), Part(str(audit.first_wrong.where), audit.first_wrong.where)]
-        explained = diagnosis(judgement, audit.engine)
-        if explained:
-            as_if, _, phrase = explained.partition("as if ")
-            sentence += [Part(f", {as_if}as if "), Part(phrase, strong=True)]
+        sentence += _as_if(judgement, audit.engine)
         own = [check for check in failed if check.engine == audit.engine]
         if audit.first_wrong is None and own:
             sentence.append(Part(f": {notes.how_many(own)}"))

@@ -27,13 +27,15 @@ class EngineReport:
 
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own;
     `printed` is what a user's code printed; `untold` names arrays of the trace, such as "output", that a recording
-    does not hold: see `Trace.untold`.
+    does not hold: see `Trace.untold`; `precision` is the type in which it holds the others, if that is not the
+    network's.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     equalities: tuple[Equality, ...] = ()
     printed: str = ""
     untold: frozenset[str] = frozenset()
+    precision: str = ""
 
 
 class Engine(Protocol):

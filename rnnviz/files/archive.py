@@ -107,7 +107,8 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
     """
     arrays: dict[str, FloatArray] = {}
     for name, trace in result.traces.items():
-        arrays[f"{name}.hidden"] = trace.hidden
+        if not trace.partial:
+            arrays[f"{name}.hidden"] = trace.hidden
         if "output" not in trace.untold:
             arrays[f"{name}.output"] = trace.output_in(result.config.network.layout)
         if "state_h" not in trace.untold:

@@ -50,6 +50,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "reference": comparison.reference,
         "candidate": comparison.candidate,
         "elements": comparison.elements,
+        "coverage": comparison.coverage,
         "mismatched": comparison.mismatched,
         "rtol": comparison.rtol,
         "atol": comparison.atol,
@@ -88,9 +89,10 @@ def versions(result: RunResult) -> dict[str, str]:
 
 
 def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
-    """The arrays that recordings do not hold, of which no check speaks; nothing, if none is missing."""
+    """The arrays that recordings do not hold, of which no check speaks, and their types where not the network's."""
     missing = {name: arrays for name in engines if (arrays := unrecorded_arrays(result.traces[name]))}
-    return {"unrecorded": missing} if missing else {}
+    precisions = {name: kind for name in engines if (kind := result.traces[name].precision)}
+    return {**({"unrecorded": missing} if missing else {}), **({"recorded_as": precisions} if precisions else {})}
 
 
 def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from rnnviz.analysis.compare import compared
 from rnnviz.analysis.elementwise import abs_error, tolerance
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.atomic import whole
@@ -27,10 +29,10 @@ def write_csv(
     """Write one row per hidden value and return how many there are.
 
     Columns: layer, direction, timestep, sample, unit, one per engine with the reference first, abs_error (the
-    largest of any candidate), mismatch (of any candidate). With `gates`, a column for each engine and each of the
-    `gate_names` follows, such as "manual.f" and "manual.pre_f". Values are written with the digits of a float64,
-    so that they read back to the same number whatever float the reader uses. `progress` may raise to stop the
-    writing; an existing file is then left as it was.
+    largest of any candidate), mismatch (of any candidate). What a recording lacks is left empty. With `gates`, a column
+    for each engine and each of the `gate_names` follows, such as "manual.f" and "manual.pre_f". Values are written with
+    the digits of a float64, so that they read back to the same number whatever float the reader uses. `progress` may
+    raise to stop the writing; an existing file is then left as it was.
 
     Raises
     ------
@@ -89,10 +91,19 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
     }
     reference = values[result.reference.engine]
     error, mismatch = np.zeros(rows), np.zeros(rows, bool)
+    known = np.zeros(rows, bool)
     for comparison in result.comparisons:
+        both = compared(result.reference, result[comparison.candidate], block.layer, block.direction)
         own = abs_error(reference, values[comparison.candidate])
+        outside = ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
+        if len(both) < result.shape[2]:
+            told = _within(both, timestep)
+            own, outside = np.where(told, own, 0.0), outside & told
+            known |= told
+        else:
+            known[:] = True
         np.maximum(error, own, out=error)
-        mismatch |= ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
+        mismatch |= outside
     return pl.DataFrame(
         {
             "layer": pl.repeat(block.layer, rows, dtype=pl.Int32, eager=True),
@@ -100,9 +111,26 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
             "timestep": timestep,
             "sample": sample,
             "unit": unit,
-            **{name: own.astype(np.float64) for name, own in values.items()},
-            "abs_error": error,
+            **{name: _told(result, name, block, timestep, own) for name, own in values.items()},
+            "abs_error": error if known.all() else _with_gaps(error, known),
             "mismatch": mismatch,
             **{name: own.astype(np.float64) for name, own in block.columns.items()},
         }
     )
+
+
+def _told(
+    result: RunResult, engine: str, block: _Block, timestep: NDArray[np.intp], values: FloatArray
+) -> NDArray[np.float64] | pl.Series:
+    """The column of an engine, empty where a recording lacks the vectors."""
+    column, told = values.astype(np.float64), result[engine].recorded(block.layer, block.direction)
+    return column if len(told) == result.shape[2] else _with_gaps(column, _within(told, timestep))
+
+
+def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:
+    return np.asarray((timestep >= times.start) & (timestep < times.stop))
+
+
+def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> pl.Series:
+    """Empty where nothing is known, which NaN would not be."""
+    return pl.DataFrame({"values": values, "known": known}).select(pl.when("known").then("values")).to_series()

@@ -19,7 +19,7 @@ from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.model.config import Network
 from rnnviz.model.pyramid import Pyramid, open_pyramids
 
-_RECORD, _ENGINE, _UNTOLD = "trace.npy", "engine", "untold"
+_RECORD, _ENGINE, _UNTOLD, _PRECISION = "trace.npy", "engine", "untold", "precision"
 _SMALL_BYTES = 1 << 22
 
 
@@ -41,7 +41,10 @@ class Trace:
         (L, D, T, N, H): the cell states, where the engine knows them.
     untold:
         The names of arrays that a recording does not hold: what stands there only follows from the others, so that
-        their agreement proves nothing. A `state_c` that is not there is None.
+        their agreement proves nothing. Hidden vectors that do not follow are NaN, and `recorded` tells which ones are
+        there. A `state_c` that is not there is None.
+    precision:
+        The type in which the numbers were recorded; empty if it is the network's own.
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
@@ -55,6 +58,7 @@ class Trace:
     state_c: FloatArray | None = None
     cell: FloatArray | None = None
     untold: frozenset[str] = frozenset()
+    precision: str = ""
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
@@ -63,6 +67,36 @@ class Trace:
         """(L, D, T, N, H)."""
         layers, directions, timesteps, samples, units = self.hidden.shape
         return layers, directions, timesteps, samples, units
+
+    @property
+    def partial(self) -> bool:
+        """Whether hidden vectors are missing, as they may in a recording."""
+        layers, directions, timesteps, *_ = self.shape
+        lanes = ((layer, direction) for layer in range(layers) for direction in range(directions))
+        return any(len(self.recorded(*lane)) < timesteps for lane in lanes)
+
+    @property
+    def eps(self) -> float:
+        """The spacing of numbers at 1 in the coarser of the type that these have and the one they were recorded in."""
+        types = [self.hidden.dtype, np.dtype(self.precision or self.hidden.dtype)]
+        return max(float(np.finfo(kind).eps) for kind in types)
+
+    def recorded(self, layer: int, direction: int) -> range:
+        """The timesteps of a lane whose hidden vectors are there; of a recording not always all.
+
+        `output` alone tells those of the top layer, and `state` the last that each lane computes.
+        """
+        layers, _, timesteps, *_ = self.shape
+        if "hidden" not in self.untold or (layer == layers - 1 and "output" not in self.untold):
+            return range(timesteps)
+        if "state_h" in self.untold:
+            return range(0)
+        last = 0 if direction else timesteps - 1
+        return range(last, last + 1)
+
+    def holds(self, layer: int, direction: int, timestep: int) -> bool:
+        """Whether the hidden vectors of a step are there."""
+        return timestep in self.recorded(layer, direction)
 
     def output_in(self, layout: str) -> FloatArray:
         """`out` as a view in the layout "NTC" or "TNC"."""
@@ -131,23 +165,27 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
             if (folder / f"{name}.npy").exists()
         }
     trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
+    if (folder / _PRECISION).exists():
+        trace = replace(trace, precision=(folder / _PRECISION).read_text(encoding="ascii"))
     if not (folder / _UNTOLD).exists():
         return trace
     return _without(trace, (folder / _UNTOLD).read_text(encoding="ascii").split())
 
 
-def mark_untold(trace: Trace, names: Iterable[str]) -> Trace:
-    """The trace as one in which these arrays were not returned, however often it is opened.
+def mark_recorded(trace: Trace, untold: Iterable[str], precision: str = "") -> Trace:
+    """The trace as one that does not hold these arrays and was recorded in another type, however often it is opened.
 
     Raises
     ------
     OSError
         If the disk is full.
     """
-    untold = sorted(names)
-    if trace.folder is not None:
+    untold = sorted(untold)
+    if trace.folder is not None and untold:
         (trace.folder / _UNTOLD).write_text(" ".join(untold), encoding="ascii")
-    return _without(trace, untold)
+    if trace.folder is not None and precision:
+        (trace.folder / _PRECISION).write_text(precision, encoding="ascii")
+    return _without(replace(trace, precision=precision), untold)
 
 
 def _without(trace: Trace, untold: Iterable[str]) -> Trace:

@@ -10,6 +10,7 @@ from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.elementwise import abs_error
 from rnnviz.engines.mistakes.catalogue import Mistake, mistakes_of
 from rnnviz.engines.mistakes.deviation import Deviation
+from rnnviz.engines.mistakes.engine import run_deviation, trace_in_memory
 from rnnviz.engines.mistakes.lanes import LanePart, expected_and_found
 from rnnviz.engines.stack import layer_output
 from rnnviz.model.arrays import FloatArray
@@ -25,6 +26,8 @@ _STEPS = 24
 """How many steps of each lane a mistake has to explain."""
 
 _MOST_STEPS = 4096
+_MOST_VALUES, _MOST_VALUES_OF_PAIRS = 1 << 20, 1 << 14
+"""How many hidden values a network has at most that is computed whole with each mistake, and with each two of them."""
 _SAMPLES = 3
 
 _ALLOWED = 10.0
@@ -42,8 +45,11 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...
 
     A mistake explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
     out and the final states, and does so far better than the right recurrence: by how much the two differ depends
-    on the network, and may be less than the tolerance. Of several, those that come nearest are named.
+    on the network, and may be less than the tolerance. Of several, those that come nearest are named. Where a
+    recording lacks hidden vectors, the mistake has to give all that it has, over all steps, if those are not too many.
     """
+    if trace.partial and trace.hidden.size > _MOST_VALUES:
+        return ()
     wrong = None if audit.first_wrong is None else audit.first_wrong.where
     limit = min(_ALLOWED, _distance(Deviation(), inputs, trace, wrong, np.inf) / _BETTER)
     nearest = _nearest(
@@ -53,8 +59,11 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...
             for mistake, deviation in _deviations(inputs)
         ),
         limit,
+        trace,
     )
-    return nearest or _nearest(inputs, _pairs(inputs, trace, wrong, limit), limit)
+    if trace.partial and trace.hidden.size > _MOST_VALUES_OF_PAIRS:
+        return nearest
+    return nearest or _nearest(inputs, _pairs(inputs, trace, wrong, limit), limit, trace)
 
 
 def _pairs(
@@ -67,19 +76,19 @@ def _pairs(
 
 
 def _nearest(
-    inputs: Inputs, found: Iterable[tuple[tuple[str, ...], float]], limit: float
+    inputs: Inputs, found: Iterable[tuple[tuple[str, ...], float]], limit: float, trace: Trace
 ) -> tuple[tuple[str, ...], ...]:
     """The names whose distance is within the limit and not far from the smallest, in the order in which they came."""
     within = [(names, distance) for names, distance in found if distance <= limit]
     smallest = min((distance for _, distance in within), default=0.0)
-    rounding = _ROUNDING * float(np.finfo(inputs.network.dtype).eps)
-    near = max(_BETTER * smallest, rounding / _tolerance(inputs))
+    near = max(_BETTER * smallest, _ROUNDING * trace.eps / _tolerance(inputs, trace))
     return tuple(dict.fromkeys(names for names, distance in within if distance <= near))
 
 
-def _tolerance(inputs: Inputs) -> float:
-    """The dtype's own absolute tolerance, whatever the comparison's is."""
-    return DEFAULT_TOLERANCES[inputs.network.dtype][1]
+def _tolerance(inputs: Inputs, trace: Trace) -> float:
+    """The dtype's own absolute tolerance, whatever the comparison's is; of a coarser recording two roundings."""
+    own = DEFAULT_TOLERANCES[inputs.network.dtype][1]
+    return max(own, 2.0 * trace.eps) if trace.precision else own
 
 
 def _deviations(inputs: Inputs) -> Iterator[tuple[Mistake, Deviation]]:
@@ -93,7 +102,7 @@ def _distance(deviation: Deviation, inputs: Inputs, trace: Trace, wrong: Locatio
 
     The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough as they.
     """
-    largest, atol = 0.0, _tolerance(inputs)
+    largest, atol = 0.0, _tolerance(inputs, trace)
     for expected, found in _evidence(deviation, inputs, trace, wrong):
         size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
         apart = abs_error(found, expected).max(axis=(1, 2)) / size / atol
@@ -107,6 +116,9 @@ def _evidence(
     deviation: Deviation, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
+    if trace.partial:
+        yield from _returned(deviation, inputs, trace)
+        return
     if deviation.concat_swapped and _from_output(trace):
         trace = replace(trace, hidden=trace.hidden[:, ::-1])
     if "output" not in trace.untold:
@@ -117,6 +129,16 @@ def _evidence(
     for steps in (_GLANCE, _STEPS):
         for part in _parts(deviation, inputs, wrong, steps):
             yield expected_and_found(deviation, inputs, trace, part)
+
+
+def _returned(deviation: Deviation, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """What the whole network with the deviation returns, held against what a recording without hidden vectors has."""
+    made = trace_in_memory(inputs)
+    run_deviation(deviation, inputs, made, lambda _: None)
+    if "output" not in trace.untold:
+        yield made.output, np.asarray(trace.output)
+    if "state_h" not in trace.untold:
+        yield made.state_h, np.asarray(trace.state_h)
 
 
 def _from_output(trace: Trace) -> bool:

@@ -39,7 +39,7 @@ def judge(
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
         broken = any(check.engine == name and not (check.holds or check.accumulates) for check in checks)
-        if audits[name].wrong or broken:
+        if audits[name].wrong or broken or (trace.partial and _apart(name, comparisons)):
             tell(f"looking for what explains {shown_name(name)}", _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name])
     tell("looking for mistakes that this run could not show", _AUDIT + _DIAGNOSE)
@@ -47,3 +47,7 @@ def judge(
     cure = remedy(inputs, blind, request.load) if blind else None
     phrases = {mistake.name: mistake.phrase for mistake in mistakes_of(inputs.network)}
     return Judgement(audits, diagnoses, blind, cure, phrases)
+
+
+def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:
+    return any(c.mismatched for c in comparisons if engine in (c.reference, c.candidate))

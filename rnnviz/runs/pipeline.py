@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from rnnviz.analysis.cell_checks import cell_checks
+from rnnviz.analysis.cell_checks import cell_checks, cell_equality
 from rnnviz.analysis.checks import Check, equality, notebook_checks
 from rnnviz.analysis.compare import Comparison, compare
 from rnnviz.analysis.extent import largest_magnitude
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.analysis.recorded_tolerances import tolerances
 from rnnviz.analysis.result import Judgement
 from rnnviz.engines.base import Engine
 from rnnviz.engines.recording.contents import check_recording, open_recording
@@ -26,7 +27,7 @@ from rnnviz.model.inputs import Inputs
 from rnnviz.model.memory import check_demand
 from rnnviz.model.progress import watched
 from rnnviz.model.stored_inputs import open_inputs, save_inputs
-from rnnviz.model.trace import Trace, create_trace, mark_untold, open_trace
+from rnnviz.model.trace import Trace, create_trace, mark_recorded, open_trace
 from rnnviz.runs.judging import judge
 from rnnviz.runs.request import RunRequest
 
@@ -78,7 +79,6 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     printed: dict[str, str] = {}
     checks: list[Check] = []
     extents = {"input": largest_magnitude(inputs.sequence)}
-    rtol, atol = config.tolerances
     for place, name in enumerate(names):
         start = _READ + _ENGINES * place / len(names)
         stage = f"{'reading' if is_recording(name) else 'computing with'} {shown_name(name)}"
@@ -97,16 +97,19 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         seconds.update(report.seconds)
         if report.printed:
             printed[name] = report.printed
-        if report.untold:
-            trace = mark_untold(trace, report.untold)
+        if report.untold or report.precision:
+            trace = mark_recorded(trace, report.untold, report.precision)
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
+        rtol, atol = tolerances(config, trace)
         checks += notebook_checks(trace, rtol, atol)
         if is_recording(name):
             checks += cell_checks(inputs, trace)
         checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
 
     comparisons = tuple(_compare_all(config, traces, tell))
+    for c in comparisons:
+        checks += cell_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
     tell("done", 1.0)
     return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed)
 
@@ -168,7 +171,6 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[Comparison]:
-    rtol, atol = config.tolerances
     reference, candidates = config.compare.reference, config.compare.candidates
     comparisons = []
     for place, name in enumerate(candidates):
@@ -180,7 +182,8 @@ def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[C
             )
 
         one, other = traces[reference], traces[name]
-        pyramids = ComparedPyramids(one, other, rtol, atol, first=place == 0) if needs_pyramid(other) else None
+        rtol, atol = tolerances(config, one, other)
+        pyramids = ComparedPyramids(one, other, first=place == 0) if needs_pyramid(other) else None
         watch = (lambda *_: None) if pyramids is None else pyramids.add
         comparisons.append(compare(one, other, rtol, atol, progress, watch, folder=other.folder))
         if pyramids is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rnnviz.analysis.block_difference import block_difference
 from rnnviz.analysis.pyramid import ComparedPyramids, build_values
 from rnnviz.analysis.result import RunResult
 from rnnviz.model import pyramid
@@ -29,14 +30,16 @@ def pyramid_result(folder: Path, block: int, edits: Mapping[str, Edit], **sizes:
         traces.append(trace)
     reference, candidate = traces
     comparison = result.comparison(candidate.engine)
-    pyramids = ComparedPyramids(reference, candidate, comparison.rtol, comparison.atol, first=True)
+    pyramids = ComparedPyramids(reference, candidate, first=True)
     layers, directions, timesteps, _, _ = result.shape
     for layer in range(layers):
         for direction in range(directions):
             starts = range(0, timesteps, block)
             for start in reversed(starts) if direction else starts:
                 index = layer, direction, slice(start, start + block)
-                pyramids.add(layer, direction, start, reference.hidden[index], candidate.hidden[index])
+                r, c = reference.hidden[index], candidate.hidden[index]
+                difference = block_difference(r, c, comparison.rtol, comparison.atol)
+                pyramids.add(layer, direction, start, r, c, difference)
     pyramids.finish()
     (folder / "inputs").mkdir()
     build_values(folder / "inputs", result.inputs.sequence[None, None])

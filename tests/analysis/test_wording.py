@@ -35,7 +35,7 @@ def judged(
 ) -> RunResult:
     """Audited in full, whatever `coverage` says; each wrong engine is given the diagnosis `found`."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
-    audits = {name: replace(a, audited=round(coverage * a.elements)) for name, a in audits.items()}
+    audits = {name: replace(a, audited=max(1, round(coverage * a.elements))) for name, a in audits.items()}
     diagnoses = dict.fromkeys(audits, found)
     return replace(result, judgement=Judgement(audits, diagnoses, blind, remedy, PHRASES))
 
@@ -194,7 +194,7 @@ def test_engines_that_are_right_at_each_step_and_still_apart_drift() -> None:
 
 @pytest.mark.parametrize(("coverage", "said"), [(0.3875, "38 %"), (0.0125, "1.2 %"), (1e-5, "0.1 %")])
 def test_a_sampled_audit_tells_how_much_it_covers(coverage: float, said: str) -> None:
-    words = verdict_sentence(judged(made_result(batch_size=40), coverage=coverage), "manual")
+    words = verdict_sentence(judged(made_result(batch_size=80), coverage=coverage), "manual")
     assert words.coverage == pytest.approx(coverage, abs=1e-3)
     assert any(
         note.endswith(f"{said} of the values audited: gluon and manual are right at every step of these.")

@@ -41,7 +41,7 @@ def large_result(timesteps: int, units: int, layers: int, directions: int, sampl
         one, other = (open_trace(folder / engine) for engine in ("one", "other"))
         tolerances = config.tolerances
         if needs_pyramid(other):
-            pyramids = ComparedPyramids(one, other, *tolerances, first=True)
+            pyramids = ComparedPyramids(one, other, first=True)
             comparison = compare(one, other, *tolerances, watch=pyramids.add)
             pyramids.finish()
             one, other = (open_trace(folder / engine) for engine in ("one", "other"))

@@ -59,7 +59,7 @@ class Case:
         one, other = self.result.reference, self.result[comparison.candidate]
         for copy in self.folder.glob("*/*.level-*.npy"):
             copy.unlink()
-        pyramids = ComparedPyramids(one, other, comparison.rtol, comparison.atol, first=True)
+        pyramids = ComparedPyramids(one, other, first=True)
         compare(one, other, comparison.rtol, comparison.atol, watch=pyramids.add)
         pyramids.finish()
 

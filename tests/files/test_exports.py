@@ -211,6 +211,7 @@ KEYS = {
     "reference",
     "candidate",
     "elements",
+    "coverage",
     "mismatched",
     "rtol",
     "atol",
@@ -235,6 +236,7 @@ def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
     assert set(figures) == KEYS
     assert (figures["verdict"], figures["reference"], figures["candidate"]) == ("agree", "gluon", "manual")
     assert (figures["elements"], figures["mismatched"], figures["first_mismatch"]) == (40, 0, None)
+    assert figures["coverage"] == 1.0
     assert (figures["rtol"], figures["atol"]) == (1.3e-6, 1e-5)
     assert set(figures["max_abs_error"]) == {"value", *PLACE}
     assert figures["seconds"] == {"gluon": 0.01, "manual": 0.01, "gluon.fused": 0.002}

@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 
 from rnnviz.analysis.audit import Audit, audit
+from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.files.inputs import load_inputs
+from rnnviz.files.summary import summary
 from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError
 from rnnviz.model.stored_inputs import open_inputs
 from rnnviz.runs.diagnosis import diagnose
 from rnnviz.runs.pipeline import Outcome, compute, open_traces
 from rnnviz.runs.request import RunRequest
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
 
 SHAPE = (2, 2, 6, 3, 4)
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -135,6 +140,122 @@ def test_a_recorded_mistake_is_named(
     inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(against, tmp_path / "run")[port]
     assert diagnose(inputs, trace, audits[port]) == ((mistake,),)
     assert audits["manual"].verdict == "right"
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"), [("lstm", ("output",)), ("gru", ("state",)), ("rnn_tanh", ("output", "state"))]
+)
+def test_a_part_of_the_hidden_vectors_is_compared_and_what_is_missing_is_told(
+    tmp_path: Path, run_warm: Run, cell: str, kept: tuple[str, ...]
+) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell=cell)
+    arrays = torch_arrays(config)
+    np.savez(tmp_path / "golden.npz", **{name: arrays[name] for name in kept})
+    result = run_warm(config)
+    (comparison,) = result.comparisons
+    of_lanes = {("output",): 2 * 6, ("state",): 4, ("output", "state"): 2 * 6 + 2}[kept]
+    assert (comparison.elements, comparison.mismatched) == (of_lanes * 12, 0)
+    assert comparison.elements + comparison.unrecorded == np.prod(SHAPE)
+    words = verdict_sentence(result, golden)
+    assert (words.verdict, words.look) == ("agree", "blind")
+    assert f"agree in the {comparison.elements} of 288 values that were recorded" in str(words)
+    assert "manual is right at every step." in words.notes
+    assert "No step of golden.npz can be audited: what each one reads was not recorded." in words.notes
+    figures = summary(result)
+    assert figures["coverage"] == comparison.elements / 288
+    assert figures["audit"][golden] == {
+        "verdict": "not audited",
+        "worst_ratio": 0.0,
+        "first_wrong": None,
+        "coverage": 0.0,
+    }
+    assert figures["unrecorded"][golden][0] == "hidden"
+
+
+def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_recorded(tmp_path: Path) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell="gru", bidirectional=False)
+    arrays = torch_arrays(config)
+    arrays["output"] = np.array(arrays["output"])
+    arrays["output"][0, 5, 1] += np.float32(0.01)
+    np.savez(tmp_path / "golden.npz", output=arrays["output"], state=arrays["state"])
+    _, audits = outcome_of(config, tmp_path / "run")
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == (1, 0, 5, 0, 1)
+    assert audits[golden].audited == 12
+
+
+@pytest.mark.parametrize(
+    ("cell", "mistake", "kept"),
+    [
+        ("gru", "reset-before-matmul", ("output",)),
+        ("lstm", "gates-i-o-f-g", ("state",)),
+        ("rnn_tanh", "no-h2h-bias", ("output", "state")),
+        ("gru", "concat-swapped", ("output",)),
+        ("lstm", "final-state-at-last-timestep", ("output", "state")),
+    ],
+)
+def test_a_mistake_is_named_by_what_little_was_recorded(
+    tmp_path: Path, run_warm: Run, cell: str, mistake: str, kept: tuple[str, ...]
+) -> None:
+    made, port = f"mistake:{mistake}", f"trace:{tmp_path / 'port.npz'}"
+    wrong = run_warm(config_of("manual", made, cell=cell))[made]
+    arrays = {"output": wrong.output_in("NTC"), "state": wrong.state_h}
+    np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
+    result = run_warm(config_of("manual", port, cell=cell))
+    assert result.verdict == "mismatch"
+    assert result.judgement is not None
+    assert result.judgement.diagnoses == {port: ((mistake,),)}
+    assert f"as if {result.judgement.phrase(mistake)}" in str(verdict_sentence(result, port))
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float32", "float64"), ("float32", "float16"), ("float64", "float32")])
+def test_a_recording_of_another_precision_is_right_within_the_coarser_one(
+    tmp_path: Path, dtype: str, kind: str
+) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, dtype=dtype)
+    arrays = {name: np.asarray(array, kind) for name, array in torch_arrays(config).items()}
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    assert (outcome.comparisons[0].mismatched, audits[golden].verdict) == (0, "right")
+    assert all(check.holds for check in outcome.checks)
+    arrays["hidden"][1, 0, 3, 2, 1] += 0.1
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "again")
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == (1, 0, 3, 2, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_is_a_mismatch_at_its_place(tmp_path: Path, value: float) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell="gru")
+    arrays = torch_arrays(config)
+    arrays["hidden"][1, 1, 2, 0, 3] = value
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    (comparison,) = outcome.comparisons
+    assert (comparison.mismatched, comparison.nonfinite_apart) == (1, 1)
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where.index == (1, 1, 2, 0, 3)
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == (1, 1, 2, 0, 3)
+
+
+def test_cell_states_without_hidden_vectors_are_held_against_the_other_engine_s(tmp_path: Path) -> None:
+    golden = f"trace:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    arrays = torch_arrays(config)
+    for change, holds in ((0.0, True), (0.01, False)):
+        np.savez(tmp_path / "golden.npz", state=arrays["state"], cell_state=arrays["cell_state"] + np.float32(change))
+        outcome, _ = outcome_of(config, tmp_path / f"run-{change}")
+        (check,) = (check for check in outcome.checks if check.engine == golden)
+        assert (check.name, check.holds) == ("state[1] is that of manual", holds)
 
 
 def test_what_was_not_recorded_stays_untold_when_the_trace_is_opened_again(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ class Scope:
             raise UnansweredError(f"{method} is asked for as {usage}.")
         lane = self._lane(*place)
         trace = self._trace(REFERENCE if engine is None else engine)
+        if len(trace.recorded(*lane)) < trace.shape[2]:
+            raise UnansweredError(f"{shown_name(trace.engine)} does not hold every hidden vector of this lane.")
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:

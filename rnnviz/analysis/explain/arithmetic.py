@@ -147,7 +147,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     c_own = None if c_before is None else c_before.value.item()
     with np.errstate(all="ignore"):
         c, h = _next(network.kind, {gate.symbol: gate.value for gate in gates}, h_own, c_own)
-        bound = _bound(network.kind, p, x, before, unit, c_before)
+        bound = _bound(network.kind, p, x, before, unit, c_before, trace.eps)
     return Arithmetic(
         where=where,
         engine=trace.engine,
@@ -196,9 +196,11 @@ def _next(cell: Cell, gates: dict[str, float], h: float, c: float | None) -> tup
     return None, gates["h"]
 
 
-def _bound(cell: Cell, p: LayerParameters, x: FloatArray, before: FloatArray, unit: int, c: Running | None) -> float:
+def _bound(
+    cell: Cell, p: LayerParameters, x: FloatArray, before: FloatArray, unit: int, c: Running | None, eps: float
+) -> float:
     """The audit's bound of the step, from its own equations."""
-    layer = audited_layer(cell.name, cell.gate_count, p, np.array([unit]))
+    layer = audited_layer(cell.name, cell.gate_count, p, np.array([unit]), eps)
     if c is None:
         own = before[:, unit : unit + 1].astype(np.float64)
         return next_hidden(layer, x, before, own).bound.item()

@@ -1,24 +1,31 @@
 """One hidden value explained for every engine of a run, side by side."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from rnnviz.analysis import numbers
 from rnnviz.analysis.cell_states import CellStates
 from rnnviz.analysis.explain.arithmetic import Arithmetic, explain
 from rnnviz.analysis.explain.digits import told_apart
 from rnnviz.analysis.explain.parting import Parting, first_parting, parting_sentence
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.own_state import followed
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.location import Location
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The arithmetic of one value by engine, the reference first, and where each candidate parts from the reference."""
+    """The arithmetic of one value by engine, the reference first, and where each candidate parts from the reference.
+
+    `unread` are the recordings that lack what the step reads, by engine: what each has as the value, None if it lacks
+    that, too.
+    """
 
     where: Location
     arithmetics: Mapping[str, Arithmetic]
     partings: Mapping[str, Parting | None]
+    unread: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def reference(self) -> Arithmetic:
@@ -28,11 +35,15 @@ class Explanation:
     @property
     def sentences(self) -> tuple[str, ...]:
         """Which engines' steps are not what the arithmetic gives, and where each candidate parts from the reference."""
-        wrong = [_wrong(arithmetic) for arithmetic in self.arithmetics.values() if not arithmetic.right]
+        wrong = [
+            _wrong(arithmetic)
+            for name, arithmetic in self.arithmetics.items()
+            if name not in self.unread and not arithmetic.right
+        ]
         parted = [
             parting_sentence(self.reference, self.arithmetics[name], parting) for name, parting in self.partings.items()
         ]
-        return *wrong, *parted
+        return *wrong, *parted, *(_unread(name, stored) for name, stored in self.unread.items())
 
 
 def cell_states_of(result: RunResult) -> dict[str, CellStates]:
@@ -50,7 +61,8 @@ def explain_value(
 ) -> Explanation:
     """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
 
-    `candidates` are those that are held against the reference: all of them unless it is given.
+    `candidates` are those that are held against the reference: all of them unless it is given. A recording that lacks
+    what the step reads has no arithmetic, unless there is no other engine.
     """
     known = {} if cells is None else cells
     traces = {
@@ -58,14 +70,29 @@ def explain_value(
         for name, trace in result.traces.items()
         if candidates is None or name in candidates or trace is result.reference
     }
-    arithmetics = {name: explain(result.inputs, trace, where, known.get(name)) for name, trace in traces.items()}
-    reference = arithmetics[result.reference.engine]
+    unread = {
+        name: float(trace.hidden[where.index]) if trace.holds(*where.index[:3]) else None
+        for name, trace in traces.items()
+        if where.timestep not in followed(result.inputs, trace, where.layer, where.direction)
+    }
+    read = {name: trace for name, trace in traces.items() if name not in unread}
+    arithmetics = {
+        name: explain(result.inputs, trace, where, known.get(name)) for name, trace in (read or traces).items()
+    }
+    reference = arithmetics.get(result.reference.engine)
     partings = {
         c.candidate: first_parting(reference, arithmetics[c.candidate], c.rtol, c.atol)
         for c in result.comparisons
-        if c.candidate in arithmetics
+        if reference is not None and c.candidate in arithmetics and c.candidate not in unread
     }
-    return Explanation(where, arithmetics, partings)
+    return Explanation(where, arithmetics, partings, unread)
+
+
+def _unread(engine: str, stored: float | None) -> str:
+    name = shown_name(engine)
+    if stored is None:
+        return f"{name} does not hold this value: it was not recorded."
+    return f"{name} has h = {numbers.full(stored)} here; what its step reads was not recorded."
 
 
 def _wrong(arithmetic: Arithmetic) -> str:

@@ -12,15 +12,17 @@ from rnnviz.analysis.explain.parting import Parting
 def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity".
 
-    "value" is what each engine stored. "gates" and "previous" are the reference's, which "reference" names; those of
-    every engine stand under "engines", with what the equations give and how far the engine is off. A gate's "sum" is
-    the argument of its activation: "a" + "b", the sums of the terms and the bias of each kind, and for a GRU's n
-    "a" + "reset" · "b". Where the sequence has names, "names" holds the timestep's and the features', empty ones, too.
+    "value" is what each engine stored, null where a recording lacks it. "gates" and "previous" are the reference's, or
+    the first engine's that has them, which "reference" names; those of every engine stand under "engines", with what
+    the equations give and how far the engine is off. A gate's "sum" is the argument of its activation: "a" + "b", the
+    sums of the terms and the bias of each kind, and for a GRU's n "a" + "reset" · "b". Where the sequence has names,
+    "names" holds the timestep's and the features', empty ones, too.
     """
     reference = explanation.reference
     return {
         "where": explanation.where.to_json(),
-        "value": {name: _number(arithmetic.stored) for name, arithmetic in explanation.arithmetics.items()},
+        "value": {name: _number(arithmetic.stored) for name, arithmetic in explanation.arithmetics.items()}
+        | {name: None if stored is None else _number(stored) for name, stored in explanation.unread.items()},
         "formula": "; ".join(reference.cell.equations),
         "gates": [_gate(gate) for gate in reference.gates],
         "previous": _previous(reference),

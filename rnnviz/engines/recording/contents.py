@@ -19,6 +19,7 @@ from rnnviz.model.inputs import Inputs
 
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
+_TYPES = ("float16", "float32", "float64")
 _LISTED = 6
 _LONGEST = 100
 """Characters of a name out of a file that a sentence holds."""
@@ -70,14 +71,16 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
     Raises
     ------
     InputError
-        If one does not fit, or if they do not tell the hidden vectors of every layer and timestep.
+        If one does not fit.
     """
-    network = inputs.network
-    arrays = recording.of(network)
-    for kind, name in arrays.items():
-        _check_array(recording.archive, name, expected(kind, inputs), network.dtype)
-    if not arrays.keys() & _sources(inputs):
-        raise InputError(_too_little(recording, inputs))
+    for kind, name in recording.of(inputs.network).items():
+        _check_array(recording.archive, name, expected(kind, inputs))
+
+
+def precision(recording: Recording, network: Network) -> str:
+    """The coarsest type in which the arrays that such a network has are recorded."""
+    types = [recording.archive.header(name).dtype.newbyteorder("=") for name in recording.of(network).values()]
+    return str(max(types, key=lambda kind: float(np.finfo(kind).eps)).name)
 
 
 def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
@@ -130,36 +133,15 @@ def _printable(name: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
-def _sources(inputs: Inputs) -> set[str]:
-    """The arrays of which each gives every hidden vector."""
-    sources = {"hidden"}
-    if inputs.network.num_layers == 1:
-        sources.add("output")
-    if inputs.timesteps == 1:
-        sources.add("state")
-    return sources
-
-
-def _check_array(archive: Archive, name: str, wanted: tuple[str, tuple[int, ...]], dtype: str) -> None:
+def _check_array(archive: Archive, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
     header, (axes, shape) = archive.header(name), wanted
     if header.shape != shape:
         raise InputError(
             f"{name} in {archive.path} has the shape {header.shape}, but the network and the sequence ask for "
             f"{axes} = {shape}."
         )
-    if header.dtype.newbyteorder("=") != np.dtype(dtype):
+    if header.dtype.newbyteorder("=").name not in _TYPES:
         raise InputError(
-            f"{name} in {archive.path} holds values of the type {header.dtype}, but network.dtype is {dtype}: "
-            f"the two must be the same."
+            f"{name} in {archive.path} holds values of the type {header.dtype}: a recording holds "
+            f"{_listed(_TYPES, 'or')}, so that numbers of another kind, such as fixed-point ones, are to be converted."
         )
-
-
-def _too_little(recording: Recording, inputs: Inputs) -> str:
-    network = inputs.network
-    axes, shape = expected("hidden", inputs)
-    return (
-        f"{recording.archive.path} holds {_listed(recording.of(network).values())}, which is not all that "
-        f"{network.num_layers} layer{'s' * (network.num_layers > 1)} compute over {inputs.timesteps} "
-        f"timestep{'s' * (inputs.timesteps > 1)}: a recording needs hidden {axes} = {shape}; output is enough for one "
-        f"layer, and state for one timestep."
-    )

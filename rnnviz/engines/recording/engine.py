@@ -6,10 +6,9 @@ import numpy as np
 
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.file_version import file_version
-from rnnviz.engines.recording.contents import Recording, check_recording, expected, open_recording
+from rnnviz.engines.recording.contents import Recording, check_recording, open_recording, precision
 from rnnviz.engines.stack import layer_output
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.errors import InputError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
 
@@ -32,12 +31,12 @@ class RecordedEngine:
         return file_version(self._recording.archive.path)
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`. What was not recorded follows from the hidden vectors, and is told to be untold.
+        """See `Engine.run`. What was not recorded is told to be untold, also where it follows from what was.
 
         Raises
         ------
         InputError
-            As `check_recording` does, or if a number is not finite.
+            As `check_recording` does.
         """
         check_recording(self._recording, inputs)
         recorded = self._recording.of(inputs.network)
@@ -48,10 +47,13 @@ class RecordedEngine:
             def copied(values: int, done: int = done) -> None:
                 progress((done + values) / whole)
 
-            axes, _ = expected(kind, inputs)
-            _copy(self._recording, kind, targets[kind], axes, copied)
+            _copy(self._recording, kind, targets[kind], copied)
             done += targets[kind].size
-        return EngineReport(untold=_complete(inputs, trace, frozenset(recorded)))
+        found = precision(self._recording, inputs.network)
+        return EngineReport(
+            untold=_complete(inputs, trace, frozenset(recorded)),
+            precision="" if found == inputs.network.dtype else found,
+        )
 
 
 def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
@@ -61,32 +63,32 @@ def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
     return targets | {kind: array for kind, array in optional.items() if array is not None}
 
 
-def _copy(recording: Recording, kind: str, target: FloatArray, axes: str, copied: Callable[[int], None]) -> None:
+def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[[int], None]) -> None:
     name, archive = recording.arrays[kind], recording.archive
     fortran = archive.header(name).fortran
     # In the order of the file an array of Fortran's is its own transpose.
     ordered = target.T if fortran else target
     flat = ordered.reshape(-1) if ordered.flags.c_contiguous else ordered.flat
     for place, piece in archive.pieces(name):
-        finite = np.isfinite(piece)
-        if not finite.all():
-            first = int(finite.argmin())
-            index = np.unravel_index(place + first, target.shape, "F" if fortran else "C")
-            where = f"{axes} = ({', '.join(str(int(i)) for i in index)})"
-            raise InputError(f"{name} in {archive.path} is {piece[first]} at {where}: every number must be finite.")
-        flat[place : place + piece.size] = piece
+        # What is too large for the network's type becomes infinite, and is met as such.
+        with np.errstate(over="ignore"):
+            flat[place : place + piece.size] = piece
         copied(place + piece.size)
 
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
-    """Fill what follows from the recorded arrays, and name those of the trace that nobody recorded."""
-    layers, directions, _, _, size = trace.shape
+    """Fill what follows from the recorded arrays, and name those of the trace that nobody recorded.
+
+    Where a top layer's vector stands in `output` and in `state`, the one in `output` is taken.
+    """
+    _, directions, _, _, size = trace.shape
     if "hidden" not in recorded:
+        trace.hidden[...] = np.nan
         for direction in range(directions):
-            if "output" in recorded and layers == 1:
-                trace.hidden[0, direction] = trace.output[..., direction * size : (direction + 1) * size]
-            else:
-                trace.hidden[:, direction, 0] = trace.state_h[direction::directions]
+            if "state" in recorded:
+                trace.hidden[:, direction, 0 if direction else -1] = trace.state_h[direction::directions]
+            if "output" in recorded:
+                trace.hidden[-1, direction] = trace.output[..., direction * size : (direction + 1) * size]
     if "output" not in recorded:
         layer_output(trace.hidden[-1], trace.output)
     if "state" not in recorded:

@@ -27,12 +27,16 @@ class Recorded:
 def recorded(result: RunResult) -> Recorded:
     """The first engine that is not known to be wrong, the reference before the others; else the reference.
 
-    A recording that lacks what an engine returns comes after those that lack nothing. Two right engines can drift
+    A recording that lacks what an engine returns comes after those that lack nothing, and one that lacks hidden
+    vectors is not chosen. Two right engines can drift
     apart, and then a third need not agree with either.
     """
-    right = [trace for name, trace in result.traces.items() if not result.wrong(name)]
+    whole = [trace for trace in result.traces.values() if not trace.partial]
+    right = [trace for trace in whole if not result.wrong(trace.engine)]
     right.sort(key=lambda trace: bool(trace.untold))
-    trace = right[0] if right else result.reference
+    trace = (right or whole or [result.reference])[0]
+    if not whole:
+        return Recorded(trace, False, False, "No engine of the run has every hidden vector, so that none is met here.")
     if not right:
         return Recorded(trace, False, False, "Every engine of the run is wrong, so that none has to be met here.")
     names = {own.engine for own in right}

@@ -75,7 +75,7 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ArithmeticV
         return None
     explanation = explain_value(result, where, candidates=(comparison.candidate,))
     each = tuple(explanation.arithmetics.values())
-    parting = explanation.partings[comparison.candidate]
+    parting = explanation.partings.get(comparison.candidate)
     by_engine = [equations(arithmetic) for arithmetic in each]
     lines = [_equation(each, [steps[row] for steps in by_engine]) for row in range(len(by_engine[0]))]
     gates = tuple(

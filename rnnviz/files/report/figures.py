@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rnnviz.analysis import numbers
+from rnnviz.analysis import notes, numbers
 from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.comparison import Comparison
 from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.notes import covered
 from rnnviz.analysis.result import Judgement, RunResult
 from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.analysis.wording import MARKS, diagnosis
@@ -63,7 +62,7 @@ def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
     has = ("", "") if first is None else _apart(first.reference, first.candidate)
     return {
         "Verdict": f"{MARKS[verdict]} {verdict}",
-        "Values compared": numbers.count(comparison.elements),
+        "Values compared": notes.recorded(comparison) if comparison.unrecorded else numbers.count(comparison.elements),
         "Values that differ": numbers.count(comparison.mismatched),
         "Absolute tolerance": error(comparison.atol),
         "Relative tolerance": error(comparison.rtol),
@@ -95,7 +94,7 @@ def _audit(judgement: Judgement, audit: Audit) -> AuditRow:
     return AuditRow(
         shown_name(audit.engine),
         audit.verdict,
-        "all" if audit.coverage == 1.0 else covered(audit.coverage),
+        "all" if audit.coverage == 1.0 else notes.covered(audit.coverage),
         error(audit.worst_ratio),
         "" if wrong is None else str(wrong.where),
         has[0],

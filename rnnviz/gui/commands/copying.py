@@ -25,5 +25,8 @@ def text_of_location(result: RunResult, location: Location) -> str:
     """The values at the cursor as a table with tabs, in full precision."""
     rows = [("engine", *location.to_json(), "value")]
     place = [str(value) for value in location.to_json().values()]
-    rows += [(name, *place, str(trace.hidden[location.index])) for name, trace in result.traces.items()]
+    rows += [
+        (name, *place, str(trace.hidden[location.index]) if trace.holds(*location.index[:3]) else "")
+        for name, trace in result.traces.items()
+    ]
     return "\n".join("\t".join(row) for row in rows) + "\n"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.engines.recording.contents import check_recording, engines_in, open_recording
+from rnnviz.engines.recording.contents import check_recording, engines_in, open_recording, precision
 from rnnviz.model.errors import InputError
 from rnnviz.model.inputs import Inputs
 from tests.engines.recording.recorded import network_inputs, recorded
@@ -93,14 +93,24 @@ def test_another_shape_is_refused_with_both(tmp_path: Path, name: str, axes: str
     )
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "U3"])
-def test_another_type_is_refused_with_both(tmp_path: Path, dtype: str) -> None:
+@pytest.mark.parametrize("dtype", ["int32", "complex64", "U3"])
+def test_what_is_no_float_is_refused_with_what_may_be_recorded(tmp_path: Path, dtype: str) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs()
     hidden = recorded(inputs)["hidden"].astype(dtype)
     assert refusal(path, inputs, hidden=hidden) == (
-        f"hidden in {path} holds values of the type {np.dtype(dtype)}, but network.dtype is float32: "
-        f"the two must be the same."
+        f"hidden in {path} holds values of the type {np.dtype(dtype)}: a recording holds float16, float32 or float64, "
+        f"so that numbers of another kind, such as fixed-point ones, are to be converted."
     )
+
+
+@pytest.mark.parametrize("types", [("float16", "float64"), (">f4", "float32"), ("float64", ">f8")])
+def test_the_precision_is_that_of_the_coarsest_array(tmp_path: Path, types: tuple[str, str]) -> None:
+    inputs = network_inputs("gru")
+    kinds = dict(zip(("output", "state"), types, strict=True))
+    arrays = {kind: recorded(inputs)[kind].astype(dtype) for kind, dtype in kinds.items()}
+    recording = open_recording(f"trace:{save(tmp_path / 'a.npz', **arrays)}")
+    check_recording(recording, inputs)
+    assert precision(recording, inputs.network) == np.dtype(types[0]).newbyteorder("=").name
 
 
 def test_what_the_network_has_not_is_not_looked_at(tmp_path: Path) -> None:
@@ -109,13 +119,3 @@ def test_what_the_network_has_not_is_not_looked_at(tmp_path: Path) -> None:
     recording = open_recording(f"trace:{path}")
     check_recording(recording, inputs)
     assert list(recording.of(inputs.network)) == ["hidden", "output", "state"]
-
-
-def test_what_does_not_tell_every_hidden_vector_is_refused_with_what_would(tmp_path: Path) -> None:
-    path, inputs = tmp_path / "a.npz", network_inputs("gru")
-    assert refusal(path, inputs, hidden=None) == (
-        f"{path} holds output and state, which is not all that 2 layers compute over 5 timesteps: a recording needs "
-        f"hidden (L, D, T, N, H) = (2, 2, 5, 2, 3); output is enough for one layer, and state for one timestep."
-    )
-    one_layer = network_inputs("gru", num_layers=1)
-    assert "holds state, which is not all that 1 layer compute" in refusal(path, one_layer, hidden=None, output=None)

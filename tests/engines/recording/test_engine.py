@@ -85,18 +85,38 @@ def test_the_state_after_one_timestep_is_every_hidden_vector(
     assert report.untold == untold
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_number_that_is_not_finite_is_refused_with_its_place(tmp_path: Path, value: float, order: Any) -> None:
-    inputs, path = network_inputs(), tmp_path / "a.npz"
+def test_numbers_of_another_type_or_not_finite_come_to_their_places(tmp_path: Path, dtype: str, order: Any) -> None:
+    inputs = network_inputs()
+    arrays = {name: np.asarray(array, dtype, order=order) for name, array in recorded(inputs).items()}
+    arrays["hidden"][1, 0, 3, 1, 2], arrays["hidden"][0, 1, 0, 0, 0] = np.nan, -np.inf
+    trace, report = computed(engine_of(tmp_path / "a.npz", arrays), inputs)
+    assert report.precision == dtype
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"].astype(np.float32))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("kept", [("output",), ("state",), ("output", "state")])
+def test_what_does_not_follow_from_a_recording_is_no_number_and_told_to_be_missing(
+    tmp_path: Path, layers: int, kept: tuple[str, ...]
+) -> None:
+    inputs = network_inputs("gru", num_layers=layers)
     arrays = recorded(inputs)
-    arrays["hidden"][1, 0, 3, 1, 2] = value
-    arrays["hidden"] = np.asarray(arrays["hidden"], order=order)
-    with pytest.raises(InputError) as caught:
-        computed(engine_of(path, arrays), inputs)
-    assert str(caught.value) == (
-        f"hidden in {path} is {value} at (L, D, T, N, H) = (1, 0, 3, 1, 2): every number must be finite."
-    )
+    trace, report = computed(engine_of(tmp_path / "a.npz", {name: arrays[name] for name in kept}), inputs)
+    trace = replace(trace, untold=report.untold)
+    assert trace.partial == (layers == 2 or "output" not in kept)
+    for layer, direction in np.ndindex(layers, 2):
+        told = trace.recorded(layer, direction)
+        whole = "output" in kept and layer == layers - 1
+        last = 0 if direction else 4
+        assert list(told) == (list(range(5)) if whole else [last] if "state" in kept else [])
+        for timestep in range(5):
+            lane = trace.hidden[layer, direction, timestep]
+            if timestep in told:
+                np.testing.assert_array_equal(lane, arrays["hidden"][layer, direction, timestep])
+            else:
+                assert np.isnan(lane).all()
 
 
 def test_a_recording_that_no_longer_fits_is_refused_as_at_first(tmp_path: Path) -> None:

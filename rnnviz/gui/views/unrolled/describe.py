@@ -45,10 +45,13 @@ def describe(shown: Shown, cell: Cell) -> str:
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         lines.append(f"{' '.join(shown.subtraction())} = {numbers.full(float(patch.values[0, 0]))}")
     index = lane.layer, lane.direction, t, shown.sample, unit
-    reference = result.reference.hidden[index]
+    reference, held = result.reference.hidden[index], result.reference.holds(*index[:3])
     for engine, trace in result.traces.items():
+        if not trace.holds(*index[:3]):
+            lines.append(f"{shown_name(engine)} not recorded")
+            continue
         line = f"{shown_name(engine)} {numbers.full(trace.hidden[index])}"
-        if engine != result.reference.engine:
+        if engine != result.reference.engine and held:
             comparison = result.comparison(engine)
             r, c = reference.reshape(1), trace.hidden[index].reshape(1)
             error = abs_error(r, c)[0]

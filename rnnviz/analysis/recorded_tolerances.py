@@ -1,0 +1,15 @@
+"""What may differ between traces, of which one may be recorded in a coarser type than the network's."""
+
+from rnnviz.model.config import DEFAULT_TOLERANCES, Config
+from rnnviz.model.trace import Trace
+
+_BY_PRECISION = {"float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
+"""Those of torch.testing.assert_close."""
+
+
+def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
+    """(rtol, atol): as the config gives them, else the defaults of the coarsest type that any of the traces has."""
+    types = [config.network.dtype, *(trace.precision for trace in traces if trace.precision)]
+    rtol, atol = max(_BY_PRECISION[kind] for kind in types)
+    given = config.compare
+    return rtol if given.rtol is None else given.rtol, atol if given.atol is None else given.atol
