@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
+from rnnviz.files.session.contents import Look
 from rnnviz.gui.lessons.column import LessonColumn
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.base import View
@@ -53,9 +54,10 @@ class Arrangement(QWidget):
         self.column = LessonColumn(panel)
         self._whole.addWidget(self.column)
         self._whole.addWidget(work)
-        layout = QVBoxLayout(self)
+        layout = self._rows = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._whole)
+        layout.setSpacing(0)
+        layout.addWidget(self._whole, 1)
         # What grows with the window, and by which share: never the panel.
         for splitter, shares in (
             (self._whole, (0, 1)),
@@ -139,6 +141,32 @@ class Arrangement(QWidget):
         """Divide the parts as they were, if all of it can be understood."""
         states = {name: settings.layout(name) for name in self._splitters}
         self._divided = all(self._splitters[name].restoreState(state) for name, state in states.items())
+
+    @property
+    def tab_in_front(self) -> str:
+        """The title of the view whose tab is in front."""
+        return self._titles[self.tabs.currentIndex()]
+
+    def offer_tab(self, title: str) -> None:
+        """Put the tab of that title in front, if there is one to be seen."""
+        if title in self._titles and self.tabs.isTabVisible(self._titles.index(title)):
+            self.bring_forward(title)
+
+    def put_on_top(self, bar: QWidget) -> None:
+        """Put a bar above everything."""
+        self._rows.insertWidget(0, bar)
+
+    def shares(self) -> dict[str, float]:
+        """Of each divided part the share of its first half."""
+        sizes = {name: splitter.sizes() for name, splitter in self._splitters.items()}
+        return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
+
+    def divide_by(self, look: Look) -> None:
+        """Divide the parts as a session did."""
+        for name, splitter in self._splitters.items():
+            share, room = getattr(look, name), sum(splitter.sizes())
+            if share is not None and room > 0:
+                splitter.setSizes([round(share * room), room - round(share * room)])
 
     @property
     def _splitters(self) -> dict[str, QSplitter]:

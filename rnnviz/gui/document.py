@@ -83,12 +83,30 @@ class Document(QObject):
         """Work on a config that has no file of the user's, such as a lesson."""
         self._take(config, Origin(title))
 
+    def take_file(self, config: Config, path: Path) -> None:
+        """Work on what a file of the user's holds, such as a session."""
+        path = path.absolute()
+        self._take(config, Origin(path.name, path))
+
+    def restore(self, config: Config, title: str, path: Path | None, *, modified: bool) -> None:
+        """Work on what was not saved when the program ended; `path` and `modified` as they were then."""
+        origin = Origin(title, path)
+        if modified:
+            self._stored.pop(origin, None)
+        else:
+            self._stored[origin] = config
+        self._go(Step(config, origin, f"restoring {title}"))
+
     def save(self, path: Path) -> None:
         """Write the config; raises an InputError if the file cannot be written."""
+        save_config(self._session.config, path.absolute())
+        self.saved_as(path, self._session.config)
+
+    def saved_as(self, path: Path, config: Config) -> None:
+        """A file of the user's holds `config` from now on, and is what the window works on."""
         path = path.absolute()
-        save_config(self._session.config, path)
         origin = Origin(path.name, path)
-        self._stored[origin] = self._session.config
+        self._stored[origin] = config
         self._history.rename(origin)
         self.changed.emit()
 

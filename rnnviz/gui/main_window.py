@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QMainWindow
+from PySide6.QtGui import QAction, QCloseEvent
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.lessons import lessons
@@ -23,9 +22,12 @@ from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.commands.what_if_commands import WhatIfCommands
 from rnnviz.gui.document import Document
+from rnnviz.gui.drop_window import DropWindow
+from rnnviz.gui.exporting.export_menu import ExportMenu
 from rnnviz.gui.exporting.export_progress import ExportProgress
 from rnnviz.gui.first_paint import when_painted
 from rnnviz.gui.following import Following
+from rnnviz.gui.keeping.session_commands import SessionCommands
 from rnnviz.gui.late_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
 from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.look.appearance import Appearance
@@ -49,7 +51,7 @@ from rnnviz.gui.welcome.commands import Welcome
 _MESSAGE_MS = 10_000
 
 
-class MainWindow(QMainWindow):
+class MainWindow(DropWindow):
     """One config, its runs, and every view of the result. Nothing is computed before the window is painted."""
 
     first_painted = Signal()
@@ -74,7 +76,8 @@ class MainWindow(QMainWindow):
         self.player = Player(self.session, self)
         self.explaining = Explaining(self.session, self)
         recent = RecentFiles(settings, self)
-        self.files = FileCommands(self, self.session, self.document, recent)
+        self.sessions = SessionCommands(self, self, recent)
+        self.files = FileCommands(self, self.session, self.document, recent, self.sessions)
 
         self._make_views()
         self.progress = RunProgress()
@@ -100,7 +103,6 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().setSizeGripEnabled(False)
         self._connect()
-        self.setAcceptDrops(True)
         self._apply_theme(appearance.theme)
         self._on_document()
         self._on_busy()
@@ -192,7 +194,7 @@ class MainWindow(QMainWindow):
         menus.exports.numbers_chosen.connect(self.results.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.results.export_report(self.lanes))
         menus.themes.group.triggered.connect(self._choose_theme)
-        self._exports = menus.exports
+        self._exports: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), self.actions_, menus.places)
 
     def _connect(self) -> None:
@@ -220,6 +222,7 @@ class MainWindow(QMainWindow):
         self.jobs.busy_changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
         self.files.noted.connect(self._note)
+        self.files_dropped.connect(self.files.drop)
         self.files.written.connect(self.own.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
         self.sweeps.noted.connect(self._note)
@@ -272,16 +275,6 @@ class MainWindow(QMainWindow):
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()
         self._appearance.choose(action.data())
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files."""
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        """Use the files."""
-        event.acceptProposedAction()
-        self.files.drop([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about changes to the user's file, then end everything."""

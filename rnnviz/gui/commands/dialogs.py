@@ -7,12 +7,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from rnnviz.files.models.formats import ENDINGS
+from rnnviz.files.session.contents import ENDING as SESSION
 from rnnviz.model.errors import InputError
 
 CONFIGS = "Configs (*.toml)"
 _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)
 MODELS = f"Models ({_MODEL_PATTERNS})"
-OPENABLE = f"Configs and models (*.toml {_MODEL_PATTERNS})"
+OPENABLE = f"Configs, sessions and models (*.toml *{SESSION} {_MODEL_PATTERNS})"
 RECURRENCES = "Recurrences (*.py)"
 
 

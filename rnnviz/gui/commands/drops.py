@@ -8,6 +8,7 @@ from pathlib import Path
 from rnnviz.files.models.formats import ENDINGS
 from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.sequence_in import ENDINGS as SEQUENCES
+from rnnviz.files.session.contents import ENDING
 from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.engine_names import RecordingName
@@ -21,6 +22,11 @@ _RECORDED = {"hidden", "output", "state"}
 def is_config(path: Path) -> bool:
     """Whether a file is opened as a config."""
     return path.suffix.lower() == ".toml"
+
+
+def is_session(path: Path) -> bool:
+    """Whether a file is opened as a session."""
+    return path.suffix.lower() == ENDING
 
 
 def is_of_sweep(path: Path) -> bool:
@@ -86,9 +92,9 @@ def config_with(config: Config, path: Path) -> Config:
             "sequence as its only array."
         )
     raise InputError(
-        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a recurrence (.py), a sequence '
-        f"({', '.join(SEQUENCES)}), weights, an initial state or a recording (.npz), or a model "
-        f"({', '.join(ENDINGS)}) can be dropped here."
+        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a session ({ENDING}), '
+        f"a recurrence (.py), a sequence ({', '.join(SEQUENCES)}), weights, an initial state or a recording (.npz), "
+        f"or a model ({', '.join(ENDINGS)}) can be dropped here."
     )
 
 

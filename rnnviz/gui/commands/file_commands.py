@@ -18,10 +18,11 @@ from rnnviz.gui.commands.dialogs import (
     ask_to_save,
     tell_error,
 )
-from rnnviz.gui.commands.drops import comparing_own, config_with, is_config, is_model, is_of_sweep
+from rnnviz.gui.commands.drops import comparing_own, config_with, is_config, is_model, is_of_sweep, is_session
 from rnnviz.gui.commands.models import ModelCommands
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
+from rnnviz.gui.keeping.session_commands import SessionCommands
 from rnnviz.gui.session import Session
 from rnnviz.model.errors import InputError
 
@@ -36,12 +37,15 @@ class FileCommands(QObject):
     sweep_requested = Signal(object)
     """The `Path` of a sweep, or of what one came to."""
 
-    def __init__(self, window: QWidget, session: Session, document: Document, recent: RecentFiles) -> None:
+    def __init__(
+        self, window: QWidget, session: Session, document: Document, recent: RecentFiles, sessions: SessionCommands
+    ) -> None:
         super().__init__(window)
         self._window = window
         self._session = session
         self._document = document
         self._recent = recent
+        self._sessions = sessions
         self._models = ModelCommands(window, document, recent)
 
     def ask_open(self) -> None:
@@ -57,7 +61,10 @@ class FileCommands(QObject):
         ask_file(self._window, "Open model", MODELS, self.open)
 
     def open(self, path: Path) -> None:
-        """Open a config, a model file, or what belongs to a sweep."""
+        """Open a config, a session, a model file, or what belongs to a sweep."""
+        if is_session(path):
+            self._sessions.open(path)
+            return
         if is_model(path):
             self._models.open(path)
             return
@@ -106,16 +113,16 @@ class FileCommands(QObject):
         self.noted.emit(lesson.summary)
 
     def save(self) -> None:
-        """Write the config to its file, or ask for one."""
+        """Write the config or the session to its file, or ask for one."""
         if self._document.path is None:
             self.ask_save_as()
         else:
-            self._save(self._document.path)
+            self._save_and(self._document.path, lambda: None)
 
     def ask_save_as(self, then: Callable[[], None] = lambda: None) -> None:
         """Ask where to write the config."""
         suggestion = self._document.path
-        name = "network.toml" if suggestion is None else str(suggestion)
+        name = "network.toml" if suggestion is None else str(suggestion.with_suffix(".toml"))
 
         def write(path: Path) -> None:
             if self._save(path):
@@ -129,11 +136,7 @@ class FileCommands(QObject):
         if path is None or not self._document.modified:
             return False
 
-        def save_and_leave() -> None:
-            if self._save(path):
-                leave()
-
-        ask_to_save(self._window, path.name, save_and_leave, leave)
+        ask_to_save(self._window, path.name, lambda: self._save_and(path, leave), leave)
         return True
 
     def drop(self, paths: Sequence[Path]) -> None:
@@ -141,7 +144,7 @@ class FileCommands(QObject):
 
         All of it is one step for undo; if one file is of no use the others change nothing either.
         """
-        opened = [path for path in paths if is_config(path) or is_of_sweep(path) or is_model(path)]
+        opened = [path for path in paths if any(kind(path) for kind in (is_config, is_session, is_of_sweep, is_model))]
         read = [path for path in paths if path not in opened]
         present = self._document.origin
         for path in sorted(opened, key=is_config, reverse=True):
@@ -157,6 +160,13 @@ class FileCommands(QObject):
             self._document.amend(config)
         elif config != before:
             self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")
+
+    def _save_and(self, path: Path, then: Callable[[], None]) -> None:
+        """Write the config or the session; `then` follows if it is written."""
+        if is_session(path):
+            self._sessions.save(path, then=then)
+        elif self._save(path):
+            then()
 
     def _save(self, path: Path) -> bool:
         try:

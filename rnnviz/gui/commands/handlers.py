@@ -12,6 +12,7 @@ from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
+from rnnviz.gui.keeping.session_commands import SessionCommands
 from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.running.run_control import RunControl
 from rnnviz.gui.session import Session
@@ -42,6 +43,7 @@ class Commanded(Protocol):
     explaining: Explaining
     guide: Guide
     files: FileCommands
+    sessions: SessionCommands
     sweeps: SweepCommands
     document: Document
     results: ResultCommands
@@ -73,6 +75,8 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "new_recurrence": window.files.ask_new_recurrence,
         "save": window.files.save,
         "save_as": window.files.ask_save_as,
+        "save_session": window.sessions.ask_save,
+        "save_session_with_files": window.sessions.ask_save_with_files,
         "quit": window.close,
         "undo": window.document.undo,
         "redo": window.document.redo,

@@ -24,7 +24,7 @@ class Command:
 MENUS = ("&File", "&Edit", "&Run", "&Go", "&View", "&Help")
 
 COMMANDS = (
-    Command("open", "&File", "&Open…", ("Ctrl+O",), "Open a config (TOML).", "open", 0),
+    Command("open", "&File", "&Open…", ("Ctrl+O",), "Open a config, a session or a model.", "open", 0),
     Command(
         "open_recurrence",
         "&File",
@@ -54,6 +54,24 @@ COMMANDS = (
     ),
     Command("save", "&File", "&Save", ("Ctrl+S",), "Write the config to its file.", "save", 1),
     Command("save_as", "&File", "Save &as…", ("Ctrl+Shift+S",), "Write the config to another file.", "", 1),
+    Command(
+        "save_session",
+        "&File",
+        "Save sess&ion…",
+        ("Ctrl+Alt+S",),
+        "Keep the config, the cursor and the view in one file, which says where the files are that it reads.",
+        "",
+        1,
+    ),
+    Command(
+        "save_session_with_files",
+        "&File",
+        "Save session with &files…",
+        ("Ctrl+Alt+Shift+S",),
+        "Keep copies of the files that the config reads as well, so that it opens on any machine.",
+        "",
+        1,
+    ),
     Command("quit", "&File", "&Quit", ("Ctrl+Q",), "Close the window; a run that goes on is stopped.", "", 3),
     Command("undo", "&Edit", "&Undo", ("Ctrl+Z",), "Take the last change of the config back.", "undo", 0),
     Command("redo", "&Edit", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Make the change that was undone again.", "redo", 0),

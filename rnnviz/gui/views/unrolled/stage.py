@@ -146,6 +146,14 @@ class Stage(QWidget):
         self._fitted = True
         self._relook()
 
+    def chosen_camera(self) -> Camera | None:
+        """Where the camera was moved to, or None while everything is shown."""
+        return None if self._fitted or self.geometry_in_view is None else self.geometry_in_view.camera
+
+    def look_with(self, camera: Camera) -> None:
+        """Move the camera as near to this one as the data allows."""
+        self._move(camera)
+
     def zoom_time(self, factor: float, x: float) -> None:
         """Show the time axis `factor` times as large around a place."""
         geometry = self.geometry_in_view

@@ -56,6 +56,7 @@ class UnrolledView(View):
         self._stage = Stage(self)
         self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
         self.lit = self._stage.lit
+        self.chosen_camera, self.look_with = self._stage.chosen_camera, self._stage.look_with
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
         layout.addWidget(self._stage)

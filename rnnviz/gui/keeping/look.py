@@ -1,0 +1,112 @@
+"""What the window shows, as a session keeps it, and brought back when the session's run is there."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, cast
+
+from PySide6.QtCore import QObject, QSize, QTimer
+
+from rnnviz.analysis.ordering import OrderName
+from rnnviz.files.session.contents import Look
+from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.document import Document
+from rnnviz.gui.session import ColourBy, Session
+from rnnviz.gui.views.unrolled.camera import Camera
+
+
+class Lanes(Protocol):
+    """The unrolled network, as far as it has a camera of its own."""
+
+    @property
+    def chosen_camera(self) -> Callable[[], Camera | None]:
+        """Where it looks, or None while it shows the whole sequence."""
+
+    @property
+    def look_with(self) -> Callable[[Camera], None]:
+        """Let it look there."""
+
+
+class Looked(Protocol):
+    """The window, as far as its look is kept; `lanes` are there once it is usable."""
+
+    session: Session
+    document: Document
+    arrangement: Arrangement
+
+    @property
+    def lanes(self) -> Lanes:
+        """The unrolled network."""
+
+
+def look_of(window: Looked) -> Look:
+    """What is shown now."""
+    session, arrangement = window.session, window.arrangement
+    place, whole = session.location, arrangement.window()
+    shown = Look(
+        place.layer,
+        place.direction,
+        place.timestep,
+        place.sample,
+        place.unit,
+        session.colour_by,
+        session.order,
+        session.engine,
+        session.candidate,
+        session.swiping,
+        tab=arrangement.tab_in_front,
+        width=whole.width(),
+        height=whole.height(),
+    )
+    camera = window.lanes.chosen_camera()
+    if camera is not None:
+        shown = replace(shown, start=camera.start, span=camera.span, zoom=camera.zoom, scroll=camera.scroll)
+    shares = arrangement.shares().get
+    return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
+
+
+class Restoring(QObject):
+    """Brings a look back: the arrangement at once, the rest with the next result, unless the config changes before."""
+
+    def __init__(self, window: Looked, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._look: Look | None = None
+        window.session.result_changed.connect(self._on_result)
+        window.document.changed.connect(self._forget)
+
+    def begin(self, look: Look) -> None:
+        """Want a look; call it after the session's config was taken."""
+        self._look = look
+        window = self._window.arrangement.window()
+        if look.width is not None and look.height is not None and not window.isMaximized():
+            # No larger than it is already, or than the screen.
+            room = window.screen().availableSize().expandedTo(window.size())
+            window.resize(QSize(look.width, look.height).boundedTo(room))
+        self._window.arrangement.divide_by(look)
+        if look.tab is not None:
+            self._window.arrangement.offer_tab(look.tab)
+
+    def _forget(self) -> None:
+        self._look = None
+
+    def _on_result(self, result: object) -> None:
+        look, self._look = self._look, None
+        if look is None or result is None:
+            return
+        session = self._window.session
+        assert session.result is not None
+        if look.candidate in [comparison.candidate for comparison in session.result.comparisons]:
+            session.set_candidate(str(look.candidate))
+        session.set_swiping(look.swiping)
+        if look.engine in session.result.traces:
+            session.set_engine(str(look.engine))
+        session.set_colour_by(cast(ColourBy, look.colours))
+        session.set_order(cast(OrderName, look.order))
+        session.set_location(look.location)
+        # When the lanes know the room that they have.
+        QTimer.singleShot(0, self, lambda: self._aim(look))
+
+    def _aim(self, look: Look) -> None:
+        start, span, zoom, scroll = look.start, look.span, look.zoom, look.scroll
+        if start is not None and span is not None and zoom is not None and scroll is not None:
+            self._window.lanes.look_with(Camera(start, span, zoom, scroll))

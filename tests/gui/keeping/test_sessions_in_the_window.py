@@ -1,0 +1,140 @@
+"""Sessions in the window: saved and opened by key, and elsewhere the same pictures."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
+
+from rnnviz.files.config_toml import parse_config
+from rnnviz.gui.keeping.look import look_of
+from rnnviz.gui.settings import Settings
+from rnnviz.model.location import Location
+
+CONTROL, ALT, SHIFT = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.AltModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+)
+TEXT = """
+network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
+sequence = { path = "x.npy" }
+initial_state = { source = "normal" }
+compare = { candidates = ["manual", "mistake:no-h2h-bias"] }
+"""
+
+
+@pytest.fixture
+def choose(qtbot, window):
+    """Answers the file dialog that is open, and returns its title."""
+
+    def choose(path: Path) -> str:
+        qtbot.waitUntil(lambda: any(d.isVisible() for d in window.findChildren(QFileDialog)))
+        dialog = next(d for d in window.findChildren(QFileDialog) if d.isVisible())
+        dialog.findChild(QLineEdit).setText(str(path))
+        dialog.accept()
+        return dialog.windowTitle()
+
+    return choose
+
+
+@pytest.fixture
+def looked_at(qtbot, window, tmp_path) -> Path:
+    """The window on a config that reads a file, looked at in its own way; the folder of both."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    np.save(folder / "x.npy", np.random.default_rng(3).normal(size=(2, 40, 3)).astype(np.float32))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(parse_config(TEXT, folder))
+    session = window.session
+    session.set_candidate("mistake:no-h2h-bias")
+    session.set_engine("mistake:no-h2h-bias")
+    session.set_colour_by("c")
+    session.set_order("activity")
+    session.set_location(Location(1, 1, 30, 1, 2))
+    window.arrangement.bring_forward("Units over time")
+    window.arrangement._upper.setSizes([400, 240])
+    window.lanes.zoom_time(3.0)
+    qtbot.waitUntil(lambda: window.lanes.picture_complete)
+    return folder
+
+
+def pictures(window) -> list[bytes]:
+    """What the lanes, the vector and the tab in front look like."""
+    views = (window.lanes, *window.views[1:3], window.arrangement.tabs.currentWidget())
+    images = [view.grab().toImage() for view in views]
+    return [bytes(image.constBits()) for image in images]
+
+
+def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
+    qtbot, window, make_window, supervisor, press, choose, looked_at, settings, tmp_path
+):
+    path = looked_at / "mine.rnnviz"
+    look = look_of(window)
+    window.setFocus()
+    press(Qt.Key.Key_S, CONTROL | ALT | SHIFT)
+    assert "1 file, 1" in choose(path)
+    qtbot.waitUntil(lambda: window.windowTitle() == "mine.rnnviz[*]")
+    assert not window.isWindowModified()
+    assert "with 1 file." in window.statusBar().currentMessage()
+    assert window.files._recent.paths()[0] == path
+    before = pictures(window)
+    home = tmp_path / "another"
+    home.mkdir()
+    moved = Path(shutil.move(path, home / "mine.rnnviz"))
+    shutil.rmtree(looked_at)
+    settings._store = QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat)
+    other = make_window(supervisor, (1300, 820))
+    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+        other.begin(moved)
+    qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
+    assert look_of(other) == look
+    assert other.document.path == moved
+    assert other.document.undone == "opening mine.rnnviz"
+    assert not other.isWindowModified()
+    # A window whose keyboard is elsewhere is drawn in other colours.
+    window.activateWindow()
+    qtbot.waitUntil(lambda: other.lanes.picture_complete)
+    after = pictures(other)
+    assert [len(picture) for picture in after] == [len(picture) for picture in before]
+    assert after == before
+
+
+def test_a_session_is_saved_in_place_and_opened_by_key_and_its_opening_undone(
+    qtbot, window, press, choose, looked_at, tmp_path
+):
+    path = tmp_path / "plain"
+    press(Qt.Key.Key_S, CONTROL | ALT)
+    choose(path)
+    path = path.with_suffix(".rnnviz")
+    qtbot.waitUntil(lambda: window.document.path == path)
+    window.session.set_location(Location(0, 0, 3, 0, 1))
+    press(Qt.Key.Key_S, CONTROL)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
+    saved = window.session.config
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.take(parse_config(TEXT.replace("lstm", "gru"), looked_at), "other")
+    window.session.set_location(Location(1, 0, 0, 0, 0))
+    press(Qt.Key.Key_O, CONTROL)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        choose(path)
+    assert window.session.config == saved
+    assert window.session.location == Location(0, 0, 3, 0, 1)
+    press(Qt.Key.Key_Z, CONTROL)
+    assert window.session.config.network.cell == "gru"
+    assert window.document.redone == "opening plain.rnnviz"
+
+
+def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
+    path = tmp_path / "a.rnnviz"
+    path.write_text("hello")
+    before = window.session.config
+    window.files.drop([path])
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert "a.rnnviz is no session, or a damaged one" in box.text()
+    box.accept()
+    assert window.session.config == before
+    assert isinstance(window.files._recent._settings, Settings)
