@@ -1,6 +1,7 @@
 """Takes the pictures of the program that its documents show, from the program itself: python packaging/screenshots.py.
 
-They are written to resources/screenshots, one for each scene and theme.
+Those of the README are written to resources/screenshots, those of the guide to resources/guide/images, one for each
+scene and theme; names of the guide's scenes as arguments narrow it to these.
 """
 
 import os
@@ -21,6 +22,7 @@ from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 
 TARGET = Path(__file__).parent.parent / "resources" / "screenshots"
+GUIDE = Path(__file__).parent.parent / "resources" / "guide" / "images"
 SIZE = 1440, 900
 _GIVE_UP_MS = 60_000
 _SETTLED_MS = 400
@@ -84,13 +86,23 @@ def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
 
 
 if __name__ == "__main__":
+    import guide_scenes
+
     application = make_application()
-    TARGET.mkdir(exist_ok=True)
+    narrowed = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
+        for target in (TARGET, GUIDE):
+            target.mkdir(exist_ok=True)
         done = [
             take(scene, theme, settings, TARGET / f"{scene.name}-{theme}.png")
             for scene in SCENES
+            for theme in ("light", "dark")
+            if not narrowed
+        ]
+        done += [
+            guide_scenes.take_scene(name, theme, Path(folder), GUIDE / f"{name}-{theme}.png")
+            for name in narrowed or guide_scenes.SCENES
             for theme in ("light", "dark")
         ]
     sys.exit(0 if all(done) else 1)

@@ -13,6 +13,8 @@ from rnnviz.gui.look.markdown import show_markdown
 from rnnviz.gui.look.theme import LIGHT, Theme
 
 _MARGIN = 18.0
+_WIDEST = 900
+"""Longer lines are hard to read."""
 _REDRAW_MS = 80
 _LIGHT, _DARK = "-light.png", "-dark.png"
 
@@ -31,6 +33,7 @@ class GuideBrowser(QTextBrowser):
         self._drawn_width = 0
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setOpenLinks(False)
+        self.setLineWrapMode(QTextEdit.LineWrapMode.FixedPixelWidth)
         self.setAccessibleName("Page of the guide")
         self.document().setDocumentMargin(_MARGIN)
         self.anchorClicked.connect(self._follow)
@@ -63,7 +66,7 @@ class GuideBrowser(QTextBrowser):
             file = file.replace(_LIGHT, _DARK)
         image = _picture(file)
         ratio = self.devicePixelRatioF()
-        room = int((self.viewport().width() - 2.0 * _MARGIN - 2.0) * ratio)
+        room = int((min(self.viewport().width(), _WIDEST) - 2.0 * _MARGIN - 2.0) * ratio)
         if image.width() > room > 0:
             image = image.scaledToWidth(room, Qt.TransformationMode.SmoothTransformation)
         image.setDevicePixelRatio(ratio)
@@ -71,6 +74,7 @@ class GuideBrowser(QTextBrowser):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.setLineWrapColumnOrWidth(min(self.viewport().width(), _WIDEST))
         if self._page is not None and self._page.images and self.viewport().width() != self._drawn_width:
             self._redraw.start()
 

@@ -59,6 +59,7 @@ class GuideWindow(QWidget):
         self.search.textChanged.connect(lambda _text: self._delay.start())
         self.search.returnPressed.connect(self._choose_first)
         self.places = QListWidget()
+        self.places.setObjectName("guide_places")
         self.places.setAccessibleName("Pages of the guide")
         self.places.setToolTip("The pages, or what was found; Enter or a click opens it.")
         self.places.setTextElideMode(Qt.TextElideMode.ElideRight)

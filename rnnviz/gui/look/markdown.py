@@ -19,6 +19,9 @@ from rnnviz.gui.look.theme import Theme
 
 _LINE_HEIGHT = 128.0
 """Percent of the font's own: prose is read, not scanned."""
+_CODE_HEIGHT = 118.0
+"""Less, and the surface of a line would cover the underscores of the one above."""
+_ABOVE_HEADING = 20.0
 _CELL_PADDING = 5.0
 
 
@@ -47,8 +50,11 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
         change = QTextBlockFormat()
         if block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value):
             change.setBackground(theme.color("raised"))
+            change.setLineHeight(_CODE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
         else:
             change.setLineHeight(_LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        if block.blockFormat().headingLevel() > 1:
+            change.setTopMargin(_ABOVE_HEADING)
         QTextCursor(block).mergeBlockFormat(change)
         block = block.next()
 

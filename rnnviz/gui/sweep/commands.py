@@ -95,6 +95,8 @@ class SweepCommands(QObject):
 
         window = SweepWindow(self._main)
         window.apply_theme(self._theme)
+        # The guide is at hand here as well.
+        window.addActions([action for action in self._main.actions() if action.objectName() == "guide"])
         window.run_requested.connect(self.run)
         window.stop_requested.connect(self._runner.stop)
         window.save_requested.connect(self._ask_save)

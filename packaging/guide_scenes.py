@@ -1,0 +1,185 @@
+"""The pictures of the guide: what is done in the window, by hand as a reader would, before each of them is taken."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer, SignalInstance
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from safetensors.numpy import save_file
+
+from rnnviz.files.config_toml import parse_config
+from rnnviz.files.lesson_index import lesson_entries
+from rnnviz.gui.application import make_window
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings import Settings
+from rnnviz.model.location import Location
+
+SIZE = 1200, 760
+_GIVE_UP_MS = 60_000
+_SETTLED_MS = 500
+_COLOURS = 256
+
+_WINDOW = """
+network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
+sequence = { source = "sine", batch_size = 4, timesteps = 7 }
+initial_state = { source = "normal" }
+"""
+_MISMATCH = """
+network = { cell = "gru", input_size = 3, hidden_size = 5 }
+sequence = { batch_size = 2, timesteps = 9 }
+initial_state = { source = "normal" }
+compare = { reference = "gluon", candidates = ["mistake:no-h2h-bias"] }
+"""
+_SWEEP = """
+engines = ["manual", "mistake:no-h2h-bias"]
+seeds = [0, 1]
+network = { cell = "lstm", input_size = 3, hidden_size = 4 }
+compare = { reference = "gluon" }
+[grid]
+network.hidden_size = [4, 8, 16]
+sequence.timesteps = [1, 5, 25]
+"""
+
+
+def wait(signal: SignalInstance) -> None:
+    """Let the program go on until the signal comes."""
+    loop = QEventLoop()
+    signal.connect(loop.quit)
+    QTimer.singleShot(_GIVE_UP_MS, loop, loop.quit)
+    loop.exec()
+
+
+def settle(milliseconds: int = _SETTLED_MS) -> None:
+    """Let the program go on for so long: views that were drawn once may still make room for longer labels."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop, loop.quit)
+    loop.exec()
+
+
+def welcome(window: MainWindow, _folder: Path) -> QWidget:
+    """What an empty start shows."""
+    window.welcome.show()
+    return window
+
+
+def whole_window(window: MainWindow, _folder: Path) -> QWidget:
+    """A run that agrees."""
+    window.document.take(parse_config(_WINDOW, Path.cwd(), "window"), "window")
+    wait(window.runner.finished)
+    window.session.set_location(Location(1, 0, 4, 0, 2))
+    return window
+
+
+def first_steps(window: MainWindow, folder: Path) -> QWidget:
+    """The guide's first page after its last step."""
+    path = folder / "my-model.safetensors"
+    save_file(_lstm("", 8, 6, 2), str(path))
+    window.files.open(path)
+    wait(window.runner.finished)
+    config = window.session.config
+    window.document.edit(replace(config, sequence=replace(config.sequence, timesteps=12)))
+    wait(window.runner.finished)
+    window.session.set_location(Location(0, 0, 3, 0, 0))
+    return window
+
+
+def lesson(window: MainWindow, _folder: Path) -> QWidget:
+    """A step of a lesson that lights up the lanes."""
+    window.guide.open(lesson_entries()[2])
+    wait(window.runner.finished)
+    return window
+
+
+def mismatch(window: MainWindow, _folder: Path) -> QWidget:
+    """A known mistake, named."""
+    window.document.take(parse_config(_MISMATCH, Path.cwd(), "mismatch"), "mismatch")
+    wait(window.runner.finished)
+    window.results.next_mismatch()
+    return window
+
+
+def model(window: MainWindow, folder: Path) -> QWidget:
+    """The list of a file's networks."""
+    path = folder / "translator.safetensors"
+    save_file({**_lstm("encoder.lstm.", 8, 6, 2), **_lstm("decoder.lstm.", 6, 12, 1)}, str(path))
+    window.files.open(path)
+    for _ in range(100):
+        settle(100)
+        dialogs = [dialog for dialog in window.findChildren(QDialog) if dialog.windowTitle().startswith("Open transl")]
+        if dialogs:
+            return dialogs[0]
+    return window
+
+
+def sweep(window: MainWindow, folder: Path) -> QWidget:
+    """A sweep's rows and their heat map."""
+    path = folder / "grid.toml"
+    path.write_text(_SWEEP, encoding="utf-8")
+    window.sweeps.open(path)
+    assert window.sweeps.runner is not None
+    wait(window.sweeps.runner.opened)
+    window.sweeps.run()
+    wait(window.sweeps.runner.ended)
+    assert window.sweeps.window is not None
+    window.sweeps.window.resize(1000, 560)
+    return window.sweeps.window
+
+
+SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
+    "welcome": welcome,
+    "window": whole_window,
+    "first-steps": first_steps,
+    "lesson": lesson,
+    "mismatch": mismatch,
+    "model": model,
+    "sweep": sweep,
+}
+
+
+def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
+    """Open a window, do what the scene is about, and write what is seen; False if nothing was."""
+    settings = Settings(QSettings(str(folder / f"{name}-{theme}.ini"), QSettings.Format.IniFormat))
+    settings.theme = theme
+    window = make_window(settings)
+    window.resize(*SIZE)
+    window.show()
+    wait(window.completed)
+    window.warm_up()
+    shown = SCENES[name](window, folder)
+    settle()
+    done = with_few_colours(shown.grab().toImage()).save(str(path))
+    for dialog in window.findChildren(QDialog):
+        dialog.close()
+    window.close()
+    QApplication.processEvents()
+    window.shut_down()
+    return done
+
+
+def with_few_colours(image: QImage) -> QImage:
+    """The image in the colours that it has most of: as a PNG it takes a third of the room."""
+    image = image.convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(image.constBits(), np.uint32)
+    colours, counts = np.unique(pixels, return_counts=True)
+    table = [int(colour) for colour in colours[np.argsort(counts)[::-1][:_COLOURS]]]
+    flags = Qt.ImageConversionFlag.AvoidDither
+    return image.convertToFormat(QImage.Format.Format_Indexed8, table, flags)
+
+
+def _lstm(prefix: str, inputs: int, hidden: int, layers: int) -> dict[str, np.ndarray]:
+    """Weights by PyTorch's names, drawn as PyTorch does."""
+    generator = np.random.default_rng(3)
+    edge = hidden**-0.5
+    made = {}
+    for layer in range(layers):
+        for name, shape in (
+            ("weight_ih", (4 * hidden, hidden if layer else inputs)),
+            ("weight_hh", (4 * hidden, hidden)),
+            ("bias_ih", (4 * hidden,)),
+            ("bias_hh", (4 * hidden,)),
+        ):
+            made[f"{prefix}{name}_l{layer}"] = generator.uniform(-edge, edge, shape).astype(np.float32)
+    return made

@@ -1,0 +1,138 @@
+"""The guide's first page, done as it is written: from a model of the user's own to a picture and a table."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
+
+from rnnviz.analysis.lanes import Lane
+from rnnviz.files.guide_pages import guide_pages
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.welcome.entry import entries_in
+
+STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+class Reader:
+    """Somebody who does what each step says; a step that is worded otherwise has to be done otherwise."""
+
+    def __init__(self, window: MainWindow, qtbot, folder: Path) -> None:
+        self.window, self.qtbot, self.folder = window, qtbot, folder
+        self.page = guide_pages()["first-steps"].text
+        self.deeds = {
+            "Save the weights of a model. With PyTorch, for example:": self.save_weights,
+            "Start rnnviz without a file. The welcome page asks how to begin.": self.start,
+            "Click *Open a model…*, choose `my-model.safetensors`, and click *Open*. The network is run at once.": (
+                self.open_model
+            ),
+            "Read the line above the picture: it says whether the engines agree, over how many values, and where they "
+            "differ most.": self.read_the_verdict,
+            "In the panel at the left, set *timesteps* to 12. The run repeats by itself.": self.set_timesteps,
+            "Click a cell at the left edge of the picture, and press **Right** three times. "
+            "The cursor goes to t = 3.": self.go_right,
+            "Press **E**. The first tab beneath shows how the number at the cursor came about, term by term.": (
+                self.explain
+            ),
+            "Choose *File > Export > Picture: unrolled network > 2×…*, name the file `my-model.png`, and save.": (
+                lambda: self.export(["File", "Export", "Picture: unrolled network", "2×…"], "my-model.png")
+            ),
+            "Choose *File > Export > Table (CSV)…*, name the file `my-model.csv`, and save.": (
+                lambda: self.export(["File", "Export", "Table (CSV)…"], "my-model.csv")
+            ),
+        }
+
+    def steps(self) -> list[str]:
+        """The numbered steps, each on one line."""
+        text = CODE.sub("", self.page.partition("## Your own model")[2].partition("That is all")[0])
+        found = STEP.findall(re.sub(r"\n(?!\d+\.|\n)", " ", text).replace("\n", "\n\n"))
+        assert [int(number) for number, _ in found] == list(range(1, len(found) + 1))
+        return [" ".join(step.split()) for _, step in found]
+
+    def save_weights(self) -> None:
+        [code] = CODE.findall(self.page)
+        exec(compile(code, "first-steps.md", "exec"), {})
+
+    def start(self) -> None:
+        self.window.welcome.greet()
+        self.window.begin(None)
+        assert self.window.welcome.page.isVisible()
+
+    def open_model(self) -> None:
+        [entry] = [entry for entry in entries_in(self.window.welcome.page) if entry.text() == "Open a model…"]
+        QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
+        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+            self.answer("my-model.safetensors")
+        assert self.window.session.result.config.network.hidden_size == 6
+
+    def read_the_verdict(self) -> None:
+        assert "agree" in self.window.verdict.text
+        assert self.window.lanes.isVisible()
+
+    def set_timesteps(self) -> None:
+        editor = self.window.panel.field("sequence.timesteps").editor.widget
+        editor.setFocus()
+        editor.selectAll()
+        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+            QTest.keyClicks(editor, "12")
+            QTest.keyClick(editor, Qt.Key.Key_Return)
+        assert self.window.session.result.shape[2] == 12
+
+    def go_right(self) -> None:
+        lanes = self.window.lanes
+        x, y, width, height = lanes.geometry_in_view.rect(Cell(Lane(0, 0), 0, 0))
+        at = lanes.canvas.mapFromScene(lanes.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
+        self.qtbot.mouseClick(lanes.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        # A desktop gives the keyboard back when a dialog closes; the offscreen platform does not.
+        self.window.activateWindow()
+        self.qtbot.waitUntil(self.window.isActiveWindow)
+        for _ in range(3):
+            QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Right)
+        assert self.window.session.location.timestep == 3
+
+    def explain(self) -> None:
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_E)
+        assert self.window.arrangement.tabs.currentIndex() == 0
+        assert self.window.arrangement.tabs.currentWidget().isVisible()
+
+    def export(self, way: list[str], name: str) -> None:
+        *headings, entry = way
+        menus = {menu.title().replace("&", ""): menu for menu in self.window.findChildren(QMenu)}
+        offered = self.window.menuBar().actions()
+        for heading in headings:
+            assert menus[heading].menuAction() in offered
+            offered = menus[heading].actions()
+        [action] = [action for action in offered if action.text().replace("&", "") == entry]
+        with self.qtbot.waitSignal(self.window.jobs.done, timeout=30_000):
+            action.trigger()
+            self.answer(name)
+
+    def answer(self, name: str) -> None:
+        """Choose a file in the dialog that is open."""
+        [dialog] = [dialog for dialog in self.window.findChildren(QFileDialog) if dialog.isVisible()]
+        dialog.selectFile(str(self.folder / name))
+        dialog.accept()
+
+
+def test_the_first_page_leads_to_a_picture_and_a_table_of_a_model_of_ones_own(
+    bare_window, qtbot, tmp_path, monkeypatch
+):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(bare_window, qtbot, tmp_path)
+    assert reader.steps() == list(reader.deeds)
+    for step in reader.steps():
+        reader.deeds[step]()
+    picture = QImage(str(tmp_path / "my-model.png"))
+    assert picture.width() == 2 * bare_window.lanes.width()
+    table = pl.read_csv(tmp_path / "my-model.csv")
+    layers, timesteps, samples, units = 2, 12, bare_window.session.config.sequence.batch_size, 6
+    assert table.height == layers * timesteps * samples * units
+    assert {"gluon", "manual", "abs_error"} <= set(table.columns)
+    assert not table["mismatch"].any()

@@ -1,0 +1,86 @@
+"""The guide beside the window: found by F1, searched, followed, and read in both themes."""
+
+import pytest
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
+
+import rnnviz.gui
+from rnnviz.files.guide_pages import guide_pages
+from rnnviz.gui.guide.commands import PAGES, page_for
+from rnnviz.gui.guide.window import GuideWindow
+from rnnviz.gui.look.theme import DARK, LIGHT
+
+
+@pytest.fixture
+def guide(qtbot):
+    parent = QWidget()
+    window = GuideWindow(parent)
+    window.show()
+    yield window
+    window.close()
+    parent.deleteLater()
+
+
+def test_f1_opens_the_page_that_fits_what_is_in_use(bare_window, press):
+    help_ = bare_window.help.guide
+    bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
+    QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
+    assert help_.window.isVisible()
+    assert help_.window.browser.page.name == "configs"
+    press(Qt.Key.Key_F1)
+    assert help_.window.browser.page.name == "window"
+    assert help_.window.browser.verticalScrollBar().value() > 0
+    help_.window.close()
+
+
+def test_parts_are_known_by_the_names_of_their_classes(bare_window):
+    classes = set()
+    for path in rnnviz.gui.__path__:
+        import pathlib
+
+        for file in pathlib.Path(path).rglob("*.py"):
+            classes |= {
+                line.split("class ")[1].split("(")[0].rstrip(":")
+                for line in file.read_text().splitlines()
+                if line.startswith("class ")
+            }
+    assert set(PAGES) <= classes
+    assert page_for(None) == "first-steps"
+    assert page_for(bare_window.verdict) == "verdicts"
+
+
+def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked(guide):
+    QTest.keyClicks(guide.search, "exit code")
+    QTest.keyClick(guide.search, Qt.Key.Key_Return)
+    assert guide.browser.page.name == "command-line"
+    assert guide.browser.extraSelections()
+    assert "Exit codes" in guide.places.item(0).text()
+    guide.search.setText("zzzz")
+    guide._list()
+    assert "Nothing holds" in guide.places.item(0).text()
+    guide.search.clear()
+    guide._list()
+    assert guide.places.count() == len(guide_pages())
+
+
+def test_links_are_followed_and_gone_back_from(guide):
+    guide.open("first-steps")
+    guide.browser.anchorClicked.emit(QUrl("configs.md#sequence"))
+    assert guide.browser.page.name == "configs"
+    assert guide.browser.verticalScrollBar().value() > 0
+    guide.back.click()
+    assert guide.browser.page.name == "first-steps"
+    assert not guide.back.isEnabled()
+    guide.forward.click()
+    assert guide.browser.page.name == "configs"
+
+
+def test_pictures_are_those_of_the_theme(guide):
+    guide.open("window")
+    light = guide.browser.loadResource(2, QUrl("images/window-light.png"))
+    guide.apply_theme(DARK)
+    dark = guide.browser.loadResource(2, QUrl("images/window-light.png"))
+    assert light.pixelColor(3, 3).lightness() > 200 > 80 > dark.pixelColor(3, 3).lightness()
+    assert dark.width() <= guide.browser.viewport().width()
+    guide.apply_theme(LIGHT)
