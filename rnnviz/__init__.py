@@ -12,29 +12,88 @@ Nothing heavy is imported before it is used.
 """
 
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from rnnviz.analysis.comparison import Comparison, Mismatch
     from rnnviz.analysis.result import RunResult
     from rnnviz.model.config import Config
+    from rnnviz.model.errors import ConfigError, EngineError, InputError
+    from rnnviz.model.location import Location
+    from rnnviz.model.trace import Trace
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_config", "run", "show"]
+__all__ = [
+    "Comparison",
+    "Config",
+    "ConfigError",
+    "EngineError",
+    "InputError",
+    "Location",
+    "Mismatch",
+    "RunResult",
+    "Trace",
+    "__version__",
+    "load_config",
+    "run",
+    "show",
+]
+
+_MODULES = {
+    "Comparison": "analysis.comparison",
+    "Config": "model.config",
+    "ConfigError": "model.errors",
+    "EngineError": "model.errors",
+    "InputError": "model.errors",
+    "Location": "model.location",
+    "Mismatch": "analysis.comparison",
+    "RunResult": "analysis.result",
+    "Trace": "model.trace",
+}
+
+if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type
+
+    def __getattr__(name: str) -> Any:
+        """Import a class when it is first asked for."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'rnnviz' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"rnnviz.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_config(path: str | PathLike[str]) -> "Config":
     """Read and validate a TOML config; the paths in it are relative to its own folder.
 
+    If it names no reference and the usual one cannot run here, another one is taken, and a warning says so.
+
     Raises
     ------
-    rnnviz.model.errors.InputError
+    rnnviz.InputError
         If the file cannot be read, or a key is unknown, missing, of a wrong type or out of range.
     """
+    from rnnviz.engines.registry import with_present_reference
     from rnnviz.files.config_toml import load_config
 
-    return load_config(path)
+    told: list[str] = []
+
+    def complete(config: "Config") -> "Config":
+        config, sentence = with_present_reference(config)
+        told.append(sentence)
+        return config
+
+    config = load_config(path, complete)
+    if any(told):
+        import warnings
+
+        warnings.warn(told[0], stacklevel=2)
+    return config
 
 
 def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
@@ -45,9 +104,9 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
 
     Raises
     ------
-    rnnviz.model.errors.InputError
+    rnnviz.InputError
         If a file that the config names is wrong, or the machine cannot hold the run.
-    rnnviz.model.errors.EngineError
+    rnnviz.EngineError
         If an engine is missing, failed or died.
     """
     from rnnviz.files.inputs import load_inputs
@@ -57,7 +116,16 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
 
 
 def show(run: "RunResult") -> None:
-    """Open the window on a finished run; returns when it is closed, or at once where Qt's event loop runs already."""
+    """Open the window on a finished run, and return when it is closed.
+
+    Where others handle Qt's events, as Jupyter and IPython do after `%gui qt`, it returns at once, and the window
+    stays until it is closed.
+
+    Raises
+    ------
+    RuntimeError
+        If no window can be opened here; the sentence says why.
+    """
     from rnnviz.gui.app import show
 
     show(run)

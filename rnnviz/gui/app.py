@@ -33,7 +33,7 @@ def main(path: str | None) -> int:
 
 
 def show(result: "RunResult") -> None:
-    """Open a window on a finished run and wait until it is closed; at once back where an event loop runs already.
+    """Open a window on a finished run and wait until it is closed; at once back where others handle Qt's events.
 
     Raises
     ------

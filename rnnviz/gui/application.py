@@ -1,5 +1,6 @@
 """Qt's application, the window in it, and the end of both."""
 
+import atexit
 import gc
 import signal
 import socket
@@ -39,20 +40,37 @@ def run_window(path: Path | None) -> int:
 
 
 def show_result(result: RunResult) -> None:
-    """Open a window on a finished run; stay until it is closed unless an event loop runs already."""
+    """Open a window on a finished run; stay until it is closed unless others handle Qt's events."""
     running = QApplication.instance()
     application = running if isinstance(running, QApplication) else make_application()
     window = make_window(Settings())
     window.usable.connect(window.warm_up)
     window.take_result(result)
     window.show()
-    if QThread.currentThread().loopLevel() > 0:
+    if _events_are_handled():
         _windows.add(window)
         window.closed.connect(lambda: _windows.discard(window))
+        atexit.register(_close_windows)
     else:
         with _interruptible(application):
             application.exec()
         window.shut_down()
+
+
+def _events_are_handled() -> bool:
+    """Whether an event loop runs, or IPython runs one whenever it waits for input, as `%gui qt` asks it to."""
+    if QThread.currentThread().loopLevel() > 0:
+        return True
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return str(getattr(shell, "active_eventloop", None)).startswith("qt")
+
+
+def _close_windows() -> None:
+    """An interpreter that ends with a window open would crash."""
+    for window in tuple(_windows):
+        window.shut_down()
+        window.close()
 
 
 def make_application() -> QApplication:

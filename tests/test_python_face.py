@@ -1,0 +1,211 @@
+"""The Python face: what its page in the guide says runs as written, and the types that it promises hold."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import warnings
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import rnnviz
+from rnnviz.engines import registry
+from rnnviz.files.lessons import find_lesson
+from rnnviz.files.resource_files import resource_path
+from rnnviz.files.starter import starter
+from tests.made_results import made_result
+
+_CLOSE_THE_WINDOW = """
+import rnnviz.gui.application as application
+make_window = application.make_window
+def make_closing_window(settings):
+    window = make_window(settings)
+    window.usable.connect(lambda: print("window:", window.session.result.verdict))
+    window.usable.connect(window.close)
+    return window
+application.make_window = make_closing_window
+"""
+
+
+def examples() -> str:
+    """The Python of the guide's page, as one script."""
+    text = resource_path("guide", "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 9
+    return "\n".join(blocks)
+
+
+class Reading(HTMLParser):
+    """What a reader of HTML sees, and whether every element is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.styles: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "style", "img", "link")
+        self.open.append(tag)
+        self.styles.append(dict(attrs).get("style") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.mark.slow
+def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_path: Path) -> None:
+    (tmp_path / "lstm.toml").write_text(find_lesson("lstm").path.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "mine.py").write_text(starter("gru"), encoding="utf-8")
+    (tmp_path / "script.py").write_text(_CLOSE_THE_WINDOW + examples(), encoding="utf-8")
+    environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "QT_QPA_PLATFORM": "offscreen"}
+    answer = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110
+    )
+    assert answer.returncode == 0, answer.stderr
+    told = answer.stdout
+    assert "manual agree" in told
+    assert re.search(r"^layer 0, forward, t = 0, sample 0, unit 0 \S+ \S+$", told, re.MULTILINE)
+    assert "mistake:no-h2h-bias wrong (('no-h2h-bias',)" in told
+    assert "no-such-file.toml cannot be read" in told
+    # What follows the line that shows the window comes after it was closed.
+    assert re.search(r"^window: agree\n\d\S*\n\Z", told, re.MULTILINE)
+
+
+def test_every_name_is_there_and_every_function_fully_annotated() -> None:
+    assert set(rnnviz.__all__) <= set(dir(rnnviz))
+    for name in rnnviz.__all__:
+        thing = getattr(rnnviz, name)
+        if inspect.isfunction(thing):
+            hints = set(thing.__annotations__)
+            assert hints == {*inspect.signature(thing).parameters, "return"}, name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        rnnviz.no_such_name  # noqa: B018 - the look is what fails
+
+
+def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() -> None:
+    result = made_result(("manual", "gluon", "mistake:no-h2h-bias"))
+    seen = Reading(result._repr_html_()).text
+    first = result.comparison("mistake:no-h2h-bias").first_mismatch
+    assert first is not None
+    for words in ("manual and gluon agree", "mistake:no-h2h-bias differs from manual", str(first.where)):
+        assert words in seen
+    for value in (first.reference, first.candidate):
+        assert f"{value:.3f}" in seen.split()
+    assert [line[0] for line in repr(result).splitlines()] == ["r", "✔", "✘"]
+
+
+def test_a_comparison_is_shown_by_itself() -> None:
+    comparison = made_result(("manual", "mistake:no-h2h-bias")).comparisons[0]
+    seen = Reading(comparison._repr_html_()).text
+    assert repr(comparison) in seen
+    assert f"{comparison.mismatched} of {comparison.elements} values differ" in seen
+
+
+def test_names_that_look_like_html_are_told_and_not_obeyed() -> None:
+    name = "./<img src=x onerror=alert(1)>.py"
+    seen = Reading(made_result(("manual", name))._repr_html_()).text
+    assert "manual and <img src=x onerror=alert(1)>.py agree" in seen
+
+
+def test_what_is_shown_has_the_pages_own_colours_so_that_it_is_legible_on_a_dark_one() -> None:
+    styles = "; ".join(Reading(made_result()._repr_html_()).styles)
+    assert not re.search(r"(?<![-\w])color: (?!inherit)", styles)
+    assert not re.search(r"background(-color)?: (?!none)", styles)
+
+
+def test_where_the_usual_reference_is_missing_a_warning_says_which_one_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "network.toml"
+    path.write_text('[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n', encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = "gluon" if find_spec("mxnet") else "onnx"
+        if expected == "gluon":
+            assert rnnviz.load_config(path).compare.reference == "gluon"
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
+    with pytest.warns(UserWarning, match=r"onnx is the reference here: .* mxnet 1\.9\.1") as caught:
+        assert rnnviz.load_config(path).compare.reference == "onnx"
+    assert caught[0].filename == __file__
+
+
+_TYPED = """
+from typing import assert_type
+
+assert_type(run, rnnviz.RunResult)
+assert_type(trace, rnnviz.Trace)
+assert_type(comparison.first_mismatch, rnnviz.Mismatch | None)
+assert_type(config, rnnviz.Config)
+assert_type(largest_difference(run), float)
+
+
+def place(run: rnnviz.RunResult) -> rnnviz.Location:
+    return run.comparisons[0].max_abs_error_at
+
+
+rnnviz.no_such_name
+rnnviz.run("lstm.toml")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_mypy_finds_the_examples_types_and_a_users_mistakes(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(examples() + _TYPED, encoding="utf-8")
+    lines = script.read_text(encoding="utf-8").splitlines()
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(script)]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    told = [line for line in answer.stdout.splitlines() if ": error:" in line]
+    assert len(told) == 2, answer.stdout
+    assert re.search(rf":{lines.index('rnnviz.no_such_name') + 1}: .*no_such_name", told[0])
+    assert "Config" in told[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_in_jupyter_the_window_opens_beside_a_notebook_that_goes_on(tmp_path: Path) -> None:
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    (tmp_path / "lstm.toml").write_text(find_lesson("lstm").path.read_text(encoding="utf-8"), encoding="utf-8")
+    windows = (
+        "from PySide6.QtWidgets import QApplication, QMainWindow\n"
+        "windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible()]\n"
+        "[w.session.result is run for w in windows]"
+    )
+    cells = [
+        "%gui qt",
+        "import rnnviz\nrun = rnnviz.run(rnnviz.load_config('lstm.toml'))\nrun",
+        "rnnviz.show(run)",
+        windows,
+        "import gc; gc.collect(); 6 * 7",
+        windows,
+    ]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "QT_QPA_PLATFORM": "offscreen"}
+    client = NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=environment)
+
+    def shown(cell: int, kind: str = "text/plain") -> str:
+        return next(o["data"][kind] for o in notebook.cells[cell].outputs if o.output_type == "execute_result")
+
+    assert "agree" in Reading(shown(1, "text/html")).text
+    assert [shown(3), shown(4), shown(5)] == ["[True]", "42", "[True]"]
