@@ -74,10 +74,23 @@ class Document(QObject):
         self._history.amend(config)
         self._show(self._history.present)
 
-    def open(self, path: Path) -> None:
-        """Read the user's file; raises an InputError and changes nothing if it is wrong."""
+    def open(self, path: Path) -> str:
+        """Read the user's file; raises an InputError and changes nothing if it is wrong.
+
+        Returns the sentence about a reference that stands in for the usual one, "" if none does.
+        """
+        from rnnviz.engines.registry import with_present_reference
+
+        told: list[str] = []
+
+        def complete(config: Config) -> Config:
+            config, sentence = with_present_reference(config)
+            told.append(sentence)
+            return config
+
         path = path.absolute()
-        self._take(load_config(path), Origin(path.name, path))
+        self._take(load_config(path, complete), Origin(path.name, path))
+        return "".join(told)
 
     def take(self, config: Config, title: str) -> None:
         """Work on a config that has no file of the user's, such as a lesson."""

@@ -26,6 +26,7 @@ from rnnviz.gui.drop_window import DropWindow
 from rnnviz.gui.exporting.export_menu import ExportMenu
 from rnnviz.gui.exporting.export_progress import ExportProgress
 from rnnviz.gui.first_paint import when_painted
+from rnnviz.gui.focus_order import move_focus
 from rnnviz.gui.following import Following
 from rnnviz.gui.keeping.session_commands import SessionCommands
 from rnnviz.gui.late_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
@@ -114,7 +115,9 @@ class MainWindow(DropWindow):
     def begin(self, path: Path | None) -> None:
         """Start the engines, and run a config of the user's or, unless the welcome is shown, the first lesson."""
         self.warm_up()
-        if path is not None:
+        if path is None:
+            self.files.make_runnable()
+        else:
             self.files.open(path)
         if not self.welcome.shown:
             self.control.freshness.consider()
@@ -214,27 +217,28 @@ class MainWindow(DropWindow):
         control.error_changed.connect(verdict.show_error)
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
-        control.noted.connect(self._note)
+        control.noted.connect(self.note)
         self.progress.stage_shown.connect(verdict.show_running)
         session.result_changed.connect(self._count_mismatches)
         session.candidate_changed.connect(self._count_mismatches)
         self.runner.busy_changed.connect(self._on_busy)
         self.jobs.busy_changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
-        self.files.noted.connect(self._note)
+        self.files.noted.connect(self.note)
         self.files_dropped.connect(self.files.drop)
         self.files.written.connect(self.own.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
-        self.sweeps.noted.connect(self._note)
-        self.results.noted.connect(self._note)
-        self.help.noted.connect(self._note)
+        self.sweeps.noted.connect(self.note)
+        self.results.noted.connect(self.note)
+        self.help.noted.connect(self.note)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
         self.toolbar.guided_chosen.connect(self.guide.open)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self._appearance.theme_changed.connect(self._apply_theme)
         self._exports.set_result_present(False)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Say something in the status bar for a while."""
         self.statusBar().showMessage(text, _MESSAGE_MS)
 
     def _count_mismatches(self) -> None:
@@ -276,9 +280,13 @@ class MainWindow(DropWindow):
         self._settings.theme = action.data()
         self._appearance.choose(action.data())
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Go on to the control that is next to read."""
+        return move_focus(self, forward=forward)
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about changes to the user's file, then end everything."""
-        if not self._leaving and self.files.ask_about_changes(self._leave):
+        if not self._leaving and self.files.ask_about_changes(self.leave):
             event.ignore()
             return
         self._settings.geometry = self.saveGeometry()
@@ -288,6 +296,7 @@ class MainWindow(DropWindow):
         super().closeEvent(event)
         self.closed.emit()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Close without a question."""
         self._leaving = True
         self.close()

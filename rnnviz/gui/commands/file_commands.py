@@ -72,11 +72,13 @@ class FileCommands(QObject):
             self.sweep_requested.emit(path)
             return
         try:
-            self._document.open(path)
+            told = self._document.open(path)
         except InputError as error:
             tell_error(self._window, "The config cannot be opened", error)
-        else:
-            self._recent.add(path)
+            return
+        self._recent.add(path)
+        if told:
+            self.noted.emit(told)
 
     def close(self) -> None:
         """End what goes on beside the window."""
@@ -109,8 +111,21 @@ class FileCommands(QObject):
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open a lesson; edits of what was open can be had back by undo."""
-        self._document.take(lesson.config, lesson.title)
-        self.noted.emit(lesson.summary)
+        # The registry of engines is not imported before the window is seen.
+        from rnnviz.gui.lessons.runnable import runnable
+
+        config, told = runnable(lesson.config)
+        self._document.take(config, lesson.title)
+        self.noted.emit(told or lesson.summary)
+
+    def make_runnable(self) -> None:
+        """Let engines that there are run what the window begins with, if one of its own is missing."""
+        from rnnviz.gui.lessons.runnable import runnable
+
+        config, told = runnable(self._session.config)
+        if told:
+            self._document.take(config, self._document.origin.title)
+            self.noted.emit(told)
 
     def save(self) -> None:
         """Write the config or the session to its file, or ask for one."""

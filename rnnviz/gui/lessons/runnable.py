@@ -24,8 +24,8 @@ def runnable(config: Config) -> tuple[Config, str]:
         present.append(other)
     reasons = " ".join(str(entry.unavailable) for entry in missing)
     if len(present) < 2:
-        return config, f"This step cannot be run here. {reasons}"
+        return config, f"This cannot be run here. {reasons}"
     reference, *candidates = present
     changed = replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))
     names = " and ".join(present)
-    return changed.checked(), f"Here {names} compute this step, with {reference} as the reference. {reasons}"
+    return changed.checked(), f"Here {names} compute this, with {reference} as the reference. {reasons}"

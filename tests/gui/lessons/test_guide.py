@@ -262,7 +262,7 @@ def test_where_an_engine_is_missing_others_stand_in_and_it_is_said(without_mxnet
     assert adapted.compare.reference == "onnx"
     assert adapted.compare.candidates == ("manual",)
     assert changed_keys(config, adapted) == ("compare.reference",)
-    assert "onnx and manual compute this step, with onnx as the reference" in note
+    assert "onnx and manual compute this, with onnx as the reference" in note
     assert "needs mxnet 1.9.1" in note
 
 

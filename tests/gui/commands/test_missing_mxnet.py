@@ -1,0 +1,47 @@
+"""The window where MXNet is not installed: what others compute, and what it says of that."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from rnnviz.engines import registry
+from rnnviz.files.lessons import lessons
+
+
+@pytest.fixture(autouse=True)
+def without_mxnet(monkeypatch):
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
+    monkeypatch.setattr(registry.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(registry.platform, "machine", lambda: "arm64")
+
+
+def note_of(window, key="compare.reference"):
+    note = window.panel.field(key).note
+    return note.text if note is not None and note.isVisible() else ""
+
+
+def test_the_first_lesson_and_those_that_are_chosen_run_by_onnx_and_it_is_said(qtbot, window):
+    assert set(window.session.result.traces) == {"onnx", "manual"}
+    assert window.session.config.compare.reference == "onnx"
+    assert "has no wheel for Darwin arm64" in note_of(window)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open_lesson(lessons()[5])
+    assert window.document.origin.title == lessons()[5].title
+    assert set(window.session.result.traces) == {"onnx", "manual"}
+    assert "onnx and manual compute this, with onnx as the reference" in window.statusBar().currentMessage()
+
+
+def test_a_file_that_names_no_reference_runs_and_one_that_asks_for_gluon_says_what_to_do(qtbot, window, tmp_path):
+    text = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
+    (tmp_path / "open.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "asked.toml").write_text(f'{text}[compare]\nreference = "gluon"\n', encoding="utf-8")
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open(tmp_path / "open.toml")
+    assert window.session.config.compare.reference == "onnx"
+    assert window.statusBar().currentMessage().startswith("onnx is the reference here: the engine gluon needs mxnet")
+    assert not window.document.modified
+
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open(tmp_path / "asked.toml")
+    assert window.session.config.compare.reference == "gluon"
+    assert "onnx can be the reference instead, by compare.reference" in note_of(window)
