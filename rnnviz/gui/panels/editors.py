@@ -196,7 +196,7 @@ class PathEditor(LineEditor):
         row.setSpacing(3)
         row.addWidget(line, 1)
         row.addWidget(self.browse)
-        super().__init__(widget, line, self.browse)
+        super().__init__(widget, line, line, self.browse)
         widget.setFocusProxy(line)
         line.setPlaceholderText(unset_words(key))
         self._filters = [FILE_FILTERS[key], "All files (*)"] if key in FILE_FILTERS else []

@@ -50,6 +50,7 @@ class WhatIf(View):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         self.button = QPushButton("Show what it does")
+        self.button.setToolTip("Compute the network with this mistake, and compare it with the reference.")
         self.button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.button.clicked.connect(self._ask)
         self._sentence = LinkedText()
