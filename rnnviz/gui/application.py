@@ -14,6 +14,8 @@ from PySide6.QtWidgets import QApplication
 
 import rnnviz
 from rnnviz.analysis.result import RunResult
+from rnnviz.gui.keeping.crash import CrashHandler
+from rnnviz.gui.keeping.keeper import Keeper
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.icons import application_icon
 from rnnviz.gui.main_window import MainWindow
@@ -27,6 +29,8 @@ def run_window(path: Path | None) -> int:
     """Open the window and stay until it is closed."""
     application = make_application()
     window = make_window(Settings())
+    crashes = CrashHandler(window, Keeper(window))
+    crashes.install()
     if path is None:
         window.welcome.greet()
     # The engines' process would compete with the first picture for the processor.
@@ -36,6 +40,7 @@ def run_window(path: Path | None) -> int:
     with _interruptible(application):
         code = application.exec()
     window.shut_down()
+    crashes.uninstall()
     return code
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rnnviz import __version__
 from rnnviz.engines.registry import ENGINES
 from rnnviz.model.memory import available_memory, readable
+from rnnviz.runs.log import log_path
 
 _PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars", "onnx", "onnxruntime", "torch")
 _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
@@ -23,6 +24,7 @@ def report() -> str:
         f"system: {platform.platform()}, {platform.machine()}, {os.cpu_count()} processors",
         f"memory available: {_memory()}",
         f"temporary folder: {Path(tempfile.gettempdir())}",
+        f"log: {log_path()}",
         "",
         "Packages",
         *(f"  {name}: {_version(name)}" for name in _PACKAGES),

@@ -18,6 +18,7 @@ from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.stored_inputs import open_inputs
 from rnnviz.runs import child
 from rnnviz.runs.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed
+from rnnviz.runs.log import log
 from rnnviz.runs.pipeline import Outcome, open_traces
 from rnnviz.runs.request import AuditMode, Load, RunRequest
 from rnnviz.runs.spawning import manner, start
@@ -151,6 +152,7 @@ class Supervisor:
         with self._lock:
             if request.id in self._cancelled:
                 return Cancelled(request.id)
+        log.warning("the process that computes ended while %s (%s)", stage, manner(process.exitcode))
         return Failed(
             request.id,
             "engine",

@@ -264,7 +264,7 @@ class User:
             path.unlink(missing_ok=True)
 
     def _help(self) -> None:
-        self._trigger("keys", "about", "diagnostics")
+        self._trigger("keys", "about", "problem")
         QTimer.singleShot(100, self._window, self.close_dialogs)
 
     def close_dialogs(self) -> None:

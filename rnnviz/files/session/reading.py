@@ -11,7 +11,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from rnnviz.files.config_toml import parse_config, with_paths
-from rnnviz.files.session.contents import SavedSession, StoredFile
+from rnnviz.files.session.contents import Document, SavedSession, StoredFile
 from rnnviz.files.session.manifest import Manifest, parse_manifest
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -67,6 +67,15 @@ def read_session(
         return str(beside.resolve() if beside.exists() or file.absolute is None else file.absolute)
 
     return SavedSession(with_paths(config, found), manifest.document, manifest.look, unpacked)
+
+
+def read_document(path: Path) -> Document:
+    """What the config in a session is called, and where it came from; raises as `read_session` does."""
+    with _opened(path) as archive:
+        try:
+            return parse_manifest(_text(archive, _members(archive, path.stat().st_size), MANIFEST)).document
+        except InputError as error:
+            raise InputError(f"{path} cannot be opened as a session: {error}") from error
 
 
 @contextmanager

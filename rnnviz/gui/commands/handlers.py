@@ -113,6 +113,6 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "guide": window.help.guide.open_for_focus,
         "welcome": window.welcome.show,
         "keys": window.help.show_keys,
-        "diagnostics": window.help.copy_diagnostics,
+        "problem": window.help.report_problem,
         "about": window.help.show_about,
     }

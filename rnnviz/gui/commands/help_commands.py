@@ -32,15 +32,18 @@ class HelpCommands(QObject):
         """List every key."""
         HelpSheet(self._window).open()
 
-    def copy_diagnostics(self) -> None:
-        """Put versions, engines and the last failure on the clipboard."""
+    def report_problem(self) -> None:
+        """Show versions, engines, the last failure and the end of the log, to be copied."""
         # Asks the system about much that a window does not need before it is seen.
+        from rnnviz.gui.keeping.problem_dialog import ProblemDialog
         from rnnviz.runs.doctor import report
+        from rnnviz.runs.log import log_tail
 
         failure = self._control.last_failure
         last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
-        QApplication.clipboard().setText(report() + last)
-        self.noted.emit("Copied: versions, engines and what Qt runs on.")
+        dialog = ProblemDialog(self._window, f"{report()}{last}\nLog\n{log_tail() or '  empty'}")
+        dialog.noted.connect(self.noted)
+        dialog.open()
 
     def show_about(self) -> None:
         """Say which version this is."""

@@ -181,6 +181,8 @@ COMMANDS = (
     Command("guide", "&Help", "&Guide", ("F1",), "Open the guide, at the page about what you are at.", "info", 0),
     Command("welcome", "&Help", "&Welcome", (), "Show the ways to begin: lessons, files, a small network.", "", 0),
     Command("keys", "&Help", "&Keys", ("?",), "List every key.", "keys", 0),
-    Command("diagnostics", "&Help", "Copy &diagnostics", (), "Copy versions and engines for a bug report.", "", 1),
+    Command(
+        "problem", "&Help", "&Report a problem…", (), "Show what a report needs: versions, engines and the log.", "", 1
+    ),
     Command("about", "&Help", "&About rnnviz", (), "Which version this is.", "", 1),
 )

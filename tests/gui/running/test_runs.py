@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox, QToolButton
 
+from rnnviz.gui.keeping.problem_dialog import ProblemDialog
 from rnnviz.gui.running.runner import Runner
 from rnnviz.model.config import Config
 from rnnviz.runs.events import Failed
@@ -218,7 +219,10 @@ def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press
 
 def test_the_report_holds_the_last_failure(window, clipboard):
     window.control._on_failed(Failed(1, "engine", "It broke.", None, "Traceback: here"))
-    window.actions_["diagnostics"].trigger()
+    window.actions_["problem"].trigger()
+    dialog = window.findChild(ProblemDialog)
+    dialog.copy.click()
+    dialog.close()
     assert "gluon: available" in clipboard()
     assert "It broke." in clipboard()
     assert "Traceback: here" in clipboard()

@@ -1,0 +1,46 @@
+"""Help > Report a problem: everything that a report needs, to be looked through and copied."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontDatabase
+from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+_WIDTH, _HEIGHT = 760, 520
+_SAYS = (
+    "Say what you did, what you expected and what happened instead, and add the text below. Look through it first: "
+    "it names folders of this machine. The numbers and texts of your networks are not in the log."
+)
+
+
+class ProblemDialog(QDialog):
+    """Shows the report as it will be copied."""
+
+    noted = Signal(str)
+    """A passing remark."""
+
+    def __init__(self, parent: QWidget, report: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Report a problem")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        words = QLabel(_SAYS)
+        words.setWordWrap(True)
+        self.text = QPlainTextEdit(report)
+        self.text.setReadOnly(True)
+        self.text.setTabChangesFocus(True)
+        self.text.setAccessibleName("Report")
+        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        self.copy = buttons.addButton("&Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        self.copy.setObjectName("copy_report")
+        self.copy.setDefault(True)
+        self.copy.clicked.connect(self._copy)
+        layout = QVBoxLayout(self)
+        layout.addWidget(words)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(buttons)
+        self.resize(_WIDTH, _HEIGHT)
+
+    def _copy(self) -> None:
+        QApplication.clipboard().setText(self.text.toPlainText())
+        self.noted.emit("Copied the report.")

@@ -1,0 +1,53 @@
+"""A bar above everything that offers what another window could not save. It asks nothing and can be left alone."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+
+class RestoreBar(QFrame):
+    """One offer at a time, with what can be done about it."""
+
+    restore_requested = Signal()
+    discard_requested = Signal()
+    later_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("restore_bar")
+        self.setAccessibleName("Session that was not saved")
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 4, 8, 4)
+        layout.addWidget(self._text, 1)
+        self.restore = self._button("Restore", "Show the config, the cursor and the view as they were.")
+        self.discard = self._button("Discard", "Forget that session for good.")
+        self.later = self._button("Later", "Decide at the next start.")
+        self.restore.clicked.connect(self.restore_requested)
+        self.discard.clicked.connect(self.discard_requested)
+        self.later.clicked.connect(self.later_requested)
+        for button in (self.restore, self.discard, self.later):
+            layout.addWidget(button)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What is offered; empty while nothing is."""
+        return "" if self.isHidden() else self._text.text()
+
+    def offer(self, text: str, *, restorable: bool) -> None:
+        """Say what happened, and offer to restore it if there is anything."""
+        self._text.setText(text)
+        self.setAccessibleDescription(text)
+        self.restore.setVisible(restorable)
+        self.discard.setText("Discard" if restorable else "Dismiss")
+        self.show()
+
+    def _button(self, text: str, why: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName(f"{text.lower()}_session")
+        button.setToolTip(why)
+        button.setAutoDefault(True)
+        return button

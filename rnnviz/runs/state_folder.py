@@ -1,0 +1,21 @@
+"""The folder in which the program keeps what outlives it and is nobody's document: logs, and what was not saved."""
+
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+
+def state_folder() -> Path:
+    """Where it is on this system; on Linux below XDG_STATE_HOME. It need not exist."""
+    return user_state_path("rnnviz", appauthor=False)
+
+
+def make_state_folder(*parts: str) -> Path:
+    """Make the folder, or one within it, for nobody but the user; raises an OSError if that cannot be."""
+    folder = state_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for part in parts:
+        folder = folder / part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder

@@ -1,0 +1,85 @@
+"""The folder of a window: private, gone with it, and found by the next where it was left."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnviz.runs import desk
+from rnnviz.runs.desk import AUTOSAVE, CRASH, Desk
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Path:
+    """What a process left that has ended."""
+    code = (
+        "import sys; from rnnviz.runs.desk import Desk; from pathlib import Path; print(Desk(Path(sys.argv[1])).folder)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    folder = Path(done.stdout.strip())
+    (folder / AUTOSAVE).write_text("kept")
+    return folder
+
+
+def test_a_desk_is_for_the_user_alone_and_goes_when_it_is_closed(tmp_path):
+    own = Desk(tmp_path)
+    assert own.folder.stat().st_mode & 0o077 == 0
+    own.autosave.write_text("kept")
+    own.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_process_left_is_found_and_taken_by_one_alone(tmp_path, left):
+    first, second = Desk(tmp_path), Desk(tmp_path)
+    first.autosave.write_text("mine")
+    assert first.abandoned() == second.abandoned() == [left]
+    taken = first.claim(left)
+    assert taken is not None
+    assert (taken / AUTOSAVE).read_text() == "kept"
+    assert second.claim(left) is None
+    assert second.abandoned() == []
+
+
+def test_a_living_window_is_not_abandoned_whatever_the_clock_says(tmp_path, monkeypatch):
+    other = Desk(tmp_path)
+    other.autosave.write_text("kept")
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    assert Desk(tmp_path).abandoned() == []
+
+
+def test_an_id_that_another_process_has_by_now_does_not_keep_a_session_from_being_offered(tmp_path, left):
+    owner = json.loads((left / "owner.json").read_text())
+    (left / "owner.json").write_text(json.dumps({**owner, "process": os.getpid()}))
+    assert Desk(tmp_path).abandoned() == [left]
+
+
+@pytest.mark.parametrize("owner", ["", "{", "[]", '{"host": 1}', "[" * 100_000, '{"host": "h", "process": "x"}'])
+def test_an_owner_that_cannot_be_read_is_none_after_a_while(tmp_path, left, owner):
+    (left / "owner.json").write_text(owner)
+    assert Desk(tmp_path).abandoned() == []
+    os.utime(left, (1e9, 1e9))
+    assert Desk(tmp_path).abandoned() == [left]
+
+
+def test_what_another_machine_left_in_a_shared_folder_is_not_offered(tmp_path, left):
+    owner = json.loads((left / "owner.json").read_text())
+    (left / "owner.json").write_text(json.dumps({**owner, "host": "another"}))
+    assert Desk(tmp_path).abandoned() == []
+
+
+def test_what_holds_nothing_or_is_too_old_is_removed(tmp_path, left, monkeypatch):
+    (left / AUTOSAVE).unlink()
+    (left / CRASH).touch()
+    assert Desk(tmp_path).abandoned() == []
+    assert not left.exists()
+    old = tmp_path / "window-old"
+    old.mkdir()
+    (old / AUTOSAVE).write_text("kept")
+    os.utime(old / AUTOSAVE, (1e9, 1e9))
+    os.utime(old, (1e9, 1e9))
+    assert Desk(tmp_path).abandoned() == []
+    assert not old.exists()
+    assert desk.left_at(old) == 0.0
