@@ -19,6 +19,7 @@ class AuditRow:
 
     `verdict` is "right", "wrong" or "not audited"; `ratio` the largest error of a step in rounding bounds; `where` the
     first wrong step, or of a right engine the step with the largest ratio; `reason` a sentence on why it is wrong.
+    Without a step that could be `audited` there is neither ratio nor place.
     """
 
     engine: str
@@ -27,6 +28,7 @@ class AuditRow:
     where: Location
     coverage: str
     reason: str
+    audited: bool = True
 
 
 def audit_rows(result: RunResult) -> list[AuditRow]:
@@ -56,6 +58,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
         where=audit.worst_at if audit.first_wrong is None else audit.first_wrong.where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
         reason=f"{name} is wrong{as_if}: {', '.join(reasons)}." if wrong else "",
+        audited=audit.audited > 0,
     )
 
 

@@ -28,7 +28,7 @@ class Quantity:
     def short(self, value: float) -> str:
         """A number of it as it is shown."""
         if np.isnan(value):
-            return "not audited"
+            return "not known" if self.name == "violation" else "not audited"
         return numbers.count(int(value)) if self.counts else numbers.error(value)
 
     def full(self, value: float) -> str:

@@ -12,8 +12,12 @@ from rnnviz.analysis.elementwise import abs_error, tolerance, violation
 from rnnviz.analysis.lane_gates import LaneGates
 from rnnviz.analysis.lane_quantities import Quantity, gate_quantity
 from rnnviz.analysis.level_of_detail import BoolArray
+from rnnviz.analysis.own_state import followed
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import release_pages
+
+_OF_HIDDEN = ("norm",)
+"""What takes nothing but the hidden vector itself."""
 
 
 class LaneCells:
@@ -66,6 +70,21 @@ class LaneCells:
         release_pages(self._result[self._engine].hidden[layer, direction, times])
         return Patch(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
+    def told(self, layer: int | None, direction: int) -> range:
+        """The timesteps of a lane that have numbers; a recording may lack what the others follow from."""
+        every = range(self._result.shape[2])
+        if layer is None:
+            return every
+        trace = self._result[self._engine]
+        if self._gate is not None:
+            of_h = self._gate.name in _OF_HIDDEN
+            read = followed(self._result.inputs, trace, layer, direction)
+            return trace.recorded(layer, direction) if of_h else read
+        if self._quantity in ("violation", "difference"):
+            assert self._candidate is not None
+            return compared(self._result.reference, self._result[self._candidate], layer, direction)
+        return trace.recorded(layer, direction)
+
     def _stored(self, layer: int, direction: int, times: slice, units: slice) -> Patch:
         index = layer, direction, times, self._sample, units
         if self._candidate is None:
@@ -87,8 +106,7 @@ class LaneCells:
 
     def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
         """(times,): where a recording lacks the vectors of one of the two."""
-        assert self._candidate is not None
-        both = compared(self._result.reference, self._result[self._candidate], layer, direction)
+        both = self.told(layer, direction)
         steps = np.arange(times.start, times.stop)
         return np.asarray((steps < both.start) | (steps >= both.stop))
 

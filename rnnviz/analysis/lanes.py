@@ -67,6 +67,9 @@ class LaneSource(Protocol):
     def effort(self, lane: Lane) -> float:
         """How much more work one number of a lane is than one that only has to be read."""
 
+    def told(self, lane: Lane) -> range:
+        """The timesteps of a lane that have numbers: of a recording perhaps not all."""
+
 
 class TraceLanes:
     """The lanes of one sample of one engine's trace, which any thread may read.
@@ -105,6 +108,10 @@ class TraceLanes:
     def effort(self, lane: Lane) -> float:
         """How much more work one number of a lane is than one that only has to be read."""
         return self._source.effort(lane.layer)
+
+    def told(self, lane: Lane) -> range:
+        """The timesteps of a lane that have numbers: of a recording perhaps not all."""
+        return self._source.told(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Patch:
         """The extreme value of each pixel and whether any mark lies on it.

@@ -40,7 +40,8 @@ class VerdictWords:
     `sentence` says it whole and `brief` where there is little room; `notes` are what stands behind it, a sentence
     each, the most telling first. `blind` is a line about each known mistake that a run without a wrong engine could
     not reveal, and `remedy` what would reveal more of them, if anything would. `coverage` is the fraction of values
-    that were audited, None without an audit. `partial` tells that a recording lacks values, which were not compared.
+    that were audited, None without an audit; of a recording that lacks some nobody could audit more. `partial` tells
+    that a recording lacks values, which were not compared.
     """
 
     verdict: str
@@ -121,7 +122,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         None if comparison.first_mismatch is None else comparison.first_mismatch.where,
         blind,
         "" if remedy is None else change_in_words(result.config, remedy),
-        min((audit.coverage for audit in audits), default=None),
+        min((a.coverage for a in audits if not result.traces[a.engine].partial), default=1.0 if audits else None),
         comparison.unrecorded > 0,
     )
 

@@ -33,6 +33,7 @@ class AuditModel(WordsModel):
         self._looks = {
             "right": (icons.coloured("check", "right"), theme.color("right")),
             "wrong": (icons.coloured("cross", "wrong"), theme.color("wrong")),
+            "not audited": (icons.coloured("info", "muted"), theme.color("muted")),
         }
         self._link = theme.color("accent")
         if self.rows:
@@ -41,7 +42,18 @@ class AuditModel(WordsModel):
     def show_audits(self, audits: Sequence[AuditRow]) -> None:
         """Show other engines."""
         self._audits = list(audits)
-        self.show_rows([(a.verdict, a.engine, numbers.error(a.ratio), str(a.where), a.coverage) for a in audits])
+        self.show_rows(
+            [
+                (
+                    a.verdict,
+                    a.engine,
+                    numbers.error(a.ratio) if a.audited else "",
+                    str(a.where) if a.audited else "",
+                    a.coverage,
+                )
+                for a in audits
+            ]
+        )
 
     @property
     def reasons(self) -> list[str]:

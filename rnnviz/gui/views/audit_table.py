@@ -83,12 +83,14 @@ class AuditTable(View):
 
     @property
     def tab_text(self) -> str:
-        """The title with how many engines are right: "Audit  2 ✔", or "Audit  ✘ 1 of 2"."""
-        wrong = sum(row[0] == "wrong" for row in self.model.rows)
+        """The title with how many engines are right: "Audit  2 ✔", "Audit  ✘ 1 of 2", or "Audit  1 of 2 ✔"."""
+        wrong, right = (sum(row[0] == verdict for row in self.model.rows) for verdict in ("wrong", "right"))
         count = len(self.model.rows)
         if not count:
             return self.title
-        return f"{self.title}  ✘ {wrong} of {count}" if wrong else f"{self.title}  {count} ✔"
+        if wrong:
+            return f"{self.title}  ✘ {wrong} of {count}"
+        return f"{self.title}  {count} ✔" if right == count else f"{self.title}  {right} of {count} ✔"
 
     @property
     def reasons(self) -> str:

@@ -12,6 +12,7 @@ from rnnviz.analysis import numbers
 from rnnviz.analysis.gate_series import SeriesKey, series_key
 from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.outline import Outline, block_for, outline_of, unit_outline
+from rnnviz.analysis.own_state import followed
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.series import finite_range, unit_over_time
 from rnnviz.gui.views.curve import Curve
@@ -119,10 +120,11 @@ class UnitLines:
     def strange(self) -> str:
         """At how many timesteps any curve has no number to show; empty if there are none."""
         told = []
+        lines = [(line.whole, self._told(line)) for line in self._lines if line.whole is not None]
         for word, test in _TESTS.items():
-            count = sum(int(last - first) + 1 for first, last in _gaps(self._whole, test))
+            count = sum(int(last - first) + 1 for first, last in _gaps(lines, test))
             if count:
-                exactly = "" if self._whole[0].block == 1 else "up to "
+                exactly = "" if lines[0][0].block == 1 else "up to "
                 told.append(f"{word} at {exactly}{numbers.count(count)} {'timestep' if count == 1 else 'timesteps'}")
         return ", ".join(told)
 
@@ -133,15 +135,15 @@ class UnitLines:
             return
         seen, pixels = self._plot.timesteps_in_sight, self._plot.pixels
         dashes, block = len(seen) <= _DASHED_UP_TO, block_for(seen, pixels)
-        outlines = []
+        outlines: list[tuple[Outline, range]] = []
         for line in self._lines:
             drawn = line.whole
             if drawn is None or drawn.block != block:
                 drawn = self._outline(result, line, seen) or _nothing(result)
             line.curve.draw_with(line.pen(dashes=dashes), line.depth)
             line.curve.show_outline(drawn)
-            outlines.append(drawn)
-        drawn_ones = [outline for outline in outlines if len(outline.low)]
+            outlines.append((drawn, self._told(line)))
+        drawn_ones = [(outline, told) for outline, told in outlines if len(outline.low)]
         for word, test in _TESTS.items():
             self.gaps[word].show_runs(_gaps(drawn_ones, test))
 
@@ -181,6 +183,14 @@ class UnitLines:
         values = self._series.get(self._key(line))
         return None if values is None else outline_of(values, seen, self._plot.pixels)
 
+    def _told(self, line: UnitLine) -> range:
+        """The timesteps at which a curve has a number: of a recording perhaps not all."""
+        assert self._result is not None
+        trace, where = self._result[line.engine], self._location
+        if self._quantity in ("value", "norm"):
+            return trace.recorded(where.layer, where.direction)
+        return followed(self._result.inputs, trace, where.layer, where.direction)
+
     @property
     def _whole(self) -> list[Outline]:
         return [line.whole for line in self._lines if line.whole is not None]
@@ -192,9 +202,18 @@ def _nothing(result: RunResult) -> Outline:
     return Outline(0, 1, empty, empty, result.shape[2])
 
 
-def _gaps(outlines: Sequence[Outline], test: Callable[[Any], NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """(K, 2): first and last timestep of each run at which any of the outlines has a number that passes a test."""
+def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """(K, 2): first and last timestep of each run at which any outline has a number that passes a test.
+
+    Beside each outline stand the timesteps that have one: what was not recorded is no NaN.
+    """
     if not outlines:
         return np.zeros((0, 2), np.int64)
-    mask = np.any([test(outline.low) | test(outline.high) for outline in outlines], axis=0)
-    return outlines[0].steps(mask)
+    mask = np.any([(test(o.low) | test(o.high)) & _within(o, told) for o, told in outlines], axis=0)
+    return outlines[0][0].steps(mask)
+
+
+def _within(outline: Outline, told: range) -> NDArray[np.bool_]:
+    """(P,): which blocks hold any of some timesteps."""
+    starts = outline.first + outline.block * np.arange(len(outline.low))
+    return np.asarray((starts < told.stop) & (starts + outline.block > told.start))

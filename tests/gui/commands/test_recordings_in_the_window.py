@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PySide6.QtTest import QTest
 
+from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.state_map import StateMap
+from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
 def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state_is_not_compared(
@@ -57,3 +60,33 @@ def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, windo
     with qtbot.waitSignal(window.runner.failed, timeout=20_000):
         editor.add.choose(str(tmp_path / "golden.npz"))
     assert "golden.npz has the shape (1, 2), but the network and the sequence ask for" in field.failed
+
+
+def test_lanes_that_were_not_recorded_say_so_and_the_verdict_is_not_green(
+    qtbot: Any, window: MainWindow, tmp_path: Path
+) -> None:
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        steps: Any = window.panel.field("sequence.timesteps").editor
+        steps.line.selectAll()
+        QTest.keyClicks(steps.line, "3")
+    result = window.session.result
+    assert result is not None
+    state = np.array(result["manual"].state_h)
+    np.savez(tmp_path / "golden.npz", state=state)
+    name = f"trace:{tmp_path / 'golden.npz'}"
+    editor: Any = window.panel.field("compare.candidates").editor
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        editor.add.choose(str(tmp_path / "golden.npz"))
+    result = window.session.result
+    assert result is not None
+    last = result.shape[2] - 1
+    words = verdict_sentence(result, name)
+    assert words.look == "blind"
+    assert f"agree in the {state.size} of {result['manual'].hidden.size} values that were recorded" in str(words)
+    (lanes,) = [view for view in window.views if isinstance(view, UnrolledView)]
+    window.session.set_candidate(name)
+    window.session.set_engine(name)
+    assert lanes.lane_flags()[0].verdict == f"agrees at t = {last}"
+    written = {n.cell.timestep for n in lanes.visible_numbers() if n.cell.lane.layer is not None and n.text}
+    assert last in written
+    assert written <= {-1, last}

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from rnnviz.analysis import numbers
 from rnnviz.analysis.explain.curve import ActivationCurve
 from rnnviz.analysis.explain.digits import enough
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import MARKS
 
@@ -55,10 +56,10 @@ class ActivationPlot(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(150, 140)
+        return QSize(scaled(150), scaled(140))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_LEAST_WIDTH, 80)
+        return QSize(scaled(_LEAST_WIDTH), 80)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -83,8 +83,8 @@ class Breadcrumbs(QWidget):
 
     @cached_property
     def _button_size(self) -> QSize:
-        """Of the way back, as of the way forward; a style takes its time to tell."""
-        return self.back.sizeHint()
+        """Of the way back, as of the way forward, and as tall as a text; a style takes its time to tell."""
+        return self.back.sizeHint().expandedTo(QSize(0, self.fontMetrics().height() + 6))
 
     @property
     def _buttons_width(self) -> int:

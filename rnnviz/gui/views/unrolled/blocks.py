@@ -8,7 +8,7 @@ import numpy as np
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.level_of_detail import BoolArray, every_cell
-from rnnviz.gui.views.unrolled.colours import IndexArray
+from rnnviz.gui.views.unrolled.colours import UNTOLD, IndexArray
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.shown import Shown, Side
@@ -28,7 +28,7 @@ class Number(NamedTuple):
 class Block:
     """The cells of one lane in view: `values`, `indices` of their colours and `marks`, each (rows, timesteps).
 
-    `units` are those that stand in the `rows`.
+    `units` are those that stand in the `rows`. Where a recording has no number nothing is written.
     """
 
     band: Band
@@ -42,7 +42,13 @@ class Block:
 
     def texts(self, digits: int) -> list[list[str]]:
         """What is written on each cell: three decimals, of a difference two digits, as far as they have room."""
-        return [[fitting(value, digits, differs=self.differs) for value in row] for row in self.values]
+        return [
+            [
+                "" if index == UNTOLD else fitting(value, digits, differs=self.differs)
+                for value, index in zip(row, indices, strict=True)
+            ]
+            for row, indices in zip(self.values, self.indices, strict=True)
+        ]
 
 
 def fitting(value: float, digits: int, *, differs: bool = False) -> str:
@@ -73,6 +79,7 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
         parts = [_read(side, band.lane, part, rows) for side, part in shown.parts(band.lane, steps)]
         values, coloured, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(coloured)
+        indices[:, _untold(shown, band.lane, steps)] = UNTOLD
     else:
         values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
@@ -98,6 +105,11 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
         )
         timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
     return Block(band, timesteps, rows, units, values, indices, marks, shown.differs(band.lane))
+
+
+def _untold(shown: Shown, lane: Lane, steps: range) -> list[bool]:
+    """(timesteps,): where there is no number."""
+    return [t not in side.colours.told(lane) for side, part in shown.parts(lane, steps) for t in part]
 
 
 def _read(side: Side, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:

@@ -6,6 +6,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QPainter, QPen
 
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.blocks import Block
 from rnnviz.gui.views.unrolled.colours import hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry
@@ -17,7 +18,7 @@ from rnnviz.gui.views.unrolled.tiles import image_of
 
 _ROOM_FOR_LABEL = 32.0
 _HATCHED_EDGE = 14.0
-_LABEL_FONT = 10
+_LABEL_FONT, _LARGEST_LABEL = 10, 13
 
 
 def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Block, density: float) -> None:
@@ -162,7 +163,8 @@ def _layers(geometry: Geometry) -> list[list[Band]]:
 
 def _label(painter: QPainter, shown: Shown, rect: QRectF, text: str, side: Qt.AlignmentFlag) -> None:
     font = painter.font()
-    small = number_font(_LABEL_FONT)
+    # Between two layers there is no room for more.
+    small = number_font(min(scaled(_LABEL_FONT), _LARGEST_LABEL))
     painter.setFont(small)
     painter.setPen(shown.theme.color("muted"))
     painter.drawText(rect, side | Qt.AlignmentFlag.AlignVCenter, text)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphi
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import INPUT, Lane
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.colours import SPECIAL_WORDS, STEPS, ColourScale, hatch
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.shown import Shown
@@ -41,7 +42,7 @@ class ColourBar(QGraphicsWidget):
 
     def make_room(self, shown: Shown | None) -> None:
         """Be as wide as the bars and their ticks are."""
-        width = WIDTH if shown is not None else 0.0
+        width = float(scaled(WIDTH)) if shown is not None else 0.0
         self.setMinimumWidth(width)
         self.setMaximumWidth(width)
 
@@ -68,7 +69,7 @@ class ColourBar(QGraphicsWidget):
         if shown is None or geometry is None:
             return
         font = self.font()
-        font.setPixelSize(11)
+        font.setPixelSize(scaled(11))
         painter.setFont(font)
         hidden_top = max(geometry.top_of(geometry.stack.bands[0]), 6.0)
         band = geometry.stack.band(INPUT)
@@ -77,7 +78,7 @@ class ColourBar(QGraphicsWidget):
         hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
         top = self._paint_legend(painter, shown, hidden_top)
         self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
-        if bottom - split > _LINE:
+        if bottom - split > scaled(_LINE):
             self._paint_bar(painter, shown, INPUT, split, bottom)
 
     def _paint_legend(self, painter: QPainter, shown: Shown, top: float) -> float:
@@ -86,8 +87,8 @@ class ColourBar(QGraphicsWidget):
             hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
             painter.drawImage(QPointF(_LEFT, top + 2.0), image_of(pixels))
             painter.setPen(shown.theme.color("text"))
-            painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + 12.0), SPECIAL_WORDS[index])
-            top += _LINE
+            painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + scaled(12)), SPECIAL_WORDS[index])
+            top += scaled(_LINE)
         return top + (6.0 if shown.seen else 0.0)
 
     def _paint_bar(self, painter: QPainter, shown: Shown, lane: Lane, top: float, bottom: float) -> None:
@@ -95,18 +96,18 @@ class ColourBar(QGraphicsWidget):
         heading = ("x",) if lane.layer is None else self.heading()
         tick = numbers.error if shown.differs(lane) else _tick
         painter.setPen(theme.color("muted"))
-        if bottom - top < _SHORTEST_BAR:
+        if bottom - top < scaled(_SHORTEST_BAR):
             text = f"{heading[0]} {tick(scale.low)} … {tick(scale.high)}"
             if scale.low == -scale.high:
                 text = f"{heading[0]} ±{tick(scale.high)}"
-            painter.drawText(QRectF(_LEFT, top, WIDTH, bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
+            painter.drawText(QRectF(_LEFT, top, self.size().width(), bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
             return
         metrics = QFontMetricsF(painter.font())
         if lane.layer is not None and self._computing:
             heading = (*heading, "computing …")
         for line in heading:
             # What tells two engines apart may stand at either end of their names.
-            short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, WIDTH - _LEFT)
+            short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, self.size().width() - _LEFT)
             painter.drawText(QPointF(_LEFT, top + metrics.ascent()), short)
             top += metrics.height()
         top += 2.0
@@ -116,7 +117,7 @@ class ColourBar(QGraphicsWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)
-        for value, text in _ticks(scale, bar.height() / (1.6 * _LINE), tick):
+        for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE)), tick):
             y = bar.bottom() - scale.share(value) * bar.height()
             limit = scale.violation and value == 1.0
             colour: QColor = theme.color("wrong" if limit else "text")

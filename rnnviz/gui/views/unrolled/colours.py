@@ -20,16 +20,17 @@ IndexArray: TypeAlias = NDArray[np.uint8]
 PixelArray: TypeAlias = NDArray[np.uint32]
 
 STEPS = 250
-BELOW, ABOVE, NAN, POSITIVE, NEGATIVE = range(STEPS, STEPS + 5)
+BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, UNTOLD = range(STEPS, STEPS + 6)
 SPECIAL_WORDS = {
     BELOW: "< scale",
     ABOVE: "> scale",
     NAN: "NaN",
     POSITIVE: "+infinity",
     NEGATIVE: "-infinity",
+    UNTOLD: "no value",
 }
 _SMALLEST_VIOLATION = 1e-3
-_HATCH = 4
+_HATCH, _SPARSE = 4, 12
 _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 """Beyond these the distance of the ends, or its inverse, is no float any more."""
 
@@ -120,6 +121,7 @@ def colour_table(theme: Theme, scale: ColourScale) -> PixelArray:
     table[:STEPS] |= (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
     for index, colour in ((BELOW, below), (ABOVE, above), (NAN, theme.nan)):
         table[index] = pixel(colour)
+    table[UNTOLD] = pixel(theme.raised)
     table[POSITIVE] = table[NEGATIVE] = pixel(theme.infinite)
     return table
 
@@ -127,8 +129,8 @@ def colour_table(theme: Theme, scale: ColourScale) -> PixelArray:
 def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: Theme, scale: int = 1) -> None:
     """Draw the patterns of what is no number over pixels whose first one is (left, top) of its lane, in place.
 
-    NaN is hatched diagonally, +infinity has upright lines and -infinity level ones, and what lies beyond the
-    scale is dotted.
+    NaN is hatched diagonally, +infinity has upright lines and -infinity level ones, what lies beyond the scale is
+    dotted, and where a recording has no number there are a few thin lines on the ground.
     """
     if not (indices >= STEPS).any():
         return
@@ -139,6 +141,7 @@ def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: T
     pixels[(indices == NAN) & diagonal] = ground
     pixels[(indices == POSITIVE) & upright] = ground
     pixels[(indices == NEGATIVE) & level] = ground
+    pixels[(indices == UNTOLD) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
     pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.ordering import LaneOrders, UnitOrder
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.camera import Camera, Room
 from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, TALLEST_ROW, Band, Stack, hidden_row, stack_lanes
 from rnnviz.gui.views.unrolled.scale import Scale
@@ -173,7 +174,7 @@ class Geometry:
         """The size of a lane's numbers, 0 where there is no room for them."""
         by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
         by_height = max(band.row * _FONT_SHARE, SMALLEST_FONT)
-        size = floor(min(by_height, by_width, LARGEST_FONT))
+        size = floor(min(by_height, by_width, scaled(LARGEST_FONT)))
         return size if band.row >= NUMBER_ROW and size >= SMALLEST_FONT else 0
 
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphi
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.wording_of_names import feature_title
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.boxes import number_font
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, Band
@@ -26,7 +27,7 @@ _LONGEST = "layer 000", "backward", "1,000,000 differ"
 
 @dataclass(frozen=True)
 class Flag:
-    """What a lane's header says; `agrees` is None for the input."""
+    """What a lane's header says; `agrees` is None for the input and where a recording has nothing to compare."""
 
     lane: Lane
     title: str
@@ -45,7 +46,11 @@ def flag_of(shown: Shown, lane: Lane) -> Flag:
     mismatched = shown.mismatched(lane)
     if mismatched is None:
         return Flag(lane, title, "", None)
-    return Flag(lane, title, f"{numbers.count(mismatched)} differ" if mismatched else "agrees", mismatched == 0)
+    both = shown.compared(lane)
+    if not both:
+        return Flag(lane, title, "not recorded", None)
+    at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
+    return Flag(lane, title, f"{numbers.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched)
 
 
 def computing(shown: Shown) -> str:
@@ -110,7 +115,7 @@ class Headers(QGraphicsWidget):
         line = metrics.height()
         lines = (
             1
-            + (band.height >= 2 * line) * (flag.agrees is not None)
+            + (band.height >= 2 * line) * bool(flag.verdict)
             + (band.height >= 3 * line + 2) * (band.lane.layer is not None)
         )
         # What is in view of the lane is where its header stands, so that a tall lane keeps its name.
@@ -146,7 +151,7 @@ class Headers(QGraphicsWidget):
         middle = y + line / 2.0
         ends = QPointF(arrow_right - _ARROW, middle), QPointF(arrow_right, middle)
         arrow(painter, ends[backward], ends[not backward], theme.color("text"))
-        if lines > 1 and flag.agrees is not None:
+        if lines > 1 and flag.verdict:
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
     def _paint_verdict(self, painter: QPainter, shown: Shown, flag: Flag, line: QRectF) -> None:
@@ -154,6 +159,11 @@ class Headers(QGraphicsWidget):
             painter.setFont(self.font())
             painter.setPen(shown.theme.color("accent"))
             painter.drawText(line, Qt.AlignmentFlag.AlignRight, computing(shown))
+            return
+        if flag.agrees is None:
+            painter.setFont(self.font())
+            painter.setPen(shown.theme.color("muted"))
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight, flag.verdict)
             return
         tone = self._tone(shown, flag)
         font = QFont(self.font())
@@ -168,27 +178,28 @@ class Headers(QGraphicsWidget):
 
     def _paint_units(self, painter: QPainter, shown: Shown, band: Band, geometry: Geometry) -> None:
         """Every unit beside a row with room for it, else the first and the last one."""
-        painter.setFont(number_font(_UNIT_FONT))
+        size = _unit_size(band)
+        painter.setFont(number_font(size))
         painter.setPen(shown.theme.color("muted"))
         scale, top = Scale(band.row, band.rows), geometry.top_of(band)
         for unit, text in self._rows(shown, band, geometry):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
             if band.row < NUMBER_ROW - 1.0:
-                middle = _UNIT_FONT / 2.0 if unit == 0 else band.height - _UNIT_FONT / 2.0
-            line = QRectF(0.0, top + middle - 8.0, self.size().width() - 4.0, 16.0)
+                middle = size / 2.0 if unit == 0 else band.height - size / 2.0
+            line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _rows(self, shown: Shown, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
         """The units that are named and what stands beside them: a number, or a feature's name."""
         units = list(geometry.rows_in_view(band))
         if band.row < NUMBER_ROW - 1.0:
-            units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _UNIT_FONT else []
+            units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _unit_size(band) else []
         if band.lane.layer is not None:
             if shown.gate is not None and not shown.gate.per_unit:
                 return []
             return [(row, str(geometry.picture.unit_at(band.lane, row))) for row in units]
-        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_UNIT_FONT))
+        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_unit_size(band)))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()
         return [(unit, metrics.elidedText(feature_title(names, unit), elide, room)) for unit in units]
 
@@ -200,7 +211,7 @@ class Headers(QGraphicsWidget):
         return self._text_width() - title - 3.0 * _PADDING + self._unit_width()
 
     def _widest(self, texts: list[str]) -> float:
-        metrics = QFontMetricsF(number_font(_UNIT_FONT))
+        metrics = QFontMetricsF(number_font(scaled(_UNIT_FONT)))
         return max(map(metrics.horizontalAdvance, texts), default=0.0)
 
     def _tone(self, shown: Shown, flag: Flag) -> QColor:
@@ -217,7 +228,12 @@ class Headers(QGraphicsWidget):
         )
 
     def _unit_width(self) -> float:
-        return float(round(QFontMetricsF(number_font(_UNIT_FONT)).horizontalAdvance("0" * self._digits) + 6.0))
+        return float(round(QFontMetricsF(number_font(scaled(_UNIT_FONT))).horizontalAdvance("0" * self._digits) + 6.0))
+
+
+def _unit_size(band: Band) -> int:
+    """Of the numbers beside the rows, in pixels: they keep to their rows, however large the desktop's font is."""
+    return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(band.row)))
 
 
 def _lanes_of(geometry: Geometry | None) -> object:

@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.analysis.regions import Part, Region
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.unrolled.flow import flow_of
 from rnnviz.gui.views.unrolled.geometry import Geometry
@@ -91,7 +92,7 @@ class Lit(QGraphicsObject):
         """What is drawn."""
         self._bounds = QRectF()
         self._font = QFont()
-        self._font.setPixelSize(_TAG_FONT)
+        self._font.setPixelSize(scaled(_TAG_FONT))
         self._font.setBold(True)
         self._metrics = QFontMetricsF(self._font)
         self.hide()

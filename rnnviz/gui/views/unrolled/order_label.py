@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.analysis.ordering import ORDERS, OrderName
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import LIGHT, Theme
 
 _RIGHT, _TOP = 6.0, 4.0
@@ -50,7 +51,7 @@ class OrderLabel(QGraphicsWidget):
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         font = QFont(self.font())
-        font.setPixelSize(11)
+        font.setPixelSize(scaled(11))
         painter.setFont(font)
         painter.setPen(self._theme.color("muted" if self._name == "index" and not self._finding else "accent"))
         width = self.size().width() - _RIGHT

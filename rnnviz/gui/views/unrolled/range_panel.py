@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.analysis.numbers import count
 from rnnviz.analysis.selection import MOST, THRESHOLD, Match, Query, Selection
+from rnnviz.gui.look.text_size import scaled
 
 _STEPS = 100
 _FEW = 8
@@ -84,7 +85,7 @@ class RangePanel(QFrame):
         layout.addWidget(self._units)
         layout.addWidget(self.ranges, 1)
         self.ranges.hide()
-        self.setFixedWidth(_WIDTH)
+        self.setFixedWidth(scaled(_WIDTH))
         self.hide()
 
     @property

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.chunk_cache import ChunkCache
-from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.compare import Comparison, compared
 from rnnviz.analysis.gates import GateQuantity
 from rnnviz.analysis.lane_gates import LaneGates
 from rnnviz.analysis.lane_quantities import Quantity, gate_quantity, heading_of, quantity_for
@@ -191,6 +191,12 @@ class Shown:
         if lane.layer is None or self.comparison is None:
             return None
         return int(self.comparison.lane_mismatched[lane.layer, lane.direction])
+
+    def compared(self, lane: Lane) -> range:
+        """The timesteps of a hidden lane of which the reference and the candidate both have numbers."""
+        assert lane.layer is not None
+        assert self.candidate is not None
+        return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
     def text_colours(self, lane: Lane) -> list[QColor]:
         """The colour of a number on each of the 256 colours of a lane."""

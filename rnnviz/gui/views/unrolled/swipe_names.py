@@ -7,6 +7,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.analysis.naming import shown_name
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.shown import Shown
 
@@ -35,7 +36,7 @@ class SwipeNames(QGraphicsWidget):
 
     def make_room(self, shown: Shown | None) -> None:
         """Be there if there are two names to write."""
-        height = HEIGHT if shown is not None and shown.right is not None else 0.0
+        height = float(scaled(HEIGHT)) if shown is not None and shown.right is not None else 0.0
         self.setMinimumHeight(height)
         self.setMaximumHeight(height)
 
@@ -99,6 +100,6 @@ class SwipeNames(QGraphicsWidget):
 
     def _font(self) -> QFont:
         font = QFont(self.font())
-        font.setPixelSize(12)
+        font.setPixelSize(scaled(12))
         font.setBold(True)
         return font

@@ -15,7 +15,7 @@ from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.lanes import Lane, LaneSource
 from rnnviz.analysis.ordering import OrderKey
 from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.unrolled.colours import STEPS, ColourScale, PixelArray, colour_table, hatch
+from rnnviz.gui.views.unrolled.colours import STEPS, UNTOLD, ColourScale, PixelArray, colour_table, hatch
 from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.scale import Scale
 
@@ -124,6 +124,10 @@ class Request(NamedTuple):
         inner = slice(top - wide_top, bottom - wide_top), slice(left - wide_left, right - wide_left)
         scale, table = paint.of(lane)
         indices = scale.indices(values[inner])
+        told = self.tiles.source.told(lane)
+        if len(told) < times.cells:
+            first = across.starts[inner[1]]
+            indices[:, (first < told.start) | (first >= told.stop)] = UNTOLD
         pixels = table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.wording_of_names import IN_FULL, timestep_in_words
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.unrolled.step_names import Metrics, StepName, StepNames, tick_step
 from rnnviz.model.names import Names
@@ -38,7 +39,8 @@ class TimeAxis(pg.AxisItem):
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
         self._names = StepNames(())
-        self._number_height = self.style["tickTextHeight"]
+        self._number_height = scaled(self.style["tickTextHeight"])
+        self.setStyle(tickTextHeight=self._number_height)
 
     def show_names(self, names: Sequence[str]) -> None:
         """Write these beneath the numbers of the timesteps, in a line that is there only if there are any."""
