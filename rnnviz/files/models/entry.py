@@ -6,18 +6,13 @@ from typing import Any, Protocol
 
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Network
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, printable
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """The types of weights that are read; the first two are widened to float32, which is exact."""
 
 ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
 """The reason of a supported entry whose cell is None."""
-
-
-def shown(text: str) -> str:
-    """A text out of a file as it can be printed in a line: what is not printable is escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,8 @@ class Entry:
 
     def __post_init__(self) -> None:
         """What a file says must not be able to break a line, to colour a terminal, or to be no text at all."""
-        object.__setattr__(self, "name", shown(self.name))
-        object.__setattr__(self, "reason", shown(self.reason))
+        object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "reason", printable(self.reason))
 
     def to_json(self) -> dict[str, Any]:
         """The entry under the names of its fields."""

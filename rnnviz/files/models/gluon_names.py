@@ -16,17 +16,11 @@ _FUSED = re.compile(rf"(?P<prefix>(?:.*[._:])?)(?P<side>[lr])(?P<layer>\d{{1,6}}
 _STACKED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<layer>\d{{1,6}})\.(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
 _CELL = re.compile(rf"(?P<prefix>(?:.*?[._:])??)(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
 _CHECKPOINT = re.compile(r"arg:|aux:")
-_PACKED = re.compile(r"(?P<prefix>.*_)parameters", re.DOTALL)
 _UNFUSED = "_unfused."
 
-PACKED = (
-    "its weights are packed in one vector, which does not tell its sizes: save it with mx.rnn.save_rnn_checkpoint, "
-    "which unpacks them"
-)
 
-
-def find(tensors: Mapping[str, Tensor]) -> list[Found]:
-    """Every recurrent network among `tensors`, in their order."""
+def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found]:
+    """Every recurrent network among `tensors`, in their order; `packed` says why some of these cannot be read."""
     networks: dict[tuple[str, str], Layers] = {}
     found: list[Found] = []
     for source in tensors:
@@ -39,10 +33,9 @@ def find(tensors: Mapping[str, Tensor]) -> list[Found]:
                 place = int(parts.get("layer") or 0), int(parts["side"] == "r")
                 networks.setdefault((form, parts["prefix"]), {}).setdefault(place, {})[kind] = source
                 break
-        packed = _PACKED.fullmatch(bare)
-        if packed is not None and len(tensors[source].shape) == 1:
+        if source in packed:
             dtype = tensors[source].dtype
-            found.append(Found(Entry(_name(bare), None, None, None, None, None, dtype, False, PACKED), {}))
+            found.append(Found(Entry(_name(bare), None, None, None, None, None, dtype, False, packed[source]), {}))
     for (form, prefix), layers in networks.items():
         if form == "stacked" and not prefix.endswith(_UNFUSED):
             found += _stack(prefix, layers, tensors)

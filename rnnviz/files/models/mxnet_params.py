@@ -15,6 +15,7 @@ import numpy as np
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.gluon_gates import JoinedGates
 from rnnviz.files.models.named_arrays import NamedArrays
+from rnnviz.files.models.packed_vectors import UnpackedVectors
 from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
@@ -34,7 +35,8 @@ _TYPES = (
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.params` file; raises an InputError if it is damaged or holds what is not read."""
-    return NamedArrays(JoinedGates(open_tensors(path)))
+    unpacked = UnpackedVectors(open_tensors(path), path)
+    return NamedArrays(JoinedGates(unpacked), unpacked.reasons)
 
 
 def open_tensors(path: Path) -> TensorFile:

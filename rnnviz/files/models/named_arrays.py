@@ -1,6 +1,6 @@
 """A model file that is a list of named arrays, by Gluon's or by PyTorch's names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +13,14 @@ from rnnviz.model.arrays import FloatArray
 
 
 class NamedArrays:
-    """The recurrent networks among the arrays of a file; those of an entry are read when they are asked for."""
+    """The recurrent networks among the arrays of a file; those of an entry are read when they are asked for.
 
-    def __init__(self, file: TensorFile) -> None:
+    `packed` says of vectors that hold all weights of a network why they cannot be cut into these, by name.
+    """
+
+    def __init__(self, file: TensorFile, packed: Mapping[str, str] | None = None) -> None:
         self._file = file
-        found = [*gluon_names.find(file.tensors), *torch_names.find(file.tensors)]
+        found = [*gluon_names.find(file.tensors, packed or {}), *torch_names.find(file.tensors)]
         self._found = {each.entry.name: each for each in _distinct(found)}
 
     @property
@@ -43,7 +46,7 @@ class NamedArrays:
 def is_weight(name: str) -> bool:
     """Whether an array of this name belongs to a recurrent layer."""
     tensors = {name: Tensor((), "float32")}
-    return bool(gluon_names.find(tensors) or torch_names.find(tensors))
+    return bool(gluon_names.find(tensors, {}) or torch_names.find(tensors))
 
 
 def _distinct(found: Iterable[Found]) -> Iterable[Found]:

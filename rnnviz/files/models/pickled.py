@@ -9,9 +9,8 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from rnnviz.files.models.entry import shown
 from rnnviz.files.models.tensors import Tensor, damaged
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, printable
 
 KIND = "PyTorch"
 
@@ -154,7 +153,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
         if module in ("torch", "torch.storage") and name in _STORAGES:
             return _StorageType(_STORAGES[name])
         raise InputError(
-            f"{self._path} holds more than tensors ({shown(f'{module}.{name}')}), and code in a file is never run: "
+            f"{self._path} holds more than tensors ({printable(f'{module}.{name}')}), and code in a file is never run: "
             f"load it in PyTorch and save its state_dict alone, with torch.save(model.state_dict(), ...)."
         )
 

@@ -1,6 +1,8 @@
 """MXNet's own files, read without MXNet: every way to save a layer gives the weights that it computes with."""
 
+import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.files.models.sources import (
     Source,
     assert_computes,
     network,
+    random_arrays,
     sequence_and_states,
     weights_of,
 )
@@ -122,12 +125,72 @@ def test_a_module_s_checkpoint_is_read_as_the_block_s_own_file(mx: Any, tmp_path
     assert_computes(tmp_path / "net-0000.params", "lstm", expected)
 
 
-def test_packed_weights_are_refused_with_the_reason(mx: Any, tmp_path: Path) -> None:
-    packed = {"lstm_parameters": mx.nd.ones((736,))}
-    mx.model.save_checkpoint(str(tmp_path / "net"), 1, None, packed, {})
-    (entry,) = entries_of(tmp_path / "net-0001.params")
+@pytest.fixture
+def checkpoint(mx: Any, tmp_path: Path) -> Callable[..., tuple[Path, Source]]:
+    """Writes the checkpoint of a model with a fused cell among other layers, and tells what the cell computes."""
+
+    def write(cell: str, layers: int, both: bool) -> tuple[Path, Source]:
+        fused = mx.rnn.FusedRNNCell(HIDDEN, layers, mode=cell, bidirectional=both, prefix="enc_", get_next_state=True)
+        inputs = sequence_and_states(cell, layers, both)
+        begins = {f"begin{k}": np.array(array) for k, array in enumerate(inputs.initial_state.arrays)}
+        out, states = fused.unroll(
+            5, mx.sym.Variable("x"), [mx.sym.Variable(name) for name in begins], layout="TNC", merge_outputs=True
+        )
+        model = mx.sym.FullyConnected(out, num_hidden=2, name="last")
+        group = mx.sym.Group([model, out, *states])
+        given = {"x": np.array(inputs.sequence), **begins}
+        shapes, _, _ = group.infer_shape(**{name: array.shape for name, array in given.items()})
+        weights = random_arrays(dict(zip(group.list_arguments(), shapes, strict=True)))
+        values = {**weights, **given}
+        bound = group.bind(mx.cpu(), {name: mx.nd.array(value) for name, value in values.items()})
+        _, computed, *finals = (array.asnumpy() for array in bound.forward())
+        weights = {name: mx.nd.array(value) for name, value in weights.items() if name not in given}
+        assert set(weights) == {"enc_parameters", "last_weight", "last_bias"}
+        mx.model.save_checkpoint(str(tmp_path / "net"), 7, model, weights, {})
+        return tmp_path / "net-0007.params", Source(computed, tuple(finals))
+
+    return write
+
+
+@pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
+def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(
+    checkpoint: Callable[..., tuple[Path, Source]], cell: str, layers: int, both: bool
+) -> None:
+    path, source = checkpoint(cell, layers, both)
+    (entry,) = entries_of(path)
+    assert (entry.name, entry.input_size, entry.num_layers, entry.bidirectional) == ("enc", INPUT, layers, both)
+    assert_computes(path, cell, source)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "said"),
+    [
+        (None, "which does not tell its sizes: put net-symbol.json"),
+        ("{", "net-symbol.json is no symbol of MXNet"),
+        ('{"nodes": [{"op": "RNN", "inputs": [[0, 0], [9, 0]]}, 3]}', "which no RNN in net-symbol.json reads"),
+        (("num_layers", "3"), "does not fit the 3 layers of 4 units of the cell lstm that net-symbol.json tells of"),
+        (("mode", "lstn"), "net-symbol.json has it in the mode 'lstn'"),
+        (("state_size", "-4"), "has it with state_size = '-4'"),
+        (("lstm_state_clip_min", "-1"), "lstm_state_clip_min = -1 is not supported"),
+    ],
+)
+def test_packed_weights_that_no_symbol_fits_are_refused_with_the_reason(
+    checkpoint: Callable[..., tuple[Path, Source]], symbol: Any, said: str
+) -> None:
+    path, _ = checkpoint("lstm", 2, False)
+    file = path.with_name("net-symbol.json")
+    if symbol is None:
+        file.unlink()
+    elif isinstance(symbol, str):
+        file.write_text(symbol, encoding="utf-8")
+    else:
+        graph = json.loads(file.read_text(encoding="utf-8"))
+        (node,) = (node for node in graph["nodes"] if node["op"] == "RNN")
+        node["attrs"][symbol[0]] = symbol[1]
+        file.write_text(json.dumps(graph), encoding="utf-8")
+    (entry,) = entries_of(path)
     assert not entry.supported
-    assert "packed in one vector" in entry.reason
+    assert said in entry.reason
 
 
 @pytest.mark.parametrize("form", ["by gate", "by layer"])
