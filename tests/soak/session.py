@@ -1,15 +1,12 @@
 """One soak: a window, a restless user, a reading every few seconds, and what they say in the end."""
 
-import sys
 import tempfile
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 
-from PySide6.QtCore import QMessageLogContext, QSettings, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.application import make_application, make_window
@@ -19,6 +16,7 @@ from tests.leaks import children
 from tests.soak.deeds import User
 from tests.soak.growth_in_time import Slope, slope
 from tests.soak.readings import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
+from tests.troubles import Troubles
 
 _DEED_MS = 15
 _STORMY = 0.4
@@ -28,7 +26,6 @@ _MOST_WARM_UP_MINUTES = 2.5
 _YOUNG = 0.15
 """For this part of the time engines that were just started still import and fill their pools."""
 _SETTLED_MINUTES = 4.0
-_OFFSCREEN = "This plugin does not support"
 _QUIET_SECONDS, _LONGEST_WAIT_SECONDS = 0.8, 20.0
 """Engines that computed a moment ago hold that run's arrays: readings wait until they have handed them back."""
 _QUIET_LOOK_MS = 50
@@ -43,12 +40,13 @@ class Soak:
     every_seconds: float = 4.0
     tell: Callable[[str], None] = print
     readings: list[Reading] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    """Exceptions and warnings, each one a reason to fail."""
+
+    def __post_init__(self) -> None:
+        self.troubles = Troubles(self.tell)
 
     def run(self) -> list[str]:
         """Use the window for so long, close it, and return a sentence for everything that is wrong."""
-        self._listen()
+        self.troubles.listen()
         application = make_application()
         with tempfile.TemporaryDirectory() as name:
             settings = Settings(QSettings(str(Path(name) / "settings.ini"), QSettings.Format.IniFormat))
@@ -63,8 +61,8 @@ class Soak:
             application.processEvents()
         left = [process.pid for process in children()]
         if left:
-            self.troubles.append(f"After the window was closed, {len(left)} child processes went on.")
-        return [*self.troubles, *self.grown()]
+            self.troubles.note(f"After the window was closed, {len(left)} child processes went on.")
+        return [*self.troubles.sentences, *self.grown()]
 
     def grown(self) -> list[str]:
         """A sentence for each quantity that grew by more than it may."""
@@ -164,28 +162,3 @@ class Soak:
             (kinds_of_objects(), kinds_of_widgets()), early, ("Python's objects", "Qt's widgets"), strict=True
         ):
             self.tell(f"{words} that became more: {(now - then).most_common(8)}")
-
-    def _listen(self) -> None:
-        """Note everything that nobody handled, and everything that Qt warns of."""
-
-        def on_exception(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-            place = traceback.extract_tb(where)[-1] if where is not None else None
-            at = "" if place is None else f" in {place.name}, {Path(place.filename).name}:{place.lineno}"
-            # Told once with its stack, however often it comes and whatever numbers its words hold.
-            if self._trouble(f"{kind.__name__} was not handled{at}."):
-                sys.__excepthook__(kind, error, where)
-
-        def on_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
-            if kind != QtMsgType.QtDebugMsg and not text.startswith(_OFFSCREEN):
-                self._trouble(f"Qt says: {text}")
-
-        sys.excepthook = on_exception
-        qInstallMessageHandler(on_message)
-
-    def _trouble(self, sentence: str) -> bool:
-        """Note something that went wrong; whether it is new."""
-        if sentence in self.troubles:
-            return False
-        self.troubles.append(sentence)
-        self.tell(sentence)
-        return True

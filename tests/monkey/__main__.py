@@ -1,0 +1,49 @@
+"""Use the window at random and see that nothing breaks: python -m tests.monkey ACTIONS [--seed N] [--checks N]
+
+Ends with 1 and a sentence for every exception, warning, frozen frame and wrong verdict.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def main() -> int:
+    """Act in a process of its own, whose home and temporary files nobody else has, and see what it leaves behind."""
+    parser = argparse.ArgumentParser(prog="python -m tests.monkey", description="See that nothing breaks.")
+    parser.add_argument("actions", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checks", type=int, default=1_000_000, help="runs to repeat by the command line, at most")
+    parser.add_argument("--frozen", type=float, default=0.2, metavar="SECONDS", help="the longest frame that may be")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.inside:
+        from tests.monkey.session import Monkey
+
+        monkey = Monkey(wanted.actions, wanted.seed, wanted.checks, wanted.frozen)
+        wrong = monkey.run()
+        print(monkey.table())
+        print("\n".join(wrong) or "Nothing broke.", flush=True)
+        return 1 if wrong else 0
+    with tempfile.TemporaryDirectory(prefix="monkey-") as folder:
+        home, temporary = Path(folder) / "home", Path(folder) / "tmp"
+        home.mkdir()
+        temporary.mkdir()
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
+        environ |= {"HOME": str(home), "TMPDIR": str(temporary)}
+        environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        command = [sys.executable, "-X", "faulthandler", "-m", "tests.monkey", "--inside", *sys.argv[1:]]
+        code = subprocess.run(command, env=environ, check=False).returncode
+        left = [path.name for path in temporary.iterdir()]
+    if left:
+        print(f"The program left behind in the temporary folder: {', '.join(left)}.")
+    if code not in (0, 1):
+        print(f"The program ended with the code {code}.")
+    return 1 if left or code else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

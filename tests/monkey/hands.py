@@ -1,0 +1,353 @@
+"""What somebody does who does not know what anything is for: clicks, keys, wheels, drags, drops, texts and sizes.
+
+Nothing here knows the program: every visible control of every open window is reached, and every command of the menus.
+"""
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import (
+    QAction,
+    QContextMenuEvent,
+    QDragEnterEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QLineEdit,
+    QMenu,
+    QSlider,
+    QTabBar,
+    QWidget,
+)
+
+from rnnviz.gui.main_window import MainWindow
+
+Chosen = TypeVar("Chosen")
+
+_ENDS = ("quit",)
+"""Commands that would end the walk."""
+_KEYS = (
+    *(Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End),
+    *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Return, Qt.Key.Key_Space),
+    *(Qt.Key.Key_Escape, Qt.Key.Key_Delete, Qt.Key.Key_Backspace, Qt.Key.Key_F1, Qt.Key.Key_F5, Qt.Key.Key_Menu),
+    *range(Qt.Key.Key_A, Qt.Key.Key_Z + 1),
+    *range(Qt.Key.Key_0, Qt.Key.Key_9 + 1),
+    *(Qt.Key.Key_Plus, Qt.Key.Key_Minus, Qt.Key.Key_Period, Qt.Key.Key_Comma, Qt.Key.Key_Question, Qt.Key.Key_Slash),
+)
+_MODIFIERS = (
+    *(Qt.KeyboardModifier.NoModifier,) * 6,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.AltModifier,
+    Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+)
+_TEXTS = (
+    "",
+    "0",
+    "1",
+    "-1",
+    "3",
+    "8",
+    "12",
+    "1e-3",
+    "nan",
+    "1e400",
+    "99999999999",
+    "hello",
+    "ä€😀",
+    "a,b",
+    "../x",
+    " ",
+    '"',
+)
+_SIZES = ((1280, 800), (1600, 1000), (800, 600), (2560, 1440), (640, 480), (1000, 1400))
+
+
+class Hands:
+    """Does one random thing after the other to whatever is open."""
+
+    def __init__(self, window: MainWindow, files: Sequence[Path], folder: Path, seed: int) -> None:
+        """`files` are opened and dropped; `folder` takes what is saved."""
+        self._window = window
+        self._files = list(files)
+        self._folder = folder
+        self._random = np.random.default_rng(seed)
+        self._saved = 0
+        self._deeds: tuple[tuple[Callable[[], str], float], ...] = (
+            (self._click, 20),
+            (self._press_a_key, 20),
+            (self._drag, 10),
+            (self._turn_the_wheel, 10),
+            (self._hover, 8),
+            (self._command, 8),
+            (self._use_a_control, 14),
+            (self._answer, 12),
+            (self._ask_for_a_menu, 2),
+            (self._drop, 1.5),
+            (self._size, 1),
+        )
+
+    def act(self) -> str:
+        """Do one thing, and say what it was."""
+        weights = np.array([weight for _, weight in self._deeds])
+        deed, _ = self._deeds[int(self._random.choice(len(self._deeds), p=weights / weights.sum()))]
+        try:
+            return deed()
+        except RuntimeError as error:
+            # What it was about to touch vanished meanwhile, as a menu does. Whoever else touches such a thing is wrong.
+            if traceback.extract_tb(error.__traceback__)[-1].filename != __file__:
+                raise
+            return "nothing"
+
+    def let_go(self) -> None:
+        """Close every menu and dialog that is open."""
+        for _ in range(20):
+            popup = QApplication.activePopupWidget()
+            if popup is None:
+                break
+            popup.close()
+        for dialog in self._dialogs():
+            dialog.reject()
+
+    # The mouse
+
+    def _click(self) -> str:
+        target, at = self._somewhere()
+        if self._ends(target, at):
+            return "nothing"
+        kind = QEvent.Type.MouseButtonDblClick if self._random.random() < 0.15 else QEvent.Type.MouseButtonPress
+        modifiers = self._one_of(_MODIFIERS)
+        self._mouse(target, kind, at, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, modifiers)
+        self._mouse(
+            target, QEvent.Type.MouseButtonRelease, at, Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton, modifiers
+        )
+        return f"click {type(target).__name__}"
+
+    def _drag(self) -> str:
+        target, start = self._somewhere()
+        if self._ends(target, start):
+            return "nothing"
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        way = QPoint(int(self._random.integers(-300, 300)), int(self._random.integers(-200, 200)))
+        self._mouse(target, QEvent.Type.MouseButtonPress, start, left, left)
+        for part in (0.3, 0.6, 1.0):
+            self._mouse(target, QEvent.Type.MouseMove, start + way * part, none, left)
+        self._mouse(target, QEvent.Type.MouseButtonRelease, start + way, left, none)
+        return f"drag {type(target).__name__}"
+
+    def _hover(self) -> str:
+        target, at = self._somewhere()
+        self._mouse(target, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton)
+        return f"hover {type(target).__name__}"
+
+    def _turn_the_wheel(self) -> str:
+        target, at = self._somewhere()
+        angle = QPoint(0, int(self._random.choice((-1200, -120, 120, 1200))))
+        event = QWheelEvent(
+            *(QPointF(at), QPointF(target.mapToGlobal(at)), QPoint(), angle),
+            *(Qt.MouseButton.NoButton, self._one_of(_MODIFIERS), Qt.ScrollPhase.NoScrollPhase, False),
+        )
+        QApplication.sendEvent(target, event)
+        return f"wheel {type(target).__name__}"
+
+    def _ask_for_a_menu(self) -> str:
+        target, at = self._somewhere()
+        QApplication.sendEvent(target, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, target.mapToGlobal(at)))
+        return f"context menu of {type(target).__name__}"
+
+    def _mouse(
+        self,
+        target: QWidget,
+        kind: QEvent.Type,
+        at: QPoint,
+        button: Qt.MouseButton,
+        held: Qt.MouseButton,
+        modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
+        QApplication.sendEvent(
+            target, QMouseEvent(kind, QPointF(at), QPointF(target.mapToGlobal(at)), button, held, modifiers)
+        )
+
+    # The keyboard
+
+    def _press_a_key(self) -> str:
+        key, modifiers = Qt.Key(self._one_of(_KEYS)), self._one_of(_MODIFIERS)
+        control, alt = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+        if modifiers & control and key in (Qt.Key.Key_Q, Qt.Key.Key_W):
+            return "nothing"
+        target = QApplication.activePopupWidget() or QApplication.focusWidget() or self._window
+        text = "" if modifiers & (control | alt) else chr(key).lower() if key < 128 else ""
+        shortcut = None if QApplication.activePopupWidget() else self._shortcut(key, modifiers)
+        if shortcut is not None:
+            shortcut.trigger()
+            return f"key of {shortcut.objectName() or shortcut.text()}"
+        for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            QApplication.sendEvent(target, QKeyEvent(kind, int(key), modifiers, text))
+        return f"key {key.name} in {type(target).__name__}"
+
+    def _shortcut(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> QAction | None:
+        """The command that the key is bound to, for events that are sent do not pass by the shortcuts."""
+        if (isinstance(QApplication.focusWidget(), QLineEdit) and not modifiers) or self._modal() is not None:
+            return None
+        pressed = int(key) | modifiers.value
+        for action in self._commands():
+            if any(keys[0].toCombined() == pressed for keys in action.shortcuts() if keys.count() == 1):
+                return action
+        return None
+
+    # What controls are for
+
+    def _command(self) -> str:
+        if self._modal() is not None:
+            return "nothing"
+        action = self._one_of(self._commands())
+        action.trigger()
+        return f"command {action.objectName() or action.text()}"
+
+    def _use_a_control(self) -> str:
+        controls = [
+            widget
+            for widget in self._visible()
+            if widget.isEnabled()
+            and isinstance(widget, QAbstractButton | QAbstractSpinBox | QComboBox | QLineEdit | QSlider | QTabBar)
+        ]
+        if not controls:
+            return "nothing"
+        control = self._one_of(controls)
+        match control:
+            case QAbstractButton():
+                control.click()
+            case QAbstractSpinBox() if self._random.random() < 0.7:
+                control.stepBy(int(self._random.integers(-5, 6)))
+            case QComboBox() if control.count():
+                control.setCurrentIndex(int(self._random.integers(control.count())))
+                control.activated.emit(control.currentIndex())
+            case QSlider():
+                control.setValue(int(self._random.integers(control.minimum(), control.maximum() + 1)))
+            case QTabBar() if control.count():
+                control.setCurrentIndex(int(self._random.integers(control.count())))
+            case _:
+                self._type(control)
+        return f"use {control.objectName() or control.accessibleName() or type(control).__name__}"
+
+    def _type(self, control: QWidget) -> None:
+        field = control.findChild(QLineEdit) if not isinstance(control, QLineEdit) else control
+        if field is not None and field.isEnabled() and not field.isReadOnly():
+            field.setFocus()
+            field.selectAll()
+            field.insert(self._one_of(_TEXTS))
+            field.editingFinished.emit()
+
+    def _answer(self) -> str:
+        """Answer the dialog that is open, if there is one."""
+        dialogs = self._dialogs()
+        if not dialogs:
+            return "nothing"
+        dialog = self._one_of(dialogs)
+        if isinstance(dialog, QFileDialog) and self._random.random() < 0.7:
+            if dialog.acceptMode() == QFileDialog.AcceptMode.AcceptSave:
+                self._saved += 1
+                suffix = dialog.defaultSuffix() or "txt"
+                dialog.selectFile(str(self._folder / f"saved-{self._saved % 12}.{suffix}"))
+            else:
+                dialog.selectFile(str(self._one_of(self._files)))
+            dialog.done(QDialog.DialogCode.Accepted)
+            return f"choose a file in {dialog.windowTitle()}"
+        buttons = [
+            button for button in dialog.findChildren(QAbstractButton) if button.isVisible() and button.isEnabled()
+        ]
+        if buttons and not isinstance(dialog, QFileDialog) and self._random.random() < 0.7:
+            button = self._one_of(buttons)
+            button.click()
+            return f"answer {button.text()} to {dialog.windowTitle()}"
+        dialog.reject()
+        return f"dismiss {dialog.windowTitle()}"
+
+    def _drop(self) -> str:
+        path = self._one_of(self._files)
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path))])
+        window, at = self._window, QPointF(self._window.rect().center())
+        if self._modal() is not None:
+            return "nothing"
+        buttons, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        enter = QDragEnterEvent(at.toPoint(), Qt.DropAction.CopyAction, data, buttons, none)
+        QApplication.sendEvent(window, enter)
+        if enter.isAccepted():
+            QApplication.sendEvent(window, QDragMoveEvent(at.toPoint(), Qt.DropAction.CopyAction, data, buttons, none))
+            QApplication.sendEvent(window, QDropEvent(at, Qt.DropAction.CopyAction, data, buttons, none))
+        return f"drop {path.name}"
+
+    def _size(self) -> str:
+        width, height = self._one_of(_SIZES)
+        self._window.resize(width, height)
+        return f"size {width} x {height}"
+
+    # What there is
+
+    def _commands(self) -> list[QAction]:
+        actions = self._window.actions() + [
+            action for menu in self._window.findChildren(QMenu) for action in menu.actions()
+        ]
+        return [
+            action
+            for action in actions
+            if action.isEnabled()
+            and not action.isSeparator()
+            and action.menu() is None
+            and action.objectName() not in _ENDS
+        ]
+
+    def _modal(self) -> QWidget | None:
+        return QApplication.activeModalWidget()
+
+    def _dialogs(self) -> list[QDialog]:
+        return [
+            widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QDialog) and widget.isVisible()
+        ]
+
+    def _windows(self) -> list[QWidget]:
+        """Where a user can point at now: a popup, else what is modal, else every window."""
+        popup = QApplication.activePopupWidget()
+        if popup is not None:
+            return [popup]
+        modal = self._modal()
+        if modal is not None:
+            return [modal]
+        return [widget for widget in QApplication.topLevelWidgets() if widget.isVisible() and widget.width() > 1]
+
+    def _visible(self) -> list[QWidget]:
+        return [widget for window in self._windows() for widget in window.findChildren(QWidget) if widget.isVisible()]
+
+    def _somewhere(self) -> tuple[QWidget, QPoint]:
+        """A point of a window, and the widget that lies there."""
+        window = self._one_of(self._windows() or [self._window])
+        at = QPoint(
+            int(self._random.integers(max(1, window.width()))), int(self._random.integers(max(1, window.height())))
+        )
+        target = window.childAt(at) or window
+        while not target.isEnabled() and target.parentWidget() is not None:
+            target = target.parentWidget()
+        return target, target.mapFrom(window, at) if target is not window else at
+
+    def _ends(self, target: QWidget, at: QPoint) -> bool:
+        """Whether a click there would end the walk."""
+        action = target.actionAt(at) if isinstance(target, QMenu) else None
+        return action is not None and action.objectName() in _ENDS
+
+    def _one_of(self, things: Sequence[Chosen]) -> Chosen:
+        return things[int(self._random.integers(len(things)))]

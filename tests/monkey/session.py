@@ -1,0 +1,141 @@
+"""One walk: a window, a user who knows nothing, and what is wrong in the end."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.application import make_application, make_window
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings import Settings
+from rnnviz.model.config import Config
+from tests.leaks import children
+from tests.monkey.hands import Hands
+from tests.monkey.heartbeat import Heartbeat
+from tests.monkey.things import things
+from tests.monkey.verdicts import Verdicts
+from tests.troubles import Troubles
+
+_ACTION_MS = 10
+_TOLD_EVERY = 1000
+_PATIENT_EVERY, _PATIENCE_SECONDS = 12, 3.0
+"""After so many actions a run that goes on is waited for, or hardly any would ever come to its end."""
+_LARGEST_RUN = 4_000_000
+"""Values of a trace; a run that is larger is stopped, so that the walk goes on."""
+
+
+@dataclass
+class Monkey:
+    """Does so many `actions`; `checks` is how many runs the command line repeats, `frozen` seconds are no frame."""
+
+    actions: int
+    seed: int
+    checks: int
+    frozen: float
+    tell: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.troubles = Troubles(self.tell)
+        self.heart = Heartbeat(self.frozen)
+        self.done: Counter[str] = Counter()
+        self.runs = self.checked = 0
+
+    def run(self) -> list[str]:
+        """Do it all, close the window, and return a sentence for everything that is wrong."""
+        self.troubles.listen()
+        application = make_application()
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for part in ("saved", "things", "checked"):
+                (folder / part).mkdir()
+            settings = Settings(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
+            window = make_window(settings)
+            verdicts = Verdicts(folder / "checked")
+            hands = Hands(window, things(folder / "things"), folder / "saved", self.seed)
+            self._walk(application, window, hands, verdicts)
+            window.deleteLater()
+            del window, hands
+            application.processEvents()
+            self.runs, self.checked = verdicts.runs, min(len(verdicts.found), self.checks)
+            for sentence in verdicts.wrong(self.checks):
+                self.troubles.note(sentence)
+        left = [process.pid for process in children()]
+        if left:
+            self.troubles.note(f"After the window was closed, {len(left)} child processes went on.")
+        for doing, times, seconds in self.heart.worst(20):
+            self.troubles.note(f"The window stood still for up to {seconds:.2f} s, {times} times: {doing}.")
+        return self.troubles.sentences
+
+    def table(self) -> str:
+        """What was done and what was found."""
+        kinds = Counter[str]()
+        for doing, count in self.done.items():
+            kinds[doing.partition(" ")[0]] += count
+        longest = self.heart.longest
+        often = ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common())
+        return "\n".join(
+            (
+                f"Actions: {self.done.total():,}: {often}",
+                f"Runs finished: {self.runs:,}; different configs repeated by the command line: {self.checked:,}",
+                f"Longest frame: {longest.seconds * 1e3:.0f} ms, {longest.processor * 1e3:.0f} computing: {longest.doing}",
+                f"Frames above {self.frozen * 1e3:.0f} ms: {len(self.heart.frozen)}",
+            )
+        )
+
+    def _walk(self, application: QApplication, window: MainWindow, hands: Hands, verdicts: Verdicts) -> None:
+        closing, since = False, monotonic()
+
+        def act() -> None:
+            nonlocal closing, since
+            if self.done.total() >= self.actions:
+                closing = True
+                hands.let_go()
+                self.heart.stop()
+                window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+                window.close()
+                return
+            # Asked for first, and each time anew: a menu turns an event loop of its own until it is closed.
+            QTimer.singleShot(_ACTION_MS, window, act)
+            now = monotonic()
+            waits = window.runner.busy and self.done.total() % _PATIENT_EVERY == 0
+            if waits and now - since < _PATIENCE_SECONDS:
+                return
+            since = now
+            doing = hands.act()
+            self.heart.during(doing)
+            self.done[doing] += 1
+            if self.done.total() % _TOLD_EVERY == 0:
+                self.tell(f"{self.done.total():,} actions, {verdicts.runs} runs, {len(self.heart.frozen)} long frames")
+
+        def keep_small(config: Config) -> None:
+            network, sequence = config.network, config.sequence
+            lanes = network.num_layers * (2 if network.bidirectional else 1)
+            if float(np.prod([lanes, sequence.timesteps, sequence.batch_size, network.hidden_size])) > _LARGEST_RUN:
+                window.runner.stop()
+
+        def remember(result: RunResult, config: Config) -> None:
+            verdicts.add(result, config)
+
+        def on_closed() -> None:
+            if not closing:
+                self.troubles.note("The window was closed by something other than Quit.")
+            application.quit()
+
+        def begin() -> None:
+            window.begin(None)
+            self.heart.start()
+            act()
+
+        window.runner.started.connect(keep_small)
+        window.runner.finished.connect(remember)
+        window.completed.connect(begin)
+        window.closed.connect(on_closed)
+        window.show()
+        application.exec()

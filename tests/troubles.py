@@ -1,0 +1,45 @@
+"""What goes wrong while a window is used with nobody looking: exceptions that nobody handled, warnings of Qt."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
+
+_OFFSCREEN = "This plugin does not support"
+
+
+@dataclass
+class Troubles:
+    """Sentences, each noted and told once, however often it comes."""
+
+    tell: Callable[[str], None] = print
+    sentences: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Note from now on everything that nobody handled, and everything that Qt warns of."""
+
+        def on_exception(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+            place = traceback.extract_tb(where)[-1] if where is not None else None
+            at = "" if place is None else f" in {place.name}, {Path(place.filename).name}:{place.lineno}"
+            # Told once with its stack, whatever numbers its words hold.
+            if self.note(f"{kind.__name__} was not handled{at}."):
+                sys.__excepthook__(kind, error, where)
+
+        def on_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+            if kind != QtMsgType.QtDebugMsg and not text.startswith(_OFFSCREEN):
+                self.note(f"Qt says: {text}")
+
+        sys.excepthook = on_exception
+        qInstallMessageHandler(on_message)
+
+    def note(self, sentence: str) -> bool:
+        """Note something that went wrong; whether it is new."""
+        if sentence in self.sentences:
+            return False
+        self.sentences.append(sentence)
+        self.tell(sentence)
+        return True
