@@ -63,7 +63,6 @@ class ModelCommands(QObject):
         # It is closed when the file has been read, and not when its end is near.
         dialog.setAutoReset(False)
         dialog.setAutoClose(False)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.canceled.connect(self._jobs.stop)
         return dialog
 
