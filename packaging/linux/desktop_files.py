@@ -10,10 +10,13 @@ from, and SOURCE_DATE_EPOCH the time that the files are dated by.
 import argparse
 import gzip
 import os
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import desktop_icons
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import program_icon
 from manual_page import manual_page
 from metainfo import ID, metainfo
 from shell_completion import completion
@@ -24,14 +27,14 @@ _ICONS = "share/icons/hicolor"
 
 def desktop_files(day: date, home: str | None = None) -> dict[str, bytes]:
     """The files by their paths below the prefix, as of `day`: the same day gives the same bytes."""
-    svg = desktop_icons.SVG.read_bytes()
+    svg = program_icon.SVG.read_bytes()
     return {
         "share/applications/rnnviz.desktop": (_HERE / "rnnviz.desktop").read_bytes(),
         f"share/metainfo/{ID}.metainfo.xml": metainfo(day, home).encode(),
         "share/mime/packages/rnnviz.xml": (_HERE / "rnnviz-mime.xml").read_bytes(),
         f"{_ICONS}/scalable/apps/rnnviz.svg": svg,
         f"{_ICONS}/scalable/mimetypes/application-x-rnnviz.svg": svg,
-        **{f"{_ICONS}/{size}x{size}/apps/rnnviz.png": desktop_icons.draw(size) for size in desktop_icons.SIZES},
+        **{f"{_ICONS}/{size}x{size}/apps/rnnviz.png": program_icon.png(size) for size in program_icon.SIZES},
         "share/man/man1/rnnviz.1.gz": gzip.compress(manual_page(day).encode(), mtime=0),
         "share/bash-completion/completions/rnnviz": completion().encode(),
     }

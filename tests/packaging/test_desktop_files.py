@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-import desktop_icons
 import metainfo
+import program_icon
 import pytest
 from desktop_files import desktop_files
 from manual_page import EXIT_STATUS, manual_page, options
@@ -134,16 +134,16 @@ def test_a_system_knows_the_files_by_their_endings(prefix: Path, tmp_path: Path)
 
 
 def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix: Path) -> None:
-    assert {16, 32, 48, 128, 256, 512} <= set(desktop_icons.SIZES)
+    assert {16, 32, 48, 128, 256, 512} <= set(program_icon.SIZES)
     large = QImage(str(prefix / "share/icons/hicolor/512x512/apps/rnnviz.png"))
-    for size in desktop_icons.SIZES:
+    for size in program_icon.SIZES:
         image = QImage(str(prefix / f"share/icons/hicolor/{size}x{size}/apps/rnnviz.png"))
         assert (image.width(), image.height()) == (size, size)
         assert image.pixelColor(0, 0).alpha() == 0
         # The middle of a node of the network, which the picture colours.
         assert image.pixelColor(size * 24 // 64, size * 41 // 64).blue() > 150
         assert large.pixelColor(512 * 24 // 64, 512 * 41 // 64).blue() > 150
-    assert (prefix / "share/icons/hicolor/scalable/apps/rnnviz.svg").read_bytes() == desktop_icons.SVG.read_bytes()
+    assert (prefix / "share/icons/hicolor/scalable/apps/rnnviz.svg").read_bytes() == program_icon.SVG.read_bytes()
 
 
 def test_the_manual_page_tells_of_every_command_option_and_exit_code(prefix: Path) -> None:
