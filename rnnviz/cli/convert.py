@@ -1,11 +1,13 @@
 """rnnviz convert: the weights of a network into a model file of another program."""
 
+import os
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 from rnnviz.cli.config import config_from_model
 from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.cells import CELLS
@@ -66,11 +68,8 @@ def _convert(options: Namespace) -> int:
 
 def _check_target(source: Path, target: Path) -> None:
     """Refuse what would be lost or could not be written before anything is read."""
-    if target.is_dir():
-        raise InputError(f"{target} cannot be written: it is a folder.")
-    if not target.absolute().parent.is_dir():
-        raise InputError(f"{target} cannot be written: the folder {target.absolute().parent} does not exist.")
-    if target.exists() and source.exists() and target.samefile(source):
+    check_output(target)
+    if os.path.exists(target) and os.path.exists(source) and target.samefile(source):
         raise InputError(f"{target} cannot be written: it is the file that is read, which stays as it is.")
 
 

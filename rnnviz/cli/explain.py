@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.loading import load
+from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.config import Config
@@ -44,7 +45,7 @@ def _explain(options: Namespace) -> int:
         _check_sequence(config, where)
     if options.top is not None and options.top < 1:
         raise InputError(f"--top = {options.top} is not allowed: it must be a whole number of at least 1.")
-    _check_output(options.json)
+    check_output(None if options.json == "-" else options.json)
     with progress_bar(options.quiet) as tell:
         result = run(config, load_inputs, tell, "off", frozenset(named))
     _check_sequence(result.config, where)
@@ -89,14 +90,3 @@ def _check(option: str, value: int, count: int, what: str) -> None:
         allowed = "0" if count == 1 else f"a whole number from 0 to {count - 1}"
         there_are = f"there is 1 {what}" if count == 1 else f"there are {count:,} {what}s"
         raise InputError(f"{option} = {value} is not allowed: it must be {allowed}, since {there_are}.")
-
-
-def _check_output(path: str | None) -> None:
-    """Find out before the run, not after it, that its result could not be written."""
-    if path is None or path == "-":
-        return
-    file = Path(path).absolute()
-    if not file.parent.is_dir():
-        raise InputError(f"{path} cannot be written: the folder {file.parent} does not exist.")
-    if file.is_dir():
-        raise InputError(f"{path} cannot be written: it is a folder.")

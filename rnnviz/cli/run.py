@@ -8,6 +8,7 @@ from pathlib import Path
 from rnnviz.analysis.result import RunResult
 from rnnviz.cli.exit_codes import AGREE, MISMATCH
 from rnnviz.cli.loading import load
+from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.config import Compare, Config
@@ -89,10 +90,7 @@ def _check_outputs(options: Namespace) -> None:
         raise InputError("--gates adds to what --csv and --npz write: give at least one of them.")
     json = None if options.json == "-" else options.json
     for path in (options.csv, options.npz, options.png, options.report, options.notebook, json):
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise InputError(f"{path} cannot be written: the folder {Path(path).absolute().parent} does not exist.")
-        if path is not None and Path(path).is_dir():
-            raise InputError(f"{path} cannot be written: it is a folder.")
+        check_output(path)
 
 
 def _write_outputs(result: RunResult, options: Namespace) -> None:

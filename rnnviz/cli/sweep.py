@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH
+from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.errors import EngineError, InputError
@@ -53,7 +54,8 @@ def _sweep(options: Namespace) -> int:
     engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
     sweep = load_sweep(options.sweep, engines)
     check_engines(sweep)
-    _check_outputs(options)
+    for path in (options.csv, None if options.json == "-" else options.json, options.journal):
+        check_output(path)
     path = options.journal or journal_of(options.sweep)
     points = tuple(sweep.points())
     with Journal(path) as journal:
@@ -106,15 +108,6 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
             "--scheduler needs Dask, which is an extra: install it with pip install rnnviz[cluster]."
         ) from error
     return ClusterScheduler(options.scheduler)
-
-
-def _check_outputs(options: Namespace) -> None:
-    """Find out before a long sweep, not after it, that its rows could not be written."""
-    for path in (options.csv, None if options.json == "-" else options.json, options.journal):
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise InputError(f"{path} cannot be written: the folder {Path(path).absolute().parent} does not exist.")
-        if path is not None and Path(path).is_dir():
-            raise InputError(f"{path} cannot be written: it is a folder.")
 
 
 def _write(table: "SweepTable", options: Namespace) -> None:

@@ -1,12 +1,12 @@
 """rnnviz [FILE]: open the window."""
 
-from pathlib import Path
+import os
 
 from rnnviz.model.errors import InputError
 
 
 def open_window(file: str | None) -> int:
-    if file is not None and not Path(file).is_file():
+    if file is not None and not os.path.isfile(file):
         raise InputError(f"{file} cannot be opened: there is no such file.")
     from rnnviz.gui.app import main as open_app
 

@@ -3,6 +3,7 @@
 Nothing heavy is imported before an engine is loaded, so that a window can list engines at once.
 """
 
+import os
 import platform
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake, mistake
 from rnnviz.model.config import Compare, Config, Network
 from rnnviz.model.engine_names import RECORDING, RecordingName, engine_file, is_own, is_recording
 from rnnviz.model.errors import ConfigError, EngineError
+from rnnviz.model.fields import shown
 
 _MXNET_WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")}
 
@@ -172,7 +174,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         If no engine has that name.
     """
     file = engine_file(name)
-    if file is not None and not Path(file).is_file():
+    if file is not None and not os.path.isfile(file):
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
     if is_recording(name):
         return EngineEntry(name, name, None, partial(_load_recording, name))
@@ -182,13 +184,13 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         mistake = MISTAKES.get(name.removeprefix(PREFIX))
         if mistake is None:
             raise ConfigError(
-                key, f'{key} names "{name}", which is no known mistake: it must be one of {", ".join(MISTAKES)}.'
+                key, f"{key} names {shown(name)}, which is no known mistake: it must be one of {', '.join(MISTAKES)}."
             )
         return EngineEntry(name, name, None, partial(_load_mistake, name), mistake=mistake)
     if name not in ENGINES:
         raise ConfigError(
             key,
-            f'{key} names "{name}", which is no engine: it must be one of {", ".join(ENGINES)}, '
+            f"{key} names {shown(name)}, which is no engine: it must be one of {', '.join(ENGINES)}, "
             f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of a recording.",
         )
     return ENGINES[name]

@@ -1,7 +1,6 @@
 """Arrays from `.npy` and `.csv` files, checked before they are used; nothing is ever unpickled."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.files.npz_in import check_numeric
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
+from rnnviz.model.fields import shown
 from rnnviz.model.npy_header import DAMAGE
 
 
@@ -33,6 +33,9 @@ def open_npy(path: Path) -> NDArray[np.generic]:
         raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except MemoryError as error:
+        # numpy asks for as much as a header says that it is long, before it looks at how much there is.
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
     except DAMAGE as error:
         if "Object arrays" in str(error) or "Python objects" in str(error):
             raise InputError(
@@ -99,5 +102,4 @@ def _number(cell: str, path: Path, line: int) -> float:
     try:
         return float(cell)
     except ValueError:
-        shown = json.dumps(cell if len(cell) <= 60 else cell[:57] + "...", ensure_ascii=False)
-        raise InputError(f"{path}, line {line} holds {shown}, which is no number.") from None
+        raise InputError(f"{path}, line {line} holds {shown(cell)}, which is no number.") from None

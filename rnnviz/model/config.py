@@ -10,7 +10,7 @@ from typing import Any
 
 from rnnviz.model.cells import CELLS, Cell
 from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import LARGEST_SEED, declarations, declared, section_from_mapping
+from rnnviz.model.fields import LARGEST_SEED, declarations, declared, named, section_from_mapping
 from rnnviz.model.sequence_source import SequenceSource as SequenceSource
 from rnnviz.model.sequence_source import alphabet, check_sequence
 
@@ -155,7 +155,7 @@ class Config:
             raise ConfigError("config", "A config must be a table of tables, such as [network].")
         for name in values:
             if name not in SECTIONS:
-                raise ConfigError(name, f"{name} is not a known table: a config may hold {', '.join(SECTIONS)}.")
+                raise ConfigError(name, f"{named(name)} is not a known table: a config may hold {', '.join(SECTIONS)}.")
         sequence = _sequence(values.get("sequence", {}))
         config = cls(
             network=_network(values.get("network", {}), sequence),

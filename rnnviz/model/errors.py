@@ -1,8 +1,20 @@
-"""The errors that a person can act on: one sentence each, naming the thing, its value and what is allowed."""
+"""The errors that a person can act on: one sentence each, naming the thing, its value and what is allowed.
+
+What they name, such as a path or a key, may come out of a file that somebody else wrote. A sentence stays in its line
+and does nothing to a terminal, whatever that is.
+"""
+
+
+def printable(text: str) -> str:
+    """A text as it can be printed in a line: what is not printable is escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class InputError(ValueError):
     """What the user gave is wrong: a config, a file or a command. Its text is one plain sentence."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 class ConfigError(InputError):
@@ -14,7 +26,7 @@ class ConfigError(InputError):
     def __init__(self, key: str, sentence: str) -> None:
         super().__init__(sentence)
         self.key = key
-        self.sentence = sentence
+        self.sentence = str(self)
 
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str]]:
         return type(self), (self.key, self.sentence)
@@ -22,3 +34,6 @@ class ConfigError(InputError):
 
 class EngineError(RuntimeError):
     """An engine is missing, failed or died. Its text is one plain sentence."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
 from typing import Any, TypeVar
 
-from rnnviz.model.errors import ConfigError
+from rnnviz.model.errors import ConfigError, printable
 
 # Beyond this no array of that length exists on any machine that runs the program, and products of sizes
 # still fit a 64-bit integer.
@@ -121,6 +121,15 @@ def shown(value: Any) -> str:
             text = str(value)
         except ValueError:  # Python writes no whole number of more than 4,300 digits
             text = "a number of thousands of digits"
+    return _cut(printable(text))
+
+
+def named(key: object) -> str:
+    """A key that nobody knows, in one line and cut to a length that fits a sentence; as it is if it is a plain word."""
+    return _cut(printable(str(key)))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -156,7 +165,7 @@ def section_from_mapping(section: type[Section], name: str, values: Any, **fixed
         if key not in keys:
             raise ConfigError(
                 f"{name}.{key}",
-                f"{name}.{key} = {shown(values[key])} is not a known key: [{name}] may hold {', '.join(keys)}.",
+                f"{name}.{named(key)} = {shown(values[key])} is not a known key: [{name}] may hold {', '.join(keys)}.",
             )
     checked = {key: keys[key].check(f"{name}.{key}", value) for key, value in values.items()}
     for item in fields(section):  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnviz.model.config import SECTIONS, Compare, Config
 from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import LARGEST_SEED, Declared, declarations, shown
+from rnnviz.model.fields import LARGEST_SEED, Declared, declarations, named, shown
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"
@@ -109,7 +109,7 @@ class Sweep:
         """
         for name in values:
             if name not in KEYS:
-                raise ConfigError(name, f"{name} is not a known key: a sweep may hold base, {', '.join(KEYS)}.")
+                raise ConfigError(name, f"{named(name)} is not a known key: a sweep may hold base, {', '.join(KEYS)}.")
         base = {name: values[name] for name in SECTIONS if name in values}
         axes = tuple(_axis(key, listed) for key, listed in _grid(values.get("grid", {})).items())
         if "seeds" in values:
@@ -162,7 +162,7 @@ def _axis(key: str, listed: Any) -> Axis:
             if section in SECTIONS
             else f"a table and a key of it, such as network.hidden_size; the tables are {', '.join(SECTIONS)}"
         )
-        raise ConfigError(f"grid.{key}", f"grid.{key} is not a known key: it must be one of {allowed}.")
+        raise ConfigError(f"grid.{key}", f"grid.{named(key)} is not a known key: it must be one of {allowed}.")
     return Axis(key, _listed(f"grid.{key}", listed, declared))
 
 

@@ -1,5 +1,6 @@
 """The formats of model files, told apart by what a file begins with, and by its ending where that does not tell."""
 
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def format_of(path: Path) -> Format:
     InputError
         If it cannot be read, or neither its content nor its ending is known.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return NUMPY
     try:
         # A pipe would be waited for, and a device may never end.

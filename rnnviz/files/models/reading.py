@@ -1,5 +1,6 @@
 """What is done with a model file: list what it holds, and read one of its networks, both under a memory limit."""
 
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ def _size(path: Path) -> int:
 
 
 def _holds_gluons_names(path: Path) -> bool:
-    if path.is_dir():
+    if os.path.isdir(path):
         return False
     try:
         with zipfile.ZipFile(path) as archive:

@@ -1,5 +1,6 @@
 """Sessions are read from a zip that nothing is believed of before it has been held against the file itself."""
 
+import os
 import re
 import shutil
 import stat
@@ -64,7 +65,7 @@ def read_session(
             return str(unpacked / file.path)
         beside = absolute / file.path
         # Where it was when the session was written counts only if it is not where it would be from here.
-        return str(beside.resolve() if beside.exists() or file.absolute is None else file.absolute)
+        return str(beside.resolve() if os.path.exists(beside) or file.absolute is None else file.absolute)
 
     return SavedSession(with_paths(config, found), manifest.document, manifest.look, unpacked)
 

@@ -1,5 +1,6 @@
 """The files that were opened or saved last, and their menu."""
 
+import os
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -19,7 +20,7 @@ class RecentFiles(QObject):
 
     def paths(self) -> list[Path]:
         """The files that are still there."""
-        return [path for path in map(Path, self._settings.recent) if path.is_file()][:MOST]
+        return [path for path in map(Path, self._settings.recent) if os.path.isfile(path)][:MOST]
 
     def add(self, path: Path) -> None:
         """Put a file first."""

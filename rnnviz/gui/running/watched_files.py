@@ -1,5 +1,6 @@
 """Files whose saving has to be noticed."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class WatchedFiles(QObject):
         self._watch_paths()
 
     def _watch_paths(self) -> None:
-        wanted = {path for name in self._contents for path in (name, str(Path(name).parent)) if Path(path).exists()}
+        wanted = {path for name in self._contents for path in (name, str(Path(name).parent)) if os.path.exists(path)}
         watched = {*self._watcher.files(), *self._watcher.directories()}
         if watched - wanted:
             self._watcher.removePaths(list(watched - wanted))

@@ -1,0 +1,82 @@
+"""Whatever comes in is taken or refused in a sentence: drawn configs and files, and those that once were not."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnviz.files.config_toml import parse_config
+from rnnviz.model.config import Config
+from tests.fuzz.apart import fuzz_files
+from tests.fuzz.cases import KINDS
+from tests.fuzz.drawn import tables, texts
+from tests.fuzz.readers import READERS, outcome, outcome_of, run_config
+from tests.told_tables import ToldTable
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+WHERE = Path("/anywhere")
+CASES = {"tables": 2_500, "text": 2_500, "csv": 1_000, "npy": 1_000, "npz": 1_000, "rnnviz": 1_000, "py": 1_000}
+"""How many of each kind the profile `deep` draws: 10,000 in all; other profiles draw a share of it."""
+CONFIGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]] = {
+    "tables": (tables(), lambda values: run_config(Config.from_mapping(values))),
+    "text": (texts(), lambda text: run_config(parse_config(text, WHERE))),
+}
+
+
+def cases(kind: str) -> int:
+    """How many the profile draws."""
+    return CASES[kind] * min(2_000, max(40, settings().max_examples)) // 2_000
+
+
+def outcomes_of_configs(kind: str, count: int) -> Counter[str]:
+    strategy, read = CONFIGS[kind]
+    found: Counter[str] = Counter()
+
+    @settings(max_examples=count)
+    @given(strategy)
+    def draw(value: Any) -> None:
+        found[outcome_of(lambda: read(value))] += 1
+
+    draw()
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*.*")), ids=lambda path: path.name)
+def test_what_once_failed_is_taken_or_refused_in_a_sentence(path: Path) -> None:
+    assert outcome(path) in ("ok", "sentence")
+
+
+def test_the_corpus_is_read() -> None:
+    kinds = {path.suffix.removeprefix(".") for path in CORPUS.glob("*/*.*")}
+    assert kinds
+    assert kinds <= set(READERS)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
+    found = outcomes_of_configs(kind, 40)
+    assert set(found) == {"ok", "sentence"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, told_table: ToldTable) -> None:
+    found = outcomes_of_configs(kind, cases(kind))
+    told_table("fuzz").add(f"config, {kind}", cases=found.total(), ok=found["ok"], sentence=found["sentence"], else_=0)
+    assert min(found["ok"], found["sentence"]) > found.total() // 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_drawn_files_are_taken_or_refused_in_a_sentence(kind: str, tmp_path: Path, told_table: ToldTable) -> None:
+    found, failures = fuzz_files(kind, range(cases(kind)), tmp_path)
+    told_table("fuzz").add(
+        f"`.{kind}`", cases=cases(kind), ok=found["ok"], sentence=found["sentence"], else_=len(failures)
+    )
+    assert failures == []
+    assert found.total() == cases(kind)
+    assert min(found["ok"], found["sentence"]) > found.total() // 20
