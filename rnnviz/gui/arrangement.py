@@ -8,10 +8,12 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QTabWidget, QVBoxLayout
 
 from rnnviz.files.session.contents import Look
 from rnnviz.gui.lessons.column import LessonColumn
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.base import View
 
 _PANEL_WIDTH = 264
+_LANES_SHARE = 6
 _LEAST_SIDE, _MOST_SIDE = 330, 480
 _LEAST_TABS, _MOST_TABS = 216, 380
 
@@ -35,6 +37,7 @@ class Arrangement(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Further views")
+        self.tabs.tabBar().setAccessibleName("Further views")
         self._titles = list(titles)
         for title in self._titles:
             self.tabs.addTab(QWidget(), title)
@@ -61,7 +64,7 @@ class Arrangement(QWidget):
         # What grows with the window, and by which share: never the panel.
         for splitter, shares in (
             (self._whole, (0, 1)),
-            (self._middle, (6, 1)),
+            (self._middle, (_LANES_SHARE, 1)),
             (self._upper, (3, 1)),
             (self._side, (3, 2)),
         ):
@@ -77,10 +80,12 @@ class Arrangement(QWidget):
             self._divide(self.width(), self.height())
 
     def _divide(self, width: int, height: int) -> None:
-        side = min(max(width // 5, _LEAST_SIDE), _MOST_SIDE)
-        tabs = min(max(height // 4, _LEAST_TABS), _MOST_TABS)
-        middle, upper = width - _PANEL_WIDTH, height - tabs
-        self._whole.setSizes([_PANEL_WIDTH, middle])
+        panel = min(scaled(_PANEL_WIDTH), width // 3)
+        middle = width - panel
+        side = min(max(width // 5, scaled(_LEAST_SIDE)), scaled(_MOST_SIDE), middle // 2)
+        tabs = min(max(height // 4, scaled(_LEAST_TABS)), scaled(_MOST_TABS), height // 2)
+        upper = height - tabs
+        self._whole.setSizes([panel, middle])
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
         self._side.setSizes([upper // 2, upper // 2])
@@ -88,6 +93,8 @@ class Arrangement(QWidget):
     def put_in_the_middle(self, lanes: View) -> None:
         """Put the lanes where room was kept for them."""
         self._middle.replaceWidget(0, lanes).deleteLater()
+        # A splitter keeps the share in its widget, and the one that is gone had it.
+        self._middle.setStretchFactor(0, _LANES_SHARE)
 
     @property
     def covered(self) -> bool:

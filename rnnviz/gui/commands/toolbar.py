@@ -13,6 +13,7 @@ from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.transport import Transport
 from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.session import Session
 from rnnviz.model.location import Location
 
@@ -37,7 +38,7 @@ class ToolBar(QToolBar):
         super().__init__("Controls")
         self.setObjectName("controls")
         self.setMovable(False)
-        self.setIconSize(QSize(18, 18))
+        self.setIconSize(QSize(scaled(18), scaled(18)))
         self.toggleViewAction().setVisible(False)
         self._session = session
         self._icons: Icons | None = None

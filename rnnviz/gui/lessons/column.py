@@ -3,6 +3,8 @@
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QSplitter, QWidget
 
+from rnnviz.gui.look.text_size import scaled
+
 _LESSON_WIDTH, _WIDEST_AT_FIRST = 340, 460
 """What a line of prose needs at least, and what is wide enough for it."""
 _SHARE_OF_WINDOW = 6
@@ -39,8 +41,8 @@ class LessonColumn(QSplitter):
             unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
             self.setSizes([_LESSON_SHARE * unit, _PANEL_SHARE * unit])
         self._width_before = self.width()
-        self.setMinimumWidth(_LESSON_WIDTH)
-        wide = min(max(self.window().width() // _SHARE_OF_WINDOW, _LESSON_WIDTH), _WIDEST_AT_FIRST)
+        self.setMinimumWidth(scaled(_LESSON_WIDTH))
+        wide = min(max(self.window().width() // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH)), scaled(_WIDEST_AT_FIRST))
         self._widen(max(self.width(), wide))
 
     def close_pane(self) -> None:

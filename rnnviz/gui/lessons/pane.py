@@ -169,14 +169,8 @@ class LessonPane(QWidget):
             row.hide()
             row.deleteLater()
         self.rows = [ClaimRow(claim, self._theme) for claim in claims]
-        before: QWidget = self.scroll_area
         for row in self.rows:
             self._claims.addWidget(row)
-            self.setTabOrder(before, row)
-            before = row
-        for button in (self.again, self.back, self.tally, self.next, self.close_button):
-            self.setTabOrder(before, button)
-            before = button
 
     def _make_scroll(self) -> QScrollArea:
         content = QWidget()

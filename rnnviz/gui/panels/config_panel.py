@@ -1,12 +1,12 @@
 """The panel in which a run is configured: five forms, judged after every edit."""
 
-from itertools import pairwise
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.panels.applicability import ORDINARY, applicability
 from rnnviz.gui.panels.editors import Editor, LineEditor, make_editor
@@ -71,9 +71,8 @@ class ConfigPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._scroll)
-        self.setMinimumWidth(220)
+        self.setMinimumWidth(scaled(220))
         self._write(config)
-        self._order_tabs()
         for key, field in self._fields.items():
             field.editor.edited.connect(lambda key=key: self._on_edited(key))
 
@@ -136,7 +135,6 @@ class ConfigPanel(QWidget):
         self._candidates.set_engines(engines)
         for key in ("compare.reference", "compare.candidates"):
             self._fields[key].refresh()
-        self._order_tabs()
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
@@ -183,8 +181,6 @@ class ConfigPanel(QWidget):
             self._candidates.set_reference(self._reference.value())
         self.clear_errors()
         self._judge()
-        if key.startswith("compare."):
-            self._order_tabs()
         if errors := self.errors:
             self.config_invalid.emit(*next(iter(errors.items())))
         else:
@@ -233,16 +229,6 @@ class ConfigPanel(QWidget):
         if field.note is not None:
             self._scroll.ensureWidgetVisible(field.note)
         self._scroll.ensureWidgetVisible(field.editor.widget)
-
-    def _order_tabs(self) -> None:
-        """From top to bottom, wherever a control came into being later than its neighbours."""
-        controls: list[QWidget] = []
-        for key, field in self._fields.items():
-            controls += field.editor.controls
-            if key == "network.dtype":
-                controls.append(self.summary.unfold)
-        for before, after in pairwise(controls):
-            QWidget.setTabOrder(before, after)
 
     def _label_width(self) -> int:
         keys = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]

@@ -123,6 +123,7 @@ class Field:
 
     def _explain(self, why: str) -> None:
         tip = f"{why or self.declared.why}\n{self.key}"
-        self.editor.widget.setToolTip(tip)
+        for widget in (self.editor.widget, self.editor.controls[0]):
+            widget.setToolTip(tip)
         if self._label is not None:
             self._label.setToolTip(tip)

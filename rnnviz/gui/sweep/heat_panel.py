@@ -11,6 +11,7 @@ from rnnviz.analysis import numbers
 from rnnviz.analysis.sweep_cells import NO_ROW, Cells, cells, colour_range
 from rnnviz.analysis.sweep_figures import QUANTITIES, WAITING, Quantity, SweepFigures
 from rnnviz.analysis.sweep_wording import short_key
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.sweep.colour_scale import ColourScale
 from rnnviz.gui.sweep.heat_map import HeatMap
@@ -38,7 +39,7 @@ class HeatPanel(QWidget):
         self.across = _choice("Across", "What differs from column to column of the map.")
         self.down = _choice("Down", "What differs from line to line of the map.")
         self.only = _choice("Rows", "Which rows the map shows: all of them, or those with one value of another key.")
-        self.quantity = _choice("Colours", "")
+        self.quantity = _choice("Colours", "What the colours of the map tell.")
         for quantity in QUANTITIES:
             self.quantity.addItem(quantity.title, quantity.name)
             self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
@@ -70,7 +71,7 @@ class HeatPanel(QWidget):
         self.map.chosen.connect(self._on_chosen)
         self.map.activated.connect(self._on_activated)
         self.map.pointed.connect(self._on_pointed)
-        self.setMinimumWidth(320)
+        self.setMinimumWidth(scaled(320))
 
     @property
     def said(self) -> str:

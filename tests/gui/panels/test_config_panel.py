@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QScrollArea, QWidget
+from PySide6.QtWidgets import QComboBox, QScrollArea, QWidget
 
 from rnnviz.gui.look.theme import DARK, LIGHT
 from rnnviz.gui.panels.config_panel import ConfigPanel
@@ -238,21 +238,6 @@ def test_the_wheel_scrolls_and_changes_no_value(panel, qtbot) -> None:
         QTest.wheelEvent(panel.windowHandle(), where, QPoint(0, turn))
         qtbot.waitUntil(lambda: bar.value() != stood)  # noqa: B023 - asked before the loop goes on
         assert panel.config == before
-
-
-def test_tab_goes_from_top_to_bottom(panel, qtbot) -> None:
-    panel.resize(240, 1400)
-    panel.field("network.cell").editor.controls[0].setFocus()
-    heights = []
-    for _ in range(30):
-        focused = QApplication.focusWidget()
-        heights.append(focused.mapTo(panel, QPoint(0, 0)).y())
-        if focused is panel.field("compare.atol").editor.line:
-            break
-        QTest.keyClick(focused, Qt.Key.Key_Tab)
-    assert QApplication.focusWidget() is panel.field("compare.atol").editor.line
-    assert heights == sorted(heights)
-    assert len(heights) > 15
 
 
 def test_every_mnemonic_belongs_to_one_field_and_to_no_menu() -> None:

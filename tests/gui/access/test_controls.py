@@ -1,0 +1,201 @@
+"""Every control of the window and of its dialogs: it has a name, Tab comes to it as one reads, and nothing holds it."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractScrollArea,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLineEdit,
+    QTabBar,
+    QWidget,
+)
+
+from rnnviz.files.lesson_index import lesson_entries
+from rnnviz.files.models.entry import Entry
+from rnnviz.gui.commands.help_sheet import HelpSheet
+from rnnviz.gui.commands.model_dialog import ModelDialog
+from rnnviz.gui.focus_order import controls_in_order
+from rnnviz.gui.guide.window import GuideWindow
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.sweep.sweep_window import SweepWindow
+
+TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
+"""Controls that tell in a tooltip why one would use them; tables and pictures tell of what the pointer is on."""
+MOST_LINKS = 3
+"""Tab goes on within a text from link to link."""
+
+
+def own_controls(window: QWidget) -> Iterator[QWidget]:
+    """What the keyboard can come to, and no parts of Qt's controls."""
+    for widget in window.findChildren(QWidget):
+        of_qt = isinstance(widget.parentWidget(), QAbstractSpinBox | QComboBox | QTabBar)
+        of_qt = of_qt or widget.objectName() == "qt_toolbar_ext_button"
+        wants = widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        if wants and not of_qt and widget.focusProxy() is None and widget.window() is window and widget.isVisible():
+            yield widget
+
+
+def words_of(widget: QWidget) -> str:
+    """What a screen reader says of a control: its name, else its text."""
+    text = widget.text() if isinstance(widget, QAbstractButton) else ""
+    return (widget.accessibleName() or text).replace("&", "").strip()
+
+
+def is_viewport(widget: QWidget) -> bool:
+    parent = widget.parentWidget()
+    return isinstance(parent, QAbstractScrollArea) and parent.viewport() is widget
+
+
+def check_names(window: QWidget) -> None:
+    nameless = [widget for widget in own_controls(window) if not words_of(widget) and not is_viewport(widget)]
+    assert [(type(widget).__name__, type(widget.parentWidget()).__name__) for widget in nameless] == []
+
+
+def check_tooltips(window: QWidget) -> None:
+    silent = [
+        (type(widget).__name__, words_of(widget))
+        for widget in own_controls(window)
+        if isinstance(widget, TOLD) and not widget.toolTip() and not isinstance(widget.window(), QDialog)
+    ]
+    assert silent == []
+
+
+def walk(first: QWidget, press: Callable[[QWidget], None]) -> list[QWidget]:
+    """The controls that a key leads to, until it comes back to the first."""
+    first.setFocus()
+    QTest.qWait(0)
+    way = [QApplication.focusWidget()]
+    for _ in range(300):
+        present = QApplication.focusWidget()
+        for _ in range(MOST_LINKS):
+            press(QApplication.focusWidget())
+            if QApplication.focusWidget() is not present:
+                break
+        assert QApplication.focusWidget() is not present, f"{type(present).__name__} holds the keyboard"
+        if QApplication.focusWidget() in way:
+            break
+        way.append(QApplication.focusWidget())
+    return way
+
+
+def tab(widget: QWidget) -> None:
+    QTest.keyClick(widget, Qt.Key.Key_Tab)
+
+
+def backtab(widget: QWidget) -> None:
+    QTest.keyClick(widget, Qt.Key.Key_Backtab, Qt.KeyboardModifier.ShiftModifier)
+
+
+def seen(window: QWidget) -> set[QWidget]:
+    return {w for w in own_controls(window) if w.isVisible() and w.isEnabled() and not is_viewport(w)}
+
+
+def test_every_control_of_the_window_has_a_name_and_says_why(run_config, window):
+    # A mismatch has more to offer than a run that agrees.
+    compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]}
+    run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
+    tabs = window.arrangement.tabs
+    for place in range(tabs.count()):
+        tabs.setCurrentIndex(place)
+        check_names(window)
+        check_tooltips(window)
+
+
+def test_tab_comes_to_every_control_from_part_to_part_as_one_reads(window):
+    way = walk(window.toolbar._run, tab)
+    assert set(way) == seen(window)
+    parts = (
+        window.toolbar,
+        window.panel,
+        window.verdict,
+        window.lanes,
+        window.arrangement._side,
+        window.arrangement.tabs,
+    )
+    order = [next(place for place, part in enumerate(parts) if part.isAncestorOf(w) or part is w) for w in way]
+    assert order == sorted(order)
+    fields = [w for w in way if window.panel.isAncestorOf(w)]
+    content = window.panel._scroll.widget()
+    heights = [w.mapTo(content, w.rect().center()).y() for w in fields]
+    assert all(after > before - 15 for before, after in pairwise(heights))
+    back = walk(window.toolbar._run, backtab)
+    assert back == [way[0], *reversed(way[1:])]
+
+
+def test_tab_comes_to_what_is_made_late_a_lesson_and_the_welcome(window, qtbot):
+    window.guide.open(lesson_entries()[0])
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    qtbot.waitUntil(lambda: not window.control.freshness.due)
+    pane = window.guide.pane
+    way = list(controls_in_order(window))
+    assert {pane.next, pane.close_button} <= set(way)
+    assert way.index(pane.next) < way.index(window.panel.field("network.cell").editor.controls[0])
+    check_names(window)
+    check_tooltips(window)
+    window.welcome.show()
+    way = walk(window.toolbar._run, tab)
+    assert window.welcome.page is not None
+    inside = [w for w in way if window.welcome.page.isAncestorOf(w)]
+    assert len(inside) >= len(lesson_entries()) + 5
+    assert not any(window.lanes is w for w in way)
+    check_names(window)
+    check_tooltips(window)
+
+
+@pytest.fixture
+def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
+    entries = [
+        Entry("lstm", "lstm", 3, 4, 1, False, "float32", True, ""),
+        Entry("rnn", None, 3, 4, 1, False, "float32", True, "the activation is not told"),
+    ]
+    opened: list[QWidget] = []
+
+    def make(name: str) -> QWidget:
+        made: QWidget
+        if name == "guide":
+            made = GuideWindow(bare_window)
+            made.open("window")
+        elif name == "keys":
+            made = HelpSheet(bare_window)
+        elif name == "model":
+            made = ModelDialog(bare_window, "my.pt", entries, lambda _entry, _cell: None)
+        else:
+            made = SweepWindow(bare_window)
+        opened.append(made)
+        return made
+
+    yield make
+    for made in opened:
+        made.close()
+
+
+@pytest.mark.parametrize("name", ["guide", "keys", "model", "sweep"])
+def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot, name):
+    dialog = make_dialog(name)
+    dialog.show()
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    check_names(dialog)
+    check_tooltips(dialog)
+    reachable = seen(dialog)
+    assert reachable
+    first = next(iter(sorted(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))))
+    way = walk(first, tab) if len(reachable) > 1 else [first]
+    missing = reachable - set(way)
+    assert {(type(w).__name__, words_of(w)) for w in missing} == set()
+
+
+def test_names_of_tables_tell_them_apart(window):
+    tables = [w for w in own_controls(window) if isinstance(w, QAbstractItemView)]
+    names = [w.accessibleName() for w in tables]
+    assert len(set(names)) == len(names)
