@@ -6,7 +6,7 @@ from pathlib import Path
 from rnnviz.files.models.keras_archive import KerasFile
 from rnnviz.files.models.keras_arrays import KerasArrays
 from rnnviz.files.models.keras_cells import StoredSides, stored_layers
-from rnnviz.files.models.keras_config import Configured, configured_layers
+from rnnviz.files.models.keras_config import Configured, configured_layers, goes_backwards
 from rnnviz.files.models.keras_h5 import read_tree
 from rnnviz.files.models.keras_layers import configured_layer, inferred_layer
 from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
@@ -35,7 +35,12 @@ def open_model(path: Path) -> LayeredFile:
         raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
     weights_of = [_weights_of(layer, stored) for layer in configured]
     layers = [configured_layer(file, layer, found) for layer, found in zip(configured, weights_of, strict=True)]
-    below = {number: layer.below for number, layer in enumerate(configured) if layer.below is not None}
+    # What goes backwards turns the order round: on a layer that does, it would read the sequence in its first order.
+    below = {
+        number: layer.below
+        for number, layer in enumerate(configured)
+        if layer.below is not None and not goes_backwards(layer)
+    }
     others = [inferred_layer(file, found) for found in stored if not any(found is used for used in weights_of)]
     return LayeredFile(path, with_stacks(layers, below) + others)
 

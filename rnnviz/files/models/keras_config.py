@@ -45,11 +45,15 @@ class Configured:
 
 @dataclass(frozen=True)
 class Computed:
-    """What a layer computes: `cell` of ours, and for a GRU whether the reset gate stands after the product."""
+    """What a layer computes: `cell` of ours, and for a GRU whether the reset gate stands after the product.
+
+    With `backward` it begins at the sequence's end, and puts out what it computes in that order.
+    """
 
     cell: str
     use_bias: bool
     reset_after: bool | None = None
+    backward: bool = False
 
 
 def configured_layers(config: Any) -> list[Configured]:
@@ -69,11 +73,7 @@ def computed_by(layer: Configured) -> Computed:
         If Gluon cannot express it; the reason names the setting.
     """
     if layer.kind != "Bidirectional":
-        if layer.config.get("go_backwards"):
-            raise UnreadableError(
-                "go_backwards reads the sequence from its end, and Gluon computes backward only beside forward"
-            )
-        return _computed(layer.kind, layer.config)
+        return replace(_computed(layer.kind, layer.config), backward=goes_backwards(layer))
     if layer.config.get("merge_mode") != "concat":
         raise UnreadableError(f"its merge_mode is {_shown(layer.config.get('merge_mode'))}: Gluon has concat alone")
     forward = _table(layer.config.get("layer"))
@@ -85,6 +85,11 @@ def computed_by(layer: Configured) -> Computed:
     if both[0] != both[1]:
         raise UnreadableError("its directions do not compute the same")
     return both[0]
+
+
+def goes_backwards(layer: Configured) -> bool:
+    """Whether the layer reads the sequence from its end, and has no other direction."""
+    return layer.kind != "Bidirectional" and bool(layer.config.get("go_backwards"))
 
 
 def returns_sequences(layer: Configured) -> bool:

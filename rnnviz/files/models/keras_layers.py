@@ -15,7 +15,14 @@ from rnnviz.files.models.keras_archive import KerasFile
 from rnnviz.files.models.keras_cells import StoredCell, StoredSides
 from rnnviz.files.models.keras_config import Computed, Configured, computed_by
 from rnnviz.files.models.keras_h5 import StoredArray, read_array
-from rnnviz.files.models.stored_layers import Arrays, StoredLayer, UnreadableError, gate_rows, unsupported
+from rnnviz.files.models.stored_layers import (
+    BACKWARD_ALONE,
+    Arrays,
+    StoredLayer,
+    UnreadableError,
+    gate_rows,
+    unsupported,
+)
 
 GATE_ORDER = {1: (0,), 3: (1, 0, 2), 4: (0, 1, 2, 3)}
 """By the number of gates, which of Keras' stands at each of Gluon's places."""
@@ -31,7 +38,7 @@ def configured_layer(file: KerasFile, layer: Configured, stored: StoredSides | N
     entry = _described(Entry(name, None, None, None, 1, both, None), stored)
     try:
         computed = computed_by(layer)
-        entry = replace(entry, cell=computed.cell)
+        entry = replace(entry, cell=computed.cell, reason=BACKWARD_ALONE if computed.backward else "")
         if stored is None:
             raise UnreadableError("its weights are not where Keras would have put them")
         if stored.name is not None and stored.name != layer.chain[-1]:

@@ -13,7 +13,14 @@ from onnx import AttributeProto
 from rnnviz.files.models.entry import DTYPES, Entry
 from rnnviz.files.models.onnx_constants import Constant, Constants
 from rnnviz.files.models.onnx_graph import Attributes, PlacedNode
-from rnnviz.files.models.stored_layers import Arrays, StoredLayer, UnreadableError, gate_rows, unsupported
+from rnnviz.files.models.stored_layers import (
+    BACKWARD_ALONE,
+    Arrays,
+    StoredLayer,
+    UnreadableError,
+    gate_rows,
+    unsupported,
+)
 from rnnviz.files.models.weights import widened
 from rnnviz.model.cells import CELLS
 
@@ -32,7 +39,6 @@ REFUSED = {
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _ACTIVATIONS = {"lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"), "rnn_tanh": ("tanh",)}
 _SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
-_BACKWARD = "it reads the sequence from its end: give it in reverse order, in which the outputs come as well"
 _KNOWN_ATTRIBUTES = {
     "hidden_size": AttributeProto.INT,
     "direction": AttributeProto.STRING,
@@ -166,7 +172,7 @@ def _layer(placed: PlacedNode, cell: str, attributes: Attributes, constants: Con
             raise UnreadableError(f"{name} has the shape {list(constant.shape)}, and the node needs {list(shape)}")
         if constant.dtype != weights.w.dtype or constant.dtype.name not in DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
-    told = _BACKWARD if direction == "reverse" else ""
+    told = BACKWARD_ALONE if direction == "reverse" else ""
     entry = Entry(placed.name, cell, features, hidden, 1, len(sides) == 2, weights.w.dtype.name, reason=told)
     return StoredLayer(entry, lambda: _parameters(weights, cell, sides))
 

@@ -14,6 +14,9 @@ from rnnviz.model.errors import InputError
 
 Arrays: TypeAlias = dict[str, FloatArray]
 
+BACKWARD_ALONE = "it reads the sequence from its end: give it in reverse order, in which the outputs come as well"
+"""What else must be known of a layer without a forward direction, which is run as one that has no other."""
+
 
 class UnreadableError(Exception):
     """A layer cannot be read. Its text is the reason: lower case, no full stop."""

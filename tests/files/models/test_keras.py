@@ -111,7 +111,6 @@ def with_config(cell, path, change, *, compression=zipfile.ZIP_STORED):
         ("lstm", "uni1_0", {"recurrent_activation": "hard_sigmoid"}, "hard_sigmoid"),
         ("rnn_tanh", "uni1_0", {"activation": "elu"}, "activation is elu"),
         ("gru", "uni1_0", {"reset_after": False}, "reset_after = false"),
-        ("gru", "uni1_0", {"go_backwards": True}, "go_backwards"),
         ("gru", "uni1_0", {"use_bias": False}, "use_bias is false"),
         ("gru", "bi1_0", {"merge_mode": "sum"}, "merge_mode is sum"),
         ("gru", "bi1_0", {"merge_mode": None}, "merge_mode is None"),
@@ -164,3 +163,15 @@ def test_a_compressed_archive_is_read_like_any_other(tmp_path):
     assert packed.entries == plain.entries
     for name, array in packed.parameters("bi3_0..bi3_2").items():
         np.testing.assert_array_equal(array, plain.parameters("bi3_0..bi3_2")[name])
+
+
+def test_a_layer_that_goes_backwards_says_how_it_is_to_be_read_and_joins_no_stack(tmp_path):
+    def change(layers):
+        for name in ("uni3_0", "uni3_2"):
+            layers[name]["config"]["go_backwards"] = True
+
+    model = with_config("gru", tmp_path / "m.keras", change)
+    entry = entry_called(model, "uni3_0")
+    assert entry.supported
+    assert "give it in reverse order" in entry.reason
+    assert not any("uni3" in e.name and e.num_layers > 1 for e in model.entries)
