@@ -45,6 +45,9 @@ class CrashDialog(QDialog):
             button = self.buttons.addButton(label, role)
             button.setObjectName(name)
             button.clicked.connect(act)
+            # Enter must not end the program.
+            button.setAutoDefault(name != "quit_after_crash")
+            button.setDefault(name == "copy_crash")
         layout = QVBoxLayout(self)
         layout.addWidget(words)
         layout.addWidget(self._text, 1)

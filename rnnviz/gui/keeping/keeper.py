@@ -110,8 +110,8 @@ class Keeper(QObject):
         title = _title(folder)
         what = "" if title is None else f" while it showed “{title}”"
         crashed = bool(_text_of(folder / CRASH))
-        how = " A library crashed: please use Help > Report a problem." if crashed else ""
-        more = f" {len(self._left) - 1} more after this one." if len(self._left) > 1 else ""
+        how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
+        more = f" {len(self._left) - 1} more." if len(self._left) > 1 else ""
         self._bar.offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
         if crashed:
             _log_crash(folder)

@@ -183,7 +183,7 @@ def test_damaged_sessions_and_crashes_of_libraries_are_told_and_dismissed(qtbot,
     (folder / "crash.txt").write_text("Fatal Python error: Segmentation fault\n")
     os.utime(folder, (1e9, 1e9))
     keeper = kept()
-    assert "A library crashed" in keeper.bar.text
+    assert "It crashed outside Python" in keeper.bar.text
     assert keeper.bar.restore.isHidden()
     assert "Segmentation fault" in log_text()
     keeper.bar.discard.click()
@@ -241,7 +241,7 @@ def test_a_window_that_was_killed_is_offered_by_the_next_start_and_restored_as_i
     assert keeper.bar.isVisible()
     assert "rnnviz ended unexpectedly at" in keeper.bar.text
     crashed = "SIGSEGV" in request.node.name
-    assert ("A library crashed" in keeper.bar.text) == crashed
+    assert ("It crashed outside Python" in keeper.bar.text) == crashed
     assert ("Fatal Python error: Segmentation fault" in log_text()) == crashed
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         keeper.bar.restore.click()
