@@ -84,7 +84,7 @@ class Monkey:
             (
                 f"Actions: {self.done.total():,}: {often}",
                 f"Runs finished: {self.runs:,}; different configs repeated by the command line: {self.checked:,}",
-                f"Longest frame, {longest.doing}: {longest.seconds:.3f} s, of which {longest.processor:.3f} s computing",
+                f"Longest frame: {longest.seconds:.3f} s, {longest.processor:.3f} s of it computing: {longest.doing}",
                 f"Frames above {self.frozen * 1e3:.0f} ms: {len(self.heart.frozen)}",
             )
         )
