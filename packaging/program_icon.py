@@ -1,5 +1,9 @@
-"""The program's icon as each system wants it, drawn from its one SVG."""
+"""The program's icon as each system wants it, drawn from its one SVG: python packaging/program_icon.py FILE
 
+FILE ends in .ico for Windows and in .icns for macOS. Qt draws it, and needs no screen for that.
+"""
+
+import sys
 from pathlib import Path
 from struct import pack
 
@@ -74,3 +78,8 @@ def icns() -> bytes:
         for kind, picture in ((kind, png(size)) for kind, size in _ICNS_TYPES.items())
     )
     return b"icns" + pack(">I", 8 + len(pieces)) + pieces
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.write_bytes({".ico": ico, ".icns": icns}[target.suffix]())

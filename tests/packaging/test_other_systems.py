@@ -1,0 +1,100 @@
+"""What pip would install of the wheel on other systems, some of which MXNet has no wheel for."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+
+_PIP_ELSEWHERE = """
+import json, sys
+from pip._vendor.packaging import markers
+here, there = markers.default_environment, json.loads(sys.argv[1])
+# --platform chooses among wheels, but markers are still those of the machine that pip runs on.
+markers.default_environment = lambda: {**here(), **there}
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+SYSTEMS = {
+    "windows": (["win_amd64"], {"sys_platform": "win32", "platform_system": "Windows", "platform_machine": "AMD64"}),
+    "mac-arm64": (
+        ["macosx_14_0_arm64"],
+        {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
+    ),
+    "mac-intel": (
+        ["macosx_13_0_x86_64"],
+        {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "x86_64"},
+    ),
+    "linux-arm64": (
+        [f"manylinux{tag}_aarch64" for tag in ("2014", "_2_28", "_2_34", "_2_39")],
+        {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64"},
+    ),
+}
+CASES = [("windows", "3.12"), ("mac-arm64", "3.11"), ("mac-intel", "3.12"), ("linux-arm64", "3.11")]
+"""Each with one Python: what pip wants to know it reads out of whole wheels, 200 MB of them."""
+WITH_MXNET = {"mac-intel", "linux-arm64"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=200)
+    (wheel,) = folder.iterdir()
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips where no package index answers."""
+    folder = tmp_path_factory.mktemp("index")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--retries", "0"]
+    answer = subprocess.run(
+        [*pip, "--timeout", "20", "--dest", str(folder), "iniconfig"], capture_output=True, text=True, timeout=120
+    )
+    if answer.returncode != 0:
+        pytest.skip(f"no package index can be reached: {(answer.stderr.splitlines() or ['pip failed'])[-1]}")
+
+
+@pytest.fixture(scope="module")
+def answers(
+    index: None, wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], subprocess.CompletedProcess[str]]:
+    """What pip says on each system with each Python, asked all at once: most of the time it waits for the index."""
+    target = tmp_path_factory.mktemp("target")
+
+    def ask(case: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+        system, python = case
+        tags, environment = SYSTEMS[system]
+        environment = environment | {"python_version": python, "python_full_version": f"{python}.0"}
+        words = ["--disable-pip-version-check", "--quiet", "install", "--dry-run", "--ignore-installed"]
+        words += [word for tag in tags for word in ("--platform", tag)]
+        words += ["--only-binary=:all:", "--python-version", python, "--target", str(target), "--report", "-"]
+        command = [sys.executable, "-c", _PIP_ELSEWHERE, json.dumps(environment), *words, str(wheel)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=400)
+
+    with ThreadPoolExecutor(len(CASES)) as pool:
+        return dict(zip(CASES, pool.map(ask, CASES), strict=True))
+
+
+@pytest.mark.parametrize(("system", "python"), CASES)
+def test_the_wheel_installs_with_mxnet_where_there_is_one_and_without_where_not(
+    answers: dict[tuple[str, str], subprocess.CompletedProcess[str]], system: str, python: str
+) -> None:
+    answer = answers[system, python]
+    assert answer.returncode == 0, answer.stderr
+    installed = {
+        item["metadata"]["name"].lower().replace("_", "-"): item["metadata"]["version"]
+        for item in json.loads(answer.stdout)["install"]
+    }
+    assert {"rnnviz", "numpy", "onnx", "onnxruntime", "pyside6-essentials", "polars"} <= set(installed)
+    assert (installed["numpy"], installed["pyside6-essentials"]) == ("1.26.4", "6.9.3")
+    assert ("mxnet" in installed) is (system in WITH_MXNET)
+    assert "torch" not in installed
