@@ -48,8 +48,13 @@ def _run(options: Namespace) -> int:
 
     config = _with_options(load(options.config, options.engines or options.reference), options)
     _check_outputs(options)
+    reading = load_inputs
+    if options.notebook is not None:
+        from rnnviz.files.notebook.writing import load_for_notebook
+
+        reading = load_for_notebook
     with progress_bar(options.quiet) as tell:
-        result = run(config, load_inputs, tell, options.audit, _asked_for(options))
+        result = run(config, reading, tell, options.audit, _asked_for(options))
     _write_outputs(result, options)
     if not options.quiet and options.json != "-":
         from rnnviz.analysis.naming import shown_name

@@ -155,3 +155,14 @@ def test_a_folder_that_is_missing_is_told_before_the_run(
     path = tmp_path / "no" / "a"
     assert main(["run", config, "--engines", ENGINES, f"--{kind}", str(path)]) == WRONG_INPUT
     assert capsys.readouterr().err == (f"rnnviz: {path} cannot be written: the folder {path.parent} does not exist.\n")
+
+
+def test_a_run_too_large_for_a_notebook_is_refused_before_any_engine_computes(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path(config).open("a", encoding="utf-8") as file:
+        file.write("[sequence]\ntimesteps = 400000\n")
+    outputs = ("--notebook", str(tmp_path / "n.ipynb"), "--json", str(tmp_path / "n.json"))
+    assert main(["run", config, "--engines", ENGINES, "--quiet", *outputs]) == WRONG_INPUT
+    assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would hold ")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]

@@ -1,15 +1,21 @@
 """Writing a run as a notebook."""
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
+
+import numpy as np
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.atomic import whole
+from rnnviz.files.inputs import load_inputs
 from rnnviz.files.notebook import sections
 from rnnviz.files.notebook.form import NotebookCell, notebook_json
 from rnnviz.files.notebook.lanes import lane_cells, lanes_of
 from rnnviz.files.notebook.recorded import Recorded, recorded
+from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
+from rnnviz.model.inputs import Inputs
 
 _MOST_BYTES = 16 << 20
 """So many bytes of numbers a notebook may hold: beyond it neither an editor nor a browser is of much use."""
@@ -26,19 +32,46 @@ def write_notebook(result: RunResult, path: Path) -> int:
     InputError
         If the run is too large for a notebook, or the file cannot be written.
     """
+    check_size(result.inputs)
     known = recorded(result)
-    check_size(result, known)
     cells = list(notebook_cells(result, known))
     with whole(path) as temporary:
         temporary.write_text(notebook_json(cells), encoding="utf-8")
     return len(cells)
 
 
-def check_size(result: RunResult, known: Recorded) -> None:
-    """Refuse a run whose numbers are too many."""
-    inputs, trace = result.inputs, known.trace
-    arrays = [*inputs.parameters.values(), *inputs.initial_state.arrays, inputs.sequence, trace.hidden]
-    size = sum(array.nbytes for array in arrays)
+def load_for_notebook(config: Config) -> Inputs:
+    """Read or draw the inputs of a run that is to become a notebook, so that one too large is refused before it.
+
+    Raises
+    ------
+    InputError
+        As `load_inputs` and `check_size` do.
+    """
+    network, sequence = config.network, config.sequence
+    if sequence.source not in ("file", "text"):
+        # Drawing them may take long, too.
+        shape = network.hidden_shape(sequence.timesteps, sequence.batch_size)
+        _check(prod(shape) * np.dtype(network.dtype).itemsize)
+    inputs = load_inputs(config)
+    check_size(inputs)
+    return inputs
+
+
+def check_size(inputs: Inputs) -> None:
+    """Refuse a run whose numbers, those that it computes included, are too many.
+
+    Raises
+    ------
+    InputError
+        If they are.
+    """
+    arrays = [*inputs.parameters.values(), *inputs.initial_state.arrays, inputs.sequence]
+    hidden = prod(inputs.hidden_shape) * inputs.sequence.dtype.itemsize
+    _check(hidden + sum(array.nbytes for array in arrays))
+
+
+def _check(size: int) -> None:
     if size > _MOST_BYTES:
         raise InputError(
             f"A notebook of this run would hold {size / (1 << 20):,.0f} MiB of numbers, and at most "

@@ -67,3 +67,25 @@ def test_layers_that_go_backwards_compute_what_keras_did_on_the_sequence_in_reve
         # As the reason says: what goes backwards is given the sequence in reverse order.
         x = output_of(entry.network(), model.parameters(entry.name), x if number == 1 else x[:, ::-1])
     np.testing.assert_allclose(x, stored["out"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["keras", "h5", "weights.h5"])
+def test_recurrent_layers_are_found_among_all_others(writer: ModuleType, tmp_path: Path, ending: str) -> None:
+    keras, layers = writer.keras, writer.layers
+    model = keras.Sequential(
+        [
+            keras.Input((7,)),
+            layers.Embedding(20, 6),
+            layers.Conv1D(8, 3, padding="same"),
+            layers.LayerNormalization(),
+            layers.Bidirectional(layers.LSTM(8, return_sequences=True), name="encoder"),
+            layers.TimeDistributed(layers.Dense(16)),
+            layers.GRU(8, name="decoder"),
+            layers.Dense(32, activation="softmax"),
+        ]
+    )
+    path = tmp_path / f"m.{ending}"
+    model.save_weights(path) if ending == "weights.h5" else model.save(path)
+    found = [(e.name, e.cell, e.input_size, e.hidden_size, e.bidirectional) for e in open_model(path).entries]
+    assert sorted(found) == [("decoder", "gru", 16, 8, False), ("encoder", "lstm", 8, 8, True)]
