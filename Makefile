@@ -26,7 +26,7 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow bench bench-compare soak screenshots lint format lock clean
+.PHONY: help venv run test test-slow bench bench-compare soak screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -36,6 +36,7 @@ help:
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
 	@echo 'make screenshots     take the pictures of the documents from the program'
+	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'
 	@echo 'make lint            check style, types and the direction of imports'
 	@echo 'make format          put the code into the form that make lint asks for'
 	@echo 'make lock            resolve the dependencies anew; UPGRADE=--upgrade takes newer releases'
@@ -62,6 +63,18 @@ soak: $(ready)
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py
+
+# The bundle is made in an environment of its own, so that nothing gets into it that only a developer needs.
+packer := build/installer/venv
+
+installer: $(packer)/ready
+	@PYTHONPATH=packaging:. $(packer)/bin/python -m installer
+
+$(packer)/ready: packaging/requirements-build.txt
+	@python=$$(sh packaging/find-python) && "$$python" -m venv --clear $(packer)
+	$(packer)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
+	    -r packaging/requirements-build.txt
+	@touch $@
 
 lint: $(ready)
 	$(bin)/ruff check
@@ -98,6 +111,10 @@ lock: $(ready)
 	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
 	    pyproject.toml --group dev --constraints packaging/requirements.txt \
 	    --output-file packaging/requirements-dev.txt
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links $(UPGRADE) \
+	    pyproject.toml --group installer --constraints packaging/requirements.txt \
+	    --output-file packaging/requirements-build.txt
 
 clean:
 	rm -rf .venv build dist .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"]
 
 
 def read(name: str) -> str:
@@ -47,8 +47,9 @@ def test_no_address_and_no_path_is_in_it(name: str) -> None:
 def test_the_lock_is_that_of_the_declared_dependencies() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     runtime = pyproject["project"]["dependencies"]
-    development = pyproject["dependency-groups"]["dev"]
-    for name, declared in [("requirements.txt", runtime), ("requirements-dev.txt", [*runtime, *development])]:
+    groups = pyproject["dependency-groups"]
+    for name, group in zip(LOCKS, ([], groups["dev"], groups["installer"]), strict=True):
+        declared = [*runtime, *group]
         found = [requirement for requirement, _ in pins(read(name))]
         for line in declared:
             wanted = Requirement(line)
@@ -60,6 +61,7 @@ def test_the_lock_is_that_of_the_declared_dependencies() -> None:
             assert any(wanted.specifier.contains(version) for version in versions), f"{line}: {name} has {versions}"
 
 
-def test_development_runs_on_what_users_get() -> None:
-    runtime, development = ({(pin.name, str(pin.specifier)) for pin, _ in pins(read(name))} for name in LOCKS)
+def test_what_is_tested_and_what_is_packed_is_what_pip_installs() -> None:
+    runtime, development, build = ({(pin.name, str(pin.specifier)) for pin, _ in pins(read(name))} for name in LOCKS)
     assert runtime < development
+    assert runtime < build

@@ -1,0 +1,1 @@
+"""What `make installer` does: a bundle of the program, and packages of it for Linux, in `dist`."""

@@ -1,0 +1,53 @@
+"""The archive that is unpacked anywhere."""
+
+import gzip
+import tarfile
+from pathlib import Path
+
+from installer.elf import glibc, needed
+from installer.product import Product
+
+_README = """\
+rnnviz {version} for Linux on {machine}
+
+    bin/rnnviz              opens the window
+    bin/rnnviz --help       the command line
+
+It runs from wherever it is unpacked. To have it in your menu and your shell, copy it into your home:
+
+    cp -r bin lib share ~/.local/
+
+To remove it again, delete ~/.local/bin/rnnviz, ~/.local/lib/rnnviz and what was copied into ~/.local/share.
+
+It needs glibc {glibc} or newer and these libraries, which a system with a desktop has; the program names the packages
+of those that are missing:
+
+{libraries}
+
+What it holds is told in share/doc/rnnviz, with the licences.
+"""
+
+
+def make_tarball(prefix: Path, product: Product, target: Path) -> None:
+    """Write the tree `prefix`, in a folder of its own, to `target`; the same tree gives the same bytes."""
+    top = f"rnnviz-{product.version}"
+    libraries = "\n".join(f"    {name}" for name in sorted(needed(prefix)))
+    readme = _README.format(version=product.version, machine=product.machine, glibc=glibc(prefix), libraries=libraries)
+    text = prefix / "README"
+    text.write_text(readme, encoding="utf-8")
+    text.chmod(0o644)
+
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        entry.mtime = product.seconds
+        return entry
+
+    with (
+        target.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path in [prefix, *sorted(prefix.rglob("*"))]:
+            archive.add(path, f"{top}/{path.relative_to(prefix)}".removesuffix("/."), recursive=False, filter=plain)
+    text.unlink()
