@@ -65,7 +65,8 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     _check_engines(config, request.trusted)
     check_demand(config, folder.parent)
     tell("reading the inputs", 0.0)
-    with watched(lambda done: tell("reading the inputs", _READ * done)):
+    # A large file is a small part of the whole and takes long all the same, so that its own part is told beside it.
+    with watched(lambda done: tell(f"reading the inputs, {int(100 * done)} %", _READ * done)):
         inputs = request.load(config)
     _check_recordings(inputs)
     check_demand(inputs.config, folder.parent)

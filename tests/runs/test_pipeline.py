@@ -21,8 +21,11 @@ def test_reading_large_inputs_moves_the_bar_up_to_where_the_engines_begin(tmp_pa
     config = Config(Network("gru", 3, 4), compare=Compare("manual", ("mistake:no-h2h-bias",))).checked()
     told: list[tuple[str, float]] = []
     compute(RunRequest(1, config, load_in_pieces), tmp_path, lambda stage, done: told.append((stage, done)))
-    read = [done for stage, done in told if stage == "reading the inputs"]
+    assert [stage for stage, _ in told[:5]] == [
+        "reading the inputs",
+        *(f"reading the inputs, {part} %" for part in (25, 50, 75, 100)),
+    ]
+    read = [done for stage, done in told if stage.startswith("reading the inputs")]
     assert read == sorted(read)
-    assert len(read) == 5
     assert read[-1] == next(done for stage, done in told if stage.startswith("computing"))
     assert [done for _, done in told] == sorted(done for _, done in told)
