@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _dispatch(words)
-        sys.stdout.flush()
+        # A window's program on Windows has no console, and nothing to print to.
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except InputError as error:
         return _fail(error, WRONG_INPUT)

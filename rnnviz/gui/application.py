@@ -34,7 +34,13 @@ def run_window(path: Path | None) -> int:
     if path is None:
         window.welcome.greet()
     # The engines' process would compete with the first picture for the processor.
-    window.usable.connect(lambda: window.begin(path))
+    if sys.platform == "darwin":
+        from rnnviz.gui.opened_files import OpenedFiles
+
+        opened = OpenedFiles(application, window.files.open)
+        window.usable.connect(lambda: window.begin(opened.begin() or path))
+    else:
+        window.usable.connect(lambda: window.begin(path))
     window.completed.connect(_keep_collections_short)
     window.show()
     with _interruptible(application):

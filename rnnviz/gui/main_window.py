@@ -116,7 +116,7 @@ class MainWindow(DropWindow):
         """Start the engines, and run a config of the user's or, unless the welcome is shown, the first lesson."""
         self.warm_up()
         if path is None:
-            self.files.make_runnable()
+            self.welcome.stay(self.files.make_runnable)
         else:
             self.files.open(path)
         if not self.welcome.shown:

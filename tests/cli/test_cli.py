@@ -442,3 +442,10 @@ def test_without_mxnet_a_config_that_names_no_reference_runs_by_another_one(
     assert answer.code == 0
     assert reference_of(answer) == ("onnx", ["manual"])
     assert answer.err.startswith("rnnviz: onnx is the reference here: the engine gluon needs mxnet 1.9.1, which has no")
+
+
+def test_a_program_without_a_console_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "open_window", lambda file: 0)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main([]) == 0

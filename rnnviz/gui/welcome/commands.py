@@ -1,5 +1,6 @@
 """When the ways to begin are shown, and what each of them does."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
@@ -64,6 +65,13 @@ class Welcome(QObject):
         page.offer_way_back(self._window.session.result is not None)
         self._window.arrangement.cover(page)
 
+    def stay(self, change: Callable[[], None]) -> None:
+        """Make a change that is no reason to leave the page."""
+        shown = self.shown
+        change()
+        if shown:
+            self.show()
+
     def leave(self) -> None:
         """Show the picture."""
         if self.shown:
@@ -91,8 +99,10 @@ class Welcome(QObject):
 
     def _begin_small(self) -> None:
         from rnnviz.files.config_toml import load_config
+        from rnnviz.gui.lessons.runnable import runnable
 
-        self._window.document.take(load_config(resource_path("examples", "small-lstm.toml")), "Small LSTM")
+        config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))
+        self._window.document.take(config, "Small LSTM")
 
     def _remember(self, at_start: bool) -> None:
         self._settings.welcome = at_start

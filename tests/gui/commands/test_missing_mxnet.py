@@ -45,3 +45,10 @@ def test_a_file_that_names_no_reference_runs_and_one_that_asks_for_gluon_says_wh
         window.files.open(tmp_path / "asked.toml")
     assert window.session.config.compare.reference == "gluon"
     assert "onnx can be the reference instead, by compare.reference" in note_of(window)
+
+
+def test_the_welcome_stays_while_another_reference_is_taken(bare_window):
+    bare_window.welcome.greet()
+    bare_window.begin(None)
+    assert bare_window.welcome.shown
+    assert bare_window.session.config.compare.reference == "onnx"
