@@ -1,0 +1,236 @@
+"""The recipes for Windows and macOS, as far as they can be checked on another system."""
+
+import plistlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from rnnviz import __version__
+from rnnviz.files.models.formats import ENDINGS
+
+ROOT = Path(__file__).parents[2]
+PACKAGING = ROOT / "packaging"
+
+
+class Made:
+    """What a spec makes with one of PyInstaller's functions."""
+
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        self.parts, self.options = parts, options
+        self.pure, self.scripts = object(), object()
+        self.binaries = [("numpy/core.pyd", "C:/site-packages/numpy/core.pyd", "BINARY")]
+        self.datas = [("PySide6/translations/qt_de.qm", "qt_de.qm", "DATA"), ("rnnviz/resources/a", "a", "DATA")]
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], dict[str, list[Made]]]:
+    """Runs the spec as PyInstaller would on a system, and returns what it makes by the functions that it calls."""
+    hooks = ModuleType("PyInstaller.utils.hooks")
+    hooks.__dict__.update(
+        collect_dynamic_libs=lambda name: [],
+        collect_submodules=lambda name: [name],
+        copy_metadata=lambda name: [(name, name)],
+    )
+    for name, module in {"PyInstaller": ModuleType("PyInstaller"), "PyInstaller.utils": ModuleType("utils")}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def evaluate(system: str) -> dict[str, list[Made]]:
+        made: dict[str, list[Made]] = {name: [] for name in ("Analysis", "PYZ", "EXE", "COLLECT", "BUNDLE")}
+
+        def maker(name: str) -> Callable[..., Made]:
+            def make(*parts: Any, **options: Any) -> Made:
+                made[name].append(Made(*parts, **options))
+                return made[name][-1]
+
+            return make
+
+        spec = PACKAGING / "rnnviz.spec"
+        names = {"SPECPATH": str(PACKAGING), "workpath": str(tmp_path), **{name: maker(name) for name in made}}
+        code = compile(spec.read_text(encoding="utf-8"), str(spec), "exec")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "platform", system)
+            exec(code, names)
+        return made
+
+    return evaluate
+
+
+def test_on_linux_the_spec_makes_one_program_in_one_folder(evaluate: Callable[[str], dict[str, list[Made]]]) -> None:
+    made = evaluate("linux")
+    assert [program.options["name"] for program in made["EXE"]] == ["rnnviz"]
+    assert made["EXE"][0].options["icon"] is None
+    assert made["BUNDLE"] == []
+    (folder,) = made["COLLECT"]
+    assert made["EXE"][0] in folder.parts
+
+
+def test_on_windows_the_window_opens_without_a_console(evaluate: Callable[[str], dict[str, list[Made]]]) -> None:
+    made = evaluate("win32")
+    assert {p.options["name"]: p.options["console"] for p in made["EXE"]} == {"rnnviz": True, "rnnvizw": False}
+    assert {Path(program.options["icon"]).name for program in made["EXE"]} == {"rnnviz.ico"}
+    assert made["COLLECT"][0].parts[:2] == tuple(made["EXE"])
+    assert made["BUNDLE"] == []
+
+
+def test_on_macos_the_spec_makes_an_application_that_opens_the_programs_files(
+    evaluate: Callable[[str], dict[str, list[Made]]],
+) -> None:
+    made = evaluate("darwin")
+    (application,) = made["BUNDLE"]
+    assert application.parts == (made["COLLECT"][0],)
+    assert application.options["name"] == "rnnviz.app"
+    # What cannot be written as a property list raises here.
+    information = plistlib.loads(plistlib.dumps(application.options["info_plist"]))
+    assert information["CFBundleShortVersionString"] == __version__
+    assert information["LSBackgroundOnly"] is False
+    declared = information["UTExportedTypeDeclarations"] + information["UTImportedTypeDeclarations"]
+    kinds = {kind["UTTypeIdentifier"]: kind["UTTypeTagSpecification"]["public.filename-extension"] for kind in declared}
+    opened = [kind for entry in information["CFBundleDocumentTypes"] for kind in entry["LSItemContentTypes"]]
+    assert set(opened) == set(kinds)
+    endings = {f".{ending}" for listed in kinds.values() for ending in listed}
+    assert endings == {".rnnviz", ".params", ".safetensors", ".onnx"}
+    assert endings - {".rnnviz"} <= set(ENDINGS)
+
+
+def test_the_entitlements_are_a_property_list() -> None:
+    rights = plistlib.loads((PACKAGING / "macos" / "entitlements.plist").read_bytes())
+    assert all(key.startswith("com.apple.security.cs.") and value is True for key, value in rights.items())
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_the_shell_scripts_are_clean() -> None:
+    scripts = [PACKAGING / "macos" / "build.sh", PACKAGING / "find-python"]
+    answer = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the scripts are for the other systems")
+@pytest.mark.parametrize("command", [["/bin/sh", "macos/build.sh"], [sys.executable, "windows/build.py"]])
+def test_on_another_system_a_script_says_where_it_runs_and_changes_nothing(command: list[str]) -> None:
+    program, script = command
+    answer = subprocess.run([program, PACKAGING / script], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert re.fullmatch(rf"packaging/{script} makes an? \w+ for \w+, on \w+: this is Linux\.\n", answer.stderr)
+
+
+SECTIONS = {
+    "Setup": {"AppId", "AppName", "AppVersion", "DefaultDirName", "OutputBaseFilename", "OutputDir", "LicenseFile"},
+    "Files": {"Source", "DestDir"},
+    "Icons": {"Name", "Filename"},
+    "Registry": {"Root", "Subkey", "ValueType", "ValueData"},
+    "Run": {"Filename", "Description", "Flags"},
+    "Tasks": {"Name", "Description"},
+    "Languages": {"Name", "MessagesFile"},
+}
+"""The sections of the installer's script, and the keys that none of their entries may lack."""
+
+
+def iss() -> dict[str, list[str]]:
+    """The lines of the installer's script by section, the preprocessor's in one of their own."""
+    sections: dict[str, list[str]] = {"": []}
+    section = ""
+    for line in (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8").splitlines():
+        if named := re.fullmatch(r"\[(\w+)\]", line):
+            section = named[1]
+            assert section not in sections
+            sections[section] = []
+        elif line and not line.startswith(";"):
+            sections[section].append(line)
+    return sections
+
+
+def entry(line: str) -> dict[str, str]:
+    """The parameters of one line, in which a quote within quotes is doubled."""
+    parts = re.findall(r'(\w+): ("(?:[^"]|"")*"|[^;"]+)(?:; |$)', line)
+    assert "; ".join(f"{name}: {value}" for name, value in parts) == line
+    return {name: value[1:-1].replace('""', '"') if value.startswith('"') else value for name, value in parts}
+
+
+def test_the_windows_installer_has_every_section_with_what_none_may_lack() -> None:
+    sections = iss()
+    assert set(sections) == {"", "Code", *SECTIONS}
+    setup = dict(line.split("=", 1) for line in sections["Setup"])
+    assert SECTIONS["Setup"] <= set(setup)
+    assert re.fullmatch(r"\{\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}", setup["AppId"])
+    tasks = {entry(line)["Name"] for line in sections["Tasks"]}
+    for name, wanted in SECTIONS.items():
+        for line in sections[name] if name != "Setup" else ():
+            told = entry(line)
+            assert wanted <= set(told), line
+            assert told.get("Tasks", "path") in tasks
+
+
+def test_the_windows_installer_takes_what_is_built_and_what_is_in_the_tree() -> None:
+    text = (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8")
+    build = (PACKAGING / "windows" / "build.py").read_text(encoding="utf-8")
+    paths = {path.replace("\\", "/") for path in re.findall(r"\{#Root\}\\([\w\\.*]+)", text)}
+    assert paths == {"LICENSE", "build/windows/rnnviz.ico", "dist", "build/windows/bundle/rnnviz/*"}
+    assert 'WORK = ROOT / "build" / "windows"' in build
+    assert 'WORK / "rnnviz.ico"' in build
+    assert '"--distpath", WORK / "bundle"' in build
+    assert "rnnviz-{#Version}-windows-x64" in text
+    assert "rnnviz-{version}-windows-x64.exe" in build
+    # Both programs are named that the spec makes there, and no other.
+    assert set(re.findall(r"(\w+)\.exe", text)) == {"rnnvizw"}
+
+
+def test_the_windows_installers_code_is_balanced() -> None:
+    code = "\n".join(iss()["Code"])
+    code = re.sub(r"\{.*?\}|'[^']*'", "", code, flags=re.DOTALL)
+    words = re.findall(r"\w+", code.lower())
+    assert words.count("begin") == words.count("end")
+    assert code.count("(") == code.count(")")
+
+
+@pytest.fixture
+def workflow() -> dict[Any, Any]:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))
+    assert isinstance(workflow, dict)
+    return workflow
+
+
+def test_the_release_builds_on_all_three_systems_before_it_is_drafted(workflow: dict[Any, Any]) -> None:
+    jobs = workflow["jobs"]
+    assert set(jobs["draft"]["needs"]) == set(jobs) - {"draft"} == {"linux", "windows", "macos"}
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in jobs.values():
+        assert job["timeout-minutes"] <= 60
+
+
+def test_every_action_is_pinned_to_a_commit_and_told_by_its_version() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    uses = re.findall(r"uses: (.*)$", text, re.MULTILINE)
+    assert len(uses) >= 8
+    versions = {}
+    for use in uses:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), use
+        action, _, version = use.partition("@")
+        assert versions.setdefault(action, version) == version
+    assert set(re.findall(r"https?://([^/\s]+)", text)) == set()
+
+
+def test_what_the_release_runs_is_in_the_tree(workflow: dict[Any, Any]) -> None:
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    scripts = {path for command in commands for path in re.findall(r"packaging/[\w/.]+", command)}
+    assert scripts == {"packaging/windows/build.py", "packaging/macos/build.sh"}
+    for script in scripts:
+        assert (ROOT / script).is_file()
+    targets = {target for command in commands for target in re.findall(r"\bmake (\w+)", command)}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for recipe in ("windows/build.py", "macos/build.sh"):
+        text = (PACKAGING / recipe).read_text(encoding="utf-8")
+        for lock in re.findall(r"requirements[\w-]*\.txt", text):
+            assert (PACKAGING / lock).is_file(), lock
