@@ -4,6 +4,7 @@ Messages of exceptions are left out, for they may hold either; where one arose i
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -21,6 +22,7 @@ log.addHandler(logging.NullHandler())
 _LARGEST_BYTES, _OLDER = 256 * 1024, 2
 _TAIL_LINES = 60
 _LINE = "%(asctime)s %(process)d %(levelname)s %(message)s"
+_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([\w.<>]+)$', re.MULTILINE)
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -44,6 +46,8 @@ def stop_log() -> None:
     for handler in [handler for handler in log.handlers if isinstance(handler, _LogFile)]:
         log.removeHandler(handler)
         handler.close()
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
 
 
 class _LogFile(RotatingFileHandler):
@@ -75,9 +79,18 @@ def log_tail() -> str:
 def where(trace: TracebackType | None) -> Iterator[str]:
     """The frames of a traceback, one a line, by files' names within the program or without their folders."""
     for frame, line in walk_tb(trace):
-        path = Path(frame.f_code.co_filename)
-        name = path.relative_to(_PACKAGE.parent) if path.is_relative_to(_PACKAGE) else path.name
-        yield f"    {name}:{line} in {frame.f_code.co_qualname}"
+        yield f"    {_short(frame.f_code.co_filename)}:{line} in {frame.f_code.co_qualname}"
+
+
+def where_in(text: str) -> Iterator[str]:
+    """The same of a traceback that another process wrote as text."""
+    for name, line, function in _FRAME.findall(text):
+        yield f"    {_short(name)}:{line} in {function}"
+
+
+def _short(name: str) -> str:
+    path = Path(name)
+    return str(path.relative_to(_PACKAGE.parent)) if path.is_relative_to(_PACKAGE) else path.name
 
 
 def shapes(config: Config) -> str:

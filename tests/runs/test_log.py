@@ -1,7 +1,7 @@
 """The log: readable lines of a bounded size, with names and shapes and nothing of the user's beside them."""
 
 import logging
-import threading
+import traceback
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from rnnviz.model.config import Config
 from rnnviz.runs import log as module
 from rnnviz.runs.doctor import report
-from rnnviz.runs.log import keep_log, log, log_path, log_tail, shapes, stop_log, where
+from rnnviz.runs.log import keep_log, log, log_path, log_tail, shapes, stop_log, where, where_in
 from rnnviz.runs.state_folder import state_folder
 
 
@@ -78,8 +78,9 @@ def test_frames_are_told_without_what_an_exception_says_or_whose_folders_they_ar
         raise ValueError("secret 424242")
     except ValueError as error:
         lines = list(where(error.__traceback__))
+        told = list(where_in("".join(traceback.format_exception(error))))
+    assert lines == told
     assert len(lines) == 1
     assert lines[0].strip().startswith(f"{Path(__file__).name}:")
-    assert threading.current_thread().name not in lines[0]
     assert "secret" not in lines[0]
     assert str(Path(__file__).parent) not in lines[0]

@@ -135,13 +135,14 @@ def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_death_of_the_child_is_a_sentence_and_the_next_run_works(
-    supervisor: Supervisor, load: supervisor_module.Load, manner: str
+    supervisor: Supervisor, load: supervisor_module.Load, manner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     finished(events_of(supervisor))
     before = engine_processes()
     failure = failed(events_of(supervisor, load=load))
     assert failure.kind == "engine"
     assert f"({manner})" in failure.sentence
+    assert f"({manner})" in caplog.text
     assert "while reading the inputs" in failure.sentence or "while starting the engines" in failure.sentence
     finished(events_of(supervisor))
     assert not engine_processes() & before

@@ -184,6 +184,14 @@ class FileCommands(QObject):
             then()
 
     def _save(self, path: Path) -> bool:
+        own = [Path(file).name for file in self._sessions.files_of_its_own(self._session.config)]
+        if own:
+            sentence = (
+                f"{path} would name {', '.join(own)}, which the session alone holds and which goes with this window: "
+                "save the session with its files, or unpack it, as it is a zip, and open the config.toml in it."
+            )
+            tell_error(self._window, "The config cannot be saved", sentence)
+            return False
         try:
             self._document.save(path)
         except InputError as error:

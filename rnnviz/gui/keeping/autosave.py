@@ -10,7 +10,8 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
 from rnnviz.model.errors import InputError
 
-DELAY_MS = 1_000
+DELAY_MS, MOVED_MS = 1_000, 5_000
+"""How long after a change it is saved, and how long after the cursor has moved, as it does all the time in playing."""
 
 
 class Autosave(QObject):
@@ -25,17 +26,16 @@ class Autosave(QObject):
         self._window, self._path = window, path
         self._saved: SavedSession | None = None
         self._writing: SavedSession | None = None
-        self._told = False
+        self._told = self._closed = False
         self._jobs = Jobs(self)
         self._jobs.done.connect(self._on_saved)
         self._jobs.failed.connect(self._on_failed)
-        # Not begun anew by each change: who plays or drags for an hour is saved, too.
-        self._delay = QTimer(self, singleShot=True, interval=DELAY_MS)
+        # Not begun anew by each change: who plays or drags for an hour has it saved, too.
+        self._delay = QTimer(self, singleShot=True)
         self._delay.timeout.connect(self._save)
         session = window.session
         for signal in (
             session.config_changed,
-            session.location_changed,
             session.candidate_changed,
             session.engine_changed,
             session.colour_by_changed,
@@ -44,7 +44,8 @@ class Autosave(QObject):
             window.document.changed,
             window.arrangement.tab_chosen,
         ):
-            signal.connect(self._on_change)
+            signal.connect(lambda _new=None: self._want(DELAY_MS))
+        session.location_changed.connect(lambda _new: self._want(MOVED_MS))
 
     def save_now(self) -> bool:
         """Save before anything else happens, and say whether that worked; nothing is told."""
@@ -59,16 +60,23 @@ class Autosave(QObject):
 
     def close(self) -> None:
         """Save no more, and wait for what is being written."""
+        self._closed = True
         self._delay.stop()
         self._jobs.close()
 
-    def _on_change(self, _new: object = None) -> None:
-        if not self._delay.isActive():
-            self._delay.start()
+    def _want(self, within_ms: int) -> None:
+        """Save at the latest in so many milliseconds."""
+        if self._closed:
+            return
+        if not self._delay.isActive() or self._delay.remainingTime() > within_ms:
+            self._delay.start(within_ms)
 
     def _save(self) -> None:
         session = self._present()
-        if session is None or session == self._saved or self._jobs.busy:
+        if session is None or session == self._saved:
+            return
+        if self._jobs.busy:
+            self._delay.start(DELAY_MS)
             return
         self._writing, path = session, self._path
 

@@ -32,7 +32,7 @@ class Keeper(QObject):
         self._left: list[Path] = []
         self._desk: Desk | None = None
         self._crash: TextIO | None = None
-        self._stays = False
+        self._stays = self._logs = False
         self._was_enabled = faulthandler.is_enabled()
         self.autosave: Autosave | None = None
         window.completed.connect(self._begin)
@@ -55,6 +55,11 @@ class Keeper(QObject):
         """End all of it; what is kept goes with a window that was closed as it should be."""
         if self.autosave is not None:
             self.autosave.close()
+        if self._logs:
+            from rnnviz.runs.log import log
+
+            self._logs = False
+            log.info("the window was closed%s", ", and its session was left to the next" if self._stays else "")
         if self._crash is not None:
             # Whoever had it enabled before hears of crashes again.
             if self._was_enabled:
@@ -73,6 +78,7 @@ class Keeper(QObject):
 
         keep_log()
         log.info("a window has opened")
+        self._logs = True
         self._window.runner.started.connect(_log_run)
         self._window.runner.failed.connect(_log_failure)
         try:
@@ -188,6 +194,7 @@ def _log_run(config: Config) -> None:
 
 
 def _log_failure(event: "Failed") -> None:
-    from rnnviz.runs.log import log
+    from rnnviz.runs.log import log, where_in
 
-    log.warning("the run failed: %s%s", event.kind, "" if event.key is None else f", {event.key}")
+    frames = "".join(f"\n{frame}" for frame in where_in(event.traceback))
+    log.warning("the run failed: %s%s%s", event.kind, "" if event.key is None else f", {event.key}", frames)

@@ -79,9 +79,13 @@ class SessionCommands(QObject):
         self._window.jobs.start(Job("looking at the files", work))
 
     def save(self, path: Path, *, copies: bool | None = None, then: Callable[[], None] = lambda: None) -> None:
-        """Save a session, with copies as it was unless `copies` says otherwise; `then` follows when it is written."""
+        """Save a session, with copies as it was unless `copies` says otherwise; `then` follows when it is written.
+
+        Files that are nowhere but in a session are always copied.
+        """
         session = self.present()
         with_copies = path in self._with_copies if copies is None else copies
+        with_copies = with_copies or bool(self.files_of_its_own(session.config))
 
         def work(progress: Progress) -> str:
             from rnnviz.files.session.writing import write_session
@@ -97,6 +101,13 @@ class SessionCommands(QObject):
         else:
             self._with_copies.discard(path)
         self._window.jobs.start(Job(f"saving {path.name}", work))
+
+    def files_of_its_own(self, config: Config) -> list[str]:
+        """What the config reads that was unpacked from a session, and goes with the window."""
+        from rnnviz.files.session.named_files import paths_in
+
+        folder = self.unpacks_to()
+        return [path for path in paths_in(config) if Path(path).is_relative_to(folder)]
 
     def present(self) -> SavedSession:
         """What the window shows, called after its config; where that is from stays on this machine."""

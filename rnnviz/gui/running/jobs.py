@@ -63,6 +63,9 @@ class _Doer(QObject):
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(job.title, str(error) or "There is too little memory for it.")
         except Exception as error:  # noqa: BLE001 - the window must live on, and know that the job is over
+            from rnnviz.runs.log import log, where
+
+            log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
             self.failed.emit(job.title, f"This should not have happened: {type(error).__name__}: {error}.")
 
 

@@ -206,6 +206,7 @@ def then(self):
     window = self._window
     window.runner.finished.connect(lambda *_: window.session.set_location(Location(timestep=3, unit=2)))
     self.autosave.saved.connect(lambda: self.autosave._saved.look.timestep == 3 and print("saved", flush=True))
+    self.autosave._want = lambda _ms, want=self.autosave._want: want(500)
     window.document.edit(load_config(sys.argv[1]))
 keeper.Keeper._begin = then
 application.run_window(None)

@@ -68,6 +68,18 @@ def pictures(window) -> list[bytes]:
     return [bytes(image.constBits()) for image in images]
 
 
+def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
+    """A file that names what goes with the window would be worth nothing when it is closed."""
+    assert window.files._save(folder / "mine.toml") is False
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert "x.npy, which the session alone holds" in box.text()
+    box.accept()
+    assert not (folder / "mine.toml").exists()
+    window.sessions.save(folder / "again.rnnviz", copies=False)
+    qtbot.waitUntil(lambda: window.document.path == folder / "again.rnnviz")
+    assert "with 1 file." in window.statusBar().currentMessage()
+
+
 def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     qtbot, window, make_window, supervisor, press, choose, looked_at, settings, tmp_path
 ):
@@ -97,6 +109,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     # A window whose keyboard is elsewhere is drawn in other colours.
     window.activateWindow()
     qtbot.waitUntil(lambda: other.lanes.picture_complete)
+    assert_files_stay_with_the_session(other, qtbot, home)
     after = pictures(other)
     assert [len(picture) for picture in after] == [len(picture) for picture in before]
     assert after == before
