@@ -125,7 +125,7 @@ def _host(path: str, inputs: Path, trace: Path) -> Iterator[subprocess.Popen[byt
     """The process; it and those that it started are gone when the block ends."""
     root = str(Path(rnnviz.__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - the user was asked about the file, and there is no shell
         [*_command(), path, str(inputs), str(trace)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -48,7 +48,7 @@ class OwnRecurrence:
         module.__file__ = str(path)
         # Dataclasses and pickle look a class's module up by its name.
         sys.modules[_MODULE] = module
-        self._guarded(lambda: exec(self._compiled(), vars(module)))
+        self._guarded(lambda: exec(self._compiled(), vars(module)))  # noqa: S102 - it is what they asked for
         step = getattr(module, "step", None)
         if not callable(step):
             raise RecurrenceError(f"{path} defines no step(x, state, p), which every recurrence must define.")
