@@ -1,7 +1,8 @@
 """The two palettes. The offscreen platform ignores the desktop's colour scheme, so both are the program's own.
 
 Every text colour keeps a contrast of at least 4.5:1 on the surfaces that it stands on; the diverging maps go
-from blue to orange, which people with any of the common colour-vision deficiencies tell apart.
+from blue to orange, which people with any of the common colour-vision deficiencies tell apart, and so they do
+any two of the series.
 """
 
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ LIGHT = Theme(
     grid="#dfe2e7",
     nan="#7a3fd1",
     infinite="#00735f",
-    series=("#0a5fc2", "#c2570a", "#17692f", "#a8005a", "#6b3fb5", "#7d5200", "#006a75", "#58606b"),
+    series=("#0a5fc2", "#c2570a", "#17692f", "#a8005a", "#5e2a97", "#653a00", "#187a85", "#3b3f41"),
     diverging=("#08306b", "#2f7fbf", "#a6cee9", "#f7f7f7", "#fbc98a", "#dd7a14", "#7a3603"),
     sequential=("#f7f7f7", "#d9dbe6", "#b3b6d2", "#8c86bb", "#6a51a3", "#45117e"),
 )
@@ -126,13 +127,13 @@ DARK = Theme(
     right_surface="#173223",
     doubtful="#f0c05a",
     doubtful_surface="#3a2d10",
-    outline="#ff5fae",
+    outline="#ff7abc",
     outline_under="#000000",
     cursor="#ffffff",
     grid="#30353e",
     nan="#c9a3ff",
     infinite="#4fd9bd",
-    series=("#6db3ff", "#ffab5e", "#74d68d", "#ff86c0", "#bda0ff", "#f0c05a", "#5fd3de", "#a3abb8"),
+    series=("#6db3ff", "#ed9c55", "#73d48b", "#ff86c0", "#a57dd0", "#ffc85e", "#5fd3de", "#84929a"),
     diverging=("#a9d8ff", "#3f97e0", "#1f4f80", "#1d2025", "#7a4410", "#e08a2c", "#ffd9a3"),
     sequential=("#1d2025", "#35304f", "#51447f", "#7460ad", "#9f8ad6", "#d7ccff"),
 )

@@ -23,6 +23,8 @@ from rnnviz.model.location import Location
 
 _DASHED_UP_TO = 600
 """More timesteps in sight are drawn in thin solid lines: dashes would run together, and take long to draw."""
+DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
+"""Of the engines that are held against the reference, one after the other."""
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {numbers.NAN: np.isnan, numbers.INFINITY: np.isinf}
 
 
@@ -30,14 +32,15 @@ _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {numbers.NAN: np.isnan, 
 class UnitLine:
     """One curve: which engine's, of which unit, in which colour, and what was read of it last.
 
-    `pinned` is the unit of one that stays while the cursor moves, else None.
+    `dashes` are in strokes' widths, none for the reference. `pinned` is the unit of a curve that stays while the cursor
+    moves, else None.
     """
 
     engine: str
     pinned: int | None
     colour: str
     depth: float
-    reference: bool
+    dashes: tuple[float, ...]
     curve: Curve
     unit: int = 0
     whole: Outline | None = None
@@ -53,9 +56,9 @@ class UnitLine:
         pen.setCosmetic(True)
         if not dashes:
             return pen
-        pen.setWidthF(2.5 if self.reference else 1.5)
-        if not self.reference:
-            pen.setDashPattern([4.0, 4.0])
+        pen.setWidthF(1.5 if self.dashes else 2.5)
+        if self.dashes:
+            pen.setDashPattern(list(self.dashes))
         return pen
 
 
@@ -92,10 +95,10 @@ class UnitLines:
         self._series.forget()
 
     def add(
-        self, engine: str, pinned: int | None, colour: str, depth: float, *, reference: bool, shown: bool
+        self, engine: str, pinned: int | None, colour: str, depth: float, *, dashes: tuple[float, ...], shown: bool
     ) -> UnitLine:
         """Add a curve, whose values `read` reads; those of greater depth lie above."""
-        line = UnitLine(engine, pinned, colour, depth, reference, self._plot.add_curve(QPen(colour), depth))
+        line = UnitLine(engine, pinned, colour, depth, dashes, self._plot.add_curve(QPen(colour), depth))
         line.curve.set_visible(shown)
         self._lines.append(line)
         return line

@@ -16,7 +16,7 @@ from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.quantity_choice import QuantityChoice
 from rnnviz.gui.views.time_plot import TimePlot
-from rnnviz.gui.views.unit_lines import UnitLine, UnitLines
+from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
 from rnnviz.model.location import Location
 
 MOST_PINNED = 4
@@ -225,8 +225,14 @@ class UnitsPlot(View):
 
     def _add_line(self, engine: str, pinned: int | None, colour: str, depth: float) -> UnitLine:
         assert self._result is not None
-        reference = engine == self._result.reference.engine
-        return self._lines.add(engine, pinned, colour, depth, reference=reference, shown=engine not in self._hidden)
+        shown = engine not in self._hidden
+        return self._lines.add(engine, pinned, colour, depth, dashes=self._dashes(engine), shown=shown)
+
+    def _dashes(self, engine: str) -> tuple[float, ...]:
+        """None for the reference; of others those of their place, so that it takes no colours to tell them apart."""
+        assert self._result is not None
+        others = [name for name in self._result.traces if name != self._result.reference.engine]
+        return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()
 
     def _add_engine_key(self, line: UnitLine, reference: str) -> None:
         role = "the reference" if line.engine == reference else f"held against {reference}"

@@ -150,10 +150,20 @@ def pixel(colour: str) -> int:
     return 0xFF000000 | int(colour[1:], 16)
 
 
+_READABLE = 4.5
+
+
 def on(table_entry: int, theme: Theme) -> QColor:
-    """The text colour that is easier to read on a colour of the table."""
+    """The text colour that is easier to read on a colour of the table.
+
+    Between the two of the theme there are middle tones on which neither can be read; of black and white one always can.
+    """
     ground = QColor.fromRgb(int(table_entry))
-    return max(theme.color("text"), theme.color("base"), key=lambda colour: _contrast(colour, ground))
+    for inks in ((theme.color("text"), theme.color("base")), (QColor("black"), QColor("white"))):
+        best = max(inks, key=lambda colour: _contrast(colour, ground))
+        if _contrast(best, ground) >= _READABLE:
+            break
+    return best
 
 
 def _contrast(one: QColor, other: QColor) -> float:
