@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.progress import Tell, watched
-from rnnviz.runs.log import log
 from rnnviz.runs.spawning import manner, start
 
 Outcome = TypeVar("Outcome")
@@ -72,6 +71,9 @@ def call_apart(
                 kind, content = ours.recv()
     except EOFError:
         process.join()
+        # What keeps the log would make the window's start longer, which imports this module.
+        from rnnviz.runs.log import log
+
         log.warning("a process that read a file ended (%s)", manner(process.exitcode))
         raise InputError(f"{what}: the process that did it ended ({manner(process.exitcode)}).") from None
     finally:

@@ -27,7 +27,9 @@ from tests.gui.virtual_screen import virtual_screen
 
 HEAVY = (
     "importlib.metadata",
+    "logging.handlers",
     "multiprocessing.spawn",
+    "platformdirs",
     "psutil",
     "pyqtgraph",
     "rnnviz.gui.views.checks_table",
