@@ -107,6 +107,7 @@ def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() ->
     for value in (first.reference, first.candidate):
         assert f"{value:.3f}" in seen.split()
     assert [line[0] for line in repr(result).splitlines()] == ["r", "✔", "✘"]
+    assert repr(result["gluon"]) == "Trace of gluon: hidden (L, D, T, N, H) = (1, 1, 5, 2, 4), float32"
 
 
 def test_a_comparison_is_shown_by_itself() -> None:

@@ -62,6 +62,10 @@ class Trace:
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Whose numbers they are and their shape: the arrays would be too long to read."""
+        return f"Trace of {self.engine}: hidden (L, D, T, N, H) = {self.hidden.shape}, {self.hidden.dtype}"
+
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         """(L, D, T, N, H)."""
