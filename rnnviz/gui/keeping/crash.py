@@ -7,12 +7,15 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from rnnviz.gui.keeping.crash_dialog import CrashDialog
 from rnnviz.gui.keeping.keeper import Keeper
 from rnnviz.gui.main_window import MainWindow
+
+if TYPE_CHECKING:
+    from rnnviz.gui.keeping.crash_dialog import CrashDialog
 
 _MOST_KINDS = 100
 """Of more kinds of failures than these, each is counted as the last one: something is broken all over."""
@@ -82,6 +85,8 @@ class CrashHandler(QObject):
         if self.dialog is not None:
             self.dialog.add(failure.text)
             return
+        from rnnviz.gui.keeping.crash_dialog import CrashDialog
+
         self.dialog = CrashDialog(self._window, failure.text, kept=kept)
         self.dialog.save_requested.connect(self._window.sessions.ask_save)
         self.dialog.quit_requested.connect(self._quit)

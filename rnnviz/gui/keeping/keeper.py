@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TextIO
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.gui.keeping.autosave import Autosave
-from rnnviz.gui.keeping.restore_bar import RestoreBar
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 
 if TYPE_CHECKING:
+    from rnnviz.gui.keeping.restore_bar import RestoreBar
     from rnnviz.runs.desk import Desk
     from rnnviz.runs.events import Failed
 
@@ -39,7 +39,7 @@ class Keeper(QObject):
         window.closed.connect(self.close)
 
     @property
-    def bar(self) -> RestoreBar | None:
+    def bar(self) -> "RestoreBar | None":
         """The bar, once anything was offered."""
         return self._bar
 
@@ -103,6 +103,7 @@ class Keeper(QObject):
             if self._bar is not None:
                 self._bar.hide()
             return
+        from rnnviz.gui.keeping.restore_bar import RestoreBar
         from rnnviz.runs.desk import CRASH, left_at
 
         if self._bar is None:
