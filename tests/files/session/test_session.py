@@ -1,8 +1,10 @@
 """Sessions: what was saved comes back elsewhere, and what is no session is refused in a sentence."""
 
+import gc
 import json
 import random
 import shutil
+import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -307,3 +309,22 @@ def test_every_part_of_the_look_is_saved(tmp_path, config):
     write_session(saved(config), tmp_path / "a.rnnviz")
     with zipfile.ZipFile(tmp_path / "a.rnnviz") as archive:
         assert json.loads(archive.read(MANIFEST))["look"]["span"] == 3.0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
+@pytest.mark.parametrize("room", [0, 100, 900, 1600])
+def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_an_older_session_as_it_was(tmp_path, config, room):
+    import resource
+
+    path, files = tmp_path / "a.rnnviz", files_to_copy(config)
+    path.write_text("older")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"a\.rnnviz cannot be written: File too large"):
+            write_session(saved(config), path, files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    gc.collect()
+    assert path.read_text() == "older"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]

@@ -1,17 +1,24 @@
 """Exceptions that nobody caught, and windows that ended without a word: told in words, and nothing is lost."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QPushButton
 
+from rnnviz.files.session.contents import Document, SavedSession
+from rnnviz.files.session.named_files import files_to_copy
+from rnnviz.files.session.writing import write_session
 from rnnviz.gui.keeping.autosave import Autosave
 from rnnviz.gui.keeping.crash import CrashHandler
 from rnnviz.gui.keeping.keeper import Keeper
@@ -190,6 +197,31 @@ def test_damaged_sessions_and_crashes_of_libraries_are_told_and_dismissed(qtbot,
     assert keeper.bar.isHidden()
     assert not folder.exists()
     assert list((own_state / "windows").iterdir()) == [keeper._desk.folder]
+
+
+def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(qtbot, window, kept, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((4, 2), np.float32))
+    config = replace(CONFIG, sequence=CONFIG.sequence.of_file(str(tmp_path / "x.npy")))
+    session = SavedSession(config, Document("mine"))
+    write_session(session, tmp_path / "a.rnnviz", files_to_copy(config))
+    keeper = kept()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open(tmp_path / "a.rnnviz")
+    assert keeper.save_now()
+    left = shutil.copytree(keeper._desk.folder, keeper._desk.folder.with_name("window-left"))
+    owner = json.loads((left / "owner.json").read_text())
+    (left / "owner.json").write_text(json.dumps({**owner, "started": "long ago"}))
+    shutil.rmtree(Path(window.session.config.sequence.path).parent)
+    keeper._left = keeper._desk.abandoned()
+    keeper._offer()
+    assert "“a.rnnviz”" in keeper.bar.text
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        keeper.bar.restore.click()
+    assert window.session.config.network == CONFIG.network
+    assert Path(window.session.config.sequence.path).is_relative_to(keeper._desk.folder / "left-1")
+    assert window.session.result.shape[2] == 4
+    assert window.document.path == tmp_path / "a.rnnviz"
+    assert not window.isWindowModified()
 
 
 RUN = """
