@@ -1,7 +1,6 @@
 """What the code does not do, whatever it is given: run a shell, unpickle, evaluate texts, reach for a network."""
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,54 +20,62 @@ ALLOWED = {
     # The user's own file, which they have been asked about.
     ("evaluation", "engines/own/recurrence.py"),
 }
-IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl"}
-# The window hears signals by a pair of sockets; a sweep's cluster is one that the user names.
+IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}
+# The window hears signals by a pair of sockets.
 SOCKETS = {"gui/application.py": {"socketpair"}}
-CLUSTER = "runs/sweep/cluster.py"
-# A machine of its own for PyTorch's files, which calls nothing that they name.
 UNPICKLER = "files/models/pickled.py"
+KNOWN_BY = {
+    # A cluster is one that the user names.
+    "distributed": "runs/sweep/cluster.py",
+    # A machine of its own for PyTorch's files, which calls nothing that they name.
+    "pickle": UNPICKLER,
+    "marshal": "nobody",
+    "PySide6.QtNetwork": "nobody",
+}
+"""The one module that may import a package."""
 
 
-def called(tree: ast.AST) -> Iterator[str]:
-    """The dotted name of everything that is called, with the names that modules were imported by."""
-    names = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update({alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names})
-        elif isinstance(node, ast.ImportFrom):
-            names.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            dotted = ast.unparse(node.func)
-            first, dot, rest = dotted.partition(".")
-            yield names.get(first, first) + dot + rest
+def dotted(node: ast.expr) -> str:
+    """A name with its attributes, such as os.path.join; empty for any other expression."""
+    if isinstance(node, ast.Attribute):
+        owner = dotted(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return node.id if isinstance(node, ast.Name) else ""
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
+class Module:
+    """What a module imports and calls, by full names, and the arguments that it gives by name."""
+
+    def __init__(self, source: str) -> None:
+        nodes = list(ast.walk(ast.parse(source)))
+        names, self.imports = dict[str, str](), list[str]()
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                names |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
+                self.imports += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                self.imports.append(node.module or "")
+        calls = (dotted(node.func).partition(".") for node in nodes if isinstance(node, ast.Call))
+        self.calls = [names.get(first, first) + dot + rest for first, dot, rest in calls]
+        self.keywords = [node for node in nodes if isinstance(node, ast.keyword)]
 
 
 def findings(name: str, source: str) -> list[str]:
     """What a module does that none may."""
-    tree = ast.parse(source)
-    found = [f"{what} ({call})" for what in CALLS for call in called(tree) if call in CALLS[what]]
-    found = [finding for finding in found if (finding.partition(" (")[0], name) not in ALLOWED]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg in ("shell", "allow_pickle"):
-            right = isinstance(node.value, ast.Constant) and node.value.value is False
-            found += [] if right else [f"{node.arg} in line {node.value.lineno}"]
-    found += [f"{module} imported" for module in imported(tree) if module.partition(".")[0] in IMPORTS]
-    sockets = {call for call in called(tree) if call.startswith("socket.")}
+    module = Module(source)
+    found = [f"{what}: {call}" for what in CALLS for call in module.calls if call in CALLS[what]]
+    found = [finding for finding in found if (finding.partition(":")[0], name) not in ALLOWED]
+    for keyword in module.keywords:
+        if keyword.arg in ("shell", "allow_pickle") and getattr(keyword.value, "value", None) is not False:
+            found.append(f"{keyword.arg} in line {keyword.value.lineno}")
+    sockets = {call for call in module.calls if call.startswith("socket.")}
     found += [f"{call} called" for call in sockets if call.partition(".")[2] not in SOCKETS.get(name, set())]
-    found += [] if name == CLUSTER else [f"{m} imported" for m in imported(tree) if m.startswith("distributed")]
-    found += (
-        [] if name == UNPICKLER else [f"{m} imported" for m in imported(tree) if m in ("pickle", "marshal", "shelve")]
-    )
-    found += ["QtNetwork imported" for module in imported(tree) if module.startswith("PySide6.QtNetwork")]
+    for imported in module.imports:
+        package = imported.partition(".")[0]
+        known = KNOWN_BY.get(package) or KNOWN_BY.get(imported)
+        if package in IMPORTS or (known is not None and known != name):
+            found.append(f"{imported} imported")
     return found
 
 

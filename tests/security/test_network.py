@@ -49,8 +49,15 @@ def test_the_command_line_computes_and_writes_everything_without_a_network(tmp_p
     done = without_internet(tmp_path, "-m", "rnnviz", "run", "a.toml", "--engines", ",".join(engines), *outputs)
     assert done.returncode == 0, done.stderr
     assert all((tmp_path / f"out.{kind}").stat().st_size > 0 for kind in OUTPUTS)
-    done = without_internet(tmp_path, "-m", "rnnviz", "inspect", "out.npz")
-    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_sweeps_and_conversions_need_no_network(tmp_path: Path) -> None:
+    save_config(find_lesson("bidirectional").config, tmp_path / "a.toml")
+    (tmp_path / "s.toml").write_text('base = "a.toml"\n[grid]\n"network.hidden_size" = [2, 3]\n')
+    for words in (("sweep", "s.toml", "--csv", "s.csv"), ("convert", "a.toml", "w.onnx"), ("inspect", "w.onnx")):
+        done = without_internet(tmp_path, "-m", "rnnviz", *words)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Files damaged at random: always a sentence, or numbers that are checked; never a crash or a hang."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -10,8 +9,9 @@ import pytest
 from rnnviz.model.errors import InputError
 from rnnviz.runs.apart import call_apart
 from tests.files.models.damage import KINDS, damaged, networks_in, outcome_of
-from tests.files.models.fuzzing import Tally, fuzz, read_soon
+from tests.files.models.fuzzing import fuzz, read_soon
 from tests.files.models.specimens import CHECKED_SUMS, WRITERS
+from tests.told_tables import ToldTable
 
 FILES = [name for name in WRITERS if name != "folder"]
 NOT_SURVIVED = [("w.weights.h5", 587), ("w.weights.h5", 1549), ("w.weights.h5", 2762)]
@@ -20,25 +20,15 @@ _CASES = 500
 _OUTCOMES = ("refused", "same", "fewer", "numbers", "named")
 
 
-@pytest.fixture(scope="module")
-def tallies(pytestconfig: pytest.Config) -> Iterator[dict[str, Tally]]:
-    """By format; all of them are printed as a table at the end."""
-    found: dict[str, Tally] = {}
-    yield found
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\n{'':14}", *(f"{outcome:>8}" for outcome in (*_OUTCOMES, "failed")))
-        for name, tally in found.items():
-            print(f"{name:14}", *(f"{tally.outcomes[k]:8}" for k in _OUTCOMES), f"{len(tally.failures):8}")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_what_it_holds(
-    name: str, tmp_path: Path, tallies: dict[str, Tally]
+    name: str, tmp_path: Path, told_table: ToldTable
 ) -> None:
     WRITERS[name](tmp_path / name)
-    found = tallies[name] = fuzz(tmp_path / name, range(_CASES), tmp_path)
+    found = fuzz(tmp_path / name, range(_CASES), tmp_path)
+    told = {outcome: found.outcomes[outcome] for outcome in _OUTCOMES}
+    told_table("model-files").add(f"`{name}`", **told, **{"anything else": len(found.failures)})
     assert found.failures == []
     assert sum(found.outcomes.values()) == _CASES
     assert found.outcomes["refused"] > _CASES // 4
