@@ -18,12 +18,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checks", type=int, default=1_000_000, help="runs to repeat by the command line, at most")
     parser.add_argument("--frozen", type=float, default=0.2, metavar="SECONDS", help="the longest frame that may be")
+    parser.add_argument("--aloud", action="store_true", help="say each action before it is done")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.inside:
         from tests.monkey.session import Monkey
 
-        monkey = Monkey(wanted.actions, wanted.seed, wanted.checks, wanted.frozen)
+        monkey = Monkey(wanted.actions, wanted.seed, wanted.checks, wanted.frozen, aloud=wanted.aloud)
         wrong = monkey.run()
         print(monkey.table())
         print("\n".join(wrong) or "Nothing broke.", flush=True)

@@ -190,6 +190,9 @@ class Hands:
         if modifiers & control and key in (Qt.Key.Key_Q, Qt.Key.Key_W):
             return "nothing"
         target = QApplication.activePopupWidget() or QApplication.focusWidget() or self._window
+        if not target.isVisible():
+            # A dialog that closes keeps the focus until it is gone; a desktop would send it no key any more.
+            return "nothing"
         text = "" if modifiers & (control | alt) else chr(key).lower() if key < 128 else ""
         shortcut = None if QApplication.activePopupWidget() else self._shortcut(key, modifiers)
         if shortcut is not None:
@@ -212,7 +215,7 @@ class Hands:
     # What controls are for
 
     def _command(self) -> str:
-        if self._modal() is not None:
+        if self._modal() is not None or QApplication.activePopupWidget() is not None:
             return "nothing"
         action = self._one_of(self._commands())
         action.trigger()
@@ -234,8 +237,11 @@ class Hands:
             case QAbstractSpinBox() if self._random.random() < 0.7:
                 control.stepBy(int(self._random.integers(-5, 6)))
             case QComboBox() if control.count():
-                control.setCurrentIndex(int(self._random.integers(control.count())))
-                control.activated.emit(control.currentIndex())
+                model = control.model()
+                index = int(self._random.integers(control.count()))
+                if model.flags(model.index(index, control.modelColumn())) & Qt.ItemFlag.ItemIsEnabled:
+                    control.setCurrentIndex(index)
+                    control.activated.emit(index)
             case QSlider():
                 control.setValue(int(self._random.integers(control.minimum(), control.maximum() + 1)))
             case QTabBar() if control.count():
@@ -253,7 +259,11 @@ class Hands:
             field.editingFinished.emit()
 
     def _answer(self) -> str:
-        """Answer the dialog that is open, if there is one."""
+        """Close the menu that is open, or answer a dialog, if there is one."""
+        popup = QApplication.activePopupWidget()
+        if popup is not None:
+            popup.close()
+            return f"close {type(popup).__name__}"
         dialogs = self._dialogs()
         if not dialogs:
             return "nothing"
@@ -282,7 +292,7 @@ class Hands:
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path))])
         window, at = self._window, QPointF(self._window.rect().center())
-        if self._modal() is not None:
+        if self._modal() is not None or QApplication.activePopupWidget() is not None:
             return "nothing"
         buttons, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
         enter = QDragEnterEvent(at.toPoint(), Qt.DropAction.CopyAction, data, buttons, none)
@@ -342,7 +352,7 @@ class Hands:
         target = window.childAt(at) or window
         while not target.isEnabled() and target.parentWidget() is not None:
             target = target.parentWidget()
-        return target, target.mapFrom(window, at) if target is not window else at
+        return target, target.mapFromGlobal(window.mapToGlobal(at))
 
     def _ends(self, target: QWidget, at: QPoint) -> bool:
         """Whether a click there would end the walk."""

@@ -33,13 +33,14 @@ _LARGEST_RUN = 4_000_000
 
 @dataclass
 class Monkey:
-    """Does so many `actions`; `checks` is how many runs the command line repeats, `frozen` seconds are no frame."""
+    """Does so many `actions`, each told if `aloud`; `checks` runs are repeated; `frozen` seconds are no frame."""
 
     actions: int
     seed: int
     checks: int
     frozen: float
     tell: Callable[[str], None] = print
+    aloud: bool = False
 
     def __post_init__(self) -> None:
         self.troubles = Troubles(self.tell)
@@ -111,6 +112,8 @@ class Monkey:
             doing = hands.act()
             self.heart.during(doing)
             self.done[doing] += 1
+            if self.aloud:
+                self.tell(doing)
             if self.done.total() % _TOLD_EVERY == 0:
                 self.tell(f"{self.done.total():,} actions, {verdicts.runs} runs, {len(self.heart.frozen)} long frames")
 

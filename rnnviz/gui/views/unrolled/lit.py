@@ -41,16 +41,19 @@ class Frame(NamedTuple):
 
 
 def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
-    """The regions of which something is in view; h and c of one place share a frame."""
+    """The regions of which something is in view; h and c of one place share a frame.
+
+    While the picture of the network before still stands, what that network lacks has no place.
+    """
     places: dict[tuple[object, ...], list[Region]] = {}
     for region in lit:
         places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
-    lanes = {lane for lane, _ in geometry.picture.lanes}
+    rows = dict(geometry.picture.lanes)
     view = QRectF(0.0, 0.0, geometry.width, geometry.height)
     frames = [
         Frame(together[0], _rect(together[0], geometry), _tag(together))
         for together in places.values()
-        if together[0].lane in lanes
+        if rows.get(together[0].lane) == 1 or rows.get(together[0].lane, 0) >= together[0].units.stop
     ]
     return [frame for frame in frames if frame.rect.intersects(view)]
 

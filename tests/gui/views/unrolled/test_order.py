@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import Lane
+from rnnviz.analysis.regions import lane_region
 from rnnviz.gui.views.unrolled import ordering
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -102,3 +103,10 @@ def test_a_norm_has_no_order(view: UnrolledView) -> None:
     view.show_order("activity")
     view.show_colour_by("norm")
     assert rows_of(view) == [0]
+
+
+def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_before(view: UnrolledView) -> None:
+    view.show_result(made_result(hidden_size=4, timesteps=4), "manual")
+    view.show_order("activity")
+    view.show_lit((lane_region(made_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
+    assert view.lit.frames == []
