@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH
+from rnnviz.cli.loading import complete
 from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
@@ -52,7 +53,7 @@ def _sweep(options: Namespace) -> int:
     if options.sweep is None:
         raise InputError("The following arguments are required: sweep; see rnnviz sweep --help.")
     engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
-    sweep = load_sweep(options.sweep, engines)
+    sweep = load_sweep(options.sweep, engines, complete)
     check_engines(sweep)
     for path in (options.csv, None if options.json == "-" else options.json, options.journal):
         check_output(path)

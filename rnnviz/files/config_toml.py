@@ -27,11 +27,12 @@ Complete: TypeAlias = Callable[[Config], Config]
 """What makes of a config that names no reference the one that is run: the files know no engine."""
 
 
-def _unchanged(config: Config) -> Config:
+def unchanged(config: Config) -> Config:
+    """The config as it is, by the usual reference."""
     return config
 
 
-def load_config(path: str | os.PathLike[str], complete: Complete = _unchanged) -> Config:
+def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) -> Config:
     """Read and validate a config; the paths in it are relative to its own folder.
 
     Raises
@@ -45,7 +46,7 @@ def load_config(path: str | os.PathLike[str], complete: Complete = _unchanged) -
     return parse_config(_read(file), file.parent.absolute(), str(path), complete)
 
 
-def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = _unchanged) -> Config:
+def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = unchanged) -> Config:
     """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
     try:
         values = tomllib.loads(text)

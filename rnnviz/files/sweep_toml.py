@@ -2,9 +2,11 @@
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rnnviz.files.config_toml import Complete, unchanged
 from rnnviz.model.config import SECTIONS
 from rnnviz.model.engine_names import with_file
 from rnnviz.model.errors import ConfigError, InputError
@@ -14,8 +16,8 @@ from rnnviz.model.sweep import Sweep, declaration
 _ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
 
 
-def load_sweep(path: Path, engines: Sequence[str] | None = None) -> Sweep:
-    """Read and validate a sweep; `engines` stand in for those that the file names.
+def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Complete = unchanged) -> Sweep:
+    """Read and validate a sweep; `engines` stand in for those that the file names, `complete` as for a config.
 
     `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
     file are relative to its own folder.
@@ -38,7 +40,7 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None) -> Sweep:
         own["grid"] = _grid(own["grid"], folder)
     if engines is not None:
         own["engines"] = list(engines)
-    return Sweep.from_mapping(own)
+    return _with_reference(own, Sweep.from_mapping(own), complete)
 
 
 def is_sweep(path: Path) -> bool:
@@ -59,6 +61,19 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no TOML file: its brackets are nested too deep.") from error
     except ValueError as error:
         raise InputError(f"{path} is no TOML file: {error}.") from error
+
+
+def _with_reference(values: dict[str, Any], sweep: Sweep, complete: Complete) -> Sweep:
+    """The sweep by the reference that can run its first row beside all its engines, if none is named."""
+    compare = values.get("compare", {})
+    if "reference" in compare or "compare.reference" in sweep.keys:
+        return sweep
+    first = next(point.config for point in sweep.points() if point.config is not None)
+    beside = replace(first, compare=replace(first.compare, candidates=sweep.engines))
+    reference = complete(beside).compare.reference
+    if reference == first.compare.reference:
+        return sweep
+    return Sweep.from_mapping({**values, "compare": {**compare, "reference": reference}})
 
 
 def _read_base(name: Any, folder: Path) -> dict[str, Any]:

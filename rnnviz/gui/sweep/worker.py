@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from rnnviz.analysis.sweep_figures import SweepFigures
+from rnnviz.engines.registry import with_present_reference
 from rnnviz.files.inputs import load_inputs
 from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
 from rnnviz.files.sweep_toml import load_sweep
@@ -182,7 +183,7 @@ def _open_sweep(path: Path, halt: Halt) -> OpenedSweep:
     from rnnviz.runs.sweep.driver import check_engines, earlier
     from rnnviz.runs.sweep.journal import journal_of, read_journal
 
-    sweep = load_sweep(path)
+    sweep = load_sweep(path, complete=lambda config: with_present_reference(config)[0])
     check_engines(sweep)
     rows = earlier(sweep, halt.reading(sweep.points()), read_journal(journal_of(path)))
     return OpenedSweep(path, SweepFigures(SweepTable(sweep.keys, tuple(rows))), sweep)
