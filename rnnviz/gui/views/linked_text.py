@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from rnnviz.analysis.wording import Part, plain
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.focus_frame import LinkLabel
 
 _PADDING = 5
 _MORE = Part(" …")
@@ -30,7 +31,7 @@ class LinkedText(QWidget):
         self._secondary = ""
         self._links: list[Part] = []
         self._theme = LIGHT
-        self._primary = QLabel(self)
+        self._primary = LinkLabel(self)
         self._primary.setTextFormat(Qt.TextFormat.RichText)
         self._primary.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._primary.linkActivated.connect(self._follow)
@@ -98,6 +99,7 @@ class LinkedText(QWidget):
             markup, lines = escape(text), 2
         self._primary.setText(markup)
         self._primary.setWordWrap(lines > 1)
+        self._primary.offer_links(bool(self._links))
         beneath = self.fontMetrics().elidedText(self._secondary, Qt.TextElideMode.ElideRight, width)
         self._beneath.setText(beneath)
         self._beneath.setVisible(lines == 1 and bool(self._secondary))

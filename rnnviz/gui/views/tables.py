@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
     QApplication,
     QHeaderView,
     QStyleOptionViewItem,
-    QTableView,
     QWidget,
 )
 
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.focus_frame import FramedTable
 
 FULL_ROLE = Qt.ItemDataRole.UserRole
 """The text of a cell or heading as it is copied: a number with every digit that it takes to read back."""
@@ -51,7 +51,7 @@ class Cell:
     left: bool = False
 
 
-class NumberTable(QTableView):
+class NumberTable(FramedTable):
     """A table whose model has a method `cell(row, column) -> Cell` beside Qt's own.
 
     Rows are chosen whole and copied as text with tabs, in full precision. All cells in sight are painted in one pass:
@@ -99,6 +99,7 @@ class NumberTable(QTableView):
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
+        super().apply_theme(theme)
         self._painter.apply_theme(theme)
         self.viewport().update()
 

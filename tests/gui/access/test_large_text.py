@@ -1,0 +1,98 @@
+"""Texts at twice the usual size: nothing is cut off, and what is shortened says the whole in its tooltip."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PySide6.QtGui import QFont, QFontMetrics
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QTabBar, QToolBar, QWidget
+
+from rnnviz.gui.commands.help_sheet import HelpSheet
+from rnnviz.gui.guide.window import GuideWindow
+from rnnviz.gui.look.text_size import scaled
+
+LARGE = 2560, 1440
+SLACK = 4
+"""Pixels that a style may take of a margin."""
+
+
+@pytest.fixture
+def large_text(qapp: QApplication) -> Iterator[None]:
+    usual = QFont(qapp.font())
+    large = QFont(usual)
+    large.setPointSizeF(2.0 * usual.pointSizeF())
+    qapp.setFont(large)
+    yield
+    qapp.setFont(usual)
+
+
+@pytest.fixture
+def large_window(large_text: None, make_window: Any, supervisor: Any, qtbot: Any) -> Any:
+    window = make_window(supervisor, LARGE)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.begin(None)
+    return window
+
+
+def cut(widget: QWidget) -> bool:
+    """Whether a text has less room than it needs."""
+    if isinstance(widget, QLabel) and widget.wordWrap():
+        return widget.heightForWidth(widget.width()) > widget.height() + SLACK
+    if isinstance(widget, QComboBox):
+        # A box may be narrower than its longest entry, but not than the one that is chosen.
+        text = widget.fontMetrics().horizontalAdvance(widget.currentText())
+        return widget.height() + SLACK < widget.minimumSizeHint().height() or widget.width() < text
+    needed = widget.sizeHint()
+    return widget.width() + SLACK < needed.width() or widget.height() + SLACK < needed.height()
+
+
+def is_told(widget: QWidget) -> bool:
+    """Whether the whole text stands in a tooltip, or is reached by the arrows of a row of tabs."""
+    return bool(widget.toolTip()) or (isinstance(widget, QTabBar) and widget.usesScrollButtons())
+
+
+def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[int, int]]]:
+    found = []
+    for widget in window.findChildren(QWidget):
+        shows_text = isinstance(widget, QLabel | QAbstractButton | QComboBox | QTabBar) and widget.isVisible()
+        if not shows_text or widget.window() is not window or widget.objectName().startswith(("qt_", "Scroll")):
+            continue
+        if cut(widget) and not is_told(widget):
+            text = widget.text() if isinstance(widget, QLabel | QAbstractButton) else widget.accessibleName()
+            hint = widget.sizeHint()
+            found.append((type(widget).__name__, text[:40], widget.size().toTuple(), hint.toTuple()))
+    return found
+
+
+def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
+    tabs = large_window.arrangement.tabs
+    for place in range(tabs.count()):
+        if tabs.isTabVisible(place):
+            tabs.setCurrentIndex(place)
+            QTest.qWait(0)
+            assert cut_texts(large_window) == [], tabs.tabText(place)
+    large_window.welcome.show()
+    QTest.qWait(0)
+    assert cut_texts(large_window) == []
+    assert large_window.findChild(QToolBar).height() >= scaled(18)
+
+
+def test_the_picture_grows_with_the_text(large_window):
+    stage = large_window.lanes._stage
+    assert scaled(11) == 22
+    assert stage.colour_bar.size().width() == scaled(92)
+    assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()
+    # The axis' own label begins beneath the numbers.
+    assert stage.axis.label.y() >= stage.axis.style["tickTextHeight"] - SLACK
+
+
+def test_no_text_of_the_other_windows_is_cut_off(large_window, qtbot):
+    for made in (HelpSheet(large_window), GuideWindow(large_window)):
+        if isinstance(made, GuideWindow):
+            made.open("window")
+        made.show()
+        qtbot.waitExposed(made)
+        assert cut_texts(made) == []
+        assert made.height() <= LARGE[1]
+        made.close()
