@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -10,6 +10,8 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHeaderView,
     QLabel,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -24,6 +26,9 @@ _ONE_GATE = tuple(cell.name for cell in CELLS.values() if cell.gate_count == 1)
 _NUMBERS = range(2, 6)
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WHY_NOT = "Not to be run: "
+_PADDING = 8
+_HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
+_GAP = "  "
 
 
 class ModelDialog(QDialog):
@@ -64,7 +69,7 @@ class ModelDialog(QDialog):
         layout.addWidget(self.note)
         layout.addLayout(self._form)
         layout.addWidget(self.buttons)
-        self.resize(720, 230 if alone else 380)
+        self.resize(720, _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS))
         self.list.currentItemChanged.connect(self._show_choice)
         self.list.itemActivated.connect(lambda item: self.accept())
         first = next((number for number, entry in enumerate(entries) if entry.supported), 0)
@@ -89,6 +94,7 @@ class ModelDialog(QDialog):
         made.setToolTip("Those that cannot be run say why when they are chosen.")
         made.setRootIsDecorated(False)
         made.setAllColumnsShowFocus(True)
+        made.setItemDelegate(_Roomy(made))
         made.setHeaderLabels(_HEADINGS)
         for column in _NUMBERS:
             made.headerItem().setTextAlignment(column, _RIGHT)
@@ -112,6 +118,18 @@ class ModelDialog(QDialog):
         self.note.setText(_note(entry))
         self._form.setRowVisible(self.cell, entry.supported and entry.cell is None)
         self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(entry.supported)
+
+
+class _Roomy(QStyledItemDelegate):
+    """Leaves room between rows, and between a column's numbers and the next column's words."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return super().sizeHint(option, index) + QSize(2 * _PADDING, _PADDING)
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        if index.column() == len(_HEADINGS) - 1:
+            option.text = f"{_GAP}{option.text}"  # type: ignore[attr-defined]
 
 
 def _row(entry: Entry) -> list[str]:
