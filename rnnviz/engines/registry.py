@@ -5,6 +5,7 @@ Nothing heavy is imported before an engine is loaded, so that a window can list 
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,6 +51,8 @@ class EngineEntry:
         if self.package == "mxnet":
             return f"{_why_no_mxnet(self.name)}: {_INSTEAD}"
         if self.package == "torch":
+            if getattr(sys, "frozen", False):
+                return "The engine torch needs PyTorch, which this package leaves out: use a rnnviz that pip installed."
             return "The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch]."
         return f"The engine {self.name} needs the package {self.package}, which is not installed."
 

@@ -1,5 +1,7 @@
 """PyTorch as a second opinion: our parameters in its modules, layer by layer."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,3 +60,13 @@ def test_a_missing_torch_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
         EngineError, match=r"needs PyTorch, which is an extra: install it with pip install rnnviz\[torch\]"
     ):
         load_engine("torch")
+
+
+def test_a_package_of_the_program_without_torch_does_not_send_to_a_pip_that_it_has_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert registry.ENGINES["torch"].unavailable == (
+        "The engine torch needs PyTorch, which this package leaves out: use a rnnviz that pip installed."
+    )
