@@ -5,8 +5,9 @@ from PySide6.QtCore import QByteArray, QSettings
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
 _RECENT, _TRUSTED = "files/recent", "files/trusted"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
-_WELCOME = "window/welcome"
+_WELCOME, _MOTION = "window/welcome", "appearance/motion"
 THEME_CHOICES = ("desktop", "light", "dark")
+MOTION_CHOICES = ("desktop", "reduced", "full")
 
 
 class Settings:
@@ -50,6 +51,16 @@ class Settings:
     @welcome.setter
     def welcome(self, value: bool) -> None:
         self._store.setValue(_WELCOME, value)
+
+    @property
+    def motion(self) -> str:
+        """One of MOTION_CHOICES."""
+        value = self._store.value(_MOTION)
+        return value if isinstance(value, str) and value in MOTION_CHOICES else MOTION_CHOICES[0]
+
+    @motion.setter
+    def motion(self, value: str) -> None:
+        self._store.setValue(_MOTION, value)
 
     @property
     def recent(self) -> tuple[str, ...]:

@@ -12,10 +12,16 @@ from rnnviz.gui.commands.keys import COMMANDS, MENUS
 from rnnviz.gui.commands.lesson_menu import LessonMenu
 from rnnviz.gui.commands.recent import RecentFiles, RecentMenu
 from rnnviz.gui.exporting.export_menu import ExportMenu
-from rnnviz.gui.settings import THEME_CHOICES
+from rnnviz.gui.look.motion import use_motion
+from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.views.base import View
 
 _THEME_WORDS = {"desktop": "&Follow the desktop", "light": "&Light", "dark": "&Dark"}
+_MOTION_WORDS = {
+    "desktop": ("As the &desktop wishes", "Reduced where the desktop's settings turn animations off."),
+    "reduced": ("&Reduced", "Nothing fades, and playing moves at most three times a second."),
+    "full": ("&Full", "Frames fade in, and playing is smooth."),
+}
 
 
 def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]) -> None:
@@ -52,17 +58,49 @@ class ThemeMenu(QMenu):
             self.group.addAction(action)
 
 
+class MotionMenu(QMenu):
+    """How much may move by itself; what is chosen is remembered."""
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__("&Motion", parent)
+        self.setToolTipsVisible(True)
+        self._settings = settings
+        self._group = QActionGroup(self)
+        for choice in MOTION_CHOICES:
+            words, why = _MOTION_WORDS[choice]
+            action = self.addAction(words)
+            action.setObjectName(f"motion_{choice}")
+            action.setToolTip(why)
+            action.setData(choice)
+            action.setCheckable(True)
+            action.setChecked(choice == settings.motion)
+            self._group.addAction(action)
+        self._group.triggered.connect(lambda action: self._choose(action.data()))
+        use_motion(settings.motion)
+
+    def _choose(self, choice: str) -> None:
+        self._settings.motion = choice
+        use_motion(choice)
+
+
 class Submenus:
     """The menus within menus, whose entries are no commands with keys."""
 
     def __init__(
-        self, window: QWidget, recent: RecentFiles, lessons: Sequence[Lesson], views: Sequence[View], theme: str
+        self,
+        window: QWidget,
+        recent: RecentFiles,
+        lessons: Sequence[Lesson],
+        views: Sequence[View],
+        theme: str,
+        settings: Settings,
     ) -> None:
         """`theme` is one of THEME_CHOICES."""
         self.recent = RecentMenu(recent, window)
         self.lessons = LessonMenu(lesson_entries(), lessons, window)
         self.exports = ExportMenu(views, window)
         self.themes = ThemeMenu(theme, window)
+        self.motions = MotionMenu(settings, window)
 
     @property
     def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:
@@ -70,5 +108,5 @@ class Submenus:
         return {
             ("&File", 0): (self.recent, self.lessons),
             ("&File", 2): (self.exports,),
-            ("&View", 3): (self.themes,),
+            ("&View", 3): (self.themes, self.motions),
         }

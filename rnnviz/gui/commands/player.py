@@ -7,12 +7,14 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from rnnviz.analysis.phases import Order
 from rnnviz.gui.commands.stepping import Stepper
+from rnnviz.gui.look.motion import motion_reduced
 from rnnviz.gui.session import Session
 
 _FRAME_MS = 16
-_FRAMES_PER_SECOND = 1000.0 / _FRAME_MS
 _SLOWEST = 2.0
 """Timesteps in a second."""
+_CALM_MS = 340
+"""What moves no more than three times a second harms nobody."""
 _WHOLE_SECONDS = 12.0
 """A sequence that is long enough is played in this time, however long it is."""
 _STAGE_MS = 1100
@@ -30,7 +32,7 @@ class Player(QObject):
     Of a short sequence, or one whose numbers are in view, every stage of a step is shown: what it reads, computes and
     carries on; quicker than that the cursor alone moves. Up to one timestep in a frame each of them is shown. Above
     that the clock says how many steps a frame takes: after one that was late more of them are skipped, and the pace is
-    held.
+    held. Where motion is to be reduced, a frame lasts so long that nothing flickers.
     """
 
     playing_changed = Signal(bool)
@@ -52,7 +54,7 @@ class Player(QObject):
         """Whether the lanes are seen so closely that stages can be followed in any sequence."""
         self._factor, self._by = 1.0, 1
         self._speed = _SLOWEST
-        self._began, self._taken = 0.0, 0
+        self._began, self._taken, self._frame_ms = 0.0, 0, _FRAME_MS
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._step)
@@ -142,7 +144,8 @@ class Player(QObject):
         self._speed = speed(0 if walk is None else walk.count()) * self._factor
         self._began, self._taken = self._clock(), 0
         pace = _STAGE_MS / self._factor if self.in_stages else 1000.0 / self._speed
-        self._timer.start(max(_FRAME_MS, round(pace)))
+        self._frame_ms = _CALM_MS if motion_reduced() else _FRAME_MS
+        self._timer.start(max(self._frame_ms, round(pace)))
 
     def _step(self) -> None:
         if self.in_stages:
@@ -150,7 +153,7 @@ class Player(QObject):
                 self.halt()
             return
         steps = 1
-        if self._speed > _FRAMES_PER_SECOND:
+        if self._speed > 1000.0 / self._frame_ms:
             steps = int((self._clock() - self._began) * self._speed) - self._taken
             self._taken += steps
         if not self.stepper.move(self._by * steps):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEasingCurve, QEvent, QObject, QRect, QRectF, Qt, QVariantAnimation, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent, QPen, QRegion
-from PySide6.QtWidgets import QStyle, QWidget
+from PySide6.QtWidgets import QWidget
 
+from rnnviz.gui.look.motion import motion_reduced
 from rnnviz.gui.look.theme import LIGHT, Theme
 
 _GLOW = 7
@@ -87,11 +88,10 @@ class Spotlight(QWidget):
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(target, words))
         self.refresh()
         self._fade.stop()
-        # The desktop's wish for less motion reaches programs as animations that take no time.
-        if self.style().styleHint(QStyle.StyleHint.SH_Widget_Animation_Duration, None, self) > 0:
-            self._fade.start()
-        else:
+        if motion_reduced():
             self._set_strength(1.0)
+        else:
+            self._fade.start()
         self.changed.emit(True)
 
     def put_out(self) -> None:

@@ -1,0 +1,56 @@
+"""Less motion for those who ask for it: nothing fades, and what plays moves at most three times a second."""
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle
+
+from rnnviz.files.lesson_index import lesson_entries
+from rnnviz.gui.look.motion import motion_reduced, use_motion
+
+
+@pytest.fixture(autouse=True)
+def motion_as_the_desktop_wishes(qapp: QApplication) -> Iterator[None]:
+    yield
+    use_motion("desktop")
+
+
+class StillStyle(QProxyStyle):
+    """The style of a desktop whose user has turned animations off."""
+
+    def styleHint(self, hint, option=None, widget=None, data=None):
+        still = hint == QStyle.StyleHint.SH_Widget_Animation_Duration
+        return 0 if still else super().styleHint(hint, option, widget, data)
+
+
+def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window, settings, qtbot):
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+    run_config(network, sequence={"timesteps": 600, "batch_size": 1})
+    window.player.toggle()
+    quick = window.player._timer.interval()
+    window.player.halt()
+    assert quick < 100
+    window.findChild(QAction, "motion_reduced").trigger()
+    assert settings.motion == "reduced"
+    assert motion_reduced()
+    window.session.set_location(window.session.location.moved(timestep=0))
+    window.player.toggle()
+    assert window.player._timer.interval() >= 333
+    # The pace is held: fewer and larger steps.
+    qtbot.waitUntil(lambda: window.session.location.timestep >= 10, timeout=5_000)
+    window.player.halt()
+    window.guide.open(lesson_entries()[0])
+    qtbot.waitUntil(lambda: window.guide.spotlight.target is not None, timeout=20_000)
+    assert not window.guide.spotlight.fading
+    window.findChild(QAction, "motion_full").trigger()
+    assert not motion_reduced()
+
+
+def test_the_desktops_wish_counts_where_the_user_has_none(qapp, monkeypatch):
+    style = StillStyle("fusion")
+    monkeypatch.setattr(QApplication, "style", staticmethod(lambda: style))
+    use_motion("desktop")
+    assert motion_reduced()
+    use_motion("full")
+    assert not motion_reduced()
