@@ -33,12 +33,12 @@ class Row:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One engine's audit; `verdict` is "right" or "wrong", and `diagnosis` empty unless a known mistake explains it."""
+    """One engine's audit; `verdict` is that of `Audit`, and `diagnosis` empty unless a known mistake explains it."""
 
     engine: str
     verdict: str
     audited: str
-    worst: Number
+    worst: TableCell
     first_wrong: str
     has: TableCell
     gives: TableCell
@@ -95,7 +95,7 @@ def _audit(judgement: Judgement, audit: Audit) -> AuditRow:
         shown_name(audit.engine),
         audit.verdict,
         "all" if audit.coverage == 1.0 else notes.covered(audit.coverage),
-        error(audit.worst_ratio),
+        error(audit.worst_ratio) if audit.audited else "",
         "" if wrong is None else str(wrong.where),
         has[0],
         has[1],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QEvent, QMessageLogContext, Qt, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QVBoxLayout, QWidget
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.report.picture import LANES_IN_WORDS, Picture
@@ -55,6 +55,9 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
         view.apply_theme(colours)
         view.show_result(result, candidate.candidate)
         view.show_location(Location() if first is None else first.where)
+    for button in sheet.findChildren(QAbstractButton):
+        # Nobody can press it in a picture.
+        button.hide()
     sheet.resize(width, height)
     sheet.show()
     try:
