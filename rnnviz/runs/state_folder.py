@@ -7,7 +7,9 @@ from platformdirs import user_state_path
 
 def state_folder() -> Path:
     """Where it is on this system; on Linux below XDG_STATE_HOME. It need not exist."""
-    return user_state_path("rnnviz", appauthor=False)
+    folder = user_state_path("rnnviz", appauthor=False)
+    # XDG has a path that is not absolute ignored: it would be another one in each folder.
+    return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "rnnviz"
 
 
 def make_state_folder(*parts: str) -> Path:

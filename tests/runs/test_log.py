@@ -30,6 +30,11 @@ def test_it_is_where_the_system_keeps_state_and_the_doctor_names_it(tmp_path):
     assert log_tail().endswith("INFO begun\n")
 
 
+def test_a_folder_for_state_that_is_not_absolute_is_ignored(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    assert state_folder() == Path.home() / ".local" / "state" / "rnnviz"
+
+
 def test_it_begins_a_new_file_before_it_grows_too_large(monkeypatch):
     handler = next(h for h in log.handlers if not isinstance(h, logging.NullHandler))
     monkeypatch.setattr(handler, "maxBytes", 2000)
