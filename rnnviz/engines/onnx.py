@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper
 
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.chain import fill_layer, initial_states
+from rnnviz.engines.onnx_runtime import onnxruntime
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError

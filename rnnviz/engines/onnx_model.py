@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import ModelProto, TensorProto, helper
 
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.onnx import open_session
+from rnnviz.engines.onnx_runtime import onnxruntime
 from rnnviz.model.errors import EngineError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace

@@ -41,6 +41,19 @@ def test_a_socket_of_the_internet_would_be_the_end_of_it(tmp_path: Path) -> None
     assert without_internet(tmp_path, "-c", child).stdout == f"there\n{-signal.SIGSYS}\n"
 
 
+def test_onnx_runtime_writes_down_nothing_by_which_its_maker_would_know_the_user(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "tmp").mkdir()
+    # Where it takes itself to be under test it is quiet by itself.
+    environ = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    environ |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", "import rnnviz.engines.onnx"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path for folder in ("home", "tmp") for path in (tmp_path / folder).rglob("*")] == []
+
+
 @pytest.mark.slow
 def test_the_command_line_computes_and_writes_everything_without_a_network(tmp_path: Path) -> None:
     save_config(find_lesson("bidirectional").config, tmp_path / "a.toml")
