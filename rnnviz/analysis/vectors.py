@@ -40,7 +40,7 @@ class Vector:
     difference: Difference | None = None
 
     def __len__(self) -> int:
-        return len(self.columns[0][1])
+        return len(self.columns[0][1]) if self.columns else 0
 
 
 def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> Difference:

@@ -1,15 +1,22 @@
 """What a recording does not hold is neither held against itself nor taken for something that was returned."""
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rnnviz.analysis.claims.errors import UnansweredError
 from rnnviz.analysis.claims.scope import Scope
+from rnnviz.analysis.explain.explanation import explain_value
 from rnnviz.analysis.final_states import agreement, lanes, places, values_at
 from rnnviz.analysis.result import RunResult
+from rnnviz.analysis.vectors import vector_at
 from rnnviz.analysis.wording import verdict_sentence
+from rnnviz.files.archive import npz_arrays
 from rnnviz.files.summary import summary
+from rnnviz.files.table import write_csv
+from rnnviz.model.location import Location
 from tests.made_results import made_result
 
 GOLDEN = "trace:/far/away/golden.npz"
@@ -49,3 +56,27 @@ def test_the_verdict_says_what_was_not_recorded() -> None:
     notes = verdict_sentence(result_without("state_h", "output"), GOLDEN).notes
     assert "golden.npz holds no output and no state, so that nothing is checked there." in notes
     assert not any("holds no" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
+
+
+def test_a_vector_that_was_not_recorded_has_no_column_and_one_that_nobody_has_no_component() -> None:
+    result = result_without("hidden", "output")
+    last, first = (Location(0, 0, timestep) for timestep in (4, 0))
+    assert [name for name, _ in vector_at(result, GOLDEN, last, "hidden").columns] == ["manual", GOLDEN]
+    assert [name for name, _ in vector_at(result, GOLDEN, first, "hidden").columns] == ["manual"]
+    alone = replace(result, traces={GOLDEN: result[GOLDEN], "manual": result[GOLDEN]})
+    assert len(vector_at(alone, GOLDEN, first, "hidden")) == 0
+    explanation = explain_value(result, first)
+    assert list(explanation.arithmetics) == ["manual"]
+    assert explanation.unread == {GOLDEN: None}
+
+
+def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path: Path) -> None:
+    result = result_without("hidden", "output")
+    write_csv(result, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = {(row["direction"], row["timestep"]) for row in rows if row[GOLDEN]}
+    assert told == {("forward", "4"), ("backward", "0")}
+    assert {bool(row["abs_error"]) == bool(row[GOLDEN]) for row in rows} == {True}
+    assert {row["mismatch"] for row in rows} == {"false"}
+    assert f"{GOLDEN}.hidden" not in npz_arrays(result)

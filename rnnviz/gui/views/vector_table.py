@@ -133,8 +133,11 @@ class VectorTable(View):
         self._fit_columns()
 
     def show_location(self, location: Location) -> None:
-        self._location = location
+        self._location, before = location, self.model.columnCount()
         self._refresh()
+        # A recording that lacks this vector has no column of it.
+        if self.model.columnCount() != before:
+            self._fit_columns()
 
     def show_lit(self, lit: Sequence[Region]) -> None:
         """Frame the components that are in these regions."""
