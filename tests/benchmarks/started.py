@@ -1,6 +1,6 @@
 """Starts the program in a process of its own and tells when it comes to what; also a bare window to hold it against.
 
-python -m tests.benchmarks.started bare | start SETTINGS | run SETTINGS
+python -m tests.benchmarks.started bare | start SETTINGS | welcome SETTINGS | run SETTINGS
 """
 
 import json
@@ -45,7 +45,7 @@ def bare(seconds: Seconds) -> None:
     application.exec()
 
 
-def start(seconds: Seconds) -> None:
+def start(seconds: Seconds, *, greet: bool = False) -> None:
     """The program until every tab has its view; a key is pressed as soon as the lanes are painted."""
     began = time.perf_counter()
 
@@ -71,7 +71,14 @@ def start(seconds: Seconds) -> None:
         window.session.config_changed.connect(lambda _config: tell("usable"))
         window.completed.connect(complete)
 
-    _program(watch)
+    _program(watch, greet=greet)
+
+
+def welcome(seconds: Seconds) -> None:
+    """The program as it is first met, until the ways to begin are there and a key has had its effect."""
+    found: Seconds = {}
+    start(found, greet=True)
+    seconds["welcome"] = found["usable"]
 
 
 def run(seconds: Seconds) -> None:
@@ -132,7 +139,7 @@ def run(seconds: Seconds) -> None:
     _program(watch)
 
 
-def _program(watch: Callable[["MainWindow"], None]) -> None:
+def _program(watch: Callable[["MainWindow"], None], *, greet: bool = False) -> None:
     """What the command line does, with settings of its own; nothing is imported before the program itself does."""
     from rnnviz.gui import app
 
@@ -148,7 +155,9 @@ def _program(watch: Callable[["MainWindow"], None]) -> None:
         make_window = application.make_window
 
         def make_watched(_settings: Settings) -> "MainWindow":
-            window = make_window(Settings(QSettings(sys.argv[2], QSettings.Format.IniFormat)))
+            settings = Settings(QSettings(sys.argv[2], QSettings.Format.IniFormat))
+            settings.welcome = greet
+            window = make_window(settings)
             window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
             watch(window)
             return window
@@ -161,5 +170,5 @@ def _program(watch: Callable[["MainWindow"], None]) -> None:
 
 if __name__ == "__main__":
     found: Seconds = {}
-    {"bare": bare, "start": start, "run": run}[sys.argv[1]](found)
+    {"bare": bare, "start": start, "welcome": welcome, "run": run}[sys.argv[1]](found)
     print(json.dumps(found))
