@@ -40,6 +40,11 @@ class _Part:
     shape: tuple[int, ...]
 
 
+def symbol_beside(path: Path) -> Path:
+    """Where the symbol of a checkpoint's weights is, if it was saved with one."""
+    return path.with_name(f"{_EPOCH.sub('', path.stem)}-symbol.json")
+
+
 class UnpackedVectors:
     """The arrays of `file`; a packed vector whose sizes are known is the arrays that lie in it.
 
@@ -52,7 +57,7 @@ class UnpackedVectors:
         self.reasons: dict[str, str] = {}
         self.tensors: dict[str, Tensor] = {}
         self._read: tuple[str, FloatArray] | None = None
-        symbol = path.with_name(f"{_EPOCH.sub('', path.stem)}-symbol.json")
+        symbol = symbol_beside(path)
         for name, tensor in file.tensors.items():
             match = PACKED.fullmatch(name)
             if match is None or len(tensor.shape) != 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.files.config_toml import with_paths
+from rnnviz.files.models.packed_vectors import symbol_beside
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 
@@ -66,7 +67,9 @@ def _named(path: Path) -> NamedFile:
 
 
 def _companions(path: Path) -> list[str]:
-    """The files in which an ONNX model keeps its weights, which are beside or below it."""
+    """The files that a model's own cannot be read without: weights of ONNX beside or below it, a checkpoint's symbol."""
+    if path.suffix.lower() == ".params" and symbol_beside(path).is_file():
+        return [symbol_beside(path).name]
     if path.suffix.lower() != ".onnx":
         return []
     import onnx

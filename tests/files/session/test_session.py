@@ -113,6 +113,16 @@ def test_a_folder_of_weights_and_an_onnx_model_s_weights_beside_it_are_copied_wi
     assert (model_copy.parent / "m.bin").read_bytes() == (tmp_path / "m.bin").read_bytes()
 
 
+def test_the_symbol_of_a_checkpoint_is_copied_with_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "net-0001.params").write_bytes(b"weights")
+    (tmp_path / "net-symbol.json").write_text("{}")
+    text = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}}
+    config = Config.from_mapping({**text, "parameters": {"path": str(tmp_path / "net-0001.params")}})
+    write_session(saved(config), tmp_path / "s.rnnviz", files_to_copy(config))
+    copy = Path(read_session(tmp_path / "s.rnnviz", lambda: tmp_path).config.parameters.path or "")
+    assert sorted(file.name for file in copy.parent.iterdir()) == ["net-0001.params", "net-symbol.json"]
+
+
 def test_a_file_that_is_gone_cannot_be_copied_and_an_older_session_stays(tmp_path: Path, config: Config) -> None:
     path = tmp_path / "a.rnnviz"
     files = files_to_copy(config)
