@@ -67,7 +67,7 @@ def _named(path: Path) -> NamedFile:
 
 
 def _companions(path: Path) -> list[str]:
-    """The files that a model's own cannot be read without: weights of ONNX beside or below it, a checkpoint's symbol."""
+    """What a model cannot be read without: weights of ONNX beside or below it, the symbol of a checkpoint."""
     if path.suffix.lower() == ".params" and symbol_beside(path).is_file():
         return [symbol_beside(path).name]
     if path.suffix.lower() != ".onnx":
