@@ -33,6 +33,8 @@ class GuideBrowser(QTextBrowser):
         self._drawn_width = 0
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setOpenLinks(False)
+        # One that comes and goes would change the width that the pictures are made for.
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setLineWrapMode(QTextEdit.LineWrapMode.FixedPixelWidth)
         self.setAccessibleName("Page of the guide")
         self.document().setDocumentMargin(_MARGIN)

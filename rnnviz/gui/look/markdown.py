@@ -23,6 +23,8 @@ _CODE_HEIGHT = 118.0
 """Less, and the surface of a line would cover the underscores of the one above."""
 _ABOVE_HEADING = 20.0
 _CELL_PADDING = 5.0
+_PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""What stands in a text where a picture does: beneath it no line needs air of the picture's height."""
 
 
 def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface: str) -> None:
@@ -51,7 +53,7 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
         if block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value):
             change.setBackground(theme.color("raised"))
             change.setLineHeight(_CODE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-        else:
+        elif block.text() != _PICTURE:
             change.setLineHeight(_LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
         if block.blockFormat().headingLevel() > 1:
             change.setTopMargin(_ABOVE_HEADING)

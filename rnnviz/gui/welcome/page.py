@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.files.lesson_index import LessonEntry
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.welcome.entry import Entry
 
 _WIDEST = 1080
@@ -25,7 +26,7 @@ _INDENT = 12
 """Where the words of an entry begin."""
 _MOST_RECENT = 5
 _PROMISE = "See every number of a recurrent network, and prove every number."
-_DROP = "Or drop a config, a model, an array or a recurrence of your own anywhere in this window."
+_DROP = "Or drop a file anywhere here: a config, a model, an array, a recurrence."
 
 
 class WelcomePage(QScrollArea):
@@ -60,7 +61,7 @@ class WelcomePage(QScrollArea):
         self._at_start.setChecked(at_start)
         self._at_start.toggled.connect(self.shown_at_start)
         content = QWidget()
-        content.setMaximumWidth(_WIDEST)
+        content.setMaximumWidth(scaled(_WIDEST))
         grid = QGridLayout(content)
         grid.setContentsMargins(_MARGIN, _MARGIN // 2, _MARGIN, _MARGIN // 2)
         grid.setHorizontalSpacing(_MARGIN)

@@ -1,15 +1,21 @@
 """The guide beside the window: found by F1, searched, followed, and read in both themes."""
 
+import re
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 import rnnviz.gui
 from rnnviz.files.guide_pages import guide_pages
 from rnnviz.gui.guide.commands import PAGES, page_for
 from rnnviz.gui.guide.window import GuideWindow
 from rnnviz.gui.look.theme import DARK, LIGHT
+
+WAY = re.compile(r"\*([^*`]+? > [^*]+?)\*")
+CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 
 @pytest.fixture
@@ -34,18 +40,37 @@ def test_f1_opens_the_page_that_fits_what_is_in_use(bare_window, press):
     help_.window.close()
 
 
-def test_parts_are_known_by_the_names_of_their_classes(bare_window):
-    classes = set()
-    for path in rnnviz.gui.__path__:
-        import pathlib
+def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.touch()
+    settings.recent = (str(file),)
+    menus = {plain(menu.title()): menu for menu in window.findChildren(QMenu)}
+    menus["Open recent"].aboutToShow.emit()
+    ways = {
+        " ".join(way.split())
+        for page in guide_pages().values()
+        for way in re.findall(r"\*([^*`]+? > [^*]+?)\*", page.text)
+    }
+    assert len(ways) > 10
+    for way in ways:
+        *headings, entry = way.split(" > ")
+        offered = window.menuBar().actions()
+        for heading in headings:
+            assert menus[heading].menuAction() in offered, way
+            offered = menus[heading].actions()
+        assert entry.rstrip("…") in {plain(action.text()) for action in offered}, way
 
-        for file in pathlib.Path(path).rglob("*.py"):
-            classes |= {
-                line.split("class ")[1].split("(")[0].rstrip(":")
-                for line in file.read_text().splitlines()
-                if line.startswith("class ")
-            }
-    assert set(PAGES) <= classes
+
+def plain(text: str) -> str:
+    return text.replace("&", "").rstrip("…")
+
+
+def test_parts_are_known_by_the_names_of_their_classes(bare_window):
+    [folder] = rnnviz.gui.__path__
+    named = {
+        name for file in Path(folder).rglob("*.py") for name in re.findall(r"^class (\w+)", file.read_text(), re.M)
+    }
+    assert set(PAGES) <= named
     assert page_for(None) == "first-steps"
     assert page_for(bare_window.verdict) == "verdicts"
 
