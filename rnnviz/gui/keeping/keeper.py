@@ -79,6 +79,9 @@ class Keeper(QObject):
         keep_log()
         log.info("a window has opened")
         self._logs = True
+        if self._window.runner.busy or self._window.session.result is not None:
+            # The first run may be quicker than the last view.
+            _log_run(self._window.session.config)
         self._window.runner.started.connect(_log_run)
         self._window.runner.failed.connect(_log_failure)
         try:
