@@ -18,9 +18,11 @@ from rnnviz.model.errors import ConfigError, EngineError, InputError
 from rnnviz.runs.allocation import hand_back_freed_memory, keep_freed_memory
 from rnnviz.runs.pipeline import Tell, compute, judge_computed
 from rnnviz.runs.request import RunRequest
+from rnnviz.runs.storage import remove_all_of
 
 READY = "ready"
 _PROGRESS_INTERVAL = 0.05
+_LAST_SECONDS = 10.0
 _IDLE = 0.3
 """After so many seconds without a request the next one is not expected at once."""
 
@@ -30,11 +32,16 @@ _COMPUTE = 0.7
 Message: TypeAlias = tuple[str, Any]
 
 
-def main(connection: Connection, warm: tuple[str, ...]) -> None:
-    """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one."""
+def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
+    """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one.
+
+    `storage` is the parent's folder for runs, which goes with the parent.
+    """
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_die_with_parent, daemon=True).start()
+    storages = {storage}
+    watch = Thread(target=_die_with_parent, args=(storages,), daemon=True)
+    watch.start()
     keep_freed_memory()
     _warm_up(warm)
     try:
@@ -43,16 +50,23 @@ def main(connection: Connection, warm: tuple[str, ...]) -> None:
             if not connection.poll(_IDLE):
                 hand_back_freed_memory()
             request, folder = connection.recv()
+            storages.add(Path(folder).parent)
             _answer(connection, request, Path(folder))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
+        # The parent is gone, and what it left is being removed.
+        watch.join(_LAST_SECONDS)
 
 
-def _die_with_parent() -> None:
-    """End this process when its parent is gone, even in the middle of a forward that nothing can interrupt."""
+def _die_with_parent(storages: set[Path]) -> None:
+    """End this process when its parent is gone, even in the middle of a forward that nothing can interrupt.
+
+    A parent that was killed, or whose screen went away, could not remove its folders.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        for storage in tuple(storages):
+            remove_all_of(storage)
         os._exit(0)
 
 

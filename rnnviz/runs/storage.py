@@ -1,7 +1,7 @@
 """The folders in which runs lie while they are used.
 
-Each program run has one private folder in the system's temporary one, named by its process; what a crashed
-program left behind is removed by the next one.
+Each program run has one private folder in the system's temporary one, named by its process. If the process is killed
+its children remove the folder; what is left behind all the same is removed by the next program.
 """
 
 import os
@@ -15,19 +15,32 @@ from threading import Lock
 import psutil
 
 _PREFIX = "rnnviz-"
+_ATTEMPTS = 20
 
 
 class Storage:
     """A private folder (0700) for the runs of this process, which vanishes with it."""
 
     def __init__(self) -> None:
+        """Raises an OSError if it cannot be made."""
         _remove_abandoned(Path(tempfile.gettempdir()))
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        remove_with(self, self.folder)
+        self.folder = self._make()
 
     def run_folder(self, request_id: int) -> Path:
-        """Where the run of that id lies; it does not exist yet."""
+        """Where the run of that id lies; it does not exist yet. Raises an OSError if there can be none.
+
+        Systems empty their temporary folder now and then, under programs that run for weeks.
+        """
+        if not self.folder.is_dir():
+            self.folder = self._make()
         return self.folder / f"run-{request_id}"
+
+    def _make(self) -> Path:
+        parent = Path(tempfile.gettempdir())
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+        remove_with(self, folder)
+        return folder
 
 
 _making = Lock()
@@ -50,6 +63,14 @@ def remove_with(owner: object, folder: Path) -> None:
     Arrays that are still mapped from it stay readable.
     """
     weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+
+
+def remove_all_of(folder: Path) -> None:
+    """Remove a folder in which somebody may still be writing, as far as it goes."""
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def _remove_abandoned(parent: Path) -> None:

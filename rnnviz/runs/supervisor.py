@@ -9,6 +9,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Lock
 from typing import Any
 
@@ -59,7 +60,7 @@ class Supervisor:
             if self._closed or (self._process is not None and _lives(self._process)):
                 return
             self._drop_child()
-            self._process, self._connection = _start_child(self._warm, self._threads)
+            self._process, self._connection = _start_child(self._warm, self._threads, storage().folder)
 
     def cancel(self, request_id: int) -> None:
         """Stop the run of that id, now or before it begins. Other runs are not touched."""
@@ -81,6 +82,11 @@ class Supervisor:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
         try:
             folder = storage().run_folder(request.id)
+        except OSError as error:
+            sentence = f"The run could not be stored in {gettempdir()}: {error.strerror or error}."
+            yield Failed(request.id, "engine", sentence)
+            return
+        try:
             self.start()
         except OSError as error:
             sentence = f"The process that computes could not be started: {error.strerror or error}."
@@ -214,10 +220,10 @@ def _lives(process: BaseProcess) -> bool:
     return not wait([process.sentinel], 0)
 
 
-def _start_child(warm: tuple[str, ...], threads: int | None) -> tuple[BaseProcess, Connection]:
+def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=child.main, args=(theirs, warm), name="rnnviz engines", daemon=True)
+    process = context.Process(target=child.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
     start(process, threads)
     theirs.close()
     return process, ours

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -41,6 +42,18 @@ def test_the_folder_is_private_and_names_its_process(temporary: Path) -> None:
 def test_the_folder_vanishes_with_its_storage(temporary: Path) -> None:
     storage = Storage()
     (storage.run_folder(1) / "deep").mkdir(parents=True)
+    del storage
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_temporary_folder_that_was_emptied_or_removed_is_made_anew(temporary: Path) -> None:
+    storage = Storage()
+    for gone in (storage.folder, temporary):
+        before = storage.folder
+        shutil.rmtree(gone)
+        assert storage.run_folder(1).parent == storage.folder != before
+        assert stat.S_IMODE(storage.folder.stat().st_mode) == 0o700
     del storage
     gc.collect()
     assert list(temporary.iterdir()) == []
