@@ -100,7 +100,9 @@ def shapes(config: Config) -> str:
         "a recording" if is_recording(name) else "an own recurrence" if is_own(name) else name
         for name in config.compare.engines
     )
+    # A file decides these, and is read by the run.
+    steps = "T, N of a file" if sequence.source == "file" else f"T={sequence.timesteps} N={sequence.batch_size}"
     return (
-        f"{network.cell} L={network.num_layers} D={network.directions} T={sequence.timesteps} N={sequence.batch_size} "
+        f"{network.cell} L={network.num_layers} D={network.directions} {steps} "
         f"I={network.input_size} H={network.hidden_size} {network.dtype}, {sequence.source} sequence, by {engines}"
     )
