@@ -13,6 +13,9 @@ JSON ?= .benchmarks/$(shell date +%Y%m%d-%H%M%S).json
 QUICK ?=
 # For how long `make soak` uses the window.
 MINUTES ?= 10
+# How much `make monkey` does in the window, drawn from which seed.
+ACTIONS ?= 20000
+SEED ?= 0
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
@@ -26,7 +29,7 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow bench bench-compare soak screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow bench bench-compare soak monkey screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -35,6 +38,7 @@ help:
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
+	@echo 'make monkey          use every control at random and see that nothing breaks; ACTIONS=20000 SEED=0'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'
 	@echo 'make lint            check style, types and the direction of imports'
@@ -60,6 +64,9 @@ bench-compare: $(ready)
 
 soak: $(ready)
 	$(bin)/python -m tests.soak $(MINUTES)
+
+monkey: $(ready)
+	$(bin)/python -m tests.monkey $(ACTIONS) --seed $(SEED)
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py
