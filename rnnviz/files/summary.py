@@ -114,7 +114,7 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
     wrong = audit.first_wrong
     return {
         "verdict": audit.verdict,
-        "worst_ratio": _number(audit.worst_ratio),
+        "worst_ratio": _number(audit.worst_ratio) if audit.audited else None,
         "first_wrong": None
         if wrong is None
         else {**wrong.where.to_json(), "value": _number(wrong.value), "expected": _number(wrong.expected)},

@@ -47,6 +47,14 @@ def test_a_claim_about_what_was_not_recorded_is_neither_true_nor_false() -> None
     assert scope.member("reference", "out").shape == (2, 5, 8)
 
 
+def test_a_claim_about_vectors_that_were_not_recorded_is_neither_true_nor_false() -> None:
+    scope = Scope(result_without("hidden", "output"))
+    for method in ("h", "gate"):
+        arguments = ["change", 0] if method == "gate" else [0]
+        with pytest.raises(UnansweredError, match=r"^golden\.npz does not hold all that this takes\.$"):
+            scope.call("candidate", method, arguments)
+
+
 def test_the_summary_lists_what_was_not_recorded() -> None:
     assert summary(result_without("output", "state_h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
     assert "unrecorded" not in summary(result_without())

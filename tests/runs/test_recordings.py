@@ -166,7 +166,7 @@ def test_a_part_of_the_hidden_vectors_is_compared_and_what_is_missing_is_told(
     assert figures["coverage"] == comparison.elements / 288
     assert figures["audit"][golden] == {
         "verdict": "not audited",
-        "worst_ratio": 0.0,
+        "worst_ratio": None,
         "first_wrong": None,
         "coverage": 0.0,
     }

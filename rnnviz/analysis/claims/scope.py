@@ -9,6 +9,7 @@ from rnnviz.analysis.claims.names import AUDITED, LANES, OUTCOMES, REFERENCE
 from rnnviz.analysis.claims.outcomes import audit_of, engine_name, outcome
 from rnnviz.analysis.gates import QUANTITIES, GateReader
 from rnnviz.analysis.naming import shown_name
+from rnnviz.analysis.own_state import followed
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import DIRECTIONS
@@ -70,14 +71,17 @@ class Scope:
             if len(arguments) != 1:
                 raise UnansweredError(f"{method} is asked for as {usage}.")
             audit = audit_of(self._result, str(arguments[0]))
+            if not audit.audited:
+                raise UnansweredError(f"No step of {shown_name(audit.engine)} was audited.")
             return audit.verdict if method == "audit" else audit.worst_ratio
         quantity, *place = arguments if method == "gate" and arguments else [method, *arguments]
         if not 1 <= len(place) <= 2:
             raise UnansweredError(f"{method} is asked for as {usage}.")
         lane = self._lane(*place)
         trace = self._trace(REFERENCE if engine is None else engine)
-        if len(trace.recorded(*lane)) < trace.shape[2]:
-            raise UnansweredError(f"{shown_name(trace.engine)} does not hold every hidden vector of this lane.")
+        told = trace.recorded(*lane) if method == "h" else followed(self._result.inputs, trace, *lane)
+        if len(told) < trace.shape[2]:
+            raise UnansweredError(f"{shown_name(trace.engine)} does not hold all that this takes.")
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:

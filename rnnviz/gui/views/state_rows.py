@@ -9,6 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt, Signal
 from rnnviz.analysis import numbers
 from rnnviz.analysis.final_states import Agreement, Place, agreement, lanes, places, values_at
 from rnnviz.analysis.places import lane_text
+from rnnviz.analysis.recorded_tolerances import tolerances
 from rnnviz.analysis.regions import Region, is_lit, lane_region, vector_region
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.views.tables import AnyIndex
@@ -134,7 +135,7 @@ class StateRows(QAbstractListModel):
         if row.last not in self._agreements:
             assert self._trace is not None, "rows are there for a trace only"
             assert self._result is not None, "rows are there for a result only"
-            rtol, atol = self._result.config.tolerances
+            rtol, atol = tolerances(self._result.config, self._trace)
             network = self._result.inputs.network
             self._agreements[row.last] = agreement(self._trace, network, row.last, rtol, atol)
         return self._agreements[row.last]
