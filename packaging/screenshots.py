@@ -12,6 +12,8 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from guide_scenes import SCENES as GUIDE_SCENES
+from guide_scenes import take_scene, with_few_colours
 from PySide6.QtCore import QSettings, QTimer
 
 from rnnviz.files.config_toml import parse_config
@@ -67,7 +69,7 @@ def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
         QTimer.singleShot(_SETTLED_MS, shoot)
 
     def shoot() -> None:
-        taken.append(window.grab().save(str(path)))
+        taken.append(with_few_colours(window.grab().toImage()).save(str(path)))
         window.close()
 
     def begin() -> None:
@@ -86,8 +88,6 @@ def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    import guide_scenes
-
     application = make_application()
     narrowed = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
@@ -101,8 +101,8 @@ if __name__ == "__main__":
             if not narrowed
         ]
         done += [
-            guide_scenes.take_scene(name, theme, Path(folder), GUIDE / f"{name}-{theme}.png")
-            for name in narrowed or guide_scenes.SCENES
+            take_scene(name, theme, Path(folder), GUIDE / f"{name}-{theme}.png")
+            for name in narrowed or GUIDE_SCENES
             for theme in ("light", "dark")
         ]
     sys.exit(0 if all(done) else 1)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from rnnviz.files.models.formats import ENDINGS
 from rnnviz.files.session.contents import ENDING as SESSION
+from rnnviz.gui.guide.commands import guide_beside
 from rnnviz.model.errors import InputError
 
 CONFIGS = "Configs (*.toml)"
@@ -48,9 +49,18 @@ def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Pa
     return dialog
 
 
-def tell_error(parent: QWidget, title: str, error: InputError | str) -> QMessageBox:
-    """Show a sentence that says what is wrong."""
-    return tell(parent, title, str(error), QMessageBox.Icon.Warning)
+def tell_error(parent: QWidget, title: str, error: InputError | str, advice: str = "troubleshooting") -> QMessageBox:
+    """Show a sentence that says what is wrong; a button opens the guide where it says what to do about such things.
+
+    `advice` is a page of the guide, and after a # a heading on it.
+    """
+    box = tell(parent, title, str(error), QMessageBox.Icon.Warning)
+    guide = guide_beside(parent)
+    if guide is not None:
+        button = box.addButton("&What to do", QMessageBox.ButtonRole.HelpRole)
+        button.setToolTip("Open the guide where it tells of such errors.")
+        box.finished.connect(lambda _result: guide.open(advice) if box.clickedButton() is button else None)
+    return box
 
 
 def tell(parent: QWidget, title: str, text: str, icon: QMessageBox.Icon = QMessageBox.Icon.Information) -> QMessageBox:

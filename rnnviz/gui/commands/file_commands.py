@@ -74,7 +74,7 @@ class FileCommands(QObject):
         try:
             told = self._document.open(path)
         except InputError as error:
-            tell_error(self._window, "The config cannot be opened", error)
+            tell_error(self._window, "The config cannot be opened", error, "configs")
             return
         self._recent.add(path)
         if told:

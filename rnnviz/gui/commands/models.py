@@ -17,6 +17,7 @@ from rnnviz.model.errors import InputError
 from rnnviz.runs.apart import call_apart
 
 _TITLE = "The model cannot be opened"
+_ADVICE = "troubleshooting#a-model-file-is-refused"
 _SHOW_AFTER_MS = 500
 _WIDTH = 360
 
@@ -32,7 +33,7 @@ class ModelCommands(QObject):
         self._jobs = Jobs(self)
         self._waiting: QProgressDialog | None = None
         self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
-        self._jobs.failed.connect(lambda title, error: tell_error(self._window, _TITLE, error))
+        self._jobs.failed.connect(lambda title, error: tell_error(self._window, _TITLE, error, _ADVICE))
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy)
 
@@ -82,7 +83,7 @@ class ModelCommands(QObject):
 
     def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
         if not entries:
-            tell_error(self._window, _TITLE, f"{path} holds no recurrent layer.")
+            tell_error(self._window, _TITLE, f"{path} holds no recurrent layer.", _ADVICE)
         elif len(entries) == 1 and not (entries[0].supported and entries[0].reason):
             self._take(path, entries[0], None)
         else:
@@ -92,7 +93,7 @@ class ModelCommands(QObject):
         try:
             config = config_of(path, entry, cell)
         except InputError as error:
-            tell_error(self._window, _TITLE, error)
+            tell_error(self._window, _TITLE, error, _ADVICE)
             return
         self._document.take(config, f"{path.name}: {entry.name}")
         if path.is_file():

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.gui.look.appearance import Appearance
@@ -85,6 +85,16 @@ class GuideCommands(QObject):
     def _apply_theme(self, theme: Theme) -> None:
         if self._window is not None:
             self._window.apply_theme(theme)
+
+
+def guide_beside(widget: QWidget | None) -> GuideCommands | None:
+    """The guide of the window that a widget belongs to, or None where there is none."""
+    while widget is not None:
+        found = widget.findChild(GuideCommands, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        if found is not None:
+            return found
+        widget = widget.parentWidget()
+    return None
 
 
 def page_for(widget: QWidget | None) -> str:

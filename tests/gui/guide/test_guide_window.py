@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QMenu, QMessageBox, QWidget
 
 import rnnviz.gui
 from rnnviz.files.guide_pages import guide_pages
@@ -59,6 +59,19 @@ def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
             assert menus[heading].menuAction() in offered, way
             offered = menus[heading].actions()
         assert entry.rstrip("…") in {plain(action.text()) for action in offered}, way
+
+
+def test_an_error_leads_to_what_can_be_done_about_it(bare_window, tmp_path, qtbot):
+    bare_window.files.open(tmp_path / "missing.toml")
+    box = bare_window.findChild(QMessageBox)
+    [button] = [button for button in box.buttons() if "What to do" in plain(button.text())]
+    button.click()
+    assert not box.isVisible()
+    assert bare_window.help.guide.window.browser.page.name == "configs"
+    bare_window.files.drop([tmp_path / "x.unknown"])
+    box = next(box for box in bare_window.findChildren(QMessageBox) if box.isVisible())
+    box.accept()
+    assert bare_window.help.guide.window.browser.page.name == "configs"
 
 
 def plain(text: str) -> str:
