@@ -109,7 +109,8 @@ def block_in_view(shown: Shown, geometry: Geometry, band: Band) -> Block:
 
 def _untold(shown: Shown, lane: Lane, steps: range) -> list[bool]:
     """(timesteps,): where there is no number."""
-    return [t not in side.colours.told(lane) for side, part in shown.parts(lane, steps) for t in part]
+    parts = [(side.colours.told(lane), part) for side, part in shown.parts(lane, steps)]
+    return [timestep not in told for told, part in parts for timestep in part]
 
 
 def _read(side: Side, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
