@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QTabBar,
     QWidget,
 )
+from shiboken6 import isValid
 
 from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.models.entry import Entry
@@ -26,6 +27,8 @@ from rnnviz.gui.commands.help_sheet import HelpSheet
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from rnnviz.gui.focus_order import controls_in_order
 from rnnviz.gui.guide.window import GuideWindow
+from rnnviz.gui.keeping.crash_dialog import CrashDialog
+from rnnviz.gui.keeping.problem_dialog import ProblemDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 
@@ -169,30 +172,33 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
             made = HelpSheet(bare_window)
         elif name == "model":
             made = ModelDialog(bare_window, "my.pt", entries, lambda _entry, _cell: None)
+        elif name == "problem":
+            made = ProblemDialog(bare_window, "versions")
+        elif name == "crash":
+            made = CrashDialog(bare_window, "what went wrong", kept=True)
         else:
             made = SweepWindow(bare_window)
         opened.append(made)
         return made
 
     yield make
-    for made in opened:
+    for made in filter(isValid, opened):
         made.close()
 
 
-@pytest.mark.parametrize("name", ["guide", "keys", "model", "sweep"])
-def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot, name):
-    dialog = make_dialog(name)
-    dialog.show()
-    dialog.activateWindow()
-    qtbot.waitUntil(dialog.isActiveWindow)
-    check_names(dialog)
-    check_tooltips(dialog)
-    reachable = seen(dialog)
-    assert reachable
-    first = next(iter(sorted(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))))
-    way = walk(first, tab) if len(reachable) > 1 else [first]
-    missing = reachable - set(way)
-    assert {(type(w).__name__, words_of(w)) for w in missing} == set()
+def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot):
+    for name in ("guide", "keys", "model", "problem", "crash", "sweep"):
+        dialog = make_dialog(name)
+        dialog.show()
+        dialog.activateWindow()
+        qtbot.waitUntil(dialog.isActiveWindow)
+        check_names(dialog)
+        check_tooltips(dialog)
+        reachable = seen(dialog)
+        first = min(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))
+        way = walk(first, tab) if len(reachable) > 1 else [first]
+        assert {(type(w).__name__, words_of(w)) for w in reachable - set(way)} == set(), name
+        dialog.close()
 
 
 def test_names_of_tables_tell_them_apart(window):
