@@ -88,7 +88,7 @@ class AuditModel(WordsModel):
     def widest(self) -> list[str]:
         found = super().widest()
         # The mark takes the room of three digits.
-        return ["verdict00", *(f"{text}0" for text in found[1:])]
+        return [f"{found[0]}000", *(f"{text}0" for text in found[1:])]
 
 
 class TolerancesModel(WordsModel):

@@ -7,6 +7,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.checks import Check
+from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
@@ -113,7 +114,7 @@ class EnginesModel(WordsModel):
             return
         self.show_rows(
             [
-                (name, numbers.duration(seconds), result.versions.get(name, ""))
+                (shown_name(name), numbers.duration(seconds), result.versions.get(name, ""))
                 for name, seconds in sorted(result.seconds.items(), key=lambda item: _order(result, item[0]))
             ]
         )

@@ -164,6 +164,10 @@ class UnitLines:
         values = self._series.get(self._key(line))
         return None if values is None else values[timestep]
 
+    def has_value(self, line: UnitLine, timestep: int) -> bool:
+        """Whether a curve has a number at a timestep, which a recording may lack."""
+        return self._result is not None and timestep in self._told(line)
+
     def values(self, line: UnitLine, times: range) -> FloatArray | None:
         """(len(times),): what a curve shows at some timesteps; None while it is being computed."""
         if self._result is None:

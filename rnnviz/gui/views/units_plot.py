@@ -1,10 +1,14 @@
 """Units over time: the cursor's by every engine, and those that the user has pinned."""
 
+from collections.abc import Sequence
+from typing import get_args
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.outline import Outline
 from rnnviz.analysis.places import lane_text
@@ -118,6 +122,17 @@ class UnitsPlot(View):
         lines = [heading] + [[str(t), *map(numbers.full, row)] for t, *row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
 
+    def choices(self) -> tuple[str, ...]:
+        return (self.choice.quantity, *map(str, self._pinned))
+
+    def choose_again(self, choices: Sequence[str]) -> None:
+        units = [int(word) for word in choices if word.isascii() and word.isdecimal()]
+        self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
+        quantities = [quantity for quantity in get_args(Quantity) if quantity in choices]
+        if quantities:
+            self.choice.choose(quantities[0])
+        self._show_anew()
+
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         known, self._result, self._candidate = result is self._result, result, candidate
         if not known:
@@ -178,7 +193,8 @@ class UnitsPlot(View):
         self.plot.show_cursor(where.timestep)
         for key, line in self._keys:
             value = self._lines.value(line, where.timestep)
-            key.show_value("…" if value is None else numbers.short(value))
+            there = self._lines.has_value(line, where.timestep)
+            key.show_value("…" if value is None else numbers.short(value) if there else "none")
         told = ", ".join(key.accessibleName() for key, _ in self._keys)
         self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
 
