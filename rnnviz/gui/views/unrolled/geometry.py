@@ -9,7 +9,7 @@ from rnnviz.analysis.lanes import Lane
 from rnnviz.analysis.ordering import LaneOrders, UnitOrder
 from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.camera import Camera, Room
-from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, TALLEST_ROW, Band, Stack, hidden_row, stack_lanes
+from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, Band, Stack, hidden_row, number_row, stack_lanes
 from rnnviz.gui.views.unrolled.scale import Scale
 
 DIGIT_SHARE = 0.62
@@ -73,7 +73,7 @@ class Picture:
     @property
     def box_pitch(self) -> float:
         """How many pixels a column needs to be drawn as boxes with arrows between."""
-        return self.digits * SMALLEST_FONT * DIGIT_SHARE + _PADDING + _SHORTEST_ARROW
+        return self.digits * scaled(SMALLEST_FONT) * DIGIT_SHARE + _PADDING + _SHORTEST_ARROW
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,10 @@ class Geometry:
     def font_pixels(self, band: Band) -> int:
         """The size of a lane's numbers, 0 where there is no room for them."""
         by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
-        by_height = max(band.row * _FONT_SHARE, SMALLEST_FONT)
+        smallest = scaled(SMALLEST_FONT)
+        by_height = max(band.row * _FONT_SHARE, smallest)
         size = floor(min(by_height, by_width, scaled(LARGEST_FONT)))
-        return size if band.row >= NUMBER_ROW and size >= SMALLEST_FONT else 0
+        return size if band.row >= number_row() and size >= smallest else 0
 
 
 def look(picture: Picture, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:
@@ -183,7 +184,7 @@ def look(picture: Picture, width: float, height: float, camera: Camera, *, fit: 
     if fit:
         camera = Camera(zoom=_fitting_zoom(picture, width, height))
     with_boxes = stack_lanes(picture.lanes, height, camera.zoom, boxes=True)
-    numbers = hidden_row(with_boxes) >= NUMBER_ROW
+    numbers = hidden_row(with_boxes) >= number_row()
     room = room_for(picture, width, height, with_boxes, numbers)
     camera = camera.fitted(room) if fit else camera.within(room)
     boxes = numbers and width / camera.span >= picture.box_pitch * (1.0 - 1e-9)
@@ -196,8 +197,8 @@ def _fitting_zoom(picture: Picture, width: float, height: float) -> float:
     """1, or a little more where that brings a short sequence's numbers into view: wide cells without one waste room."""
     row = hidden_row(stack_at_rest(picture, height))
     short = width / picture.timesteps >= picture.box_pitch
-    if short and row < NUMBER_ROW <= row * _DEEPEST_FIT:
-        return (NUMBER_ROW + 0.5) / row
+    if short and row < number_row() <= row * _DEEPEST_FIT:
+        return (number_row() + 0.5) / row
     return 1.0
 
 
@@ -218,7 +219,7 @@ def room_for(picture: Picture, width: float, height: float, stack: Stack, number
 
 def room_of(geometry: Geometry) -> Room:
     """How far the camera of a geometry may go."""
-    numbers = hidden_row(geometry.stack) >= NUMBER_ROW
+    numbers = hidden_row(geometry.stack) >= number_row()
     return room_for(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
 
 

@@ -12,7 +12,7 @@ from rnnviz.analysis.wording_of_names import feature_title
 from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.views.unrolled.boxes import number_font
 from rnnviz.gui.views.unrolled.geometry import Geometry
-from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, Band
+from rnnviz.gui.views.unrolled.layout import Band, number_row
 from rnnviz.gui.views.unrolled.scale import Scale
 from rnnviz.gui.views.unrolled.shown import Shown
 from rnnviz.gui.views.unrolled.strokes import arrow, verdict_mark
@@ -185,7 +185,7 @@ class Headers(QGraphicsWidget):
         for unit, text in self._rows(shown, band, geometry):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
-            if band.row < NUMBER_ROW - 1.0:
+            if band.row < number_row() - 1.0:
                 middle = size / 2.0 if unit == 0 else band.height - size / 2.0
             line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
@@ -193,7 +193,7 @@ class Headers(QGraphicsWidget):
     def _rows(self, shown: Shown, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
         """The units that are named and what stands beside them: a number, or a feature's name."""
         units = list(geometry.rows_in_view(band))
-        if band.row < NUMBER_ROW - 1.0:
+        if band.row < number_row() - 1.0:
             units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _unit_size(band) else []
         if band.lane.layer is not None:
             if shown.gate is not None and not shown.gate.per_unit:

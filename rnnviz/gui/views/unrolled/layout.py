@@ -6,17 +6,23 @@ from itertools import pairwise
 from math import floor
 
 from rnnviz.analysis.lanes import Lane
+from rnnviz.gui.look.text_size import text_scale
 
 MARGIN = 6.0
 SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0
 TALLEST_ROW = 64.0
 _ROUNDING = 1e-9
 NUMBER_ROW = 9.5
-"""From this height on a row has room for a number."""
+"""From this height on a row has room for a number, where texts have the usual size."""
 _GAPS = {False: (3.0, 9.0), True: (8.0, 18.0)}
 """Between two directions of a layer and between two layers, as a heat map and with boxes and arrows."""
 _INPUT_SHARE = 0.15
 """The input is at least this much as tall as a hidden lane, and at most as tall."""
+
+
+def number_row() -> float:
+    """The height from which on a row has room for a number in texts of the size in use."""
+    return NUMBER_ROW * text_scale()
 
 
 @dataclass(frozen=True)
