@@ -24,6 +24,9 @@ class Arrangement(QWidget):
     tab_chosen = Signal(str)
     """The title of the view whose tab came to the front."""
 
+    view_added = Signal(object)
+    """A `View` that stands behind its tab from now on."""
+
     def __init__(self, panel: QWidget, verdict: View, side: Sequence[View], titles: Iterable[str]) -> None:
         """`titles` are those of the views that `put_behind_tab` will bring."""
         super().__init__()
@@ -121,6 +124,7 @@ class Arrangement(QWidget):
         self.tabs.setCurrentIndex(chosen)
         self.tabs.blockSignals(before)
         kept.deleteLater()
+        self.view_added.emit(view)
 
     def show_tab(self, title: str, *, present: bool) -> None:
         """Offer a view's tab, or hide it while the view has nothing to show."""

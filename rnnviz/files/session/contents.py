@@ -1,5 +1,6 @@
 """What a session holds, and what each of it may be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -76,9 +77,13 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class SavedSession:
-    """One session; the paths in the config are absolute. `unpacked` is the folder of the copies, if there are any."""
+    """One session; the paths in the config are absolute. `unpacked` is the folder of the copies, if there are any.
+
+    `choices` are what was chosen in single views, in the views' own words, by the views' titles.
+    """
 
     config: Config
     document: Document
     look: Look = field(default_factory=Look)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unpacked: Path | None = None

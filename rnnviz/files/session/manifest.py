@@ -1,16 +1,18 @@
 """The manifest of a session: JSON that is checked key by key before anything else is read."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import rnnviz
 from rnnviz.files.session.contents import Document, Look, StoredFile
 from rnnviz.model.errors import InputError
-from rnnviz.model.fields import declared, section_from_mapping, shown
+from rnnviz.model.fields import declared, named, section_from_mapping, shown
 
 FORMAT = 1
 _MOST_FILES = 10_000
+_MOST_CHOICES, _LONGEST_CHOICE = 100, 100
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Manifest:
 
     document: Document
     look: Look
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[StoredFile, ...] = ()
 
 
@@ -37,6 +40,7 @@ def dump_manifest(manifest: Manifest) -> str:
         "program": rnnviz.__version__,
         "document": _given(manifest.document),
         "look": _given(manifest.look),
+        "choices": {view: list(words) for view, words in manifest.choices.items()},
         "files": [_given(file) for file in manifest.files],
     }
     return json.dumps(tables, indent=2, ensure_ascii=False)
@@ -63,7 +67,7 @@ def parse_manifest(text: str) -> Manifest:
         raise InputError(
             f"a newer rnnviz wrote it, in format {shown(version)}, and this one reads format {FORMAT}: update rnnviz."
         )
-    known = {"document", "look", "files"}
+    known = {"document", "look", "choices", "files"}
     section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
     files = values.get("files", [])
     if not isinstance(files, list) or len(files) > _MOST_FILES:
@@ -71,8 +75,25 @@ def parse_manifest(text: str) -> Manifest:
     return Manifest(
         section_from_mapping(Document, "document", values.get("document", {})),
         section_from_mapping(Look, "look", values.get("look", {})),
+        _choices(values.get("choices", {})),
         tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
     )
+
+
+def _choices(views: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(views, dict) or len(views) > _MOST_CHOICES:
+        raise InputError(f"choices = {shown(views)} must be a table of at most {_MOST_CHOICES} views.")
+    for view, words in views.items():
+        if (
+            not isinstance(words, list)
+            or len(words) > _MOST_CHOICES
+            or not all(isinstance(word, str) and len(word) <= _LONGEST_CHOICE for word in words)
+        ):
+            raise InputError(
+                f"choices.{named(view)} = {shown(words)} must be a list of at most {_MOST_CHOICES} texts "
+                f"of at most {_LONGEST_CHOICE} characters."
+            )
+    return {view: tuple(words) for view, words in views.items()}
 
 
 def _given(section: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def read_session(
         # Where it was when the session was written counts only if it is not where it would be from here.
         return str(beside.resolve() if os.path.exists(beside) or file.absolute is None else file.absolute)
 
-    return SavedSession(with_paths(config, found), manifest.document, manifest.look, unpacked)
+    return SavedSession(with_paths(config, found), manifest.document, manifest.look, manifest.choices, unpacked)
 
 
 def read_document(path: Path) -> Document:

@@ -38,7 +38,7 @@ def write_session(
     """
     stored = _references(session, path.parent) if copies is None else _copied(copies)
     config = with_paths(session.config, lambda named: stored[named].path)
-    manifest = dump_manifest(Manifest(session.document, session.look, tuple(stored.values())))
+    manifest = dump_manifest(Manifest(session.document, session.look, session.choices, tuple(stored.values())))
     with whole(path) as temporary, ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, text in ((MANIFEST, manifest), (CONFIG, dump_config(config))):
             content = text.encode("utf-8")

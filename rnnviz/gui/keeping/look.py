@@ -1,6 +1,6 @@
 """What the window shows, as a session keeps it, and brought back when the session's run is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -11,6 +11,7 @@ from rnnviz.files.session.contents import Look
 from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.document import Document
 from rnnviz.gui.session import ColourBy, Session
+from rnnviz.gui.views.base import View
 from rnnviz.gui.views.unrolled.camera import Camera
 
 
@@ -64,6 +65,12 @@ def look_of(window: Looked) -> Look:
     return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
 
 
+def choices_of(window: Looked) -> dict[str, tuple[str, ...]]:
+    """What is chosen in single views, by their titles, of those in which something can be."""
+    views = {view.title: view.choices() for view in window.arrangement.findChildren(View)}
+    return {title: choices for title, choices in views.items() if choices is not None}
+
+
 class Restoring(QObject):
     """Brings a look back: the arrangement at once, the rest with the next result, unless the config changes before."""
 
@@ -71,12 +78,14 @@ class Restoring(QObject):
         super().__init__(parent)
         self._window = window
         self._look: Look | None = None
+        self._choices: dict[str, tuple[str, ...]] = {}
         window.session.result_changed.connect(self._on_result)
         window.document.changed.connect(self._forget)
+        window.arrangement.view_added.connect(self._choose)
 
-    def begin(self, look: Look) -> None:
-        """Want a look; call it after the session's config was taken."""
-        self._look = look
+    def begin(self, look: Look, choices: Mapping[str, tuple[str, ...]]) -> None:
+        """Want a look, and choices in single views; call it after the session's config was taken."""
+        self._look, self._choices = look, dict(choices)
         window = self._window.arrangement.window()
         if look.width is not None and look.height is not None and not window.isMaximized():
             # No larger than it is already, or than the screen.
@@ -87,12 +96,20 @@ class Restoring(QObject):
             self._window.arrangement.offer_tab(look.tab)
 
     def _forget(self) -> None:
-        self._look = None
+        self._look, self._choices = None, {}
+
+    def _choose(self, view: View) -> None:
+        """Make the choices in a view that is there; in one that is made later they are made then."""
+        choices = self._choices.pop(view.title, None)
+        if choices is not None:
+            view.choose_again(choices)
 
     def _on_result(self, result: object) -> None:
         look, self._look = self._look, None
         if look is None or result is None:
             return
+        for view in self._window.arrangement.findChildren(View):
+            self._choose(view)
         session = self._window.session
         assert session.result is not None
         if look.candidate in [comparison.candidate for comparison in session.result.comparisons]:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.files.session.contents import ENDING, Document, SavedSession
 from rnnviz.gui.commands.dialogs import ask_new_file
 from rnnviz.gui.commands.recent import RecentFiles
-from rnnviz.gui.keeping.look import Looked, Restoring, look_of
+from rnnviz.gui.keeping.look import Looked, Restoring, choices_of, look_of
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
 from rnnviz.gui.running.run_control import RunControl
 from rnnviz.model.config import Config
@@ -112,13 +112,15 @@ class SessionCommands(QObject):
     def present(self) -> SavedSession:
         """What the window shows, called after its config; where that is from stays on this machine."""
         window = self._window
-        return SavedSession(window.session.config, Document(window.document.origin.title), look_of(window))
+        return SavedSession(
+            window.session.config, Document(window.document.origin.title), look_of(window), choices_of(window)
+        )
 
     def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
         """Show a session, whose config `take` hands to the document, and run it."""
         self._restoring = self._restoring or Restoring(self._window, self)
         take(session.config)
-        self._restoring.begin(session.look)
+        self._restoring.begin(session.look, session.choices)
         self._window.control.run()
         self.restored.emit()
 

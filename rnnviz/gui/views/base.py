@@ -43,6 +43,16 @@ class View(QWidget):
     def settle(self) -> None:
         """Show at once what is still on its way, as before a picture is taken."""
 
+    def choices(self) -> tuple[str, ...] | None:
+        """What the user chose in this view alone, in words that `choose_again` understands: a session keeps it.
+
+        None if nothing can be chosen in it.
+        """
+        return None
+
+    def choose_again(self, choices: Sequence[str]) -> None:
+        """Make a session's choices again; words that mean nothing here are passed over."""
+
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
         raise NotImplementedError

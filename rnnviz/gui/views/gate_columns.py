@@ -1,5 +1,7 @@
 """Which gates and states have a column in the table of the vector at the cursor: a menu, and what was chosen in it."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
@@ -49,6 +51,12 @@ class GateColumns(QToolButton):
         (self._chosen.add if wanted else self._chosen.discard)(quantity)
         if self._settings is not None:
             self._settings.set_columns(PART, tuple(sorted(self._chosen)))
+        self._fill()
+        self.changed.emit()
+
+    def choose_these(self, names: Sequence[str]) -> None:
+        """Have columns of these for now; what the settings keep stays as it is."""
+        self._chosen = set(names)
         self._fill()
         self.changed.emit()
 

@@ -31,7 +31,7 @@ FULL_ROLE = Qt.ItemDataRole.UserRole
 
 MARK_SIZE = 12
 _INSET = 4
-_SQUEEZE = 4
+_SQUEEZE = 3
 _HEADING_MARGIN = 4
 """What the style keeps free beside a heading."""
 _STEPS = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
@@ -268,6 +268,10 @@ class _CellPainter:
         self._face, self._colour = face, colour
         text, room = cell.text, right - (left if cell.left else rect.left() + 1)
         width = face.width(text)
+        if width > room and not cell.left:
+            # A bold number, in a column that gave up a little, rather takes some of the margin than loses a digit.
+            more = min(width - room, _INSET - 1)
+            right, room = right + more, room + more
         if width > room:
             text = face.metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
             width = face.width(text)

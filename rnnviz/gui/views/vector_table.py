@@ -119,6 +119,12 @@ class VectorTable(View):
         """The chosen rows, or all, in full precision."""
         return self.table.copy_text() if self._result is not None else ""
 
+    def choices(self) -> tuple[str, ...]:
+        return tuple(choice.name for choice in self.columns.chosen)
+
+    def choose_again(self, choices: Sequence[str]) -> None:
+        self.columns.choose_these(choices)
+
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
             self._gates = None if result is None else GateVectors(result)

@@ -9,8 +9,10 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.files.config_toml import parse_config
-from rnnviz.gui.keeping.look import look_of
+from rnnviz.gui.keeping.look import choices_of, look_of
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.views.units_plot import UnitsPlot
+from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.model.location import Location
 
 CONTROL, ALT, SHIFT = (
@@ -55,6 +57,14 @@ def looked_at(qtbot, window, tmp_path) -> Path:
     session.set_order("activity")
     session.set_location(Location(1, 1, 30, 1, 2))
     window.arrangement.bring_forward("Units over time")
+    units = window.findChild(UnitsPlot)
+    for unit in (1, 3, 2):
+        session.set_location(session.location.moved(unit=unit))
+        if unit != 2:
+            qtbot.mouseClick(units._pin, Qt.MouseButton.LeftButton)
+    window.findChild(VectorTable).columns.choose("f", wanted=True)
+    # Room for every column, or what fits depends on which bar to scroll by came first.
+    window.arrangement._middle.setSizes([560, 440])
     window.arrangement._upper.setSizes([400, 240])
     window.lanes.zoom_time(3.0)
     qtbot.waitUntil(lambda: window.lanes.picture_complete)
@@ -92,7 +102,8 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert not window.isWindowModified()
     assert "with 1 file." in window.statusBar().currentMessage()
     assert window.files._recent.paths()[0] == path
-    before = pictures(window)
+    before, chosen = pictures(window), choices_of(window)
+    assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("f",))
     home = tmp_path / "another"
     home.mkdir()
     moved = Path(shutil.move(path, home / "mine.rnnviz"))
@@ -102,7 +113,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
         other.begin(moved)
     qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
-    assert look_of(other) == look
+    assert (look_of(other), choices_of(other)) == (look, chosen)
     assert other.document.path == moved
     assert other.document.undone == "opening mine.rnnviz"
     assert not other.isWindowModified()

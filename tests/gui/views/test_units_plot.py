@@ -136,6 +136,15 @@ def test_only_as_many_units_are_pinned_as_can_be_told_apart(qtbot, view: UnitsPl
     assert view.pinned == (0, 1)
 
 
+def test_what_was_chosen_is_chosen_again_as_far_as_it_is_there(view: UnitsPlot) -> None:
+    view.choose_again(("r", "2", "0", "2", "99", "-1", "nonsense"))
+    assert view.choices() == ("r", "2", "0", "99")
+    view.show_result(made_result(cell="gru", hidden_size=5), "manual")
+    assert view.choices() == ("r", "2", "0")
+    view.show_result(made_result(cell="lstm", hidden_size=5), "manual")
+    assert view.choices() == ("value", "2", "0")
+
+
 def test_an_engine_can_be_hidden(qtbot, view: UnitsPlot) -> None:
     view.show_result(made_result(), "manual")
     key = next(key for key in view.keys if key.text() == "manual")
