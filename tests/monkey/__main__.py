@@ -36,8 +36,10 @@ def main() -> int:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
         environ |= {"HOME": str(home), "TMPDIR": str(temporary)}
         environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.getcwd(), environ.get("PYTHONPATH"))))
         command = [sys.executable, "-X", "faulthandler", "-m", "tests.monkey", "--inside", *sys.argv[1:]]
-        code = subprocess.run(command, env=environ, check=False).returncode
+        # At home, as a path that is typed into a dialog may lead anywhere from here.
+        code = subprocess.run(command, cwd=home, env=environ, check=False).returncode
         left = [path.name for path in temporary.iterdir()]
     if left:
         print(f"The program left behind in the temporary folder: {', '.join(left)}.")
