@@ -256,14 +256,14 @@ def test_a_chaotic_network_drifts_and_is_no_mismatch(capsys: pytest.CaptureFixtu
     config = write(
         tmp_path,
         network={"cell": "rnn_tanh", "input_size": 5, "hidden_size": 1024, "num_layers": 2, "bidirectional": False},
-        sequence={"timesteps": 1000, "batch_size": 4},
+        sequence={"timesteps": 1000, "batch_size": 1},
         parameters={"initializer": "uniform", "scale": 0.07},
     )
     words = (config, "--engines", "gluon,manual")
     code, found, _ = run(capsys, *words)
     assert (code, found["verdict"]) == (0, "drift")
     assert found["max_abs_error"]["value"] > 0.5
-    assert found["mismatched"] > 1_000_000
+    assert found["mismatched"] > 250_000
     assert {engine: audit["verdict"] for engine, audit in found["audit"].items()} == dict.fromkeys(
         ("gluon", "manual"), "right"
     )
