@@ -1,4 +1,4 @@
-"""What pip would install of the wheel on other systems, some of which MXNet has no wheel for."""
+"""What pip would install of the wheel on systems that MXNet has no wheel for."""
 
 import json
 import subprocess
@@ -28,18 +28,9 @@ SYSTEMS = {
         ["macosx_14_0_arm64"],
         {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
     ),
-    "mac-intel": (
-        ["macosx_13_0_x86_64"],
-        {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "x86_64"},
-    ),
-    "linux-arm64": (
-        [f"manylinux{tag}_aarch64" for tag in ("2014", "_2_28", "_2_34", "_2_39")],
-        {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64"},
-    ),
 }
-CASES = [("windows", "3.12"), ("mac-arm64", "3.11"), ("mac-intel", "3.12"), ("linux-arm64", "3.11")]
+CASES = [("windows", "3.12"), ("mac-arm64", "3.11")]
 """Each with one Python: what pip wants to know it reads out of whole wheels, 200 MB of them."""
-WITH_MXNET = {"mac-intel", "linux-arm64"}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +76,7 @@ def answers(
 
 
 @pytest.mark.parametrize(("system", "python"), CASES)
-def test_the_wheel_installs_with_mxnet_where_there_is_one_and_without_where_not(
+def test_the_wheel_installs_without_mxnet_where_there_is_none(
     answers: dict[tuple[str, str], subprocess.CompletedProcess[str]], system: str, python: str
 ) -> None:
     answer = answers[system, python]
@@ -96,5 +87,4 @@ def test_the_wheel_installs_with_mxnet_where_there_is_one_and_without_where_not(
     }
     assert {"rnnviz", "numpy", "onnx", "onnxruntime", "pyside6-essentials", "polars"} <= set(installed)
     assert (installed["numpy"], installed["pyside6-essentials"]) == ("1.26.4", "6.9.3")
-    assert ("mxnet" in installed) is (system in WITH_MXNET)
-    assert "torch" not in installed
+    assert not {"mxnet", "torch"} & set(installed)
