@@ -1,6 +1,7 @@
 """The archive that is unpacked anywhere."""
 
 import gzip
+import io
 import tarfile
 from pathlib import Path
 
@@ -32,10 +33,10 @@ def make_tarball(prefix: Path, product: Product, target: Path) -> None:
     """Write the tree `prefix`, in a folder of its own, to `target`; the same tree gives the same bytes."""
     top = f"rnnviz-{product.version}"
     libraries = "\n".join(f"    {name}" for name in sorted(needed(prefix)))
-    readme = _README.format(version=product.version, machine=product.machine, glibc=glibc(prefix), libraries=libraries)
-    text = prefix / "README"
-    text.write_text(readme, encoding="utf-8")
-    text.chmod(0o644)
+    words = {"version": product.version, "machine": product.machine, "glibc": glibc(prefix), "libraries": libraries}
+    readme = _README.format(**words).encode()
+    note = tarfile.TarInfo(f"{top}/README")
+    note.size, note.mode = len(readme), 0o644
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = 0
@@ -50,4 +51,4 @@ def make_tarball(prefix: Path, product: Product, target: Path) -> None:
     ):
         for path in [prefix, *sorted(prefix.rglob("*"))]:
             archive.add(path, f"{top}/{path.relative_to(prefix)}".removesuffix("/."), recursive=False, filter=plain)
-    text.unlink()
+        archive.addfile(plain(note), io.BytesIO(readme))

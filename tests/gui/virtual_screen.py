@@ -18,5 +18,7 @@ def virtual_screen(size: str) -> Iterator[str]:
         assert server.stdout is not None
         number = server.stdout.readline().strip()
         assert number.isdigit(), "Xvfb did not start"
-        yield f":{number}"
-        server.terminate()
+        try:
+            yield f":{number}"
+        finally:
+            server.terminate()
