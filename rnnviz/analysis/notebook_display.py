@@ -95,10 +95,8 @@ def _table(corner: str, columns: Mapping[str, Mapping[str, str]]) -> str:
         for name in names
     )
     body = "".join(f'<tr style="background: none">{row}</tr>' for row in rows)
-    return (
-        f'<table style="border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
-    )
+    style = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"
+    return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _cell(tag: str, text: str, scope: str = "") -> str:
