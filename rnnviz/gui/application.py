@@ -16,6 +16,7 @@ import rnnviz
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.keeping.crash import CrashHandler
 from rnnviz.gui.keeping.keeper import Keeper
+from rnnviz.gui.keeping.lost_screen import keep_before_screen_is_lost, stop_waiting_for_that
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.icons import application_icon
 from rnnviz.gui.main_window import MainWindow
@@ -28,9 +29,12 @@ _windows: set[MainWindow] = set()
 def run_window(path: Path | None) -> int:
     """Open the window and stay until it is closed."""
     application = make_application()
-    window = make_window(Settings())
-    crashes = CrashHandler(window, Keeper(window))
+    settings = Settings()
+    window = make_window(settings)
+    keeper = Keeper(window)
+    crashes = CrashHandler(window, keeper)
     crashes.install()
+    keep_before_screen_is_lost(keeper.save_now)
     if path is None:
         window.welcome.greet()
     # The engines' process would compete with the first picture for the processor.
@@ -46,7 +50,10 @@ def run_window(path: Path | None) -> int:
     with _interruptible(application):
         code = application.exec()
     window.shut_down()
+    stop_waiting_for_that()
     crashes.uninstall()
+    if not settings.save() and sys.stderr is not None:
+        print(f"rnnviz: {settings.path} cannot be written: layout, theme and recent files are lost.", file=sys.stderr)
     return code
 
 

@@ -107,9 +107,18 @@ class Settings:
         """Remember the columns of a table."""
         self._store.setValue(f"{_LAYOUT}/{part}", list(value))
 
-    def save(self) -> None:
-        """Write everything now."""
+    @property
+    def path(self) -> str:
+        """Where it is all kept."""
+        return self._store.fileName()
+
+    def save(self) -> bool:
+        """Write everything now, and say whether that could be done: if not, what was written before is as it was."""
         self._store.sync()
+        # A store that once could not write says so for ever; another one of the same file tries again.
+        again = QSettings(self._store.fileName(), self._store.format())
+        again.sync()
+        return again.status() != QSettings.Status.AccessError
 
     def _texts(self, key: str) -> tuple[str, ...]:
         value = self._store.value(key)

@@ -1,5 +1,7 @@
 """What comes back at the next start, and a look that follows the desktop or the user's choice."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.look.icons import Icons, application_icon
 from rnnviz.gui.look.theme import DARK, LIGHT
 from rnnviz.gui.settings import Settings
+from tests.full_disk import files_of_at_most
 
 
 def test_the_window_comes_back_as_it_was(make_window, supervisor):
@@ -33,6 +36,33 @@ def test_a_damaged_settings_file_counts_as_none(make_window, tmp_path, superviso
     (tmp_path / "settings.ini").write_bytes(junk)
     window = make_window(supervisor, None)
     assert window.size() == QSize(1280, 800)
+
+
+@pytest.mark.parametrize("junk", [b"\x00\xff\x13" * 500, b"[half\nrecent=1\n", b""])
+def test_a_damaged_settings_file_takes_new_settings_all_the_same(tmp_path, junk):
+    path = tmp_path / "s.ini"
+    path.write_bytes(junk)
+    settings = Settings(QSettings(str(path), QSettings.Format.IniFormat))
+    settings.theme = "dark"
+    assert settings.save()
+    copy = shutil.copy(path, tmp_path / "copy.ini")
+    assert Settings(QSettings(str(copy), QSettings.Format.IniFormat)).theme == "dark"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
+def test_settings_that_a_full_disk_does_not_take_are_as_they_were_until_it_has_room(tmp_path):
+    path = tmp_path / "s.ini"
+    settings = Settings(QSettings(str(path), QSettings.Format.IniFormat))
+    settings.theme = "dark"
+    assert settings.save()
+    before = path.read_bytes()
+    settings.recent = tuple(f"/a/long/path/{number}" for number in range(200))
+    with files_of_at_most(1000):
+        assert not settings.save()
+        assert path.read_bytes() == before
+        assert sorted(tmp_path.iterdir()) == [path]
+    assert settings.save()
+    assert b"/a/long/path/199" in path.read_bytes()
 
 
 def test_values_of_another_kind_count_as_not_set(make_window, settings, supervisor):

@@ -1,0 +1,80 @@
+"""The program with a home and temporary files of its own, which tells what its window says."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+from rnnviz.gui import application
+
+make_window = application.make_window
+
+def watched(settings):
+    window = make_window(settings)
+    window.runner.finished.connect(lambda *_: print("finished", window.verdict.says, flush=True))
+    window.runner.failed.connect(lambda event: print("failed", event.sentence, flush=True))
+    window.statusBar().messageChanged.connect(lambda text: text and print("note", text, flush=True))
+    return window
+
+application.make_window = watched
+sys.exit(application.run_window(Path(sys.argv[1])))
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A window in a process of its own, and the folders that it may write to."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    temporary: Path
+
+    def until(self, begins: str) -> str:
+        """Wait for a line that begins so, and return what follows."""
+        assert self.process.stdout is not None
+        told = []
+        for line in self.process.stdout:
+            told.append(line)
+            if line.startswith(begins):
+                return line.removeprefix(begins).strip()
+        raise AssertionError(f"{begins} never came: {told}")
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that it has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; the exit code, and what it wrote on standard error."""
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@contextmanager
+def window_program(folder: Path, config: Path, **environ: str) -> Iterator[Program]:
+    """The program on a config; `folder` has its home and its temporary files, which are made if they are not there."""
+    home, temporary = folder / "home", folder / "tmp"
+    for made in (home, temporary):
+        made.mkdir(exist_ok=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    own |= {"HOME": str(home), "TMPDIR": str(temporary), **environ}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, config],
+        env=own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield Program(process, home, temporary)
+    finally:
+        process.kill()
+        process.communicate()
