@@ -19,6 +19,7 @@ TABLES = {
     "relations": "tests/engines/test_relations.py",
     "fuzz": "tests/fuzz/test_fuzz.py",
     "model-files": "tests/files/models/test_fuzz.py",
+    "faults": "tests/gui/running/test_faults.py",
 }
 """Where the tests of each are."""
 

@@ -1,0 +1,52 @@
+"""Whatever happens to the process that computes, at a moment drawn from a seed: a sentence, and the next run is right.
+
+All kinds, many times and in the window: tests/gui/running/test_faults.py.
+"""
+
+import gc
+import sys
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+
+from rnnviz.runs.events import Cancelled, Failed, Finished
+from rnnviz.runs.supervisor import Supervisor, new_request
+from tests.leaks import children
+from tests.runs.events_of import config, events_of, finished
+from tests.runs.faults import Fault, Numbers, faults, folders_left, load_of, struck
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's alone")
+
+CONFIG = config(network={"hidden_size": 24, "num_layers": 2}, sequence={"timesteps": 60})
+QUICK = ("it exits", "SIGSTOP, then SIGCONT", "no more memory", "no more room on the disk", "its folder is removed")
+"""Those that other tests of the supervisor do not do to it."""
+
+
+@pytest.fixture(scope="module")
+def supervisor() -> Iterator[Supervisor]:
+    shared = Supervisor(warm=("manual",))
+    yield shared
+    shared.close()
+
+
+@pytest.mark.parametrize("fault", faults(len(QUICK), 3, QUICK), ids=lambda fault: fault.kind)
+def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(supervisor: Supervisor, fault: Fault) -> None:
+    began = monotonic()
+    untouched = Numbers.of(finished(events_of(supervisor, CONFIG, audit="auto")))
+    seconds = (monotonic() - began) * fault.moment
+    (process,) = children()
+    request = new_request(CONFIG, load_of(fault, seconds))
+    with struck(fault, process.pid, seconds, lambda: supervisor.cancel(request.id)):
+        last = list(supervisor.events(request))[-1]
+    if isinstance(last, Finished):
+        untouched.assert_same(last.result)
+    else:
+        assert isinstance(last, Failed | Cancelled)
+        assert isinstance(last, Cancelled) or last.sentence.endswith(".")
+    del last
+    result = finished(events_of(supervisor, CONFIG, audit="auto"))
+    untouched.assert_same(result)
+    assert len(children()) == 1
+    gc.collect()
+    assert folders_left((result,)) == []
