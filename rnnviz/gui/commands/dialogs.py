@@ -96,3 +96,30 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
     box.finished.connect(answer)
     box.open()
     return box
+
+
+def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], elsewhere: Callable[[], None]) -> None:
+    """Ask whether to lose what somebody else has written to a file."""
+    buttons = QMessageBox.StandardButton
+    box = QMessageBox(
+        QMessageBox.Icon.Warning,
+        "The file has changed",
+        f"{path} was written by another window or program since it was opened or saved here: "
+        "to save it now loses what they wrote.",
+        buttons.Save | buttons.Cancel,
+        parent,
+    )
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.button(buttons.Save).setText("Save over it")
+    other = box.addButton("Save elsewhere…", QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(other)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+    def answer(result: int) -> None:
+        if box.clickedButton() is other:
+            elsewhere()
+        elif result == buttons.Save.value:
+            save()
+
+    box.finished.connect(answer)
+    box.open()

@@ -16,9 +16,11 @@ from rnnviz.gui.commands.dialogs import (
     ask_file,
     ask_new_file,
     ask_to_save,
+    ask_to_save_over,
     tell_error,
 )
 from rnnviz.gui.commands.drops import comparing_own, config_with, is_config, is_model, is_of_sweep, is_session
+from rnnviz.gui.commands.known_files import KnownFiles
 from rnnviz.gui.commands.models import ModelCommands
 from rnnviz.gui.commands.recent import RecentFiles
 from rnnviz.gui.document import Document
@@ -47,6 +49,8 @@ class FileCommands(QObject):
         self._recent = recent
         self._sessions = sessions
         self._models = ModelCommands(window, document, recent)
+        self._known = KnownFiles()
+        recent.used.connect(self._known.remember)
 
     def ask_open(self) -> None:
         """Ask for a config or a model file and open it."""
@@ -177,7 +181,15 @@ class FileCommands(QObject):
             self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")
 
     def _save_and(self, path: Path, then: Callable[[], None]) -> None:
-        """Write the config or the session; `then` follows if it is written."""
+        """Write the config or the session, unless somebody else has meanwhile; `then` follows if it is written."""
+        if not self._known.changed(path):
+            self._write_and(path, then)
+        elif is_session(path):
+            ask_to_save_over(self._window, path, lambda: self._write_and(path, then), self._sessions.ask_save)
+        else:
+            ask_to_save_over(self._window, path, lambda: self._write_and(path, then), lambda: self.ask_save_as(then))
+
+    def _write_and(self, path: Path, then: Callable[[], None]) -> None:
         if is_session(path):
             self._sessions.save(path, then=then)
         elif self._save(path):

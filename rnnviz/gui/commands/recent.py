@@ -14,6 +14,9 @@ MOST = 10
 class RecentFiles(QObject):
     """At most ten paths, the latest first; files that are gone are dropped."""
 
+    used = Signal(object)
+    """The `Path` of a file that was opened or saved."""
+
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._settings = settings
@@ -27,6 +30,7 @@ class RecentFiles(QObject):
         path = path.absolute()
         others = [other for other in self.paths() if other != path]
         self._settings.recent = tuple(str(p) for p in [path, *others][:MOST])
+        self.used.emit(path)
 
     def clear(self) -> None:
         """Forget all."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.files.config_toml import parse_config
+from rnnviz.files.session.reading import read_session
 from rnnviz.gui.keeping.look import choices_of, look_of
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.units_plot import UnitsPlot
@@ -162,3 +163,33 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     box.accept()
     assert window.session.config == before
     assert isinstance(window.files._recent._settings, Settings)
+
+
+def test_two_windows_on_one_session_ask_before_one_loses_what_the_other_saved(
+    qtbot, window, make_window, supervisor, looked_at, tmp_path
+):
+    path = tmp_path / "ours.rnnviz"
+    window.sessions.save(path)
+    qtbot.waitUntil(lambda: window.document.path == path)
+    other = make_window(supervisor)
+    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+        other.begin(path)
+    other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), looked_at))
+    other.files.save()
+    qtbot.waitUntil(lambda: not other.document.modified)
+    theirs = path.read_bytes()
+    window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), looked_at))
+    for answer in ("Cancel", "Save over it"):
+        window.files.save()
+        box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+        assert f"{path} was written by another window or program" in box.text()
+        assert path.read_bytes() == theirs
+        next(button for button in box.buttons() if button.text().replace("&", "") == answer).click()
+        assert window.document.modified
+    qtbot.waitUntil(lambda: not window.document.modified)
+    assert read_session(path, lambda: tmp_path).config.network.num_layers == 1
+    # What this window has written itself is known to it.
+    window.document.edit(parse_config(TEXT, looked_at))
+    window.files.save()
+    qtbot.waitUntil(lambda: not window.document.modified)
+    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
