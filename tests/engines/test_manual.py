@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.engines import manual
-from rnnviz.engines.manual import ManualEngine, finish_gates, relu
+from rnnviz.engines.manual import ManualEngine, finish_gates, gate_products, relu
 from rnnviz.engines.stack import layer_output
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.cells import CELLS
@@ -114,6 +114,12 @@ def test_one_number_that_is_not_finite_stays_in_its_sample(config: Config, bad: 
     np.testing.assert_allclose(disturbed.hidden[..., others, :], quiet.hidden[..., others, :], rtol=1e-4, atol=1e-4)
     if np.isnan(bad):
         assert np.isnan(disturbed.hidden[0, ..., sample, :]).any()
+
+
+@pytest.mark.parametrize("size", [3, 200])
+def test_the_buffers_hold_the_networks_own_floats(size: int) -> None:
+    weight = np.ones((4 * size, 2), np.float32)
+    assert {array.dtype for array in gate_products(weight, 4, rows=5)} == {np.dtype(np.float32)}
 
 
 def test_layer_output_is_the_concatenation_of_the_directions() -> None:
