@@ -16,6 +16,9 @@ SVG = Path(__file__).parents[1] / "resources" / "icons" / "rnnviz.svg"
 SIZES = (16, 22, 24, 32, 48, 64, 96, 128, 256, 512)
 """Pixels a side that Linux desktops ask for."""
 
+_DOTS_PER_METRE = 3780
+"""96 dots an inch, as PNG counts them."""
+
 _ICO_SIZES = (16, 20, 24, 32, 40, 48, 64, 256)
 
 _ICNS_TYPES = {
@@ -46,6 +49,9 @@ def png(size: int, svg: Path = SVG) -> bytes:
     if not renderer.isValid():
         raise ValueError(f"{svg} is no SVG that Qt can draw.")
     image = QImage(size, size, QImage.Format.Format_ARGB32_Premultiplied)
+    # Else it is that of the screen that Qt happens to know of, and the same icon has other bytes elsewhere.
+    image.setDotsPerMeterX(_DOTS_PER_METRE)
+    image.setDotsPerMeterY(_DOTS_PER_METRE)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)
     renderer.render(painter, QRectF(0, 0, size, size))
