@@ -77,7 +77,7 @@ def test_right_engines_are_right(engine: tuple[str, Engine], cell: str, dtype: s
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
-    sizes = ((1, 1000), (16, 1000), (64, 600), (256, 200), (512, 120), (1024, 20))
+    sizes = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
     for (size, timesteps), scale, forget in product(sizes, (0.05, 0.3, 1.0, 6.0), (0.0, 2.0, 12.0)):
         large = size >= 256
         if (forget and cell != "lstm") or (large and (scale == 0.3 or forget == 2.0)):
