@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QApplication, QStyleFactory
 from rnnviz.files.resource_files import resource_path
 from rnnviz.gui.look.theme import THEMES, Theme
 
-
 _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
 
 
