@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's alone"),
 ]
 
-SEED, MANY, SHARE = 8, 200, 36
+SEED, MANY, SHARE = 8, 200, 27
 """How many runs the profile `deep` disturbs, and how many others do."""
 _SENTENCE = re.compile(r"[A-Z][^\n]{10,300}\.")
 _SIZE = {"input_size": 5, "hidden_size": 24, "num_layers": 2}
