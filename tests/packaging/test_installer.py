@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -190,8 +189,10 @@ def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem
             assert window.stderr.read() == b""
         finally:
             if window.poll() is None:
-                window.send_signal(signal.SIGKILL)
+                window.kill()
                 window.wait()
+            if window.stderr is not None:
+                window.stderr.close()
 
 
 def _copied(lines: list[str]) -> tuple[tuple[str, ...], dict[str, float]]:
