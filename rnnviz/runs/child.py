@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from errno import ENOMEM
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,7 @@ from rnnviz.runs.storage import remove_all_of
 READY = "ready"
 _PROGRESS_INTERVAL = 0.05
 _LAST_SECONDS = 10.0
+_NO_MEMORY = "The run needs more memory than there is: make a size smaller."
 _IDLE = 0.3
 """After so many seconds without a request the next one is not expected at once."""
 
@@ -115,10 +117,14 @@ def _messages(request: RunRequest, folder: Path, tell: Tell) -> Iterator[Message
     except EngineError as error:
         yield "failed", ("engine", str(error), None, format_exc())
     except MemoryError:
-        yield "failed", ("input", "The run needs more memory than there is: make a size smaller.", None, format_exc())
+        yield "failed", ("input", _NO_MEMORY, None, format_exc())
     except OSError as error:
+        if error.errno == ENOMEM:
+            # A file could not be mapped, which has nothing to do with the disk.
+            yield "failed", ("input", _NO_MEMORY, None, format_exc())
+            return
         # numpy tells a full disk without the system's words for it.
         reason = error.strerror or f"the disk takes no more ({error})"
-        yield "failed", ("engine", f"The run could not be stored: {reason}.", None, format_exc())
+        yield "failed", ("engine", f"The run could not be stored in {folder.parent}: {reason}.", None, format_exc())
     except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
         yield "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())

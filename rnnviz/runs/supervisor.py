@@ -136,7 +136,9 @@ class Supervisor:
             except _ChildDiedError:
                 yield self._died(request, process, last_stage)
             except (OSError, ValueError) as error:
-                yield Failed(request.id, "engine", f"The run was computed, but cannot be opened: {error}.")
+                reason = getattr(error, "strerror", None) or error
+                sentence = f"The run was computed, but what it left in {folder} cannot be opened: {reason}."
+                yield Failed(request.id, "engine", sentence)
         finally:
             self._settle(request, process, answered)
         with contextlib.suppress(OSError):  # the next run meets the same error and tells it

@@ -27,6 +27,10 @@ def use_all_memory(config: Config) -> Inputs:
     raise MemoryError
 
 
+def map_too_much(config: Config) -> Inputs:
+    raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+
 def blunder(config: Config) -> Inputs:
     raise ZeroDivisionError("nobody thought of this")
 

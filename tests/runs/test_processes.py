@@ -160,7 +160,9 @@ try:
 except EngineError as error:
     print(error)
 """
-    assert " ".join(answer(tmp_path, code)).startswith("The run could not be stored: File too")
+    told = " ".join(answer(tmp_path, code))
+    assert told.startswith(f"The run could not be stored in {tmp_path / 'tmp'}")
+    assert ": File too" in told
 
 
 def test_this_process_has_no_children_of_its_own_left() -> None:

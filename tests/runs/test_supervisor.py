@@ -112,7 +112,8 @@ def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
         (loads.refuse_input, "input", None, "The weather is wrong: it must be fair."),
         (loads.refuse_key, "input", "sequence.path", "sequence.path is wrong: it must be right."),
         (loads.use_all_memory, "input", None, "The run needs more memory than there is: make a size smaller."),
-        (loads.fill_the_disk, "engine", None, "The run could not be stored: No space left on device."),
+        (loads.map_too_much, "input", None, "The run needs more memory than there is: make a size smaller."),
+        (loads.fill_the_disk, "engine", None, "The run could not be stored in {}: No space left on device."),
         (loads.blunder, "engine", None, "The run failed: ZeroDivisionError: nobody thought of this."),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -123,7 +124,7 @@ def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
     finished(events_of(supervisor))
     before = engine_processes()
     failure = failed(events_of(supervisor, load=load))
-    assert (failure.kind, failure.key, failure.sentence) == (kind, key, sentence)
+    assert (failure.kind, failure.key, failure.sentence) == (kind, key, sentence.format(storage().folder))
     assert ("Traceback" in failure.traceback) == (load not in (loads.refuse_input, loads.refuse_key))
     finished(events_of(supervisor))
     assert engine_processes() == before
