@@ -18,7 +18,7 @@ _OWNER = "owner.json"
 AUTOSAVE, CRASH = "autosave.rnnviz", "crash.txt"
 _UNOWNED_SECONDS = 60.0
 """A folder without an owner may be one that is being made."""
-_KEPT_SECONDS = 30 * 24 * 3600.0
+_KEPT_SECONDS, _ALWAYS_KEPT = 30 * 24 * 3600.0, 3
 
 
 class Desk:
@@ -47,17 +47,24 @@ class Desk:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def abandoned(self) -> list[Path]:
-        """The folders of windows that ended without removing them, the newest first; what is too old is removed."""
+        """The folders of windows that ended without removing them, the newest first; what is too old is removed.
+
+        A few stay however old they are: a clock that was wrong when they were written, or is now, makes them look so.
+        """
         left = []
         for folder in self._parent.glob("window-*"):
             if folder == self.folder or not _is_abandoned(folder):
                 continue
-            old = time.time() - left_at(folder) > _KEPT_SECONDS
-            if old or not any(_holds_something(folder / name) for name in (AUTOSAVE, CRASH)):
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
+            if any(_holds_something(folder / name) for name in (AUTOSAVE, CRASH)):
                 left.append(folder)
-        return sorted(left, key=left_at, reverse=True)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        left.sort(key=left_at, reverse=True)
+        for folder in left[_ALWAYS_KEPT:]:
+            if time.time() - left_at(folder) > _KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+                left.remove(folder)
+        return left
 
     def claim(self, folder: Path) -> Path | None:
         """Take over what another window left, so that nobody else can; None if somebody was quicker."""

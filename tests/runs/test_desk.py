@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,16 +71,35 @@ def test_what_another_machine_left_in_a_shared_folder_is_not_offered(tmp_path, l
     assert Desk(tmp_path).abandoned() == []
 
 
-def test_what_holds_nothing_or_is_too_old_is_removed(tmp_path, left, monkeypatch):
+def test_what_holds_nothing_is_removed(tmp_path, left):
     (left / AUTOSAVE).unlink()
     (left / CRASH).touch()
     assert Desk(tmp_path).abandoned() == []
     assert not left.exists()
-    old = tmp_path / "window-old"
-    old.mkdir()
-    (old / AUTOSAVE).write_text("kept")
-    os.utime(old / AUTOSAVE, (1e9, 1e9))
-    os.utime(old, (1e9, 1e9))
-    assert Desk(tmp_path).abandoned() == []
-    assert not old.exists()
-    assert desk.left_at(old) == 0.0
+    assert desk.left_at(left) == 0.0
+
+
+def written_at(folder: Path, seconds: float) -> Path:
+    """What a window left at that time of the clock."""
+    folder.mkdir()
+    (folder / AUTOSAVE).write_text("kept")
+    for path in (folder / AUTOSAVE, folder):
+        os.utime(path, (seconds, seconds))
+    return folder
+
+
+def test_what_is_too_old_is_removed_unless_it_is_among_the_newest(tmp_path):
+    *old, older = (written_at(tmp_path / f"window-{place}", 1e9 - place) for place in range(4))
+    assert Desk(tmp_path).abandoned() == old
+    assert not older.exists()
+
+
+@pytest.mark.parametrize("jump", [-40 * 365 * 86400.0, 40 * 365 * 86400.0], ids=["back", "forward"])
+def test_a_clock_that_jumps_loses_nothing(tmp_path, left, monkeypatch, jump):
+    now = time.time()
+    # Written as it is now, and at its start by a machine without a clock of its own.
+    early = written_at(tmp_path / "window-early", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.time, "time", lambda: now + jump)
+        assert left in Desk(tmp_path).abandoned()
+    assert set(Desk(tmp_path).abandoned()) == {left, early}
