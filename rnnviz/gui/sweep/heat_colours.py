@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor
 from rnnviz.analysis.sweep_cells import Cells, ColourRange
 from rnnviz.analysis.sweep_figures import COMPUTED_PLACES
 from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.tables import blend
+from rnnviz.gui.views.cells import blend
 
 STEPS = 256
 _PALE = 0.5

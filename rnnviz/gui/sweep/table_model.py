@@ -13,7 +13,8 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.sweep_figures import QUANTITIES, WAITING, SweepFigures, order, ranks
 from rnnviz.analysis.sweep_wording import ROW_MARKS, short_key, value_text
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.gui.views.cells import Cell
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 from rnnviz.model.sweep_table import FirstWrong, Row, SweepTable
 
 _Roles = Qt.ItemDataRole

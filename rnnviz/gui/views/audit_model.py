@@ -10,8 +10,9 @@ from rnnviz.analysis.audit_rows import AuditRow, ToleranceRow
 from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.cells import Cell
 from rnnviz.gui.views.checks_model import WordsModel
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 from rnnviz.model.location import Location
 
 _Roles = Qt.ItemDataRole

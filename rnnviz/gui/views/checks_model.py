@@ -11,7 +11,8 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.gui.views.cells import Cell
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()

@@ -7,8 +7,8 @@ from PySide6.QtGui import QColor, QPen
 
 from rnnviz.analysis.outline import Outline
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.cells import blend
 from rnnviz.gui.views.curve import Curve, cosmetic_pen
-from rnnviz.gui.views.tables import blend
 from rnnviz.gui.views.time_plot import TimePlot
 
 _DASHED_UP_TO = 600

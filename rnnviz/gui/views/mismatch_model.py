@@ -9,7 +9,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from rnnviz.analysis import numbers
 from rnnviz.analysis.mismatch_rows import MismatchRows
 from rnnviz.analysis.naming import shown_name
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.gui.views.cells import Cell
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 from rnnviz.model.location import DIRECTIONS, Location
 
 _Roles = Qt.ItemDataRole

@@ -15,8 +15,9 @@ from rnnviz.analysis.spread import LaneSpread
 from rnnviz.engines.registry import MistakeEntry
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.cells import Cell
 from rnnviz.gui.views.checks_model import WordsModel
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 
 _Roles = Qt.ItemDataRole
 COMPUTED, HIDDEN, SHOWS, UNKNOWN = "computed", "stays hidden", "would show", "not known"

@@ -11,7 +11,7 @@ from rnnviz.analysis.places import lane_text, out_index
 from rnnviz.analysis.regions import Region, is_lit
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.tables import blend
+from rnnviz.gui.views.cells import blend
 from rnnviz.model.location import Location
 
 _GAP, _PADDING, _CELL_PADDING = 5, 3, 3

@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOpti
 from rnnviz.analysis import numbers
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.views.cells import MARK_SIZE, blend
 from rnnviz.gui.views.state_rows import UNTOLD, LaneRow, PlaceRow, StateRows
-from rnnviz.gui.views.tables import MARK_SIZE, AnyIndex, blend
+from rnnviz.gui.views.tables import AnyIndex
 
 _MARGIN = 8
 _BAND = 12

@@ -1,14 +1,9 @@
 """Tables of numbers: what a view's model says about a cell, how it is drawn, and how it is copied."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
 from PySide6.QtGui import (
-    QColor,
-    QFont,
-    QFontMetrics,
-    QIcon,
     QKeyEvent,
     QKeySequence,
     QPainter,
@@ -23,14 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.views.cells import INSET, CellPainter
 from rnnviz.gui.views.focus_frame import FramedTable
 
 FULL_ROLE = Qt.ItemDataRole.UserRole
 """The text of a cell or heading as it is copied: a number with every digit that it takes to read back."""
 
-MARK_SIZE = 12
-_INSET = 4
 _SQUEEZE = 3
 _HEADING_MARGIN = 4
 """What the style keeps free beside a heading."""
@@ -38,17 +32,6 @@ _STEPS = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """How a cell is drawn; a number stands on the right, words on the left."""
-
-    text: str
-    colour: QColor | None = None
-    bold: bool = False
-    mark: QIcon | None = None
-    left: bool = False
 
 
 class NumberTable(FramedTable):
@@ -85,7 +68,7 @@ class NumberTable(FramedTable):
         self._growing: tuple[int, ...] = ()
         self._shrinking: int | None = None
         self._pictures: set[int] = set()
-        self._painter = _CellPainter(self.font())
+        self._painter = CellPainter(self.font())
 
     def copy_text(self) -> str:
         """The chosen rows with their headings, or all of them if at most one is chosen."""
@@ -112,7 +95,7 @@ class NumberTable(FramedTable):
         Returns the width in pixels that all columns need.
         """
         self._widest, self._growing, self._shrinking = widest, growing, shrinking
-        widths = [self.fontMetrics().horizontalAdvance(text) + 2 * _INSET for text in widest]
+        widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
         needed = sum(widths)
         spare = self.viewport().width() - needed
         if shrinking is not None and spare < 0:
@@ -135,7 +118,7 @@ class NumberTable(FramedTable):
         lacking = {}
         for column in growing:
             heading = str(model.headerData(column, Qt.Orientation.Horizontal))
-            wanted = header.fontMetrics().horizontalAdvance(heading) + 2 * _INSET + _HEADING_MARGIN
+            wanted = header.fontMetrics().horizontalAdvance(heading) + 2 * INSET + _HEADING_MARGIN
             lacking[column] = max(0, wanted - widths[column])
         lack = sum(lacking.values())
         given = 0
@@ -211,94 +194,3 @@ class NumberTable(FramedTable):
             self.stepped.emit(-1 if event.key() == Qt.Key.Key_Left else 1)
         else:
             super().keyPressEvent(event)
-
-
-def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
-    """A role's colour laid thinly over another."""
-    over, under = theme.color(role), theme.color(ground)
-    return QColor(
-        round(part * over.red() + (1.0 - part) * under.red()),
-        round(part * over.green() + (1.0 - part) * under.green()),
-        round(part * over.blue() + (1.0 - part) * under.blue()),
-    )
-
-
-class _CellPainter:
-    """Draws cells; measures the width of each character once, as a table holds few kinds of them."""
-
-    def __init__(self, font: QFont) -> None:
-        self.use_font(font)
-        self.apply_theme(LIGHT)
-
-    def use_font(self, font: QFont) -> None:
-        """Write in this font from now on."""
-        # Digits that move closer to their neighbours would not stand beneath each other.
-        plain = QFont(font)
-        plain.setKerning(False)
-        self._plain, self._bold = _Face(plain), _Face(_bold(plain))
-
-    def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on: a chosen row is tinted and keeps the colours of its texts."""
-        self._text = theme.color("text")
-        self._chosen = blend(theme, "accent", 0.2)
-        self._alternate = blend(theme, "raised", 0.6)
-
-    def ground(self, row: int, *, chosen: bool) -> QColor | None:
-        """What lies beneath a row, if anything."""
-        return self._chosen if chosen else self._alternate if row % 2 else None
-
-    def begin(self, painter: QPainter) -> None:
-        """Get ready for the cells of one pass."""
-        self._face, self._colour = self._plain, self._text
-        painter.setFont(self._face.font)
-        painter.setPen(self._colour)
-
-    def paint(self, painter: QPainter, rect: QRect, cell: Cell) -> None:
-        """Draw one cell."""
-        left, right = rect.left() + _INSET, rect.right() + 1 - _INSET
-        if cell.mark is not None:
-            cell.mark.paint(painter, QRect(left, rect.top(), MARK_SIZE, rect.height()))
-            if cell.left:
-                left += MARK_SIZE + _INSET
-        face, colour = self._bold if cell.bold else self._plain, cell.colour or self._text
-        if face is not self._face:
-            painter.setFont(face.font)
-        if colour is not self._colour:
-            painter.setPen(colour)
-        self._face, self._colour = face, colour
-        text, room = cell.text, right - (left if cell.left else rect.left() + 1)
-        width = face.width(text)
-        if width > room and not cell.left:
-            # A bold number, in a column that gave up a little, rather takes some of the margin than loses a digit.
-            more = min(width - room, _INSET - 1)
-            right, room = right + more, room + more
-        if width > room:
-            text = face.metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
-            width = face.width(text)
-        y = rect.top() + (rect.height() - face.height) // 2 + face.ascent
-        painter.drawText(QPoint(left if cell.left else right - width, y), text)
-
-
-class _Face:
-    """A font and the widths of its characters in pixels."""
-
-    def __init__(self, font: QFont) -> None:
-        self.font, self.metrics = font, QFontMetrics(font)
-        self.height, self.ascent = self.metrics.height(), self.metrics.ascent()
-        self._widths: dict[str, int] = {}
-
-    def width(self, text: str) -> int:
-        """How wide a text is."""
-        widths = self._widths
-        try:
-            return sum([widths[letter] for letter in text])
-        except KeyError:
-            for letter in text:
-                widths[letter] = self.metrics.horizontalAdvance(letter)
-            return self.width(text)
-
-
-def _bold(font: QFont) -> QFont:
-    bold = QFont(font)
-    bold.setBold(True)
-    return bold

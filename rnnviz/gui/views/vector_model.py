@@ -13,7 +13,8 @@ from rnnviz.analysis.vectors import Difference, Vector
 from rnnviz.analysis.wording_of_names import shortened, visible
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex, Cell
+from rnnviz.gui.views.cells import Cell
+from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()

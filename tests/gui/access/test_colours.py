@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPalette
 from rnnviz.files.resource_files import resource_path
 from rnnviz.gui.look.theme import DARK, LIGHT, Theme
 from rnnviz.gui.sweep.heat_colours import colours as heat_colours
-from rnnviz.gui.views.tables import blend
+from rnnviz.gui.views.cells import blend
 from rnnviz.gui.views.unit_lines import DASHES
 from rnnviz.gui.views.unrolled.colours import on
 from tests.gui.access.colours_seen import contrast, distance, lightness

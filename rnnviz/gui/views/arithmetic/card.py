@@ -12,7 +12,7 @@ from rnnviz.analysis.explain.equations import Line
 from rnnviz.analysis.explain.provenance import Place, in_words
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.typeset import Column, Faces, columns, paint_number, paint_symbol
-from rnnviz.gui.views.tables import blend
+from rnnviz.gui.views.cells import blend
 
 _PAD, _GAP, _INSET = 8, 14, 3
 MARKS = ("●", "□")

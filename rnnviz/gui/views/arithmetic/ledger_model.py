@@ -13,7 +13,8 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import MARKS
-from rnnviz.gui.views.tables import FULL_ROLE, Cell
+from rnnviz.gui.views.cells import Cell
+from rnnviz.gui.views.tables import FULL_ROLE
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
