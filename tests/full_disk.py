@@ -1,7 +1,29 @@
-"""Disks that take no more, without one: the system refuses what is beyond a limit as it does what has no room."""
+"""Disks that take no more: a small one where one can be mounted, and a limit, which the system treats alike."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A new folder that is a file system with room for so much, such as 4m; the test is skipped where there is none."""
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount here")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        # What a process that has just ended had mapped may be in use for a moment.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 import csv
 import json
 import math
-import resource
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -26,6 +24,7 @@ from rnnviz.files.table import write_csv
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.trace import Trace
+from tests.full_disk import files_of_at_most
 from tests.made_results import made_result
 
 Write = Callable[[RunResult, Path], object]
@@ -301,18 +300,11 @@ def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path, kind: str) 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_full_disk_leaves_the_existing_file_as_it_was(tmp_path: Path, kind: str) -> None:
-    """A limit on the size of a file is a full disk that a test can have: the system refuses to write more."""
     path = tmp_path / f"out.{kind}"
     path.write_text("old", encoding="utf-8")
     result = made_result(timesteps=50, batch_size=50, hidden_size=20)
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
-    try:
-        with pytest.raises(InputError) as caught:
-            WRITERS[kind](result, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    with pytest.raises(InputError) as caught, files_of_at_most(1_000):
+        WRITERS[kind](result, path)
     assert str(caught.value).startswith(f"{path} cannot be written: ")
     assert "\n" not in str(caught.value)
     assert path.read_text(encoding="utf-8") == "old"

@@ -12,6 +12,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.files.archive import write_npz
 from rnnviz.files.table import write_csv
 from rnnviz.model.errors import InputError
+from tests.full_disk import small_disk
 from tests.made_results import made_result
 
 pytestmark = pytest.mark.slow
@@ -58,19 +59,10 @@ def test_the_memory_of_an_export_does_not_grow_with_it(tmp_path: Path, kind: str
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for four megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "4m") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +73,12 @@ def larger_than_the_disk() -> RunResult:
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])
 def test_a_disk_that_fills_up_keeps_the_old_file_and_no_part_of_the_new_one(
-    small_disk: Path, larger_than_the_disk: RunResult, kind: str
+    disk: Path, larger_than_the_disk: RunResult, kind: str
 ) -> None:
-    path = small_disk / f"out.{kind}"
+    path = disk / f"out.{kind}"
     path.write_text("old", encoding="utf-8")
     write = write_csv if kind == "csv" else write_npz
     with pytest.raises(InputError, match=r"cannot be written: No space left on device"):
         write(larger_than_the_disk, path)
     assert path.read_text(encoding="utf-8") == "old"
-    assert list(small_disk.iterdir()) == [path]
+    assert list(disk.iterdir()) == [path]

@@ -1,9 +1,12 @@
 """What the child process is told to read in these tests: it imports them by name."""
 
+import contextlib
 import errno
 import os
 import signal
 import time
+from pathlib import Path
+from threading import Thread
 
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config
@@ -53,3 +56,18 @@ def hang(config: Config) -> Inputs:
     """Never come back, and hold the interpreter's main thread as a native call does."""
     while True:
         time.sleep(3600)
+
+
+def fill_up(path: Path, seconds: float, config: Config) -> Inputs:
+    """Somebody else takes all room that the disk has, so many seconds from now."""
+
+    def fill() -> None:
+        time.sleep(seconds)
+        with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    Thread(target=fill, daemon=True).start()
+    if not seconds:
+        time.sleep(0.1)
+    return load_inputs(config)

@@ -5,14 +5,21 @@ All kinds, many times and in the window: tests/gui/running/test_faults.py.
 
 import gc
 import sys
+import tempfile
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
+from rnnviz.runs import supervisor as supervisor_module
 from rnnviz.runs.events import Cancelled, Failed, Finished
+from rnnviz.runs.storage import Storage
 from rnnviz.runs.supervisor import Supervisor, new_request
+from tests.full_disk import small_disk
 from tests.leaks import children
+from tests.runs import loads
 from tests.runs.events_of import config, events_of, finished
 from tests.runs.faults import Fault, Numbers, faults, folders_left, load_of, struck
 
@@ -50,3 +57,32 @@ def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(superviso
     assert len(children()) == 1
     gc.collect()
     assert folders_left((result,)) == []
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_a_sentence_and_the_next_run_with_room_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = config(network={"hidden_size": 64}, sequence={"timesteps": 2_000})
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        own = Storage()
+        monkeypatch.setattr(supervisor_module, "storage", lambda: own)
+        supervisor = Supervisor(warm=("manual",))
+        untouched = Numbers.of(finished(events_of(supervisor, large, audit="auto")))
+        told = set()
+        for seconds in (0.0, 0.02):
+            last = list(supervisor.events(new_request(large, partial(loads.fill_up, disk / "filler", seconds))))[-1]
+            if isinstance(last, Failed):
+                told.add(last.sentence)
+            else:
+                assert isinstance(last, Finished)
+                untouched.assert_same(last.result)
+            del last
+            gc.collect()
+            assert list(own.folder.iterdir()) == []
+            (disk / "filler").unlink()
+            untouched.assert_same(finished(events_of(supervisor, large, audit="auto")))
+        supervisor.close()
+    assert told
+    assert all("of disk in" in sentence or "No space left on device" in sentence for sentence in told), told

@@ -23,6 +23,7 @@ from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
 from tests.files.models.damage import damaged
+from tests.full_disk import files_of_at_most
 
 X = np.random.default_rng(1).normal(size=(3, 2, 4)).astype(np.float32)
 TEXT = """
@@ -327,17 +328,10 @@ def test_every_part_of_the_look_is_saved(tmp_path, config):
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
 @pytest.mark.parametrize("room", [0, 100, 900, 1600])
 def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_an_older_session_as_it_was(tmp_path, config, room):
-    import resource
-
     path, files = tmp_path / "a.rnnviz", files_to_copy(config)
     path.write_text("older")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        with pytest.raises(InputError, match=r"a\.rnnviz cannot be written: File too large"):
-            write_session(saved(config), path, files)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(InputError, match=r"a\.rnnviz cannot be written: File too large"), files_of_at_most(room):
+        write_session(saved(config), path, files)
     gc.collect()
     assert path.read_text() == "older"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]
