@@ -5,7 +5,7 @@ from typing import get_args
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lane_quantities import Quantity
@@ -13,17 +13,15 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.outline import Outline
 from rnnviz.analysis.places import lane_text
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
 from rnnviz.gui.views.legend import LegendKey
+from rnnviz.gui.views.pin_button import PinButton
 from rnnviz.gui.views.quantity_choice import QuantityChoice
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
 from rnnviz.model.location import Location
-
-MOST_PINNED = 4
 
 
 class UnitsPlot(View):
@@ -37,7 +35,6 @@ class UnitsPlot(View):
         self._candidate: str | None = None
         self._location = Location()
         self._theme = LIGHT
-        self._pinned: list[int] = []
         self._hidden: set[str] = set()
         self._keys: list[tuple[LegendKey, UnitLine]] = []
         self._built: tuple[object, ...] | None = None
@@ -49,10 +46,8 @@ class UnitsPlot(View):
         self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
-        self._pin = QToolButton()
-        self._pin.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._pin.setAutoRaise(True)
-        self._pin.clicked.connect(self._toggle_pin)
+        self._pin = PinButton()
+        self._pin.toggled_unit.connect(self._refresh)
         self.plot = TimePlot()
         self.plot.apply_theme(LIGHT)
         self.plot.setAccessibleName(self.title)
@@ -85,7 +80,7 @@ class UnitsPlot(View):
     @property
     def pinned(self) -> tuple[int, ...]:
         """The units that stay while the cursor moves."""
-        return tuple(self._pinned)
+        return self._pin.pinned
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
@@ -123,11 +118,10 @@ class UnitsPlot(View):
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def choices(self) -> tuple[str, ...]:
-        return (self.choice.quantity, *map(str, self._pinned))
+        return (self.choice.quantity, *map(str, self.pinned))
 
     def choose_again(self, choices: Sequence[str]) -> None:
-        units = [int(word) for word in choices if word.isascii() and word.isdecimal()]
-        self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
+        self._pin.pin(int(word) for word in choices if word.isascii() and word.isdecimal())
         quantities = [quantity for quantity in get_args(Quantity) if quantity in choices]
         if quantities:
             self.choice.choose(quantities[0])
@@ -139,9 +133,7 @@ class UnitsPlot(View):
             self._shown = None
             self._lines.forget()
         if result is not None and not known:
-            units = result.shape[-1]
-            self._make_room_for_pin(units)
-            self._pinned = [unit for unit in self._pinned if unit < units]
+            self._pin.fit(result.shape[-1])
             self._location = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2])
             self.choice.offer(result.config.network.cell)
@@ -157,7 +149,7 @@ class UnitsPlot(View):
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
         self._empty.setPalette(palette)
         self._strange.setPalette(palette)
-        self._pin.setIcon(Icons(theme).coloured("pin", "text"))
+        self._pin.apply_theme(theme)
         self.plot.apply_theme(theme)
         for gaps in self.gaps.values():
             gaps.apply_theme(theme)
@@ -170,7 +162,7 @@ class UnitsPlot(View):
         if result is None:
             self._clear()
             return
-        pinned = tuple(unit for unit in self._pinned if unit != where.unit)
+        pinned = tuple(unit for unit in self.pinned if unit != where.unit)
         # A candidate has curves of its own beside pinned units alone.
         candidate = self._candidate if pinned else None
         built = (tuple(result.traces), result.reference.engine, candidate, pinned, self._theme)
@@ -178,7 +170,7 @@ class UnitsPlot(View):
             self._built = built
             self._build(result, pinned)
             self._shown = None
-        shown = (result, where.moved(timestep=0), tuple(self._pinned), self.choice.quantity)
+        shown = (result, where.moved(timestep=0), self.pinned, self.choice.quantity)
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
@@ -189,7 +181,7 @@ class UnitsPlot(View):
             if self.choice.quantity != "value":
                 text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}"
             self._heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
-            self._update_pin()
+            self._pin.show_unit(where.unit)
         self.plot.show_cursor(where.timestep)
         for key, line in self._keys:
             value = self._lines.value(line, where.timestep)
@@ -233,7 +225,7 @@ class UnitsPlot(View):
             line = self._add_line(engine, None, series[place % len(series)], 10.0 + place)
             self._add_engine_key(line, reference)
         for unit in pinned:
-            colour = series[(len(engines) + self._pinned.index(unit)) % len(series)]
+            colour = series[(len(engines) + self.pinned.index(unit)) % len(series)]
             first = self._add_line(reference, unit, colour, 2.0)
             if self._candidate is not None:
                 self._add_line(self._candidate, unit, colour, 3.0)
@@ -273,34 +265,6 @@ class UnitsPlot(View):
         for line in self._lines:
             if line.engine == engine:
                 line.curve.set_visible(shown)
-
-    def _toggle_pin(self) -> None:
-        unit = self._location.unit
-        if unit in self._pinned:
-            self._pinned.remove(unit)
-        elif len(self._pinned) < MOST_PINNED:
-            self._pinned.append(unit)
-        self._refresh()
-
-    def _make_room_for_pin(self, units: int) -> None:
-        """Keep the room of the longest text, so that nothing moves with the cursor."""
-        self._pin.setText(f"Unpin unit {units - 1}")
-        self._pin.ensurePolished()
-        # Of a fixed size, or every text would have the whole view laid out anew.
-        self._pin.setFixedSize(self._pin.sizeHint())
-        self._update_pin()
-
-    def _update_pin(self) -> None:
-        unit, full = self._location.unit, len(self._pinned) >= MOST_PINNED
-        pinned = unit in self._pinned
-        self._pin.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")
-        self._pin.setEnabled(pinned or not full)
-        why = "Let this unit go when the cursor moves." if pinned else "Keep this unit in sight when the cursor moves."
-        if full and not pinned:
-            why = f"{MOST_PINNED} units are pinned, which is as many as can be told apart: unpin one of them first."
-        self._pin.setToolTip(why)
-        self._pin.setAccessibleName(self._pin.text())
-        self._pin.setAccessibleDescription(why)
 
     def _on_explanation(self, timestep: int) -> None:
         self.explanation_requested.emit(self._location.moved(timestep=timestep))

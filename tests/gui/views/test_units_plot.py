@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QToolButton
 from rnnviz.analysis import numbers
 from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views import series_reader
-from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
+from rnnviz.gui.views.pin_button import MOST_PINNED
+from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result

@@ -1,0 +1,68 @@
+"""The button that pins the cursor's unit, and the units that are pinned."""
+
+from collections.abc import Iterable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QToolButton, QWidget
+
+from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.theme import Theme
+
+MOST_PINNED = 4
+
+
+class PinButton(QToolButton):
+    """Pins the unit that it was shown last, or lets it go."""
+
+    toggled_unit = Signal()
+    """Other units are pinned now."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pinned: list[int] = []
+        self._unit = 0
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setAutoRaise(True)
+        self.clicked.connect(self._toggle)
+
+    @property
+    def pinned(self) -> tuple[int, ...]:
+        """The units that stay while the cursor moves, in the order in which they were pinned."""
+        return tuple(self._pinned)
+
+    def pin(self, units: Iterable[int]) -> None:
+        """Pin these in place of all others, as many as there may be."""
+        self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
+
+    def fit(self, units: int) -> None:
+        """Let go what a network of so many units lacks, and keep the room of the longest text."""
+        self._pinned = [unit for unit in self._pinned if unit < units]
+        self.setText(f"Unpin unit {units - 1}")
+        self.ensurePolished()
+        # Of a fixed size, or every text would have the whole view laid out anew.
+        self.setFixedSize(self.sizeHint())
+        self.show_unit(min(self._unit, units - 1))
+
+    def show_unit(self, unit: int) -> None:
+        """Offer to pin the cursor's unit, or to let it go."""
+        self._unit = unit
+        pinned, full = unit in self._pinned, len(self._pinned) >= MOST_PINNED
+        self.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")
+        self.setEnabled(pinned or not full)
+        why = "Let this unit go when the cursor moves." if pinned else "Keep this unit in sight when the cursor moves."
+        if full and not pinned:
+            why = f"{MOST_PINNED} units are pinned, which is as many as can be told apart: unpin one of them first."
+        self.setToolTip(why)
+        self.setAccessibleName(self.text())
+        self.setAccessibleDescription(why)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw the icon in these colours."""
+        self.setIcon(Icons(theme).coloured("pin", "text"))
+
+    def _toggle(self) -> None:
+        if self._unit in self._pinned:
+            self._pinned.remove(self._unit)
+        elif len(self._pinned) < MOST_PINNED:
+            self._pinned.append(self._unit)
+        self.toggled_unit.emit()
