@@ -29,7 +29,11 @@ class Desk:
         self._parent = parent
         self.folder = Path(tempfile.mkdtemp(prefix="window-", dir=parent))
         owner = {"host": platform.node(), "process": getpid(), "started": _started(getpid())}
-        (self.folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+        try:
+            (self.folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+        except OSError:
+            self.close()
+            raise
         self._claimed = 0
 
     @property

@@ -11,6 +11,7 @@ import pytest
 
 from rnnviz.runs import desk
 from rnnviz.runs.desk import AUTOSAVE, CRASH, Desk
+from tests.full_disk import files_of_at_most
 
 
 @pytest.fixture
@@ -103,3 +104,10 @@ def test_a_clock_that_jumps_loses_nothing(tmp_path, left, monkeypatch, jump):
         patch.setattr(desk.time, "time", lambda: now + jump)
         assert left in Desk(tmp_path).abandoned()
     assert set(Desk(tmp_path).abandoned()) == {left, early}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
+def test_where_it_cannot_be_written_to_no_folder_is_left(tmp_path):
+    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+        Desk(tmp_path)
+    assert list(tmp_path.iterdir()) == []
