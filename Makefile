@@ -29,7 +29,7 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow bench bench-compare soak monkey screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow bench bench-compare soak long-run monkey screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -39,6 +39,7 @@ help:
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
 	@echo 'make monkey          use every control at random and see that nothing breaks; ACTIONS=20000 SEED=0'
+	@echo 'make long-run        run 2,000 times in one window and play for 12 hours, and see that nothing grows'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'
 	@echo 'make lint            check style, types and the direction of imports'
@@ -64,6 +65,10 @@ bench-compare: $(ready)
 
 soak: $(ready)
 	$(bin)/python -m tests.soak $(MINUTES)
+
+long-run: $(ready)
+	$(bin)/python -m tests.soak.long_run runs 2000
+	$(bin)/python -m tests.soak.long_run playing 12
 
 monkey: $(ready)
 	$(bin)/python -m tests.monkey $(ACTIONS) --seed $(SEED)

@@ -20,6 +20,7 @@ TABLES = {
     "fuzz": "tests/fuzz/test_fuzz.py",
     "model-files": "tests/files/models/test_fuzz.py",
     "faults": "tests/gui/running/test_faults.py",
+    "long-run": "tests/soak/test_long_run.py",
 }
 """Where the tests of each are."""
 
