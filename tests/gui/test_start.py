@@ -297,16 +297,17 @@ def watched(settings):
 
 application.make_window = watched
 if __name__ == "__main__":
-    sys.exit(main(None))
+    sys.exit(main(sys.argv[2]))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process there")
 @pytest.mark.slow
 def test_a_ctrl_c_in_the_terminal_closes_the_window_even_while_a_run_goes_on(tmp_path):
-    script = tmp_path / "wait.py"
+    script, config = tmp_path / "wait.py", tmp_path / "mine.toml"
     script.write_text(WAIT)
-    command = [sys.executable, "-X", "faulthandler", str(script), str(tmp_path / "settings")]
+    save_config(find_lesson("gru").config, config)
+    command = [sys.executable, "-X", "faulthandler", str(script), str(tmp_path / "settings"), str(config)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         assert program.stdout.readline().strip() == "running"
