@@ -10,6 +10,7 @@ from rnnviz.files.session.contents import Look
 from rnnviz.gui.lessons.column import LessonColumn
 from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.views.base import View
 
 _PANEL_WIDTH = 264
@@ -151,7 +152,7 @@ class Arrangement(QWidget):
     def restore(self, settings: Settings) -> None:
         """Divide the parts as they were, if all of it can be understood."""
         states = {name: settings.layout(name) for name in self._splitters}
-        self._divided = all(self._splitters[name].restoreState(state) for name, state in states.items())
+        self._divided = all(divide_as(self._splitters[name], state) for name, state in states.items())
 
     @property
     def tab_in_front(self) -> str:

@@ -78,6 +78,24 @@ def test_values_of_another_kind_count_as_not_set(make_window, settings, supervis
     assert all(size > 100 for size in window.arrangement._whole.sizes())
 
 
+# As Qt packs it: a mark, a version, the number of sizes, and behind the sizes and a flag how wide a handle is.
+PACKED = bytes.fromhex("000000ff 00000001 00000002 000002ae 0000014a 00")
+
+
+@pytest.mark.parametrize("handle", ["00ffffff", "7fffffff", "80000000"])
+@pytest.mark.parametrize("part", ["whole", "middle"])
+def test_a_damaged_layout_makes_no_window_that_no_screen_can_hold(make_window, settings, supervisor, part, handle):
+    settings.set_layout(part, QByteArray(PACKED + bytes.fromhex(f"{handle} 01 00000001 00")))
+    window = make_window(supervisor, None)
+    assert window.minimumSizeHint().width() < 1600
+    assert window.size() == QSize(1280, 800)
+
+
+def test_recent_files_that_cannot_be_are_left_out(settings, tmp_path):
+    settings._store.setValue("files/recent", ["\0", "", "x" * 5000, 3, str(tmp_path), "a\nb"])
+    assert RecentFiles(settings).paths() == []
+
+
 def test_a_single_recent_file_is_read_back_from_the_file(tmp_path):
     file = tmp_path / "a.toml"
     file.touch()

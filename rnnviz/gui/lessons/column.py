@@ -4,6 +4,7 @@ from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from rnnviz.gui.look.text_size import scaled
+from rnnviz.gui.splitter_state import divide_as
 
 _LESSON_WIDTH, _WIDEST_AT_FIRST = 340, 460
 """What a line of prose needs at least, and what is wide enough for it."""
@@ -37,7 +38,7 @@ class LessonColumn(QSplitter):
             self.setStretchFactor(0, _LESSON_SHARE)
             self.setStretchFactor(1, _PANEL_SHARE)
         pane.show()
-        if not self.restoreState(state):
+        if not divide_as(self, state):
             unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
             self.setSizes([_LESSON_SHARE * unit, _PANEL_SHARE * unit])
         self._width_before = self.width()
