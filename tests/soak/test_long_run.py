@@ -15,7 +15,7 @@ __all__ = ["profiles"]
 
 pytestmark = pytest.mark.slow
 
-AMOUNTS = {"runs": (2_000, 8), "playing": (12.0, 0.04)}
+AMOUNTS = {"runs": (2_000, 3), "playing": (12.0, 0.005)}
 """How much of each the profile `deep` does, and how much others do."""
 TOLD = {"runs": "{:,} runs", "playing": "{:g} hours of playing"}
 
