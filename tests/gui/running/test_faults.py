@@ -86,7 +86,7 @@ class Disturbed:
 
     def __init__(self, qtbot, window: MainWindow, supervisor: SharedSupervisor, others: set[psutil.Process]) -> None:
         self._qtbot, self.window, self._supervisor = qtbot, window, supervisor
-        self._others = others
+        self._others, self._folders = others, set(folders_left(()))
         self.pulse = Pulse()
         timer = QTimer(window, interval=10)
         timer.timeout.connect(self.pulse.beat)
@@ -138,7 +138,7 @@ class Disturbed:
 
     def _nothing_left(self) -> bool:
         gc.collect()
-        return folders_left((self.window.session.result,)) == []
+        return set(folders_left((self.window.session.result,))) <= self._folders
 
     def _judged(self, outcome: list[object], numbers: Numbers) -> str:
         (what,) = outcome
