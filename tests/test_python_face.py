@@ -190,8 +190,16 @@ def test_in_jupyter_the_window_opens_beside_a_notebook_that_goes_on(tmp_path: Pa
         "windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible()]\n"
         "[w.session.result is run for w in windows]"
     )
+    # On a busy machine ipykernel 7 now and then misses that there is a message while Qt's events are handled: it looks
+    # again whenever its loop is left.
+    looks_again = (
+        "from PySide6.QtCore import QTimer\n"
+        "timer = QTimer(interval=100)\n"
+        "timer.timeout.connect(lambda kernel=get_ipython().kernel: kernel.app.qt_event_loop.quit())\n"
+        "timer.start()"
+    )
     cells = [
-        "%gui qt",
+        f"%gui qt\n{looks_again}",
         "import rnnviz\nrun = rnnviz.run(rnnviz.load_config('lstm.toml'))\nrun",
         "rnnviz.show(run)",
         windows,
