@@ -9,7 +9,8 @@ from types import TracebackType
 
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
-_OFFSCREEN = "This plugin does not support"
+_OF_QT = ("This plugin does not support", "edit: index was invalid", "edit: editing failed")
+"""What the offscreen platform lacks, and what Qt's own file dialog says when it is to rename nothing."""
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Troubles:
                 sys.__excepthook__(kind, error, where)
 
         def on_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
-            if kind != QtMsgType.QtDebugMsg and not text.startswith(_OFFSCREEN):
+            if kind != QtMsgType.QtDebugMsg and not text.startswith(_OF_QT):
                 self.note(f"Qt says: {text}")
 
         sys.excepthook = on_exception

@@ -55,6 +55,11 @@ class Picture:
         order = self._order(lane)
         return unit if order is None else int(order.rows[unit])
 
+    def holds(self, lane: Lane, units: range) -> bool:
+        """Whether a lane is there and has these units; one row for all units has any."""
+        rows = dict(self.lanes).get(lane)
+        return rows is not None and (units.stop <= rows or (rows == 1 and self._order(lane) is None))
+
     def unit_at(self, lane: Lane, row: int) -> int:
         """The unit that stands in a row of a lane."""
         order = self._order(lane)

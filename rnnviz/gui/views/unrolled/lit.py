@@ -48,12 +48,11 @@ def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
     places: dict[tuple[object, ...], list[Region]] = {}
     for region in lit:
         places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
-    rows = dict(geometry.picture.lanes)
     view = QRectF(0.0, 0.0, geometry.width, geometry.height)
     frames = [
         Frame(together[0], _rect(together[0], geometry), _tag(together))
         for together in places.values()
-        if rows.get(together[0].lane) == 1 or rows.get(together[0].lane, 0) >= together[0].units.stop
+        if geometry.picture.holds(together[0].lane, together[0].units)
     ]
     return [frame for frame in frames if frame.rect.intersects(view)]
 

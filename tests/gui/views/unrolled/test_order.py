@@ -105,8 +105,11 @@ def test_a_norm_has_no_order(view: UnrolledView) -> None:
     assert rows_of(view) == [0]
 
 
-def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_before(view: UnrolledView) -> None:
-    view.show_result(made_result(hidden_size=4, timesteps=4), "manual")
+@pytest.mark.parametrize("units", [1, 4])
+def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_before(
+    view: UnrolledView, units: int
+) -> None:
+    view.show_result(made_result(hidden_size=units, timesteps=4), "manual")
     view.show_order("activity")
     view.show_lit((lane_region(made_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
     assert view.lit.frames == []
