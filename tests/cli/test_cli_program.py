@@ -1,0 +1,112 @@
+"""The command line as a program of its own: started, piped, interrupted, in a terminal, and without MXNet."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from rnnviz import cli
+from tests.cli.calls import WRONG, write
+
+ROOT = Path(__file__).parents[2]
+
+
+def program(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "rnnviz", *map(str, words)]
+
+
+def test_the_module_is_the_command(config: str) -> None:
+    done = subprocess.run(
+        program("run", config, "--engines", WRONG, "--json", "-"), cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout)["verdict"] == "mismatch"
+
+
+def test_a_reference_that_is_asked_for_and_missing_exits_with_three_and_says_what_to_do(tmp_path: Path) -> None:
+    config = write(tmp_path, compare={"reference": "gluon"})
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    # Python reads this file before any program, in the child process as well.
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util as util\nfind = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'mxnet' else find(name, *rest)\n",
+        encoding="utf-8",
+    )
+    env = {**os.environ, "PYTHONPATH": str(hidden)}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = program("run", str(config), *words)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+    done = run()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("rnnviz: The engine gluon needs mxnet 1.9.1")
+    assert done.stderr.count("\n") == 1
+    words = done.stderr.partition(" or --engines ")[2].rstrip(".\n")
+    assert run("--engines", words).returncode == 0
+
+
+def test_a_reader_that_has_had_enough_is_no_error(config: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    # Unbuffered, the error would come while the command still runs; buffered, when Python says goodbye.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run(program("config"), cwd=ROOT, env=env, stdout=out, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    own = tmp_path / "slow.py"
+    started = tmp_path / "started"
+    own.write_text(
+        "import pathlib, time\n"
+        f"def step(x, state, p):\n    pathlib.Path({str(started)!r}).touch()\n    time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen(
+        program("run", config, "--engines", f"manual,{own}", "--csv", tmp_path / "out.csv"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        while not started.exists():
+            assert running.poll() is None
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    assert (running.returncode, out, err) == (cli.INTERRUPTED, "", "")
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path: Path, quiet: bool) -> None:
+    config = write(tmp_path, network={"cell": "gru"}, sequence={"timesteps": 100})
+    (tmp_path / "slow.py").write_text(
+        "import time\ndef step(x, state, p):\n    time.sleep(0.01)\n    return state\n", encoding="utf-8"
+    )
+    words = ["run", config, "--engines", "manual,./slow.py", "--audit", "off", "--json", tmp_path / "out.json"]
+    words += ["--quiet"] if quiet else []
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with subprocess.Popen(program(*words), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs) as running:
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+        assert running.wait(timeout=60) == 1
+    assert (b"computing with" in shown) == (not quiet)
+    assert (b"left" in shown) == (not quiet)
+    assert not quiet or shown == b""

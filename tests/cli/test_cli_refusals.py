@@ -1,0 +1,112 @@
+"""Whatever is wrong: one sentence on standard error, and the exit code that says whose fault it is."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.cli import main
+from rnnviz.model.cells import CELLS
+from tests.cli.calls import Called, toml, write
+
+
+@pytest.mark.parametrize(
+    ("tables", "parts"),
+    [
+        ({"network": {"hiden_size": 4}}, ["network.hiden_size = 4 is not a known key", "hidden_size"]),
+        ({"networks": {}}, ["networks is not a known table"]),
+        ({"network": {"hidden_size": "4"}}, ['network.hidden_size = "4"', "a whole number"]),
+        ({"network": {"hidden_size": 0}}, ["network.hidden_size = 0", "from 1"]),
+        ({"network": {"hidden_size": -3}}, ["network.hidden_size = -3"]),
+        ({"network": {"hidden_size": 10**9}}, ["would take", "PB of memory", "network.hidden_size = 1,000,000,000"]),
+        ({"sequence": {"timesteps": 10**9}}, ["would take", "sequence.timesteps = 1,000,000,000"]),
+        ({"network": {"cell": "elman"}}, ['network.cell = "elman"', *CELLS]),
+        ({"sequence": {"path": "missing.npy"}}, ["missing.npy cannot be read: No such file"]),
+        ({"sequence": {"path": "text.npy"}}, ["text.npy is no .npy file"]),
+        ({"sequence": {"path": "objects.npy"}}, ["objects.npy holds Python objects, which are never unpickled"]),
+        ({"sequence": {"path": "ragged.csv"}}, ["ragged.csv, line 2 has 2 values, but the first row has 3"]),
+        ({"sequence": {"path": "narrow.npy"}}, ["(5, 7, 2)", "(5, 7, 3)"]),
+        ({"parameters": {"path": "lacking.npz"}}, ["lacking.npz", "l0_h2h_bias", "(16,)"]),
+        ({"parameters": {"path": "misshapen.npz"}}, ["misshapen.npz", "(3, 16)", "(16, 3)"]),
+        ({"compare": {"candidates": ["nonsense"]}}, ['compare.candidates names "nonsense"', "manual"]),
+        ({"compare": {"candidates": ["mine.py"]}}, ["mine.py"]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else toml(value),
+)
+def test_bad_input_is_one_sentence_and_exits_with_two(
+    rnnviz: Called, tmp_path: Path, tables: dict[str, Any], parts: list[str]
+) -> None:
+    (tmp_path / "text.npy").write_text("1,2,3\n", encoding="utf-8")
+    np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
+    (tmp_path / "ragged.csv").write_text("1,2,3\n4,5\n", encoding="utf-8")
+    np.save(tmp_path / "narrow.npy", np.ones((5, 7, 2)))
+    weights = {"i2h_weight": (16, 3), "h2h_weight": (16, 4), "i2h_bias": (16,), "h2h_bias": (16,)}
+    arrays = {f"l0_{name}": np.zeros(shape) for name, shape in weights.items()}
+    np.savez(tmp_path / "misshapen.npz", **{**arrays, "l0_i2h_weight": np.zeros((3, 16))})
+    arrays.pop("l0_h2h_bias")
+    np.savez(tmp_path / "lacking.npz", **arrays)
+    (tmp_path / "mine.py").write_text("raise SystemExit\n", encoding="utf-8")
+    # Without an engine that needs MXNet the refusal comes as soon as a child has started.
+    compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"], **tables.pop("compare", {})}
+    sentence = rnnviz.refused("run", write(tmp_path, compare=compare, **tables))
+    for part in parts:
+        assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["run"], "config"),
+        (["run", "config.toml", "--rtol", "much"], "much"),
+        (["run", "config.toml", "--rtol", "-1"], "--rtol = -1"),
+        (["run", "config.toml", "--atol", "nan"], "--atol = nan"),
+        (["run", "config.toml", "--frobnicate"], "--frobnicate"),
+        (["run", "config.toml", "--engines", "manual"], "at least one engine"),
+        (["run", "config.toml", "--engines", ""], "engine"),
+        (["run", "config.toml", "--engines", "manual,manual"], "twice"),
+        (["run", "config.toml", "--engines", "manual,nonsense"], "nonsense"),
+        (["run", "config.toml", "--engines", "manual,./missing.py"], "no such file"),
+        (["run", "config.toml", "--audit", "some"], "some"),
+        (["run", "missing.toml"], "missing.toml cannot be read"),
+        (["run", "config.toml", "--csv", "missing/out.csv"], "missing/out.csv cannot be written"),
+        (["run", "config.toml", "--json", "."], ". cannot be written: it is a folder"),
+        (["config", "nonsense"], "nonsense"),
+        (["missing.toml"], "missing.toml cannot be opened"),
+        (["--frobnicate"], "--frobnicate"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_is_one_sentence_and_exits_with_two(
+    rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], part: str
+) -> None:
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert part in rnnviz.refused(*words)
+    assert os.listdir(tmp_path) == ["config.toml"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise ValueError('mine')",
+        "import os, signal\ndef step(x, state, p):\n    os.kill(os.getpid(), signal.SIGKILL)",
+        "def step(x, state, p):\n    return 1 / 0",
+    ],
+    ids=["at import", "death", "at a step"],
+)
+def test_an_engine_that_fails_or_dies_exits_with_three(rnnviz: Called, config: str, tmp_path: Path, code: str) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(code + "\n", encoding="utf-8")
+    assert "mine.py" in rnnviz.refused("run", config, "--engines", f"manual,{own}", code=3)
+
+
+def test_a_traceback_is_shown_only_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    monkeypatch.setenv("RNNVIZ_DEBUG", "1")
+    assert main(["run", "missing.toml"]) == 2
+    _, err = capsys.readouterr()
+    assert "Traceback" in err
+    assert err.strip().splitlines()[-1].startswith("rnnviz: missing.toml cannot be read")
