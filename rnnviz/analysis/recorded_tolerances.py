@@ -8,8 +8,11 @@ _BY_PRECISION = {"float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
 
 
 def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
-    """(rtol, atol): as the config gives them, else the defaults of the coarsest type that any of the traces has."""
+    """(rtol, atol): as the config gives them, else the `defaults`."""
+    return config.compare.tolerances(*defaults(config, *traces))
+
+
+def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
+    """(rtol, atol) of the coarsest type that the network or any of the traces has."""
     types = [config.network.dtype, *(trace.precision for trace in traces if trace.precision)]
-    rtol, atol = max(_BY_PRECISION[kind] for kind in types)
-    given = config.compare
-    return rtol if given.rtol is None else given.rtol, atol if given.atol is None else given.atol
+    return max(_BY_PRECISION[kind] for kind in types)

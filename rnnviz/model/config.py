@@ -124,6 +124,10 @@ class Compare:
         """The reference first, then the candidates."""
         return (self.reference, *self.candidates)
 
+    def tolerances(self, rtol: float, atol: float) -> tuple[float, float]:
+        """(rtol, atol): as they were given, else these."""
+        return rtol if self.rtol is None else self.rtol, atol if self.atol is None else self.atol
+
 
 @dataclass(frozen=True)
 class Config:
@@ -138,9 +142,7 @@ class Config:
     @property
     def tolerances(self) -> tuple[float, float]:
         """(rtol, atol): as given, else the defaults of the network's dtype."""
-        rtol, atol = DEFAULT_TOLERANCES[self.network.dtype]
-        compare = self.compare
-        return rtol if compare.rtol is None else compare.rtol, atol if compare.atol is None else compare.atol
+        return self.compare.tolerances(*DEFAULT_TOLERANCES[self.network.dtype])
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Config":

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from rnnviz.analysis import recorded_tolerances
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
-from rnnviz.model.config import DEFAULT_TOLERANCES
 from rnnviz.model.trace import Trace
 
 _GLUON = "gluon"
@@ -28,8 +28,7 @@ def recorded(result: RunResult) -> Recorded:
     """The first engine that is not known to be wrong, the reference before the others; else the reference.
 
     A recording that lacks what an engine returns comes after those that lack nothing, and one that lacks hidden
-    vectors is not chosen. Two right engines can drift
-    apart, and then a third need not agree with either.
+    vectors is not chosen. Two right engines can drift apart, and then a third need not agree with either.
     """
     whole = [trace for trace in result.traces.values() if not trace.partial]
     right = [trace for trace in whole if not result.wrong(trace.engine)]
@@ -52,7 +51,11 @@ def recorded(result: RunResult) -> Recorded:
     return Recorded(trace, True, True, "")
 
 
-def tolerances(result: RunResult) -> tuple[float, float]:
-    """(rtol, atol): the run's, but no stricter than its dtype's: the notebook rounds otherwise than the engines."""
-    own, by_dtype = result.config.tolerances, DEFAULT_TOLERANCES[result.config.network.dtype]
-    return max(own[0], by_dtype[0]), max(own[1], by_dtype[1])
+def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
+    """(rtol, atol): the run's for the trace that is met, but no stricter than those of its type.
+
+    The notebook rounds otherwise than the engines.
+    """
+    own = recorded_tolerances.tolerances(result.config, trace)
+    by_type = recorded_tolerances.defaults(result.config, trace)
+    return max(own[0], by_type[0]), max(own[1], by_type[1])

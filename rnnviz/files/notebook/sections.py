@@ -29,7 +29,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         *([literally(known.why)] if known.why else []),
     )
     yield prose("Its config:", fenced(dump_config(result.config), "toml"))
-    rtol, atol = tolerances(result)
+    rtol, atol = tolerances(result, known.trace)
     yield code(
         "import base64",
         "import zlib",

@@ -55,4 +55,10 @@ def test_two_right_engines_that_have_drifted_apart_need_not_be_met() -> None:
 def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(
     dtype: str, asked: dict[str, float], taken: tuple[float, float]
 ) -> None:
-    assert tolerances(made_result(dtype=dtype, compare_with=asked)) == taken
+    result = made_result(dtype=dtype, compare_with=asked)
+    assert tolerances(result, result.reference) == taken
+
+
+def test_the_tolerance_of_a_coarser_recording_is_that_of_its_type() -> None:
+    result = made_result(dtype="float32", compare_with={"rtol": 0.0})
+    assert tolerances(result, replace(result.reference, precision="float16")) == (1e-3, 1e-5)
