@@ -18,9 +18,6 @@ import pytest
 from rnnviz import cli
 from rnnviz.cli import main, run
 from rnnviz.cli.exit_codes import MISMATCH, WRONG_INPUT
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running"]
 
 ROOT = Path(__file__).parents[2]
 ENGINES = "manual,mistake:no-h2h-bias"

@@ -11,11 +11,7 @@ import pytest
 
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
-from tests import profiles
 from tests.engines.planted import RIGHT
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running", "profiles"]
 
 ROOT = Path(__file__).parents[2]
 

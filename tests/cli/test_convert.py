@@ -14,11 +14,7 @@ from rnnviz.files.models.reading import read_parameters
 from rnnviz.files.models.writing import numpy_archive
 from rnnviz.model.config import Network
 from rnnviz.model.parameters import Parameters
-from tests import profiles
 from tests.files.models.sources import in_torch_names, network, weights_of
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running", "profiles"]
 
 CONFIG = """
 [network]

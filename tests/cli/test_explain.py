@@ -11,10 +11,6 @@ import pytest
 
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
-from tests import profiles
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running", "profiles"]
 
 NOTEBOOK = """
 [network]

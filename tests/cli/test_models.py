@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from tests import profiles
 from tests.files.models.sources import in_torch_names, network, weights_of
 from tests.files.models.specimens import write_keras_weights
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running", "profiles"]
 
 
 @pytest.fixture

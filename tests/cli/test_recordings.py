@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running"]
 
 TEXT = """
 [network]

@@ -16,9 +16,6 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.files.sweep_results import load_sweep_results
 from rnnviz.files.sweep_toml import load_sweep
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running"]
 
 ROOT = Path(__file__).parents[2]
 CONFIG = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
