@@ -1,0 +1,25 @@
+"""A session that the tests save, with the files that its config reads."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.files.session.contents import Document, Look, SavedSession
+from rnnviz.model.config import Config
+
+X = np.random.default_rng(1).normal(size=(3, 2, 4)).astype(np.float32)
+TEXT = """
+network = { cell = "rnn_tanh", input_size = 4, hidden_size = 3 }
+sequence = { path = "data/x.npy", labels = "data/days: a?.txt" }
+initial_state = { path = "h0.npz" }
+compare = { candidates = ["manual", "mine.py", "trace:data/golden.npz#torch"] }
+"""
+LOOK = Look(1, 1, 2, 0, 2, "change", "activity", "manual", "manual", True, -0.5, 3.0, 1.5, 0.0, "Checks", whole=0.25)
+
+
+def saved(config: Config) -> SavedSession:
+    return SavedSession(config, Document("mine.toml", modified=True), LOOK)
+
+
+def never() -> Path:
+    raise AssertionError("nothing is to be unpacked")
