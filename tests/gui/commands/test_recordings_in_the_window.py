@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 from PySide6.QtTest import QTest
 
+from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.state_map import StateMap
 from rnnviz.gui.views.unrolled.view import UnrolledView
+
+
+def with_recording(qtbot: Any, window: MainWindow, path: Path) -> RunResult:
+    """The result of the run that follows when the recording is added in the panel."""
+    editor: Any = window.panel.field("compare.candidates").editor
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        editor.add.choose(str(path))
+    result = window.session.result
+    assert result is not None
+    return result
 
 
 def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state_is_not_compared(
@@ -21,11 +32,7 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state
     hidden[0, 0, -1, 0, 3] += np.float32(0.25)
     np.savez(tmp_path / "golden.npz", hidden=hidden)
     name = f"trace:{tmp_path / 'golden.npz'}"
-    editor: Any = window.panel.field("compare.candidates").editor
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        editor.add.choose(str(tmp_path / "golden.npz"))
-    result = window.session.result
-    assert result is not None
+    result = with_recording(qtbot, window, tmp_path / "golden.npz")
     assert list(result.traces)[-1] == name
     comparison = result.comparison(name)
     assert comparison.mismatched == 1
@@ -43,11 +50,7 @@ def test_a_recording_that_is_saved_again_is_compared_again(qtbot: Any, window: M
     assert result is not None
     hidden = np.array(result["manual"].hidden)
     np.savez(tmp_path / "golden.npz", hidden=hidden + np.float32(0.25))
-    editor: Any = window.panel.field("compare.candidates").editor
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        editor.add.choose(str(tmp_path / "golden.npz"))
-    assert window.session.result is not None
-    assert window.session.result.verdict == "mismatch"
+    assert with_recording(qtbot, window, tmp_path / "golden.npz").verdict == "mismatch"
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         np.savez(tmp_path / "golden.npz", hidden=hidden)
     assert window.session.result.verdict == "agree"
@@ -74,11 +77,7 @@ def test_lanes_that_were_not_recorded_say_so_and_the_verdict_is_not_green(
     state = np.array(result["manual"].state_h)
     np.savez(tmp_path / "golden.npz", state=state)
     name = f"trace:{tmp_path / 'golden.npz'}"
-    editor: Any = window.panel.field("compare.candidates").editor
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        editor.add.choose(str(tmp_path / "golden.npz"))
-    result = window.session.result
-    assert result is not None
+    result = with_recording(qtbot, window, tmp_path / "golden.npz")
     last = result.shape[2] - 1
     words = verdict_sentence(result, name)
     assert words.look == "blind"

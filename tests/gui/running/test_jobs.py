@@ -6,23 +6,28 @@ from rnnviz.gui.running.jobs import Job, Jobs
 from rnnviz.model.errors import EngineError
 
 
+class Endless:
+    """Work that goes on until it is stopped."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
+    def __call__(self, progress) -> str:
+        self.begun.set()
+        while True:
+            progress(0.5)
+
+
 def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbot):
-    jobs = Jobs()
+    jobs, endless = Jobs(), Endless()
     ended: list[str] = []
     for signal in (jobs.done, jobs.stopped):
         signal.connect(ended.append)
     busy: list[bool] = []
     jobs.busy_changed.connect(busy.append)
-    begun = threading.Event()
-
-    def endless(progress) -> str:
-        begun.set()
-        while True:
-            progress(0.5)
-
     jobs.start(Job("first", endless))
     jobs.start(Job("second", lambda progress: "two"))
-    qtbot.waitUntil(begun.is_set)
+    qtbot.waitUntil(endless.begun.is_set)
     jobs.stop()
     jobs.start(Job("third", lambda progress: "three"))
     qtbot.waitUntil(lambda: ended == ["first", "second", "three"])
@@ -54,19 +59,12 @@ def test_a_file_that_is_not_proved_fails_with_its_sentence(qtbot):
 
 
 def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
-    jobs = Jobs()
+    jobs, endless = Jobs(), Endless()
     told: list[str] = []
     jobs.done.connect(told.append)
-    begun = threading.Event()
-
-    def endless(progress) -> str:
-        begun.set()
-        while True:
-            progress(0.5)
-
     jobs.start(Job("first", lambda progress: "one"))
     jobs.start(Job("second", lambda progress: "two"))
     jobs.start(Job("third", endless))
-    qtbot.waitUntil(lambda: told == ["one", "two"] and begun.is_set())
+    qtbot.waitUntil(lambda: told == ["one", "two"] and endless.begun.is_set())
     jobs.close()
     assert told == ["one", "two"]
