@@ -1,10 +1,6 @@
 """What stands before the numbers of an `.npy` file, or of a member of an `.npz` file."""
 
-import lzma
-import struct
 import tokenize
-import zipfile
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
@@ -12,20 +8,9 @@ from typing import IO, Any
 
 import numpy as np
 
-DAMAGE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    SyntaxError,
-    OverflowError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    tokenize.TokenError,
-)
+from rnnviz.model.zip_damage import ZIP_DAMAGE
+
+DAMAGE = (*ZIP_DAMAGE, TypeError, KeyError, SyntaxError, tokenize.TokenError)
 """What numpy and zipfile raise on content that they did not write."""
 
 _LONGEST = 10_000

@@ -4,7 +4,6 @@ import io
 import json
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from rnnviz.files.models.tensors import damaged
 from rnnviz.files.pieces import PIECE_BYTES
 from rnnviz.model.errors import InputError
 from rnnviz.model.progress import advance, expect
+from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 WEIGHTS = "model.weights.h5"
 _CONFIG = "config.json"
@@ -27,7 +27,6 @@ _LARGEST_CONFIG = 64 << 20
 # Weights are compressed to little less than they are; more than this is no file of weights.
 _LARGEST_RATIO = 100
 _LOCAL_HEADER = struct.Struct("<26xHH")
-_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
 
 
 class KerasFile:
@@ -49,7 +48,7 @@ class KerasFile:
             self.config: Any = None if config is None else json.loads(config)
         except InputError:
             raise
-        except (*_ZIP_DAMAGE, *DAMAGE) as error:
+        except (*ZIP_DAMAGE, *DAMAGE) as error:
             raise _damaged(path, error) from error
 
     @contextmanager
@@ -60,7 +59,7 @@ class KerasFile:
                 yield file, size
         except (InputError, UnreadableError):
             raise
-        except (*_ZIP_DAMAGE, *DAMAGE) as error:
+        except (*ZIP_DAMAGE, *DAMAGE) as error:
             raise _damaged(self.path, error) from error
 
     def _config_attribute(self) -> str | None:

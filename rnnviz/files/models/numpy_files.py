@@ -1,8 +1,6 @@
 """`.npz` files and folders of `.npy` files; nothing is unpickled, and no number is read before it is asked for."""
 
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -15,12 +13,8 @@ from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
-from rnnviz.model.npy_header import NpyHeader, read_npy_header
+from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
 
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(ValueError, TypeError, KeyError, SyntaxError, OverflowError, tokenize.TokenError),
-)
 _ARCHIVED = "parameters."
 """What a run's own archive puts before the names of its weights."""
 
@@ -55,7 +49,7 @@ class NpyFiles:
                                 self._add(info.filename, read_npy_header(member, info.file_size))
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(path, error) from error
         self.tensors = {name: Tensor(header.shape, header.dtype.name) for name, header in self._headers.items()}
 
@@ -70,7 +64,7 @@ class NpyFiles:
                 return _numbers(header, file)
         except OSError as error:
             raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(self._path, error) from error
 
     def _add(self, member: str, header: NpyHeader) -> None:

@@ -7,7 +7,6 @@ each pickled, and then each storage as its length and its numbers.
 
 import io
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -21,10 +20,11 @@ from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
+from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _LARGEST_DESCRIPTION = 64 << 20
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
+_DAMAGE = (*ZIP_DAMAGE, KeyError)
 
 
 def open_model(path: Path) -> ModelFile:

@@ -5,7 +5,6 @@ import re
 import shutil
 import stat
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rnnviz.files.session.contents import Document, SavedSession, StoredFile
 from rnnviz.files.session.manifest import Manifest, parse_manifest
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
+from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 MANIFEST, CONFIG = "manifest.json", "config.toml"
 LARGEST_TEXT = 16 << 20
@@ -24,7 +24,6 @@ LARGEST_TEXT = 16 << 20
 _COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
 _MOST_MEMBERS = 20_000
 _CHUNK = 1 << 20
-_DAMAGE = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, UnicodeError, OverflowError)
 
 
 def is_safe_name(name: str) -> bool:
@@ -90,7 +89,7 @@ def _opened(path: Path) -> Iterator[ZipFile]:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}.") from error
     except MemoryError as error:
         raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         raise InputError(f"{path} is no session, or a damaged one: its content is not what rnnviz writes.") from error
 
 

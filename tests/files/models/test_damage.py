@@ -84,6 +84,24 @@ def test_lengths_beyond_the_file_are_met_before_anything_of_that_length(
         open_model(path)
 
 
+@pytest.mark.parametrize("name", ["w.npz", "w.pt", "w.keras"])
+def test_an_archive_packed_in_the_least_usual_way_is_refused_when_it_is_damaged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+        largest = max(archive.infolist(), key=lambda info: info.compress_size)
+    damaged = bytearray(path.read_bytes())
+    middle = largest.header_offset + 30 + len(largest.filename) + largest.compress_size // 2
+    damaged[middle : middle + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="damaged"):
+        networks_in(path)
+
+
 def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     header = np.lib.format.header_data_from_array_1_0(np.zeros((2, 2), np.float32))
