@@ -14,7 +14,11 @@ sequence = { path = "data/x.npy", labels = "data/days: a?.txt" }
 initial_state = { path = "h0.npz" }
 compare = { candidates = ["manual", "mine.py", "trace:data/golden.npz#torch"] }
 """
-LOOK = Look(1, 1, 2, 0, 2, "change", "activity", "manual", "manual", True, -0.5, 3.0, 1.5, 0.0, "Checks", whole=0.25)
+LOOK = Look(
+    *(1, 1, 2, 1, 2, "change", "activity", "manual", "mine.py", True),
+    *(-0.5, 3.0, 1.5, 0.5, "Checks", 0.25, 0.5, 0.75, 0.125, 1200, 800),
+)
+"""Of every key another value than a new window has."""
 
 
 def saved(config: Config) -> SavedSession:
