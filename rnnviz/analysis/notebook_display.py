@@ -65,7 +65,7 @@ def network_in_words(config: Config) -> str:
 def _figures(comparison: Comparison) -> dict[str, str]:
     first = comparison.first_mismatch
     figures = {
-        "Values compared": numbers.count(comparison.elements),
+        "Values compared": notes.compared(comparison),
         "Values that differ": numbers.count(comparison.mismatched),
         "Tolerance, absolute and relative": f"{numbers.full(comparison.atol)}, {numbers.full(comparison.rtol)}",
         "Largest difference": numbers.error(comparison.max_abs_error),

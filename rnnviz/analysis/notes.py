@@ -19,10 +19,12 @@ def few(comparison: Comparison) -> str:
     return f"{numbers.count(comparison.mismatched)} of {numbers.count(comparison.elements)}{recorded} values"
 
 
-def recorded(comparison: Comparison) -> str:
-    """How many of all values a recording has, where it lacks some: "96 of 960 values, which is what was recorded"."""
-    of_all = numbers.count(comparison.elements + comparison.unrecorded)
-    return f"{numbers.count(comparison.elements)} of {of_all} values"
+def compared(comparison: Comparison) -> str:
+    """How many values were compared, and of how many where a recording lacks some: "960", "96 of 960"."""
+    count = numbers.count(comparison.elements)
+    if not comparison.unrecorded:
+        return count
+    return f"{count} of {numbers.count(comparison.elements + comparison.unrecorded)}"
 
 
 def by(comparison: Comparison) -> str:
@@ -56,14 +58,18 @@ def size_of_difference(comparison: Comparison) -> tuple[str, ...]:
 
 def values_and_error(comparison: Comparison) -> str:
     """How many values were compared, and the largest difference."""
-    values = numbers.count(comparison.elements)
     if comparison.unrecorded:
-        equal = comparison.max_abs_error == 0.0
-        size = "all equal" if equal else f"largest difference {numbers.error(comparison.max_abs_error)}"
-        return f"{recorded(comparison)} compared, the others not recorded, {size}"
+        return f"{compared(comparison)} values compared, the others not recorded, {largest_difference(comparison)}"
     if comparison.max_abs_error == 0.0:
-        return f"all {values} values are equal"
-    return f"{values} values, largest difference {numbers.error(comparison.max_abs_error)}"
+        return f"all {compared(comparison)} values are equal"
+    return f"{compared(comparison)} values, {largest_difference(comparison)}"
+
+
+def largest_difference(comparison: Comparison) -> str:
+    """How large the largest difference is, or that there is none."""
+    if comparison.max_abs_error == 0.0:
+        return "all equal"
+    return f"largest difference {numbers.error(comparison.max_abs_error)}"
 
 
 def failed_checks(failed: list[Check]) -> tuple[str, ...]:

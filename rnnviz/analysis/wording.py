@@ -158,16 +158,12 @@ def _names(comparison: Comparison) -> tuple[str, str]:
 
 def _agree(comparison: Comparison) -> Part:
     reference, candidate = _names(comparison)
-    some = f" in the {notes.recorded(comparison)} that were recorded" if comparison.unrecorded else ""
+    some = f" in the {notes.compared(comparison)} values that were recorded" if comparison.unrecorded else ""
     return Part(f"{reference} and {candidate} agree{some}", strong=True)
 
 
 def _agreement(comparison: Comparison) -> _Two:
-    if comparison.unrecorded:
-        equal = comparison.max_abs_error == 0.0
-        size = "all are equal" if equal else f"largest difference {numbers.error(comparison.max_abs_error)}"
-    else:
-        size = notes.values_and_error(comparison)
+    size = notes.largest_difference(comparison) if comparison.unrecorded else notes.values_and_error(comparison)
     brief = (_agree(comparison), Part(f": {size}"))
     if comparison.max_abs_error == 0.0:
         return brief, brief

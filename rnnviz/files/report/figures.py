@@ -62,7 +62,7 @@ def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
     has = ("", "") if first is None else _apart(first.reference, first.candidate)
     return {
         "Verdict": f"{MARKS[verdict]} {verdict}",
-        "Values compared": notes.recorded(comparison) if comparison.unrecorded else numbers.count(comparison.elements),
+        "Values compared": notes.compared(comparison),
         "Values that differ": numbers.count(comparison.mismatched),
         "Absolute tolerance": error(comparison.atol),
         "Relative tolerance": error(comparison.rtol),
