@@ -14,9 +14,9 @@ def load(path: Path, engines: str | None = None) -> Config:
     InputError
         If the file cannot be read, or a key of it is wrong.
     """
-    from rnnviz.files.config_toml import load_config
+    from rnnviz.files.config_toml import load_config, unchanged
 
-    return load_config(path, complete if engines is None else lambda config: config)
+    return load_config(path, complete if engines is None else unchanged)
 
 
 def complete(config: Config) -> Config:
