@@ -93,17 +93,11 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
     error, mismatch = np.zeros(rows), np.zeros(rows, bool)
     known = np.zeros(rows, bool)
     for comparison in result.comparisons:
-        both = compared(result.reference, result[comparison.candidate], block.layer, block.direction)
+        told = _within(compared(result.reference, result[comparison.candidate], block.layer, block.direction), timestep)
         own = abs_error(reference, values[comparison.candidate])
-        outside = ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
-        if len(both) < result.shape[2]:
-            told = _within(both, timestep)
-            own, outside = np.where(told, own, 0.0), outside & told
-            known |= told
-        else:
-            known[:] = True
-        np.maximum(error, own, out=error)
-        mismatch |= outside
+        np.maximum(error, own, out=error, where=told)
+        mismatch |= told & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
+        known |= told
     return pl.DataFrame(
         {
             "layer": pl.repeat(block.layer, rows, dtype=pl.Int32, eager=True),
@@ -111,20 +105,17 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
             "timestep": timestep,
             "sample": sample,
             "unit": unit,
-            **{name: _told(result, name, block, timestep, own) for name, own in values.items()},
-            "abs_error": error if known.all() else _with_gaps(error, known),
+            **{
+                name: _with_gaps(
+                    own.astype(np.float64), _within(result[name].recorded(block.layer, block.direction), timestep)
+                )
+                for name, own in values.items()
+            },
+            "abs_error": _with_gaps(error, known),
             "mismatch": mismatch,
             **{name: own.astype(np.float64) for name, own in block.columns.items()},
         }
     )
-
-
-def _told(
-    result: RunResult, engine: str, block: _Block, timestep: NDArray[np.intp], values: FloatArray
-) -> NDArray[np.float64] | pl.Series:
-    """The column of an engine, empty where a recording lacks the vectors."""
-    column, told = values.astype(np.float64), result[engine].recorded(block.layer, block.direction)
-    return column if len(told) == result.shape[2] else _with_gaps(column, _within(told, timestep))
 
 
 def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -133,4 +124,5 @@ def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:
 
 def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> pl.Series:
     """Empty where nothing is known, which NaN would not be."""
-    return pl.DataFrame({"values": values, "known": known}).select(pl.when("known").then("values")).to_series()
+    series = pl.Series(values)
+    return series if known.all() else series.set(~pl.Series(known), None)
