@@ -1,6 +1,7 @@
 """The package for Debian and Ubuntu."""
 
 import hashlib
+import os
 import platform
 import shutil
 import sys
@@ -52,7 +53,7 @@ def make_deb(prefix: Path, work: Path, product: Product, target: Path) -> None:
     root = work / "deb"
     shutil.rmtree(root, ignore_errors=True)
     (root / "DEBIAN").mkdir(parents=True)
-    shutil.copytree(prefix, root / "usr", symlinks=True, copy_function=_link)
+    shutil.copytree(prefix, root / "usr", symlinks=True, copy_function=os.link)
     copyright_file = root / "usr" / "share" / "doc" / "rnnviz" / "copyright"
     text = (prefix / "share/doc/rnnviz/LICENSE").read_text(encoding="utf-8")
     body = "\n".join(f" {line}" if line else " ." for line in text.strip().splitlines())
@@ -101,10 +102,6 @@ def _libraries() -> dict[str, Path]:
     kind = {"x86_64": "x86-64", "aarch64": "AArch64"}.get(platform.machine(), platform.machine())
     found = [line.split() for line in lines if kind in line]
     return {words[0]: Path(words[-1]) for words in found}
-
-
-def _link(source: str, target: str) -> None:
-    Path(target).hardlink_to(source)
 
 
 def _md5(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The package for Fedora and its kin."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def make_rpm(prefix: Path, work: Path, product: Product, target: Path) -> None:
     shutil.rmtree(top, ignore_errors=True)
     root = top / "root"
     root.mkdir(parents=True)
-    shutil.copytree(prefix, root / "usr", symlinks=True, copy_function=_link)
+    shutil.copytree(prefix, root / "usr", symlinks=True, copy_function=os.link)
     spec = top / "rnnviz.spec"
     spec.write_text(
         _SPEC.format(version=product.version, requires=_requires(prefix), files="\n".join(_files(root))),
@@ -73,7 +74,3 @@ def _files(root: Path) -> list[str]:
         ):
             found.append(name)
     return found
-
-
-def _link(source: str, target: str) -> None:
-    Path(target).hardlink_to(source)
