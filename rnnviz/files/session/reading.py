@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import tempfile
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,8 +133,12 @@ def _text(archive: ZipFile, members: Mapping[str, ZipInfo], name: str) -> str:
 def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]:
     """The copies, each of which belongs to a file of the manifest."""
     roots = [file.path for file in manifest.files if file.copied]
+    names = sorted(members)
     for root in roots:
-        if not is_safe_name(root) or not any(name == root or name.startswith(f"{root}/") for name in members):
+        # What stands in a folder follows its name at once, so that thousands of files take no time.
+        place = bisect_left(names, f"{root}/")
+        inside = any(name.startswith(f"{root}/") for name in names[place : place + 1])
+        if not is_safe_name(root) or not (root in members or inside):
             raise InputError(f'the copy "{root}" that its manifest names is missing in it.')
     folders = {"/".join(root.split("/")[:2]) for root in roots}
     copies = [info for name, info in members.items() if name not in (MANIFEST, CONFIG)]
