@@ -9,17 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import (
-    QAction,
-    QContextMenuEvent,
-    QDragEnterEvent,
-    QDragMoveEvent,
-    QDropEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QWheelEvent,
-)
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -35,46 +26,11 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.main_window import MainWindow
+from tests.monkey.events import ask_for_menu, drop, mouse, press, wheel
+from tests.monkey.in_sight import dialogs, modal, visible, windows
+from tests.monkey.repertoire import ENDS, KEYS, MODIFIERS, SIZES, TEXTS
 
 Chosen = TypeVar("Chosen")
-
-_ENDS = ("quit",)
-"""Commands that would end the walk."""
-_KEYS = (
-    *(Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End),
-    *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Return, Qt.Key.Key_Space),
-    *(Qt.Key.Key_Escape, Qt.Key.Key_Delete, Qt.Key.Key_Backspace, Qt.Key.Key_F1, Qt.Key.Key_F5, Qt.Key.Key_Menu),
-    *range(Qt.Key.Key_A, Qt.Key.Key_Z + 1),
-    *range(Qt.Key.Key_0, Qt.Key.Key_9 + 1),
-    *(Qt.Key.Key_Plus, Qt.Key.Key_Minus, Qt.Key.Key_Period, Qt.Key.Key_Comma, Qt.Key.Key_Question, Qt.Key.Key_Slash),
-)
-_MODIFIERS = (
-    *(Qt.KeyboardModifier.NoModifier,) * 6,
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.ControlModifier,
-    Qt.KeyboardModifier.AltModifier,
-    Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
-)
-_TEXTS = (
-    "",
-    "0",
-    "1",
-    "-1",
-    "3",
-    "8",
-    "12",
-    "1e-3",
-    "nan",
-    "1e400",
-    "99999999999",
-    "hello",
-    "ä€😀",
-    "a,b",
-    "../x",
-    " ",
-    '"',
-)
-_SIZES = ((1280, 800), (1600, 1000), (800, 600), (2560, 1440), (640, 480), (1000, 1400))
 
 
 class Hands:
@@ -109,7 +65,8 @@ class Hands:
             return deed()
         except RuntimeError as error:
             # What it was about to touch vanished meanwhile, as a menu does. Whoever else touches such a thing is wrong.
-            if traceback.extract_tb(error.__traceback__)[-1].filename != __file__:
+            where = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+            if where.parent != Path(__file__).parent:
                 raise
             return "nothing"
 
@@ -120,8 +77,13 @@ class Hands:
             if popup is None:
                 break
             popup.close()
-        for dialog in self._dialogs():
-            dialog.reject()
+        for _ in range(20):
+            # From the top down: those beneath wait for the one that is modal.
+            top = modal()
+            rest = [top] if isinstance(top, QDialog) else dialogs()
+            if not rest:
+                break
+            rest[0].reject()
 
     # The mouse
 
@@ -130,11 +92,9 @@ class Hands:
         if self._ends(target, at):
             return "nothing"
         kind = QEvent.Type.MouseButtonDblClick if self._random.random() < 0.15 else QEvent.Type.MouseButtonPress
-        modifiers = self._one_of(_MODIFIERS)
-        self._mouse(target, kind, at, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, modifiers)
-        self._mouse(
-            target, QEvent.Type.MouseButtonRelease, at, Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton, modifiers
-        )
+        modifiers = self._one_of(MODIFIERS)
+        mouse(target, kind, at, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, modifiers)
+        mouse(target, QEvent.Type.MouseButtonRelease, at, Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton, modifiers)
         return f"click {type(target).__name__}"
 
     def _drag(self) -> str:
@@ -143,49 +103,32 @@ class Hands:
             return "nothing"
         left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
         way = QPoint(int(self._random.integers(-300, 300)), int(self._random.integers(-200, 200)))
-        self._mouse(target, QEvent.Type.MouseButtonPress, start, left, left)
+        mouse(target, QEvent.Type.MouseButtonPress, start, left, left)
         for part in (0.3, 0.6, 1.0):
-            self._mouse(target, QEvent.Type.MouseMove, start + way * part, none, left)
-        self._mouse(target, QEvent.Type.MouseButtonRelease, start + way, left, none)
+            mouse(target, QEvent.Type.MouseMove, start + way * part, none, left)
+        mouse(target, QEvent.Type.MouseButtonRelease, start + way, left, none)
         return f"drag {type(target).__name__}"
 
     def _hover(self) -> str:
         target, at = self._somewhere()
-        self._mouse(target, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton)
+        mouse(target, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton)
         return f"hover {type(target).__name__}"
 
     def _turn_the_wheel(self) -> str:
         target, at = self._somewhere()
         angle = QPoint(0, int(self._random.choice((-1200, -120, 120, 1200))))
-        event = QWheelEvent(
-            *(QPointF(at), QPointF(target.mapToGlobal(at)), QPoint(), angle),
-            *(Qt.MouseButton.NoButton, self._one_of(_MODIFIERS), Qt.ScrollPhase.NoScrollPhase, False),
-        )
-        QApplication.sendEvent(target, event)
+        wheel(target, at, angle, self._one_of(MODIFIERS))
         return f"wheel {type(target).__name__}"
 
     def _ask_for_a_menu(self) -> str:
         target, at = self._somewhere()
-        QApplication.sendEvent(target, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, target.mapToGlobal(at)))
+        ask_for_menu(target, at)
         return f"context menu of {type(target).__name__}"
-
-    def _mouse(
-        self,
-        target: QWidget,
-        kind: QEvent.Type,
-        at: QPoint,
-        button: Qt.MouseButton,
-        held: Qt.MouseButton,
-        modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
-    ) -> None:
-        QApplication.sendEvent(
-            target, QMouseEvent(kind, QPointF(at), QPointF(target.mapToGlobal(at)), button, held, modifiers)
-        )
 
     # The keyboard
 
     def _press_a_key(self) -> str:
-        key, modifiers = Qt.Key(self._one_of(_KEYS)), self._one_of(_MODIFIERS)
+        key, modifiers = Qt.Key(self._one_of(KEYS)), self._one_of(MODIFIERS)
         control, alt = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
         if modifiers & control and key in (Qt.Key.Key_Q, Qt.Key.Key_W):
             return "nothing"
@@ -198,13 +141,12 @@ class Hands:
         if shortcut is not None:
             shortcut.trigger()
             return f"key of {shortcut.objectName() or shortcut.text()}"
-        for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
-            QApplication.sendEvent(target, QKeyEvent(kind, int(key), modifiers, text))
+        press(target, key, modifiers, text)
         return f"key {key.name} in {type(target).__name__}"
 
     def _shortcut(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> QAction | None:
         """The command that the key is bound to, for events that are sent do not pass by the shortcuts."""
-        if (isinstance(QApplication.focusWidget(), QLineEdit) and not modifiers) or self._modal() is not None:
+        if (isinstance(QApplication.focusWidget(), QLineEdit) and not modifiers) or modal() is not None:
             return None
         pressed = int(key) | modifiers.value
         for action in self._commands():
@@ -215,7 +157,7 @@ class Hands:
     # What controls are for
 
     def _command(self) -> str:
-        if self._modal() is not None or QApplication.activePopupWidget() is not None:
+        if modal() is not None or QApplication.activePopupWidget() is not None:
             return "nothing"
         action = self._one_of(self._commands())
         action.trigger()
@@ -224,7 +166,7 @@ class Hands:
     def _use_a_control(self) -> str:
         controls = [
             widget
-            for widget in self._visible()
+            for widget in visible()
             if widget.isEnabled()
             and isinstance(widget, QAbstractButton | QAbstractSpinBox | QComboBox | QLineEdit | QSlider | QTabBar)
         ]
@@ -255,7 +197,7 @@ class Hands:
         if field is not None and field.isEnabled() and not field.isReadOnly():
             field.setFocus()
             field.selectAll()
-            field.insert(self._one_of(_TEXTS))
+            field.insert(self._one_of(TEXTS))
             field.editingFinished.emit()
 
     def _answer(self) -> str:
@@ -264,10 +206,12 @@ class Hands:
         if popup is not None:
             popup.close()
             return f"close {type(popup).__name__}"
-        dialogs = self._dialogs()
-        if not dialogs:
+        # What is modal lies on top: nobody can answer a dialog beneath it, which waits for that answer.
+        top = modal()
+        answerable = dialogs() if top is None else [top] if isinstance(top, QDialog) else []
+        if not answerable:
             return "nothing"
-        dialog = self._one_of(dialogs)
+        dialog = self._one_of(answerable)
         if isinstance(dialog, QFileDialog) and self._random.random() < 0.7:
             if dialog.acceptMode() == QFileDialog.AcceptMode.AcceptSave:
                 self._saved += 1
@@ -289,21 +233,13 @@ class Hands:
 
     def _drop(self) -> str:
         path = self._one_of(self._files)
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(path))])
-        window, at = self._window, QPointF(self._window.rect().center())
-        if self._modal() is not None or QApplication.activePopupWidget() is not None:
+        if modal() is not None or QApplication.activePopupWidget() is not None:
             return "nothing"
-        buttons, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        enter = QDragEnterEvent(at.toPoint(), Qt.DropAction.CopyAction, data, buttons, none)
-        QApplication.sendEvent(window, enter)
-        if enter.isAccepted():
-            QApplication.sendEvent(window, QDragMoveEvent(at.toPoint(), Qt.DropAction.CopyAction, data, buttons, none))
-            QApplication.sendEvent(window, QDropEvent(at, Qt.DropAction.CopyAction, data, buttons, none))
+        drop(self._window, path)
         return f"drop {path.name}"
 
     def _size(self) -> str:
-        width, height = self._one_of(_SIZES)
+        width, height = self._one_of(SIZES)
         self._window.resize(width, height)
         return f"size {width} x {height}"
 
@@ -319,33 +255,12 @@ class Hands:
             if action.isEnabled()
             and not action.isSeparator()
             and action.menu() is None
-            and action.objectName() not in _ENDS
+            and action.objectName() not in ENDS
         ]
-
-    def _modal(self) -> QWidget | None:
-        return QApplication.activeModalWidget()
-
-    def _dialogs(self) -> list[QDialog]:
-        return [
-            widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QDialog) and widget.isVisible()
-        ]
-
-    def _windows(self) -> list[QWidget]:
-        """Where a user can point at now: a popup, else what is modal, else every window."""
-        popup = QApplication.activePopupWidget()
-        if popup is not None:
-            return [popup]
-        modal = self._modal()
-        if modal is not None:
-            return [modal]
-        return [widget for widget in QApplication.topLevelWidgets() if widget.isVisible() and widget.width() > 1]
-
-    def _visible(self) -> list[QWidget]:
-        return [widget for window in self._windows() for widget in window.findChildren(QWidget) if widget.isVisible()]
 
     def _somewhere(self) -> tuple[QWidget, QPoint]:
         """A point of a window, and the widget that lies there."""
-        window = self._one_of(self._windows() or [self._window])
+        window = self._one_of(windows() or [self._window])
         at = QPoint(
             int(self._random.integers(max(1, window.width()))), int(self._random.integers(max(1, window.height())))
         )
@@ -357,7 +272,7 @@ class Hands:
     def _ends(self, target: QWidget, at: QPoint) -> bool:
         """Whether a click there would end the walk."""
         action = target.actionAt(at) if isinstance(target, QMenu) else None
-        return action is not None and action.objectName() in _ENDS
+        return action is not None and action.objectName() in ENDS
 
     def _one_of(self, things: Sequence[Chosen]) -> Chosen:
         return things[int(self._random.integers(len(things)))]
