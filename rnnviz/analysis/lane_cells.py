@@ -72,14 +72,11 @@ class LaneCells:
 
     def told(self, layer: int | None, direction: int) -> range:
         """The timesteps of a lane that have numbers; a recording may lack what the others follow from."""
-        every = range(self._result.shape[2])
         if layer is None:
-            return every
+            return range(self._result.shape[2])
         trace = self._result[self._engine]
-        if self._gate is not None:
-            of_h = self._gate.name in _OF_HIDDEN
-            read = followed(self._result.inputs, trace, layer, direction)
-            return trace.recorded(layer, direction) if of_h else read
+        if self._gate is not None and self._gate.name not in _OF_HIDDEN:
+            return followed(self._result.inputs, trace, layer, direction)
         if self._quantity in ("violation", "difference"):
             assert self._candidate is not None
             return compared(self._result.reference, self._result[self._candidate], layer, direction)
