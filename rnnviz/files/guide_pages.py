@@ -8,9 +8,9 @@ from rnnviz.files.resource_files import resource_path
 
 INDEX = "index"
 _HEADING = re.compile(r"^(#{1,4}) +(.+?) *$")
-_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
-_FENCE = re.compile(r"^```(\w*)")
+_FENCE = "```"
 _MARKS = re.compile(r"[*`|]|!?\[|\]\([^)]*\)")
 _AROUND = 40
 """Characters that are shown before a word that was found."""
@@ -39,7 +39,7 @@ class GuidePage:
     @property
     def links(self) -> tuple[str, ...]:
         """Where its links lead, as they are written."""
-        return tuple(target for _, target in _LINK.findall(self.text))
+        return tuple(_LINK.findall(self.text))
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _sections(name: str, text: str) -> tuple[tuple[GuideSection, ...], str]:
     bodies: list[list[str]] = []
     fenced = False
     for line in text.splitlines():
-        if _FENCE.match(line):
+        if line.startswith(_FENCE):
             fenced = not fenced
             continue
         heading = None if fenced else _HEADING.match(line)
