@@ -68,7 +68,7 @@ def parse_expression(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            tree = ast.parse(text, mode="eval").body
+            tree = _tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ClaimError(f"{_cut(text)} is no expression: {reason or 'it is empty'}.") from error
@@ -78,6 +78,15 @@ def parse_expression(text: str) -> ast.expr:
         _check(node)
     _check_names(tree)
     return tree
+
+
+def _tree(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SystemError:
+        # Python 3.11 counts the depth of trees for all threads at once: one that tells of an exception meanwhile, for
+        # which trees are made as well, leaves a count that is not ours, and a tree that is right is refused.
+        return ast.parse(text, mode="eval").body
 
 
 def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:

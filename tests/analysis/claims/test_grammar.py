@@ -132,3 +132,17 @@ def test_no_text_does_anything_but_be_read_or_refused(text: str) -> None:
         assert not isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.JoinedStr | ast.NamedExpr)
         assert not isinstance(node, ast.Attribute) or node.attr in ("out", "state", "h", "c", "gate")
         assert not isinstance(node, ast.Name) or not node.id.startswith("_")
+
+
+def test_a_tree_that_another_thread_made_python_refuse_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse, calls = ast.parse, []
+
+    def disturbed(text: str, **options: str) -> ast.AST:
+        calls.append(text)
+        if len(calls) == 1:
+            raise SystemError("AST constructor recursion depth mismatch (before=66, after=35)")
+        return parse(text, **options)
+
+    monkeypatch.setattr(ast, "parse", disturbed)
+    assert ast.unparse(parse_expression("1 + 1 == 2")) == "1 + 1 == 2"
+    assert len(calls) == 2
