@@ -52,7 +52,7 @@ class Monkey:
         """Do it all, close the window, and return a sentence for everything that is wrong."""
         self.troubles.listen()
         application = make_application()
-        with tempfile.TemporaryDirectory() as name:
+        with tempfile.TemporaryDirectory(dir=Path.home()) as name:
             folder = Path(name)
             for part in ("saved", "things", "checked"):
                 (folder / part).mkdir()
