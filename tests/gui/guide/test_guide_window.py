@@ -46,11 +46,7 @@ def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
     settings.recent = (str(file),)
     menus = {plain(menu.title()): menu for menu in window.findChildren(QMenu)}
     menus["Open recent"].aboutToShow.emit()
-    ways = {
-        " ".join(way.split())
-        for page in guide_pages().values()
-        for way in re.findall(r"\*([^*`]+? > [^*]+?)\*", page.text)
-    }
+    ways = {" ".join(way.split()) for page in guide_pages().values() for way in WAY.findall(page.text)}
     assert len(ways) > 10
     for way in ways:
         *headings, entry = way.split(" > ")
@@ -80,9 +76,7 @@ def plain(text: str) -> str:
 
 def test_parts_are_known_by_the_names_of_their_classes(bare_window):
     [folder] = rnnviz.gui.__path__
-    named = {
-        name for file in Path(folder).rglob("*.py") for name in re.findall(r"^class (\w+)", file.read_text(), re.M)
-    }
+    named = {name for file in Path(folder).rglob("*.py") for name in CLASS.findall(file.read_text())}
     assert set(PAGES) <= named
     assert page_for(None) == "first-steps"
     assert page_for(bare_window.verdict) == "verdicts"
