@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 from rnnviz.files.config_toml import parse_config
 from rnnviz.files.session.reading import read_session
 from rnnviz.gui.keeping.look import choices_of, look_of
-from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.model.location import Location
@@ -162,7 +161,7 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     assert "a.rnnviz is no session, or a damaged one" in box.text()
     box.accept()
     assert window.session.config == before
-    assert isinstance(window.files._recent._settings, Settings)
+    assert window.files._recent.paths() == []
 
 
 def test_two_windows_on_one_session_ask_before_one_loses_what_the_other_saved(
