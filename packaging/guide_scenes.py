@@ -22,7 +22,7 @@ _GIVE_UP_MS = 60_000
 _SETTLED_MS = 500
 _COLOURS = 256
 
-_WINDOW = """
+WINDOW = """
 network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
 sequence = { source = "sine", batch_size = 4, timesteps = 7 }
 initial_state = { source = "normal" }
@@ -45,11 +45,18 @@ sequence.timesteps = [1, 5, 25]
 
 
 def wait(signal: SignalInstance) -> None:
-    """Let the program go on until the signal comes."""
+    """Let the program go on until the signal comes.
+
+    Raises
+    ------
+    TimeoutError
+        If it does not come: the picture would be of something else.
+    """
     loop = QEventLoop()
     signal.connect(loop.quit)
-    QTimer.singleShot(_GIVE_UP_MS, loop, loop.quit)
-    loop.exec()
+    QTimer.singleShot(_GIVE_UP_MS, loop, lambda: loop.exit(1))
+    if loop.exec():
+        raise TimeoutError(f"Nothing came of what a scene began within {_GIVE_UP_MS // 1000} s.")
 
 
 def settle(milliseconds: int = _SETTLED_MS) -> None:
@@ -67,7 +74,7 @@ def welcome(window: MainWindow, _folder: Path) -> QWidget:
 
 def whole_window(window: MainWindow, _folder: Path) -> QWidget:
     """A run that agrees."""
-    window.document.take(parse_config(_WINDOW, Path.cwd(), "window"), "window")
+    window.document.take(parse_config(WINDOW, Path.cwd(), "window"), "window")
     wait(window.runner.finished)
     window.session.set_location(Location(1, 0, 4, 0, 2))
     return window
@@ -111,7 +118,7 @@ def model(window: MainWindow, folder: Path) -> QWidget:
         dialogs = [dialog for dialog in window.findChildren(QDialog) if dialog.windowTitle().startswith("Open transl")]
         if dialogs:
             return dialogs[0]
-    return window
+    raise TimeoutError("The list of a file's networks did not open.")
 
 
 def sweep(window: MainWindow, folder: Path) -> QWidget:
@@ -140,7 +147,7 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
 
 
 def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
-    """Open a window, do what the scene is about, and write what is seen; False if nothing was."""
+    """Open a window, do what the scene is about, and write what is seen; False if it could not be written."""
     settings = Settings(QSettings(str(folder / f"{name}-{theme}.ini"), QSettings.Format.IniFormat))
     settings.theme = theme
     window = make_window(settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from guide_scenes import SCENES as GUIDE_SCENES
-from guide_scenes import take_scene, with_few_colours
+from guide_scenes import WINDOW, take_scene, with_few_colours
 from PySide6.QtCore import QSettings, QTimer
 
 from rnnviz.files.config_toml import parse_config
@@ -44,17 +44,7 @@ class Scene:
         return parse_config(self.config, Path.cwd(), self.name)
 
 
-SCENES = (
-    Scene(
-        "window",
-        """
-        network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
-        sequence = { source = "sine", batch_size = 4, timesteps = 7 }
-        initial_state = { source = "normal" }
-        """,
-        Location(1, 0, 4, 0, 2),
-    ),
-)
+SCENES = (Scene("window", WINDOW, Location(1, 0, 4, 0, 2)),)
 
 
 def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
