@@ -86,6 +86,19 @@ def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_pa
     assert re.search(r"^window: agree\n\d\S*\n\Z", told, re.MULTILINE)
 
 
+def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path: Path) -> None:
+    ran, mine = tmp_path / "ran", str(tmp_path / "mine.py")
+    Path(mine).write_text(f"open({str(ran)!r}, 'w').close()\n{starter('gru')}", encoding="utf-8")
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+    config = rnnviz.Config.from_mapping({"network": network}).with_engines(("manual", mine))
+    for trusted in ((), {"other.py"}):
+        with pytest.raises(rnnviz.InputError, match="which is code that would run"):
+            rnnviz.run(config, trusted)
+    assert not ran.exists()
+    assert rnnviz.run(config, {mine}).verdict == "agree"
+    assert ran.exists()
+
+
 def test_every_name_is_there_and_every_function_fully_annotated() -> None:
     assert set(rnnviz.__all__) <= set(dir(rnnviz))
     for name in rnnviz.__all__:
