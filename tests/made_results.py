@@ -21,6 +21,15 @@ from rnnviz.model.trace import Trace
 Edit = Callable[[Trace], None]
 
 
+def setting(index: tuple[int, ...], value: float) -> Edit:
+    """Sets one hidden value."""
+
+    def edit(trace: Trace) -> None:
+        trace.hidden[index] = value
+
+    return edit
+
+
 def made_result(
     engines: tuple[str, ...] = ("gluon", "manual"),
     *,
