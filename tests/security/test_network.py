@@ -11,7 +11,7 @@ import pytest
 from rnnviz.engines.registry import ENGINES
 from rnnviz.files.config_toml import save_config
 from rnnviz.files.lessons import find_lesson
-from tests.gui.test_start import USE
+from tests.gui.test_programs import USE
 from tests.security.no_internet import supported
 
 ROOT = Path(__file__).parents[2]
