@@ -13,6 +13,7 @@ from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.engine_names import RecordingName
 from rnnviz.model.errors import InputError
+from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 _WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
 _STATE = {"h", "c"}
@@ -125,7 +126,7 @@ def _names(path: Path) -> list[str]:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except zipfile.BadZipFile as error:
+    except ZIP_DAMAGE as error:
         raise InputError(f"{path} is no .npz file, or a damaged one: its content is not what numpy writes.") from error
 
 

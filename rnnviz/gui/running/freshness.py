@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.gui.session import Session
 from rnnviz.model.config import Config
+from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 AUTOMATIC_VALUES = 50_000
 """Up to so many hidden values, parameters and inputs a run is done before one notices."""
@@ -75,6 +76,6 @@ def _values_in(file: Path) -> float:
             return file.stat().st_size
         with zipfile.ZipFile(file) as archive:
             return max((member.file_size for member in archive.infolist()), default=0)
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, *ZIP_DAMAGE):
         # The run says at once that it cannot be read.
         return 0.0

@@ -54,3 +54,14 @@ def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: P
             }
         ).sequence
     )
+
+
+def test_an_archive_of_a_version_that_nobody_reads_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "newer.npz"
+    np.savez(path, hidden=np.zeros(1))
+    content = bytearray(path.read_bytes())
+    # The version that is needed to extract, in the archive's directory.
+    content[content.index(b"PK\x01\x02") + 6] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"newer\.npz is no \.npz file, or a damaged one"):
+        config_with(lessons()[0].config, path)
