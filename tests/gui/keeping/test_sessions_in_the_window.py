@@ -176,6 +176,8 @@ def test_two_windows_on_one_session_ask_before_one_loses_what_the_other_saved(
     other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), looked_at))
     other.files.save()
     qtbot.waitUntil(lambda: not other.document.modified)
+    # Here both share a process that computes for one at a time; a program has one for its own window.
+    qtbot.waitUntil(lambda: not other.control.freshness.due and not other.runner.busy)
     theirs = path.read_bytes()
     window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), looked_at))
     for answer in ("Cancel", "Save over it"):
