@@ -1,15 +1,18 @@
 """Where the numbers of an arithmetic came from: a trail that can be followed to the input."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from rnnviz.analysis.explain.arithmetic import Arithmetic
-from rnnviz.analysis.explain.equations import Token
 from rnnviz.analysis.explain.terms import Kind, Term
 from rnnviz.analysis.places import read_after
 from rnnviz.analysis.wording_of_names import feature_index
 from rnnviz.model.location import DIRECTIONS, Location
 from rnnviz.model.names import UNNAMED, Names
+
+if TYPE_CHECKING:
+    # A place is known before there is anything to explain, and the window's start imports it.
+    from rnnviz.analysis.explain.arithmetic import Arithmetic
+    from rnnviz.analysis.explain.equations import Token
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ Place: TypeAlias = Source | CellPlace | GatePlace
 """Whatever a trail can lead to."""
 
 
-def source(arithmetic: Arithmetic, term: Term) -> Source:
+def source(arithmetic: "Arithmetic", term: Term) -> Source:
     """Where a term's input comes from."""
     return input_source(arithmetic, term.kind, term.index)
 
 
-def input_source(arithmetic: Arithmetic, kind: Kind, index: int) -> Source:
+def input_source(arithmetic: "Arithmetic", kind: Kind, index: int) -> Source:
     """Where column `index` of a weight matrix reads.
 
     W_h2h reads the lane's own previous step, or h0; W_i2h the sequence, or above the first layer the forward
@@ -75,12 +78,12 @@ def input_source(arithmetic: Arithmetic, kind: Kind, index: int) -> Source:
     return where.moved(layer=where.layer - 1, direction=direction, unit=unit)
 
 
-def own_previous(arithmetic: Arithmetic) -> Location | InitialPlace:
+def own_previous(arithmetic: "Arithmetic") -> Location | InitialPlace:
     """Where the unit's own h' comes from."""
     return _previous(arithmetic, arithmetic.where.unit)
 
 
-def previous_cell(arithmetic: Arithmetic) -> CellPlace | InitialPlace:
+def previous_cell(arithmetic: "Arithmetic") -> CellPlace | InitialPlace:
     """Where the c' of an LSTM comes from."""
     place = own_previous(arithmetic)
     if isinstance(place, Location):
@@ -88,12 +91,12 @@ def previous_cell(arithmetic: Arithmetic) -> CellPlace | InitialPlace:
     return InitialPlace("c", place.layer, place.direction, place.sample, place.unit)
 
 
-def gate_source(arithmetic: Arithmetic, gate: str) -> GatePlace:
+def gate_source(arithmetic: "Arithmetic", gate: str) -> GatePlace:
     """The gate of that symbol that a line of the arithmetic uses."""
     return GatePlace(arithmetic.where, gate)
 
 
-def token_source(arithmetic: Arithmetic, token: Token) -> Place | None:
+def token_source(arithmetic: "Arithmetic", token: "Token") -> Place | None:
     """Where a number of an equation comes from; None for a sign, and for a and b, which the gate's own terms make."""
     if token.gate is not None:
         return gate_source(arithmetic, token.gate)
@@ -162,7 +165,7 @@ def in_words(place: Place) -> str:
     return notation(place) if lane is None else f"{notation(place)} of layer {lane[0]}, {DIRECTIONS[lane[1]]}"
 
 
-def _previous(arithmetic: Arithmetic, unit: int) -> Location | InitialPlace:
+def _previous(arithmetic: "Arithmetic", unit: int) -> Location | InitialPlace:
     where = arithmetic.where
     timestep = read_after(where, arithmetic.timesteps)
     if timestep is None:
