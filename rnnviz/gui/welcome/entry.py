@@ -12,7 +12,7 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy
 
 _SIDE, _ABOVE, _BETWEEN = 12, 6, 2
 _RADIUS = 6.0
@@ -104,8 +104,3 @@ class Entry(QAbstractButton):
         font = QFont(self.font())
         font.setWeight(QFont.Weight.DemiBold if self._first else QFont.Weight.Medium)
         return font
-
-
-def entries_in(parent: QWidget) -> list[Entry]:
-    """The ways to begin within a widget, from top to bottom."""
-    return parent.findChildren(Entry)

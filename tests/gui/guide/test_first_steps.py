@@ -14,7 +14,7 @@ from rnnviz.analysis.lanes import Lane
 from rnnviz.files.guide_pages import guide_pages
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import Cell
-from rnnviz.gui.welcome.entry import entries_in
+from rnnviz.gui.welcome.entry import Entry
 
 STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -65,7 +65,7 @@ class Reader:
         assert self.window.welcome.page.isVisible()
 
     def open_model(self) -> None:
-        [entry] = [entry for entry in entries_in(self.window.welcome.page) if entry.text() == "Open a model…"]
+        [entry] = [entry for entry in self.window.welcome.page.findChildren(Entry) if entry.text() == "Open a model…"]
         QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
         with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
             self.answer("my-model.safetensors")

@@ -6,7 +6,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog
 
 from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.gui.welcome.entry import Entry, entries_in
+from rnnviz.gui.welcome.entry import Entry
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def welcomed(bare_window):
 
 
 def entry_of(window, title: str) -> Entry:
-    [found] = [entry for entry in entries_in(window.welcome.page) if title in entry.text()]
+    [found] = [entry for entry in window.welcome.page.findChildren(Entry) if title in entry.text()]
     return found
 
 
@@ -26,7 +26,7 @@ def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
     assert welcomed.welcome.page.isVisible()
     assert not welcomed.lanes.isVisible()
     assert not welcomed.control.freshness.due
-    shown = entries_in(welcomed.welcome.page)
+    shown = welcomed.welcome.page.findChildren(Entry)
     assert [e.text().split(maxsplit=1)[1] for e in shown[: len(lesson_entries())]] == [
         lesson.title for lesson in lesson_entries()
     ]
