@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QSocketNotifier, QThread
@@ -67,8 +68,7 @@ def show_result(result: RunResult) -> None:
     window.show()
     if _events_are_handled():
         _windows.add(window)
-        window.closed.connect(lambda: _windows.discard(window))
-        atexit.register(_close_windows)
+        window.closed.connect(partial(_let_go, window))
     else:
         with _interruptible(application):
             application.exec()
@@ -84,6 +84,15 @@ def _events_are_handled() -> bool:
     return str(getattr(shell, "active_eventloop", None)).startswith("qt")
 
 
+def _let_go(window: MainWindow) -> None:
+    """Keep neither a window that was closed nor the run that it showed: a notebook may open many."""
+    _windows.discard(window)
+    # First, as views outlive their window in Python wherever a signal of theirs is connected to a closure.
+    window.session.set_result(None)
+    window.deleteLater()
+
+
+@atexit.register
 def _close_windows() -> None:
     """An interpreter that ends with a window open would crash."""
     for window in tuple(_windows):
