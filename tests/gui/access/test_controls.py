@@ -31,11 +31,20 @@ from rnnviz.gui.keeping.crash_dialog import CrashDialog
 from rnnviz.gui.keeping.problem_dialog import ProblemDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.sweep.sweep_window import SweepWindow
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
 """Controls that tell in a tooltip why one would use them; tables and pictures tell of what the pointer is on."""
 MOST_LINKS = 3
 """Tab goes on within a text from link to link."""
+
+
+@pytest.fixture
+def window(qtbot, window: MainWindow) -> MainWindow:
+    """The window once the arithmetic has arrived, too, which has controls of its own."""
+    arithmetic = window.findChild(ArithmeticView)
+    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.complete)
+    return window
 
 
 def own_controls(window: QWidget) -> Iterator[QWidget]:
