@@ -1,0 +1,142 @@
+"""What a worker does in place of pytest's loop over tests: run tests again and again, each time with another mutant.
+
+As a plugin of pytest (`-p tests.mutation.killing`), whose tests are found once. RNNVIZ_MUTATION is the folder of orders:
+with `--reached` in it, every test is run once and `reached.json` written; otherwise the mutants of `orders.json` are
+tried, and a line of JSON told of each to `told.jsonl`. Nothing here is of use by hand: see `tests.mutation`.
+"""
+
+import functools
+import gc
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis import HealthCheck, Phase, settings
+from mutmut.state import state
+
+ORDERS = "RNNVIZ_MUTATION"
+SLOWEST = 20.0
+"""Seconds that a test may take to be of use."""
+PATIENCE = 60.0
+"""Seconds of tests that a mutant has to survive, the quickest first."""
+
+
+class TooLong(BaseException):
+    """A test took many times as long as it does, so that the mutant is one that never ends."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the same examples every time, and do not make failing ones smaller: that they fail is enough."""
+    settings.register_profile(
+        "mutants",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        max_examples=15,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Instead of the loop over all tests."""
+    settings.load_profile("mutants")
+    folder = Path(os.environ[ORDERS])
+    orders = folder / "orders.json"
+    if orders.exists():
+        _try(session.items, json.loads(orders.read_text(encoding="utf-8")), folder / "told.jsonl")
+    else:
+        (folder / "reached.json").write_text(json.dumps(_reached(session.items)), encoding="utf-8")
+    return True
+
+
+def _reached(items: list[pytest.Item]) -> dict[str, dict[str, object]]:
+    """By test: its seconds, and the functions that it called; only of those that passed, and are quick enough."""
+    reached: dict[str, dict[str, object]] = {}
+    for item in items:
+        state()._stats = set()
+        before = time.perf_counter()
+        with _mutant("stats"):
+            passed = _passes(item, 20 * SLOWEST)
+        seconds = time.perf_counter() - before
+        if passed and seconds < SLOWEST:
+            reached[item.nodeid] = {"seconds": seconds, "functions": sorted(state()._stats)}
+    return reached
+
+
+def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) -> None:
+    """Each order has a mutant's name, and the tests that reach it with their seconds, quickest first."""
+    by_name = {item.nodeid: item for item in items}
+    with told.open("a", encoding="utf-8") as out:
+
+        def tell(**said: object) -> None:
+            out.write(json.dumps(said) + "\n")
+            out.flush()
+
+        for order in orders:
+            name = str(order["mutant"])
+            tell(mutant=name, outcome="begun")
+            killer, spent = None, 0.0
+            for test, seconds in order["tests"]:  # type: ignore[attr-defined]
+                if spent > PATIENCE:
+                    break
+                spent += seconds
+                with _mutant(name):
+                    passed = _passes(by_name[test], 10 * seconds + 5)
+                if not passed:
+                    killer = test
+                    break
+            if killer is not None and not _passes(by_name[killer], 10 * spent + 20):
+                # What the mutant left behind breaks the test without it as well: another process has to judge.
+                tell(mutant=name, outcome="spoilt", by=killer)
+                return
+            tell(mutant=name, outcome="survived" if killer is None else "killed", by=killer)
+
+
+def _passes(item: pytest.Item, limit: float) -> bool:
+    """Whether one test passes in so many seconds, with all of its fixtures made anew, also those of the session."""
+    _forget()
+    item._initrequest()  # type: ignore[attr-defined]
+    try:
+        with _alarm(limit):
+            reports = runtestprotocol(item, log=False, nextitem=None)
+    except TooLong:
+        return False
+    return not any(report.failed for report in reports)
+
+
+def _forget() -> None:
+    """Empty every cache of a function: what a mutant computed is not to be found there by the next."""
+    for cached in gc.get_objects():
+        if isinstance(cached, functools._lru_cache_wrapper) and cached.__module__.startswith(("rnnviz", "tests")):
+            cached.cache_clear()
+
+
+@contextmanager
+def _mutant(name: str) -> Iterator[None]:
+    os.environ["MUTANT_UNDER_TEST"] = name
+    try:
+        yield
+    finally:
+        os.environ["MUTANT_UNDER_TEST"] = ""
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    def ring(*_: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,107 @@
+"""A copy of the project in which every function also has its mutants: versions of it that are wrong in one place.
+
+mutmut makes them, all of a file at once; the one whose name is in MUTANT_UNDER_TEST is called instead of the function.
+It leaves alone what is decorated, but for static and class methods, and what runs as a module is imported.
+"""
+
+import difflib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
+from mutmut.utils.format_utils import mangled_name_from_mutant_name, orig_function_and_class_names_from_key
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("model", "engines", "analysis")
+"""What is mutated of rnnviz."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one function: the lines that it takes out, and those that it puts there."""
+
+    name: str
+    """What MUTANT_UNDER_TEST has to be."""
+    file: str
+    function: str
+    before: str
+    after: str
+
+    @property
+    def mangled(self) -> str:
+        """mutmut's name of the function, by which its calls are counted."""
+        return mangled_name_from_mutant_name(self.name)
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What tells the mutant from others, also when a function before it has been changed."""
+        return (self.file, self.function, self.before, self.after)
+
+
+def copied(folder: Path, paths: Iterable[str] = ()) -> list[Mutant]:
+    """Copy what git knows of the project into an empty folder, its sources with mutants; all of them, in their order.
+
+    `paths` are files or folders as they are named from the project's root, and all of `PACKAGES` without.
+    """
+    named = [ROOT / path for path in paths] or [ROOT / "rnnviz" / package for package in PACKAGES]
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+    mutants: list[Mutant] = []
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, folder / name
+        if not source.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.suffix == ".py" and any(source.is_relative_to(place) for place in named):
+            mutated = mutate_file_contents(name, source.read_text(encoding="utf-8"))
+            target.write_text(mutated.code, encoding="utf-8")
+            mutants += _mutants(name, mutated)
+        else:
+            shutil.copy2(source, target)
+    return mutants
+
+
+def _mutants(file: str, mutated: MutatedFile) -> list[Mutant]:
+    module = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    lines = mutated.code.splitlines()
+
+    def written(name: str) -> list[str]:
+        span = mutated.line_span_by_function_name[name]
+        # The first lines have the name, which differs in every mutant.
+        return [line.replace(name, "_") for line in lines[span.start - 1 : span.end]]
+
+    mutants = []
+    for name in mutated.mutant_names:
+        original = mangled_name_from_mutant_name(name) + "__mutmut_orig"
+        function, in_class = orig_function_and_class_names_from_key(name)
+        before, after = _changed(written(original), written(name))
+        mutants.append(
+            Mutant(f"{module}.{name}", file, f"{in_class}.{function}" if in_class else function, before, after)
+        )
+    return mutants
+
+
+def _changed(original: Sequence[str], mutant: Sequence[str]) -> tuple[str, str]:
+    changes = list(difflib.ndiff(original, mutant))
+    return tuple(  # type: ignore[return-value]
+        " ".join(line[2:].strip() for line in changes if line.startswith(sign)) for sign in ("- ", "+ ")
+    )
+
+
+def write_down(mutants: Iterable[Mutant], path: Path) -> None:
+    """As JSON, for the processes that try them."""
+    path.write_text(json.dumps([asdict(mutant) for mutant in mutants]), encoding="utf-8")
+
+
+def read_back(path: Path) -> list[Mutant]:
+    """What `write_down` wrote."""
+    return [Mutant(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]

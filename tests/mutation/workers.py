@@ -1,0 +1,141 @@
+"""Processes that try mutants in a copy of the project, and are started anew where a mutant hangs or ends them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import mkdtemp
+
+from tests.mutation.killing import ORDERS, PATIENCE, SLOWEST
+from tests.mutation.mutants import Mutant
+
+TESTS = ("model", "engines", "analysis", "lessons", "files", "runs", "cli")
+"""What may kill a mutant: the tests beneath the window."""
+SILENT = 20 * SLOWEST + PATIENCE
+"""Seconds after which a worker that tells nothing is given up."""
+SHARE = 25
+"""How many mutants a process gets at a time."""
+
+
+class Worker:
+    """One process of pytest in the copy, with a folder of orders."""
+
+    def __init__(self, tree: Path, orders: list[dict[str, object]] | None) -> None:
+        self.folder = Path(mkdtemp(dir=tree.parent))
+        self.told = self.folder / "told.jsonl"
+        self.orders = orders or []
+        if orders is not None:
+            (self.folder / "orders.json").write_text(json.dumps(orders), encoding="utf-8")
+        self._seen = time.monotonic()
+        self._lines = 0
+        self.output = (self.folder / "output.txt").open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "tests.mutation.killing", "-n", "0", "-q", "-o", "timeout=0",
+             "-o", "faulthandler_timeout=0", "-p", "no:cacheprovider", *(f"tests/{name}" for name in TESTS)],
+            cwd=tree,
+            env={
+                **os.environ,
+                ORDERS: str(self.folder),
+                "PYTHONPATH": str(tree),
+                "QT_QPA_PLATFORM": "offscreen",
+                "MUTANT_UNDER_TEST": "",
+            },
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def lines(self) -> list[dict[str, str]]:
+        """What was told so far."""
+        if not self.told.exists():
+            return []
+        lines = [json.loads(line) for line in self.told.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        if len(lines) != self._lines:
+            self._lines, self._seen = len(lines), time.monotonic()
+        return lines
+
+    def silent(self) -> bool:
+        """Whether nothing was told for so long that it hangs."""
+        return time.monotonic() - self._seen > SILENT
+
+    def end(self) -> None:
+        """Kill it with all that it started."""
+        try:
+            os.killpg(self.process.pid, 9)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.output.close()
+
+
+def reached(tree: Path) -> dict[str, list[tuple[str, float]]]:
+    """By function in mutmut's name, the tests that call it with their seconds, quickest first.
+
+    Raises
+    ------
+    RuntimeError
+        If the tests could not be run, with what pytest said.
+    """
+    worker = Worker(tree, None)
+    worker.process.wait()
+    worker.end()
+    written = worker.folder / "reached.json"
+    if not written.exists():
+        raise RuntimeError((worker.folder / "output.txt").read_text(encoding="utf-8")[-3000:])
+    by_function: dict[str, list[tuple[str, float]]] = {}
+    for test, found in json.loads(written.read_text(encoding="utf-8")).items():
+        for function in found["functions"]:
+            by_function.setdefault(function, []).append((test, found["seconds"]))
+    return {function: sorted(tests, key=lambda test: test[1]) for function, tests in by_function.items()}
+
+
+def tried(
+    tree: Path,
+    mutants: Iterable[Mutant],
+    reached: dict[str, list[tuple[str, float]]],
+    processes: int,
+    tell: Callable[[Mutant, str], None],
+) -> None:
+    """Try each mutant on the tests that reach it, and tell its outcome: killed, survived, hung or unreached."""
+    named = {mutant.name: mutant for mutant in mutants}
+    waiting: deque[Mutant] = deque()
+    for mutant in named.values():
+        if mutant.mangled in reached:
+            waiting.append(mutant)
+        else:
+            tell(mutant, "unreached")
+    spoilt: set[str] = set()
+    running: list[Worker] = []
+
+    def finish(worker: Worker, why: str) -> None:
+        """What was not told goes back; the one that was begun brought its process down."""
+        lines = worker.lines()
+        outcomes = {line["mutant"]: line["outcome"] for line in lines}
+        worker.end()
+        for order in reversed(worker.orders):
+            name = str(order["mutant"])
+            outcome = outcomes.get(name)
+            if outcome is None:
+                waiting.appendleft(named[name])
+            elif outcome == "spoilt" and name not in spoilt:
+                spoilt.add(name)
+                waiting.appendleft(named[name])
+            else:
+                tell(named[name], {"begun": why, "spoilt": "killed"}.get(outcome, outcome))
+
+    while waiting or running:
+        while waiting and len(running) < processes:
+            share = [waiting.popleft() for _ in range(min(SHARE, len(waiting)))]
+            orders = [{"mutant": mutant.name, "tests": reached[mutant.mangled]} for mutant in share]
+            running.append(Worker(tree, orders))
+        time.sleep(0.2)
+        for worker in list(running):
+            worker.lines()
+            ended = worker.process.poll() is not None
+            if ended or worker.silent():
+                running.remove(worker)
+                finish(worker, "killed" if ended else "hung")
