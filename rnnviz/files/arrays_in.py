@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.files.npz_in import check_numeric
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import shown
-from rnnviz.model.npy_header import DAMAGE
+from rnnviz.model.npy_header import DAMAGE, check_numeric
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:

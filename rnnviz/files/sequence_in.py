@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.files.arrays_in import open_npy, read_csv
-from rnnviz.files.npz_in import NpzFile, check_numeric
 from rnnviz.files.wav_in import open_wav
 from rnnviz.model.errors import ConfigError, InputError
 from rnnviz.model.fields import listed, shown
+from rnnviz.model.npy_header import check_numeric
+from rnnviz.model.npz_file import NpzFile
 from rnnviz.model.sequence_source import SequenceSource
 
 ENDINGS = (".npy", ".npz", ".csv", ".wav")

@@ -1,10 +1,11 @@
 """The initial state from an `.npz` file, a run's own archive among them."""
 
+from functools import partial
 from pathlib import Path
 
-from rnnviz.files.npz_in import NpzFile, check_ending, under
 from rnnviz.model.config import Network
 from rnnviz.model.initial_state import State, check_state, checked_state
+from rnnviz.model.npz_file import read_npz
 
 _ARCHIVED = "initial_state."
 """What a run's own archive puts before h and c."""
@@ -18,8 +19,5 @@ def read_state(path: Path, network: Network, batch_size: int) -> State:
     InputError
         If the file is missing or no `.npz` file, or holds anything but a state of this network and batch size.
     """
-    check_ending(path)
-    file = NpzFile(path)
-    names = {name.removeprefix(_ARCHIVED): name for name in under(_ARCHIVED, file.headers)}
-    check_state(network, batch_size, {name: file.headers[stored].shape for name, stored in names.items()})
-    return checked_state(network, batch_size, {name: file.read(stored) for name, stored in names.items()})
+    arrays = read_npz(path, _ARCHIVED, partial(check_state, network, batch_size))
+    return checked_state(network, batch_size, arrays)

@@ -4,6 +4,10 @@ What they name, such as a path or a key, may come out of a file that somebody el
 and does nothing to a terminal, whatever that is.
 """
 
+from pathlib import Path
+
+_LONGEST_REASON = 200
+
 
 def printable(text: str) -> str:
     """A text as it can be printed in a line: what is not printable is escaped."""
@@ -30,6 +34,14 @@ class ConfigError(InputError):
 
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str]]:
         return type(self), (self.key, self.sentence)
+
+
+def damaged(path: Path, kind: str, why: str) -> InputError:
+    """The error of a file that is not what its format says; `why` has no full stop, and is cut where it is long."""
+    # What a library says may hold as much of the file as it took for a name.
+    said = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
+    said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
+    return InputError(f"{path} is no {kind} file, or a damaged one: {said}.")
 
 
 class EngineError(RuntimeError):

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from rnnviz.model.errors import InputError
 from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 DAMAGE = (*ZIP_DAMAGE, TypeError, KeyError, SyntaxError, tokenize.TokenError)
@@ -60,3 +61,11 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
     if header.numeric and (any(length < 0 for length in shape) or header.size != size):
         raise ValueError(f"an array of the shape {shape} would have {header.size} bytes and has {size}")
     return header
+
+
+def check_numeric(dtype: np.dtype[Any], name: str) -> None:
+    """Raises an InputError if `dtype` is not one of real numbers; `name` is the array's in the sentence."""
+    if dtype.hasobject:
+        raise InputError(f"{name} holds Python objects, which are never unpickled: it must hold numbers.")
+    if dtype.kind not in "fiub":
+        raise InputError(f"{name} holds values of the type {dtype}: they must be real numbers.")

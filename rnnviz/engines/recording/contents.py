@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnviz.engines.recording.archive import Archive
 from rnnviz.model.config import Network
 from rnnviz.model.engine_names import RecordingName, recording_name
 from rnnviz.model.errors import InputError
 from rnnviz.model.inputs import Inputs
+from rnnviz.model.npz_file import NpzFile
 
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
@@ -29,7 +29,7 @@ _LONGEST = 100
 class Recording:
     """One engine's arrays in an archive: `arrays` gives the names in the file by what they are."""
 
-    archive: Archive
+    archive: NpzFile
     arrays: Mapping[str, str]
 
     def of(self, network: Network) -> dict[str, str]:
@@ -47,11 +47,11 @@ def open_recording(name: str) -> Recording:
         If the file cannot be read or is damaged, holds nothing of that engine, or does not tell whose arrays are meant.
     """
     asked = recording_name(name)
-    archive = Archive(Path(asked.path))
-    owner = _owner(asked, archive.names)
+    archive = NpzFile(Path(asked.path))
+    owner = _owner(asked, archive.headers)
     prefix = f"{owner}." if owner else ""
     kinds = (*_TELLING, *_OF_LSTM)
-    return Recording(archive, {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.names})
+    return Recording(archive, {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers})
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def engines_in(path: Path) -> tuple[str, ...]:
     InputError
         If the file cannot be read or is damaged.
     """
-    return _engines(Archive(path).names)
+    return _engines(NpzFile(path).headers)
 
 
 def check_recording(recording: Recording, inputs: Inputs) -> None:
@@ -79,7 +79,7 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
 
 def precision(recording: Recording, network: Network) -> str:
     """The coarsest type in which the arrays that such a network has are recorded."""
-    types = [recording.archive.header(name).dtype.newbyteorder("=") for name in recording.of(network).values()]
+    types = [recording.archive.headers[name].dtype.newbyteorder("=") for name in recording.of(network).values()]
     return str(max(types, key=lambda kind: float(np.finfo(kind).eps)).name)
 
 
@@ -133,8 +133,8 @@ def _printable(name: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
-def _check_array(archive: Archive, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
-    header, (axes, shape) = archive.header(name), wanted
+def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
+    header, (axes, shape) = archive.headers[name], wanted
     if header.shape != shape:
         raise InputError(
             f"{name} in {archive.path} has the shape {header.shape}, but the network and the sequence ask for "

@@ -18,6 +18,7 @@ class RecordedEngine:
 
     def __init__(self, name: str) -> None:
         """Raises as `open_recording` does."""
+        self._name = name
         self._recording = open_recording(name)
 
     @property
@@ -38,8 +39,10 @@ class RecordedEngine:
         InputError
             As `check_recording` does.
         """
-        check_recording(self._recording, inputs)
-        recorded = self._recording.of(inputs.network)
+        # The file may have been saved anew since.
+        recording = open_recording(self._name)
+        check_recording(recording, inputs)
+        recorded = recording.of(inputs.network)
         targets = _targets(inputs, trace)
         whole, done = sum(targets[kind].size for kind in recorded), 0
         for kind in recorded:
@@ -47,9 +50,9 @@ class RecordedEngine:
             def copied(values: int, done: int = done) -> None:
                 progress((done + values) / whole)
 
-            _copy(self._recording, kind, targets[kind], copied)
+            _copy(recording, kind, targets[kind], copied)
             done += targets[kind].size
-        found = precision(self._recording, inputs.network)
+        found = precision(recording, inputs.network)
         return EngineReport(
             untold=_complete(inputs, trace, frozenset(recorded)),
             precision="" if found == inputs.network.dtype else found,
@@ -65,7 +68,7 @@ def _targets(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
 
 def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[[int], None]) -> None:
     name, archive = recording.arrays[kind], recording.archive
-    fortran = archive.header(name).fortran
+    fortran = archive.headers[name].fortran
     # In the order of the file an array of Fortran's is its own transpose.
     ordered = target.T if fortran else target
     flat = ordered.reshape(-1) if ordered.flags.c_contiguous else ordered.flat

@@ -15,9 +15,8 @@ import h5py
 from rnnviz.files.models.keras_h5 import DAMAGE, HEADER_SECONDS, text_attribute
 from rnnviz.files.models.limits import limited_time
 from rnnviz.files.models.stored_layers import UnreadableError
-from rnnviz.files.models.tensors import damaged
 from rnnviz.files.pieces import PIECE_BYTES
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, damaged
 from rnnviz.model.progress import advance, expect
 from rnnviz.model.zip_damage import ZIP_DAMAGE
 

@@ -1,19 +1,18 @@
 """`.npz` files and folders of `.npy` files; nothing is unpickled, and no number is read before it is asked for."""
 
-import zipfile
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
+from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, damaged
 from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
+from rnnviz.model.npz_file import NpzFile
 
 _ARCHIVED = "parameters."
 """What a run's own archive puts before the names of its weights."""
@@ -30,58 +29,51 @@ def open_tensors(path: Path) -> TensorFile:
 
 
 class NpyFiles:
-    """The arrays of an archive or a folder by name."""
+    """The arrays of numbers of an archive or a folder by name; texts, and what is pickled, are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self._files = _Folder(path) if path.is_dir() else NpzFile(path)
+        headers = {name: header for name, header in self._files.headers.items() if header.numeric}
+        self._stored = {name.removeprefix(_ARCHIVED): name for name in headers}
+        self.tensors = {
+            name: Tensor(headers[stored].shape, headers[stored].dtype.name) for name, stored in self._stored.items()
+        }
+
+    def read(self, name: str) -> FloatArray:
+        """The numbers of one array; as `tensors.TensorFile` says."""
+        array = self._files.read(self._stored[name])
+        return widened(array, array.dtype.name)
+
+
+class _Folder:
+    """As `NpzFile`, of a folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._headers: dict[str, NpyHeader] = {}
-        self._members: dict[str, str] = {}
+        self.headers: dict[str, NpyHeader] = {}
         try:
-            if path.is_dir():
-                for file in sorted(path.glob("*.npy")):
-                    with file.open("rb") as opened:
-                        self._add(file.name, read_npy_header(opened, file.stat().st_size))
-            else:
-                with zipfile.ZipFile(path) as archive:
-                    for info in archive.infolist():
-                        if info.filename.endswith(".npy"):
-                            with archive.open(info) as member:
-                                self._add(info.filename, read_npy_header(member, info.file_size))
+            for file in sorted(path.glob("*.npy")):
+                with file.open("rb") as opened:
+                    self.headers[file.stem] = read_npy_header(opened, file.stat().st_size)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
         except DAMAGE as error:
             raise _damaged(path, error) from error
-        self.tensors = {name: Tensor(header.shape, header.dtype.name) for name, header in self._headers.items()}
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
-        header, member = self._headers[name], self._members[name]
+        header = self.headers[name]
         try:
-            if self._path.is_dir():
-                with (self._path / member).open("rb") as file:
-                    return _numbers(header, file)
-            with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
-                return _numbers(header, file)
+            with (self._path / f"{name}.npy").open("rb") as file:
+                file.read(header.begin)
+                content = read_pieces(file, header.size - header.begin)
+                if len(content) != header.size - header.begin or file.read(1):
+                    raise ValueError(f"{name} is longer or shorter than it says")
+                array = np.frombuffer(content, header.dtype)
+                return array.reshape(header.shape, order="F" if header.fortran else "C")
         except OSError as error:
             raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
         except DAMAGE as error:
             raise _damaged(self._path, error) from error
-
-    def _add(self, member: str, header: NpyHeader) -> None:
-        name = member.removesuffix(".npy").removeprefix(_ARCHIVED)
-        # Texts, and what is pickled, are passed over.
-        if header.numeric:
-            self._headers[name], self._members[name] = header, member
-
-
-def _numbers(header: NpyHeader, file: IO[bytes]) -> FloatArray:
-    file.read(header.begin)
-    content = read_pieces(file, header.size - header.begin)
-    # The checksum is looked at where a file ends.
-    if len(content) != header.size - header.begin or file.read(1):
-        raise ValueError("an array is longer or shorter than it says")
-    array = np.frombuffer(content, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
-    return widened(array, header.dtype.name)
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

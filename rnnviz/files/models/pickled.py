@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from rnnviz.files.models.tensors import Tensor, damaged
-from rnnviz.model.errors import InputError, printable
+from rnnviz.files.models.tensors import Tensor
+from rnnviz.model.errors import InputError, damaged, printable
 
 KIND = "PyTorch"
 

@@ -1,8 +1,6 @@
 """What is done with a model file: list what it holds, and read one of its networks, both under a memory limit."""
 
-import os
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,9 +10,9 @@ from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.formats import NUMPY, format_of, open_model
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.models.weights import check_values, choose, read_weights
-from rnnviz.files.npz_in import read_npz
 from rnnviz.model.config import Config, Network, ParameterSource
 from rnnviz.model.errors import InputError
+from rnnviz.model.npz_file import NpzFile, read_npz
 from rnnviz.model.parameters import Parameters, check_shapes
 from rnnviz.model.progress import expect
 
@@ -106,10 +104,4 @@ def _size(path: Path) -> int:
 
 
 def _holds_gluons_names(path: Path) -> bool:
-    if os.path.isdir(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(_GLUON.fullmatch(name.removesuffix(".npy")) for name in archive.namelist())
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return False
+    return not path.is_dir() and any(_GLUON.fullmatch(name) for name in NpzFile(path).headers)

@@ -8,11 +8,11 @@ import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.tensors import Tensor, TensorFile, damaged
+from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, damaged
 
 _DTYPES = {
     "F64": "float64",

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.errors import InputError
-
-_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -36,11 +32,3 @@ class TensorFile(Protocol):
             If the file is damaged.
         """
         ...
-
-
-def damaged(path: Path, kind: str, why: str) -> InputError:
-    """The error of a file that is not what its format says; `why` has no full stop, and is cut where it is long."""
-    # What a library says may hold as much of the file as it took for a name.
-    said = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
-    said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
-    return InputError(f"{path} is no {kind} file, or a damaged one: {said}.")

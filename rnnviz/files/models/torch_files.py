@@ -15,11 +15,11 @@ import numpy as np
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
 from rnnviz.files.models.pickled import ITEM_BYTES, KIND, Storage, Unpickler, View, views
-from rnnviz.files.models.tensors import TensorFile, damaged
+from rnnviz.files.models.tensors import TensorFile
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, damaged
 from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001

@@ -1,7 +1,6 @@
 """What a file that is dropped on the window is good for."""
 
 import re
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.engine_names import RecordingName
 from rnnviz.model.errors import InputError
-from rnnviz.model.zip_damage import ZIP_DAMAGE
+from rnnviz.model.npz_file import NpzFile
 
 _WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
 _STATE = {"h", "c"}
@@ -49,7 +48,7 @@ def is_model(path: Path) -> bool:
     if ending != ".npz":
         return path.is_dir() or ending in ENDINGS
     try:
-        names = set(_names(path))
+        names = set(NpzFile(path).headers)
     except InputError:
         return False  # which `config_with` will say
     return any(is_weight(name) for name in names) and not _is_for_the_network(names) and not _is_state(names)
@@ -78,7 +77,7 @@ def config_with(config: Config, path: Path) -> Config:
     if ending in SEQUENCES and ending != ".npz":
         return replace(config, sequence=config.sequence.of_file(str(path)))
     if ending == ".npz":
-        names = set(_names(path))
+        names = set(NpzFile(path).headers)
         if _is_state(names):
             return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
         if names and _is_for_the_network(names):
@@ -117,17 +116,6 @@ def _comparing(config: Config, path: Path) -> Config:
     if name in compare.engines:
         return config
     return replace(config, compare=replace(compare, candidates=(*compare.candidates, name)))
-
-
-def _names(path: Path) -> list[str]:
-    """The names of the arrays, from the archive's directory alone."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except ZIP_DAMAGE as error:
-        raise InputError(f"{path} is no .npz file, or a damaged one: its content is not what numpy writes.") from error
 
 
 def _listed(names: set[str]) -> str:

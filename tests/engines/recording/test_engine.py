@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.analysis.checks import notebook_checks
-from rnnviz.engines.recording import archive
 from rnnviz.engines.recording.engine import RecordedEngine
 from rnnviz.files.inputs import load_inputs
+from rnnviz.model import npz_file
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.inputs import Inputs
@@ -35,7 +35,7 @@ def test_every_number_goes_to_its_place(
     order: Any = "F" if fortran else "C"
     arrays = {name: np.asarray(array, order=order) for name, array in recorded(inputs).items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive, "_PIECE_BYTES", bytes_at_once)
+        patch.setattr(npz_file, "_PIECE_BYTES", bytes_at_once)
         trace, report = computed(engine_of(tmp_path_factory.mktemp("recorded") / "a.npz", arrays), inputs)
     assert report.untold == frozenset()
     assert_agrees(trace, recurrence(inputs), 1e-6 if config.network.dtype == "float32" else 0.0)

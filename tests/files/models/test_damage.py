@@ -49,7 +49,7 @@ def test_what_a_library_repeats_of_a_damaged_file_is_cut(tmp_path: Path) -> None
     content = bytearray(path.read_bytes())
     content[26:28] = (5000).to_bytes(2, "little")
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"is no numpy file, or a damaged one: File name in directory .* …\.$") as told:
+    with pytest.raises(InputError, match=r"is no \.npz file, or a damaged one: File name in directory .* …\.$") as told:
         entries_of(path)
     assert len(str(told.value)) < 600
 
@@ -283,7 +283,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         ("w.pt", b"", "is empty"),
         ("w.txt", b"some text", "is no model file that can be read: it must be one of .params"),
         ("w.safetensors", b"some text of more than eight letters", "is no .safetensors file, or a damaged one"),
-        ("w.npz", b"PK\x03\x04rubbish", "is no numpy file, or a damaged one"),
+        ("w.npz", b"PK\x03\x04rubbish", "is no .npz file, or a damaged one"),
         ("w.pt", b"\x80\x02K\x01.", "does not begin with PyTorch's magic number"),
         ("w.params", b"some text of some length, no more", "is no MXNet parameter file, or a damaged one"),
     ],
