@@ -64,6 +64,7 @@ class Welcome(QObject):
         page.show_recent(self._recent.paths())
         page.offer_way_back(self._window.session.result is not None)
         self._window.arrangement.cover(page)
+        page.take_keyboard()
 
     def stay(self, change: Callable[[], None]) -> None:
         """Make a change that is no reason to leave the page."""

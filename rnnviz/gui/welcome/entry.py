@@ -1,6 +1,6 @@
 """One way to begin: a title with a muted line beneath it, chosen like a button."""
 
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QEnterEvent,
     QFont,
@@ -18,6 +18,7 @@ _SIDE, _ABOVE, _BETWEEN = 12, 6, 2
 _RADIUS = 6.0
 _BAR = 4
 _LEAST_CHARACTERS = 16
+_WAYS = (Qt.Key.Key_Up, Qt.Key.Key_Down)
 
 
 class Entry(QAbstractButton):
@@ -44,10 +45,19 @@ class Entry(QAbstractButton):
         width = _LEAST_CHARACTERS * self.fontMetrics().averageCharWidth() + 2 * _SIDE
         return QSize(width, self.sizeHint().height())
 
+    def event(self, event: QEvent) -> bool:
+        """Keep the arrows from the window's cursor, which is out of sight."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _WAYS:
+            event.accept()
+            return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter chooses, as Space does."""
+        """Enter chooses, as Space does; up and down lead to the ones above and below."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.click()
+        elif event.key() in _WAYS:
+            self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
         else:
             super().keyPressEvent(event)
 

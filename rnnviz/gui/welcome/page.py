@@ -68,8 +68,11 @@ class WelcomePage(QScrollArea):
         grid.setColumnStretch(0, 3)
         grid.setColumnStretch(1, 2)
         grid.addLayout(self._head(), 0, 0, 1, 2)
-        grid.addLayout(self._lessons(lessons), 1, 0)
-        grid.addLayout(self._own(), 1, 1)
+        # Each a widget of its own, so that Tab goes down one column and then the other.
+        for place, column in enumerate((self._lessons(lessons), self._own())):
+            standing = QWidget()
+            standing.setLayout(column)
+            grid.addWidget(standing, 1, place)
         drop = QLabel(_DROP)
         drop.setWordWrap(True)
         drop.setProperty("muted", True)
@@ -99,6 +102,12 @@ class WelcomePage(QScrollArea):
             none.setProperty("muted", True)
             none.setContentsMargins(_INDENT, 4, 0, 0)
             self._recent.addWidget(none)
+
+    def take_keyboard(self) -> None:
+        """Give the keyboard to the first lesson, unless something on the page has it."""
+        present = self.window().focusWidget()
+        if present is None or not self.isAncestorOf(present):
+            self.findChildren(Entry)[0].setFocus()
 
     def offer_way_back(self, offered: bool) -> None:
         """Whether there is a picture to go back to."""
@@ -169,6 +178,7 @@ class WelcomePage(QScrollArea):
 
 def _column(heading: str) -> QVBoxLayout:
     column = QVBoxLayout()
+    column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(0)
     column.addWidget(_heading(heading))
     return column

@@ -56,6 +56,17 @@ def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
     assert welcomed.lanes.isVisible()
 
 
+def test_the_keyboard_begins_at_the_first_lesson_and_goes_among_the_ways_to_begin_by_arrows(welcomed, qtbot):
+    shown = welcomed.welcome.page.findChildren(Entry)
+    assert welcomed.focusWidget() is shown[0]
+    for key, place in ((Qt.Key.Key_Down, 1), (Qt.Key.Key_Down, 2), (Qt.Key.Key_Up, 1), (Qt.Key.Key_Up, 0)):
+        QTest.keyClick(welcomed.focusWidget(), key)
+        assert welcomed.focusWidget() is shown[place]
+    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+        QTest.keyClick(welcomed.focusWidget(), Qt.Key.Key_Return)
+    assert welcomed.guide.lesson.title == lesson_entries()[0].title
+
+
 def test_a_lesson_of_the_page_is_opened_and_a_run_uncovers_the_picture(welcomed, qtbot):
     with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
         entry_of(welcomed, lesson_entries()[0].title).click()
