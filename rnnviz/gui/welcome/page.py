@@ -105,9 +105,9 @@ class WelcomePage(QScrollArea):
 
     def take_keyboard(self) -> None:
         """Give the keyboard to the first lesson, unless something on the page has it."""
-        present = self.window().focusWidget()
-        if present is None or not self.isAncestorOf(present):
-            self.findChildren(Entry)[0].setFocus()
+        entries = self.findChildren(Entry)
+        if self.window().focusWidget() not in entries:
+            entries[0].setFocus()
 
     def offer_way_back(self, offered: bool) -> None:
         """Whether there is a picture to go back to."""
