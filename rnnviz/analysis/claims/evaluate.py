@@ -33,7 +33,6 @@ class Evaluator:
 
     def __init__(self, scope: Scope, watched: Collection[int] = ()) -> None:
         self._scope = scope
-        self._context = scope.context
         self._watched = watched
         self.values: dict[int, Value] = {}
 
@@ -105,6 +104,7 @@ class Evaluator:
         return int(found)
 
     def _call(self, node: ast.Call) -> Value:
+        begin = len(self._scope.read)
         arguments = [self.value(argument) for argument in node.args]
         if isinstance(node.func, ast.Attribute):
             assert isinstance(node.func.value, ast.Name), "refused when a claim is read"
@@ -114,7 +114,7 @@ class Evaluator:
             return self._scope.call(None, node.func.id, arguments)
         named = {str(keyword.arg): self.value(keyword.value) for keyword in node.keywords}
         try:
-            return FUNCTIONS[node.func.id].call(self._context, *arguments, **named)
+            return FUNCTIONS[node.func.id].call(self._scope.context(begin), *arguments, **named)
         except UnansweredError:
             raise
         except (ValueError, TypeError, IndexError) as error:
@@ -133,7 +133,7 @@ class Evaluator:
         numbers = array(operand, ast.unparse(node.operand))
         if numbers.dtype == np.bool_:
             raise UnansweredError("True and false have no sign.")
-        self._context.budget.spend(numbers.size)
+        self._scope.budget.spend(numbers.size)
         return np.negative(numbers) if isinstance(node.op, ast.USub) else numbers
 
     def _binary(self, op: ast.operator, left: Value, right: Value) -> Value:
@@ -148,7 +148,7 @@ class Evaluator:
 
     def _product(self, a: Any, b: Any) -> Value:
         try:
-            return product(self._context.budget, a, b)
+            return product(self._scope.budget, a, b)
         except UnansweredError:
             raise
         except ValueError as error:
@@ -157,7 +157,7 @@ class Evaluator:
     def _ufunc(self, ufunc: Callable[..., Any], left: Value, right: Value, *shapes: tuple[int, ...]) -> Value:
         try:
             shape = np.broadcast_shapes(*shapes)
-            self._context.budget.spend(int(np.prod(shape, dtype=object)))
+            self._scope.budget.spend(int(np.prod(shape, dtype=object)))
             return ufunc(left, right)
         except UnansweredError:
             raise

@@ -25,8 +25,8 @@ OUTCOMES = {
     "blind_to": "the known mistakes that this run could not reveal",
     "diagnosis": "the known mistakes that explain an engine that is wrong",
     "checks": "whether each of the notebook's checks holds",
-    "rtol": "the relative tolerance",
-    "atol": "the absolute tolerance",
+    "rtol": "the relative tolerance, the largest of any candidate's",
+    "atol": "the absolute tolerance, the largest of any candidate's",
 }
 NAMES = {**ARRAYS, **SIZES, **OUTCOMES}
 """Every name but those of the parameters, which are Gluon's."""

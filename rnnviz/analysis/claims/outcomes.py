@@ -39,9 +39,9 @@ def outcome(result: RunResult, name: str) -> Any:
         case "checks":
             return np.array([check.holds for check in result.checks], np.bool_)
         case "rtol":
-            return result.config.tolerances[0]
+            return max(comparison.rtol for comparison in result.comparisons)
         case "atol":
-            return result.config.tolerances[1]
+            return max(comparison.atol for comparison in result.comparisons)
     raise KeyError(f"{name} is no outcome of a run")
 
 

@@ -10,6 +10,7 @@ from rnnviz.analysis.claims.outcomes import audit_of, engine_name, outcome
 from rnnviz.analysis.gates import QUANTITIES, GateReader
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.own_state import followed
+from rnnviz.analysis.recorded_tolerances import tolerances
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import DIRECTIONS
@@ -24,7 +25,13 @@ class Scope:
 
     def __init__(self, result: RunResult) -> None:
         self._result = result
-        self.context = Context(Budget(), *result.config.tolerances)
+        self.budget = Budget()
+        self.read: list[Trace] = []
+        """What has been looked at of engines so far, in order."""
+
+    def context(self, since: int) -> Context:
+        """What a function goes by whose arguments have been read `since`: the tolerance that a run has for these."""
+        return Context(self.budget, *tolerances(self._result.config, *self.read[since:]))
 
     def name(self, name: str) -> Any:
         """What a name stands for.
@@ -93,7 +100,7 @@ class Scope:
         _, _, timesteps, samples, size = trace.shape
         values = timesteps * samples * size
         terms = network.kind.gate_count * (network.layer_input_size(lane[0]) + size)
-        self.context.budget.spend(values, values * terms // _EFFORT)
+        self.budget.spend(values, values * terms // _EFFORT)
         reader = GateReader(self._result.inputs, trace)
         return reader.samples(*lane, slice(0, samples), (name,), slice(0, timesteps), slice(0, size))[name]
 
@@ -108,4 +115,6 @@ class Scope:
         return layer, DIRECTIONS.index(direction)
 
     def _trace(self, engine: str) -> Trace:
-        return self._result[engine_name(self._result, engine)]
+        trace = self._result[engine_name(self._result, engine)]
+        self.read.append(trace)
+        return trace

@@ -15,7 +15,10 @@ from rnnviz.analysis.claims.evaluate import Evaluator
 from rnnviz.analysis.claims.finding import check_claim
 from rnnviz.analysis.claims.grammar import Claim, parse_claim
 from rnnviz.analysis.claims.scope import Scope
+from rnnviz.analysis.compare import compare
+from rnnviz.analysis.recorded_tolerances import tolerances
 from tests.analysis.claims.conftest import Claimed
+from tests.made_results import made_result, setting
 
 HOLDS = [
     "(T, N, I, H, L, D) == (3, 2, 3, 4, 2, 2)",
@@ -127,6 +130,22 @@ def test_each_comparison_that_decided_shows_its_sides(wrong_run: Claimed) -> Non
 
 def test_what_three_decimals_would_make_zero_is_shown_with_two_digits(wrong_run: Claimed) -> None:
     assert wrong_run("rtol < 1").pairs[0].left.shown == "1.3e-6"
+
+
+def test_a_coarse_recording_is_held_to_the_tolerance_that_the_verdict_goes_by_and_others_to_theirs() -> None:
+    apart = {
+        name: setting((0, 0, 0, 0, 0), 0.5 + place * 1e-4) for place, name in enumerate(("gluon", "manual", "onnx"))
+    }
+    made = made_result(("gluon", "manual", "onnx"), edits=apart)
+    traces = {**made.traces, "onnx": replace(made["onnx"], precision="float16")}
+    right, coarse = (
+        compare(traces["gluon"], traces[n], *tolerances(made.config, traces[n])) for n in ("manual", "onnx")
+    )
+    ask = Claimed(replace(made, traces=traces, comparisons=(right, coarse)))
+    assert (right.mismatched, coarse.mismatched) == (1, 0)
+    assert ask("not close(h(0), manual.h(0)) and close(h(0), onnx.h(0)) and mismatched == 1").holds
+    assert ask("close(h(0), onnx.h(0)) and not close(manual.h(0), h(0))").holds, "each is held to its own"
+    assert ask("not close(0.5, 0.5001) and (rtol, atol) == (0.001, 0.00001)").holds
 
 
 def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: Claimed) -> None:
