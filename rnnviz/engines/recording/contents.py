@@ -14,6 +14,7 @@ import numpy as np
 from rnnviz.model.config import Network
 from rnnviz.model.engine_names import RecordingName, recording_name
 from rnnviz.model.errors import InputError
+from rnnviz.model.fields import named
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.npz_file import NpzFile
 
@@ -21,8 +22,6 @@ _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
 _TYPES = ("float16", "float32", "float64")
 _LISTED = 6
-_LONGEST = 100
-"""Characters of a name out of a file that a sentence holds."""
 
 
 @dataclass(frozen=True)
@@ -121,16 +120,10 @@ def _engines(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
-    words = [before + _printable(name) for name in names]
+    words = [before + named(name) for name in names]
     if len(words) > _LISTED:
         words = [*words[: _LISTED - 1], f"{len(words) - _LISTED + 1} more"]
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
-
-
-def _printable(name: str) -> str:
-    """A name out of a file as it may stand in a sentence."""
-    text = "".join(character if character.isprintable() else "?" for character in name)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
