@@ -64,7 +64,7 @@ class MainWindow(DropWindow):
 
     def __init__(self, settings: Settings, appearance: Appearance, runner: Runner | None = None) -> None:
         super().__init__()
-        appearance.setParent(self)
+        appearance.dress(self)
         self._settings = settings
         self._appearance = appearance
         self._leaving = False

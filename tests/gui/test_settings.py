@@ -2,10 +2,11 @@
 
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -113,6 +114,22 @@ def test_the_theme_is_chosen_in_the_menu_and_kept(window, settings):
         window.findChild(QAction, f"theme_{choice}").trigger()
         assert window.palette().window().color() == theme.color("window")
         assert settings.theme == choice
+
+
+def test_a_change_of_theme_polishes_each_widget_at_most_twice_and_not_once_for_each_that_it_stands_in(qapp, window):
+    polished = Counter()
+
+    class Watch(QObject):
+        def eventFilter(self, watched, event):
+            polished[watched] += event.type() == QEvent.Type.StyleChange
+            return False
+
+    watch = Watch()
+    qapp.installEventFilter(watch)
+    window.findChild(QAction, "theme_dark").trigger()
+    qapp.removeEventFilter(watch)
+    assert polished[window.lanes] > 0
+    assert max(polished.values()) <= 2
 
 
 def test_the_desktop_is_followed_while_it_is_asked_for(qapp, monkeypatch):
