@@ -2,11 +2,12 @@
 
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.lane_quantities import Quantity, choices_of
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.name_box import NameBox
 from rnnviz.gui.session import Session
 
 WHY = (
@@ -17,17 +18,15 @@ WHY = (
 _NARROW = 9
 
 
-class ColoursBox(QComboBox):
+class ColoursBox(NameBox):
     """Follows the session and changes it; headings part the entries into groups and cannot be chosen.
 
     An entry's data is (quantity, engine or None, whether two engines share the lanes).
     """
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("Colours", WHY, _NARROW, parent)
         self._session = session
-        self.setMinimumContentsLength(_NARROW)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMaxVisibleItems(30)
         self.activated.connect(self._choose)
         for changed in (session.colour_by_changed, session.engine_changed, session.swipe_changed):
@@ -56,8 +55,6 @@ class ColoursBox(QComboBox):
                 self._add("violation", "violation")
             else:
                 self._list(result)
-        widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
-        self.view().setMinimumWidth(widest + 40)
         self._select()
 
     def _list(self, result: RunResult) -> None:

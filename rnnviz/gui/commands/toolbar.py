@@ -13,6 +13,7 @@ from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.transport import Transport
 from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.look.name_box import NameBox
 from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.session import Session
 from rnnviz.model.location import Location
@@ -107,7 +108,9 @@ class ToolBar(QToolBar):
         self.addWidget(control)
 
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
-        box = _narrow_box(13)
+        why = "Open a lesson, which leads through one thing about recurrent networks, or its config alone."
+        # Its entries say what it is; a label would take the room of the last controls in a small window.
+        box = NameBox("Lesson", why, 13)
         box.setPlaceholderText("own config")
         for entry in lesson_entries():
             box.addItem(f"{entry.number}  {entry.title}", entry)
@@ -115,15 +118,14 @@ class ToolBar(QToolBar):
             box.insertSeparator(box.count())
         for lesson in lessons:
             box.addItem(f"Config: {lesson.title}", lesson)
+        # It takes what room the others leave.
+        box.setMaximumWidth(box.sizeHint().width())
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         for place in range(box.count()):
             if box.itemData(place) is not None:
                 box.setItemData(place, box.itemData(place).summary, Qt.ItemDataRole.ToolTipRole)
-        box.setMaximumWidth(_widen_list(box) + 20)
-        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         box.activated.connect(lambda index: self._choose_lesson(box.itemData(index)))
-        # Its entries say what it is; a label would take the room of the last controls in a small window.
-        box.setAccessibleName("Lesson")
-        box.setToolTip("Open a lesson, which leads through one thing about recurrent networks, or its config alone.")
         self.addWidget(box)
         return box
 
@@ -143,9 +145,7 @@ class ToolBar(QToolBar):
         return box
 
     def _candidate_box(self) -> QComboBox:
-        box = _narrow_box(9)
-        box.setAccessibleName("Candidate")
-        box.setToolTip("Which engine is held against the reference.")
+        box = NameBox("Candidate", "Which engine is held against the reference.", 9)
         box.activated.connect(lambda index: self._session.set_candidate(box.itemData(index)))
         self._candidate_action = self.addWidget(box)
         return box
@@ -173,7 +173,6 @@ class ToolBar(QToolBar):
         for comparison in comparisons:
             self.candidate.addItem(f"vs {shown_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
-        _widen_list(self.candidate)
         if self._session.candidate is not None:
             self._on_candidate(self._session.candidate)
 
@@ -190,18 +189,3 @@ class ToolBar(QToolBar):
 def _origin(listed: LessonEntry | Lesson | None) -> str | None:
     """What a document is called that comes from an entry of the list; None of a line between entries."""
     return listed.heading if isinstance(listed, LessonEntry) else None if listed is None else listed.title
-
-
-def _narrow_box(length: int) -> QComboBox:
-    """A box as wide as so many characters, whatever it lists."""
-    box = QComboBox()
-    box.setMinimumContentsLength(length)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return box
-
-
-def _widen_list(box: QComboBox) -> int:
-    """Let the list that opens show every entry whole, and return how wide that is."""
-    widest = max((box.fontMetrics().horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
-    box.view().setMinimumWidth(widest + 40)
-    return widest + 40

@@ -5,13 +5,14 @@ from typing import Literal
 
 from PySide6.QtCore import QEvent, QModelIndex, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QListView, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListView, QVBoxLayout, QWidget
 
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.network_map import MapPart
 from rnnviz.analysis.places import in_out, last_timestep, out_text, state_text
 from rnnviz.analysis.regions import Region, vector_region
 from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.name_box import NameBox
 from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.base import View
 from rnnviz.gui.views.labels import SteadyLabel
@@ -44,13 +45,8 @@ class StateMap(View):
         self._empty.setWordWrap(True)
         self._here = SteadyLabel(selectable=True)
         self._here.explain("Which part of out and state the hidden vector at the cursor is.")
-        self._engine = QComboBox()
-        self._engine.setAccessibleName("Final states by")
-        # A long name is cut short in the box, and whole in its list: the heading must not be.
-        self._engine.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._engine.setMinimumContentsLength(12)
-        self._engine.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._engine.setToolTip("Whose final states are shown below, each held against the same engine's output.")
+        why = "Whose final states are shown below, each held against the same engine's output."
+        self._engine = NameBox("Final states by", why, 12)
         self._engine.currentIndexChanged.connect(self._refresh)
 
         self.chart = StateChart()
@@ -111,9 +107,6 @@ class StateMap(View):
                 self._engine.clear()
                 for name in names:
                     self._engine.addItem(shown_name(name), name)
-            metrics = self._engine.fontMetrics()
-            widest = max((metrics.horizontalAdvance(shown_name(name)) for name in names), default=0)
-            self._engine.view().setMinimumWidth(widest + 40)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._show_parts()
