@@ -19,6 +19,9 @@ from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.analysis.wording_of_names import timestep_in_words
 from rnnviz.model.location import ARROWS, Location
 
+_BETWEEN = "  "
+"""Parts the columns: so little that two engines side by side are no wider than most terminals."""
+
 
 def report(explanation: Explanation, top: int | None = None) -> str:
     """The whole arithmetic; of each gate the `top` terms that weigh most and the rest summed, else all if few."""
@@ -79,14 +82,14 @@ def _names_above(widths: list[int], names: Sequence[str]) -> list[str]:
     cells = [" " * widths[0]]
     for k, name in enumerate(names):
         first, last = 1 + each * k, each * (k + 1)
-        span = sum(widths[first : last + 1]) + 3 * (each - 1)
+        span = sum(widths[first : last + 1]) + len(_BETWEEN) * (each - 1)
         widths[last] += max(0, len(name) - span)
         cells.append(f"{name:^{span}}")
     return cells
 
 
 def _joined(name: str, cells: Sequence[str]) -> str:
-    return "  " + "   ".join([name, *cells])
+    return "  " + _BETWEEN.join([name, *cells])
 
 
 def _states(each: Sequence[Arithmetic]) -> Iterator[str]:
@@ -111,32 +114,40 @@ def _gate(each: Sequence[Arithmetic], place: int, top: int | None) -> Iterator[s
     rows = [
         *_side(each[0], [gate.pre.a for gate in gates], shown[shown < count], f"a{symbol}"),
         *_side(each[0], [gate.pre.b for gate in gates], shown[shown >= count] - count, f"b{symbol}"),
-        _Row(_argument(first), ("", *_products([gate.pre.sum for gate in gates]))),
+        _Row(_argument(first), ("", *_totals([gate.pre.sum for gate in gates]))),
     ]
-    header = ["weight", *("× input", "= product") * len(each)]
+    header = ["weight", *("× input", "= product", "sum") * len(each)]
     yield from _table(header, rows, [shown_name(a.engine) for a in each])
 
 
 def _side(first: Arithmetic, sides: Sequence[Side], shown: NDArray[np.intp], total: str) -> Iterator[_Row]:
-    """The chosen terms, what the others come to, the bias, and the sum of these."""
-    side = sides[0]
+    """The chosen terms, what the others come to, the bias, each with the sum up to it, and the whole sum."""
+    kind, weights = sides[0].kind, sides[0].weights
+    sums = [0.0] * len(sides)
+
+    def added(values: Sequence[float], read: Sequence[str] = ("",) * len(sides)) -> Iterator[str]:
+        for k, value in enumerate(values):
+            with np.errstate(all="ignore"):
+                sums[k] = float(np.add(sums[k], value))
+            yield from (read[k], enough(value), enough(sums[k]))
+
     for index in map(int, shown):
-        cells = [enough(float(side.weights[index]))]
-        for own in sides:
-            cells += [enough(float(own.inputs[index])), enough(float(own.products[index]))]
-        yield _Row(term_name(first, input_source(first, side.kind, index)), tuple(cells))
-    left = len(side.products) - len(shown)
+        read = [enough(float(own.inputs[index])) for own in sides]
+        products = [float(own.products[index]) for own in sides]
+        name = term_name(first, input_source(first, kind, index))
+        yield _Row(name, (enough(float(weights[index])), *added(products, read)))
+    left = len(weights) - len(shown)
     if left:
         with np.errstate(all="ignore"):
             rest = [float(np.delete(own.products, shown).sum()) for own in sides]
-        yield _Row(f"{numbers.count(left)} {'more' if len(shown) else 'terms'}", ("", *_products(rest)))
-    yield _Row(f"b_{side.kind}", ("", *_products([own.bias for own in sides])))
-    yield _Row(total, ("", *_products([own.total for own in sides])))
+        yield _Row(f"{numbers.count(left)} {'more' if len(shown) else 'terms'}", ("", *added(rest)))
+    yield _Row(f"b_{kind}", ("", *added([own.bias for own in sides])))
+    yield _Row(total, ("", *_totals([own.total for own in sides])))
 
 
-def _products(values: Sequence[float]) -> list[str]:
-    """The values in the columns of products; the columns of inputs stay empty."""
-    return [cell for value in values for cell in ("", enough(value))]
+def _totals(values: Sequence[float]) -> list[str]:
+    """The values in the columns of products, where a sum stands beneath what it is of."""
+    return [cell for value in values for cell in ("", enough(value), "")]
 
 
 def _argument(gate: GateArithmetic) -> str:

@@ -158,7 +158,7 @@ def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
     rows = [columns(text, name) for name in ("h[2][0] →", "h[2][3] ←", "h[1][2]")]
     assert [len(found) for found in rows] == [CELLS[cell].gate_count] * 3
     for weight, *numbers in (row for found in rows for row in found):
-        assert len(numbers) == 4
+        assert len(numbers) == 6
         read, product = float(numbers[0]), float(numbers[1])
         assert abs(float(weight) * read - product) < 2e-3
     assert columns(text, "h of the engine") == [[enough(a.stored) for a in explanation.arithmetics.values()]]

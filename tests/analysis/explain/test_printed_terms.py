@@ -1,0 +1,86 @@
+"""What is printed can be added up by hand: of any network, every printed sum and value follows from the lines above."""
+
+import re
+from math import exp, tanh
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.analysis.explain.explanation import Explanation
+from rnnviz.analysis.explain.report import report
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
+from tests.analysis.explain.arithmetics import arithmetic_of, explained
+
+_NUMBER = re.compile(r"(?<![\w\[])-?\d+\.\d+(?:e[+-]?\d+)?|(?<![\w.\[])-?\d+e[+-]?\d+")
+_FUNCTIONS = {
+    "sigmoid": lambda v: 1.0 / (1.0 + exp(-v)),
+    "tanh": tanh,
+    "relu": lambda v: max(v, 0.0),
+    "__builtins__": {},
+}
+
+
+def rounding(text: str) -> float:
+    """Half a unit of a printed number's last digit."""
+    digits, _, exponent = text.partition("e")
+    return 0.5001 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+
+
+def same(value: float, printed: str, uncertain: float) -> bool:
+    return abs(value - float(printed)) <= uncertain + rounding(printed) + 1e-12
+
+
+def check_table(rows: list[list[str]]) -> None:
+    """Each row is a name and its numbers: weight, input, product, sum of a term; product, sum; or a whole sum."""
+    products: list[str] = []
+    halves: list[str] = []
+    before = "0.000"
+    for name, *figures in rows:
+        if len(figures) == 1:
+            if products:
+                total = sum(map(float, products))
+                assert same(total, figures[0], sum(map(rounding, products))), (name, products)
+                halves.append(figures[0])
+            products, before = [], "0.000"
+            continue
+        *factors, product, after = figures
+        if factors:
+            weight, read = factors
+            uncertain = rounding(weight) * (abs(float(read)) + rounding(read)) + abs(float(weight)) * rounding(read)
+            assert same(float(weight) * float(read), product, uncertain), name
+        assert same(float(before) + float(product), after, rounding(before) + rounding(product)), name
+        products.append(product)
+        before = after
+    assert len(halves) == 2
+    if rows[-1][0] == "a + b":
+        assert same(sum(map(float, halves)), rows[-1][1], sum(map(rounding, halves)))
+
+
+def check_equation(line: str) -> None:
+    """A line such as "0.244 = 0.556 · 0.722 + 0.593 · (-0.265)   engine"."""
+    value, _, expression = line.rpartition("   ")[0].strip().partition(" = ")
+    printed = _NUMBER.findall(expression)
+    steepest = 2.0 * max(1.0, *(abs(float(number)) for number in printed))
+    by_hand = eval(expression.replace("·", "*"), dict(_FUNCTIONS))
+    assert same(by_hand, value, steepest * sum(map(rounding, printed))), line
+
+
+@given(explained(), st.sampled_from((None, 1, 3)))
+def test_the_printed_terms_add_up_to_the_printed_value(case: tuple[Inputs, Trace, Location], top: int | None) -> None:
+    arithmetic = arithmetic_of(case)
+    text = report(Explanation(case[2], {arithmetic.engine: arithmetic}, {}), top)
+    blocks = [block.splitlines() for block in text.split("\n\n")]
+    titles = [f"{gate.symbol}, {gate.gate.name}" for gate in arithmetic.gates]
+    tables = [block for block in blocks if block[0] in titles]
+    assert [block[0] for block in tables] == titles
+    for block in tables:
+        assert block[2].split() == ["weight", "×", "input", "=", "product", "sum"]
+        check_table([re.split(r"\s{2,}", line.strip()) for line in block[3:]])
+    lines = [block[1] for block in blocks if " = " in block[0] and block[-1].endswith(f"   {arithmetic.engine}")]
+    assert len(lines) == len(titles) + {"lstm": 2, "gru": 1}.get(arithmetic.cell.name, 0)
+    for line in lines:
+        check_equation(line)
+    values = [block[1].split()[-1] for block in blocks if block[-1].startswith("  allowed for")]
+    assert values == [lines[-1].split(" = ")[0].strip()]
