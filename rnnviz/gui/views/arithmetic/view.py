@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
@@ -16,16 +16,15 @@ from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
 from rnnviz.gui.views.arithmetic.cards import parting_line
 from rnnviz.gui.views.arithmetic.end_page import EndPage
+from rnnviz.gui.views.arithmetic.inquiry import Inquiry
 from rnnviz.gui.views.arithmetic.listing import Listing
 from rnnviz.gui.views.arithmetic.page import Page, Question
 from rnnviz.gui.views.arithmetic.parting_note import PartingNote
-from rnnviz.gui.views.arithmetic.reckoner import Reckoner
 from rnnviz.gui.views.base import View
 from rnnviz.model.location import Location
 
 _LEAST_TERMS = 32
 """So many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
-_LATER_MS = 8
 _EMPTY = "Press F5 to run: how the value at the cursor came about appears here, term by term."
 _OTHER_ROWS = 8
 """Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
@@ -54,12 +53,8 @@ class ArithmeticView(View):
         self._place: Place = self._location
         self._line = ""
         self._page: Page | None = None
-        self._asked: Question | None = None
-        self._reckoner = Reckoner(self)
-        self._reckoner.answered.connect(self._on_answer)
-        # When all else that follows the cursor is painted: the two threads take turns, which would be waited for.
-        self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
-        self._soon.timeout.connect(self._ask_soon)
+        self._inquiry = Inquiry(self)
+        self._inquiry.answered.connect(self._on_answer)
 
         self.crumbs = Breadcrumbs()
         self.note = PartingNote()
@@ -103,9 +98,8 @@ class ArithmeticView(View):
     @property
     def complete(self) -> bool:
         """Whether what is in sight is what was asked for last."""
-        if self._asked is None:
-            return True
-        return self.ends or (self._page is not None and self._page.question.same_as(self._asked))
+        asked = self._inquiry.question
+        return asked is None or self.ends or (self._page is not None and self._page.question.same_as(asked))
 
     @property
     def place(self) -> Place:
@@ -153,8 +147,7 @@ class ArithmeticView(View):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
-            self._reckoner.forget()
-            self._asked = None
+            self._inquiry.forget()
         if result is None:
             self._page = None
         elif self._result is None or result.inputs.network.cell != self._result.inputs.network.cell:
@@ -183,9 +176,9 @@ class ArithmeticView(View):
         return inside and step_of(self._place) in (None, self._location)
 
     def settle(self) -> None:
-        if self._asked is not None and not self.complete:
-            self._soon.stop()
-            self._show(self._reckoner.answer_now(self._asked))
+        asked = self._inquiry.question
+        if asked is not None and not self.complete:
+            self._show(self._inquiry.answer_now(asked))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -204,11 +197,11 @@ class ArithmeticView(View):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
-            self._asked = None
+            self._inquiry.question = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
         elif isinstance(self._place, InputPlace | InitialPlace):
-            self._asked = None
+            self._inquiry.question = None
             self.end.show_origin(origin(result.inputs, self._place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)
@@ -224,42 +217,31 @@ class ArithmeticView(View):
             self._result, self._candidate, self._location, self._line, self.listing.order, self._top(self._location)
         )
         if self._page is not None and self._page.question.same_as(question):
-            self._asked = question
+            self._inquiry.question = question
             self._show(self._page)
         elif not self.isVisible():
-            self._asked = question
-            self._show(self._reckoner.answer_now(question))
-        elif not question.same_as(self._asked):
-            self._asked = question
+            self._show(self._inquiry.answer_now(question))
+        elif not question.same_as(self._inquiry.question):
             self._empty.setText("")
-            # Not anew while the cursor runs: it might never come to an end.
-            if not self._soon.isActive():
-                self._soon.start()
+            self._inquiry.ask(question)
 
     def _top(self, where: Location) -> int:
         chosen = self.listing.terms
         return max(_LEAST_TERMS, self.table.rows_in_room - _OTHER_ROWS) if chosen is None else chosen
 
-    def _ask_soon(self) -> None:
-        if self._asked is not None:
-            self._reckoner.ask(self._asked)
-
     def _on_answer(self, page: Page) -> None:
-        # It may still have been on its way when another result was shown, or what was asked for is there already.
-        asked, given = self._asked, page.question
-        if asked is None or given.result is not asked.result or given.candidate != asked.candidate:
-            return
-        if given.same_as(asked) or not self.complete:
+        # It may still have been on its way when what was asked for last was there already.
+        if page.question.same_as(self._inquiry.question) or not self.complete:
             self._show(page)
 
     def _show(self, page: Page) -> None:
         """Show a page; one that was asked for earlier, while the cursor runs, in passing."""
         self._page = page
-        if page.question.same_as(self._asked):
+        if page.question.same_as(self._inquiry.question):
             self._line = page.ledger.line
             # A line that the cell lacks has become its first one, which need not be asked for again.
             self._page = replace(page, question=replace(page.question, line=self._line))
-            self._asked = self._page.question
+            self._inquiry.question = self._page.question
         self._body.show_page(page)
         self.note.show_page(page)
         with QSignalBlocker(self.listing):
@@ -284,10 +266,9 @@ class ArithmeticView(View):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Work out nothing more: a window that closes hides what is in it."""
-        self._soon.stop()
-        self._reckoner.rest()
+        self._inquiry.rest()
         if not self.complete:
-            self._asked = None
+            self._inquiry.question = None
         super().hideEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

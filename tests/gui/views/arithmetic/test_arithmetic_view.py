@@ -257,7 +257,7 @@ def test_an_answer_that_comes_when_one_is_back_already_changes_nothing(
     late = view.page
     view.show_location(WHERE)
     qtbot.waitUntil(lambda: view.complete)
-    view._reckoner.answered.emit(late)
+    view._inquiry._reckoner.answered.emit(late)
     assert view.page.question.where == there.question.where
 
 
@@ -270,7 +270,7 @@ def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticVie
     with qtbot.waitSignal(view.shown):
         view.show_location(WHERE)
     view.show_location(WHERE.moved(timestep=8))
-    view._reckoner.answered.emit(late)
+    view._inquiry._reckoner.answered.emit(late)
     assert view.page.question.where.timestep == 7
     assert not view.complete
     qtbot.waitUntil(lambda: view.complete)
@@ -284,7 +284,7 @@ def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
     late = view.page
     view.show_location(WHERE.moved(unit=2))
     view.show_trail((WHERE.moved(unit=2), InputPlace(2, 1, 0)), 1)
-    view._reckoner.answered.emit(late)
+    view._inquiry._reckoner.answered.emit(late)
     assert view.end.isVisible()
     assert view.complete
 
