@@ -19,7 +19,7 @@ from rnnviz.files.lesson_parts import PARTS
 from rnnviz.files.lessons import find_lesson
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
-from rnnviz.model.fields import shown
+from rnnviz.model.fields import named, shown
 from rnnviz.model.location import DIRECTIONS, Location
 
 COLOURS = (
@@ -180,19 +180,19 @@ def _settings(where: str, body: str) -> tuple[str, str]:
 
 def _config(where: str, values: Mapping[str, Any], before: Config | None) -> Config:
     """The config that is named, else that of the step before, with the changes that the step sets."""
-    named, changes = values.get("config"), values.get("set", {})
-    if named is not None and not isinstance(named, str):
-        raise InputError(f"{where}: config = {shown(named)} must be the name of a config.")
-    if named is None and before is None:
+    asked, changes = values.get("config"), values.get("set", {})
+    if asked is not None and not isinstance(asked, str):
+        raise InputError(f"{where}: config = {shown(asked)} must be the name of a config.")
+    if asked is None and before is None:
         raise InputError(f"{where} names no config: the first step must name one.")
     try:
-        config = before if named is None else find_lesson(named).config
+        config = before if asked is None else find_lesson(asked).config
         assert config is not None
         tables = config.to_mapping()
         for key, value in _flat(where, changes):
             section, _, name = key.partition(".")
             if section not in tables or not name:
-                raise InputError(f"{key} = {shown(value)} is no key of a config.")
+                raise InputError(f"{named(key)} = {shown(value)} is no key of a config.")
             tables[section][name] = value
         return Config.from_mapping(tables) if changes else config
     except InputError as error:
@@ -256,4 +256,4 @@ def _check_keys(where: str, values: Any, allowed: tuple[str, ...], table: str = 
     for key in values:
         if key not in allowed:
             dotted = f"{table}.{key}" if table else key
-            raise InputError(f"{where}: {dotted} is not a known key: it must be one of {', '.join(allowed)}.")
+            raise InputError(f"{where}: {named(dotted)} is not a known key: it must be one of {', '.join(allowed)}.")

@@ -15,14 +15,16 @@ import polars as pl
 from rnnviz import __version__
 from rnnviz.files.atomic import whole
 from rnnviz.model.config import Config
-from rnnviz.model.errors import InputError
-from rnnviz.model.sweep import ENGINE, SEED, Point, declaration
+from rnnviz.model.errors import InputError, in_short
+from rnnviz.model.fields import named
+from rnnviz.model.sweep import ENGINE, SEED, Point, checked_value, declaration
 from rnnviz.model.sweep_table import Finding, Row, SweepTable
 
 _NUMBERS = ("max_violation", "max_abs_error", "audit_worst_ratio")
 _PLACE = ("engine", "layer", "direction", "timestep", "sample", "unit")
 _WRONG, _SECONDS = "first_wrong.", "seconds."
 _TRUTH = {"true": True, "false": False}
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, pl.exceptions.PolarsError)
 
 
 def write_sweep_csv(table: SweepTable, path: Path) -> None:
@@ -90,9 +92,19 @@ def load_sweep_results(path: Path) -> SweepTable:
         return _read_json(path) if path.suffix.lower() == ".json" else _read_csv(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (InputError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        what = " ".join(str(error).split())
-        raise InputError(f"{path} is no table that a sweep has written, or a damaged one: {what}") from error
+    except _DAMAGE as error:
+        raise InputError(f"{path} is no table that a sweep has written, or a damaged one: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a file, in words that end a sentence, where Python's own would mean nothing to its reader."""
+    if isinstance(error, KeyError):
+        return f"{named(error.args[0])} is missing in it"
+    if isinstance(error, TypeError | AttributeError | LookupError):
+        return "something in it is of another kind than it must be"
+    if isinstance(error, RecursionError):
+        return "its brackets are nested too deep"
+    return in_short(str(error))
 
 
 def _frame(keys: Sequence[str], rows: Sequence[Row]) -> pl.DataFrame:
@@ -125,7 +137,7 @@ def _read_csv(path: Path) -> SweepTable:
     frame = pl.read_csv(path, infer_schema=False)
     if "verdict" not in frame.columns:
         raise InputError("it has no column verdict.")
-    keys = tuple(frame.columns[: frame.columns.index("verdict")])
+    keys = _checked_keys(frame.columns[: frame.columns.index("verdict")])
     return SweepTable(
         keys, tuple(_csv_row(keys, index, cells) for index, cells in enumerate(frame.iter_rows(named=True)))
     )
@@ -148,7 +160,7 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
     )
     config = cells["config"]
     return _row(
-        index, [_value(key, cells[key]) for key in keys], None if config is None else json.loads(config), finding
+        index, {key: _value(key, cells[key]) for key in keys}, None if config is None else json.loads(config), finding
     )
 
 
@@ -167,16 +179,24 @@ def _value(key: str, text: str | None) -> Any:
 
 def _read_json(path: Path) -> SweepTable:
     content = json.loads(path.read_text(encoding="utf-8"))
-    keys = tuple(str(key) for key in content["keys"])
+    keys = _checked_keys(content["keys"])
     return SweepTable(
         keys,
         tuple(
-            _row(index, [row["values"][key] for key in keys], row["config"], Finding.from_mapping(row))
+            _row(index, {key: row["values"][key] for key in keys}, row["config"], Finding.from_mapping(row))
             for index, row in enumerate(content["rows"])
         ),
     )
 
 
-def _row(index: int, values: Sequence[Any], config: Any, finding: Finding) -> Row:
+def _checked_keys(keys: Sequence[Any]) -> tuple[str, ...]:
+    for key in keys:
+        if key not in (SEED, ENGINE) and (not isinstance(key, str) or declaration(key) is None):
+            raise InputError(f"{named(key)} is nothing that a sweep's rows are called by.")
+    return tuple(keys)
+
+
+def _row(index: int, values: Mapping[str, Any], config: Any, finding: Finding) -> Row:
     refusal = finding.reason if config is None else ""
-    return Row(Point(index, tuple(values), None if config is None else Config.from_mapping(config), refusal), finding)
+    called = tuple(checked_value(key, value) for key, value in values.items())
+    return Row(Point(index, called, None if config is None else Config.from_mapping(config), refusal), finding)

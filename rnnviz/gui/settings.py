@@ -36,7 +36,7 @@ class Settings:
     @property
     def theme(self) -> str:
         """One of THEME_CHOICES."""
-        value = self._store.value(_THEME)
+        value = self._value(_THEME)
         return value if isinstance(value, str) and value in THEME_CHOICES else "desktop"
 
     @theme.setter
@@ -46,7 +46,7 @@ class Settings:
     @property
     def welcome(self) -> bool:
         """Whether a start without a file shows the ways to begin."""
-        return str(self._store.value(_WELCOME)).lower() != "false"
+        return str(self._value(_WELCOME)).lower() != "false"
 
     @welcome.setter
     def welcome(self, value: bool) -> None:
@@ -55,7 +55,7 @@ class Settings:
     @property
     def motion(self) -> str:
         """One of MOTION_CHOICES."""
-        value = self._store.value(_MOTION)
+        value = self._value(_MOTION)
         return value if isinstance(value, str) and value in MOTION_CHOICES else MOTION_CHOICES[0]
 
     @motion.setter
@@ -83,7 +83,7 @@ class Settings:
     @property
     def open_lesson(self) -> str:
         """The name of the lesson that is open, or ""."""
-        value = self._store.value(_LESSON)
+        value = self._value(_LESSON)
         return value if isinstance(value, str) else ""
 
     @open_lesson.setter
@@ -92,7 +92,7 @@ class Settings:
 
     def lesson_step(self, name: str) -> int:
         """The step that the reader of a lesson has reached, counted from 0."""
-        value = str(self._store.value(f"{_LESSON_STEP}/{name}"))
+        value = str(self._value(f"{_LESSON_STEP}/{name}"))
         return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
 
     def set_lesson_step(self, name: str, step: int) -> None:
@@ -120,12 +120,18 @@ class Settings:
         again.sync()
         return again.status() != QSettings.Status.AccessError
 
+    def _value(self, key: str) -> object:
+        try:
+            return self._store.value(key)
+        except (RuntimeError, ValueError, TypeError, OverflowError):  # a value of Qt's for which Python has none
+            return None
+
     def _texts(self, key: str) -> tuple[str, ...]:
-        value = self._store.value(key)
+        value = self._value(key)
         # An INI file does not tell a list of one text from the text.
         items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str) and item)
 
     def _bytes(self, key: str) -> QByteArray:
-        value = self._store.value(key)
+        value = self._value(key)
         return value if isinstance(value, QByteArray) else QByteArray()

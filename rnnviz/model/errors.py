@@ -1,12 +1,13 @@
 """The errors that a person can act on: one sentence each, naming the thing, its value and what is allowed.
 
-What they name, such as a path or a key, may come out of a file that somebody else wrote. A sentence stays in its line
-and does nothing to a terminal, whatever that is.
+What they name, such as a path or a key, may come out of a file that somebody else wrote. A sentence stays in its line,
+does nothing to a terminal and fits a screen, whatever that is.
 """
 
 from pathlib import Path
 
 _LONGEST_REASON = 200
+_LONGEST_SENTENCE = 1_500
 
 
 def printable(text: str) -> str:
@@ -18,7 +19,7 @@ class InputError(ValueError):
     """What the user gave is wrong: a config, a file or a command. Its text is one plain sentence."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(printable(sentence))
+        super().__init__(_sentence(sentence))
 
 
 class ConfigError(InputError):
@@ -37,15 +38,27 @@ class ConfigError(InputError):
 
 
 def damaged(path: Path, kind: str, why: str) -> InputError:
-    """The error of a file that is not what its format says; `why` has no full stop, and is cut where it is long."""
-    # What a library says may hold as much of the file as it took for a name.
+    """The error of a file that is not what its format says; see `in_short` for `why`."""
+    return InputError(f"{path} is no {kind} file, or a damaged one: {in_short(why)}.")
+
+
+def in_short(why: str) -> str:
+    """What a library says, without a full stop, and cut: it may hold as much of a file as it took for a name."""
     said = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
-    said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
-    return InputError(f"{path} is no {kind} file, or a damaged one: {said}.")
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
 
 
 class EngineError(RuntimeError):
     """An engine is missing, failed or died. Its text is one plain sentence."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(printable(sentence))
+        super().__init__(_sentence(sentence))
+
+
+def _sentence(text: str) -> str:
+    """The text in one line; of a very long one, such as about a path of thousands of signs, how it begins and ends."""
+    text = printable(text)
+    if len(text) <= _LONGEST_SENTENCE:
+        return text
+    half = _LONGEST_SENTENCE // 2
+    return f"{text[:half]} … {text[-half:]}"

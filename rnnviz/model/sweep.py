@@ -22,6 +22,7 @@ KEYS = (*SECTIONS, "grid", "seeds", "engines", "audit")
 """The keys of a sweep: the tables of the config that its rows start from, and what differs between them."""
 
 _SEED = Declared("int", "One draw of input, parameters and initial state.", minimum=0, maximum=LARGEST_SEED)
+_ENGINE = Declared("text", "Who is held against the reference.")
 _AUDIT = Declared("choice", "Which steps of each row are audited.", choices=AUDITS)
 _CANDIDATES = "compare.candidates"
 
@@ -141,6 +142,22 @@ def declaration(key: str) -> Declared | None:
     """What a dotted config key may hold, or None if there is no such key."""
     section, _, field = key.partition(".")
     return declarations(SECTIONS[section]).get(field) if section in SECTIONS else None
+
+
+def checked_value(key: str, value: Any) -> Any:
+    """What a row is called by under one of its keys, as the sweep holds it.
+
+    Raises
+    ------
+    ConfigError
+        If the key may not hold this.
+    KeyError
+        If rows have no such key.
+    """
+    declared = {SEED: _SEED, ENGINE: _ENGINE}.get(key) or declaration(key)
+    if declared is None:
+        raise KeyError(key)
+    return declared.check(key, value)
 
 
 def _grid(grid: Any) -> Mapping[str, Any]:

@@ -77,7 +77,7 @@ class Finding:
                 number(values["max_abs_error"]),
                 number(values["audit_worst_ratio"]),
                 None if wrong is None else FirstWrong(str(wrong["engine"]), _location(wrong)),
-                {str(name): float(seconds) for name, seconds in values["seconds"].items()},
+                {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, InputError):
@@ -113,6 +113,13 @@ def number(value: Any) -> float | None:
     if value is None:
         return None
     return _NAMES[value] if isinstance(value, str) else float(value)
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not isfinite(seconds):
+        raise InputError(f"{seconds} is no time in seconds.")
+    return seconds
 
 
 def _location(values: Mapping[str, Any]) -> Location:

@@ -18,6 +18,7 @@ from rnnviz.files.session.writing import write_session
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
 from tests.files.models.damage import damaged
+from tests.fuzz import kept, spoken, sweeps
 from tests.fuzz.readers import FEATURES, network_of
 
 STARTERS = Path(__file__).parents[2] / "resources" / "recurrences"
@@ -236,21 +237,32 @@ def _saved(save: Callable[[io.BytesIO], None]) -> bytes:
     return out.getvalue()
 
 
+MAKERS: dict[str, Callable[[Random, Path], bytes]] = {
+    "csv": lambda chance, _: csv(chance),
+    "npy": lambda chance, _: npy(chance),
+    "npz": lambda chance, _: npz(chance),
+    "wav": spoken.wav,
+    "trace.npz": kept.recording,
+    "rnnviz": rnnviz,
+    "labels.txt": spoken.labels,
+    "vocabulary.txt": spoken.vocabulary,
+    "vocabulary.json": spoken.vocabulary_json,
+    "sweep.toml": sweeps.sweep,
+    "sweep.csv": sweeps.results_csv,
+    "sweep.json": sweeps.results_json,
+    "lesson.md": spoken.lesson,
+    "settings.ini": kept.settings,
+}
+"""By the ending of the file."""
+
+KINDS = (*MAKERS, "py")
+
+
 def written(kind: str, seed: int, folder: Path) -> Path:
     """The file of a kind and a seed, in an empty folder of its own."""
     chance, cell = Random(f"{kind} {seed}"), sorted(CELLS)[seed % len(CELLS)]
     folder.mkdir(exist_ok=True)
-    makers: dict[str, Callable[[], bytes]] = {
-        "csv": lambda: csv(chance),
-        "npy": lambda: npy(chance),
-        "npz": lambda: npz(chance),
-        "rnnviz": lambda: rnnviz(chance, folder),
-        "py": lambda: py(chance, cell),
-    }
-    content = makers[kind]()
+    content = py(chance, cell) if kind == "py" else MAKERS[kind](chance, folder)
     path = folder / (f"{cell}-{seed}.py" if kind == "py" else f"{seed}.{kind}")
     path.write_bytes(content)
     return path
-
-
-KINDS = ("csv", "npy", "npz", "rnnviz", "py")

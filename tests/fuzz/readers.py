@@ -1,24 +1,37 @@
 """How each kind of file is read as the program reads it, and what comes of it: ok, a sentence, or something else."""
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from unicodedata import category
 
 import numpy as np
+from PySide6.QtCore import QSettings, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.own.recurrence import OwnRecurrence, RecurrenceError
+from rnnviz.engines.recording.engine import RecordedEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.engines.stack import run_stack
 from rnnviz.files.config_toml import dump_config, load_config, parse_config
+from rnnviz.files.guided_lessons import read_lesson
 from rnnviz.files.inputs import load_inputs
 from rnnviz.files.models.limits import limited_memory
-from rnnviz.files.names_in import read_feature_names
+from rnnviz.files.names_in import read_feature_names, read_labels
 from rnnviz.files.sequence_in import open_sequence
 from rnnviz.files.session.reading import read_session
 from rnnviz.files.state_in import read_state
+from rnnviz.files.sweep_results import is_sweep_results, load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.files.sweep_toml import is_sweep, load_sweep
+from rnnviz.files.vocabulary_in import read_vocabulary
+from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
+from rnnviz.gui.splitter_state import divide_as
+from rnnviz.gui.views.gate_columns import GateColumns
 from rnnviz.model.config import Config
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.memory import check_memory, demand
@@ -29,14 +42,15 @@ from tests.oracles.computed import computed, empty_trace
 ALLOWANCE = 256 << 20
 _SMALL = 1 << 20
 _LONGEST = 2_000
-FEATURES = 4
+FEATURES, TIMESTEPS = 4, 3
+_POINTS = 50
 
 
 def network_of(cell: str = "lstm") -> Config:
     """The network that the files are read for."""
     tables = {
         "network": {"cell": cell, "input_size": FEATURES, "hidden_size": 3, "num_layers": 2, "bidirectional": True},
-        "sequence": {"batch_size": 2, "timesteps": 3},
+        "sequence": {"batch_size": 2, "timesteps": TIMESTEPS},
         "initial_state": {"source": "normal"},
     }
     return Config.from_mapping(tables)
@@ -95,24 +109,117 @@ def _read_model(path: Path) -> None:
     networks_in(path)
 
 
+def _read_recording(path: Path) -> None:
+    inputs = load_inputs(network_of())
+    trace, report = computed(RecordedEngine(f"trace:{path}"), inputs)
+    assert trace.hidden.shape == inputs.hidden_shape
+    assert "hidden" in report.untold or not np.isnan(trace.hidden).all()
+
+
+def _read_labels(path: Path) -> None:
+    assert len(read_labels(path, TIMESTEPS)) == TIMESTEPS
+
+
+def _read_vocabulary(path: Path) -> None:
+    """A text of a few of its tokens has a single one in each row."""
+    words = [token for token in read_vocabulary(path).places if token.split() == [token]]
+    text = {"text": " ".join(words[:3]) or "a", "tokens": "words", "vocabulary": str(path)}
+    inputs = load_inputs(Config.from_mapping({"network": {"cell": "gru", "hidden_size": 1}, "sequence": text}))
+    assert np.array_equal(inputs.sequence.sum(axis=-1), np.ones((len(words[:3]), 1)))
+
+
+def _read_lesson(path: Path) -> None:
+    assert read_lesson(path).steps
+
+
+def _read_sweep(path: Path) -> None:
+    """Every row is a config that says the same when it is written and read, or has a sentence."""
+    is_sweep(path)
+    sweep = load_sweep(path)
+    for point in islice(sweep.points(), _POINTS):
+        if point.config is None:
+            check_sentence(point.refusal)
+        else:
+            assert Config.from_mapping(point.config.to_mapping()) == point.config
+
+
+def _read_sweep_results(path: Path) -> None:
+    """What is read says the same when it is written and read."""
+    is_sweep_results(path)
+    again, table = path.with_name(f"again{path.suffix}"), load_sweep_results(path)
+    (write_sweep_csv if path.suffix == ".csv" else write_sweep_json)(table, again)
+    written = again.read_bytes()
+    (write_sweep_csv if path.suffix == ".csv" else write_sweep_json)(load_sweep_results(again), again)
+    assert again.read_bytes() == written
+
+
+def _read_settings(path: Path) -> None:
+    """Whatever they hold, a window begins with them, and they take what is set."""
+    application = QApplication.instance() or QApplication(["fuzz", "-platform", "offscreen"])
+    # Qt tells which values it cannot make anything of; whoever sees to the file knows.
+    before = qInstallMessageHandler(lambda *_: None)
+    try:
+        _begin_with(path)
+        application.processEvents()
+    finally:
+        qInstallMessageHandler(before)
+
+
+def _begin_with(path: Path) -> None:
+    settings, window, splitter = Settings(QSettings(str(path), QSettings.Format.IniFormat)), QWidget(), QSplitter()
+    window.restoreGeometry(settings.geometry)
+    for part in (QWidget(), QWidget()):
+        splitter.addWidget(part)
+    for name in ("whole", "side"):
+        divide_as(splitter, settings.layout(name))
+    assert settings.theme in THEME_CHOICES
+    assert settings.motion in MOTION_CHOICES
+    assert settings.lesson_step(settings.open_lesson) >= 0
+    assert settings.welcome in (True, False)
+    GateColumns(settings).show_cell("lstm")
+    files = RecentFiles(settings)
+    assert files.paths() == []
+    files.add(path)
+    settings.trusted = (*settings.trusted, str(path))
+    assert settings.save()
+    again = Settings(QSettings(str(shutil.copy(path, path.with_name("again.ini"))), QSettings.Format.IniFormat))
+    assert RecentFiles(again).paths() == [path]
+    assert str(path) in again.trusted
+
+
 READERS: dict[str, Callable[[Path], None]] = {
     "toml": _read_config,
     "csv": _read_sequence,
     "npy": _read_sequence,
     "npz": _read_state,
+    "wav": _read_sequence,
+    "trace.npz": _read_recording,
     "rnnviz": _read_session,
     "py": _read_recurrence,
     "params": _read_model,
     "onnx": _read_model,
     "pt": _read_model,
     "safetensors": _read_model,
+    "labels.txt": _read_labels,
+    "vocabulary.txt": _read_vocabulary,
+    "vocabulary.json": _read_vocabulary,
+    "sweep.toml": _read_sweep,
+    "sweep.csv": _read_sweep_results,
+    "sweep.json": _read_sweep_results,
+    "lesson.md": _read_lesson,
+    "settings.ini": _read_settings,
 }
-"""By the ending of the file; a recurrence's name begins with its cell."""
+"""By the kind of the file; a recurrence's name begins with its cell."""
+
+
+def kind_of(path: Path) -> str:
+    """What follows the first full stop of a file's name."""
+    return path.name.partition(".")[2]
 
 
 def outcome(path: Path) -> str:
     """ "ok" or "sentence"; whatever else comes of it is raised."""
-    return outcome_of(lambda: READERS[path.suffix.removeprefix(".")](path))
+    return outcome_of(lambda: READERS[kind_of(path)](path))
 
 
 def outcome_of(read: Callable[[], object]) -> str:

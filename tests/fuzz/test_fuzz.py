@@ -1,5 +1,6 @@
 """Whatever comes in is taken or refused in a sentence: drawn configs and files, and those that once were not."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,16 @@ from rnnviz.model.config import Config
 from tests.fuzz.apart import fuzz_files
 from tests.fuzz.cases import KINDS
 from tests.fuzz.drawn import tables, texts
-from tests.fuzz.readers import READERS, outcome, outcome_of, run_config
+from tests.fuzz.readers import READERS, kind_of, outcome, outcome_of, run_config
 from tests.told_tables import ToldTable
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 WHERE = Path("/anywhere")
-CASES = {"tables": 2_500, "text": 2_500, "csv": 1_000, "npy": 1_000, "npz": 1_000, "rnnviz": 1_000, "py": 1_000}
-"""How many of each kind the profile `deep` draws: 10,000 in all; other profiles draw a share of it."""
+CASES = {"tables": 2_500, "text": 2_500} | dict.fromkeys(("csv", "npy", "npz", "rnnviz", "py", "sweep.toml"), 1_000)
+OTHERS = 500
+"""How many of each kind the profile `deep` draws, 15,500 in all; other profiles draw a share of it."""
+NEVER_REFUSED = ("settings.ini",)
+"""Whatever cannot be understood in it counts as not set."""
 CONFIGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]] = {
     "tables": (tables(), lambda values: run_config(Config.from_mapping(values))),
     "text": (texts(), lambda text: run_config(parse_config(text, WHERE))),
@@ -29,7 +33,7 @@ CONFIGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]] = {
 
 def cases(kind: str) -> int:
     """How many the profile draws."""
-    return CASES[kind] * min(2_000, max(100, settings().max_examples)) // 2_000
+    return CASES.get(kind, OTHERS) * min(2_000, max(100, settings().max_examples)) // 2_000
 
 
 def outcomes_of_configs(kind: str, count: int) -> Counter[str]:
@@ -46,12 +50,12 @@ def outcomes_of_configs(kind: str, count: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*.*")), ids=lambda path: path.name)
-def test_what_once_failed_is_taken_or_refused_in_a_sentence(path: Path) -> None:
-    assert outcome(path) in ("ok", "sentence")
+def test_what_once_failed_is_taken_or_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
+    assert outcome(Path(shutil.copy(path, tmp_path))) in ("ok", "sentence")
 
 
 def test_the_corpus_is_read() -> None:
-    kinds = {path.suffix.removeprefix(".") for path in CORPUS.glob("*/*.*")}
+    kinds = {kind_of(path) for path in CORPUS.glob("*/*.*")}
     assert kinds
     assert kinds <= set(READERS)
 
@@ -69,7 +73,7 @@ def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, told_t
     told_table("fuzz").add(
         f"config, {kind}", cases=found.total(), ok=found["ok"], sentence=found["sentence"], **{"anything else": 0}
     )
-    assert min(found["ok"], found["sentence"]) > found.total() // 20
+    assert min(found["ok"], found["sentence"]) > found.total() // 50
 
 
 @pytest.mark.slow
@@ -81,4 +85,5 @@ def test_many_drawn_files_are_taken_or_refused_in_a_sentence(kind: str, tmp_path
     )
     assert failures == []
     assert found.total() == cases(kind)
-    assert min(found["ok"], found["sentence"]) > found.total() // 20
+    expected = ("ok",) if kind in NEVER_REFUSED else ("ok", "sentence")
+    assert min(found[each] for each in expected) > found.total() // 20
