@@ -23,16 +23,6 @@ def named(timesteps: Sequence[str], features: Sequence[str] = ()) -> RunResult:
     return replace(result, inputs=replace(result.inputs, names=Names(timesteps, features)))
 
 
-@pytest.fixture
-def view(qtbot: Any) -> UnrolledView:
-    view = UnrolledView()
-    qtbot.addWidget(view)
-    view.resize(800, 600)
-    view.show()
-    qtbot.waitUntil(lambda: view.box.width() > 100)
-    return view
-
-
 def under(view: UnrolledView, timestep: int) -> QPointF:
     """A place of the scene on the axis below a timestep."""
     geometry = view.geometry_in_view

@@ -17,16 +17,7 @@ from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
 LANE = Lane(0, 0)
-
-
-@pytest.fixture
-def view(qtbot: Any) -> UnrolledView:
-    view = UnrolledView()
-    qtbot.addWidget(view)
-    view.resize(1000, 600)
-    view.show()
-    qtbot.waitUntil(lambda: view.box.width() > 100)
-    return view
+SIZE = (1000, 600)
 
 
 def spoil(trace: Trace) -> None:

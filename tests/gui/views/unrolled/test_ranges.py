@@ -1,5 +1,6 @@
 """A range is chosen in a lane: which units are on, and where else, is found beside the window, and leads there."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,27 @@ def test_a_range_of_another_sample_or_result_is_given_up(qtbot: Any, view: Unrol
         change()
         assert view.ranges.query is None
         assert not view.ranges.panel.isVisible()
+
+
+def test_a_range_stays_when_its_result_has_been_audited(qtbot: Any, view: UnrolledView) -> None:
+    computed = result()
+    view.show_result(computed, "manual")
+    drag(view, 10, 13)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    view.show_result(replace(computed), "manual")
+    assert view.ranges.query is not None
+    assert view.ranges.panel.isVisible()
+
+
+def test_what_a_session_says_of_a_range_is_chosen_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(result(), "manual")
+    for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
+        view.choose_again([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])
+        assert view.choices() == ()
+    view.choose_again(["range 0 0 10 14 0.5"])
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    assert view.ranges.panel.text == "2 of 6 units are on throughout: 1, 4"
+    assert view.choices() == ("range 0 0 10 14 0.5",)
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)

@@ -1,50 +1,23 @@
-"""The unrolled network on a screen: what is drawn, what a click and the wheel do, and that nothing is lost."""
+"""The unrolled network on a screen: what is drawn, what a click and the pointer tell, and that nothing is lost."""
 
 import gc
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QWheelEvent
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QScrollBar
+from PySide6.QtGui import QColor, QImage, QPainter
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import INPUT, Lane
-from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
+from tests.gui.views.unrolled.seen import long_result, small, spoil
 from tests.made_results import made_result
-
-
-@pytest.fixture
-def view(qtbot: Any) -> UnrolledView:
-    view = UnrolledView()
-    qtbot.addWidget(view)
-    view.resize(800, 600)
-    view.show()
-    qtbot.waitUntil(lambda: view.box.width() > 100)
-    return view
-
-
-def small(**changes: Any) -> RunResult:
-    return made_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 2, **changes})
-
-
-def spoil(trace: Trace) -> None:
-    trace.hidden[0, 0, 1, 0, 7] += 0.5
-    trace.hidden[0, 0, 1, 1, 2] += 0.5
-
-
-def long_result(edit: Callable[[Trace], None] | None = None) -> RunResult:
-    edits = {} if edit is None else {"manual": edit}
-    return made_result(hidden_size=64, timesteps=400, batch_size=1, bidirectional=True, edits=edits)
 
 
 def on_canvas(view: UnrolledView, cell: Cell) -> QPoint:
@@ -58,22 +31,6 @@ def click(qtbot: Any, view: UnrolledView, cell: Cell) -> Any:
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=on_canvas(view, cell))
     return asked.args[0]
-
-
-def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-    viewport = view.canvas.viewport()
-    place = QPointF(view.canvas.mapFromScene(view.box.mapToScene(view.box.rect().center())))
-    event = QWheelEvent(
-        place,
-        QPointF(viewport.mapToGlobal(place)),
-        QPoint(),
-        QPoint(0, 120 * steps),
-        Qt.MouseButton.NoButton,
-        modifiers,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(viewport, event)
 
 
 def colours(view: UnrolledView) -> set[str]:
@@ -261,88 +218,6 @@ def test_the_tooltip_gives_every_engines_value_in_full(view: UnrolledView) -> No
     assert view.description_at(QPointF(-5.0, -5.0)) == ""
 
 
-def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    whole = view.geometry_in_view
-    turn_wheel(view, 2)
-    assert view.geometry_in_view.camera.span < whole.camera.span
-    turn_wheel(view, -10)
-    assert view.geometry_in_view.camera.span == whole.camera.span == 400.0
-    turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
-    zoomed = view.geometry_in_view
-    assert zoomed.stack.bands[0].height > 2.0 * whole.stack.bands[0].height
-    assert zoomed.camera.scroll > 0.0
-    assert view.findChild(QScrollBar).isVisible()
-    turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
-    assert view.geometry_in_view.stack == whole.stack
-
-
-def test_dragging_pans_and_a_double_click_fits(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    view.zoom_time(8.0)
-    before = view.geometry_in_view.camera
-    view.box.pan_asked.emit(-40.0, 0.0)
-    after = view.geometry_in_view.camera
-    assert after.span == before.span
-    assert after.start == pytest.approx(before.start + 40.0 / view.geometry_in_view.pitch)
-    place = QPoint(400, 200)
-    qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.mouseDClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.mouseRelease(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert view.geometry_in_view.camera.span == 400.0
-
-
-def test_keys_zoom_and_fit(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    qtbot.keyClick(view, Qt.Key.Key_Plus)
-    assert view.geometry_in_view.camera.span < 400.0
-    qtbot.keyClick(view, Qt.Key.Key_Minus)
-    assert view.geometry_in_view.camera.span == 400.0
-    qtbot.keyClick(view, Qt.Key.Key_Plus)
-    qtbot.keyClick(view, Qt.Key.Key_0)
-    assert view.geometry_in_view.camera.span == 400.0
-
-
-def test_a_rerun_of_the_same_shape_keeps_the_part_in_view(view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    view.zoom_time(4.0)
-    before = view.geometry_in_view.camera
-    view.show_result(long_result(), "manual")
-    assert view.geometry_in_view.camera == before
-    view.show_result(made_result(timesteps=300), "manual")
-    assert view.geometry_in_view.camera.span == 300.0
-
-
-def test_a_window_that_grows_still_shows_the_whole_sequence(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    width = view.geometry_in_view.width
-    view.resize(1200, 900)
-    qtbot.waitUntil(lambda: view.geometry_in_view.width > width)
-    assert view.geometry_in_view.camera.span == 400.0
-
-
-def test_the_cursor_stays_in_view(view: UnrolledView) -> None:
-    view.show_result(long_result(), "manual")
-    view.zoom_time(20.0)
-    for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
-        view.show_location(where)
-        x, y, width, height = view.geometry_in_view.rect(
-            Cell(Lane(where.layer, where.direction), where.timestep, where.unit)
-        )
-        assert 0.0 <= x + width / 2.0 <= view.geometry_in_view.width
-        assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
-
-
-def test_moving_the_cursor_does_not_read_the_lanes_again(view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
-    view.show_result(long_result(), "manual")
-    view.grab()
-    read: list[Any] = []
-    monkeypatch.setattr("rnnviz.analysis.lanes.TraceLanes.read", lambda *arguments: read.append(arguments))
-    view.show_location(Location(timestep=200, unit=3))
-    view.grab()
-    assert read == []
-
-
 def test_a_picture_at_three_times_the_pixels_is_drawn_in_them(view: UnrolledView) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 1, 123, 0, 31] += 0.1
@@ -387,48 +262,3 @@ def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) 
     frames(300)
     gc.collect()
     assert abs(sys.getrefcount(None) - before) < 150
-
-
-def hover(view: UnrolledView, *, here: bool) -> None:
-    place = QPoint(view.width() // 2, view.height() // 3) if here else QPoint(view.width() - 3, 5)
-    QTest.mouseMove(view.canvas.viewport(), place)
-
-
-def test_who_points_at_lanes_without_numbers_is_told_how_to_come_to_them_until_they_have(
-    qtbot: Any, view: UnrolledView
-) -> None:
-    hover(view, here=False)
-    view.show_result(long_result(), "manual")
-    assert view.hint() == ""
-    hover(view, here=True)
-    qtbot.waitUntil(lambda: "Ctrl+wheel" in view.hint())
-    hover(view, here=False)
-    qtbot.waitUntil(lambda: view.hint() == "")
-    hover(view, here=True)
-    qtbot.waitUntil(lambda: view.hint() != "")
-    turn_wheel(view, 40)
-    turn_wheel(view, 20, Qt.KeyboardModifier.ControlModifier)
-    assert view.visible_numbers() != []
-    assert view.hint() == ""
-    view.fit()
-    assert view.visible_numbers() == []
-    assert view.hint() == ""
-
-
-def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(small(), "manual")
-    hover(view, here=False)
-    with qtbot.waitSignal(view.box.hovered):
-        hover(view, here=True)
-    assert view.hint() == ""
-    view.show_result(long_result(), "manual")
-    assert view.hint() != ""
-
-
-def test_a_hint_that_has_no_room_is_left_out(qtbot: Any, view: UnrolledView) -> None:
-    view.resize(420, 400)
-    view.show_result(long_result(), "manual")
-    hover(view, here=False)
-    with qtbot.waitSignal(view.box.hovered):
-        hover(view, here=True)
-    assert view.hint() == ""

@@ -1,181 +1,31 @@
-"""Two engines on the same lanes: their difference, and a swipe from one to the other at the cursor."""
+"""Two engines on the same lanes: a swipe from one to the other at the cursor."""
 
 from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes
 from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import LIGHT, THEMES, Theme
-from rnnviz.gui.views.unrolled.blocks import fitting
+from rnnviz.gui.look.theme import Theme
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
-from tests.made_results import made_result
+from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, colour_of, small, texts
 
-LANE = Lane(0, 0)
-BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
-
-
-@pytest.fixture
-def view(qtbot: Any) -> UnrolledView:
-    view = UnrolledView()
-    qtbot.addWidget(view)
-    view.resize(1000, 600)
-    view.show()
-    qtbot.waitUntil(lambda: view.box.width() > 100)
-    return view
-
-
-def spoil(trace: Trace) -> None:
-    trace.hidden[0, 0, 1, 0, :4] += np.array([0.5, -0.25, 1e-7, -3e-12])
-
-
-def small(**changes: Any) -> RunResult:
-    return made_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}, **changes})
-
-
-def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
-    """What is written, by timestep and unit."""
-    return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
-
-
-def pixels(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
-    return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
-
-
-def colour_of(view: UnrolledView, cell: Cell) -> tuple[int, int, int]:
-    """Red, green and blue beside the number on a cell."""
-    x, y, _, height = view.geometry_in_view.rect(cell)
-    corner = view.box.mapToScene(QPointF(x + 5.0, y + height / 2.0))
-    place = view.canvas.mapTo(view, view.canvas.mapFromScene(corner))
-    pixel = int(pixels(view)[place.y(), place.x()])
-    return pixel >> 16 & 255, pixel >> 8 & 255, pixel & 255
+SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
     """What has been painted so far: `grab` would paint everything anew."""
     QApplication.processEvents()
     return view.screen().grabWindow(view.winId()).toImage()
-
-
-def tooltip(view: UnrolledView, cell: Cell) -> str:
-    x, y, width, height = view.geometry_in_view.rect(cell)
-    return view.description_at(view.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:], 16)
-
-
-def test_differences_are_the_candidates_numbers_less_the_references(view: UnrolledView) -> None:
-    result = small()
-    view.show_result(result, "manual")
-    view.show_colour_by("difference")
-    r, c = (result[name].hidden[0, 0, :, 0].astype(np.float64) for name in ("gluon", "manual"))
-    computed = {(t, unit): numbers.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
-    assert texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
-    assert [computed[1, unit] for unit in (0, 1, 4)] == ["0.5", "-0.25", "0"]
-    assert texts(view, INPUT)[2, 3] == numbers.short(result.inputs.sequence[2, 0, 3])
-    view.show_engine("manual")
-    assert texts(view)[1, 1] == "-0.25"
-    view.show_colour_by("value")
-    assert texts(view)[1, 1] == numbers.short(result["manual"].hidden[0, 0, 1, 0, 1])
-
-
-@BOTH_THEMES
-def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_colour(
-    view: UnrolledView, theme: Theme
-) -> None:
-    view.apply_theme(theme)
-    view.show_result(small(), "manual")
-    view.show_colour_by("difference")
-    neutral, above = rgb(theme.diverging[3]), rgb(theme.diverging[-1])
-    assert np.abs(np.subtract(colour_of(view, Cell(LANE, 2, 6)), neutral)).max() <= 2
-    assert colour_of(view, Cell(LANE, 1, 0)) == above
-    red, _, blue = colour_of(view, Cell(LANE, 1, 1))
-    assert blue > red + 20
-
-
-def test_engines_that_agree_to_the_last_bit_are_neutral_everywhere(view: UnrolledView) -> None:
-    view.show_result(small(edits={}), "manual")
-    view.show_colour_by("difference")
-    assert set(texts(view).values()) == {"0"}
-    assert np.abs(np.subtract(colour_of(view, Cell(LANE, 1, 0)), rgb(LIGHT.diverging[3]))).max() <= 2
-
-
-def test_the_colour_bar_names_both_engines_and_a_users_file_by_its_name(view: UnrolledView) -> None:
-    view.show_result(small(), "manual")
-    assert view.colour_bar.heading() == ("h",)
-    view.show_colour_by("difference")
-    assert view.colour_bar.heading() == ("manual", "− gluon")
-    own = "/home/somebody/mine.py"
-    view.show_result(small(engines=("gluon", own), edits={own: spoil}), own)
-    assert view.colour_bar.heading() == ("mine.py", "− gluon")
-    assert "mine.py − gluon" in view.accessibleDescription()
-    assert "mine.py − gluon" in view.description_at(view.colour_bar.sceneBoundingRect().center())
-
-
-def test_a_difference_that_is_no_number_is_spelled_out_and_two_nans_do_not_differ(view: UnrolledView) -> None:
-    def one(trace: Trace) -> None:
-        trace.hidden[0, 0, 0, 0, :2] = np.nan
-
-    def other(trace: Trace) -> None:
-        trace.hidden[0, 0, 0, 0, 1:5] = np.nan, np.nan, np.inf, -np.inf
-
-    view.show_result(small(edits={"gluon": one, "manual": other}), "manual")
-    view.show_colour_by("difference")
-    assert [texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
-    assert colour_of(view, Cell(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
-
-
-def test_a_difference_is_given_in_full_on_hover_and_copy(view: UnrolledView) -> None:
-    result = small()
-    view.show_result(result, "manual")
-    view.show_colour_by("difference")
-    at = 0, 0, 1, 0, 2
-    exact = float(result["manual"].hidden[at]) - float(result["gluon"].hidden[at])
-    assert f"manual − gluon = {numbers.full(exact)}" in tooltip(view, Cell(LANE, 1, 2))
-    lines = view.copy_text().splitlines()
-    assert lines[0].split("\t")[0] == "layer 0 → forward: manual − gluon"
-    assert float(lines[1 + 2].split("\t")[3]) == exact
-
-
-@pytest.mark.parametrize(
-    ("difference", "written"),
-    [(0.0, "0"), (-0.25, "-0.25"), (-0.00012, "-1e-4"), (-1.2e-10, "-1e-10"), (-np.inf, "-inf"), (np.nan, "NaN")],
-)
-def test_a_difference_is_cut_in_its_precision_before_it_outgrows_a_narrow_cell(difference: float, written: str) -> None:
-    assert fitting(difference, 6, differs=True) == written
-
-
-def test_without_a_candidate_there_is_no_difference_to_show(view: UnrolledView) -> None:
-    result = small()
-    view.show_result(result, None)
-    view.show_colour_by("difference")
-    assert texts(view)[1, 0] == numbers.short(result["gluon"].hidden[0, 0, 1, 0, 0])
-
-
-def test_every_way_to_look_leaves_the_cells_in_their_places(view: UnrolledView) -> None:
-    def enlarge(trace: Trace) -> None:
-        trace.hidden[0, 0, 1, 0, 0] = -123456.0
-
-    result = small(edits={"manual": enlarge})
-    result.extents["manual"] = 123456.0  # type: ignore[index]
-    view.show_result(result, "manual")
-    before = view.geometry_in_view
-    view.show_engine("manual")
-    assert view.geometry_in_view == before
-    view.show_colour_by("difference")
-    assert view.geometry_in_view == before
 
 
 def off(trace: Trace) -> None:

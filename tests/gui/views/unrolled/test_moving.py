@@ -1,0 +1,142 @@
+"""Moving and zooming the unrolled network, and what one is told who does not know how."""
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollBar
+
+from rnnviz.analysis.lanes import Lane
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.location import Location
+from tests.gui.views.unrolled.seen import long_result, small, turn_wheel
+from tests.made_results import made_result
+
+
+def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    whole = view.geometry_in_view
+    turn_wheel(view, 2)
+    assert view.geometry_in_view.camera.span < whole.camera.span
+    turn_wheel(view, -10)
+    assert view.geometry_in_view.camera.span == whole.camera.span == 400.0
+    turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
+    zoomed = view.geometry_in_view
+    assert zoomed.stack.bands[0].height > 2.0 * whole.stack.bands[0].height
+    assert zoomed.camera.scroll > 0.0
+    assert view.findChild(QScrollBar).isVisible()
+    turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
+    assert view.geometry_in_view.stack == whole.stack
+
+
+def test_dragging_pans_and_a_double_click_fits(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(8.0)
+    before = view.geometry_in_view.camera
+    view.box.pan_asked.emit(-40.0, 0.0)
+    after = view.geometry_in_view.camera
+    assert after.span == before.span
+    assert after.start == pytest.approx(before.start + 40.0 / view.geometry_in_view.pitch)
+    place = QPoint(400, 200)
+    qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseDClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseRelease(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_keys_zoom_and_fit(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    qtbot.keyClick(view, Qt.Key.Key_Plus)
+    assert view.geometry_in_view.camera.span < 400.0
+    qtbot.keyClick(view, Qt.Key.Key_Minus)
+    assert view.geometry_in_view.camera.span == 400.0
+    qtbot.keyClick(view, Qt.Key.Key_Plus)
+    qtbot.keyClick(view, Qt.Key.Key_0)
+    assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_a_rerun_of_the_same_shape_keeps_the_part_in_view(view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(4.0)
+    before = view.geometry_in_view.camera
+    view.show_result(long_result(), "manual")
+    assert view.geometry_in_view.camera == before
+    view.show_result(made_result(timesteps=300), "manual")
+    assert view.geometry_in_view.camera.span == 300.0
+
+
+def test_a_window_that_grows_still_shows_the_whole_sequence(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    width = view.geometry_in_view.width
+    view.resize(1200, 900)
+    qtbot.waitUntil(lambda: view.geometry_in_view.width > width)
+    assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_the_cursor_stays_in_view(view: UnrolledView) -> None:
+    view.show_result(long_result(), "manual")
+    view.zoom_time(20.0)
+    for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
+        view.show_location(where)
+        x, y, width, height = view.geometry_in_view.rect(
+            Cell(Lane(where.layer, where.direction), where.timestep, where.unit)
+        )
+        assert 0.0 <= x + width / 2.0 <= view.geometry_in_view.width
+        assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
+
+
+def test_moving_the_cursor_does_not_read_the_lanes_again(view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.show_result(long_result(), "manual")
+    view.grab()
+    read: list[Any] = []
+    monkeypatch.setattr("rnnviz.analysis.lanes.TraceLanes.read", lambda *arguments: read.append(arguments))
+    view.show_location(Location(timestep=200, unit=3))
+    view.grab()
+    assert read == []
+
+
+def hover(view: UnrolledView, *, here: bool) -> None:
+    place = QPoint(view.width() // 2, view.height() // 3) if here else QPoint(view.width() - 3, 5)
+    QTest.mouseMove(view.canvas.viewport(), place)
+
+
+def test_who_points_at_lanes_without_numbers_is_told_how_to_come_to_them_until_they_have(
+    qtbot: Any, view: UnrolledView
+) -> None:
+    hover(view, here=False)
+    view.show_result(long_result(), "manual")
+    assert view.hint() == ""
+    hover(view, here=True)
+    qtbot.waitUntil(lambda: "Ctrl+wheel" in view.hint())
+    hover(view, here=False)
+    qtbot.waitUntil(lambda: view.hint() == "")
+    hover(view, here=True)
+    qtbot.waitUntil(lambda: view.hint() != "")
+    turn_wheel(view, 40)
+    turn_wheel(view, 20, Qt.KeyboardModifier.ControlModifier)
+    assert view.visible_numbers() != []
+    assert view.hint() == ""
+    view.fit()
+    assert view.visible_numbers() == []
+    assert view.hint() == ""
+
+
+def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(small(), "manual")
+    hover(view, here=False)
+    with qtbot.waitSignal(view.box.hovered):
+        hover(view, here=True)
+    assert view.hint() == ""
+    view.show_result(long_result(), "manual")
+    assert view.hint() != ""
+
+
+def test_a_hint_that_has_no_room_is_left_out(qtbot: Any, view: UnrolledView) -> None:
+    view.resize(420, 400)
+    view.show_result(long_result(), "manual")
+    hover(view, here=False)
+    with qtbot.waitSignal(view.box.hovered):
+        hover(view, here=True)
+    assert view.hint() == ""

@@ -1,0 +1,46 @@
+"""Two engines on the same lanes, of which one is spoilt, and what is seen of them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QImage
+
+from rnnviz.analysis.lanes import Lane
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.look.theme import THEMES
+from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.model.trace import Trace
+from tests.made_results import made_result
+
+LANE = Lane(0, 0)
+BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[0, 0, 1, 0, :4] += np.array([0.5, -0.25, 1e-7, -3e-12])
+
+
+def small(**changes: Any) -> RunResult:
+    return made_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}, **changes})
+
+
+def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
+    """What is written, by timestep and unit."""
+    return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
+
+
+def pixels(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
+
+
+def colour_of(view: UnrolledView, cell: Cell) -> tuple[int, int, int]:
+    """Red, green and blue beside the number on a cell."""
+    x, y, _, height = view.geometry_in_view.rect(cell)
+    corner = view.box.mapToScene(QPointF(x + 5.0, y + height / 2.0))
+    place = view.canvas.mapTo(view, view.canvas.mapFromScene(corner))
+    pixel = int(pixels(view)[place.y(), place.x()])
+    return pixel >> 16 & 255, pixel >> 8 & 255, pixel & 255
