@@ -108,8 +108,6 @@ class Restoring(QObject):
         look, self._look = self._look, None
         if look is None or result is None:
             return
-        for view in self._window.arrangement.findChildren(View):
-            self._choose(view)
         session = self._window.session
         assert session.result is not None
         if look.candidate in [comparison.candidate for comparison in session.result.comparisons]:
@@ -127,3 +125,6 @@ class Restoring(QObject):
         start, span, zoom, scroll = look.start, look.span, look.zoom, look.scroll
         if start is not None and span is not None and zoom is not None and scroll is not None:
             self._window.lanes.look_with(Camera(start, span, zoom, scroll))
+        # Which vectors there are, and whose range it was, depends on the place and the engine.
+        for view in self._window.arrangement.findChildren(View):
+            self._choose(view)

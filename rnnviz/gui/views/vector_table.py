@@ -30,6 +30,9 @@ _TABS: dict[VectorKind, tuple[str, str]] = {
     "c0": ("c0", "The initial cell state, which only a lane's first step reads."),
 }
 
+_TAB = "tab "
+"""Comes before a vector's name among the words of a session."""
+
 _MARGIN = 6
 _SHORT_NAME = 14
 """So many characters of a timestep's name leave room for the rest of the heading."""
@@ -120,10 +123,13 @@ class VectorTable(View):
         return self.table.copy_text() if self._result is not None else ""
 
     def choices(self) -> tuple[str, ...]:
-        return tuple(choice.name for choice in self.columns.chosen)
+        return (_TAB + self._kind, *(choice.name for choice in self.columns.chosen))
 
     def choose_again(self, choices: Sequence[str]) -> None:
-        self.columns.choose_these(choices)
+        self.columns.choose_these([word for word in choices if not word.startswith(_TAB)])
+        for kind in self._kinds:
+            if _TAB + kind in choices:
+                self.choose(kind)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:

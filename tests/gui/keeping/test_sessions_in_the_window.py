@@ -43,7 +43,7 @@ def choose(qtbot, window):
 
 
 @pytest.fixture
-def looked_at(qtbot, window, tmp_path) -> Path:
+def looked_at(qtbot, window, press, tmp_path) -> Path:
     """The window on a config that reads a file, looked at in its own way; the folder of both."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -66,8 +66,11 @@ def looked_at(qtbot, window, tmp_path) -> Path:
     # Room for every column, or what fits depends on which bar to scroll by came first.
     window.arrangement._middle.setSizes([560, 440])
     window.arrangement._upper.setSizes([400, 240])
+    window.findChild(VectorTable).choose("cell")
     window.lanes.zoom_time(3.0)
-    qtbot.waitUntil(lambda: window.lanes.picture_complete)
+    press(Qt.Key.Key_Right, SHIFT)
+    window.lanes.ranges.panel.box.setValue(-0.25)
+    qtbot.waitUntil(lambda: window.lanes.picture_complete and window.lanes.ranges.found is not None)
     return folder
 
 
@@ -103,7 +106,8 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert "with 1 file." in window.statusBar().currentMessage()
     assert window.files._recent.paths()[0] == path
     before, chosen = pictures(window), choices_of(window)
-    assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("f",))
+    assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("tab cell", "f"))
+    assert chosen[window.lanes.title] == ("range 1 1 30 32 -0.25",)
     home = tmp_path / "another"
     home.mkdir()
     moved = Path(shutil.move(path, home / "mine.rnnviz"))
@@ -119,7 +123,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert not other.isWindowModified()
     # A window whose keyboard is elsewhere is drawn in other colours.
     window.activateWindow()
-    qtbot.waitUntil(lambda: other.lanes.picture_complete)
+    qtbot.waitUntil(lambda: other.lanes.picture_complete and other.lanes.ranges.found is not None)
     assert_files_stay_with_the_session(other, qtbot, home)
     after = pictures(other)
     assert [len(picture) for picture in after] == [len(picture) for picture in before]

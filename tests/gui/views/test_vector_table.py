@@ -79,6 +79,16 @@ def test_chosen_columns_come_back_where_the_cell_has_them(qtbot, settings) -> No
         assert len(columns_of(view, *names)) == len(names)
 
 
+def test_a_session_brings_the_tab_back_where_there_is_one_and_an_older_one_changes_none(view: VectorTable) -> None:
+    view.show_result(made_result(cell="lstm"), "manual")
+    view.choose_again(["tab c0", "f"])
+    assert view.choices() == ("tab c0", "f")
+    view.show_location(Location(timestep=2))
+    for words in (["f"], ["tab c0", "f"], ["tab", "tab x", "f"]):
+        view.choose_again(words)
+        assert view.choices() == ("tab hidden", "f")
+
+
 def test_an_empty_view_says_what_to_do(view: VectorTable) -> None:
     assert "Press F5" in view.passage
     assert not view.table.isVisible()

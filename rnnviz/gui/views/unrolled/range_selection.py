@@ -1,5 +1,7 @@
 """A range of timesteps that is chosen in a lane: which units are on throughout it, and where else they are."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +19,7 @@ from rnnviz.gui.views.unrolled.stage import Stage
 from rnnviz.model.location import Location
 
 _MARGIN = 8
+_RANGE = re.compile(r"range (\d{1,9}) (\d) (\d{1,10}) (\d{1,10}) (-?\d+\.\d+)", re.ASCII)
 _ARROWS = {Qt.Key.Key_Left.value: -1, Qt.Key.Key_Right.value: 1}
 
 
@@ -44,13 +47,20 @@ class RangeSelection(QObject):
         stage.box.range_dragged.connect(self._drag)
 
     def follow(self, shown: Shown | None, location: Location) -> None:
-        """Look at these lanes from now on; a range of another result, engine or sample is given up."""
+        """Look at these lanes from now on; a range of other numbers, another engine or sample is given up.
+
+        A result that has been audited meanwhile has the same numbers.
+        """
         self._shown, self._location = shown, location
         query = self.query
         if query is None:
             return
-        here = None if shown is None else (shown.result, shown.engine, location.sample)
-        if here != (self._result, query.engine, query.sample):
+        if (
+            shown is None
+            or self._result is None
+            or shown.result.traces is not self._result.traces
+            or (shown.engine, location.sample) != (query.engine, query.sample)
+        ):
             self.clear()
 
     def choose(self, layer: int, direction: int, times: range) -> None:
@@ -62,6 +72,26 @@ class RangeSelection(QObject):
         query = Query(shown.engine, layer, direction, shown.sample, times, self.panel.threshold)
         if query != self.query:
             self._ask(query)
+
+    def words(self) -> tuple[str, ...]:
+        """The range that is chosen as a session keeps it: nothing, or a lane, its timesteps and the threshold."""
+        query = self.query
+        if query is None:
+            return ()
+        times = query.times
+        return (f"range {query.layer} {query.direction} {times.start} {times.stop} {query.threshold!r}",)
+
+    def choose_by(self, words: Sequence[str]) -> None:
+        """Choose what `words` gave; what is no range of the shown result is passed over."""
+        for word in words:
+            found = _RANGE.fullmatch(word)
+            if found is None or self._shown is None:
+                continue
+            layer, direction, start, stop = map(int, found.groups()[:4])
+            layers, directions, timesteps, *_ = self._shown.result.shape
+            if layer < layers and direction < directions and start < stop <= timesteps:
+                self.panel.box.setValue(float(found[5]))
+                self.choose(layer, direction, range(start, stop))
 
     def clear(self) -> None:
         """Choose nothing."""

@@ -144,6 +144,12 @@ class UnrolledView(View):
 
     # The contract of a view
 
+    def choices(self) -> tuple[str, ...]:
+        return self.ranges.words()
+
+    def choose_again(self, choices: Sequence[str]) -> None:
+        self.ranges.choose_by(choices)
+
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run; the part in view stays if the new result has the same shape."""
         before = self._chosen.result and self._chosen.result.shape
