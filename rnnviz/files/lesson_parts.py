@@ -16,6 +16,7 @@ PARTS = {
     "what-if": "the known mistakes",
     "panel": "the configuration",
     "panel.network": "the network's part of the configuration",
+    "panel.shapes": "the shapes of the parameters",
     "panel.sequence": "the sequence's part of the configuration",
     "panel.parameters": "the parameters' part of the configuration",
     "panel.initial-state": "the initial state's part of the configuration",

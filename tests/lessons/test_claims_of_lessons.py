@@ -1,11 +1,16 @@
 """Every claim of every lesson, on what the engines really compute."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 
 import pytest
 
 from rnnviz.analysis.claims.finding import check_claims
+from rnnviz.analysis.explain.digits import enough
+from rnnviz.analysis.explain.equations import equations
+from rnnviz.analysis.explain.explanation import explain_value
+from rnnviz.analysis.explain.ledger import ledger
 from rnnviz.analysis.gates import QUANTITIES
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.guided_lessons import LessonStep, guided_lessons
@@ -19,6 +24,12 @@ STEPS = {
     f"{lesson.name}-{number}": step for lesson in guided_lessons() for number, step in enumerate(lesson.steps, start=1)
 }
 every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+
+WORKED = {name: step for name, step in STEPS.items() if re.search(r"\d × ", step.prose)}
+"""Those in which numbers are computed by hand."""
+_BLOCK = re.compile(r"```\n(.*?)```", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_TERM = re.compile(r"(\S+\[\d\]) +(-?[\d.]+) × +(-?[\d.]+) = +(-?[\d.]+)")
 
 Runs = Callable[[Config], RunResult]
 
@@ -51,3 +62,29 @@ def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
 def test_what_the_lanes_are_coloured_by_is_something_that_the_cell_has(step: LessonStep) -> None:
     has = {quantity.name for quantity in QUANTITIES[step.config.network.cell]}
     assert step.look.colours in {None, "value", "violation", "difference", *has}
+
+
+@pytest.mark.parametrize("step", WORKED.values(), ids=WORKED)
+def test_what_is_computed_by_hand_stands_in_the_arithmetic(step: LessonStep, run_once: Runs) -> None:
+    where = step.location(Location())
+    shown, terms = figures_shown(run_once(step.config), where)
+    blocks = "".join(_BLOCK.findall(step.prose))
+    for term in _TERM.findall(blocks):
+        assert term in terms
+    for number in map(float, _NUMBER.findall(blocks)):
+        # Who adds up what was rounded may be off by one in the last place; and what is negative may be subtracted.
+        assert any(abs(abs(number) - abs(value)) < 0.0011 for value in shown), number
+
+
+def figures_shown(result: RunResult, where: Location) -> tuple[set[float], set[tuple[str, ...]]]:
+    """Every number of a value's arithmetic as it is shown, and its terms: what is read, weight, input, product."""
+    arithmetic = explain_value(result, where).reference
+    shown = {float(text) for line in equations(arithmetic) for text in _NUMBER.findall(line.numbers)}
+    terms = set()
+    for line in dict.fromkeys([*arithmetic.by_symbol, *("c" if arithmetic.c is not None else ""), "h"]):
+        for row in ledger([arithmetic], line).rows:
+            figures = row.figures[0]
+            texts = tuple(enough(v) for v in (figures.factor, figures.input, figures.product) if v is not None)
+            terms.add((row.name, *texts))
+            shown |= set(map(float, texts))
+    return shown, terms

@@ -96,6 +96,7 @@ _SIMPLE: dict[str, Callable[[Lit], Target]] = {
     "lanes": _lanes,
     "lane": _lane,
     "panel": lambda window: Target(window.panel),
+    "panel.shapes": lambda window: Target(window.panel.reveal_shapes()),
     "run": lambda window: Target(window.toolbar.widgetForAction(window.toolbar.actions()[0])),
     "transport": lambda window: Target(window.toolbar.transport),
     "sample": lambda window: Target(window.toolbar.sample),

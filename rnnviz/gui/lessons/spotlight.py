@@ -12,6 +12,8 @@ from rnnviz.gui.look.theme import LIGHT, Theme
 _GLOW = 7
 """How far the glow reaches outside the line, in pixels."""
 _LINE = 2.0
+_AWAY = 3
+"""How far the line stands outside the part: texts reach to the edges of many."""
 _FADE_MS = 240
 _FOLLOWED = (
     QEvent.Type.Resize,
@@ -131,7 +133,7 @@ class Spotlight(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = QRectF(self.lit.translated(-self.geometry().topLeft()))
+        line = QRectF(self.lit.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
         # A part at the window's edge keeps its frame in sight.
         line = line.intersected(QRectF(self.rect()).adjusted(_LINE, _LINE, -_LINE, -_LINE))
         colour = self._theme.color("accent")

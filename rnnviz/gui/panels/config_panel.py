@@ -128,6 +128,18 @@ class ConfigPanel(QWidget):
         self._scroll.verticalScrollBar().setValue(min(self._scroll.verticalScrollBar().value(), form.y() - _MARGIN))
         return form
 
+    def reveal_shapes(self) -> NetworkSummary:
+        """What the network's settings amount to, with the shapes of the parameters unfolded, scrolled into sight."""
+        self.summary.unfold.setChecked(True)
+        # What was just unfolded has its place only after the layout.
+        for part in (self.summary, *self._sections.values(), self._scroll.widget()):
+            layout = part.layout()
+            if layout is not None:
+                layout.activate()
+        self._scroll.widget().resize(self._scroll.widget().sizeHint().expandedTo(self._scroll.viewport().size()))
+        self._scroll.ensureWidgetVisible(self.summary, 0, _MARGIN)
+        return self.summary
+
     def set_engines(self, engines: Engines) -> None:
         """List these engines, each with the reason why it cannot be used, or None if it can."""
         self._engines = engines

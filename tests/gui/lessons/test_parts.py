@@ -33,7 +33,7 @@ def test_every_part_is_lit_where_it_is(window, run_config):
         "lesson-box": window.toolbar.lesson,
         "export": window.toolbar.export,
     }
-    assert set(PARTS) == {*simple, "lane", *TAB_OF, *VIEW_OF, *SECTION_OF}
+    assert set(PARTS) == {*simple, "lane", "panel.shapes", *TAB_OF, *VIEW_OF, *SECTION_OF}
     for part, widget in simple.items():
         assert lit(window, spotlight, part) == place(window, widget)
     for part, title in VIEW_OF.items():
@@ -47,6 +47,12 @@ def test_every_part_is_lit_where_it_is(window, run_config):
         assert spotlight.target.accessibleName() == SECTION_TITLES[section]
         assert place(window, window.panel).contains(area)
         assert area.height() > 40
+    window.resize(window.width(), 620)
+    area = lit(window, spotlight, "panel.shapes")
+    shapes = window.panel.summary.shapes
+    assert shapes.isVisible()
+    assert area.contains(place(window, shapes))
+    assert place(window, window.panel).contains(area)
     spotlight.put_out()
     spotlight.deleteLater()
 
