@@ -17,7 +17,6 @@ from rnnviz.model.stored_inputs import save_inputs
 from rnnviz.model.trace import create_trace
 from tests.analysis.audited import inputs_of
 from tests.engines.own.files import run, sentence_of, written
-from tests.engines.own.test_sentences import DEEP
 from tests.engines.planted import RIGHT
 
 DYING = {
@@ -47,6 +46,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_engine, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
     monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
 
+
+DEEP = """import time
+
+
+def step(x, state, p):
+    deep(3)
+
+
+def deep(n):
+    return deep(n - 1) if n else time.sleep(1000)
+"""
 
 ENDLESS = {
     "in step": ("def step(x, state, p):\n    n = 0\n    while True:\n        n += 1\n", (3, 4)),

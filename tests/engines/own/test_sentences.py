@@ -28,16 +28,6 @@ def step(x, state, p):
     return (Tensor(),)
 """
 
-DEEP = """import time
-
-
-def step(x, state, p):
-    deep(3)
-
-
-def deep(n):
-    return deep(n - 1) if n else time.sleep(1000)
-"""
 
 BROKEN: dict[str, tuple[str, str]] = {
     "a syntax error": ("import numpy\n\ndef step(x, state, p)\n    pass\n", ", line 3: SyntaxError: expected ':'."),
