@@ -1,0 +1,36 @@
+"""The arithmetic of a value on a screen, by itself."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.model.location import Location
+from tests.gui.views.arithmetic.seen import WHERE
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def view(qtbot: Any) -> Iterator[ArithmeticView]:
+    view = ArithmeticView()
+    qtbot.addWidget(view)
+    view.resize(1016, 220)
+    view.show()
+    yield view
+    view.close()
+
+
+@pytest.fixture
+def show(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
+    """Shows the arithmetic of a place and waits until it is there."""
+
+    def show(where: Location = WHERE, candidate: str = "manual", **made: Any) -> RunResult:
+        result = made_result(**({"num_layers": 2, "bidirectional": True} | made))
+        view.show_result(result, candidate)
+        view.show_location(where)
+        qtbot.waitUntil(lambda: view.complete and view.page is not None)
+        return result
+
+    return show

@@ -1,0 +1,28 @@
+"""What is looked up in the arithmetic of a value, and the place whose it is."""
+
+from PySide6.QtCore import Qt
+
+from rnnviz.gui.views.arithmetic.card import Card
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.gui.views.tables import FULL_ROLE
+from rnnviz.model.location import Location
+
+WHERE = Location(layer=1, direction=1, timestep=2, sample=1, unit=1)
+
+
+def text(view: ArithmeticView, row: int, column: int) -> str:
+    return str(view.table.ledger.index(row, column).data())
+
+
+def column(view: ArithmeticView, name: str) -> int:
+    model = view.table.ledger
+    headings = [model.headerData(c, Qt.Orientation.Horizontal, FULL_ROLE) for c in range(model.columnCount())]
+    return next(c for c, heading in enumerate(headings) if heading.endswith(name))
+
+
+def card(view: ArithmeticView, symbol: str) -> Card:
+    return next(own for own in view.cards.cards if own.content.lines[0].result.text == symbol)
+
+
+def row(view: ArithmeticView, name: str) -> int:
+    return next(r for r, own in enumerate(view.table.ledger.ledger.rows) if own.name == name)

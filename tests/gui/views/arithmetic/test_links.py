@@ -1,0 +1,105 @@
+"""Where the numbers of the arithmetic lead, by the mouse and by the keyboard."""
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QWidget
+
+from rnnviz.analysis.explain.digits import enough
+from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from tests.gui.views.arithmetic.seen import WHERE, card, row
+
+
+def test_the_sentence_leads_to_the_line(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    name = "mistake:reset-before-matmul"
+    show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="gru")
+    qtbot.mouseClick(view.note, Qt.MouseButton.LeftButton)
+    assert view.cards.cards[-1].hasFocus()
+
+
+@pytest.mark.parametrize("click", ["mouse", "enter"])
+def test_a_term_leads_to_its_source(qtbot: Any, view: ArithmeticView, show: Any, click: str) -> None:
+    show()
+    for name, place in (("h[2][3] ←", WHERE.moved(layer=0, unit=3)), ("h[3][2]", WHERE.moved(timestep=3, unit=2))):
+        index = view.table.ledger.index(row(view, name), 0)
+        view.table.scrollTo(index)
+        with qtbot.waitSignal(view.place_requested) as asked:
+            if click == "mouse":
+                at = view.table.visualRect(index).center()
+                qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+            else:
+                view.table.setFocus()
+                view.table.setCurrentIndex(index)
+                qtbot.keyClick(view.table, Qt.Key.Key_Return)
+        assert asked.args == [place]
+
+
+def test_a_double_click_follows_one_link_only(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    show()
+    asked: list[object] = []
+    view.place_requested.connect(asked.append)
+    at = view.table.visualRect(view.table.ledger.index(0, 0)).center()
+    qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseDClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseRelease(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert len(asked) == 1
+
+
+def test_the_numbers_of_an_equation_lead_to_their_sources(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm")
+    own = card(view, "c")
+    asked: list[object] = []
+    view.place_requested.connect(asked.append)
+    for token in own.links:
+        qtbot.mouseClick(own, Qt.MouseButton.LeftButton, pos=own.link_rect(token).center().toPoint())
+    previous = WHERE.moved(timestep=3)
+    assert asked == [GatePlace(WHERE, "f"), CellPlace(previous), GatePlace(WHERE, "i"), GatePlace(WHERE, "g")]
+
+
+def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm")
+    view.cards.cards[0].setFocus()
+    for symbol in "fgoch":
+        with qtbot.waitSignal(view.shown):
+            qtbot.keyClick(view.focusWidget(), Qt.Key.Key_Down)
+        assert view.table.ledger.ledger.line == symbol
+        assert card(view, symbol).checked
+    own = card(view, "h")
+    qtbot.keyClick(own, Qt.Key.Key_Right)
+    assert own.accessibleName() == "o: Enter goes to o[2][1] of layer 1, backward"
+    with qtbot.waitSignal(view.place_requested) as asked:
+        qtbot.keyClick(own, Qt.Key.Key_Return)
+    assert asked.args == [GatePlace(WHERE, "o")]
+
+
+def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show: Any) -> None:
+    result = show(cell="lstm")
+    for place, said in (
+        (InputPlace(2, 1, 0), "x[2][0] = " + enough(float(result.inputs.sequence[2, 1, 0]))),
+        (InitialPlace("c", 1, 1, 1, 2), "c0[2] = " + enough(float(result.inputs.initial_state.c[3, 1, 2]))),
+    ):
+        view.show_trail((WHERE, place), 1)
+        assert view.ends
+        assert view.end.isVisible()
+        assert said in view.end.text
+        assert "no step computed it" in view.end.text
+        assert said in view.copy_text()
+    view.show_trail((WHERE, InputPlace(2, 1, 0)), 0)
+    assert not view.ends
+    assert view.table.isVisible()
+
+
+def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm", engines=("gluon", "mistake:no-i2h-bias"), candidate="mistake:no-i2h-bias")
+    wanted = {view.note, view.table, view.listing.orders, view.listing.count, view.cards.cards[0]}
+    reached: set[QWidget] = set()
+    view.note.setFocus()
+    for _ in range(12):
+        reached.add(view.focusWidget())
+        qtbot.keyClick(view.focusWidget(), Qt.Key.Key_Tab)
+    assert wanted <= reached
+    for control in [*view.findChildren(QAbstractButton), *wanted]:
+        if control.isVisible() and control.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            assert control.accessibleName(), control
