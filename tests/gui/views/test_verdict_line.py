@@ -1,72 +1,16 @@
 """The verdict strip: what it says in each state, where its links lead, and that it keeps its height."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QToolButton
+from PySide6.QtWidgets import QLabel
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.result import Judgement, RunResult
+from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import THEMES
 from rnnviz.gui.views.verdict_line import VerdictLine
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
+from tests.gui.views.verdicts import PLACE, button, judged, shown
 from tests.made_results import made_result
-
-PLACE = Location(0, 1, 3, 1, 2)
-PHRASES = {"no-h2h-bias": "the h2h bias were left out", "h2h-transposed": "the h2h weight were transposed"}
-
-
-@pytest.fixture
-def line(qtbot) -> VerdictLine:
-    view = VerdictLine()
-    qtbot.addWidget(view)
-    view.resize(1400, view.sizeHint().height())
-    view.show()
-    return view
-
-
-@pytest.fixture
-def mismatching() -> RunResult:
-    def edit(trace: Trace) -> None:
-        trace.hidden[PLACE.index] += np.float32(0.25)
-
-    return made_result(edits={"manual": edit}, bidirectional=True)
-
-
-def judged(result: RunResult, *, coverage: float = 1.0, blind: bool = False, cure: bool = True) -> RunResult:
-    """Audited in full, whatever `coverage` says; blind or not by decree."""
-    audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
-    audits = {name: replace(a, audited=round(coverage * a.elements)) for name, a in audits.items()}
-    diagnoses = {name: (("no-h2h-bias",),) for name, found in audits.items() if found.wrong}
-    remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
-    names = ("h2h-transposed", "no-h2h-bias") if blind else ()
-    return replace(result, judgement=Judgement(audits, diagnoses, names, remedy if blind and cure else None, PHRASES))
-
-
-def drifting() -> RunResult:
-    def edit(trace: Trace) -> None:
-        trace.hidden[PLACE.index] += np.float32(1e-7)
-
-    return made_result(
-        edits={"manual": edit}, bidirectional=True, num_layers=2, compare_with={"atol": 0.0, "rtol": 0.0}
-    )
-
-
-def sentence_label(line: VerdictLine) -> QLabel:
-    return next(w for w in line.findChildren(QLabel) if "href" in w.text())
-
-
-def button(line: VerdictLine, name: str) -> QToolButton:
-    return next(b for b in line.findChildren(QToolButton) if b.accessibleName() == name)
-
-
-def shown(line: VerdictLine) -> str:
-    """Every text that can be seen."""
-    return "\n".join(label.text() for label in line.findChildren(QLabel) if label.isVisible())
 
 
 def test_an_empty_strip_says_what_to_do(line: VerdictLine) -> None:
@@ -188,115 +132,6 @@ def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictLine, mism
     line.resize(700, line.height())
     assert "At the first difference" not in shown(line)
     assert 'href="0"' in shown(line)
-
-
-def test_the_audit_names_the_wrong_side_and_what_it_looks_like(
-    qtbot, line: VerdictLine, mismatching: RunResult
-) -> None:
-    line.show_result(judged(mismatching), "manual")
-    assert line.says == "mismatch"
-    assert line.text == f"manual is wrong from {PLACE}, as if the h2h bias were left out"
-    assert "gluon is right at every step." in shown(line)
-    with qtbot.waitSignal(line.location_requested) as asked:
-        sentence_label(line).linkActivated.emit("0")
-    assert asked.args == [PLACE]
-    assert button(line, "next").isVisible()
-
-
-def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictLine, mismatching: RunResult) -> None:
-    line.show_result(mismatching, "manual")
-    line.show_running("auditing gluon")
-    assert line.says == "auditing"
-    assert line.text.startswith("manual differs from gluon from layer 0, backward")
-    assert line.text.endswith("auditing…")
-    assert "Auditing gluon: whether every step is right" in shown(line)
-    assert button(line, "next").isVisible()
-    line.show_result(judged(mismatching), "manual")
-    line.show_running(None)
-    assert line.says == "mismatch"
-    line.show_running("computing with gluon")
-    assert line.says == "running"
-
-
-def test_drift_is_explained_in_a_clause(line: VerdictLine) -> None:
-    line.show_result(judged(drifting()), "manual")
-    assert line.says == "drift"
-    assert "every step of both is right, and their rounding has grown on the way" in line.text
-    assert button(line, "next").isVisible()
-
-
-def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: VerdictLine) -> None:
-    line.show_result(judged(made_result(batch_size=50), coverage=0.38), "manual")
-    assert line.says == "agree"
-    assert "38 % of the values audited" in shown(line)
-    assert "38 % of the values have been audited" in button(line, "Audit everything").toolTip()
-    with qtbot.waitSignal(line.full_audit_requested):
-        qtbot.mouseClick(button(line, "Audit everything"), Qt.MouseButton.LeftButton)
-    line.show_result(judged(made_result()), "manual")
-    assert not button(line, "Audit everything").isVisible()
-
-
-def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_something(line: VerdictLine) -> None:
-    line.show_result(judged(made_result(num_layers=2)), "manual")
-    proven, icon = line.text, line.findChild(QLabel).pixmap().toImage()
-    line.show_result(judged(made_result(num_layers=2), blind=True), "manual")
-    assert line.says == "blind"
-    assert line.text == "gluon and manual agree, but this run could not reveal 2 known mistakes"
-    assert proven.startswith("gluon and manual agree: ")
-    assert line.findChild(QLabel).pixmap().toImage() != icon
-
-
-def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, line: VerdictLine) -> None:
-    line.show_result(judged(made_result(), blind=True), "manual")
-    label = sentence_label(line)
-    label.linkHovered.emit("0")
-    assert label.toolTip().splitlines() == [
-        "h2h-transposed: as if the h2h weight were transposed",
-        "no-h2h-bias: as if the h2h bias were left out",
-    ]
-    label.linkHovered.emit("")
-    assert label.toolTip() == ""
-    with qtbot.waitSignal(line.blind_spots_requested):
-        label.linkActivated.emit("0")
-    assert "h2h-transposed, no-h2h-bias" in line.toolTip()
-
-
-def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictLine) -> None:
-    result = judged(made_result(), blind=True)
-    line.show_result(result, "manual")
-    remedy = button(line, "Use zero biases")
-    assert remedy.text() == "Use zero biases"
-    with qtbot.waitSignal(line.remedy_requested) as asked:
-        qtbot.mouseClick(remedy, Qt.MouseButton.LeftButton)
-    assert result.judgement is not None
-    assert asked.args == [result.judgement.remedy]
-    line.show_result(judged(made_result(), blind=True, cure=False), "manual")
-    assert not remedy.isVisible()
-    assert "could not reveal 2 known mistakes" in line.text
-
-
-def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: VerdictLine) -> None:
-    line.show_result(judged(made_result(), blind=True, coverage=0.5), "manual")
-    line.show_stale(True)
-    assert not button(line, "Use zero biases").isVisible()
-    assert not button(line, "Audit everything").isVisible()
-
-
-@pytest.mark.parametrize("width", [1800, 1000, 700])
-def test_with_everything_to_say_the_strip_keeps_its_height_and_its_words_inside(line: VerdictLine, width: int) -> None:
-    height = line.sizeHint().height()
-    line.resize(width, height)
-    line.show_result(judged(drifting(), blind=True, coverage=0.5), "manual")
-    assert line.sizeHint().height() == height
-    assert line.minimumSizeHint().width() <= 700
-    text = sentence_label(line)
-    assert "<b>manual drifts from gluon</b>" in text.text()
-    assert text.heightForWidth(text.width()) <= height if text.wordWrap() else text.sizeHint().width() <= text.width()
-    for action in (button(line, "Audit everything"), button(line, "Use zero biases")):
-        assert action.isVisible()
-        assert action.width() >= action.sizeHint().width()
-    short = button(line, "Audit everything").text() == "Audit all"
-    assert short == (width == 700)
 
 
 def test_engine_names_are_text_and_not_markup(line: VerdictLine) -> None:

@@ -1,0 +1,27 @@
+"""The verdict strip on a screen, and a result for it."""
+
+import numpy as np
+import pytest
+
+from rnnviz.analysis.result import RunResult
+from rnnviz.gui.views.verdict_line import VerdictLine
+from rnnviz.model.trace import Trace
+from tests.gui.views.verdicts import PLACE
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def line(qtbot) -> VerdictLine:
+    view = VerdictLine()
+    qtbot.addWidget(view)
+    view.resize(1400, view.sizeHint().height())
+    view.show()
+    return view
+
+
+@pytest.fixture
+def mismatching() -> RunResult:
+    def edit(trace: Trace) -> None:
+        trace.hidden[PLACE.index] += np.float32(0.25)
+
+    return made_result(edits={"manual": edit}, bidirectional=True)
