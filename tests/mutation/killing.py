@@ -1,8 +1,8 @@
 """What a worker does in place of pytest's loop over tests: run tests again and again, each time with another mutant.
 
-As a plugin of pytest (`-p tests.mutation.killing`), whose tests are found once. RNNVIZ_MUTATION is the folder of orders:
-with `--reached` in it, every test is run once and `reached.json` written; otherwise the mutants of `orders.json` are
-tried, and a line of JSON told of each to `told.jsonl`. Nothing here is of use by hand: see `tests.mutation`.
+As a plugin of pytest (`-p tests.mutation.killing`), whose tests are found once. RNNVIZ_MUTATION is the folder of
+orders: without `orders.json` in it every test is run once and `reached.json` written; otherwise the mutants named there
+are tried, and a line of JSON is told of each in `told.jsonl`. Nothing here is of use by hand: see `tests.mutation`.
 """
 
 import functools
@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, Phase, settings
 from mutmut.state import state
+from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
+HERE = Path(__file__).parent
 ORDERS = "RNNVIZ_MUTATION"
 SLOWEST = 20.0
 """Seconds that a test may take to be of use."""
@@ -80,11 +83,14 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
             out.write(json.dumps(said) + "\n")
             out.flush()
 
+        killers: dict[str, list[str]] = {}
         for order in orders:
-            name = str(order["mutant"])
+            name, function = str(order["mutant"]), mangled_name_from_mutant_name(str(order["mutant"]))
             tell(mutant=name, outcome="begun")
             killer, spent = None, 0.0
-            for test, seconds in order["tests"]:  # type: ignore[attr-defined]
+            # What killed one mutant of a function is likely to kill its next.
+            known = killers.setdefault(function, [])
+            for test, seconds in sorted(order["tests"], key=lambda test: test[0] not in known):
                 if spent > PATIENCE:
                     break
                 spent += seconds
@@ -92,6 +98,7 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
                     passed = _passes(by_name[test], 10 * seconds + 5)
                 if not passed:
                     killer = test
+                    known[:] = [test, *(other for other in known if other != test)][:3]
                     break
             if killer is not None and not _passes(by_name[killer], 10 * spent + 20):
                 # What the mutant left behind breaks the test without it as well: another process has to judge.
@@ -114,9 +121,20 @@ def _passes(item: pytest.Item, limit: float) -> bool:
 
 def _forget() -> None:
     """Empty every cache of a function: what a mutant computed is not to be found there by the next."""
-    for cached in gc.get_objects():
-        if isinstance(cached, functools._lru_cache_wrapper) and cached.__module__.startswith(("rnnviz", "tests")):
-            cached.cache_clear()
+    for cached in _caches(len(sys.modules)):
+        cached.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _caches(_modules: int) -> list[functools._lru_cache_wrapper]:
+    """Those of the project, looked for again when more was imported. `isinstance` would wake lazy objects of others."""
+    found = [thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper]
+    return [cached for cached in found if _of_the_project(cached)]
+
+
+def _of_the_project(function: functools._lru_cache_wrapper) -> bool:
+    code = getattr(function.__wrapped__, "__code__", None)
+    return code is not None and Path(code.co_filename).is_relative_to(HERE.parents[1]) and function is not _caches
 
 
 @contextmanager

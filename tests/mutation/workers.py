@@ -6,15 +6,17 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TypeAlias
 
 from tests.mutation.killing import ORDERS, PATIENCE, SLOWEST
 from tests.mutation.mutants import Mutant
 
-TESTS = ("model", "engines", "analysis", "lessons", "files", "runs", "cli")
-"""What may kill a mutant: the tests beneath the window."""
+TESTS = ("tests/model", "tests/engines", "tests/analysis", "tests/lessons", "tests/files", "tests/cli")
+"""What may kill a mutant: the tests of what is mutated, and of what uses it without a window."""
 SILENT = 20 * SLOWEST + PATIENCE
 """Seconds after which a worker that tells nothing is given up."""
 SHARE = 25
@@ -24,7 +26,7 @@ SHARE = 25
 class Worker:
     """One process of pytest in the copy, with a folder of orders."""
 
-    def __init__(self, tree: Path, orders: list[dict[str, object]] | None) -> None:
+    def __init__(self, tree: Path, tests: Sequence[str], orders: list[dict[str, object]] | None) -> None:
         self.folder = Path(mkdtemp(dir=tree.parent))
         self.told = self.folder / "told.jsonl"
         self.orders = orders or []
@@ -35,7 +37,7 @@ class Worker:
         self.output = (self.folder / "output.txt").open("w")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-p", "tests.mutation.killing", "-n", "0", "-q", "-o", "timeout=0",
-             "-o", "faulthandler_timeout=0", "-p", "no:cacheprovider", *(f"tests/{name}" for name in TESTS)],
+             "-o", "faulthandler_timeout=0", "-p", "no:cacheprovider", *tests],
             cwd=tree,
             env={
                 **os.environ,
@@ -64,41 +66,53 @@ class Worker:
 
     def end(self) -> None:
         """Kill it with all that it started."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, 9)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self.output.close()
 
 
-def reached(tree: Path) -> dict[str, list[tuple[str, float]]]:
-    """By function in mutmut's name, the tests that call it with their seconds, quickest first.
+Reached: TypeAlias = dict[str, list[tuple[str, float]]]
+"""By function in mutmut's name, the tests that call it with their seconds."""
+
+
+def reached(tree: Path, tests: Sequence[str] = TESTS) -> Reached:
+    """What each of the tests calls: first those that are named after the function's module, quick before slow.
 
     Raises
     ------
     RuntimeError
         If the tests could not be run, with what pytest said.
     """
-    worker = Worker(tree, None)
+    worker = Worker(tree, tests, None)
     worker.process.wait()
     worker.end()
     written = worker.folder / "reached.json"
     if not written.exists():
         raise RuntimeError((worker.folder / "output.txt").read_text(encoding="utf-8")[-3000:])
-    by_function: dict[str, list[tuple[str, float]]] = {}
+    by_function: Reached = {}
     for test, found in json.loads(written.read_text(encoding="utf-8")).items():
         for function in found["functions"]:
             by_function.setdefault(function, []).append((test, found["seconds"]))
-    return {function: sorted(tests, key=lambda test: test[1]) for function, tests in by_function.items()}
+    return {
+        function: sorted(calling, key=lambda test: (not _named_after(function, test[0]), test[1]))
+        for function, calling in by_function.items()
+    }
+
+
+def _named_after(function: str, test: str) -> bool:
+    module = function.rpartition(".")[0].rpartition(".")[2]
+    return f"test_{module}.py" in test
 
 
 def tried(
     tree: Path,
     mutants: Iterable[Mutant],
-    reached: dict[str, list[tuple[str, float]]],
-    processes: int,
+    reached: Reached,
     tell: Callable[[Mutant, str], None],
+    *,
+    tests: Sequence[str] = TESTS,
+    processes: int = 2,
 ) -> None:
     """Try each mutant on the tests that reach it, and tell its outcome: killed, survived, hung or unreached."""
     named = {mutant.name: mutant for mutant in mutants}
@@ -131,7 +145,7 @@ def tried(
         while waiting and len(running) < processes:
             share = [waiting.popleft() for _ in range(min(SHARE, len(waiting)))]
             orders = [{"mutant": mutant.name, "tests": reached[mutant.mangled]} for mutant in share]
-            running.append(Worker(tree, orders))
+            running.append(Worker(tree, tests, orders))
         time.sleep(0.2)
         for worker in list(running):
             worker.lines()
