@@ -101,7 +101,7 @@ def _is_abandoned(folder: Path) -> bool:
     try:
         owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
         host, process, started = owner["host"], int(owner["process"]), owner["started"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         try:
             return time.time() - folder.stat().st_mtime > _UNOWNED_SECONDS
         except OSError:

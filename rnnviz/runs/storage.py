@@ -5,6 +5,7 @@ its children remove the folder; what is left behind all the same is removed by t
 """
 
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -15,6 +16,8 @@ from threading import Lock
 import psutil
 
 _PREFIX = "rnnviz-"
+_OWNER = re.compile(rf"{_PREFIX}(\d{{1,9}})-", re.ASCII)
+"""No system has processes of longer numbers, but everybody can make a folder that is called after one."""
 _ATTEMPTS = 20
 
 
@@ -75,6 +78,6 @@ def remove_all_of(folder: Path) -> None:
 
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        owner = _OWNER.match(folder.name)
+        if owner is not None and not psutil.pid_exists(int(owner[1])):
             shutil.rmtree(folder, ignore_errors=True)

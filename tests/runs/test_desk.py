@@ -58,7 +58,10 @@ def test_an_id_that_another_process_has_by_now_does_not_keep_a_session_from_bein
     assert Desk(tmp_path).abandoned() == [left]
 
 
-@pytest.mark.parametrize("owner", ["", "{", "[]", '{"host": 1}', "[" * 100_000, '{"host": "h", "process": "x"}'])
+@pytest.mark.parametrize(
+    "owner",
+    ["", "{", "[]", '{"host": 1}', "[" * 100_000, '{"host": "h", "process": "x"}', '{"host": "h", "process": 1e999}'],
+)
 def test_an_owner_that_cannot_be_read_is_none_after_a_while(tmp_path, left, owner):
     (left / "owner.json").write_text(owner)
     assert Desk(tmp_path).abandoned() == []

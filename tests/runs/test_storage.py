@@ -68,6 +68,8 @@ def test_what_a_dead_process_left_is_removed_and_nothing_else(temporary: Path) -
         temporary / f"rnnviz-{os.getppid()}-parent",
         temporary / "rnnviz-notes-2024",
         temporary / "rnnviz-",
+        temporary / f"rnnviz-{10**20}-abc",
+        temporary / "rnnviz-²-abc",
         temporary / f"other-{dead_pid()}-abc",
     ]
     for folder in kept:

@@ -1,4 +1,4 @@
-"""The program with a home and temporary files of its own, which tells what its window says."""
+"""The program with a home and temporary files of its own: it tells what its window says, and runs no user's code."""
 
 import os
 import subprocess
@@ -12,20 +12,30 @@ import psutil
 
 _PROGRAM = """
 import sys
-from pathlib import Path
+from PySide6.QtCore import QTimer
+from rnnviz.cli import main
 from rnnviz.gui import application
 
 make_window = application.make_window
 
 def watched(settings):
     window = make_window(settings)
+    ask = window.own.ask
+
+    def refusing(*question):
+        print("asked", question[0], flush=True)
+        ask(*question).escapeButton().click()
+
+    window.own.ask = refusing
+    window.control.error_changed.connect(lambda sentence: sentence and print("error", sentence, flush=True))
+    window.completed.connect(lambda: QTimer.singleShot(0, lambda: print("completed", flush=True)))
     window.runner.finished.connect(lambda *_: print("finished", window.verdict.says, flush=True))
     window.runner.failed.connect(lambda event: print("failed", event.sentence, flush=True))
     window.statusBar().messageChanged.connect(lambda text: text and print("note", text, flush=True))
     return window
 
 application.make_window = watched
-sys.exit(application.run_window(Path(sys.argv[1])))
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -58,15 +68,15 @@ class Program:
 
 
 @contextmanager
-def window_program(folder: Path, config: Path, **environ: str) -> Iterator[Program]:
-    """The program on a config; `folder` has its home and its temporary files, which are made if they are not there."""
+def window_program(folder: Path, file: Path, **environ: str) -> Iterator[Program]:
+    """The program on a config or a session; its home and its temporary files are in `folder`, and made if need be."""
     home, temporary = folder / "home", folder / "tmp"
     for made in (home, temporary):
         made.mkdir(exist_ok=True)
     own = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
     own |= {"HOME": str(home), "TMPDIR": str(temporary), **environ}
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, config],
+        [sys.executable, "-c", _PROGRAM, file],
         env=own,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
