@@ -121,6 +121,10 @@ def show(run: "RunResult") -> None:
     Where others handle Qt's events, as Jupyter and IPython do after `%gui qt`, it returns at once, and the window
     stays until it is closed.
 
+    What is changed in the window is kept a second later, and if Python ends before the window is closed, the next
+    window offers to restore it. The process stays yours: an exception in the window is printed as any other, in no
+    dialog of its own, a crash outside Python is not logged, and with the screen the last second is lost.
+
     Raises
     ------
     RuntimeError

@@ -23,7 +23,7 @@ from rnnviz.gui.look.icons import application_icon
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 
-_windows: set[MainWindow] = set()
+_windows: dict[MainWindow, Keeper] = {}
 """Those that `show_result` opened into a loop that was running, kept until they are closed."""
 
 
@@ -59,20 +59,24 @@ def run_window(path: Path | None) -> int:
 
 
 def show_result(result: RunResult) -> None:
-    """Open a window on a finished run; stay until it is closed unless others handle Qt's events."""
+    """Open a window on a finished run; stay until it is closed unless others handle Qt's events.
+
+    What is changed in it is kept as in the program's own window, but nothing is hooked into a process that is somebody
+    else's: neither into Python's errors and crashes, nor into Qt's messages, one of which tells that a screen is lost.
+    """
     running = QApplication.instance()
     application = running if isinstance(running, QApplication) else make_application()
     window = make_window(Settings())
     window.usable.connect(window.warm_up)
+    keeper = Keeper(window, own_process=False)
     window.take_result(result)
     window.show()
-    if _events_are_handled():
-        _windows.add(window)
-        window.closed.connect(partial(_let_go, window))
-    else:
+    _windows[window] = keeper
+    window.closed.connect(partial(_let_go, window))
+    if not _events_are_handled():
         with _interruptible(application):
             application.exec()
-        window.shut_down()
+        _leave(window)
 
 
 def _events_are_handled() -> bool:
@@ -86,7 +90,7 @@ def _events_are_handled() -> bool:
 
 def _let_go(window: MainWindow) -> None:
     """Keep neither a window that was closed nor the run that it showed: a notebook may open many."""
-    _windows.discard(window)
+    _windows.pop(window, None)
     # First, as views outlive their window in Python wherever a signal of theirs is connected to a closure.
     window.session.set_result(None)
     window.deleteLater()
@@ -96,8 +100,14 @@ def _let_go(window: MainWindow) -> None:
 def _close_windows() -> None:
     """An interpreter that ends with a window open would crash."""
     for window in tuple(_windows):
-        window.shut_down()
-        window.close()
+        _leave(window)
+
+
+def _leave(window: MainWindow) -> None:
+    """Close a window that is still open, and let the next one offer what is not saved: nobody can be asked any more."""
+    if window in _windows:
+        _windows[window].leave_it()
+        window.leave()
 
 
 def make_application() -> QApplication:

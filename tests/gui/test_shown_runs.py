@@ -1,41 +1,90 @@
 """Windows that `rnnviz.show` opens where an event loop runs, as in a notebook."""
 
+import faulthandler
 import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from weakref import ref
 
 import pytest
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
 
+from rnnviz.analysis.result import RunResult
 from rnnviz.gui import application
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
+from rnnviz.model.config import Config
+from rnnviz.runs import log
 from tests.made_results import made_result
 
 
-def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
-    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """What windows have left in a folder of this test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    log.stop_log()
+    yield lambda: sorted(path.name for path in (tmp_path / "state").glob("rnnviz/windows/*/*"))
+    log.stop_log()
+
+
+@pytest.fixture
+def show(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings, left: object
+) -> Iterator[Callable[[RunResult], MainWindow]]:
+    """Opens a window on a result, as a notebook does, and waits until all of it is there."""
     monkeypatch.setattr(application, "Settings", lambda: settings)
+
+    def show(result: RunResult) -> MainWindow:
+        before = set(application._windows)
+        QTimer.singleShot(0, lambda: application.show_result(result))
+        qtbot.waitUntil(lambda: bool(set(application._windows) - before))
+        (window,) = set(application._windows) - before
+        qtbot.waitUntil(lambda: application._windows[window].autosave is not None)
+        return window
+
+    yield show
+    application._close_windows()
+
+
+def test_what_is_changed_in_a_shown_window_is_left_to_the_next_one_where_python_ends(
+    qtbot: Any, show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
+) -> None:
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()
+    window = show(made_result())
+    window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
+    with qtbot.waitSignal(application._windows[window].autosave.saved):
+        pass
+    assert (sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()) == hooks
+    application._close_windows()
+    assert not window.isVisible()
+    assert left() == ["autosave.rnnviz", "owner.json"]
+
+
+def test_a_shown_window_that_is_closed_leaves_nothing(
+    show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
+) -> None:
+    window = show(made_result())
+    window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
+    assert left() == ["owner.json"]
+    window.close()
+    assert left() == []
+
+
+def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
+    qtbot: Any, show: Callable[[RunResult], MainWindow]
+) -> None:
     results = [made_result()]
     kept = ref(results[0])
-    opened: list[MainWindow] = []
-
-    def show() -> None:
-        application.show_result(results[0])
-        opened.extend(w for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow) and w.isVisible())
-
-    QTimer.singleShot(0, show)
-    qtbot.waitUntil(lambda: len(opened) == 1)
-    (window,) = opened
+    window = show(results[0])
     assert window.session.result is results[0]
     gone: list[None] = []
     window.destroyed.connect(lambda: gone.append(None))
     window.close()
     qtbot.waitUntil(lambda: gone == [None])
     del window
-    opened.clear()
     results.clear()
     gc.collect()
     assert kept() is None

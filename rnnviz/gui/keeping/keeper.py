@@ -25,9 +25,10 @@ class Keeper(QObject):
 
     begun = Signal()
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: MainWindow, *, own_process: bool = True) -> None:
+        """`own_process` tells whether all of the process is the window's, so that the report of a crash is, too."""
         super().__init__(window)
-        self._window = window
+        self._window, self._own_process = window, own_process
         self._bar: RestoreBar | None = None
         self._left: list[Path] = []
         self._desk: Desk | None = None
@@ -86,12 +87,14 @@ class Keeper(QObject):
         self._window.runner.failed.connect(_log_failure)
         try:
             self._desk = Desk(make_state_folder("windows"))
-            self._crash = self._desk.crash.open("w", encoding="utf-8")
+            if self._own_process:
+                self._crash = self._desk.crash.open("w", encoding="utf-8")
         except OSError as error:
             reason = error.strerror or error
             self._window.note(f"What you do is not kept for the case of a crash: {state_folder()}: {reason}.")
         else:
-            faulthandler.enable(self._crash)
+            if self._crash is not None:
+                faulthandler.enable(self._crash)
             desk = self._desk
             self._window.sessions.unpacks_to = lambda: desk.folder
             self.autosave = Autosave(self._window, desk.autosave, self)
