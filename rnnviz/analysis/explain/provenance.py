@@ -57,6 +57,9 @@ Source: TypeAlias = Location | InputPlace | InitialPlace
 Place: TypeAlias = Source | CellPlace | GatePlace
 """Whatever a trail can lead to."""
 
+_GATES = frozenset("ifgorzn")
+"""The symbols of an LSTM's and a GRU's gates. An RNN's step is nothing but one, and is known as its h."""
+
 
 def source(arithmetic: "Arithmetic", term: Term) -> Source:
     """Where a term's input comes from."""
@@ -94,6 +97,14 @@ def previous_cell(arithmetic: "Arithmetic") -> CellPlace | InitialPlace:
 def gate_source(arithmetic: "Arithmetic", gate: str) -> GatePlace:
     """The gate of that symbol that a line of the arithmetic uses."""
     return GatePlace(arithmetic.where, gate)
+
+
+def quantity_place(where: Location, quantity: str) -> Place:
+    """Whose arithmetic tells how a unit's number of a quantity came about: a cell state's, a gate's, or the step's."""
+    if quantity == "c":
+        return CellPlace(where)
+    gate = quantity.removeprefix("pre_")
+    return GatePlace(where, gate) if gate in _GATES else where
 
 
 def token_source(arithmetic: "Arithmetic", token: "Token") -> Place | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from rnnviz.analysis.explain.provenance import Place
+from rnnviz.analysis.explain.provenance import Place, quantity_place
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.trail import Trail
 from rnnviz.gui.session import Session
@@ -45,8 +45,8 @@ class Explaining(QObject):
         self.trail.begin(place)
 
     def explain_cursor(self) -> None:
-        """Show how the value at the cursor came about."""
-        self.explain(self._session.location)
+        """Show how the value at the cursor came about, of the quantity that the lanes show."""
+        self.explain(quantity_place(self._session.location, self._session.quantity))
 
     def handlers(self) -> dict[str, Callable[[], object]]:
         """What the commands of the trail do."""

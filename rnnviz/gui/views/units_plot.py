@@ -8,6 +8,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.analysis import numbers
+from rnnviz.analysis.explain.provenance import quantity_place
 from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.outline import Outline
@@ -267,7 +268,7 @@ class UnitsPlot(View):
                 line.curve.set_visible(shown)
 
     def _on_explanation(self, timestep: int) -> None:
-        self.explanation_requested.emit(self._location.moved(timestep=timestep))
+        self.explanation_requested.emit(quantity_place(self._location.moved(timestep=timestep), self.choice.quantity))
 
     def _on_timestep(self, timestep: int) -> None:
         self.location_requested.emit(self._location.moved(timestep=timestep))

@@ -7,7 +7,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.gate_vector import GateVector
-from rnnviz.analysis.lane_quantities import Choice
+from rnnviz.analysis.lane_quantities import Choice, Quantity
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.vectors import Difference, Vector
 from rnnviz.analysis.wording_of_names import shortened, visible
@@ -84,6 +84,11 @@ class VectorModel(QAbstractTableModel):
         """Whether a row is outside the tolerance."""
         difference = self._difference
         return difference is not None and bool(difference.mismatched[row])
+
+    def quantity_of(self, column: int) -> Quantity:
+        """What a column of the hidden vector shows: a gate's name, or "value"."""
+        place = column - self._compared_columns
+        return self._added[place].name if place >= 0 else "value"
 
     @property
     def _difference(self) -> Difference | None:

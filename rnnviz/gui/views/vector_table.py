@@ -6,7 +6,7 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QVBoxLayout, QWidget
 
-from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
+from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.analysis.gate_vector import GateVectors
 from rnnviz.analysis.places import initial_text, input_text, lane_text, passage_text
 from rnnviz.analysis.regions import Region, rows_lit
@@ -267,7 +267,7 @@ class VectorTable(View):
         where, row = self._location, index.row()
         match self._kind:
             case "hidden":
-                place: Place = where.moved(unit=row)
+                place: Place = quantity_place(where.moved(unit=row), self.model.quantity_of(index.column()))
             case "cell":
                 place = CellPlace(where.moved(unit=row))
             case "h0" | "c0":

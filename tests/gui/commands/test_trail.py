@@ -175,3 +175,39 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     window.lanes.setFocus()
     qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
     assert tabs.currentIndex() == front
+
+
+def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
+    qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
+) -> None:
+    run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, sequence={"timesteps": 3})
+    vector = next(view for view in window.views if isinstance(view, VectorTable))
+    units = next(view for view in window.views if isinstance(view, UnitsPlot))
+    where = Location(0, 0, 1, 0, 2)
+
+    def explained_line() -> str:
+        arithmetic.settle()
+        assert arithmetic.page is not None
+        assert window.session.location == where
+        return arithmetic.page.ledger.line
+
+    window.session.set_location(where)
+    window.session.set_colour_by("f")
+    window.lanes.setFocus()
+    qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
+    assert explained_line() == "f"
+    window.session.set_colour_by("pre_g")
+    qtbot.keyClick(window.lanes, Qt.Key.Key_E)
+    assert explained_line() == "g"
+    window.session.set_colour_by("c")
+    qtbot.keyClick(window.lanes, Qt.Key.Key_E)
+    assert explained_line() == "c"
+
+    vector.choose_again(("o",))
+    column = [vector.model.headerData(k, Qt.Orientation.Horizontal) for k in range(6)].index("o")
+    vector.table.activated.emit(vector.model.index(2, column))
+    assert explained_line() == "o"
+    window.arrangement.tabs.setCurrentWidget(units)
+    units.choice.choose("i")
+    units.plot.explanation_requested.emit(1)
+    assert explained_line() == "i"

@@ -1,6 +1,6 @@
 """Where a click, a key or a question about a cell leads to."""
 
-from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
+from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.analysis.lanes import Lane
 from rnnviz.gui.views.unrolled.geometry import Cell
 from rnnviz.gui.views.unrolled.shown import Shown
@@ -29,10 +29,9 @@ def place_of(shown: Shown, at: Location, cell: Cell) -> Place:
     lane, timesteps = cell.lane, shown.result.shape[2]
     if lane.layer is None:
         return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
-    cell_state = shown.quantity == "c"
     if not 0 <= cell.timestep < timesteps:
-        return InitialPlace("c" if cell_state else "h", lane.layer, lane.direction, at.sample, cell.unit)
+        return InitialPlace("c" if shown.quantity == "c" else "h", lane.layer, lane.direction, at.sample, cell.unit)
     # All units have a part in a norm: the cursor's stands for them.
     unit = cell.unit if shown.per_unit else at.unit
-    place = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
-    return CellPlace(place) if cell_state else place
+    where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
+    return quantity_place(where, shown.quantity)

@@ -291,7 +291,7 @@ class UnrolledView(View):
         elif event.key() == Qt.Key.Key_0:
             self.fit()
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._shown is not None:
-            self.explanation_requested.emit(self._location)
+            self._explain(self._cell())
         else:
             event.ignore()
 
