@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 ORDERS = "RNNVIZ_MUTATION"
 SLOWEST = 20.0
 """Seconds that a test may take to be of use."""
-PATIENCE = 60.0
+PATIENCE = 20.0
 """Seconds of tests that a mutant has to survive, the quickest first."""
 
 
