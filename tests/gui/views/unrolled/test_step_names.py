@@ -51,6 +51,15 @@ def test_every_character_of_a_text_stands_where_there_is_room_and_some_where_the
     assert {name.timestep % (far[1].timestep - far[0].timestep) for name in far} == {0}
 
 
+def test_characters_stand_as_close_as_in_a_text_whatever_a_rare_wide_one_needs() -> None:
+    text = "ab" * 20 + "\N{GRINNING FACE}" + "ab" * 20
+    metrics = Metrics(15.0, lambda text: 15.0 if text == "\N{GRINNING FACE}" else WIDE, lambda text, _width: text)
+    found = StepNames(text).in_view(-0.5, 81.0, 81.0 * (WIDE + 1.5), metrics)
+    assert "".join(name.text for name in found) == text
+    wide = StepNames("\N{GRINNING FACE}" * 40).in_view(-0.5, 40.0, 40.0 * (WIDE + 1.5), metrics)
+    assert 0 < len(wide) <= 20
+
+
 def test_a_step_without_a_name_is_left_out_and_a_long_name_is_cut_to_its_place() -> None:
     names = StepNames(("Mon", "", "a name that has no end in sight", " "))
     found = names.in_view(-0.5, 4.0, 400.0, METRICS)
