@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.report.picture import LANES_IN_WORDS, Picture
 from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
-from rnnviz.gui.exporting.pictures import picture_of, png_of, write_picture
+from rnnviz.gui.exporting.pictures import png_of, write_picture
+from rnnviz.gui.exporting.sitting import Sitting
 from rnnviz.gui.exporting.weights import FILTERS, write_weights
 from rnnviz.gui.running.jobs import Job, Jobs, Progress
 from rnnviz.model.errors import InputError
@@ -123,38 +125,40 @@ class Exporter:
 
     def report(self, result: RunResult, lanes: QWidget, name: str) -> None:
         """Export a report of a result with a picture of its lanes as they are now."""
-        try:
-            image = picture_of(lanes, _REPORT_SCALE)
-        except InputError as error:
-            tell_error(self._window, "Export report", str(error))
-            return
 
-        def write(path: Path) -> None:
-            def work(progress: Progress) -> str:
-                from rnnviz.files.report.writing import write_report
+        def ask(image: QImage) -> None:
+            def write(path: Path) -> None:
+                def work(progress: Progress) -> str:
+                    from rnnviz.files.report.writing import write_report
 
-                caption = "The unrolled network as the window showed it."
-                picture = Picture(caption, LANES_IN_WORDS, image.width() // _REPORT_SCALE, png_of(image))
-                progress(0.5)
-                return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
+                    caption = "The unrolled network as the window showed it."
+                    picture = Picture(caption, LANES_IN_WORDS, image.width() // _REPORT_SCALE, png_of(image))
+                    progress(0.5)
+                    return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
 
-            self._jobs.start(Job(f"writing {path.name}", work))
+                self._jobs.start(Job(f"writing {path.name}", work))
 
-        ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
+            ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
+
+        self._take(lanes, _REPORT_SCALE, "Export report", ask)
 
     def picture(self, widget: QWidget, scale: int, name: str) -> None:
         """Export a picture of a widget as it is now, before a dialog can cover it."""
+
+        def ask(image: QImage) -> None:
+            def write(path: Path) -> None:
+                def work(progress: Progress) -> str:
+                    write_picture(image, path, progress)
+                    return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
+
+                self._jobs.start(Job(f"writing {path.name}", work))
+
+            ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
+
+        self._take(widget, scale, "Export picture", ask)
+
+    def _take(self, widget: QWidget, scale: int, title: str, ask: Callable[[QImage], None]) -> None:
         try:
-            image = picture_of(widget, scale)
+            Sitting(widget, scale, ask, lambda: self._take(widget, scale, title, ask))
         except InputError as error:
-            tell_error(self._window, "Export picture", str(error))
-            return
-
-        def write(path: Path) -> None:
-            def work(progress: Progress) -> str:
-                write_picture(image, path, progress)
-                return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
-
-            self._jobs.start(Job(f"writing {path.name}", work))
-
-        ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
+            tell_error(self._window, title, str(error))

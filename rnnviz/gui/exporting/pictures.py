@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint
-from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QImage, QPainter, QRegion
+from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from rnnviz.files.png import encode_png, write_png
 from rnnviz.model.errors import InputError
@@ -30,6 +29,20 @@ def picture_of(widget: QWidget, scale: int) -> QImage:
     InputError
         If so many pixels cannot be painted on, or there is no memory for them.
     """
+    image = room_for(widget, scale)
+    tell_scenes(widget)
+    draw_part(image, widget, QRegion(widget.rect()))
+    return image
+
+
+def room_for(widget: QWidget, scale: int) -> QImage:
+    """An image of the picture's size with anything in it.
+
+    Raises
+    ------
+    InputError
+        As `picture_of` does.
+    """
     size = widget.size() * scale
     image = QImage()
     if max(size.width(), size.height()) <= _LARGEST_SIDE:
@@ -41,9 +54,28 @@ def picture_of(widget: QWidget, scale: int) -> QImage:
             "scale."
         )
     image.setDevicePixelRatio(scale)
-    image.fill(widget.palette().window().color())
-    widget.render(image, QPoint())
     return image
+
+
+def draw_part(image: QImage, widget: QWidget, part: QRegion) -> None:
+    """Draw a part of the picture, in the widget's own pixels: all of it drawn part by part is the same picture.
+
+    `tell_scenes` comes before.
+    """
+    painter = QPainter(image)
+    painter.setClipRegion(part)
+    painter.fillRect(part.boundingRect(), widget.palette().window())
+    painter.end()
+    widget.render(image, part.boundingRect().topLeft(), part)
+
+
+def tell_scenes(widget: QWidget) -> None:
+    """Have the scenes in a widget paint on the screen what has changed, which they do with their next event.
+
+    An item that is drawn elsewhere before that is never wiped off the screen where it was.
+    """
+    for view in widget.findChildren(QGraphicsView):
+        QApplication.sendPostedEvents(view.scene())
 
 
 def write_picture(image: QImage, path: Path, progress: Callable[[float], None] = lambda _: None) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import Qt, QThread
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QTableView
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QPushButton, QTableView
 
 from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.files import table as csv_table
@@ -32,9 +32,11 @@ def export(qtbot, window):
 
     def export(entry: str, path: Path) -> None:
         window.findChild(QAction, f"export_{entry}").trigger()
+        # A large picture takes some turns of the event loop.
+        qtbot.waitUntil(lambda: any(dialog.isVisible() for dialog in window.findChildren(QFileDialog)))
         dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
         dialog.setDirectory(str(path.parent))
-        dialog.selectFile(str(path))
+        dialog.findChild(QLineEdit).setText(str(path))
         dialog.accept()
 
     return export

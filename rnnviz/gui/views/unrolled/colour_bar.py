@@ -112,8 +112,10 @@ class ColourBar(QGraphicsWidget):
             top += metrics.height()
         top += 2.0
         bar = QRectF(_LEFT, top, _BAR, bottom - top)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        painter.drawImage(bar, image_of(table[:STEPS][::-1, None].copy()))
+        # One by one, as an image that is stretched has other colours where only a part of it is painted.
+        edges = np.linspace(bar.bottom(), bar.top(), STEPS + 1).tolist()
+        for shade, under, over in zip(table[:STEPS].tolist(), edges, edges[1:], strict=False):
+            painter.fillRect(QRectF(_LEFT, over, _BAR, under - over), QColor.fromRgb(shade))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)

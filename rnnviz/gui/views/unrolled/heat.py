@@ -23,8 +23,8 @@ _AT_ONCE = 1 << 18
 """So many pixels and cells are drawn within the frame: fewer than a frame's time, and quicker than a second frame."""
 _FIRST_AT_ONCE = 1 << 21
 """The same where nothing would stand in: a moment's wait is better than an empty picture."""
-_WHOLE_AT_ONCE = 1 << 26
-"""So many are drawn at most to complete a picture that is taken of the window."""
+_TAKEN_AT_ONCE = 1 << 26
+"""So many are drawn at most to complete a part of a picture that is taken of the window."""
 _SCREENS_KEPT = 4
 
 
@@ -67,17 +67,18 @@ class Heat(QObject):
         """Whether nothing was missing in the picture that was prepared last."""
         return not self._missing
 
-    def prepare(self, shown: Shown, geometry: Geometry, density: float, *, whole: bool) -> None:
+    def prepare(self, shown: Shown, geometry: Geometry, density: float, taken: QRectF | None = None) -> None:
         """Find out what is missing in view.
 
-        A `whole` picture is not left before it is complete, unless that would take seconds.
+        Where a picture is `taken` of a part, that is not left before it is complete, unless that would take seconds.
         """
         prepared = shown, geometry, density
-        if not (whole or self._missing) and prepared == self._prepared:
+        if taken is None and not self._missing and prepared == self._prepared:
             return
         self._density, self._turn = density, max(self._turn, shown.left.tiles.look.turn)
         self.store.make_room(_SCREENS_KEPT * round(geometry.width * geometry.height * density * density * 4))
-        missing, ahead = self._absent(shown, geometry)
+        everything = QRectF(0.0, 0.0, geometry.width, geometry.height)
+        missing, ahead = self._absent(shown, geometry, everything if taken is None else everything & taken)
         looks, settled = tuple(tiles.look for tiles in shown.tiles), self._settled
         # What only has to be read does not wait for what is computed.
         missing.sort(key=lambda request: request.tiles.source.effort(request.key.lane))
@@ -85,23 +86,24 @@ class Heat(QObject):
         standing = settled[0] if settled is not None and same else None
         if missing:
             alone = standing is None and not any(self.store.knows(request.key) for request in missing)
-            most = _WHOLE_AT_ONCE if whole else _FIRST_AT_ONCE if alone else _AT_ONCE
+            most = _TAKEN_AT_ONCE if taken is not None else _FIRST_AT_ONCE if alone else _AT_ONCE
             if sum(request.cost for request in missing) <= most:
                 for request in missing:
                     self.store.put(request.key, request.draw())
                 missing = []
-        if not missing:
-            self._settled = looks, geometry.picture
-            self.store.drop_before(self._turn)
         self._looks, self._standing = looks, standing if missing else None
         # What takes long comes lane by lane, and a lane's header tells of it: else all of the old picture stays till
         # all of the new one is there, for two at once could not be told apart.
         slow = shown.gate is not None
         self._behind = frozenset(request.key.lane for request in missing) if slow else None
-        self._tell_computing(frozenset(lane for lane in self._behind or () if lane.layer is not None))
-        if whole:
+        if taken is not None:
+            # The screen itself still lacks what it lacked.
             self._prepared = None
             return
+        if not missing:
+            self._settled = looks, geometry.picture
+            self.store.drop_before(self._turn)
+        self._tell_computing(frozenset(lane for lane in self._behind or () if lane.layer is not None))
         self._prepared = prepared
         self._missing = {request.key for request in missing}
         self._drawer.ask([*missing, *ahead])
@@ -109,8 +111,8 @@ class Heat(QObject):
             for band in geometry.bands_in_view():
                 self.store.keep_widest(look, band.lane)
 
-    def _absent(self, shown: Shown, geometry: Geometry) -> tuple[list[Request], list[Request]]:
-        """The pieces that are not there: those in view, and those that are next to come into it."""
+    def _absent(self, shown: Shown, geometry: Geometry, part: QRectF) -> tuple[list[Request], list[Request]]:
+        """The pieces of a part of what is in view that are not there, and those that are next to come into it."""
         missing: list[Request] = []
         ahead: list[Request] = []
         if geometry.boxes:
@@ -118,8 +120,8 @@ class Heat(QObject):
         density = self._density
         for band in geometry.bands_in_view():
             lane, times, units, x, y = place = _place(geometry, band, density)
-            left, right = float(-x), geometry.width * density - x
-            top, bottom = max(-y, 0), min(geometry.height * density - y, units.pixels)
+            left, right = part.left() * density - x, part.right() * density - x
+            top, bottom = max(part.top() * density - y, 0.0), min(part.bottom() * density - y, units.pixels)
             for tiles, steps in parted(shown.tiles, shown.split, lane, range(times.cells)):
                 first, last = _pixels(times, steps)
                 far_begin, far_end = max(left - COLUMNS, first), min(right + COLUMNS, last)

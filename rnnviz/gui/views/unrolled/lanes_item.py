@@ -92,7 +92,7 @@ class LanesItem(QGraphicsObject):
         exposed: QRectF = option.exposedRect  # type: ignore[attr-defined]
         density, seen = painter.deviceTransform().m11(), len(shown.seen)
         on_screen = _on_screen(painter, widget)
-        self._heat.prepare(shown, geometry, density, whole=not on_screen)
+        self._heat.prepare(shown, geometry, density, None if on_screen else exposed)
         if geometry.boxes:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_frames(painter, shown, geometry)

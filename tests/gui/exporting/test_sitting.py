@@ -1,0 +1,70 @@
+"""Large pictures, drawn part by part: of one moment, and the same as one that is drawn at once."""
+
+import pytest
+
+from rnnviz.gui.exporting import sitting
+from rnnviz.gui.exporting.pictures import draw_part, picture_of
+from rnnviz.gui.exporting.sitting import Sitting
+from rnnviz.model.location import Location
+
+SCALE = 3
+
+
+@pytest.fixture
+def take(qtbot, window, monkeypatch):
+    """Takes a picture of the window, does something after the first part, and returns it and one drawn at once."""
+    monkeypatch.setattr(sitting, "AT_ONCE", window.width() * window.height() * SCALE**2 // 5)
+
+    def take(meanwhile=lambda: None):
+        pieces, pictures = [], []
+
+        def draw(image, widget, part):
+            draw_part(image, widget, part)
+            pieces.append(part.boundingRect())
+            if len(pieces) == 1:
+                meanwhile()
+
+        def taken(image):
+            # Before anything else can change.
+            pictures.extend((image, picture_of(window, SCALE)))
+
+        def begin():
+            Sitting(window, SCALE, taken, begin)
+
+        monkeypatch.setattr(sitting, "draw_part", draw)
+        begin()
+        assert pictures == [], "several turns of the event loop are needed"
+        qtbot.waitUntil(lambda: bool(pictures))
+        return pieces, *pictures
+
+    return take
+
+
+def test_a_large_picture_is_drawn_in_several_turns_and_is_the_same_as_one_drawn_at_once(window, take):
+    pieces, picture, at_once = take()
+    assert len(pieces) >= 5
+    assert max(piece.width() * piece.height() for piece in pieces) <= window.width() * window.height() // 5
+    assert picture.size() == window.size() * SCALE
+    assert picture == at_once
+
+
+def test_a_picture_shows_one_moment_whatever_changes_while_it_is_drawn(window, take):
+    before = picture_of(window, SCALE)
+    pieces, picture, at_once = take(lambda: window.session.set_location(Location(unit=2)))
+    assert picture == at_once != before
+    assert len(pieces) > 5, "what was drawn before the change is drawn again"
+
+
+def test_a_picture_of_a_window_that_is_resized_meanwhile_is_begun_anew(window, take):
+    _, picture, at_once = take(lambda: window.resize(window.width() - 60, window.height() - 20))
+    assert picture.size() == window.size() * SCALE
+    assert picture == at_once
+
+
+def test_of_a_window_that_is_closed_meanwhile_there_is_no_picture(qtbot, window, monkeypatch):
+    monkeypatch.setattr(sitting, "AT_ONCE", 1)
+    pictures, over = [], []
+    Sitting(window, 1, pictures.append, lambda: pictures.append(None)).destroyed.connect(lambda: over.append(True))
+    window.close()
+    qtbot.waitUntil(lambda: bool(over))
+    assert pictures == []
