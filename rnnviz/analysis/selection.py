@@ -51,25 +51,33 @@ class Match:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a query found: the units that are on throughout its range, and the best other ranges, the best first."""
+    """What a query found: the units that are on throughout its range, and the best other ranges, the best first.
+
+    `highest` is the highest threshold at which any unit is on throughout the range; None if there is no such one.
+    """
 
     query: Query
     units: tuple[int, ...]
     matches: tuple[Match, ...]
+    highest: float | None = None
 
 
 def select(result: RunResult, query: Query, check: Check) -> Selection:
     """Answer a query, a block of timesteps at a time; `check` is called between blocks, and may raise."""
-    units = units_on(result, query, check)
-    return Selection(query, units, find_ranges(result, query, units, check) if units else ())
+    least = _least(result, query, check)
+    units = tuple(int(unit) for unit in np.flatnonzero(least >= query.threshold))
+    known = least[~np.isnan(least)]
+    highest = float(known.max()) if len(query.times) and len(known) else None
+    return Selection(query, units, find_ranges(result, query, units, check) if units else (), highest)
 
 
-def units_on(result: RunResult, query: Query, check: Check) -> tuple[int, ...]:
-    """The units that are on at every timestep of a query's range, by index; none for an empty range."""
-    on = np.full(result.shape[4], bool(len(query.times)))
+def _least(result: RunResult, query: Query, check: Check) -> FloatArray:
+    """(H,): each unit's least value in a query's range, which is NaN if one is, or if the range is empty."""
+    dtype = result[query.engine].hidden.dtype
+    least: FloatArray = np.full(result.shape[4], np.inf if len(query.times) else np.nan, dtype)
     for _, values in _blocks(result, query, query.times, check):
-        on &= (values >= query.threshold).all(axis=0)
-    return tuple(int(unit) for unit in np.flatnonzero(on))
+        least = np.minimum(least, values.min(axis=0))
+    return least
 
 
 def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> tuple[Match, ...]:

@@ -54,6 +54,8 @@ def test_the_same_is_found_as_by_hand_whatever_is_read_at_a_time(data: st.DataOb
         found = select(result_of(values), query, lambda: None)
     units, matches = by_hand(values, query)
     assert set(found.units) == units
+    lowest = [min(row) for row in values[query.times.start : query.times.stop].T.tolist() if not np.isnan(row).any()]
+    assert found.highest == (max(lowest) if lowest else None)
     assert {match.times for match in found.matches} == {match.times for match in matches}
     assert [m.score for m in found.matches] == pytest.approx([m.score for m in matches])
 

@@ -1,5 +1,7 @@
 """What was found for a chosen range: the threshold, the units that are on, and the other ranges."""
 
+from math import floor
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
@@ -107,7 +109,7 @@ class RangePanel(QFrame):
         """Show what was found, of so many units."""
         listed = ", ".join(map(str, found.units[:_FEW])) + (", …" if len(found.units) > _FEW else "")
         on = f"{count(len(found.units))} of {count(units)} units are on throughout"
-        self._units.setText(f"{on}: {listed}" if listed else f"{on}. A lower threshold or a shorter range finds more.")
+        self._units.setText(f"{on}: {listed}" if listed else f"{on}. {_advice(found)}")
         self.ranges.clear()
         for match in found.matches:
             item = QListWidgetItem(f"{match.score:.2f}   {_span(match.times)}")
@@ -140,6 +142,13 @@ class RangePanel(QFrame):
         match: Match | None = item.data(Qt.ItemDataRole.UserRole)
         if match is not None:
             self.match_chosen.emit(match)
+
+
+def _advice(found: Selection) -> str:
+    """What finds units where none was found."""
+    if found.highest is None:
+        return "Another range may have some."
+    return f"The first would be at {floor(found.highest * _STEPS) / _STEPS:.2f} or less."
 
 
 def _span(times: range) -> str:
