@@ -56,10 +56,15 @@ def comparison_in_words(comparison: Comparison) -> str:
 def network_in_words(config: Config) -> str:
     """The network in a line: "lstm: 3 features, 4 units, 2 layers in both directions, float32"."""
     network = config.network
-    layers = "1 layer" if network.num_layers == 1 else f"{numbers.count(network.num_layers)} layers"
-    directions = " in both directions" if network.bidirectional else ""
-    sizes = f"{numbers.count(network.input_size)} features, {numbers.count(network.hidden_size)} units"
-    return f"{network.cell}: {sizes}, {layers}{directions}, {network.dtype}"
+    sizes = ", ".join(
+        f"{numbers.count(size)} {thing}{'' if size == 1 else 's'}"
+        for size, thing in (
+            (network.input_size, "feature"),
+            (network.hidden_size, "unit"),
+            (network.num_layers, "layer"),
+        )
+    )
+    return f"{network.cell}: {sizes}{' in both directions' if network.bidirectional else ''}, {network.dtype}"
 
 
 def _figures(comparison: Comparison) -> dict[str, str]:

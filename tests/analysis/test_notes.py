@@ -1,0 +1,244 @@
+"""What stands behind a verdict, each whole sentence from figures that were set by hand."""
+
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import pytest
+
+from rnnviz.analysis import notes
+from rnnviz.analysis.audit import WrongStep
+from rnnviz.analysis.checks import Check
+from rnnviz.analysis.comparison import Comparison, Mismatch
+from rnnviz.analysis.numbers import UNDEFINED_ULP
+from rnnviz.analysis.result import Judgement, RunResult
+from rnnviz.model.location import Location
+from tests.made_judgements import judged
+from tests.made_results import made_result, setting
+
+MINE = "/far/away/mine.py"
+RESULT = made_result(("gluon", MINE))
+NOTHING = RESULT.comparisons[0]
+
+
+def compared(**figures: Any) -> Comparison:
+    return replace(NOTHING, **figures)
+
+
+@pytest.mark.parametrize(
+    ("say", "figures", "words"),
+    [
+        (notes.few, {"mismatched": 1234, "elements": 5678}, "1,234 of 5,678 values"),
+        (notes.few, {"mismatched": 1, "elements": 9, "unrecorded": 3}, "1 of 9 recorded values"),
+        (notes.compared, {"elements": 9600}, "9,600"),
+        (notes.compared, {"elements": 1000, "unrecorded": 2000}, "1,000 of 3,000"),
+        (notes.by, {"mismatched": 2, "max_abs_error": 0.25}, "by up to 0.25"),
+        (notes.by, {"mismatched": 2, "nonfinite_apart": 2}, "NaN or infinite on one side only"),
+        (
+            notes.by,
+            {"mismatched": 3, "nonfinite_apart": 2, "max_abs_error": 0.25},
+            "by up to 0.25; 2 NaN or infinite on one side only",
+        ),
+        (
+            notes.size_of_difference,
+            {"mismatched": 2, "elements": 40, "max_abs_error": 0.25},
+            ("2 of 40 values differ, by up to 0.25.",),
+        ),
+        (notes.size_of_difference, {}, ("gluon and mine.py agree within the tolerance all the same.",)),
+        (notes.values_and_error, {"elements": 40}, "all 40 values are equal"),
+        (notes.values_and_error, {"elements": 40, "max_abs_error": 3e-8}, "40 values, largest difference 3e-8"),
+        (
+            notes.values_and_error,
+            {"elements": 10, "unrecorded": 30},
+            "10 of 40 values compared, the others not recorded, all equal",
+        ),
+        (notes.first_values, {}, ()),
+        (
+            notes.first_values,
+            {"first_mismatch": Mismatch(Location(), 0.25, -1.5)},
+            ("At the first difference, gluon has 0.250 and mine.py -1.500.",),
+        ),
+        (notes.nonfinite, {}, ()),
+        (
+            notes.nonfinite,
+            {"nonfinite_reference": 1200, "nonfinite_candidate": 0, "nonfinite_apart": 1200},
+            ("NaN or infinite: 1,200 of gluon's values, 0 of mine.py's, 1,200 of them apart.",),
+        ),
+        (
+            notes.nonfinite,
+            {"nonfinite_reference": 2, "nonfinite_candidate": 2},
+            ("NaN or infinite: 2 of gluon's values, 2 of mine.py's, all in the same places.",),
+        ),
+        (notes.nonfinite, {"nonfinite_candidate": 1, "nonfinite_apart": 1}, (
+            "NaN or infinite: 0 of gluon's values, 1 of mine.py's, 1 of them apart.",
+        )),
+        (
+            notes.tolerance,
+            {"atol": 1e-5, "rtol": 0.25, "max_violation": 1.0},
+            "Tolerance 1e-5 + 0.25 · |gluon|, of which the largest violation takes 100 %.",
+        ),
+        (
+            notes.tolerance,
+            {"atol": 0.0, "rtol": 0.5, "max_violation": 1.5},
+            "Tolerance 0.0 + 0.5 · |gluon|, of which the largest violation takes 1.5 times.",
+        ),
+        (notes.passing, {"smallest_passing_atol": 0.1201}, "The smallest passing atol is 0.13."),
+        (
+            notes.passing,
+            {"smallest_passing_atol": 0.1201, "nonfinite_apart": 1},
+            "The smallest passing atol is 0.13 for the finite values.",
+        ),
+        (notes.ulp, {"max_ulp": 0}, ()),
+        (notes.ulp, {"max_ulp": 1}, ("At most 1 ULP apart.",)),
+        (notes.ulp, {"max_ulp": UNDEFINED_ULP}, ("At most none ULP apart.",)),
+    ],
+)  # fmt: skip
+def test_a_comparison_is_told_in_whole_sentences(say: Any, figures: dict[str, Any], words: object) -> None:
+    assert say(compared(**figures)) == words
+
+
+def check(engine: str, name: str) -> Check:
+    return replace(RESULT.checks[0], engine=engine, name=name)
+
+
+@pytest.mark.parametrize(
+    ("failed", "words"),
+    [
+        ([], ()),
+        ([check(MINE, "one")], ("A check fails: mine.py: one.",)),
+        ([check("gluon", "one"), check(MINE, "two")], ("2 checks fail: gluon: one; mine.py: two.",)),
+        ([check("gluon", f"{n}") for n in range(4)], ("4 checks fail: gluon: 0; gluon: 1; and 2 more.",)),
+        ([check("gluon", f"{n}") for n in range(3)], ("3 checks fail: gluon: 0; gluon: 1; and 1 more.",)),
+    ],
+)
+def test_of_checks_that_fail_the_first_two_are_named(failed: list[Check], words: tuple[str, ...]) -> None:
+    assert notes.failed_checks(failed) == words
+
+
+@pytest.mark.parametrize(
+    ("coverage", "words"),
+    [
+        (0.0, "none"),
+        (0.0009, "less than 0.1 %"),
+        (0.001, "0.1 %"),
+        (0.0999, "9.9 %"),
+        (0.1, "10 %"),
+        (0.3899, "38 %"),
+        (0.99, "99 %"),
+        (0.9911, "99.1 %"),
+        (0.99999, "99.9 %"),
+    ],
+)
+def test_a_share_is_never_rounded_up(coverage: float, words: str) -> None:
+    assert notes.covered(coverage) == words
+
+
+def with_coverage(result: RunResult, **audited: int) -> RunResult:
+    """Audited, but for how many of an engine's 40 values are said to have been looked at."""
+    found = judged(result)
+    assert found.judgement is not None
+    audits = {
+        name: replace(audit, audited=audited.get(name, audit.elements))
+        for name, audit in found.judgement.audits.items()
+    }
+    return replace(found, judgement=replace(found.judgement, audits=audits))
+
+
+THREE = made_result(("gluon", "manual", "torch"))
+WRONG = setting((0, 0, 1, 0, 0), 9.0)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (THREE, ("No step was audited.",)),
+        (with_coverage(THREE), ("gluon and manual are right at every step.",)),
+        (
+            with_coverage(THREE, gluon=10, manual=20, torch=2),
+            ("25 % of the values audited: gluon and manual are right at every step of these.",),
+        ),
+        (
+            with_coverage(THREE, gluon=10, manual=0),
+            (
+                "25 % of the values audited: gluon is right at every step of these.",
+                "No step of manual can be audited: what each one reads was not recorded.",
+            ),
+        ),
+        (
+            with_coverage(THREE, gluon=0, manual=0),
+            tuple(
+                f"No step of {name} can be audited: what each one reads was not recorded."
+                for name in ("gluon", "manual")
+            ),
+        ),
+        (
+            made_result(("gluon", "manual", "torch"), edits={"manual": WRONG}),
+            ("No step was audited: which side is wrong is not known.",),
+        ),
+        (made_result(("gluon", "manual", "torch"), edits={"torch": WRONG}), ("No step was audited.",)),
+        (
+            judged(made_result(("gluon", "manual"), edits={"gluon": WRONG})),
+            ("manual is right at every step.",),
+        ),
+        (judged(made_result(("gluon", "manual"), edits={"gluon": WRONG, "manual": WRONG})), ()),
+    ],
+)  # fmt: skip
+def test_who_is_right_is_told_of_the_engines_that_are_asked_for(result: RunResult, said: tuple[str, ...]) -> None:
+    assert notes.who_is_right(result, ("gluon", "manual")) == said
+
+
+def recorded(**fields: Any) -> RunResult:
+    return replace(RESULT, traces={**RESULT.traces, MINE: replace(RESULT[MINE], **fields)})
+
+
+@pytest.mark.parametrize(
+    ("untold", "said"),
+    [
+        ((), ()),
+        (("state_h", "state_c"), ("mine.py holds no state and no cell_state, so that nothing is checked there.",)),
+        (("hidden",), ()),
+        (("hidden", "output"), ("mine.py holds no hidden and no output, so that nothing is checked there.",)),
+    ],
+)
+def test_what_a_recording_lacks_is_named(untold: tuple[str, ...], said: tuple[str, ...]) -> None:
+    assert notes.unrecorded(recorded(untold=frozenset(untold)), ("gluon", MINE)) == said
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [
+        ("", ()),
+        ("float64", ("mine.py holds float64, rounded to float32 here.",)),
+        ("float16", ("mine.py holds float16, and is compared and audited with its precision.",)),
+    ],
+)
+def test_the_type_of_a_recording_is_told_where_it_is_not_the_networks(precision: str, said: tuple[str, ...]) -> None:
+    assert notes.precisions(recorded(precision=precision), ("gluon", MINE)) == said
+
+
+def test_each_engine_that_is_wrong_is_told_with_what_it_has_and_should_have() -> None:
+    audits = judged(RESULT).judgement
+    assert audits is not None
+    right, other = audits.audits["gluon"], audits.audits[MINE]
+    wrong = replace(other, wrong=1, first_wrong=WrongStep(Location(), 0.25001, 0.25))
+    assert notes.first_wrong_values([right, wrong]) == (
+        "At its first wrong step mine.py has 0.25001, where its own previous state gives 0.25.",
+    )
+
+
+def test_blind_spots_are_named_with_what_would_reveal_them() -> None:
+    def said(*blind: str, **remedy: Any) -> tuple[str, ...]:
+        return notes.blind_spots(replace(RESULT, judgement=Judgement({}, {}, blind, remedy.get("config"))))
+
+    assert notes.blind_spots(RESULT) == said() == ()
+    assert said("a", "b") == ("This run could not reveal a, b.",)
+    more = replace(RESULT.config, sequence=replace(RESULT.config.sequence, timesteps=9))
+    assert said("a", config=more) == ("This run could not reveal a: use 9 timesteps to reveal more.",)
+
+
+def test_how_the_other_candidates_fare_is_told_and_whether_worse() -> None:
+    assert notes.others(RESULT, MINE) is None
+    engines = ("gluon", "manual", MINE, "torch")
+    result = made_result(engines, edits={MINE: setting((0, 0, 1, 0, 0), inf)})
+    assert notes.others(result, "manual") == ("Of the other candidates, mine.py differs, torch agrees.", True)
+    assert notes.others(result, MINE) == ("Of the other candidates, manual agrees, torch agrees.", False)
