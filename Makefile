@@ -16,6 +16,9 @@ MINUTES ?= 10
 # How much `make monkey` does in the window, drawn from which seed.
 ACTIONS ?= 20000
 SEED ?= 0
+# The files whose mutants `make mutants` tries, and how many of them it draws; without PATHS of the whole core.
+PATHS ?=
+SAMPLE ?= 3000
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
@@ -29,7 +32,7 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow bench bench-compare soak long-run monkey screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
@@ -39,6 +42,7 @@ help:
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
 	@echo 'make monkey          use every control at random and see that nothing breaks; ACTIONS=20000 SEED=0'
+	@echo 'make mutants         make the core wrong in one place at a time and see that a test fails; PATHS=FILE... SAMPLE=3000'
 	@echo 'make long-run        run 2,000 times in one window and play for 12 hours, and see that nothing grows'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'
@@ -72,6 +76,9 @@ long-run: $(ready)
 
 monkey: $(ready)
 	$(bin)/python -m tests.monkey $(ACTIONS) --seed $(SEED)
+
+mutants: $(ready)
+	$(bin)/python -m tests.mutation $(or $(PATHS),--sample $(SAMPLE))
 
 screenshots: $(ready)
 	$(bin)/python packaging/screenshots.py

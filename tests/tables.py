@@ -1,7 +1,7 @@
 """Renew the tables of tests/README.md: python -m tests.tables [NAME...], or all of them.
 
-Each is made by the tests that `TABLES` names, in the numbers of the profile `deep`, and put between its marks there.
-One of which a test failed stays as it was.
+Each is made by what `TABLES` names, tests in the numbers of the profile `deep`, and put between its marks there. One
+that failed stays as it was.
 """
 
 import os
@@ -15,14 +15,16 @@ from tests.told_tables import FOLDER
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "tests" / "README.md"
+_TESTS = ("pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0")
 TABLES = {
-    "relations": "tests/engines/test_relations.py",
-    "fuzz": "tests/fuzz/test_fuzz.py",
-    "model-files": "tests/files/models/test_fuzz.py",
-    "faults": "tests/gui/running/test_faults.py",
-    "long-run": "tests/soak/test_long_run.py",
+    "relations": (*_TESTS, "tests/engines/test_relations.py"),
+    "mutants": ("tests.mutation", "--sample", "3000"),
+    "fuzz": (*_TESTS, "tests/fuzz/test_fuzz.py"),
+    "model-files": (*_TESTS, "tests/files/models/test_fuzz.py"),
+    "faults": (*_TESTS, "tests/gui/running/test_faults.py"),
+    "long-run": (*_TESTS, "tests/soak/test_long_run.py"),
 }
-"""Where the tests of each are."""
+"""What is run of Python to make each. It writes the table into the folder that `tests.told_tables.FOLDER` names."""
 
 
 def between_marks(name: str) -> re.Pattern[str]:
@@ -45,10 +47,10 @@ def with_table(document: str, name: str, table: str) -> str:
 
 
 def renew(name: str) -> bool:
-    """Run the tests of a table and put it into the document; whether none failed."""
+    """Make a table and put it into the document; whether nothing failed."""
     with TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0", TABLES[name]],
+            [sys.executable, "-m", *TABLES[name]],
             cwd=ROOT,
             env={**os.environ, "HYPOTHESIS_PROFILE": "deep", FOLDER: folder},
             check=False,
@@ -60,7 +62,7 @@ def renew(name: str) -> bool:
 
 
 def main(names: list[str]) -> int:
-    """Renew the named tables; 0 if all of their tests passed, 2 if a name is none."""
+    """Renew the named tables; 0 if nothing failed, 2 if a name is none."""
     unknown = [name for name in names if name not in TABLES]
     if unknown:
         print(f"{unknown[0]} is no table: it must be one of {', '.join(TABLES)}.", file=sys.stderr)

@@ -13,7 +13,7 @@ def test_the_document_has_every_table_with_the_command_that_renews_it() -> None:
     document = README.read_text(encoding="utf-8")
     assert re.findall(r"<!-- table: (.*) -->", document) == list(TABLES)
     assert re.findall(r"^`python -m tests.tables (\S+)`", document, re.MULTILINE) == list(TABLES)
-    assert all((ROOT / path).is_file() for path in TABLES.values())
+    assert all((ROOT / command[-1]).is_file() for command in TABLES.values() if command[0] == "pytest")
 
 
 def test_a_table_takes_the_place_of_the_one_before() -> None:

@@ -7,6 +7,7 @@ that is right. At least 90 % have to be killed.
 
 import argparse
 import json
+import os
 import random
 import sys
 from collections import Counter
@@ -18,7 +19,7 @@ from tqdm import tqdm
 from tests.mutation.mutants import Mutant, copied
 from tests.mutation.reasons import Reasons
 from tests.mutation.workers import TESTS, Reached, reached, tried
-from tests.told_tables import Rows
+from tests.told_tables import FOLDER, Rows
 
 WANTED = 0.9
 
@@ -97,6 +98,8 @@ def _told(outcomes: list[tuple[Mutant, str]]) -> int:
             **{"not reached": counts["unreached"], "share": f"{killed / counts.total():.1%}"},
         )
     print(rows.markdown())
+    if FOLDER in os.environ:
+        Path(os.environ[FOLDER], "mutants.md").write_text(rows.markdown(), encoding="utf-8")
     reasons = Reasons()
     left = [(mutant, outcome) for mutant, outcome in outcomes if outcome in ("survived", "unreached")]
     for mutant, outcome in left:

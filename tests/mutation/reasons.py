@@ -19,7 +19,7 @@ class Reasons:
     """All that is known of survivors."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        self._entries = [
+        self.entries = [
             entry
             for path in sorted(folder.glob("*.toml"))
             for entry in tomllib.loads(path.read_text(encoding="utf-8"))["survivor"]
@@ -27,7 +27,7 @@ class Reasons:
 
     def of(self, mutant: Mutant) -> str | None:
         """Why this one may survive; nothing where nobody said so."""
-        return next((entry["why"] for entry in self._entries if _is_of(entry, mutant)), None)
+        return next((entry["why"] for entry in self.entries if _is_of(entry, mutant)), None)
 
 
 def _is_of(entry: dict[str, str], mutant: Mutant) -> bool:
