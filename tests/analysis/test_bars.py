@@ -1,6 +1,7 @@
 """Bars of a histogram: they count every value, stand in order, and the limit parts what is outside."""
 
 import itertools
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from rnnviz.analysis.bars import Bars, ulp_bars, violation_bars
 from rnnviz.analysis.compare import Comparison
+from rnnviz.analysis.histogram import Histogram
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result
@@ -76,3 +78,65 @@ def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
 def test_distances_in_floats_are_told_as_whole_numbers() -> None:
     words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
     assert words[:5] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP", "5–8 ULP"]
+
+
+def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
+    """A histogram of some counts by bin, whose first numbers stand at the timestep of their bin."""
+    bins = highest - lowest + 3
+    numbers = np.array([counts.get(place, 0) for place in range(bins)])
+    return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))
+
+
+def test_bars_of_violations_are_those_of_the_octaves_from_the_first_filled_one_to_the_last() -> None:
+    spreads = replace(comparison_of(), violations=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
+    bars = violation_bars(spreads)
+    unit = "times the tolerance"
+    infinite = "infinite: not a number on one side, or a tolerance of 0"
+    expected = [
+        (0.0, "exactly 0", 0.0, 0.0, 3, False),
+        (1.6, f"up to 0.25 {unit}", 0.0, 0.25, 5, False),
+        (2.6, f"above 0.25, up to 0.5 {unit}", 0.25, 0.5, 0, False),
+        (3.6, f"above 0.5, up to 1 {unit}", 0.5, 1.0, 0, False),
+        (4.6, f"above 1, up to 2 {unit}", 1.0, 2.0, 0, True),
+        (5.6, f"above 2, up to 4 {unit}", 2.0, 4.0, 0, True),
+        (6.6, f"above 4 {unit}", 4.0, inf, 2, True),
+        (8.2, infinite, inf, inf, 4, True),
+    ]
+    for place, (bar, (x, words, low, high, count, outside)) in enumerate(zip(bars.bars, expected, strict=True)):
+        assert bar.x == pytest.approx(x)
+        assert (bar.words, bar.low, bar.high, bar.count, bar.outside) == (words, low, high, count, outside)
+        assert bar.first == (Location(0, 1, place, 2, 3) if count else None)
+    assert (bars.total, bars.highest, bars.width) == (14, 5, pytest.approx(9.2))
+    assert bars.limit == pytest.approx(4.6)
+    assert [text for _, text in bars.ticks] == ["0", "∞", "1"]
+    assert [x for x, _ in bars.ticks] == pytest.approx([0.5, 8.7, 4.6])
+
+
+@pytest.mark.parametrize(
+    ("counts", "texts"),
+    [
+        # From 2^-7 to 2, from 1/2 to 2^7: only decades between the ends of what is shown have a tick.
+        ({14: 1}, ["0", "0.01", "0.1", "1"]),
+        ({27: 1}, ["0", "1", "10", "100"]),
+    ],
+)
+def test_there_is_a_tick_at_every_decade_that_is_shown(counts: dict[int, int], texts: list[str]) -> None:
+    bars = violation_bars(replace(comparison_of(), violations=spread(-20, 20, counts)))
+    assert [text for _, text in bars.ticks] == texts
+    assert [x for x, _ in bars.ticks[1:]] == pytest.approx(
+        [bars.limit + np.log2(float(text)) for text in texts[1:]], abs=1e-9
+    )
+
+
+def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
+    spreads = replace(comparison_of(), ulps=spread(-1, 63, {0: 1, 4: 2, 65: 1, 66: 7}))
+    bars = ulp_bars(spreads)
+    shown = {bar.words: (bar.x, bar.count, bar.outside) for bar in bars.bars}
+    assert list(shown)[:4] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP"]
+    assert shown["5–8 ULP"] == (pytest.approx(4.6), 2, False)
+    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ULP"
+    assert bars.bars[-1].words == "no distance: NaN on one side"
+    assert (bars.limit, bars.total, len(bars.bars)) == (None, 11, 67)
+    assert [text for _, text in bars.ticks[:6]] == ["0", "∞", "1", "2", "3–4", "5–8"]
+    assert [x for x, _ in bars.ticks[:6]] == pytest.approx([0.5, bars.bars[-1].x + 0.5, 2.1, 3.1, 4.1, 5.1])
+    assert len(bars.ticks) == 67

@@ -1,12 +1,16 @@
 """The list of mismatches holds each of them once, in the order of computation."""
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.analysis import mismatch_rows as module
 from rnnviz.analysis.compare import compare
 from rnnviz.analysis.mismatch_rows import mismatch_rows
 from rnnviz.model.location import Location
-from tests.analysis.traces import SHAPES, changed, in_order, locations, random_trace
+from rnnviz.model.trace import Trace
+from tests.analysis.traces import SHAPES, changed, in_order, locations, random_trace, trace_of
 
 
 @st.composite
@@ -73,3 +77,65 @@ def test_a_place_leads_back_to_its_row(
         assert rows.row_of(rows.location(row)) == row
     anywhere = data.draw(locations(shape))
     assert (rows.row_of(anywhere) is None) == (anywhere not in places)
+
+
+def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[tuple[object, ...]]:
+    """Every row: the place, the two values, how far they are apart, the violation, and the distance in floats."""
+    rows: list[tuple[object, ...]] = []
+    for where in in_order(reference.shape):
+        r, c = float(reference.hidden[where.index]), float(candidate.hidden[where.index])
+        error, limit = abs(c - r), atol + rtol * abs(r)
+        if not error <= limit:
+            steps, between = 0, np.float32(min(r, c))
+            while between < max(r, c):
+                between, steps = np.nextafter(between, np.float32(np.inf)), steps + 1
+            rows.append((where, r, c, error, error / limit, steps))
+    return rows
+
+
+@pytest.mark.parametrize("share", [0.9, 0.08])
+@pytest.mark.parametrize("values_at_a_time", [1, 30, 1 << 20])
+@pytest.mark.parametrize("largest", [7, 1000])
+def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
+    share: float, values_at_a_time: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK_VALUES", values_at_a_time)
+    rtol, atol = 2.0**-20, 2.0**-21
+    rng = np.random.default_rng(5)
+    reference = random_trace((2, 2, 5, 3, 4), "float32")
+    hidden = np.array(reference.hidden)
+    # A few floats off, some of them outside the tolerance.
+    off = rng.integers(-40, 41, hidden.shape) * (rng.random(hidden.shape) < share)
+    hidden = (hidden.view(np.int32) + off.astype(np.int32)).view(np.float32)
+    candidate = trace_of(hidden, "candidate")
+    expected = plainly(reference, candidate, rtol, atol)
+    rows = mismatch_rows(compare(reference, candidate, rtol, atol), reference, candidate, largest=largest)
+    assert rows.total == len(expected)
+    assert len(rows) == min(largest, len(expected))
+    for row, (where, r, c, error, violation, steps) in enumerate(expected[:largest]):
+        assert rows.location(row) == where
+        assert (rows.reference[row], rows.candidate[row], rows.error[row]) == (r, c, error)
+        assert rows.violation[row] == pytest.approx(violation, rel=1e-12)
+        assert rows.ulp[row] == steps
+    assert rows.reference.dtype == rows.candidate.dtype == np.float32
+
+
+def test_lanes_are_listed_in_their_order_however_they_are_asked_for_and_nothing_of_no_mismatch() -> None:
+    reference = random_trace((2, 2, 3, 2, 4))
+    candidate = trace_of(reference.hidden + 1.0)
+    comparison = compare(reference, candidate, 0.0, 0.5)
+    rows = mismatch_rows(comparison, reference, candidate, [(1, 1), (0, 1), (1, 0)])
+    every = in_order((2, 2, 3, 2, 4))
+    assert [rows.location(row) for row in range(len(rows))] == [w for w in every if (w.layer, w.direction) != (0, 0)]
+    none = mismatch_rows(compare(reference, candidate, 0.0, 1.5), reference, candidate)
+    assert (none.total, len(none), none.where.shape, none.where.dtype) == (0, 0, (0, 5), np.int64)
+    assert none.row_of(Location()) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_on_one_side_is_outside_and_on_both_sides_is_not(value: float) -> None:
+    reference = changed(random_trace((1, 1, 3, 2, 2)), {Location(0, 0, 1, 1, 0): value, Location(0, 0, 2, 0, 1): value})
+    candidate = changed(reference, {Location(0, 0, 1, 1, 0): 0.5})
+    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
+    assert [rows.location(row) for row in range(len(rows))] == [Location(0, 0, 1, 1, 0)]
+    assert rows.error[0] == rows.violation[0] == np.inf
