@@ -95,4 +95,4 @@ class ColourRange:
 def colour_range(values: NDArray[np.float64], limit: float | None) -> ColourRange:
     """The range of what is shown; a limit is always within it."""
     finite = np.abs(values[~np.isnan(values)])
-    return ColourRange(log_scale(finite, *(() if limit is None else (limit,))), limit)
+    return ColourRange(log_scale((finite,), *(() if limit is None else (limit,))), limit)
