@@ -114,3 +114,85 @@ def test_two_values_that_three_decimals_do_not_tell_apart_are_shown_in_full() ->
     assert numbers.apart(0.2631, 0.2642) == ("0.263", "0.264")
     assert numbers.apart(0.26310001, 0.26310002) == ("0.26310001", "0.26310002")
     assert numbers.apart(float("nan"), 0.0) == ("NaN", "0.000")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (inf, "infinity"),
+        (-inf, "-infinity"),
+        (nan, "NaN"),
+        (0.0411, "0.042"),
+        (0.25, "0.25"),
+        (9.91e-9, "1e-8"),
+        (1.01, "1.1"),
+        (991.0, "1000"),
+        (-0.0119, "-0.011"),
+    ],
+)
+def test_a_limit_is_rounded_up_in_its_second_digit(value: float, shown: str) -> None:
+    assert numbers.at_least(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (999_999.9996, "1000000.000"),
+        (1e6, "1.000e+6"),
+        (-1e6, "-1.000e+6"),
+        (1.5e10, "1.500e+10"),
+        (1e100, "1.000e+100"),
+    ],
+)
+def test_from_a_million_on_a_value_has_an_exponent(value: float, shown: str) -> None:
+    assert numbers.short(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1e-3, "0.001"),
+        (-1e-3, "-0.001"),
+        (9.4e-4, "9.4e-4"),
+        (9_949.0, "9900"),
+        (9_950.0, "1e+4"),
+        (-12_000.0, "-1.2e+4"),
+        (2.5e10, "2.5e+10"),
+        (1e100, "1e+100"),
+    ],
+)
+def test_a_difference_has_an_exponent_only_beyond_the_ends_of_what_is_short_without(value: float, shown: str) -> None:
+    assert numbers.error(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("distance", "shown"),
+    [(0, "0"), (99_999, "99,999"), (100_000, "1e+5"), (2**64 - 2, "1.8e+19"), (2**64 - 1, "none")],
+)
+def test_a_distance_in_floats_is_counted_up_to_a_hundred_thousand(distance: int, shown: str) -> None:
+    assert numbers.ulp(distance) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.00949, "9.5 ms"),
+        (0.0095, "10 ms"),
+        (0.9994, "999 ms"),
+        (0.9995, "1.0 s"),
+        (9.949, "9.9 s"),
+        (9.95, "10 s"),
+        (59.4, "59 s"),
+        (3_599.4, "59 min 59 s"),
+        (3_599.6, "1 h 0 min"),
+        (7_325.0, "2 h 2 min"),
+    ],
+)
+def test_a_duration_goes_to_the_next_unit_where_it_would_read_as_one(seconds: float, shown: str) -> None:
+    assert numbers.duration(seconds) == shown
+
+
+def test_a_count_has_separators_and_full_digits_keep_their_sign() -> None:
+    assert numbers.count(3_200_000) == "3,200,000"
+    assert [numbers.full(v) for v in (-1.5e-300, 1e22, np.float32(-2e30))] == ["-1.5e-300", "1e+22", "-2e+30"]

@@ -95,3 +95,76 @@ def test_no_value_vanishes_between_pixels(steps: int, width: int, seed: int) -> 
         assert drawn.tolist() == [values[start:stop].max() for start, stop in pairwise(edges)]
     else:
         assert set(drawn) == set(values)
+
+
+@pytest.mark.parametrize(
+    ("series", "low", "high"),
+    [
+        ([[1.0, np.nan], [3.0, -np.inf]], 1.0 - 0.12, 3.0 + 0.12),
+        ([[-7.0], [5.0, 2.0]], -7.72, 5.72),
+        ([[]], -1.12, 1.12),
+        ([[np.nan, np.inf]], -1.12, 1.12),
+        ([[0.5, 0.5]], 0.0, 1.0),
+        ([[-4.0]], -6.0, -2.0),
+    ],
+)
+def test_there_is_a_little_room_round_what_is_drawn(series: list[list[float]], low: float, high: float) -> None:
+    assert finite_range([np.array(values) for values in series]) == pytest.approx((low, high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("series", "also", "scale"),
+    [
+        ([], (), LogScale(-1, 1)),
+        ([[0.0, 0.0]], (0.0, np.inf), LogScale(-1, 1)),
+        ([[0.0, np.inf]], (), LogScale(-1, 1, infinite=True)),
+        ([[np.inf], [0.5, 30.0]], (), LogScale(-1, 2, infinite=True)),
+        ([[0.5, np.nan], [0.0, 30.0, 4.0]], (2e-3,), LogScale(-3, 2)),
+        ([[30.0], [0.5]], (700.0,), LogScale(-1, 3)),
+        ([[1.0]], (), LogScale(0, 1)),
+        ([[0.01, 0.1]], (), LogScale(-2, -1)),
+        ([], (5.0,), LogScale(0, 1)),
+        ([[0.0, 0.25]], (), LogScale(-1, 0)),
+    ],
+)
+def test_the_decades_are_those_that_hold_every_number(
+    series: list[list[float]], also: tuple[float, ...], scale: LogScale
+) -> None:
+    assert log_scale((np.array(values) for values in series), *also) == scale
+
+
+def test_zero_and_infinity_stand_a_decade_beyond_the_others() -> None:
+    scale = LogScale(-3, 2, infinite=True)
+    assert (scale.zero, scale.infinity) == (-4.0, 3.0)
+    assert scale.positions(np.array([0.0, np.inf, 10.0])).tolist() == [-4.0, 3.0, 1.0]
+    assert [scale.text(position) for position in (-3.0, -2.0, 2.0, -5.0, 4.0)] == ["1e-3", "0.01", "100", "", ""]
+    assert not LogScale(-3, 2).infinite
+
+
+def test_a_band_is_as_wide_as_is_asked_and_those_that_touch_are_one() -> None:
+    bands = np.array([[10, 10], [12, 12], [60, 61], [99, 99]])
+    assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=1).tolist() == [[10, 11], [12, 13], [60, 62], [99, 100]]
+    assert pixel_bands(bands, -0.5, 99.5, 100).tolist() == [[10, 14], [60, 62], [99, 100]]
+    assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=3).tolist() == [[10, 15], [60, 63], [99, 100]]
+    # A band that ends at the left edge, or begins at the right one, is out of sight; one that reaches in is not.
+    assert pixel_bands(np.array([[0, 4]]), 4.5, 14.5, 10).tolist() == []
+    assert pixel_bands(np.array([[0, 5]]), 4.5, 14.5, 10).tolist() == [[0, 1]]
+    assert pixel_bands(np.array([[14, 20]]), 4.5, 14.5, 10).tolist() == [[9, 10]]
+    assert pixel_bands(np.array([[15, 20]]), 4.5, 14.5, 10).tolist() == []
+    assert pixel_bands(np.array([[0, 20]]), 4.5, 14.5, 10).tolist() == [[0, 10]]
+
+
+def test_runs_are_pairs_of_the_first_and_the_last_index() -> None:
+    mask = np.array([True, False, True, True, True, False, False, True])
+    assert runs(mask).tolist() == [[0, 0], [2, 4], [7, 7]]
+    assert runs(np.zeros(3, bool)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("width", [3, 4, 5, 8, 11])
+def test_a_pixel_of_a_wide_picture_shows_the_value_that_covers_it(width: int) -> None:
+    values = np.array([3.0, 1.0, 4.0, 2.0])
+    shown = pixel_maxima(values, width).tolist()
+    if width == 3:
+        assert shown == [3.0, 1.0, 4.0]
+    else:
+        assert shown == [values[pixel * 4 // width] for pixel in range(width)]
