@@ -1,0 +1,107 @@
+"""A few steps of one lane, with all that they read taken from the engine itself: a mistake meets what it made there."""
+
+import numpy as np
+import pytest
+
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.mistakes.catalogue import mistakes_of
+from rnnviz.engines.mistakes.deviation import Deviation
+from rnnviz.engines.mistakes.engine import run_deviation
+from rnnviz.engines.mistakes.lanes import LanePart, expected_and_found
+from rnnviz.engines.mistakes.parameter_changes import read_in_order
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.parameters import LayerParameters
+from rnnviz.model.trace import Trace
+from tests.analysis.audited import inputs_of
+from tests.oracles.computed import computed, empty_trace
+
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+STEPS = 3
+
+
+def network(cell: str, *, bidirectional: bool = True) -> Inputs:
+    """Two layers of 4 units over 5 timesteps and 6 samples."""
+    sizes = {"num_layers": 2, "bidirectional": bidirectional, "dtype": "float64"}
+    return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
+
+
+def made(deviation: Deviation, inputs: Inputs) -> Trace:
+    trace = empty_trace(inputs, cell=True)
+    run_deviation(deviation, inputs, trace, lambda done: None)
+    return trace
+
+
+def parts(inputs: Inputs, *samples: int) -> list[LanePart]:
+    lanes = [(layer, d) for layer in (0, 1) for d in range(inputs.network.directions)]
+    return [LanePart(*lane, STEPS, samples) for lane in lanes]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_first_steps_of_every_lane_are_what_the_mistake_makes_of_them(cell: str, bidirectional: bool) -> None:
+    inputs = network(cell, bidirectional=bidirectional)
+    for mistake in mistakes_of(inputs.network):
+        for deviation in mistake.variants[cell]:
+            trace = made(deviation, inputs)
+            for part in parts(inputs, 1, 3):
+                expected, found = expected_and_found(deviation, inputs, trace, part)
+                assert found.shape == expected.shape == (STEPS, 2, 4)
+                np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12, err_msg=f"{mistake.name} {part}")
+
+
+@pytest.mark.parametrize(
+    ("deviation", "stored"),
+    [
+        (Deviation(), {0: [0, 1, 2], 1: [2, 3, 4]}),
+        (Deviation(backward="not_reversed"), {0: [0, 1, 2], 1: [0, 1, 2]}),
+        (Deviation(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
+    ],
+)
+def test_the_steps_are_the_first_in_the_order_of_computation(deviation: Deviation, stored: dict[int, list]) -> None:
+    inputs = network("lstm")
+    trace = computed(ManualEngine(), inputs)[0]
+    for part in parts(inputs, 5, 0):
+        _, found = expected_and_found(deviation, inputs, trace, part)
+        there = trace.hidden[part.layer, part.direction][stored[part.direction]][:, [5, 0]]
+        np.testing.assert_array_equal(found, there)
+
+
+def test_a_step_goes_on_from_what_the_engine_had_before_it() -> None:
+    inputs = network("lstm")
+    trace = computed(ManualEngine(), inputs)[0]
+    for part in parts(inputs, 2):
+        right, found = expected_and_found(Deviation(), inputs, trace, part)
+        np.testing.assert_allclose(right, found, rtol=0, atol=1e-12)
+        second = -2 if part.direction else 1
+        there = trace.hidden[part.layer, part.direction, second, 2]
+        there += 0.5
+        after, found = expected_and_found(Deviation(), inputs, trace, part)
+        off = (np.abs(after - found).max(axis=(1, 2)) > 1e-3)[:: -1 if part.direction else 1]
+        assert off.tolist() == [False, True, True]
+        there -= 0.5
+
+
+def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
+    inputs = network("gru")
+    deviation = Deviation(batch_as_time=True)
+    trace = made(deviation, inputs)
+    # The sixth sample would be a sixth timestep.
+    expected, found = expected_and_found(deviation, inputs, trace, LanePart(1, 1, 4, (0, 4, 5)))
+    np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], 2:].swapaxes(0, 1))
+    whole, _ = expected_and_found(deviation, inputs, trace, LanePart(0, 0, 9, (0,)))
+    assert whole.shape == (6, 1, 4)
+
+
+@pytest.mark.parametrize(("cell", "order"), [("lstm", "ofig"), ("gru", "nrz")])
+def test_rows_read_in_an_order_are_those_of_the_gate_that_stands_there(cell: str, order: str) -> None:
+    gates = "ifgo" if cell == "lstm" else "rzn"
+    rng = np.random.default_rng(0)
+    size = len(gates) * 3
+    p = LayerParameters(*(rng.normal(size=shape) for shape in ((size, 5), (size, 3), (size,), (size,))))
+    read = read_in_order(tuple(order))(cell, p)
+    for name in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"):
+        before, after = getattr(p, name), getattr(read, name)
+        for place, gate in enumerate(gates):
+            stands = order.index(gate)
+            np.testing.assert_array_equal(after[place * 3 : place * 3 + 3], before[stands * 3 : stands * 3 + 3])
