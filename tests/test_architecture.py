@@ -49,8 +49,6 @@ def test_every_import_is_a_declared_dependency(graph: grimp.ImportGraph) -> None
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
     declared = {normal(requirement) for requirement in [*project["dependencies"], *extras]}
-    # shiboken6 is the half of PySide6 that holds the C++ objects, and is pinned by it.
-    declared |= {"shiboken6"}
     distributions = packages_distributions()
     undeclared = [
         (module, package)

@@ -29,8 +29,8 @@ def test_a_series_is_that_of_its_unit_in_blocks_of_any_length(
     for block, (layer, direction, sample, unit) in product((1, 3, 2048), [(0, 0, 2, 1), (1, 1, 1, 3), (1, 0, 0, 2)]):
         monkeypatch.setattr(series, "_BLOCK", block)
         for name in ("i", "c", "pre_o"):
-            key = series_key("manual", Location(layer, direction, 4, sample, 0), unit, name)  # type: ignore[arg-type]
-            assert key == SeriesKey("manual", layer, direction, sample, unit, name)  # type: ignore[arg-type]
+            key = series_key("manual", Location(layer, direction, 4, sample, 0), unit, name)
+            assert key == SeriesKey("manual", layer, direction, sample, unit, name)
             checks: list[None] = []
             found = gate_series(result, key, lambda: checks.append(None))  # noqa: B023
             assert found == pytest.approx(expected[name][layer, direction, :, sample, unit], abs=1e-12)
@@ -67,7 +67,7 @@ def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(
     for layer, direction, timestep, sample in ((0, 0, 0, 2), (1, 1, 3, 1)):
         vector = vectors.at(Location(layer, direction, timestep, sample, 9))
         for name in ("f", "c"):
-            values = [vector.value(name, unit) for unit in range(4)]  # type: ignore[arg-type]
+            values = [vector.value(name, unit) for unit in range(4)]
             assert values == pytest.approx(expected[name][layer, direction, timestep, sample], abs=1e-12)
     read: list[tuple[str, slice]] = []
 

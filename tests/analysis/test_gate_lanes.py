@@ -61,7 +61,7 @@ def test_lanes_of_gates_are_those_of_plain_python_at_every_resolution(data: st.D
     name = data.draw(st.sampled_from(sorted(expected)))
     layer, direction, sample = (data.draw(st.integers(0, 1)) for _ in range(3))
     width, height = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 4))
-    lanes = TraceLanes(result, "gluon", "manual", sample, name)  # type: ignore[arg-type]
+    lanes = TraceLanes(result, "gluon", "manual", sample, name)
     lane = Lane(layer, direction)
     cells = lanes.read(lane, every_cell(3, 40), every_cell(1, 4)).values
     whole = expected[name][layer, direction, :, sample].T
@@ -109,8 +109,8 @@ def test_long_lanes_are_computed_in_chunks_and_only_once(monkeypatch: pytest.Mon
     read = LaneGates.read
 
     def counted(gates: LaneGates, *place: object) -> object:
-        computed.append(place[-2].stop - place[-2].start)  # type: ignore[attr-defined]
-        return read(gates, *place)  # type: ignore[arg-type]
+        computed.append(place[-2].stop - place[-2].start)
+        return read(gates, *place)
 
     monkeypatch.setattr(LaneGates, "read", counted)
     lanes = TraceLanes(result, "gluon", None, 0, "i")

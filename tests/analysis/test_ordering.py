@@ -26,7 +26,7 @@ def orders(units: np.ndarray) -> LaneOrders:
 
 @given(values=VALUES, name=st.sampled_from(["index", "component", "activity"]))
 def test_every_unit_has_one_row(values: np.ndarray, name: str) -> None:
-    order = UnitOrder(order_of(values, name))  # type: ignore[arg-type]
+    order = UnitOrder(order_of(values, name))
     assert sorted(order.units.tolist()) == list(range(values.shape[1]))
     assert [order.units[row] for row in order.rows] == list(range(values.shape[1]))
 
@@ -75,7 +75,7 @@ def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity
     timestep, unit = data.draw(st.integers(0, 47)), data.draw(st.integers(0, 11))
     units = np.array(data.draw(st.permutations(range(12))), np.int64)
     width, height = data.draw(st.integers(1, 48)), data.draw(st.integers(1, 12))
-    lanes = TraceLanes(spoiled(timestep, unit), "gluon", "manual", 0, quantity, orders=orders(units))  # type: ignore[arg-type]
+    lanes = TraceLanes(spoiled(timestep, unit), "gluon", "manual", 0, quantity, orders=orders(units))
     patch = lanes.read(Lane(0, 0), Bins(np.arange(0, 48, width), 48), Bins(np.arange(0, 12, height), 12))
     assert patch.marks is not None
     row = int(np.flatnonzero(units == unit)[0])
@@ -89,8 +89,8 @@ def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity
 def test_rows_show_the_numbers_of_the_units_that_stand_in_them(data: st.DataObject, quantity: str) -> None:
     units = np.array(data.draw(st.permutations(range(12))), np.int64)
     first, last = sorted(data.draw(st.tuples(st.integers(0, 11), st.integers(0, 11))))
-    plain = TraceLanes(RESULT, "gluon", None, 0, quantity)  # type: ignore[arg-type]
-    ordered = TraceLanes(RESULT, "gluon", None, 0, quantity, orders=orders(units))  # type: ignore[arg-type]
+    plain = TraceLanes(RESULT, "gluon", None, 0, quantity)
+    ordered = TraceLanes(RESULT, "gluon", None, 0, quantity, orders=orders(units))
     rows, times = every_cell(first, last + 1), every_cell(5, 30)
     whole = plain.read(Lane(0, 0), times, every_cell(0, 12)).values
     assert np.array_equal(ordered.read(Lane(0, 0), times, rows).values, whole[units[first : last + 1]])
@@ -112,12 +112,12 @@ def test_copies_in_which_units_are_merged_are_not_read_in_another_order(
     with_short_levels(monkeypatch)
     result = pyramid_result(tmp_path, 16, {"manual": spoil}, hidden_size=8, timesteps=200, batch_size=1)
     units = np.array([5, 3, 1, 7, 0, 2, 4, 6])
-    lanes = TraceLanes(result, "gluon", "manual", 0, quantity, orders=orders(units))  # type: ignore[arg-type]
+    lanes = TraceLanes(result, "gluon", "manual", 0, quantity, orders=orders(units))
     assert tuple(lanes.level_read(Lane(0, 0), 8, 4)) == (4, 1)
     assert tuple(lanes.level_read(INPUT, 16, 1)) == (16, 1)
     across = Bins(np.arange(0, 200, 8), 200)
     coarse = lanes.read(Lane(0, 0), across, every_cell(0, 8)).values
-    plain = TraceLanes(result, "gluon", "manual", 0, quantity)  # type: ignore[arg-type]
+    plain = TraceLanes(result, "gluon", "manual", 0, quantity)
     assert np.array_equal(coarse, plain.read(Lane(0, 0), across, every_cell(0, 8)).values[units])
     for height in (1, 2, 4):
         patch = lanes.read(Lane(0, 0), across, Bins(np.arange(0, 8, height), 8))

@@ -99,7 +99,7 @@ def test_a_long_trace_is_not_read_where_its_ends_are_kept(stored: Trace) -> None
         def __getitem__(self, index: object) -> FloatArray:
             raise AssertionError(f"{index} was read")
 
-    trace = replace(stored, hidden=Unread())  # type: ignore[arg-type]
+    trace = replace(stored, hidden=Unread())
     assert len(unit_outline(trace, Location(), 7, range(70_000), 600).low) > 600
 
 

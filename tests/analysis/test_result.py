@@ -47,7 +47,7 @@ def test_without_an_audit_a_difference_is_a_mismatch_and_the_worst_verdict_count
 
 @pytest.mark.parametrize("edit", [wrong_value, wrong_state, nan_value])
 def test_a_wrong_reference_agrees_with_nobody(edit: object) -> None:
-    result = made_result(("gluon", "manual", "onnx"), edits={"gluon": edit})  # type: ignore[dict-item]
+    result = made_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
     assert verdicts(result) == {"manual": "mismatch", "onnx": "mismatch"}
 
 

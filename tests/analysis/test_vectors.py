@@ -114,7 +114,7 @@ def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
     result = made_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
     state = result.inputs.initial_state
     for kind, array in (("h0", state.h), ("c0", state.c)):
-        vector = vector_at(result, "manual", Location(1, 1, 2, 1), kind)  # type: ignore[arg-type]
+        vector = vector_at(result, "manual", Location(1, 1, 2, 1), kind)
         assert array is not None
         assert [label for label, _ in vector.columns] == ["every engine"]
         assert np.array_equal(vector.columns[0][1], array[3, 1])

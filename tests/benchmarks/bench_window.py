@@ -83,7 +83,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
         try:
             yield window
         finally:
-            window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+            window.files.ask_about_changes = lambda _leave: False
             window.close()
             window.deleteLater()
             application.processEvents()

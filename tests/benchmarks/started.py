@@ -158,13 +158,13 @@ def _program(watch: Callable[["MainWindow"], None], *, greet: bool = False) -> N
             settings = Settings(QSettings(sys.argv[2], QSettings.Format.IniFormat))
             settings.welcome = greet
             window = make_window(settings)
-            window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+            window.files.ask_about_changes = lambda _leave: False
             watch(window)
             return window
 
         application.make_window = make_watched
 
-    app.check_platform = check_and_watch  # type: ignore[assignment]
+    app.check_platform = check_and_watch
     app.main(None)
 
 

@@ -109,7 +109,7 @@ def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch: pytest.MonkeyPa
     def load() -> None:
         raise error("libgfortran.so.4 is missing")
 
-    broken = EngineEntry("broken", "broken", None, load)  # type: ignore[arg-type]
+    broken = EngineEntry("broken", "broken", None, load)
     monkeypatch.setitem(ENGINES, "broken", broken)
     with pytest.raises(EngineError, match=r"The engine broken could not be loaded: libgfortran\.so\.4 is missing\."):
         load_engine("broken")

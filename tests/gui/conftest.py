@@ -108,7 +108,7 @@ def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWi
 
     yield make
     for window in windows:
-        window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+        window.files.ask_about_changes = lambda _leave: False
         window.close()
         window.deleteLater()
     QTest.qWait(0)

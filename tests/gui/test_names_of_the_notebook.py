@@ -94,7 +94,7 @@ class Seen:
             values = self._map.rows.values(row)
             assert values is not None
             return [numbers.short(value) for value in values]
-        top = self._session.result.shape[0] - 1  # type: ignore[union-attr]
+        top = self._session.result.shape[0] - 1
         self._session.set_location(Location(top, 0, int(name[-2])))
         (out, *_) = self._map.chart.rows
         assert out.name == name

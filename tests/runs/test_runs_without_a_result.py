@@ -201,7 +201,7 @@ def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, mo
     for audit in ("off", "auto"):
         with monkeypatch.context() as patch:
             patch.setattr(supervisor_module, "open_traces", gone)
-            failure = failed(events_of(supervisor, audit=audit))  # type: ignore[arg-type]
+            failure = failed(events_of(supervisor, audit=audit))
         assert failure.kind == "engine"
         assert "No such file or directory" in failure.sentence
         finished(events_of(supervisor))

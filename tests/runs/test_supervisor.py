@@ -42,7 +42,7 @@ def test_a_run_tells_its_progress_and_then_its_result(supervisor: Supervisor) ->
 
 @pytest.mark.parametrize("audit", ["auto", "full"])
 def test_an_audited_run_shows_its_result_before_it_is_judged(supervisor: Supervisor, audit: str) -> None:
-    events = events_of(supervisor, audit=audit)  # type: ignore[arg-type]
+    events = events_of(supervisor, audit=audit)
     shown = [event for event in events if isinstance(event, Computed)]
     assert len(shown) == 1
     assert shown[0].result.judgement is None

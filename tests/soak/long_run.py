@@ -177,7 +177,7 @@ class LongRun:
         self.seconds = monotonic() - began
 
     def _close(self, window: MainWindow) -> None:
-        window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+        window.files.ask_about_changes = lambda _leave: False
         window.close()
 
     def _look(self, count: float) -> None:

@@ -41,7 +41,8 @@ class _Column(QWidget):
             heading.setProperty("heading", True)
             heading.setContentsMargins(0, 8, 0, 0)
             grid.addWidget(heading, row, 0, 1, 2)
-            for row, command in enumerate(commands, start=row + 1):  # noqa: B020 - the heading's row is the start
+            for command in commands:
+                row += 1
                 keys = QLabel(shown_keys(command))
                 keys.setTextFormat(Qt.TextFormat.PlainText)
                 words = QLabel(command.text.replace("&", "").rstrip("…"))

@@ -57,7 +57,7 @@ def opened(qtbot: Any, bare_window: MainWindow) -> Callable[[Path], SweepWindow]
         bare_window.files.open(path)
         qtbot.waitUntil(lambda: bare_window.sweeps.window is not None and bare_window.sweeps.window.isVisible())
         assert bare_window.sweeps.window is not None
-        qtbot.waitUntil(lambda: bare_window.sweeps.window.opened.path == path)  # type: ignore[union-attr]
+        qtbot.waitUntil(lambda: bare_window.sweeps.window.opened.path == path)
         return bare_window.sweeps.window
 
     return open_

@@ -118,7 +118,7 @@ def test_every_way_to_look_leaves_the_cells_in_their_places(view: UnrolledView) 
         trace.hidden[0, 0, 1, 0, 0] = -123456.0
 
     result = small(edits={"manual": enlarge})
-    result.extents["manual"] = 123456.0  # type: ignore[index]
+    result.extents["manual"] = 123456.0
     view.show_result(result, "manual")
     before = view.geometry_in_view
     view.show_engine("manual")

@@ -40,7 +40,7 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
 def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, quantity: str) -> None:
     result = small(cell)
     view.show_result(result, "manual")
-    view.show_colour_by(quantity)  # type: ignore[arg-type]
+    view.show_colour_by(quantity)
     expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
     written = texts(view)
     assert {place: written[place] for place in np.ndindex(expected.shape)} == {
@@ -64,7 +64,7 @@ def test_only_what_has_an_initial_state_shows_one(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
-        view.show_colour_by(quantity)  # type: ignore[arg-type]
+        view.show_colour_by(quantity)
         before = {unit: text for (t, unit), text in texts(view).items() if t < 0}
         array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
         assert before == ({} if array is None else {unit: numbers.short(v) for unit, v in enumerate(array)})

@@ -185,7 +185,7 @@ def test_equal_numbers_have_equal_colours_on_both_sides(view: UnrolledView) -> N
         trace.hidden[0, 0, 3, 0, 0] = 8.0
 
     result = small(edits={"manual": enlarge})
-    result.extents["manual"] = 8.0  # type: ignore[index]
+    result.extents["manual"] = 8.0
     swipe(view, result, 0)
     right = colour_of(view, Cell(LANE, 1, 5))
     view.show_location(Location(timestep=3))

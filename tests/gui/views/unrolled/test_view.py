@@ -171,7 +171,7 @@ def test_colours_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) 
     view.show_colour_by("value")
     assert view.grab().toImage() == by_value
     with pytest.raises(ValueError, match="gate"):
-        view.show_colour_by("gate")  # type: ignore[arg-type]
+        view.show_colour_by("gate")
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
