@@ -1,6 +1,8 @@
 """A run that the machine cannot hold is refused before anything is allocated, with how much it would take."""
 
 from collections import namedtuple
+from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,18 @@ import pytest
 from rnnviz.model import memory
 from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError
-from rnnviz.model.memory import available_memory, check_demand, demand, readable
+from rnnviz.model.memory import available_memory, check_demand, check_memory, demand, readable
 
 GIB = 1 << 30
 Usage = namedtuple("Usage", "total used free")
 
 
-def config(network: dict[str, Any] | None = None, **sequence: int) -> Config:
+def config(network: dict[str, Any] | None = None, compare: dict[str, Any] | None = None, **sequence: int) -> Config:
     return Config.from_mapping(
         {
             "network": {"cell": "lstm", "input_size": 4, "hidden_size": 8, **(network or {})},
             "sequence": {"batch_size": 2, "timesteps": 10, **sequence},
+            "compare": compare or {},
         }
     )
 
@@ -31,20 +34,34 @@ def _small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: Usage(9 * GIB, 0, 8 * GIB))
 
 
-def test_disk_is_counted_for_every_array_of_every_engine() -> None:
-    needed = demand(config())
-    hidden = 10 * 2 * 8 * 4
-    parameters = 4 * 8 * (4 + 8 + 2) * 4
-    # hidden, cell and output of two engines; the input; the parameters.
-    assert needed.disk == 2 * 3 * hidden + 10 * 2 * 4 * 4 + parameters
-    assert demand(config({"dtype": "float64"})).disk == 2 * needed.disk
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_disk_and_memory_are_counted_array_by_array(cell: str, dtype: str) -> None:
+    asked = config(
+        {"cell": cell, "num_layers": 3, "bidirectional": True, "dtype": dtype}, {"candidates": ["manual", "torch"]}
+    )
+    itemsize = 4 if dtype == "float32" else 8
+    rows = (4 if cell == "lstm" else 3) * 8
+    parameters = 2 * rows * (4 + 8 + 2) + 2 * 2 * rows * (16 + 8 + 2)
+    x, hidden, output = 10 * 2 * 4, 3 * 2 * 10 * 2 * 8, 10 * 2 * 16
+    stored = hidden * (2 if cell == "lstm" else 1) + output
+    needed = demand(asked)
+    assert needed.disk == itemsize * (3 * stored + x + parameters)
+    # The float64 draw, a copy of it for each of two engines at work; x; input, gates and output of the widest layer.
+    assert needed.memory == parameters * (8 + 2 * itemsize) + itemsize * (x + 3 * (x + output))
 
 
-def test_memory_holds_at_least_the_parameters_and_the_input() -> None:
-    needed = demand(config())
-    assert needed.memory >= 4 * 8 * (4 + 8 + 2) * 8 + 10 * 2 * 4 * 4
-    assert demand(config(timesteps=1_000)).memory > needed.memory
-    assert demand(config({"num_layers": 4})).memory > needed.memory
+def test_the_coarser_copies_of_a_long_run_are_on_the_disk_as_well() -> None:
+    long = {"network": {"num_layers": 2, "hidden_size": 64, "input_size": 128}, "timesteps": 1 << 15, "batch_size": 3}
+    network, timesteps, samples = long["network"], long["timesteps"], long["batch_size"]
+    asked = config(network, {"candidates": ["manual", "torch", "onnx"]}, timesteps=timesteps, batch_size=samples)
+    steps = timesteps * samples
+    plain = 4 * (4 * (2 * 2 * steps * 64 + steps * 64) + steps * 128 + 4 * 64 * (128 + 64 + 2 + 64 + 64 + 2))
+    blocks = (1 << 15) // 16 * samples
+    # Two ends of values for each engine; two of differences, a violation and a mark for each candidate; two of x.
+    coarser = 4 * blocks * 2 * 64 * 2 * 4 + 3 * blocks * 2 * 64 * (2 * 4 + 4 + 1) + blocks * 128 * 2 * 4
+    assert demand(asked).disk == plain + coarser
+    assert coarser > 0
 
 
 @pytest.mark.usefixtures("_small_machine")
@@ -68,9 +85,10 @@ def test_an_absurd_size_is_refused_with_what_it_would_take(asked: Config, key: s
     with pytest.raises(ConfigError) as caught:
         check_demand(asked, tmp_path)
     assert caught.value.key == key
-    assert f"{key} = 1,000,000,000" in caught.value.sentence
-    assert readable(demand(asked).memory) + " of memory" in caught.value.sentence
-    assert "4.3 GB" in caught.value.sentence
+    assert caught.value.sentence == (
+        f"This run would take {readable(demand(asked).memory)} of memory, but there are 4.3 GB: "
+        f"{key} = 1,000,000,000 is the largest of its sizes, make it smaller."
+    )
 
 
 @pytest.mark.usefixtures("_small_machine")
@@ -80,15 +98,60 @@ def test_a_run_that_only_the_disk_cannot_hold_is_refused_with_its_folder(tmp_pat
     with pytest.raises(ConfigError) as caught:
         check_demand(asked, tmp_path)
     assert caught.value.key == "sequence.timesteps"
-    assert f"of disk in {tmp_path}" in caught.value.sentence
-    assert readable(demand(asked).disk) in caught.value.sentence
-    assert "8.6 GB" in caught.value.sentence
+    assert caught.value.sentence == (
+        f"This run would take {readable(demand(asked).disk)} of disk in {tmp_path}, but there are 8.6 GB: "
+        f"sequence.timesteps = 20,000 is the largest of its sizes, make it smaller."
+    )
 
 
 def test_this_machine_tells_how_much_memory_it_has() -> None:
     available = available_memory()
     assert available is not None
     assert 0 < available <= psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize("beside", [0, -1])
+def test_a_run_may_take_all_that_there_is_and_not_a_byte_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: int
+) -> None:
+    asked = config()
+    needed = demand(asked)
+    asked_of = []
+    monkeypatch.setattr(memory, "available_memory", lambda: needed.memory)
+    monkeypatch.setattr(
+        memory.shutil, "disk_usage", lambda at: asked_of.append(at) or Usage(0, 0, needed.disk + beside)
+    )
+    refused = pytest.raises(ConfigError) if beside else nullcontext()
+    with refused:
+        check_demand(asked, tmp_path)
+    assert asked_of == [tmp_path]
+    monkeypatch.setattr(memory, "available_memory", lambda: needed.memory + beside)
+    with refused:
+        check_memory(asked)
+
+
+def test_memory_that_the_system_calls_available_is_counted_in_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "MemTotal:       16000 kB\nMemFree:        1000 kB\nMemAvailable:    7000 kB\nBuffers:  5 kB\n"
+    monkeypatch.setattr(memory, "open", lambda *_, **__: StringIO(told), raising=False)
+    assert available_memory() == 7000 * 1024
+
+
+def test_where_there_is_no_such_file_all_pages_are_counted_and_else_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(*_: object, **__: object) -> StringIO:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(memory, "open", missing, raising=False)
+    monkeypatch.setattr(memory.os, "sysconf", {"SC_PHYS_PAGES": 300, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert available_memory() == 300 * 4096
+    for unknown in (AttributeError, ValueError, OSError):
+
+        def refuse(_: str, error: type[Exception] = unknown) -> int:
+            raise error
+
+        monkeypatch.setattr(memory.os, "sysconf", refuse)
+        assert available_memory() is None
 
 
 def test_where_the_system_does_not_tell_nothing_is_refused_for_memory(
@@ -105,7 +168,10 @@ def test_where_the_system_does_not_tell_nothing_is_refused_for_memory(
         (0, "0 bytes"),
         (999, "999 bytes"),
         (1_000, "1.0 kB"),
+        (999_940, "999.9 kB"),
+        (1_000_000, "1.0 MB"),
         (3_200_000_000, "3.2 GB"),
+        (10**12, "1.0 TB"),
         (10**15, "1.0 PB"),
         (10**18, "1000.0 PB"),
     ],
