@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.model import sweep
-from rnnviz.model.config import Config
+from rnnviz.model.config import Config, Network
 from rnnviz.model.errors import ConfigError
 from rnnviz.model.fields import declarations
 from rnnviz.model.sequence_source import SequenceSource
@@ -18,6 +18,7 @@ NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
 SIZE = "a whole number from 1 to 1000000000"
 SIZED = "network.hidden_size"
 DRAW = "a whole number from 0 to 9223372036854775807"
+NETWORK_KEYS = [f"network.{key}" for key in declarations(Network)]
 TABLES = "network, sequence, parameters, initial_state, compare"
 NO_KEY = (
     "is not a known key: it must be one of a table and a key of it, such as network.hidden_size; "
@@ -104,8 +105,7 @@ def test_values_that_make_no_config_together_are_rows_that_say_why() -> None:
         (
             {"grid": {"network.size": [1]}},
             "grid.network.size",
-            "grid.network.size is not a known key: it must be one of network.cell, network.input_size, "
-            "network.hidden_size, network.num_layers, network.bidirectional, network.layout, network.dtype.",
+            f"grid.network.size is not a known key: it must be one of {', '.join(NETWORK_KEYS)}.",
         ),
         ({"grid": {"net.size": [1]}}, "grid.net.size", f"grid.net.size {NO_KEY}"),
         ({"grid": {"seed": [1]}}, "grid.seed", f"grid.seed {NO_KEY}"),
