@@ -120,3 +120,38 @@ def test_an_array_longer_than_a_block_is_checked_to_its_end() -> None:
     right = np.array(left)
     right[2, -1] = 1.0
     assert equality("n", "e", left, right, RTOL, ATOL).detail == "1 of 600,000 values differ, by up to 1"
+
+
+STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("untold", "expected"),
+    [
+        ({"hidden"}, {FORWARD_FINAL, BACKWARD_FINAL}),
+        ({"output"}, STATES),
+        ({"state_h"}, {OUT_FORWARD, OUT_BACKWARD}),
+        ({"hidden", "output"}, set()),
+        ({"hidden", "state_h"}, set()),
+        ({"state_c"}, {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD, *STATES}),
+    ],
+)
+def test_nothing_is_checked_that_a_recording_does_not_hold(untold: set[str], expected: set[str]) -> None:
+    trace = replace(random_trace((2, 2, 4, 2, 3)), engine="recorded", untold=frozenset(untold))
+    checks = notebook_checks(trace, RTOL, ATOL)
+    assert {check.name for check in checks} == expected
+    assert {check.engine for check in checks} <= {"recorded"}
+
+
+@pytest.mark.parametrize("accumulates", [False, True])
+def test_a_check_says_whether_its_sides_were_computed_apart(accumulates: bool) -> None:
+    one = np.ones((1, 2))
+    assert equality("n", "e", one, one, 0.0, 0.0, accumulates=accumulates).accumulates is accumulates
+    assert not equality("n", "e", one, one, 0.0, 0.0).accumulates
+
+
+def test_a_difference_as_large_as_the_tolerance_is_within_it() -> None:
+    left, right = np.array([[1.25, 1.0]]), np.ones((1, 2))
+    assert equality("n", "e", left, right, 0.0, 0.25).holds
+    assert not equality("n", "e", left, right, 0.0, math.nextafter(0.25, 0)).holds
+    assert equality("n", "e", left, right, 0.125, 0.125).holds

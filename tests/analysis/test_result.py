@@ -1,11 +1,14 @@
 """What a result says as a whole."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from rnnviz.analysis.result import VERDICTS, RunResult
+from rnnviz.analysis.checks import Check
+from rnnviz.analysis.result import VERDICTS, Judgement, RunResult
 from rnnviz.model.trace import Trace
+from tests.made_judgements import judged
 from tests.made_results import made_result
 
 
@@ -57,3 +60,63 @@ def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> No
     assert verdicts(result) == {"manual": "agree", "onnx": "mismatch"}
     assert result.wrong("onnx")
     assert not result.wrong("manual")
+
+
+def decreed(result: RunResult, *wrong: str) -> RunResult:
+    """The result as if its audit had found a wrong step in these engines and in no other."""
+    result = judged(result)
+    assert result.judgement is not None
+    audits = {
+        name: replace(found, wrong=int(name in wrong), first_wrong=None)
+        for name, found in result.judgement.audits.items()
+    }
+    return replace(result, judgement=replace(result.judgement, audits=audits))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ((), {"manual": "agree", "onnx": "drift"}),
+        (("onnx",), {"manual": "agree", "onnx": "mismatch"}),
+        (("manual",), {"manual": "mismatch", "onnx": "drift"}),
+        (("gluon",), {"manual": "mismatch", "onnx": "mismatch"}),
+    ],
+)
+def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
+    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
+    # The checks would tell of the edit as well: here the audit alone is to speak.
+    result = decreed(replace(result, checks=()), *wrong)
+    assert verdicts(result) == expected
+    assert [result.wrong(name) for name in ("gluon", "manual", "onnx")] == [
+        name in wrong for name in ("gluon", "manual", "onnx")
+    ]
+    assert result.verdict == max(expected.values(), key=VERDICTS.index)
+
+
+def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_though_every_step_were_right() -> None:
+    result = decreed(replace(made_result(edits={"manual": nan_value}), checks=()))
+    assert result.verdict == "mismatch"
+
+
+def test_where_a_recording_lacks_steps_a_difference_is_a_mismatch_though_every_audited_step_is_right() -> None:
+    result = decreed(replace(made_result(edits={"manual": wrong_value}), checks=()))
+    [comparison] = result.comparisons
+    assert result.comparison_verdict(comparison) == "drift"
+    assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "mismatch"
+
+
+def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:
+    broken = Check("the fused layer", "manual", holds=False, detail="", accumulates=True)
+    drifting = replace(made_result(edits={"manual": wrong_value}), checks=(broken,))
+    assert drifting.wrong("manual")
+    assert not drifting.wrong("gluon")
+    assert not decreed(drifting).wrong("manual")
+    assert decreed(replace(drifting, checks=(replace(broken, accumulates=False),))).wrong("manual")
+    assert decreed(replace(made_result(), checks=(broken,))).wrong("manual")
+    assert not decreed(replace(made_result(), checks=(replace(broken, holds=True),))).wrong("manual")
+
+
+def test_a_mistake_without_a_phrase_of_its_own_is_named() -> None:
+    judgement = Judgement({}, {}, (), None, {"no-h2h-bias": "the h2h bias were left out"})
+    assert judgement.phrase("no-h2h-bias") == "the h2h bias were left out"
+    assert judgement.phrase("another") == "the mistake another were made"
