@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Collection
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -157,14 +158,13 @@ class Evaluator:
     def _ufunc(self, ufunc: Callable[..., Any], left: Value, right: Value, *shapes: tuple[int, ...]) -> Value:
         try:
             shape = np.broadcast_shapes(*shapes)
-            self._scope.budget.spend(int(np.prod(shape, dtype=object)))
+        except ValueError as error:
+            raise UnansweredError(f"The shapes {shapes[0]} and {shapes[1]} do not fit.") from error
+        self._scope.budget.spend(prod(shape))
+        try:
             return ufunc(left, right)
-        except UnansweredError:
-            raise
         except (ValueError, TypeError) as error:
-            raise UnansweredError(
-                f"The shapes {shapes[0]} and {shapes[1]} do not fit: {_first_line(error)}."
-            ) from error
+            raise UnansweredError(f"This cannot be computed: {_first_line(error)}.") from error
 
     def _compare(self, node: ast.Compare) -> Value:
         found: Value = True

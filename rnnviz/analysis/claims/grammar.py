@@ -63,6 +63,8 @@ def parse_claim(says: str, holds: str) -> Claim:
 def parse_expression(text: str) -> ast.expr:
     """The checked expression. Raises as `parse_claim` does."""
     text = text.strip()
+    if not text:
+        raise ClaimError("The expression is empty: a claim is one that is true or false, as T == 5.")
     if len(text) > _LONGEST:
         raise ClaimError(f"The expression has {len(text):,} characters: it may have {_LONGEST:,}.")
     try:
@@ -71,7 +73,7 @@ def parse_expression(text: str) -> ast.expr:
             tree = _tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ClaimError(f"{_cut(text)} is no expression: {reason or 'it is empty'}.") from error
+        raise ClaimError(f"{_cut(text)} is no expression: {reason or type(error).__name__}.") from error
     for node, depth in _nodes(tree):
         if depth > _DEEPEST:
             raise ClaimError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
