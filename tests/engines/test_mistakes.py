@@ -12,7 +12,7 @@ from rnnviz.analysis.checks import notebook_checks
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, mistakes_of
 from rnnviz.engines.mistakes.deviation import Deviation
-from rnnviz.engines.mistakes.engine import MistakeEngine, run_deviation
+from rnnviz.engines.mistakes.engine import MistakeEngine, run_deviation, trace_in_memory
 from rnnviz.engines.registry import find_engine
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config, Network
@@ -245,9 +245,27 @@ def test_an_exchanged_batch_of_any_shape_is_computed(timesteps: int, samples: in
         assert np.isfinite(array).all()
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_trace_for_a_part_of_a_run_has_the_networks_arrays_and_floats(cell: str, dtype: str) -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, num_layers=2, dtype=dtype)
+    trace = trace_in_memory(inputs)
+    arrays = {"hidden": (2, 1, 5, 3, 4), "output": (5, 3, 4), "state_h": (2, 3, 4)}
+    if cell == "lstm":
+        arrays |= {"state_c": (2, 3, 4), "cell": (2, 1, 5, 3, 4)}
+    for name in ("hidden", "output", "state_h", "state_c", "cell"):
+        array = getattr(trace, name)
+        assert (None if array is None else array.shape) == arrays.get(name)
+        assert array is None or array.dtype == dtype
+
+
 def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
     one, other = Deviation(squash_cell=False), Deviation(activation="relu")
     both = one.together_with(other)
     assert both == Deviation(squash_cell=False, activation="relu") == other.together_with(one)
     assert Deviation(activation="relu").together_with(Deviation(activation="sigmoid")) is None
     assert one.together_with(Deviation()) == one
+    ways = [MISTAKES[name].variants["gru"][0] for name in ("no-i2h-bias", "h2h-transposed", "no-h2h-bias")]
+    chained = ways[0].together_with(ways[1])
+    assert chained is not None
+    assert chained.together_with(ways[2]) == Deviation(parameters=tuple(way.parameters[0] for way in ways))
