@@ -32,6 +32,8 @@ class Arrangement(QWidget):
         """`titles` are those of the views that `put_behind_tab` will bring."""
         super().__init__()
         self._divided = False
+        self._verdict = verdict
+        self._before_enlarging: list[int] = []
         self._side = QSplitter(Qt.Orientation.Vertical)
         for view in side:
             self._side.addWidget(view)
@@ -138,6 +140,22 @@ class Arrangement(QWidget):
     def bring_forward(self, title: str) -> None:
         """Put a view's tab in front."""
         self.tabs.setCurrentIndex(self._titles.index(title))
+
+    @property
+    def parts(self) -> list[QWidget]:
+        """What the window is divided into, as one reads it; not all of it need be in sight."""
+        column = [self.column.widget(place) for place in range(self.column.count())]
+        if self.covered:
+            return [*column, self._verdict, self._pages.currentWidget()]
+        side = [self._side.widget(place) for place in range(self._side.count())]
+        return [*column, self._verdict, self._middle.widget(0), *side, self.tabs]
+
+    def enlarge_tabs(self) -> None:
+        """Give the views behind tabs all the height that the others can spare, or back what they had before."""
+        before, self._before_enlarging = self._before_enlarging, []
+        if not before:
+            self._before_enlarging = self._upper.sizes()
+        self._upper.setSizes(before or [0, sum(self._upper.sizes())])
 
     def prepare(self, view: View) -> None:
         """Give a view whose tab is behind the size that it has in front, so that a picture of it can be made."""

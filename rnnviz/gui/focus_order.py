@@ -3,7 +3,7 @@
 Qt's own order is that in which controls were made, and many here are made late or again: tabs, lessons, cards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from PySide6.QtCore import QRect, Qt
@@ -23,6 +23,23 @@ def move_focus(window: QWidget, *, forward: bool) -> bool:
     reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
     controls[(at + (1 if forward else -1)) % len(controls)].setFocus(reason)
     return True
+
+
+def move_to_part(parts: Sequence[QWidget], *, forward: bool) -> None:
+    """Give the keyboard to the part after, or before, the one that has it: to where it was there, else to its first."""
+    shown = [(part, controls) for part in parts if part.isVisible() and (controls := _controls_of(part))]
+    if not shown:
+        return
+    focused = QApplication.focusWidget()
+    present = [place for place, (_, controls) in enumerate(shown) if _within(focused, controls) is not None]
+    at = present[0] if present else -1 if forward else 0
+    part, controls = shown[(at + (1 if forward else -1)) % len(shown)]
+    before = _within(part.focusWidget(), controls)
+    (before or controls[0]).setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+
+
+def _controls_of(part: QWidget) -> list[QWidget]:
+    return [*([part] if _takes_tab(part) else []), *controls_in_order(part)]
 
 
 def controls_in_order(part: QWidget) -> Iterator[QWidget]:

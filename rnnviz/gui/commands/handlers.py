@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from rnnviz.gui.arrangement import Arrangement
 from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.explaining import Explaining
 from rnnviz.gui.commands.file_commands import FileCommands
@@ -12,6 +13,7 @@ from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
+from rnnviz.gui.focus_order import move_to_part
 from rnnviz.gui.keeping.session_commands import SessionCommands
 from rnnviz.gui.lessons.guide import Guide
 from rnnviz.gui.running.run_control import RunControl
@@ -38,6 +40,7 @@ class Zoomed(Protocol):
 class Commanded(Protocol):
     """The window, as far as commands know it. Its lanes are there by the time a command can be given."""
 
+    arrangement: Arrangement
     cursor_: Cursor
     player: Player
     explaining: Explaining
@@ -110,6 +113,9 @@ def handlers(window: Commanded) -> dict[str, Callable[[], object]]:
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),
+        "part_next": lambda: move_to_part((window.toolbar, *window.arrangement.parts), forward=True),
+        "part_previous": lambda: move_to_part((window.toolbar, *window.arrangement.parts), forward=False),
+        "enlarge_tabs": window.arrangement.enlarge_tabs,
         "guide": window.help.guide.open_for_focus,
         "welcome": window.welcome.show,
         "keys": window.help.show_keys,

@@ -214,3 +214,36 @@ def test_names_of_tables_tell_them_apart(window):
     tables = [w for w in own_controls(window) if isinstance(w, QAbstractItemView)]
     names = [w.accessibleName() for w in tables]
     assert len(set(names)) == len(names)
+
+
+def test_f6_goes_from_part_to_part_and_to_where_the_keyboard_was(window):
+    window.lanes.setFocus()
+    table = window.arrangement.parts[-3].table
+    seen = []
+    for _ in range(len(window.arrangement.parts) + 1):
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
+        part = next(
+            p
+            for p in (window.toolbar, *window.arrangement.parts)
+            if p.isAncestorOf(QApplication.focusWidget()) or p is QApplication.focusWidget()
+        )
+        seen.append(part)
+    around = [*window.arrangement.parts, window.toolbar]
+    first = around.index(seen[0])
+    assert seen == [*around[first:], *around[:first]]
+    assert QApplication.focusWidget() is window.lanes
+    table.setFocus()
+    window.lanes.setFocus()
+    for key, held in ((Qt.Key.Key_F6, table), (Qt.Key.Key_F6, None)):
+        QTest.keyClick(QApplication.focusWidget(), key)
+        assert held is None or QApplication.focusWidget() is held
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6, Qt.KeyboardModifier.ShiftModifier)
+    assert QApplication.focusWidget() is table
+
+
+def test_the_views_behind_tabs_are_given_the_height_that_others_can_spare_and_give_it_back(window, press):
+    before = window.arrangement.tabs.height()
+    press("E", Qt.KeyboardModifier.ShiftModifier)
+    assert window.arrangement.tabs.height() > 1.4 * before
+    press("E", Qt.KeyboardModifier.ShiftModifier)
+    assert window.arrangement.tabs.height() == before
