@@ -150,7 +150,7 @@ def _plain(value: Value, number: Any) -> str:
 
 
 def _summary(value: np.ndarray[Any, Any]) -> str:
-    shape = " × ".join(str(length) for length in value.shape)
+    shape = " × ".join(numbers.count(length) for length in value.shape)
     if value.dtype == np.bool_:
         return f"{shape} values, {int(np.count_nonzero(value)):,} true"
     finite = value[np.isfinite(value)]

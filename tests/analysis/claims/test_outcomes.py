@@ -1,0 +1,205 @@
+"""What a run came to by the names of a claim, from results whose figures were set by hand, and how it is shown."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.analysis.claims.errors import UnansweredError
+from rnnviz.analysis.claims.finding import Finding, check_claim, check_claims, shown_value
+from rnnviz.analysis.claims.grammar import parse_claim
+from rnnviz.analysis.claims.names import is_engine, is_name
+from rnnviz.analysis.claims.outcomes import audit_of, engine_name, judgement, outcome
+from rnnviz.analysis.comparison import Mismatch
+from rnnviz.analysis.result import RunResult
+from rnnviz.model.location import Location
+from tests.made_judgements import judged
+from tests.made_results import made_result, setting
+
+PLACE = Location(0, 1, 3, 1, 2)
+EDITS = {"torch": setting(PLACE.index, 2.5), "onnx": setting((0, 0, 1, 0, 0), -3.0)}
+RESULT = made_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
+JUDGED = judged(
+    RESULT,
+    diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))},
+    blind=("e", "f"),
+)
+
+
+def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first_ones() -> None:
+    manual, torch, onnx = RESULT.comparisons
+    figures = (
+        replace(manual, mismatched=0, max_violation=0.5, rtol=0.25, atol=1e-9),
+        replace(torch, mismatched=7, max_violation=2.0, rtol=0.125, atol=0.5),
+        replace(onnx, mismatched=3, max_violation=90.0, rtol=0.0, atol=0.0),
+    )
+    result = replace(RESULT, comparisons=figures)
+    assert outcome(result, "mismatched") == 7
+    assert outcome(result, "max_violation") == 90.0
+    assert (outcome(result, "rtol"), outcome(result, "atol")) == (0.25, 0.5)
+    assert outcome(result, "first_mismatch") == (0, "backward", 3, 1, 2)
+    assert outcome(replace(RESULT, comparisons=(onnx, torch)), "first_mismatch") == (0, "forward", 1, 0, 0)
+    assert outcome(replace(RESULT, comparisons=(manual,)), "first_mismatch") == ()
+    assert torch.first_mismatch == Mismatch(PLACE, torch.first_mismatch.reference, 2.5)
+
+
+def test_what_the_audit_found_is_told_of_all_engines() -> None:
+    assert outcome(JUDGED, "verdict") == JUDGED.verdict == "mismatch"
+    assert outcome(JUDGED, "wrong") == ("torch", "onnx")
+    assert outcome(JUDGED, "blind_to") == ("e", "f")
+    assert outcome(JUDGED, "diagnosis") == ("a", "b", "c", "d")
+    assert judgement(JUDGED) is JUDGED.judgement
+    checks = outcome(JUDGED, "checks")
+    assert checks.dtype == np.bool_
+    assert checks.tolist() == [check.holds for check in JUDGED.checks]
+    assert not all(checks)
+    assert any(checks)
+    with pytest.raises(KeyError, match=r"^'T is no outcome of a run'$"):
+        outcome(JUDGED, "T")
+
+
+def refused(call: Callable[..., Any], *arguments: Any) -> str:
+    with pytest.raises(UnansweredError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_an_engine_may_be_called_by_its_part_in_the_comparison() -> None:
+    assert [engine_name(RESULT, name) for name in ("reference", "candidate", "onnx")] == ["gluon", "manual", "onnx"]
+    assert refused(engine_name, RESULT, "mine") == "mine was not run: this run holds gluon, manual, torch, onnx."
+    assert audit_of(JUDGED, "reference").engine == "gluon"
+    assert JUDGED.judgement is not None
+    audits = {name: JUDGED.judgement.audits[name] for name in ("gluon", "torch")}
+    fewer = replace(JUDGED, judgement=replace(JUDGED.judgement, audits=audits))
+    assert refused(audit_of, fewer, "candidate") == "manual was not audited: gluon, torch were."
+    for call in (judgement, lambda result: outcome(result, "verdict"), lambda result: audit_of(result, "gluon")):
+        assert refused(call, RESULT) == "The steps of this run have not been audited yet."
+
+
+def asked(holds: str, result: RunResult = JUDGED) -> Finding:
+    return check_claim(result, parse_claim("says", holds))
+
+
+def test_an_audit_is_asked_for_by_its_engine() -> None:
+    assert JUDGED.judgement is not None
+    ratio = JUDGED.judgement.audits["torch"].worst_ratio
+    assert asked(f"audit('torch') == 'wrong' and audit('candidate') == 'right' and ratio('torch') == {ratio!r}").holds
+    audits = {name: replace(audit, audited=0) for name, audit in JUDGED.judgement.audits.items()}
+    nothing = replace(JUDGED, judgement=replace(JUDGED.judgement, audits=audits))
+    for claim in ("ratio('torch') > 1", "audit('torch') == 'wrong'"):
+        assert asked(claim, nothing).reason == "No step of torch was audited."
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (0.25, "0.250"),
+        (np.float32(-12.5), "-12.500"),
+        (3e-7, "3e-7"),
+        (5e-4, "0.001"),
+        (-4e-4, "-4e-4"),
+        (0.0, "0.000"),
+        (nan, "NaN"),
+        (12, "12"),
+        (True, "True"),
+        ("agree", "agree"),
+        ((), "none"),
+        ((0.5,), "(0.500,)"),
+        ((1, "a", 0.5), "(1, a, 0.500)"),
+        ([np.zeros((2, 3)), np.zeros(4)], "[shape (2, 3), shape (4,)]"),
+        (np.array(0.5), "0.500"),
+        (np.array([0.5, -1e-5, nan]), "[0.500 -0.000 NaN]"),
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), "[[1.000 2.000]\n [3.000 4.000]]"),
+        (np.arange(40), f"[{' '.join(f'{n:2d}' for n in range(40))}]"),
+        (np.arange(41.0), "41 values from 0.000 to 40.000"),
+        (np.zeros((9, 1)), "9 × 1 values from 0.000 to 0.000"),
+        (np.zeros((8, 1)), "[" + "\n ".join(["[0.000]"] * 8) + "]"),
+        (np.zeros((1, 2, 3)) - 1, "1 × 2 × 3 values from -1.000 to -1.000"),
+        (np.array([[[nan, 2.5, -inf]]]), "1 × 1 × 3 values from 2.500 to 2.500"),
+        (np.full((2, 1, 1), nan), "2 × 1 × 1 values, none finite"),
+        (np.arange(1500) > 1, "1,500 values, 1,498 true"),
+    ],
+)
+def test_a_value_is_shown_as_a_notebook_prints_it(shown: Any, text: str) -> None:
+    assert shown_value(shown) == text
+
+
+@pytest.mark.parametrize(
+    ("holds", "pairs"),
+    [
+        ("rtol < 1", [("rtol", "<", "1", "1.3e-6", "1", "1.3e-6", "1", "")]),
+        ("1 / 8 <= 0.25", [("1 / 8", "≤", "0.25", "0.125", "0.250", "0.125", "0.25", "")]),
+        ("0.25 == 0.5", [("0.25", "=", "0.5", "0.250", "0.500", "0.25", "0.5", "0.25")]),
+        ("not 2 > 3", [("2", ">", "3", "2", "3", "2", "3", "")]),
+        ("(3 >= 2) and 1 != 2", [
+            ("3", "≥", "2", "3", "2", "3", "2", ""), ("1", "≠", "2", "1", "2", "1", "2", ""),
+        ]),
+        ("'x' in wrong or 'manual' not in wrong", [
+            ("'x'", "in", "wrong", "x", "(torch, onnx)", "x", "(torch, onnx)", ""),
+            ("'manual'", "not in", "wrong", "manual", "(torch, onnx)", "manual", "(torch, onnx)", ""),
+        ]),
+        ("any((1 / 4, 2 / 4) == 1 / 8)", [
+            ("(1 / 4, 2 / 4)", "=", "1 / 8", "(0.250, 0.500)", "0.125", "(0.25, 0.5)", "0.125", ""),
+        ]),
+        ("close((0.25, 0 / 0), (0.125, 1.0))", [
+            ("(0.25, 0 / 0)", "≈", "(0.125, 1.0)", "(0.250, NaN)", "(0.125, 1.000)", "(0.25, NaN)", "(0.125, 1.0)",
+             "0.12"),
+        ]),
+        ("equal(0 / 0, 1 / 1)", [("0 / 0", "=", "1 / 1", "NaN", "1.000", "NaN", "1.0", "")]),
+        ("all(0.5 < (0.75, 1.0) < 2.0)", [
+            ("0.5", "<", "(0.75, 1.0)", "0.500", "(0.750, 1.000)", "0.5", "(0.75, 1.0)", ""),
+            ("(0.75, 1.0)", "<", "2.0", "(0.750, 1.000)", "2.000", "(0.75, 1.0)", "2.0", ""),
+        ]),
+    ],
+)  # fmt: skip
+def test_both_sides_are_shown_short_and_in_full_with_what_is_between_them(
+    holds: str, pairs: list[tuple[str, ...]]
+) -> None:
+    found = asked(holds).pairs
+    assert [
+        (p.left.text, p.sign, p.right.text, p.left.shown, p.right.shown, p.left.full, p.right.full, p.apart)
+        for p in found
+    ] == pairs
+
+
+def test_of_many_numbers_not_every_digit_is_kept() -> None:
+    left, right = (asked("equal(h(0)[0], candidate.h(0)[0])").pairs[0], asked("equal(out, out)").pairs[0])
+    vector = JUDGED["gluon"].hidden[0, 0, 0]
+    digits = left.left.full.replace("[", " ").replace("]", " ").split()
+    assert np.array_equal(np.array(digits, np.float32).reshape(vector.shape), vector)
+    assert (right.left.full, right.apart) == ("", "0")
+
+
+def test_numbers_that_cannot_be_read_leave_a_claim_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("rnnviz.analysis.claims.scope.outcome", gone)
+    found = asked("mismatched > 0")
+    assert (found.holds, found.reason, found.pairs) == (None, "The numbers could not be read: the disk is gone.", ())
+
+
+def test_several_claims_are_each_found_in_their_order() -> None:
+    claims = tuple(parse_claim(text, text) for text in ("T == 5", "T == 6", "T"))
+    assert [(f.claim, f.holds) for f in check_claims(JUDGED, claims)] == list(
+        zip(claims, (True, False, None), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *((name, True) for name in ("dat", "T", "wrong", "l0_i2h_weight", "r1234_h2h_bias", "l9_h2h_weight")),
+        *((name, False) for name in ("gluon", "l_i2h_weight", "l12345_i2h_bias", "xl0_i2h_bias", "l0_i2h_bias_", "")),
+    ],
+)
+def test_names_are_those_of_the_run_and_of_gluons_parameters(name: str, known: bool) -> None:
+    assert is_name(name) is known
+
+
+@pytest.mark.parametrize(("name", "may"), [("gluon", True), ("a1_b", True), ("_a", False), ("A", False), ("1a", False)])
+def test_an_engine_is_called_by_a_plain_name(name: str, may: bool) -> None:
+    assert is_engine(name) is may
