@@ -32,7 +32,7 @@ def demand(config: Config) -> Demand:
     inputs = steps * network.input_size * itemsize
     layer = steps * (widest + network.layer_input_size(0)) * itemsize
     # Parameters are drawn in float64 before they are rounded, and every engine holds its own copy.
-    memory = parameters * (8 // itemsize + 2) + inputs + _WORKING_COPIES * layer
+    memory = network.parameter_count * (8 + 2 * itemsize) + inputs + _WORKING_COPIES * layer
     hidden = network.num_layers * steps * widest * itemsize
     arrays = 2 if network.kind.has_cell_state else 1
     disk = len(config.compare.engines) * (arrays * hidden + steps * widest * itemsize) + inputs + parameters
@@ -91,11 +91,13 @@ def available_memory() -> int | None:
 
 def readable(count: float) -> str:
     """Bytes as a person reads them: 3.2 GB."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if count < 1000 or unit == "PB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB", "TB"):
         count /= 1000
-    raise AssertionError("unreachable")
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} PB"
 
 
 def _refusal(config: Config, needed: str, there_is: str) -> tuple[str, str]:

@@ -15,46 +15,145 @@ from tests.strategies import any_config_mappings, config_mappings
 
 
 @pytest.mark.parametrize(
-    ("tables", "key", "words"),
+    ("tables", "key", "sentence"),
     [
-        ({"sequence": {"source": "file"}}, "sequence.path", 'sequence.source = "file" needs'),
-        ({"parameters": {"initializer": "file"}}, "parameters.path", 'parameters.initializer = "file" needs'),
-        ({"initial_state": {"source": "file"}}, "initial_state.path", 'initial_state.source = "file" needs'),
-        ({"sequence": {"source": "sine", "path": "x.npy"}}, "sequence.path", '"x.npy" is not read'),
-        ({"parameters": {"initializer": "xavier", "path": "w.npz"}}, "parameters.path", '"w.npz" is not read'),
-        ({"initial_state": {"source": "zeros", "path": "s.npz"}}, "initial_state.path", '"s.npz" is not read'),
-        ({"sequence": {"source": "text"}}, "sequence.text", "go together"),
-        ({"sequence": {"source": "sine", "text": "hello"}}, "sequence.text", "go together"),
-        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", "holds no word"),
-        ({"sequence": {"array": "x"}}, "sequence.array", "goes with a sequence.path that ends in .npz"),
-        ({"sequence": {"path": "x.npy", "array": "x"}}, "sequence.array", 'sequence.array = "x" is not read here'),
-        ({"sequence": {"path": "x.csv", "axes": "TNI"}}, "sequence.axes", "ends in .npy or .npz"),
-        ({"sequence": {"text": "x", "axes": "NTI"}}, "sequence.axes", "ends in .npy or .npz"),
-        ({"sequence": {"path": "x.npz", "frame": 80}}, "sequence.frame", "ends in .wav"),
-        ({"sequence": {"tokens": "words"}}, "sequence.tokens", "goes with sequence.text"),
-        ({"sequence": {"path": "x.npy", "vocabulary": "v.txt"}}, "sequence.vocabulary", "goes with sequence.text"),
-        ({"sequence": {"text": "x", "unknown": "?"}}, "sequence.unknown", "goes with sequence.vocabulary"),
-        ({"sequence": {"text": "x", "embedding": "e"}}, "sequence.embedding", "goes with sequence.vocabulary"),
-        ({"sequence": {"text": "x", "embedding_path": "e.npy"}}, "sequence.embedding_path", "sequence.vocabulary"),
+        (
+            {"sequence": {"source": "file"}},
+            "sequence.path",
+            'sequence.path is missing: sequence.source = "file" needs the file\'s path.',
+        ),
+        (
+            {"parameters": {"initializer": "file"}},
+            "parameters.path",
+            'parameters.path is missing: parameters.initializer = "file" needs the file\'s path.',
+        ),
+        (
+            {"initial_state": {"source": "file"}},
+            "initial_state.path",
+            'initial_state.path is missing: initial_state.source = "file" needs the file\'s path.',
+        ),
+        (
+            {"sequence": {"source": "sine", "path": "x.npy"}},
+            "sequence.path",
+            (
+                'sequence.path = "x.npy" is not read with sequence.source = "sine": it must be "file", '
+                "or the path left out."
+            ),
+        ),
+        (
+            {"parameters": {"initializer": "xavier", "path": "w.npz"}},
+            "parameters.path",
+            (
+                'parameters.path = "w.npz" is not read with parameters.initializer = "xavier": it must '
+                'be "file", or the path left out.'
+            ),
+        ),
+        (
+            {"initial_state": {"source": "zeros", "path": "s.npz"}},
+            "initial_state.path",
+            (
+                'initial_state.path = "s.npz" is not read with initial_state.source = "zeros": it must '
+                'be "file", or the path left out.'
+            ),
+        ),
+        (
+            {"sequence": {"source": "text"}},
+            "sequence.text",
+            'sequence.text and sequence.source = "text" go together: give both or neither.',
+        ),
+        (
+            {"sequence": {"source": "sine", "text": "hello"}},
+            "sequence.text",
+            'sequence.text and sequence.source = "text" go together: give both or neither.',
+        ),
+        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", 'sequence.text = " \\n" holds no word.'),
+        (
+            {"sequence": {"array": "x"}},
+            "sequence.array",
+            'sequence.array = "x" is not read here: it goes with a sequence.path that ends in .npz.',
+        ),
+        (
+            {"sequence": {"path": "x.npy", "array": "x"}},
+            "sequence.array",
+            'sequence.array = "x" is not read here: it goes with a sequence.path that ends in .npz.',
+        ),
+        (
+            {"sequence": {"path": "x.csv", "axes": "TNI"}},
+            "sequence.axes",
+            ('sequence.axes = "TNI" is not read here: it goes with a sequence.path that ends in .npy or .npz.'),
+        ),
+        (
+            {"sequence": {"text": "x", "axes": "NTI"}},
+            "sequence.axes",
+            ('sequence.axes = "NTI" is not read here: it goes with a sequence.path that ends in .npy or .npz.'),
+        ),
+        (
+            {"sequence": {"path": "x.npz", "frame": 80}},
+            "sequence.frame",
+            "sequence.frame = 80 is not read here: it goes with a sequence.path that ends in .wav.",
+        ),
+        (
+            {"sequence": {"tokens": "words"}},
+            "sequence.tokens",
+            'sequence.tokens = "words" is not read here: it goes with sequence.text.',
+        ),
+        (
+            {"sequence": {"path": "x.npy", "vocabulary": "v.txt"}},
+            "sequence.vocabulary",
+            'sequence.vocabulary = "v.txt" is not read here: it goes with sequence.text.',
+        ),
+        (
+            {"sequence": {"text": "x", "unknown": "?"}},
+            "sequence.unknown",
+            'sequence.unknown = "?" is not read here: it goes with sequence.vocabulary.',
+        ),
+        (
+            {"sequence": {"text": "x", "embedding": "e"}},
+            "sequence.embedding",
+            'sequence.embedding = "e" is not read here: it goes with sequence.vocabulary.',
+        ),
+        (
+            {"sequence": {"text": "x", "embedding_path": "e.npy"}},
+            "sequence.embedding_path",
+            'sequence.embedding_path = "e.npy" is not read here: it goes with sequence.vocabulary.',
+        ),
         (
             {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e"}},
             "sequence.embedding",
-            "the file of parameters.path, which is missing",
+            (
+                'sequence.embedding = "e" names an array of the file of parameters.path, which is '
+                "missing: give it, or sequence.embedding_path for a file of its own."
+            ),
         ),
         (
             {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e", "embedding_path": "e.NPY"}},
             "sequence.embedding",
-            "an .npy file, which sequence.embedding_path is, holds one array and no names",
+            (
+                'sequence.embedding = "e" is not read here: an .npy file, which sequence.embedding_path '
+                "is, holds one array and no names."
+            ),
         ),
-        ({"parameters": {"entry": "encoder"}}, "parameters.entry", '"encoder"'),
-        ({"compare": {"candidates": []}}, "compare.candidates", "at least one engine"),
-        ({"compare": {"reference": "manual"}}, "compare.candidates", '"manual", which is the reference'),
+        (
+            {"parameters": {"entry": "encoder"}},
+            "parameters.entry",
+            'parameters.entry = "encoder" names a layer of a file, but parameters.path is missing.',
+        ),
+        (
+            {"compare": {"candidates": []}},
+            "compare.candidates",
+            "compare.candidates = [] is not allowed: name at least one engine.",
+        ),
+        (
+            {"compare": {"reference": "manual"}},
+            "compare.candidates",
+            ('compare.candidates holds "manual", which is the reference: an engine must be held against another one.'),
+        ),
     ],
 )
-def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, words: str) -> None:
+def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, sentence: str) -> None:
     error = refusal(mapping(**tables))
     assert error.key == key
-    assert words in error.sentence
+    assert error.sentence == sentence
 
 
 def test_a_path_alone_says_that_it_is_to_be_read() -> None:

@@ -75,19 +75,21 @@ def test_what_fits_is_not_refused(tmp_path: Path) -> None:
     [
         (config({"hidden_size": 10**9}), "network.hidden_size"),
         (config({"input_size": 10**9}), "network.input_size"),
+        (config({"num_layers": 1000, "hidden_size": 500}), "network.num_layers"),
         (config(timesteps=10**9), "sequence.timesteps"),
         (config(batch_size=10**9), "sequence.batch_size"),
         (config({"hidden_size": 10**9, "input_size": 10**9}, timesteps=10**9, batch_size=10**9), "network.input_size"),
     ],
-    ids=["hidden", "input", "timesteps", "batch", "all of them"],
+    ids=["hidden", "input", "layers", "timesteps", "batch", "all of them"],
 )
 def test_an_absurd_size_is_refused_with_what_it_would_take(asked: Config, key: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         check_demand(asked, tmp_path)
+    largest = "1,000" if key == "network.num_layers" else "1,000,000,000"
     assert caught.value.key == key
     assert caught.value.sentence == (
         f"This run would take {readable(demand(asked).memory)} of memory, but there are 4.3 GB: "
-        f"{key} = 1,000,000,000 is the largest of its sizes, make it smaller."
+        f"{key} = {largest} is the largest of its sizes, make it smaller."
     )
 
 
@@ -132,7 +134,8 @@ def test_a_run_may_take_all_that_there_is_and_not_a_byte_more(
 
 def test_memory_that_the_system_calls_available_is_counted_in_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
     told = "MemTotal:       16000 kB\nMemFree:        1000 kB\nMemAvailable:    7000 kB\nBuffers:  5 kB\n"
-    monkeypatch.setattr(memory, "open", lambda *_, **__: StringIO(told), raising=False)
+    files = {"/proc/meminfo": told}
+    monkeypatch.setattr(memory, "open", lambda path, **_: StringIO(files[path]), raising=False)
     assert available_memory() == 7000 * 1024
 
 

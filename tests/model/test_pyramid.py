@@ -56,11 +56,11 @@ def test_what_is_written_into_levels_is_found_by_name_and_read_only(
     monkeypatch.setattr(pyramid, "_WIDE", 4)
     shape = (2, 1, 70, 3, 5)
     drawn = np.random.default_rng(0)
-    written = {name: create_pyramid(tmp_path, name, "float64", shape) for name in ("low", "difference-low")}
+    written = {name: create_pyramid(tmp_path, name, "float32", shape) for name in ("low", "difference-low")}
     for made in written.values():
         assert list(made.levels) == [(4, 4), (16, 1)]
         for level, array in made.levels.items():
-            assert (array.shape, array.dtype) == (level_shape(shape, level), np.float64)
+            assert (array.shape, array.dtype) == (level_shape(shape, level), np.float32)
             array[:] = drawn.normal(size=array.shape)
     opened = open_pyramids(tmp_path)
     assert set(opened) == {"low", "difference-low"}
