@@ -88,10 +88,10 @@ def test_of_a_sum_whose_terms_may_overflow_nothing_is_known_and_of_those_beside_
 def test_a_sum_that_nearly_overflows_is_known() -> None:
     below = nextafter(LARGEST / 4, 0)
     result = pre_activation(np.array([1.0]), np.array([below]), 4, LARGEST, EPS)
-    assert result.bound[0] == pytest.approx(EPS * below, rel=1e-15)
+    assert result.bound[0] == pytest.approx(EPS * below, rel=1e-15, abs=0.0)
     # As large as this the value itself is, with so many terms.
     result = pre_activation(np.array([LARGEST / 8, 2.0]), np.array([LARGEST / 8, 3.0]), 4, LARGEST, EPS)
-    assert result.bound.tolist() == pytest.approx([EPS * LARGEST * 3 / 8, 8 * EPS], rel=1e-15)
+    assert result.bound.tolist() == pytest.approx([EPS * LARGEST * 3 / 8, 8 * EPS], rel=1e-15, abs=0.0)
 
 
 def test_a_sum_that_follows_from_an_infinity_is_as_sure_as_its_finite_terms() -> None:
@@ -116,7 +116,7 @@ def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends
     result = getattr(p, name)()
     np.testing.assert_array_equal(result.value, [*ends, nan, np.mean(ends)])
     assert result.bound.tolist()[:3] == [EPS] * 3
-    assert result.bound[3] == pytest.approx((0.125 if name == "sigmoid" else 0.5) + EPS, rel=1e-15)
+    assert result.bound[3] == pytest.approx((0.125 if name == "sigmoid" else 0.5) + EPS, rel=1e-15, abs=0.0)
 
 
 def test_relu_lets_through_what_may_be_positive_and_every_nan() -> None:
