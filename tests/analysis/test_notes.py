@@ -1,9 +1,10 @@
 """What stands behind a verdict, each whole sentence from figures that were set by hand."""
 
 from dataclasses import replace
-from math import inf
+from math import inf, nextafter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnviz.analysis import notes
@@ -79,6 +80,11 @@ def compared(**figures: Any) -> Comparison:
         ),
         (
             notes.tolerance,
+            {"atol": 1e-5, "rtol": 0.25, "max_violation": 0.15},
+            "Tolerance 1e-5 + 0.25 · |gluon|, of which the largest violation takes 15 %.",
+        ),
+        (
+            notes.tolerance,
             {"atol": 0.0, "rtol": 0.5, "max_violation": 1.5},
             "Tolerance 0.0 + 0.5 · |gluon|, of which the largest violation takes 1.5 times.",
         ),
@@ -123,10 +129,12 @@ def test_of_checks_that_fail_the_first_two_are_named(failed: list[Check], words:
         (0.001, "0.1 %"),
         (0.0999, "9.9 %"),
         (0.1, "10 %"),
+        (0.105, "10 %"),
         (0.3899, "38 %"),
         (0.99, "99 %"),
         (0.9911, "99.1 %"),
         (0.99999, "99.9 %"),
+        (nextafter(1.0, 0.0), "99.9 %"),
     ],
 )
 def test_a_share_is_never_rounded_up(coverage: float, words: str) -> None:
@@ -241,4 +249,10 @@ def test_how_the_other_candidates_fare_is_told_and_whether_worse() -> None:
     engines = ("gluon", "manual", MINE, "torch")
     result = made_result(engines, edits={MINE: setting((0, 0, 1, 0, 0), inf)})
     assert notes.others(result, "manual") == ("Of the other candidates, mine.py differs, torch agrees.", True)
+    assert notes.others(result, "torch") == ("Of the other candidates, manual agrees, mine.py differs.", True)
+    exact = {"num_layers": 2, "compare_with": {"atol": 0.0, "rtol": 0.0}}
+    engines, place = ("gluon", "manual", "torch"), (0, 0, 2, 0, 0)
+    near = np.nextafter(made_result(engines, **exact)["gluon"].hidden[place], np.float32(2))
+    drifting = judged(made_result(engines, edits={"torch": setting(place, near)}, **exact))
+    assert notes.others(drifting, "manual") == ("Of the other candidates, torch drifts.", True)
     assert notes.others(result, MINE) == ("Of the other candidates, manual agrees, torch agrees.", False)
