@@ -123,6 +123,7 @@ def test_bars_of_violations_are_those_of_the_octaves_from_the_first_filled_one_t
 def test_there_is_a_tick_at_every_decade_that_is_shown(counts: dict[int, int], texts: list[str]) -> None:
     bars = violation_bars(replace(comparison_of(), violations=spread(-20, 20, counts)))
     assert [text for _, text in bars.ticks] == texts
+    assert len(bars.bars) == 1 + 8
     assert [x for x, _ in bars.ticks[1:]] == pytest.approx(
         [bars.limit + np.log2(float(text)) for text in texts[1:]], abs=1e-9
     )
