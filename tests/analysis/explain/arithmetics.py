@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from rnnviz.analysis.explain.arithmetic import Arithmetic, GateArithmetic, explain
 from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace, Source
+from rnnviz.analysis.result import RunResult
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.files.inputs import load_inputs
+from rnnviz.model.initial_state import State
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.location import Location
+from rnnviz.model.parameters import Parameters
 from rnnviz.model.trace import Trace
+from tests.made_results import made_result
 from tests.oracles.computed import computed
 from tests.strategies import configs
 
@@ -65,3 +69,28 @@ def stored_value(inputs: Inputs, trace: Trace, place: Source) -> float:
 
 def near(a: float, b: float) -> bool:
     return bool(np.isclose(a, b, rtol=1e-12, atol=1e-13))
+
+
+def tidy(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Numbers that are easy to add up and exact in any type: eighths from -1 to 9/8, none of them 0."""
+    eighths = (np.arange(np.prod(shape, dtype=int)) * 7 + seed * 5) % 17 - 8
+    return np.where(eighths == 0, 9, eighths).reshape(shape) / 8.0
+
+
+def tidy_result(engines: tuple[str, ...] = ("gluon", "manual"), **network: object) -> RunResult:
+    """A result whose inputs, parameters and hidden values are all eighths: no engine computed it."""
+    made = made_result(engines, dtype="float64", timesteps=4, **network)
+    inputs = made.inputs
+    lstm = inputs.network.kind.has_cell_state
+    shapes = {name: array.shape for name, array in inputs.parameters.items()}
+    parameters = Parameters(inputs.network, {name: tidy(shape, k) for k, (name, shape) in enumerate(shapes.items())})
+    state = inputs.initial_state.h.shape
+    inputs = replace(
+        inputs,
+        sequence=tidy(inputs.sequence.shape, 1),
+        parameters=parameters,
+        initial_state=State(tidy(state, 2), tidy(state, 3) if lstm else None),
+    )
+    hidden, cell = tidy(inputs.hidden_shape, 4), tidy(inputs.hidden_shape, 6) if lstm else None
+    traces = {name: replace(trace, hidden=hidden.copy(), cell=cell) for name, trace in made.traces.items()}
+    return replace(made, inputs=inputs, traces=traces)
