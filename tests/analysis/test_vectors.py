@@ -83,6 +83,9 @@ def test_each_figure_of_a_difference_is_that_of_its_component() -> None:
     assert apart.violation.tolist() == [0.0, 0.125 / 0.25, 0.0625 / 0.125, 1.0 / 0.375]
     assert apart.mismatched.tolist() == [False, False, False, True]
     assert apart.ulp.tolist()[:2] == [0, 2**19]
+    assert not np.signbit(apart.signed[0])
+    at_the_limit = difference(np.array([1.0]), np.array([1.1875]), 0.0625, 0.125)
+    assert (at_the_limit.violation.tolist(), at_the_limit.mismatched.tolist()) == ([1.0], [False])
 
 
 def test_the_tolerance_is_that_of_the_shown_candidates_comparison() -> None:
@@ -108,6 +111,10 @@ def test_a_place_has_the_kinds_of_vectors_that_its_cell_and_its_engines_know() -
     vector = vector_at(one, "manual", Location(0, 0, 1, 1), "cell")
     assert [label for label, _ in vector.columns] == ["manual"]
     assert (vector.difference, len(vector)) == (None, 4)
+    other = replace(lstm, traces={**lstm.traces, "manual": unknown["manual"]})
+    vector = vector_at(other, "manual", Location(0, 0, 1, 1), "cell")
+    assert [label for label, _ in vector.columns] == ["gluon"]
+    assert vector.difference is None
 
 
 def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
@@ -143,3 +150,13 @@ def test_a_layer_reads_a_vector_of_both_directions_only_where_a_recording_has_bo
         for at in (0, 4):
             vector = vector_at(result, "manual", Location(1, direction, at, 1), "hidden")
             assert (vector.difference is not None) == (at == timestep)
+
+
+def test_a_layer_above_one_that_was_recorded_at_its_end_reads_its_vector_there() -> None:
+    result = made_result(num_layers=3)
+    partial = replace(result["gluon"], untold=frozenset({"hidden"}))
+    result = replace(result, traces={**result.traces, "gluon": partial})
+    for timestep in (0, 4):
+        # What lies below the layer counts, and not what lies above it: `out` has every vector of the last one.
+        vector = vector_at(result, "manual", Location(1, 0, timestep, 1), "input")
+        assert [label for label, _ in vector.columns] == (["gluon", "manual"] if timestep == 4 else ["manual"])
