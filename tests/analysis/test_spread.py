@@ -50,6 +50,10 @@ def test_heights_part_what_is_outside_from_what_is_not() -> None:
     assert 0.25 < lane.heights(1e15)[3] < 0.6
     beyond = replace(lane, violation=np.array([np.inf, 0.5]))
     assert beyond.heights(10.0).tolist() == [1.0, 0.0]
+    scale = replace(lane, violation=np.array([0.0, 1.0, np.nextafter(1.0, 2.0), 10**1.5, 1000.0, 1e9]))
+    assert scale.heights(1000.0).tolist() == pytest.approx([0.0, 0.0, 0.25, 0.625, 1.0, 1.0])
+    # A scale is never shorter than to ten times the limit.
+    assert scale.heights(2.0).tolist() == scale.heights(10.0).tolist() == pytest.approx([0, 0, 0.25, 1, 1, 1])
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,13 @@ def test_heights_part_what_is_outside_from_what_is_not() -> None:
             [Location(0, 0, 0), Location(0, 1, 3)],
             ", after 1 step in every lane: 2 of 80 values",
         ),
+        (
+            {"bidirectional": True},
+            [Location(0, 0, 2), Location(0, 1, 4)],
+            ", after 2 steps in every lane: 2 of 80 values",
+        ),
+        ({"bidirectional": True}, [Location(0, 0, 0), Location(0, 1, 4)], ", at once in every lane: 2 of 80 values"),
+        ({"bidirectional": True}, [Location(0, 1, 3)], ", in 1 of 2 lanes: 1 of 80 values"),
     ],
 )
 def test_the_sentence_says_where_it_first_shows_and_by_when_it_is_everywhere(
