@@ -3,7 +3,7 @@
 import pytest
 
 from rnnviz.analysis.lanes import INPUT, Lane
-from rnnviz.analysis.phases import Walk, stage_regions, stage_text
+from rnnviz.analysis.phases import STAGES, Walk, stage_regions, stage_text
 from rnnviz.analysis.regions import Region
 from rnnviz.model.config import Network
 from rnnviz.model.location import Location
@@ -80,3 +80,57 @@ def test_the_words_say_what_the_regions_show() -> None:
     assert stage_text(relu, Location(0, 0, 0), 1, "read") == "reads x[0] and h0 of layer 0"
     assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[0] of layer 0: h = relu(a + b)"
     assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[0] of layer 0 is carried out as state[0][0]"
+
+
+@pytest.mark.parametrize("order", ["lane", "layers"])
+def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
+    walk = Walk(3, 2, 4, order)
+    here = Location(1, 1, 2, 2, 5)
+    if order == "lane":
+        assert (walk.count(), walk.index_of(here)) == (4, 1)
+        expected = [(1, 1, t) for t in (3, 3, 2, 1, 0, 0)]
+        assert [walk.at(index, here).index[:3] for index in (-1, 0, 1, 2, 3, 4)] == expected
+        return
+    assert (walk.count(), walk.index_of(here)) == (24, 13)
+    assert walk.index_of(here.moved(direction=0)) == 10
+    ends = [(0, 0, 0), (0, 0, 0), (0, 1, 3), (1, 0, 0), (1, 1, 2), (2, 1, 0), (2, 1, 0)]
+    assert [walk.at(index, here).index[:3] for index in (-1, 0, 4, 8, 13, 23, 24)] == ends
+
+
+@pytest.mark.parametrize(
+    ("cell", "where", "told"),
+    [
+        (
+            "gru",
+            Location(1, 0, 0),
+            [
+                "reads h[0] of layer 0 and h0 of layer 1",
+                "computes the gates r z n, and from them h[0] of layer 1",
+                "h[0] of layer 1 is carried on to t = 1",
+            ],
+        ),
+        (
+            "gru",
+            Location(0, 0, 7),
+            [
+                "reads x[7] and h[6] of layer 0",
+                "computes the gates r z n, and from them h[7] of layer 0",
+                "h[7] of layer 0 is carried out as state[0][0]",
+            ],
+        ),
+        (
+            "lstm",
+            Location(1, 0, 7),
+            [
+                "reads h[7] of layer 0 and h[6], c[6] of layer 1",
+                "computes the gates i f g o, and from them c[7] and h[7] of layer 1",
+                "h[7] and c[7] of layer 1 are carried out as state[0][1] and state[1][1]",
+            ],
+        ),
+    ],
+)
+def test_a_network_of_one_direction_names_its_layers_without_arrows(
+    cell: str, where: Location, told: list[str]
+) -> None:
+    network = Network(cell, 5, 10, num_layers=2)
+    assert [stage_text(network, where, 8, stage) for stage in STAGES] == told
