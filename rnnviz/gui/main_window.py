@@ -231,7 +231,7 @@ class MainWindow(DropWindow):
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
         self.toolbar.guided_chosen.connect(self.guide.open)
         self.player.playing_changed.connect(self.actions_.show_playing)
-        self._appearance.theme_changed.connect(self._apply_theme)
+        self._appearance.add(self._apply_theme)
         self._exports.set_result_present(False)
 
     def note(self, text: str) -> None:

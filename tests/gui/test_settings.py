@@ -132,7 +132,30 @@ def test_a_change_of_theme_polishes_each_widget_at_most_twice_and_not_once_for_e
     assert max(polished.values()) <= 2
 
 
-def test_the_desktop_is_followed_while_it_is_asked_for(qapp, monkeypatch):
+def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_was_painted(qtbot, window):
+    appearance, drawn, painted = window._appearance, [], []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched, event):
+            if event.type() == QEvent.Type.Paint:
+                painted.append(len(drawn))
+            return False
+
+    watch = Watch()
+    window.lanes.installEventFilter(watch)
+    for part in range(3):
+        appearance.add(lambda theme, part=part: drawn.append((part, theme)))
+    with qtbot.waitSignal(appearance.theme_changed):
+        window.findChild(QAction, "theme_dark").trigger()
+        assert drawn == []
+        qtbot.waitUntil(lambda: len(drawn) > 0)
+        assert len(drawn) == 1, "each part is drawn in a turn of its own"
+    assert drawn == [(part, DARK) for part in range(3)]
+    qtbot.waitUntil(lambda: len(painted) > 0, timeout=20_000)
+    assert min(painted) == 3, "nothing was painted before all of it was drawn"
+
+
+def test_the_desktop_is_followed_while_it_is_asked_for(qtbot, qapp, monkeypatch):
     appearance = Appearance("desktop")
     themes = []
     appearance.theme_changed.connect(themes.append)
@@ -140,13 +163,15 @@ def test_the_desktop_is_followed_while_it_is_asked_for(qapp, monkeypatch):
     hints = QApplication.styleHints()
     monkeypatch.setattr(Appearance, "_desktop_is_dark", lambda self: True)
     hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
-    assert themes == [DARK]
+    qtbot.waitUntil(lambda: themes == [DARK])
     appearance.choose("light")
+    qtbot.waitUntil(lambda: themes == [DARK, LIGHT])
     hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert themes == [DARK, LIGHT]
     appearance.choose("desktop")
     assert appearance.theme is DARK
     appearance.choose("light")
+    qtbot.waitUntil(lambda: len(themes) == 3)
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)

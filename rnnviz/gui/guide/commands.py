@@ -48,7 +48,7 @@ class GuideCommands(QObject):
         super().__init__(parent)
         self._parent, self._appearance = parent, appearance
         self._window: GuideWindow | None = None
-        appearance.theme_changed.connect(self._apply_theme)
+        appearance.add(self._apply_theme)
 
     @property
     def window(self) -> "GuideWindow | None":

@@ -90,7 +90,7 @@ class Guide(QObject):
         window.session.config_changed.connect(self._show_changes)
         window.control.freshness.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
-        self._appearance.theme_changed.connect(self._apply_theme)
+        self._appearance.add(self._apply_theme)
         self._offer()
 
     def open(self, entry: LessonEntry) -> None:
@@ -269,7 +269,7 @@ class Guide(QObject):
         """Light up the part that the step speaks of."""
         step = self.step
         if step is not None and step.look.part is not None:
-            self._light.point_at(step.look.part)
+            self._light.point_at(step.look.part, step.look.line)
 
     def _show_changes(self, _config: Config | None = None) -> None:
         if self._pane is not None and self._config is not None:

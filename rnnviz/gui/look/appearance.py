@@ -1,8 +1,9 @@
 """The program's look: the theme that the user chose or the desktop has, on every widget at once."""
 
+from collections.abc import Callable
 from string import Template
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
@@ -13,7 +14,11 @@ _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
 
 
 class Appearance(QObject):
-    """Sets the application's style and palette and a window's style sheet, and follows the desktop while asked to."""
+    """Sets the application's style and palette and a window's style sheet, and follows the desktop while asked to.
+
+    All of it would take longer than a user can wait for an answer, and so a change takes several turns of the event
+    loop. The windows keep their old look meanwhile, and then change at once.
+    """
 
     theme_changed = Signal(object)
     """The `Theme` in which everything is drawn from now on."""
@@ -27,6 +32,10 @@ class Appearance(QObject):
         self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
         self._choice = choice
         self._window: QWidget | None = None
+        self._parts: list[Callable[[Theme], None]] = []
+        self._left: list[Callable[[Theme], None]] = []
+        self._turns = QTimer(self, interval=0)
+        self._turns.timeout.connect(self._go_on)
         # Drawn by Qt itself, the same on every system, so that both themes can be looked at on any of them.
         if not application.property(_DRAWN_BY_QT):
             application.setStyle(QStyleFactory.create("Fusion"))
@@ -51,6 +60,10 @@ class Appearance(QObject):
         self._window = window
         self._apply_sheet(window)
 
+    def add(self, draw: Callable[[Theme], None]) -> None:
+        """Have a part drawn in every further theme, in a turn of its own."""
+        self._parts.append(draw)
+
     def choose(self, choice: str) -> None:
         """Use a theme, or follow the desktop's."""
         self._choice = choice
@@ -63,8 +76,29 @@ class Appearance(QObject):
         wanted = THEMES[self._wanted()]
         if wanted is not self._theme:
             self._theme = wanted
+            self._hold()
             self._apply()
-            self.theme_changed.emit(wanted)
+            self._left = list(self._parts)
+            self._turns.start()
+
+    def _go_on(self) -> None:
+        if self._left:
+            self._left.pop(0)(self._theme)
+        else:
+            self._turns.stop()
+            self._release()
+            self.theme_changed.emit(self._theme)
+
+    def _hold(self) -> None:
+        """Leave what is open as it is painted."""
+        for window in self._application.topLevelWidgets():
+            if window.isVisible():
+                window.setUpdatesEnabled(False)
+
+    def _release(self) -> None:
+        """Paint everything anew; a window that was closed meanwhile may be opened again."""
+        for window in self._application.topLevelWidgets():
+            window.setUpdatesEnabled(True)
 
     def _wanted(self) -> str:
         if self._choice in THEMES:

@@ -45,11 +45,11 @@ def change(window: MainWindow, widget: QWidget) -> int:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_kind_of_control_shows_that_it_has_the_keyboard(run_config, window, theme):
+def test_every_kind_of_control_shows_that_it_has_the_keyboard(qtbot, run_config, window, theme):
     compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]}
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
     window._appearance.choose(theme)
-    QTest.qWait(0)
+    qtbot.waitUntil(window.updatesEnabled)
     # From here on Qt knows that the keyboard is used: it marks less for those who use the mouse.
     window.toolbar._run.setFocus()
     QTest.keyClick(window.toolbar._run, Qt.Key.Key_Tab)

@@ -13,7 +13,9 @@ from rnnviz.analysis.config_change import changed_keys
 from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lessons import find_lesson
 from rnnviz.gui.lessons.runnable import runnable
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.model.location import Location
+from tests.gui.lessons.conftest import Read
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -189,6 +191,17 @@ def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     assert spotlight.isVisible()
 
 
+def test_a_step_shows_the_line_of_the_arithmetic_that_it_works_out_by_hand(qtbot, window, settings):
+    entry = next(entry for entry in lesson_entries() if entry.name == "05-lstm")
+    settings.set_lesson_step(entry.name, 3)
+    Read(qtbot, window, entry).open()
+    arithmetic = window.findChild(ArithmeticView)
+    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.page.ledger.line == "c")
+    [card] = [card for card in arithmetic.cards.cards if card.checked]
+    seen = arithmetic.cards.viewport()
+    qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
+
+
 def test_closing_the_lesson_gives_the_panel_its_room_back(qtbot, window, entries, settings):
     width = window.panel.width()
     window.guide.open(entries[0])
@@ -234,9 +247,10 @@ def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(
     qtbot.waitUntil(lambda: not window.runner.busy and not window.control.freshness.due, timeout=20_000)
 
 
-def test_a_change_of_theme_reaches_the_pane(read):
+def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     before = read.pane.prose.palette().text().color()
-    read.window._appearance.choose("dark")
+    with qtbot.waitSignal(read.window._appearance.theme_changed):
+        read.window._appearance.choose("dark")
     assert read.pane.prose.palette().text().color() != before
     read.window._appearance.choose("light")
 
