@@ -1,6 +1,7 @@
 """Use the window at random and see that nothing breaks: python -m tests.monkey ACTIONS [--seed N] [--checks N]
 
-Ends with 1 and a sentence for every exception, warning, frozen frame and wrong verdict.
+Ends with 1 and a sentence for every exception, warning, frozen frame and wrong verdict. Where nothing broke, the table
+of what was done is put into the folder that `tests.told_tables.FOLDER` names.
 """
 
 import argparse
@@ -16,18 +17,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.monkey", description="See that nothing breaks.")
     parser.add_argument("actions", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checks", type=int, default=1_000_000, help="runs to repeat by the command line, at most")
+    parser.add_argument("--checks", type=int, default=1_000_000, help="configs to repeat by the command line, at most")
     parser.add_argument("--frozen", type=float, default=0.2, metavar="SECONDS", help="the longest frame that may be")
     parser.add_argument("--aloud", action="store_true", help="say each action before it is done")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.inside:
         from tests.monkey.session import Monkey
+        from tests.told_tables import FOLDER
 
         monkey = Monkey(wanted.actions, wanted.seed, wanted.checks, wanted.frozen, aloud=wanted.aloud)
         wrong = monkey.run()
-        print(monkey.table())
+        table = monkey.rows().markdown()
+        print(table)
         print("\n".join(wrong) or "Nothing broke.", flush=True)
+        if FOLDER in os.environ and not wrong:
+            Path(os.environ[FOLDER], "walk.md").write_text(table, encoding="utf-8")
         return 1 if wrong else 0
     with tempfile.TemporaryDirectory(prefix="monkey-") as folder:
         home, temporary = Path(folder) / "home", Path(folder) / "tmp"

@@ -1,5 +1,13 @@
-"""How long the window answers nobody: the time between two turns of Qt's event loop."""
+"""How long the window answers nobody: the time between two turns of Qt's event loop.
 
+Where there is a processor for the window, the clock decides: a frame is as long whether its thread computed in it or
+waited, for a disk, a lock or another process. Where other programs took the processor away for more than a tenth of the
+frame, they did so with those that the window waited for, too, and nobody can tell for how long: what counts then is the
+processor's time of the window's thread. Linux tells how long a thread was ready to run and had no processor; where that
+cannot be known the clock decides.
+"""
+
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
@@ -7,15 +15,26 @@ from time import perf_counter, thread_time
 from PySide6.QtCore import QTimer
 
 _BEAT_MS = 5
+_BUSY = 0.1
+_SCHEDULED = "/proc/thread-self/schedstat"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One turn of the event loop: what was done in it, its length, and the processor's time in it; seconds."""
+    """One turn of the event loop: what was done in it, its length by the clock, and parts of that, in seconds.
+
+    In `processor` of these it computed, and in `kept` it could have and had no processor.
+    """
 
     doing: str
-    seconds: float
+    clock: float
     processor: float
+    kept: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the window would have answered nobody with a processor for itself."""
+        return self.processor if self.kept > _BUSY * self.clock else self.clock
 
 
 @dataclass
@@ -24,37 +43,48 @@ class Heartbeat:
 
     limit: float
     frozen: list[Frame] = field(default_factory=list)
-    longest: Frame = Frame("nothing", 0.0, 0.0)
+    longest: Frame = Frame("nothing", 0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         self._timer = QTimer(interval=_BEAT_MS)
         self._timer.timeout.connect(self._beat)
-        self._at, self._used, self._doing = perf_counter(), thread_time(), "nothing"
+        self._scheduled = os.open(_SCHEDULED, os.O_RDONLY) if os.path.exists(_SCHEDULED) else None
+        self._doing, self._now = "nothing", self._times()
 
     def start(self) -> None:
-        """Beat from now on."""
-        self._at, self._used = perf_counter(), thread_time()
+        """Beat from now on, on the thread that made this."""
+        self._now = self._times()
         self._timer.start()
 
     def stop(self) -> None:
         """Beat no more."""
         self._timer.stop()
+        if self._scheduled is not None:
+            os.close(self._scheduled)
+            self._scheduled = None
 
     def during(self, doing: str) -> None:
         """Say what is done next: a frame that takes long is told by this name."""
         self._doing = doing
 
-    def worst(self, count: int) -> list[tuple[str, int, float]]:
-        """What froze the window most often: its name, how often, and for how many seconds at most."""
+    def worst(self, count: int) -> list[tuple[str, int, Frame]]:
+        """What froze the window most often: its name, how often, and the longest of its frames."""
         often = Counter(frame.doing for frame in self.frozen)
-        most = {name: max(frame.seconds for frame in self.frozen if frame.doing == name) for name in often}
-        return [(name, times, most[name]) for name, times in often.most_common(count)]
+        return [
+            (name, times, max((frame for frame in self.frozen if frame.doing == name), key=lambda one: one.seconds))
+            for name, times in often.most_common(count)
+        ]
 
     def _beat(self) -> None:
-        now, used = perf_counter(), thread_time()
-        frame = Frame(self._doing, now - self._at, used - self._used)
-        self._at, self._used = now, used
+        before, self._now = self._now, self._times()
+        frame = Frame(self._doing, *(now - then for now, then in zip(self._now, before, strict=True)))
         if frame.seconds > self.longest.seconds:
             self.longest = frame
         if frame.seconds > self.limit:
             self.frozen.append(frame)
+
+    def _times(self) -> tuple[float, float, float]:
+        kept = 0.0
+        if self._scheduled is not None:
+            kept = int(os.pread(self._scheduled, 100, 0).split()[1]) / 1e9
+        return perf_counter(), thread_time(), kept

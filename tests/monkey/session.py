@@ -21,6 +21,7 @@ from tests.monkey.hands import Hands
 from tests.monkey.heartbeat import Heartbeat
 from tests.monkey.things import things
 from tests.monkey.verdicts import Verdicts
+from tests.told_tables import Rows
 from tests.troubles import Troubles
 
 _ACTION_MS = 10
@@ -33,7 +34,10 @@ _LARGEST_RUN = 4_000_000
 
 @dataclass
 class Monkey:
-    """Does so many `actions`, each told if `aloud`; `checks` runs are repeated; `frozen` seconds are no frame."""
+    """Does so many `actions`, each told if `aloud`.
+
+    At most `checks` configs are repeated by the command line, and no frame may take more than `frozen` seconds.
+    """
 
     actions: int
     seed: int
@@ -46,7 +50,7 @@ class Monkey:
         self.troubles = Troubles(self.tell)
         self.heart = Heartbeat(self.frozen)
         self.done: Counter[str] = Counter()
-        self.runs = self.checked = 0
+        self.runs = self.checked = self.unlike = self.wrong = self.alarms = 0
 
     def run(self) -> list[str]:
         """Do it all, close the window, and return a sentence for everything that is wrong."""
@@ -58,37 +62,48 @@ class Monkey:
                 (folder / part).mkdir()
             settings = Settings(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
             window = make_window(settings)
-            verdicts = Verdicts(folder / "checked")
+            verdicts = Verdicts(folder / "checked", self.checks)
             hands = Hands(window, things(folder / "things"), folder / "saved", self.seed)
             self._walk(application, window, hands, verdicts)
             window.deleteLater()
             del window, hands
             application.processEvents()
-            self.runs, self.checked = verdicts.runs, min(len(verdicts.found), self.checks)
-            for sentence in verdicts.wrong(self.checks):
+            for sentence in verdicts.wrong():
+                self.wrong += 1
                 self.troubles.note(sentence)
+            self.runs, self.checked, self.unlike = verdicts.runs, verdicts.configs, verdicts.changed
         left = [process.pid for process in children()]
         if left:
             self.troubles.note(f"After the window was closed, {len(left)} child processes went on.")
-        for doing, times, seconds in self.heart.worst(20):
-            self.troubles.note(f"The window stood still for up to {seconds:.2f} s, {times} times: {doing}.")
+        self.alarms = len(self.troubles.sentences) - self.wrong
+        for doing, times, frame in self.heart.worst(20):
+            self.troubles.note(
+                f"The window stood still for up to {frame.seconds:.2f} s, {frame.processor:.2f} s of it computing and "
+                f"{frame.clock:.2f} s by the clock, {times} times: {doing}."
+            )
         return self.troubles.sentences
 
-    def table(self) -> str:
-        """What was done and what was found."""
+    def rows(self) -> Rows:
+        """What was done and what came of it."""
         kinds = Counter[str]()
         for doing, count in self.done.items():
             kinds[doing.partition(" ")[0]] += count
-        longest = self.heart.longest
-        often = ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common())
-        return "\n".join(
-            (
-                f"Actions: {self.done.total():,}: {often}",
-                f"Runs finished: {self.runs:,}; different configs repeated by the command line: {self.checked:,}",
-                f"Longest frame: {longest.seconds:.3f} s, {longest.processor:.3f} s of it computing: {longest.doing}",
-                f"Frames above {self.frozen * 1e3:.0f} ms: {len(self.heart.frozen)}",
-            )
-        )
+        longest, limit = self.heart.longest, f"{self.frozen * 1e3:.0f} ms"
+        often = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        rows = Rows()
+        for what, found in (
+            ("actions", f"{self.done.total():,}"),
+            ("by kind", often),
+            ("runs that came to their end", f"{self.runs:,}"),
+            ("different configs among them that the command line repeated", f"{self.checked:,}"),
+            ("verdicts of these that it found otherwise", f"{self.wrong:,}"),
+            ("configs whose files changed before it came to them", f"{self.unlike:,}"),
+            ("exceptions, warnings of Qt, and what was left behind", f"{self.alarms:,}"),
+            (f"frames of more than {limit}", f"{len(self.heart.frozen):,}"),
+            ("the longest frame", f"{longest.seconds * 1e3:.0f} ms"),
+        ):
+            rows.add(what, found=found)
+        return rows
 
     def _walk(self, application: QApplication, window: MainWindow, hands: Hands, verdicts: Verdicts) -> None:
         closing, since = False, monotonic()

@@ -1,58 +1,93 @@
 """Whether what the window found is what the command line finds of the same config."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.config_toml import dump_config
+from rnnviz.files.session.named_files import paths_in
 from rnnviz.files.summary import json_text
 from rnnviz.model.config import Config
 from rnnviz.model.engine_names import is_own
+from tests.monkey.command_line import CommandLine
 
-_AT_ONCE = 2
-_LONGEST_SECONDS = 300
 _PLACE = ("layer", "direction", "timestep", "sample", "unit")
+
+Judged = dict[str, Any]
+State = tuple[tuple[str, float, int], ...]
+"""The paths that a config names, with when each was written last, and its size."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A config, what it came to in the window, and what the command line says."""
+
+    text: str
+    found: Judged
+    answer: "Future[Judged | str | None]"
 
 
 class Verdicts:
-    """Keeps what each config came to in the window."""
+    """Has the command line repeat every config at once, beside the window, as its files may be others later.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.found: dict[str, dict[str, Any]] = {}
-        self.runs = 0
+    Each config is repeated once for each state of its files. `changed` counts those whose files were written meanwhile,
+    so that the two runs say nothing of each other.
+    """
+
+    def __init__(self, folder: Path, most: int) -> None:
+        """`folder` takes the configs; no more than `most` are repeated."""
+        self._folder, self._most = folder, most
+        self._command_line = CommandLine()
+        self._pool = ThreadPoolExecutor(1)
+        self._asked: dict[tuple[str, State], _Asked] = {}
+        self._again: list[_Asked] = []
+        self.runs = self.changed = 0
+
+    @property
+    def configs(self) -> int:
+        """How many were repeated, and could be compared."""
+        return len(self._asked) - self.changed
 
     def add(self, result: RunResult, config: Config) -> None:
-        """Remember a finished run, unless it computes with code of the user's, which must be named to be run."""
+        """Take a finished run; what the window may run of the user's, the command line may run as well."""
         self.runs += 1
-        if any(is_own(name) for name in config.compare.engines):
-            return
-        self.found[dump_config(config, self._folder)] = judged(json.loads(json_text(result)))
+        text, state, found = dump_config(config, self._folder), _state(config), judged(json.loads(json_text(result)))
+        asked = self._asked.get((text, state))
+        if asked is None and len(self._asked) < self._most:
+            answer = self._pool.submit(self._ask, len(self._asked), text, config, state)
+            self._asked[text, state] = _Asked(text, found, answer)
+        elif asked is not None and asked.found != found:
+            self._again.append(_Asked(text, found, asked.answer))
 
-    def wrong(self, most: int) -> Iterator[str]:
-        """A sentence for each config of which the command line says something else."""
-        configs = list(self.found)[:most]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for text, said in zip(configs, pool.map(self._ask, range(len(configs)), configs), strict=True):
-                if said != self.found[text]:
-                    yield f"The window found {self.found[text]}, the command line {said} for this config:\n{text}"
+    def wrong(self) -> Iterator[str]:
+        """Wait for the answers; a sentence for each run of which the command line says something else."""
+        for asked in [*self._asked.values(), *self._again]:
+            said = asked.answer.result()
+            if said is None:
+                self.changed += 1
+            elif said != asked.found:
+                yield f"The window found {asked.found}, the command line {said} for this config:\n{asked.text}"
+        self._pool.shutdown()
+        self._command_line.close()
 
-    def _ask(self, number: int, text: str) -> dict[str, Any] | str:
+    def _ask(self, number: int, text: str, config: Config, state: State) -> Judged | str | None:
         path = self._folder / f"config-{number}.toml"
         path.write_text(text, encoding="utf-8")
-        command = [sys.executable, "-m", "rnnviz", "run", str(path), "--json", "-", "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LONGEST_SECONDS)
-        if done.returncode not in (0, 1):
-            return f"ended with {done.returncode}: {done.stderr.strip()}"
-        return judged(json.loads(done.stdout))
+        words = ["run", str(path), "--json", "-", "--quiet"]
+        if any(is_own(name) for name in config.compare.engines):
+            # Code of the user's runs only where it is named here.
+            words += ["--engines", ",".join(config.compare.engines)]
+        code, out, err = self._command_line.answer(*words)
+        if _state(config) != state:
+            return None
+        return judged(json.loads(out)) if code in (0, 1) else f"ended with {code}: {err.strip()}"
 
 
-def judged(summary: dict[str, Any]) -> dict[str, Any]:
+def judged(summary: Judged) -> Judged:
     """What a summary says that two runs of one config must have in common, whatever the machine does beside them."""
     first = summary["first_mismatch"]
     found = {key: summary[key] for key in ("verdict", "reference", "candidate", "elements", "mismatched", "nonfinite")}
@@ -61,3 +96,13 @@ def judged(summary: dict[str, Any]) -> dict[str, Any]:
     found["audit"] = {engine: audit["verdict"] for engine, audit in summary["audit"].items()}
     found["comparisons"] = [judged(one) for one in summary.get("comparisons", ())]
     return found
+
+
+def _state(config: Config) -> State:
+    found = []
+    for name in paths_in(config):
+        path = Path(name)
+        for file in (path, *sorted(path.iterdir())) if path.is_dir() else (path,):
+            known = file.stat() if file.exists() else None
+            found.append((str(file), known.st_mtime if known else 0.0, known.st_size if known else -1))
+    return tuple(found)
