@@ -15,7 +15,8 @@ from tests.told_tables import FOLDER
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "tests" / "README.md"
-_TESTS = ("pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0")
+# Some of them take longer than any other test may.
+_TESTS = ("pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0", "-o", "faulthandler_timeout=0")
 TABLES = {
     "relations": (*_TESTS, "tests/engines/test_relations.py"),
     "mutants": ("tests.mutation", "--sample", "3000"),
