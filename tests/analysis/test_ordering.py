@@ -8,9 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from rnnviz.analysis import ordering
 from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes
 from rnnviz.analysis.level_of_detail import Bins, every_cell
-from rnnviz.analysis.ordering import LaneOrders, OrderKey, UnitOrder, find_orders, order_of
+from rnnviz.analysis.ordering import (
+    LaneOrders,
+    OrderKey,
+    UnitOrder,
+    activity,
+    find_orders,
+    first_component,
+    order_effort,
+    order_of,
+    sampled_times,
+)
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.trace import Trace
 from tests.analysis.pyramids import pyramid_result, with_short_levels
@@ -60,6 +71,66 @@ def test_a_lanes_order_is_that_of_the_shown_sample() -> None:
     found = find_orders(result, OrderKey("activity", "gluon", 1), lambda: None)
     assert found.of(0, 1).units[0] == 2
     assert found.of(None, 0) is None
+
+
+@pytest.mark.parametrize(("timesteps", "looked_at"), [(3, [0, 1, 2]), (4, [0, 2]), (6, [0, 2, 4]), (7, [0, 3, 6])])
+def test_of_a_long_lane_timesteps_at_equal_distances_are_looked_at(
+    timesteps: int, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "SAMPLED", 3)
+    assert list(range(timesteps))[sampled_times(timesteps)] == looked_at
+    result = made_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
+    checks: list[None] = []
+    for name in ("activity", "component", "index"):
+        found = find_orders(result, OrderKey(name, "manual", 1), lambda: checks.append(None))  # type: ignore[arg-type]
+        assert found.key == OrderKey(name, "manual", 1)  # type: ignore[arg-type]
+        for lane in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            own = result["manual"].hidden[(*lane, looked_at, 1)].astype(np.float64)
+            assert found.of(*lane).units.tolist() == order_of(own, name).tolist()  # type: ignore[arg-type,union-attr]
+    assert len(checks) == 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "name", "products"),
+    [
+        (3, "component", 3 * 4 * 3 + 20 * 27),
+        (3, "activity", 3 * 4 + 20 * 27),
+        (9, "component", 9 * 4 * 4 + 20 * 64),
+        (600, "index", 512 * 4 + 20 * 64),
+    ],
+)
+def test_the_effort_is_that_of_all_lanes(timesteps: int, name: str, products: int) -> None:
+    result = made_result(timesteps=timesteps, num_layers=2, bidirectional=True, batch_size=1)
+    assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products  # type: ignore[arg-type]
+
+
+def test_of_equal_units_the_one_with_the_lower_index_stands_above() -> None:
+    values = np.array([[1.0, -2.0, 2.0, 1.0, 0.0], [1.0, 2.0, -2.0, -1.0, 0.0]])
+    assert order_of(values, "activity").tolist() == [1, 2, 0, 3, 4]
+    assert activity(values).tolist() == [1.0, 2.0, 2.0, 1.0, 0.0]
+    assert order_of(np.ones((3, 4)), "component").tolist() == [0, 1, 2, 3]
+    assert order_of(values, "index").tolist() == [0, 1, 2, 3, 4]
+    for name in ("index", "activity", "component"):
+        assert order_of(values, name).dtype == np.int64  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("times", "units"), [(9, 5), (5, 9), (6, 6), (1, 4)])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_the_first_component_is_the_direction_in_which_the_numbers_vary_most(
+    times: int, units: int, scale: float
+) -> None:
+    values = np.random.default_rng(times).normal(size=(times, units))
+    weight = first_component(values * scale)
+    if times == 1:
+        assert weight.tolist() == [0.0] * units
+        return
+    _, _, components = np.linalg.svd(values - values.mean(axis=0))
+    sign = np.sign(components[0][np.argmax(np.abs(components[0]))])
+    assert weight == pytest.approx(components[0] * sign, abs=1e-9)
+    assert np.linalg.norm(weight) == pytest.approx(1.0)
+    values[0, 1], values[0, 2], values[1, 3] = np.nan, np.inf, -np.inf
+    as_zeros = np.where(np.isfinite(values), values, 0.0)
+    assert first_component(values).tolist() == first_component(as_zeros).tolist()
 
 
 def spoiled(timestep: int, unit: int) -> RunResult:

@@ -1,5 +1,6 @@
 """Units that are on together, and where else they are: as counting by hand finds them."""
 
+from dataclasses import replace
 from itertools import groupby
 from math import ceil
 
@@ -7,19 +8,34 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from rnnviz.analysis import selection
 from rnnviz.analysis.result import RunResult
 from rnnviz.analysis.selection import MOST, Match, Query, select
+from tests.analysis.traces import trace_of
 from tests.made_results import made_result
 
 UNITS = 6
 
 
+VALUES = arrays(
+    np.float32,
+    st.tuples(st.integers(2, 40), st.just(UNITS)),
+    elements=st.sampled_from([np.float32(v) for v in (0.0, 0.29, 0.3, 0.9, np.nan)]),
+)
+LANE = (1, 1, 2)
+"""The layer, direction and sample that are looked at; in all others every unit is on."""
+MADE = made_result(timesteps=1, batch_size=3, hidden_size=UNITS, num_layers=2, bidirectional=True)
+
+
 def result_of(values: np.ndarray) -> RunResult:
-    result = made_result(("gluon", "manual"), hidden_size=UNITS, timesteps=len(values), batch_size=1)
-    result["gluon"].hidden[0, 0, :, 0] = values
-    return result
+    """A result with some values (T, U) in the lane and sample that are looked at, of the engine "gluon" alone."""
+    hidden = np.ones((2, 2, len(values), 3, UNITS), values.dtype)
+    hidden[1, 1, :, 2] = values
+    inputs = replace(MADE.inputs, sequence=np.zeros((len(values), 3, 3), np.float32))
+    traces = {"gluon": trace_of(hidden), "manual": trace_of(np.ones_like(hidden))}
+    return replace(MADE, inputs=inputs, traces=traces)
 
 
 def by_hand(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
@@ -43,12 +59,10 @@ def by_hand(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), block=st.integers(1, 40))
 def test_the_same_is_found_as_by_hand_whatever_is_read_at_a_time(data: st.DataObject, block: int) -> None:
-    length = data.draw(st.integers(2, 40))
-    kinds = st.sampled_from([0.0, 0.29, 0.3, 0.9, float("nan")])
-    values = np.array(data.draw(st.lists(st.lists(kinds, min_size=6, max_size=6), min_size=length, max_size=length)))
-    values = values.astype(np.float32)
+    values = data.draw(VALUES)
+    length = len(values)
     first = data.draw(st.integers(0, length - 1))
-    query = Query("gluon", 0, 0, 0, range(first, data.draw(st.integers(first + 1, length))), float(np.float32(0.3)))
+    query = Query("gluon", *LANE, range(first, data.draw(st.integers(first + 1, length))), float(np.float32(0.3)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "_BLOCK_VALUES", block * UNITS)
         found = select(result_of(values), query, lambda: None)
@@ -66,7 +80,7 @@ def test_a_range_in_which_exactly_the_same_units_are_on_comes_first() -> None:
     values[10:13, :3] = 0.5
     values[20:23, :4] = 0.5
     values[25:30, :3] = 0.5
-    found = select(result_of(values), Query("gluon", 0, 0, 0, range(3, 6)), lambda: None)
+    found = select(result_of(values), Query("gluon", *LANE, range(3, 6)), lambda: None)
     assert found.units == (0, 1, 2)
     assert found.matches[0] == Match(range(10, 13), 1.0)
     assert [match.times.start for match in found.matches] == [10, 20, 25]
@@ -75,7 +89,7 @@ def test_a_range_in_which_exactly_the_same_units_are_on_comes_first() -> None:
 def test_only_the_best_ranges_are_kept_and_the_work_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.zeros((400, UNITS), np.float32)
     values[::2, 0] = 1.0
-    found = select(result_of(values), Query("gluon", 0, 0, 0, range(1)), lambda: None)
+    found = select(result_of(values), Query("gluon", *LANE, range(1)), lambda: None)
     assert len(found.matches) == selection.RANGES
     assert found.matches[0].times == range(2, 3)
 
@@ -86,4 +100,58 @@ def test_only_the_best_ranges_are_kept_and_the_work_can_be_ended(monkeypatch: py
         raise Ended
 
     with pytest.raises(Ended):
-        select(result_of(values), Query("gluon", 0, 0, 0, range(1)), end)
+        select(result_of(values), Query("gluon", *LANE, range(1)), end)
+
+
+def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
+    values = np.zeros((12, UNITS), np.float32)
+    values[0, :5] = 0.3
+    # Four of five are most of them, and three are not.
+    values[2:4, 1:5] = 0.3
+    values[5:7, 2:5] = 0.9
+    values[8, :6] = 0.4
+    values[8, 2] = np.nan
+    values[11, :5] = 1.0
+    found = select(result_of(values), Query("gluon", *LANE, range(1), float(np.float32(0.3))), lambda: None)
+    assert found.units == (0, 1, 2, 3, 4)
+    assert [match.times for match in found.matches] == [range(11, 12), range(8, 9), range(2, 4)]
+    assert [match.score for match in found.matches] == pytest.approx([1.0, 4 / 6, 4 / 5 / 2])
+    empty = select(result_of(values), Query("gluon", *LANE, range(3, 3)), lambda: None)
+    assert (empty.units, empty.matches) == ((), ())
+    assert Query("gluon", *LANE, range(1)).threshold == 0.3
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+def test_a_range_goes_on_from_one_block_to_the_next_and_up_to_the_end(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "_BLOCK_VALUES", block * UNITS + UNITS - 1)
+    values = np.zeros((11, UNITS), np.float32)
+    values[:, 1] = [1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1]
+    values[3, 4] = values[9, 5] = 1.0
+    checks: list[None] = []
+    found = select(result_of(values), Query("gluon", *LANE, range(1)), lambda: checks.append(None))
+    assert found.units == (1,)
+    assert found.matches == (Match(range(9, 11), 0.75 / 2), Match(range(2, 7), pytest.approx(0.9 / 5)))
+    # A block of the query, and those of the whole sequence.
+    assert len(checks) == 1 + -(-11 // block)
+
+
+def test_a_run_that_meets_the_querys_own_range_is_left_out_and_of_equal_ones_the_earlier_is_the_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = np.zeros((9, UNITS), np.float32)
+    values[:, 0] = [1, 1, 0, 1, 1, 0, 0, 1, 1]
+    values[2, :] = values[5, :] = 0.0
+    values[[3, 4], 3] = 1.0
+    # A query inside a longer run: the run meets it.
+    found = select(result_of(values), Query("gluon", *LANE, range(4, 5)), lambda: None)
+    assert found.units == (0, 3)
+    assert found.matches == ()
+    found = select(result_of(values), Query("gluon", *LANE, range(2)), lambda: None)
+    # Of equal ones the earlier comes first.
+    assert [match.times for match in found.matches] == [range(7, 9), range(3, 5)]
+    monkeypatch.setattr(selection, "RANGES", 1)
+    values[[3, 4], 3] = 0.0
+    found = select(result_of(values), Query("gluon", *LANE, range(2)), lambda: None)
+    assert found.matches == (Match(range(3, 5), 1.0),)
