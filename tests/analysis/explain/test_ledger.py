@@ -1,6 +1,4 @@
-"""A ledger adds up to its line in either order, whatever is listed; each row knows its source; where a trail ends."""
-
-from collections.abc import Sequence
+"""A ledger adds up to its line in either order, whatever is listed; each row knows its source."""
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from rnnviz.analysis.explain.curve import activation_curve
 from rnnviz.analysis.explain.equations import Line, Token, equations, outcome
 from rnnviz.analysis.explain.explanation import explain_value
 from rnnviz.analysis.explain.ledger import Ledger, ledger
-from rnnviz.analysis.explain.origin import origin
 from rnnviz.analysis.explain.provenance import (
     CellPlace,
     GatePlace,
@@ -24,8 +21,6 @@ from rnnviz.analysis.explain.provenance import (
     step_of,
     token_source,
 )
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
 from rnnviz.model.location import Location
 from tests.analysis.explain.arithmetics import activated, argument_of, arithmetic_of, explained
 from tests.made_results import made_result
@@ -159,34 +154,3 @@ def test_each_engines_point_lies_on_the_curve(cell: str, line: str) -> None:
         assert curve.x[0] <= x <= curve.x[-1]
         assert np.interp(x, curve.x, curve.y) == pytest.approx(y, abs=2e-3)
     assert activation_curve(each, "c") is None
-
-
-def sentences(place: InputPlace | InitialPlace, **tables: object) -> Sequence[str]:
-    config = {"network": {"cell": "lstm", "input_size": 3, "hidden_size": 2}, "sequence": {"timesteps": 4}} | tables
-    if "text" in config["sequence"]:
-        del config["network"]["input_size"]
-    found = origin(load_inputs(Config.from_mapping(config)), place)
-    return (found.heading, *found.sentences)
-
-
-def test_the_end_of_a_trail_says_where_its_number_came_from() -> None:
-    x, h0 = InputPlace(1, 0, 2), InitialPlace("c", 0, 0, 1, 1)
-    assert "drawn from the standard normal distribution, seed 0" in sentences(x)[-1]
-    assert "uniformly" in sentences(x, sequence={"source": "uniform"})[-1]
-    assert "impulse" in sentences(x, sequence={"source": "impulse"})[-1]
-    assert "wave" in sentences(x, sequence={"source": "sine"})[-1]
-    assert sentences(x, sequence={"text": "abca"})[-1] == (
-        'At t = 1 the text has "b", and feature 2 stands for "c": so it is 0.'
-    )
-    assert sentences(h0)[-1] == "The network starts with c0 = 0 everywhere."
-    assert "seed 7" in sentences(h0, initial_state={"source": "normal", "seed": 7})[-1]
-    inputs = load_inputs(
-        Config.from_mapping(
-            {
-                "network": {"cell": "lstm", "input_size": 3, "hidden_size": 2},
-                "initial_state": {"source": "normal"},
-            }
-        )
-    )
-    assert origin(inputs, h0).value == inputs.initial_state.c[0, 1, 1]
-    assert origin(inputs, x).value == inputs.sequence[1, 0, 2]
