@@ -40,6 +40,38 @@ def test_arrays_in_files_hold_what_arrays_in_memory_hold_also_after_their_way_th
     assert received.lane_mismatched is received.lane_mismatched
 
 
+def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
+    plain = comparison_of(SHORT, None)
+    received = pickle.loads(pickle.dumps(plain))
+    assert received.stored is None
+    for name in Comparison.NAMES:
+        np.testing.assert_array_equal(getattr(received, name), getattr(plain, name))
+        assert not getattr(received, name).flags.writeable
+
+
+def test_figures_lie_in_files_of_their_names_from_so_many_on(tmp_path: Path) -> None:
+    dtypes = {"error": "float64", "count": "int64"}
+    for folder, shape, stored in (
+        (None, (2, 2, 75), None),
+        (tmp_path, (1, 299), None),
+        (tmp_path, (2, 2, 75), tmp_path),
+    ):
+        arrays, where = over_time.over_time(folder, "kind", dtypes, shape)
+        assert where == stored
+        assert {name: (array.shape, array.dtype.name) for name, array in arrays.items()} == {
+            name: (shape, dtype) for name, dtype in dtypes.items()
+        }
+        for array in arrays.values():
+            assert not array.any()
+            array[0, 0] = 7
+        assert sorted(path.name for path in tmp_path.iterdir()) == (
+            ["kind.count.npy", "kind.error.npy"] if stored else []
+        )
+    assert np.load(tmp_path / "kind.count.npy")[0, 0].tolist() == [7] * 75
+    with pytest.raises(FileExistsError):
+        over_time.over_time(tmp_path, "kind", dtypes, (2, 2, 75))
+
+
 def test_a_few_timesteps_make_no_files(tmp_path: Path) -> None:
     assert comparison_of(SHORT, tmp_path).stored is None
     assert list(tmp_path.iterdir()) == []
