@@ -60,7 +60,9 @@ class OwnRecurrence:
         except OSError as error:
             raise RecurrenceError(f"{self._path} cannot be read: {error.strerror}.") from error
         except SyntaxError as error:
-            raise RecurrenceError(f"{self._path}, line {error.lineno}: {type(error).__name__}: {error.msg}.") from error
+            # Of null bytes, Python tells no line.
+            at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
+            raise RecurrenceError(f"{at}: {type(error).__name__}: {error.msg}.") from error
         except ValueError as error:
             raise RecurrenceError(f"{self._path} is no Python file: {error}.") from error
 
