@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.checks import notebook_checks
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.mistakes import recurrence as mistaken_recurrence
 from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, mistakes_of
 from rnnviz.engines.mistakes.deviation import Deviation
 from rnnviz.engines.mistakes.engine import MistakeEngine, run_deviation, trace_in_memory
@@ -99,6 +100,19 @@ def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> No
             assert_near(ours, theirs, tolerance, name)
 
 
+@pytest.mark.parametrize("values", [1, 100])
+@pytest.mark.parametrize("name", ["cell-not-squashed", "batch-as-time"])
+def test_blocks_of_time_are_seamless_and_cell_states_need_no_room(name: str, values: int) -> None:
+    inputs = both_ways("lstm")
+    trace = empty_trace(inputs, cell=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mistaken_recurrence, "_BLOCK_VALUES", values)
+        run_deviation(MISTAKES[name].variants["lstm"][0], inputs, trace, lambda done: None)
+    whole = mistaken(name, inputs)
+    for array in ("hidden", "output", "state_h", "state_c"):
+        assert_near(getattr(trace, array), getattr(whole, array), 1e-12)
+
+
 @given(config=configs(), data=st.data())
 def test_a_mistake_fills_every_number_and_leaves_the_inputs_alone(config: Config, data: st.DataObject) -> None:
     inputs = load_inputs(config)
@@ -180,9 +194,9 @@ def test_a_mistake_in_the_parameters_is_the_right_network_with_those_parameters(
         assert_near(mistaken(name, inputs).hidden, recurrence(changed).hidden, 1e-12, name)
 
 
-def both_ways(**more: int) -> Inputs:
+def both_ways(cell: str = "gru", **more: int) -> Inputs:
     return inputs_of(
-        {"timesteps": 5, "batch_size": 3}, cell="gru", hidden_size=4, bidirectional=True, dtype="float64", **more
+        {"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, bidirectional=True, dtype="float64", **more
     )
 
 
@@ -216,13 +230,16 @@ def test_swapped_directions_show_in_out_and_feed_the_next_layer() -> None:
     assert_near(trace.hidden[1], recurrence(with_parameters(inputs, swapped)).hidden[1], 1e-12)
 
 
-def test_a_final_state_at_the_last_timestep_is_wrong_in_the_backward_state_alone() -> None:
-    inputs = both_ways()
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_final_state_at_the_last_timestep_is_wrong_in_the_backward_state_alone(cell: str) -> None:
+    inputs = both_ways(cell)
     right, trace = recurrence(inputs), mistaken("final-state-at-last-timestep", inputs)
     assert_near(trace.hidden, right.hidden, 1e-12)
     assert_near(trace.output, right.output, 1e-12)
     assert_near(trace.state_h[0], right.state_h[0], 1e-12)
     assert_near(trace.state_h[1], right.hidden[0, 1, -1], 1e-12)
+    if trace.state_c is not None and right.cell is not None:
+        assert_near(trace.state_c, right.cell[0, :, -1], 1e-12)
 
 
 def test_an_exchanged_batch_is_the_network_along_the_samples() -> None:
