@@ -65,7 +65,7 @@ def error(value: Number) -> str:
 def at_least(value: Number) -> str:
     """A limit in two digits, rounded up, so that what needs `value` passes with the limit as it is read."""
     number = float(value)
-    if not _finite(number) or number == 0.0:
+    if not _finite(number):
         return error(number)
     exact = Decimal(number)
     step = Decimal(1).scaleb(exact.adjusted() - 1)
@@ -116,4 +116,4 @@ def _exponent(text: str) -> str:
     if not e:
         return text
     sign = "-" if exponent.startswith("-") else "+"
-    return f"{mantissa}e{sign}{exponent.lstrip('+-').lstrip('0') or '0'}"
+    return f"{mantissa}e{sign}{exponent.lstrip('+-').lstrip('0')}"

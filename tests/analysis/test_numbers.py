@@ -120,6 +120,7 @@ def test_two_values_that_three_decimals_do_not_tell_apart_are_shown_in_full() ->
     ("value", "shown"),
     [
         (0.0, "0"),
+        (-0.0, "0"),
         (inf, "infinity"),
         (-inf, "-infinity"),
         (nan, "NaN"),
@@ -177,6 +178,7 @@ def test_a_distance_in_floats_is_counted_up_to_a_hundred_thousand(distance: int,
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
+        (0.009449, "9.4 ms"),
         (0.00949, "9.5 ms"),
         (0.0095, "10 ms"),
         (0.9994, "999 ms"),
@@ -195,4 +197,5 @@ def test_a_duration_goes_to_the_next_unit_where_it_would_read_as_one(seconds: fl
 
 def test_a_count_has_separators_and_full_digits_keep_their_sign() -> None:
     assert numbers.count(3_200_000) == "3,200,000"
+    assert numbers.full(1) == "1.0"
     assert [numbers.full(v) for v in (-1.5e-300, 1e22, np.float32(-2e30))] == ["-1.5e-300", "1e+22", "-2e+30"]
