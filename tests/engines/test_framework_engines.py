@@ -1,0 +1,148 @@
+"""Gluon, PyTorch and ONNX Runtime on parameters of ours, and on files that are theirs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from rnnviz.engines import registry
+from rnnviz.engines.base import Engine
+from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.weight_files import load_file_engine, unfit
+from rnnviz.model.arrays import read_only
+from rnnviz.model.config import Network
+from rnnviz.model.errors import EngineError
+from rnnviz.model.inputs import Inputs
+from rnnviz.model.parameters import Parameters
+from tests.files.models.writing.written import made, write
+from tests.oracles.computed import assert_agrees, assert_near, empty_trace
+from tests.oracles.recurrence import recurrence
+
+ENDINGS = {"gluon": ".params", "torch": ".safetensors", "onnx": ".onnx"}
+NETWORKS = [("rnn_relu", 2, True), ("rnn_tanh", 1, False), ("lstm", 3, True), ("gru", 2, True)]
+
+
+@pytest.fixture(params=ENDINGS)
+def name(request: pytest.FixtureRequest) -> str:
+    if ENGINES[request.param].unavailable is not None:
+        pytest.skip(f"{request.param} is not installed")
+    return str(request.param)
+
+
+def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> list[float]:
+    """The engine makes of `given` what follows from `asked`; returns the progress that it told."""
+    trace = empty_trace(asked, cell=engine.knows_cell)
+    told: list[float] = []
+    report = engine.run(given, trace, told.append)
+    assert_agrees(trace, recurrence(asked), 1e-5)
+    for equality in report.equalities:
+        assert equality.left is not equality.right
+        np.testing.assert_allclose(equality.left, equality.right, rtol=0, atol=1e-6, err_msg=equality.name)
+    return told
+
+
+@pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
+def test_a_framework_computes_every_layer_from_our_parameters(name: str, cell: str, layers: int, both: bool) -> None:
+    for layout in ("NTC", "TNC"):
+        asked = made(cell, layers, both)
+        asked = replace(asked, config=replace(asked.config, network=replace(asked.network, layout=layout)))
+        steps = layers + (name == "gluon")
+        told = assert_computes(load_engine(name), asked, asked)
+        np.testing.assert_allclose(told, np.arange(1, steps + 1) / steps)
+
+
+@pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
+def test_a_framework_takes_every_weight_from_its_own_file(
+    name: str, cell: str, layers: int, both: bool, tmp_path: Path
+) -> None:
+    asked = made(cell, layers, both)
+    engine = load_file_engine(name, write(asked, tmp_path / f"w{ENDINGS[name]}"))
+    zeros = {key: np.zeros_like(array) for key, array in asked.parameters.items()}
+    told = assert_computes(engine, asked, replace(asked, parameters=Parameters(asked.network, zeros)))
+    assert told[-1] == 1.0
+    assert not engine.knows_cell
+    assert engine.version == load_engine(name).version
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+def test_float64_keeps_its_precision(name: str, cell: str, dtype: str) -> None:
+    asked = made(cell, 2, True, dtype)
+    if ENGINES[name].unfit(asked.network) is not None:
+        pytest.skip(f"{name} computes in float32 only")
+    trace = empty_trace(asked, cell=False)
+    load_engine(name).run(asked, trace, lambda done: None)
+    assert_near(trace.hidden, recurrence(asked).hidden, 1e-5 if dtype == "float32" else 1e-13)
+
+
+def test_a_file_of_another_network_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    path = write(made("lstm", 2, True), tmp_path / f"w{ENDINGS[name]}")
+    asked = made("lstm", 1, True)
+    said = {
+        "gluon": "Gluon refused the file: ",
+        "torch": "PyTorch refused the file: Error(s) in loading state_dict for LSTM: Unexpected key(s) in state_dict: ",
+        "onnx": "The model has 2 layers in place of 1.",
+    }[name]
+    with pytest.raises(EngineError) as caught:
+        load_file_engine(name, path).run(asked, empty_trace(asked, cell=False), lambda done: None)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+    assert "None" not in str(caught.value)
+
+
+def test_a_file_that_is_damaged_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"w{ENDINGS[name]}"
+    path.write_bytes(b"\x07" * 40)
+    asked = made("gru")
+    said = {
+        "gluon": "Gluon refused the file: ",
+        "torch": "PyTorch refused the file: Error while deserializing header",
+        "onnx": "ONNX refused the model: ",
+    }
+    with pytest.raises(EngineError) as caught:
+        load_file_engine(name, path).run(asked, empty_trace(asked, cell=False), lambda done: None)
+    assert str(caught.value).startswith(said[name])
+    assert len(str(caught.value)) > len(said[name])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_is_no_longer_one_is_refused_by_what_onnx_says_first(tmp_path: Path) -> None:
+    path = write(made("gru"), tmp_path / "w.onnx")
+    model = onnx.load(path)
+    model.graph.node[0].op_type = "NoSuchOperator"
+    path.write_bytes(model.SerializeToString())
+    asked = made("gru")
+    with pytest.raises(EngineError, match=r"^ONNX refused the model: No Op registered for NoSuchOperator"):
+        load_file_engine("onnx", path).run(asked, empty_trace(asked, cell=False), lambda done: None)
+
+
+def test_an_initial_state_that_a_model_does_not_take_is_told_by_onnxruntime(tmp_path: Path) -> None:
+    asked = made("gru")
+    engine = load_file_engine("onnx", write(asked, tmp_path / "w.onnx"))
+    wide = replace(asked, sequence=read_only(np.ones((5, 2, 9)), "float32"))
+    with pytest.raises(EngineError, match=r"^ONNX Runtime failed: .*[Ii]nput") as caught:
+        engine.run(wide, empty_trace(asked, cell=False), lambda done: None)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(EngineError, match=r"^ONNX Runtime failed: ") as caught:
+        load_engine("onnx").run(wide, empty_trace(asked, cell=False), lambda done: None)
+    assert "\n" not in str(caught.value)
+
+
+def test_why_an_engine_cannot_judge_a_file_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    single, double = Network("gru", 3, 4), Network("gru", 3, 4, dtype="float64")
+    relu, single_relu = Network("rnn_relu", 3, 4, dtype="float64"), Network("rnn_relu", 3, 4)
+    monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    cases = {
+        ("gluon", single): None,
+        ("gluon", double): None,
+        ("gluon", single_relu): None,
+        ("gluon", relu): "MXNet 1.9.1 rounds what an rnn_relu of float64 computes to float32",
+        ("torch", relu): None,
+        ("onnx", single): None,
+        ("onnx", double): "ONNX Runtime computes in float32 only",
+    }
+    assert {(name, network): unfit(name, network) for name, network in cases} == cases
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    assert unfit("torch", single) == "PyTorch is not installed"
