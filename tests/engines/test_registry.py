@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from rnnviz.engines import registry
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.mistakes.catalogue import MISTAKES
+from rnnviz.engines.mistakes.engine import MistakeEngine
+from rnnviz.engines.own.engine import OwnEngine
+from rnnviz.engines.recording.engine import RecordedEngine
 from rnnviz.engines.registry import (
     ENGINES,
     EngineEntry,
     find_engine,
+    is_mistake,
     known_mistakes,
     load_engine,
     recordings_in,
@@ -26,8 +32,58 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
     with pytest.raises(ConfigError) as caught:
         find_engine("tensorflow", "compare.reference")
     assert caught.value.key == "compare.reference"
-    for word in ("compare.reference", '"tensorflow"', "gluon", "manual"):
-        assert word in caught.value.sentence
+    assert caught.value.sentence == (
+        'compare.reference names "tensorflow", which is no engine: it must be one of gluon, manual, onnx, torch, '
+        "mistake:NAME, the path of a .py file, or trace:PATH of a recording."
+    )
+    with pytest.raises(ConfigError, match=r'^compare\.candidates names "tensorflow"') as caught:
+        find_engine("tensorflow")
+    assert caught.value.key == "compare.candidates"
+
+
+def test_an_unknown_mistake_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_engine("mistake:no-bias", "compare.reference")
+    assert caught.value.key == "compare.reference"
+    assert caught.value.sentence == (
+        'compare.reference names "mistake:no-bias", which is no known mistake: it must be one of '
+        f"{', '.join(MISTAKES)}."
+    )
+
+
+@pytest.mark.parametrize("name", ["./none.py", "trace:none.npz", "trace:none.npz#gluon"])
+def test_a_file_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_engine(name, "compare.reference")
+    assert caught.value.key == "compare.reference"
+    assert caught.value.sentence == f'compare.reference names "{name}", but there is no such file.'
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "loaded"),
+    [
+        ("manual", "manual", ManualEngine),
+        ("mistake:no-h2h-bias", "mistake:no-h2h-bias", MistakeEngine),
+        ("mine.py", "mine.py", OwnEngine),
+        ("trace:golden.npz", "trace:golden.npz", RecordedEngine),
+    ],
+)
+def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, title: str, loaded: type
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("golden.npz", hidden=np.ones(1))
+    Path("mine.py").touch()
+    entry = find_engine(name)
+    assert (entry.name, entry.title, entry.unavailable) == (name, title, None)
+    assert entry.own == (Path("mine.py") if name == "mine.py" else None)
+    assert (entry.mistake and entry.mistake.engine) == (name if name.startswith("mistake:") else None)
+    assert is_mistake(name) == name.startswith("mistake:")
+    assert isinstance(load_engine(name), loaded)
+    if name == "mine.py":
+        Path("deep").mkdir()
+        Path("deep/mine.py").touch()
+        assert find_engine("deep/mine.py").title == "mine.py"
 
 
 def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: Path) -> None:
@@ -65,14 +121,22 @@ def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Wind
 
 def test_a_missing_mxnet_tells_the_system_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "mxnet")
-    with pytest.raises(EngineError, match=r"no wheel for Windows AMD64: onnx can be the reference instead, by .*--eng"):
+    with pytest.raises(EngineError) as caught:
         load_engine("gluon")
+    assert str(caught.value) == (
+        "The engine gluon needs mxnet 1.9.1, which has no wheel for Windows AMD64: "
+        "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
+    )
 
 
 def test_where_mxnet_can_be_installed_it_is_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
-    with pytest.raises(EngineError, match=r"is not installed \(pip install mxnet==1\.9\.1 brings it\): onnx can"):
+    with pytest.raises(EngineError) as caught:
         load_engine("gluon")
+    assert str(caught.value) == (
+        "The engine gluon needs mxnet 1.9.1, which is not installed (pip install mxnet==1.9.1 brings it): "
+        "onnx can be the reference instead, by compare.reference or --engines onnx,manual."
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,6 +194,9 @@ def test_the_known_mistakes_of_a_network_are_those_that_its_engine_entries_accep
     entries = known_mistakes(network)
     assert entries
     assert all(find_engine(entry.engine).unfit(network) is None for entry in entries)
+    for entry in entries:
+        known = MISTAKES[entry.name]
+        assert (entry.engine, entry.phrase, entry.origin) == (known.engine, known.phrase, known.origin)
     both = known_mistakes(replace(network, bidirectional=True))
     new = [entry for entry in both if entry not in entries]
     assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}

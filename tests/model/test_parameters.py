@@ -96,6 +96,19 @@ def test_orthogonal_weights_have_orthonormal_columns_or_rows(network: Network, s
             np.testing.assert_allclose(product, np.eye(min(rows, columns)), atol=1e-13)
 
 
+@pytest.mark.parametrize("features", [3, 4, 6], ids=["tall", "square", "wide"])
+def test_orthogonal_weights_are_made_of_normal_ones_by_gram_and_schmidt(features: int) -> None:
+    drawn = draw_parameters(
+        Network("rnn_tanh", features, 4, dtype="float64"), ParameterSource("orthogonal", "zeros", seed=7)
+    )["l0_i2h_weight"]
+    vectors = np.random.default_rng(7).normal(size=(max(4, features), min(4, features))).T
+    found: list[np.ndarray] = []
+    for vector in vectors:
+        rest = vector - sum(before * (before @ vector) for before in found)
+        found.append(rest / np.sqrt(rest @ rest))
+    np.testing.assert_allclose(drawn if features > 4 else drawn.T, found, atol=1e-13)
+
+
 def test_orthogonal_draws_favour_no_sign() -> None:
     network = Network("rnn_tanh", 1, 3, dtype="float64")
     draws = [draw_parameters(network, ParameterSource("orthogonal", seed=seed))["l0_h2h_weight"] for seed in range(400)]
@@ -137,8 +150,12 @@ def test_a_misshapen_array_is_told_with_both_shapes(shape: tuple[int, ...]) -> N
 
 
 def test_a_superfluous_array_is_named() -> None:
-    with pytest.raises(InputError, match=r"^The weights hold l2_i2h_weight, which this network does not have"):
-        Parameters(NETWORK, named(NETWORK, l2_i2h_weight=np.zeros((16, 4))))
+    with pytest.raises(InputError) as caught:
+        Parameters(Network("gru", 3, 4), named(Network("gru", 3, 4), l2_i2h_weight=np.zeros((16, 4))))
+    assert str(caught.value) == (
+        "The weights hold l2_i2h_weight, which this network does not have: "
+        "it has l0_i2h_weight, l0_h2h_weight, l0_i2h_bias, l0_h2h_bias."
+    )
 
 
 def test_what_no_float32_can_hold_becomes_the_infinity_that_is_shown() -> None:
