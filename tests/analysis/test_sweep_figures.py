@@ -86,6 +86,23 @@ def test_a_map_of_some_rows_shows_no_others() -> None:
     assert grid.counts.tolist() == [[3, 3]]
 
 
+def test_of_rows_that_are_equally_bad_a_cell_shows_the_first() -> None:
+    found = figures([Finding("drift", max_violation=2.0)] * 12)
+    size, _, engine = found.dimensions
+    grid = cells(found, size, engine, "max_violation")
+    assert grid.rows.tolist() == [[0, 6], [1, 7]]
+    assert (grid.down, grid.across) == (engine, size)
+    assert [a.dtype for a in (grid.values, grid.nan, grid.verdicts)] == [np.float64, np.bool_, np.int8]
+
+
+def test_a_worse_verdict_counts_more_among_equal_numbers() -> None:
+    findings = [Finding(("drift", "agree", "mismatch", "agree")[n % 4], max_violation=2.0) for n in range(12)]
+    found = figures(findings)
+    grid = cells(found, found.dimensions[2], None, "max_violation")
+    assert grid.rows.tolist() == [[2, 1]]
+    assert grid.verdicts.tolist() == [[3, 1]]
+
+
 def test_values_that_never_meet_have_no_row() -> None:
     points = (Point(0, (1, "a"), None), Point(1, (2, "b"), None))
     found = SweepFigures(SweepTable(("seed", "engine"), tuple(Row(point) for point in points)))
