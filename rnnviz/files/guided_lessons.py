@@ -33,7 +33,7 @@ COLOURS = (
 _FENCE, _MARK = "```", "```step"
 _STEP_KEYS, _LOOK_KEYS, _CLAIM_KEYS = (
     ("config", "set", "cursor", "look", "claim"),
-    ("part", "colours", "engine"),
+    ("part", "colours", "engine", "line"),
     ("says", "holds"),
 )
 _INDICES = ("layer", "timestep", "sample", "unit")
@@ -41,11 +41,15 @@ _INDICES = ("layer", "timestep", "sample", "unit")
 
 @dataclass(frozen=True)
 class Look:
-    """What a step points at: a part of the window, and how the lanes are drawn. None leaves it as it is."""
+    """What a step points at: a part of the window, and how the lanes are drawn. None leaves it as it is.
+
+    `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+    """
 
     part: str | None = None
     colours: str | None = None
     engine: str | None = None
+    line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ def _cursor(where: str, values: Any) -> dict[str, int]:
 
 def _look(where: str, values: Any) -> Look:
     _check_keys(where, values, _LOOK_KEYS, "look")
-    for key, allowed in (("part", tuple(PARTS)), ("colours", COLOURS)):
+    for key, allowed in (("part", tuple(PARTS)), ("colours", COLOURS), ("line", tuple("ifgorznch"))):
         if key in values and values[key] not in allowed:
             raise InputError(f"{where}: look.{key} = {shown(values[key])} must be one of {', '.join(allowed)}.")
     if not isinstance(values.get("engine", ""), str):

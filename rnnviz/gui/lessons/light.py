@@ -31,12 +31,24 @@ class Light(QObject):
         self._stop.triggered.connect(self.spotlight.put_out)
         self._heed_escape()
 
-    def point_at(self, part: str) -> None:
-        """Bring a part into sight and light it up; `part` is one of `lesson_parts.PARTS`."""
+    def point_at(self, part: str, line: str | None = None) -> None:
+        """Bring a part into sight and light it up; `part` is one of `lesson_parts.PARTS`.
+
+        `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+        """
         from rnnviz.gui.lessons.parts import target_of
 
         target = target_of(self._window, part)
+        if line is not None:
+            self._choose(line)
         self.spotlight.light(target.widget, target.area, f"Look at {PARTS[part]}.")
+
+    def _choose(self, line: str) -> None:
+        from rnnviz.gui.views.arithmetic.view import ArithmeticView
+
+        for view in self._window.views:
+            if isinstance(view, ArithmeticView):
+                view.choose_line(line)
 
     def _heed_escape(self) -> None:
         self._dark.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())

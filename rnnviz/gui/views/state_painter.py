@@ -184,12 +184,15 @@ class StatePainter(QStyledItemDelegate):
             painter.drawText(QRect(x, text.top(), room, text.height()), _LEFT, words)
             return
         painter.setPen(theme.color("text"))
+        texts = [numbers.short(value) for value in values[: room // self._number + 1]]
+        # Most numbers are as wide as each other, but not those with exponents.
+        wide = max(self._number, *(self._metrics.horizontalAdvance(f"{number} ") for number in texts))
         count = len(values)
-        if count * self._number > room:
-            count = max(1, (room - self._metrics.horizontalAdvance(" …")) // self._number)
-        for value in values[:count]:
-            painter.drawText(QRect(x, text.top(), self._number, text.height()), _RIGHT, numbers.short(value))
-            x += self._number
+        if count * wide > room:
+            count = max(1, (room - self._metrics.horizontalAdvance(" …")) // wide)
+        for number in texts[:count]:
+            painter.drawText(QRect(x, text.top(), wide, text.height()), _RIGHT, number)
+            x += wide
         if count < len(values):
             painter.drawText(QRect(x, text.top(), 40, text.height()), _LEFT, " …")
 

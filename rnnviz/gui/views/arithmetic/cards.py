@@ -1,6 +1,6 @@
 """All lines of an arithmetic as a column of cards, of which one is chosen."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from rnnviz.analysis.explain.equations import Line
@@ -36,6 +36,9 @@ class Cards(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Equations with their numbers")
         self.cards: list[Card] = []
+        self._chosen: int | None = None
+        # Cards that are new have their places only then.
+        self.verticalScrollBar().rangeChanged.connect(self._show_chosen)
 
     def show_page(self, page: Page) -> None:
         """Show the lines of another page."""
@@ -50,6 +53,10 @@ class Cards(QScrollArea):
         for card, content in zip(self.cards, contents, strict=True):
             line = content.lines[0].result.text
             card.show_content(content, checked=content.detailed and line == page.ledger.line)
+        chosen = next((place for place, card in enumerate(self.cards) if card.checked), None)
+        if chosen != self._chosen:
+            self._chosen = chosen
+            QTimer.singleShot(0, self, self._show_chosen)
         wide = max(card.minimumWidth() for card in self.cards)
         if wide > self.minimumWidth() - 20:
             # Only ever wider, so that nothing beside moves with the cursor.
@@ -66,6 +73,10 @@ class Cards(QScrollArea):
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
         self.ensureWidgetVisible(self.cards[place], 0, 2)
         self._choose(place)
+
+    def _show_chosen(self) -> None:
+        if self._chosen is not None and self._chosen < len(self.cards):
+            self.ensureWidgetVisible(self.cards[self._chosen], 0, 2)
 
     def _add(self) -> None:
         card = Card()
