@@ -1,14 +1,16 @@
 """Mapped arrays, which may be larger than memory."""
 
+import io
 import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from rnnviz.model import arrays
-from rnnviz.model.arrays import create_mapped, open_mapped, release_pages, room_for, store_mapped
+from rnnviz.model.arrays import create_mapped, open_mapped, read_only, release_pages, room_for, store_mapped
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
@@ -73,3 +75,110 @@ def test_room_is_writable_wherever_it_lies(monkeypatch: pytest.MonkeyPatch, in_m
     room[:] = np.arange(30.0).reshape(2, 3, 5)
     assert room.sum() == 435.0
     assert (room.base is None) == bool(in_memory)
+
+
+def test_a_read_only_array_is_contiguous_in_its_type_and_its_giver_may_go_on_writing() -> None:
+    given = np.arange(24.0).reshape(2, 3, 4)
+    kept = read_only(given, "float64")
+    assert np.shares_memory(kept, given)
+    for array, dtype in ((given, "float64"), (given[:, ::2].T, "float32"), (given[1], "float64")):
+        kept = read_only(array, dtype)
+        np.testing.assert_array_equal(kept, array)
+        assert (kept.dtype, kept.flags.c_contiguous, kept.flags.writeable) == (np.dtype(dtype), True, False)
+        assert array.flags.writeable
+    assert read_only(np.array([1e300, -1e300, 1.0]), "float32").tolist() == [np.inf, -np.inf, 1.0]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_mapped_array_changes_its_file_only_where_it_was_opened_to(tmp_path: Path, writable: bool) -> None:
+    create_mapped(tmp_path / "a.npy", "float64", (2, 3))
+    opened = open_mapped(tmp_path / "a.npy", writable=True) if writable else open_mapped(tmp_path / "a.npy")
+    assert type(opened) is np.ndarray
+    assert opened.flags.writeable == writable
+    if writable:
+        opened[1, 2] = 7.0
+    assert np.load(tmp_path / "a.npy")[1, 2] == (7.0 if writable else 0.0)
+
+
+def test_objects_are_never_unpickled_out_of_a_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"Python objects|allow_pickle"):
+        open_mapped(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.dtype([("hidden", "float64", (3, 5)), ("engine", "S7")])], ids=str)
+def test_the_numbers_of_a_file_are_aligned_and_fill_it(tmp_path: Path, dtype: Any) -> None:
+    create_mapped(tmp_path / "a.npy", dtype, (7,) if dtype == "float32" else ())
+    content = (tmp_path / "a.npy").read_bytes()
+    begin = content.index(b"\n") + 1
+    assert begin % 64 == 0
+    numbers = content[begin:]
+    assert numbers == bytes(7 * 4 if dtype == "float32" else 3 * 5 * 8 + 7)
+
+
+@pytest.mark.parametrize(("limit", "allocated"), [(4096, False), (4095, True)], ids=["the limit", "a byte less"])
+def test_a_file_is_written_up_to_a_limit_and_allocated_beyond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, allocated: bool
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(arrays, "_WRITTEN_BYTES", limit)
+    monkeypatch.setattr(arrays.os, "posix_fallocate", lambda *numbers: asked.append(numbers), raising=False)
+    with (tmp_path / "a").open("xb+", buffering=0) as file:
+        file.write(b"head")
+        arrays._make_room(file, 4096)
+        assert asked == ([(file.fileno(), 0, 4096)] if allocated else [])
+        assert (tmp_path / "a").stat().st_size == (4 if allocated else 4096)
+
+
+@pytest.mark.parametrize("bytes_more", [0, 1])
+def test_room_is_in_memory_up_to_its_limit(monkeypatch: pytest.MonkeyPatch, bytes_more: int) -> None:
+    monkeypatch.setattr(arrays, "_IN_MEMORY_BYTES", 2 * 3 * 4 - bytes_more)
+    room = room_for("float32", (2, 3))
+    assert (room.base is None) == (bytes_more == 0)
+    assert (room.shape, room.dtype) == ((2, 3), np.float32)
+
+
+class Slow(io.RawIOBase):
+    """A file that takes a few bytes at a time, as a pipe does."""
+
+    def __init__(self) -> None:
+        self.content = b"head"
+
+    def tell(self) -> int:
+        return len(self.content)
+
+    def write(self, data: Any) -> int:
+        self.content += bytes(data[:100])
+        return min(len(data), 100)
+
+
+def test_room_is_made_however_little_is_written_at_a_time() -> None:
+    slow = Slow()
+    arrays._make_room(slow, 1234)
+    assert slow.content == b"head" + bytes(1230)
+
+
+class Pages(mmap.mmap):
+    """A map that tells which of its bytes are let go of."""
+
+    def madvise(self, *asked: int) -> None:
+        self.asked = asked
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
+def test_the_pages_of_a_part_are_let_go_of_and_those_that_came_in_beside_them() -> None:
+    row, neighbours = 1 << 15, 1 << 16
+    pages = Pages(-1, 40 * row)
+    array = np.ndarray((40, row), np.uint8, pages)
+    for part, begin, end in (
+        (array[5:8], 2 * neighbours, 8 * row + neighbours),
+        (array[4, 7:9], 2 * neighbours, 4 * row + 9 + neighbours),
+        (array[6:9, ::2], 3 * neighbours, 9 * row - 1 + neighbours),
+        (array[39], 19 * neighbours, 40 * row),
+        (array, 0, 40 * row),
+    ):
+        release_pages(part)
+        assert pages.asked == (mmap.MADV_DONTNEED, begin, end - begin)
+    del pages.asked
+    release_pages(array[:0])
+    assert not hasattr(pages, "asked")
