@@ -20,10 +20,11 @@ def touching(*places: Location, out: float = 0.0, state: float = 0.0) -> Edit:
     """
 
     def edit(trace: Trace) -> None:
-        for where in places:
-            trace.hidden[where.index] += np.float32(0.5)
-            trace.output[where.timestep, where.sample, where.unit] += np.float32(0.5)
-            trace.state_h[0, where.sample, where.unit] += np.float32(0.5)
+        for farther, where in enumerate(places):
+            off = np.float32(0.5 + farther)
+            trace.hidden[where.index] += off
+            trace.output[where.timestep, where.sample, where.unit] += off
+            trace.state_h[0, where.sample, where.unit] += off
         trace.output[0] += np.float32(out)
         trace.state_h[0] += np.float32(state)
 
@@ -88,6 +89,8 @@ def test_an_engine_that_was_not_audited_has_no_row_and_one_without_a_step_to_loo
     unseen = replace(result, judgement=replace(result.judgement, audits=audits))
     [row] = audit_rows(unseen)
     assert (row.engine, row.verdict, row.coverage, row.audited) == ("manual", "not audited", "none", False)
+    audits = {"manual": replace(audits["manual"], audited=1)}
+    assert row_of(replace(result, judgement=replace(result.judgement, audits=audits))).audited
 
 
 def test_the_tolerances_that_were_used_and_that_would_do_are_told_so_that_what_is_read_passes() -> None:
