@@ -31,6 +31,8 @@ from tests.monkey.in_sight import dialogs, modal, visible, windows
 from tests.monkey.repertoire import ENDS, KEYS, MODIFIERS, SIZES, TEXTS
 
 Chosen = TypeVar("Chosen")
+_TRIES = 20
+"""What cannot be done now, such as to answer where no dialog is open, is no action: another is drawn."""
 
 
 class Hands:
@@ -59,6 +61,13 @@ class Hands:
 
     def act(self) -> str:
         """Do one thing, and say what it was."""
+        for _ in range(_TRIES):
+            done = self._try()
+            if done != "nothing":
+                return done
+        return "nothing"
+
+    def _try(self) -> str:
         weights = np.array([weight for _, weight in self._deeds])
         deed, _ = self._deeds[int(self._random.choice(len(self._deeds), p=weights / weights.sum()))]
         try:
