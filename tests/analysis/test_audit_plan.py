@@ -1,12 +1,14 @@
 """Which values an audit of a large run looks at."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.analysis import audit_plan
-from rnnviz.analysis.audit_plan import FULL, NEAR, Columns, all_columns, plan_lane
+from rnnviz.analysis.audit_plan import FULL, NEAR, Columns, all_columns, plan_lane, some_columns
 
 Shape = tuple[int, int, int, int, int]
 
@@ -68,6 +70,48 @@ def test_a_run_that_is_near_its_limit_everywhere_is_followed_everywhere(monkeypa
     monkeypatch.setattr(audit_plan, "FULL", 10)
     plan = plan_lane((1, 1, 4, 3, 5), np.ones((3, 5)), full=False)
     assert (held(plan, (1, 1, 4, 3, 5)) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "samples", "units"),
+    [
+        # Of 48 columns all, as long as there are no more than 240 values.
+        ((1, 1, 5, 6, 8), range(6), range(8)),
+        # Half of 240 values are 12 columns of 10 steps, and 6 in each of two lanes.
+        ((1, 1, 10, 6, 8), [0, 2, 5], [0, 2, 5, 7]),
+        ((2, 1, 10, 6, 8), [0, 5], [0, 4, 7]),
+        ((1, 2, 10, 6, 8), [0, 5], [0, 4, 7]),
+        # 4 columns of 30 steps, of one sample or of one unit where there are few.
+        ((1, 1, 30, 2, 50), [0], [0, 16, 33, 49]),
+        ((1, 1, 30, 50, 2), [0, 16, 33, 49], [0]),
+        # One at least, however long it is.
+        ((1, 1, 200, 1, 5), [0], [0]),
+    ],
+)
+def test_half_as_many_values_are_followed_as_may_be_and_samples_and_units_in_proportion(
+    shape: Shape, samples: Sequence[int], units: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_plan, "FULL", 240)
+    [grid] = plan_lane(shape, None, full=False)
+    assert (grid.samples.tolist(), grid.units.tolist()) == (list(samples), list(units))
+    assert grid.count == len(samples) * len(units)
+
+
+def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_the_grids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audit_plan, "FULL", 240)
+    violation = np.full((6, 8), NEAR)
+    violation[2, 3] = 0.75
+    near, others = plan_lane((1, 1, 10, 6, 8), violation, full=False)
+    assert (near.samples.tolist(), near.units.tolist()) == ([2], list(range(8)))
+    assert (others.samples.tolist(), others.units.tolist()) == ([0, 5], [0, 2, 5, 7])
+
+
+def test_some_columns_are_every_samples_and_reach_from_the_first_unit_to_the_last() -> None:
+    for most, units in ((1, [0]), (2, [0, 8]), (3, [0, 4, 8]), (9, list(range(9))), (20, list(range(9)))):
+        columns = some_columns(4, 9, most)
+        assert (columns.samples.tolist(), columns.units.tolist()) == ([0, 1, 2, 3], units)
 
 
 @given(samples=st.integers(1, 20), units=st.integers(1, 5), most=st.integers(1, 25))
