@@ -24,6 +24,7 @@ TABLES = {
     "model-files": (*_TESTS, "tests/files/models/test_fuzz.py"),
     "faults": (*_TESTS, "tests/gui/running/test_faults.py"),
     "long-run": (*_TESTS, "tests/soak/test_long_run.py"),
+    "walk": ("tests.monkey", "20000", "--seed", "1"),
 }
 """What is run of Python to make each. It writes the table into the folder that `tests.told_tables.FOLDER` names."""
 
