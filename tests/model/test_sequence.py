@@ -91,8 +91,8 @@ def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
 def test_a_text_is_read_as_one_hot_characters_or_words(
     text: str, tokens: str | None, letters: Sequence[str], symbols: list[str]
 ) -> None:
-    x = draw_sequence(network(len(letters)), SequenceSource("text", text=text, tokens=tokens))
-    assert x.shape == (len(symbols), 1, len(letters))
+    x = draw_sequence(network(len(letters), "float32"), SequenceSource("text", text=text, tokens=tokens))
+    assert (x.shape, x.dtype) == ((len(symbols), 1, len(letters)), np.float32)
     np.testing.assert_array_equal(x.sum(axis=2), 1.0)
     assert [letters[place] for place in x[:, 0].argmax(axis=1)] == symbols
 
