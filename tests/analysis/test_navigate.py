@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.analysis import navigate
 from rnnviz.analysis.compare import compare
 from rnnviz.analysis.navigate import mismatching_at, neighbour_mismatch
 from rnnviz.model.location import Location
+from rnnviz.model.trace import Trace
 from tests.analysis.traces import SHAPES, Shape, changed, in_order, locations, random_trace
 
 
@@ -78,3 +80,39 @@ def test_the_mismatches_of_one_step_are_those_of_its_samples_and_units() -> None
     expected[1, 3] = True
     np.testing.assert_array_equal(mismatching_at(comparison, reference, candidate, Location(0, 1, 2)), expected)
     np.testing.assert_array_equal(mismatching_at(comparison, reference, candidate, Location(0, 0, 2)), False)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 4, 1 << 14])
+def test_however_few_timesteps_are_looked_at_at_a_time_the_nearest_is_found(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(navigate, "_PIECE", piece)
+    shape = (2, 2, 9, 2, 3)
+    wrong = [
+        *(Location(0, 0, 3, sample, unit) for sample, unit in ((0, 1), (0, 2), (1, 0))),
+        Location(0, 0, 8, 1, 2),
+        *(Location(1, 1, t, 1, 0) for t in (8, 4, 0)),
+    ]
+    reference = random_trace(shape)
+    candidate = changed(reference, {where: reference.hidden[where.index] + 0.25 for where in wrong})
+    comparison = compare(reference, candidate, 2.0**-4, 2.0**-3)
+    order = list(in_order(shape))
+    wrong = [where for where in order if not _within(reference, candidate, where)]
+    assert len(wrong) >= 4
+    for place, here in enumerate(order):
+        after = [where for where in order[place + 1 :] if where in wrong]
+        before = [where for where in order[:place] if where in wrong]
+        assert neighbour_mismatch(comparison, reference, candidate, here, forward=True) == (after or wrong)[0]
+        assert neighbour_mismatch(comparison, reference, candidate, here, forward=False) == (before or wrong)[-1]
+
+
+def _within(reference: Trace, candidate: Trace, where: Location) -> bool:
+    r, c = float(reference.hidden[where.index]), float(candidate.hidden[where.index])
+    return abs(c - r) <= 2.0**-3 + 2.0**-4 * abs(r)
+
+
+def test_the_limit_itself_passes() -> None:
+    reference = changed(random_trace((1, 1, 1, 1, 2)), {Location(): 2.0, Location(unit=1): -2.0})
+    candidate = changed(reference, {Location(): 2.25, Location(unit=1): -2.2500001})
+    comparison = compare(reference, candidate, 0.0625, 0.125)
+    assert mismatching_at(comparison, reference, candidate, Location()).tolist() == [[False, True]]
