@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.analysis import numbers
@@ -18,6 +19,7 @@ from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
+_NUMBER = "-0.000"
 _SHORT_NAME = 12
 """So many characters of a component's name have room in its column."""
 
@@ -32,6 +34,7 @@ class VectorModel(QAbstractTableModel):
         self._compared = ("", "")
         self._names: Sequence[str] = ()
         self._longest_name = ""
+        self._longest_number = _NUMBER
         self._gates: GateVector | None = None
         self._added: tuple[Choice, ...] = ()
         self.apply_theme(LIGHT)
@@ -61,11 +64,14 @@ class VectorModel(QAbstractTableModel):
         )
         if same:
             self._vector = vector
+            # Only ever longer, so that no column moves with the cursor.
+            self._longest_number = max(self._longest_number, _longest_number(vector), key=len)
             self._tell_all()
             return
         self.beginResetModel()
         self._vector, self._unit, self._compared, self._names = vector, unit, compared, names
         # The longest has the room of its first letters.
+        self._longest_number = _longest_number(vector)
         self._longest_name = "0" * min(max(map(len, names), default=0), _SHORT_NAME)
         self.endResetModel()
 
@@ -163,8 +169,9 @@ class VectorModel(QAbstractTableModel):
         rows = f"000{len(self._vector) - 1}"
         unit = max(self._unit, f"{rows} {self._longest_name}" if self._longest_name else rows, key=len)
         # A long name is cut short where it must be, never a number.
-        compared = [unit, *["-0.000" for _ in self._vector.columns], "-0.0e-00", "0.0e+0"][: self._compared_columns]
-        return compared + [max("-0.000", added.name, key=len) for added in self._added]
+        values = [self._longest_number] * len(self._vector.columns)
+        compared = [unit, *values, "-0.0e-00", "0.0e+0"][: self._compared_columns]
+        return compared + [max(_NUMBER, added.name, key=len) for added in self._added]
 
     def _is_marked(self, row: int, column: int) -> bool:
         if column >= self._compared_columns:
@@ -216,6 +223,17 @@ class VectorModel(QAbstractTableModel):
         for column, added in enumerate(self._added, self._compared_columns):
             lines.append(f"{added.name}: {self._text(row, column, full=True)}")
         return "\n".join(lines)
+
+
+def _longest_number(vector: Vector | None) -> str:
+    """A text as long as the longest number of a vector, but no shorter than most are."""
+    texts = [_NUMBER]
+    for _, values in vector.columns if vector is not None else ():
+        finite = np.isfinite(values)
+        if finite.any():
+            texts += [numbers.short(values[finite].min()), numbers.short(values[finite].max())]
+        texts += [numbers.short(value) for value in np.unique(values[~finite])]
+    return max(texts, key=len)
 
 
 def _shape(vector: Vector) -> tuple[int, tuple[str, ...], bool]:

@@ -52,6 +52,7 @@ class VectorTable(View):
         self._kind: VectorKind = "hidden"
         self._kinds: tuple[VectorKind, ...] = ()
         self._following = False
+        self._fitted: list[str] = []
         self._gates: GateVectors | None = None
         self._lit: Sequence[Region] = ()
 
@@ -192,6 +193,8 @@ class VectorTable(View):
         added = self.columns.chosen if beside else ()
         self.model.show_gates(self._gates.at(where) if added and self._gates is not None else None, added)
         self.columns.setEnabled(beside)
+        if self.model.widest() != self._fitted:
+            self._fit_columns()
         self._choose_row()
         self._following = False
         self._frame()
@@ -287,4 +290,5 @@ class VectorTable(View):
             )
 
     def _fit_columns(self) -> None:
-        self.table.fit_columns(self.model.widest(), tuple(range(1, self.model.columnCount())))
+        self._fitted = self.model.widest()
+        self.table.fit_columns(self._fitted, tuple(range(1, self.model.columnCount())))

@@ -289,3 +289,15 @@ def test_a_named_sequence_is_told_in_the_heading_and_beside_its_features(view: V
     assert [row[0] for row in cells(view)] == ["0 open", "1", "2 a very long…"]
     tooltip = view.model.index(2, 0).data(Qt.ItemDataRole.ToolTipRole)
     assert tooltip.startswith("feature 2 a very long name\n")
+
+
+def test_no_number_is_cut_short_however_large(view: VectorTable) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 2, 0, 1] = -1.2345e30
+        trace.hidden[0, 0, 3, 0, 1] = -np.inf
+
+    view.show_result(made_result(edits={"manual": edit}), "manual")
+    for timestep in (2, 3):
+        view.show_location(Location(timestep=timestep))
+        text = view.model.index(1, 2).data()
+        assert view.table.columnWidth(2) > view.table.fontMetrics().horizontalAdvance(text)
