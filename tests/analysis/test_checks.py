@@ -120,6 +120,9 @@ def test_an_array_longer_than_a_block_is_checked_to_its_end() -> None:
     right = np.array(left)
     right[2, -1] = 1.0
     assert equality("n", "e", left, right, RTOL, ATOL).detail == "1 of 600,000 values differ, by up to 1"
+    right[0, :2] = 2.0
+    check = equality("n", "e", left, right, RTOL, ATOL)
+    assert (check.holds, check.detail) == (False, "3 of 600,000 values differ, by up to 2")
 
 
 STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
