@@ -117,6 +117,9 @@ def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
         assert (rows.reference[row], rows.candidate[row], rows.error[row]) == (r, c, error)
         assert rows.violation[row] == pytest.approx(violation, rel=1e-12)
         assert rows.ulp[row] == steps
+        assert rows.row_of(where) == row
+    listed = {where for where, *_ in expected[:largest]}
+    assert all(rows.row_of(where) is None for where in in_order(reference.shape) if where not in listed)
     assert rows.reference.dtype == rows.candidate.dtype == np.float32
 
 
