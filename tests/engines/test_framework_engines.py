@@ -21,7 +21,7 @@ from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
 
 ENDINGS = {"gluon": ".params", "torch": ".safetensors", "onnx": ".onnx"}
-NETWORKS = [("rnn_relu", 2, True), ("rnn_tanh", 1, False), ("lstm", 3, True), ("gru", 2, True)]
+NETWORKS = [("rnn_relu", 2, True), ("rnn_tanh", 11, False), ("lstm", 3, True), ("gru", 2, True)]
 
 
 @pytest.fixture(params=ENDINGS)
@@ -49,7 +49,15 @@ def test_a_framework_computes_every_layer_from_our_parameters(name: str, cell: s
         asked = made(cell, layers, both)
         asked = replace(asked, config=replace(asked.config, network=replace(asked.network, layout=layout)))
         steps = layers + (name == "gluon")
-        told = assert_computes(load_engine(name), asked, asked)
+        engine = load_engine(name)
+        told = assert_computes(engine, asked, asked)
+        report = engine.run(asked, empty_trace(asked, cell=False), lambda done: None)
+        assert list(report.seconds) == (["gluon.fused"] if name == "gluon" else [])
+        assert all(0.0 < seconds < 60.0 for seconds in report.seconds.values())
+        final = ["final h", "final c"][: 1 + (cell == "lstm")]
+        assert [equality.name for equality in report.equalities] == (
+            [f"the fused stack's {what} is the chain's" for what in ("out", *final)] if name == "gluon" else []
+        )
         np.testing.assert_allclose(told, np.arange(1, steps + 1) / steps)
 
 
