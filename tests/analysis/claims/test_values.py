@@ -1,7 +1,5 @@
 """What each name, function and sign of a claim comes to, held against numpy on the run's own arrays."""
 
-from collections.abc import Callable
-from math import nan
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,6 @@ from rnnviz.analysis.claims import budget
 from rnnviz.analysis.claims.budget import Budget
 from rnnviz.analysis.claims.errors import TooLargeError, UnansweredError
 from rnnviz.analysis.claims.evaluate import Evaluator
-from rnnviz.analysis.claims.functions import FUNCTIONS, Context
 from rnnviz.analysis.claims.grammar import parse_expression
 from rnnviz.analysis.claims.names import AUDITED
 from rnnviz.analysis.claims.scope import Scope
@@ -215,23 +212,30 @@ def test_a_claim_may_read_so_much_and_no_more() -> None:
         Budget().spend(0, (1 << 25) + 1)
 
 
-SPENT: list[tuple[Callable[[Context], Any], int]] = [
-    (lambda on: FUNCTIONS["tanh"].call(on, np.ones(7)), 7),
-    (lambda on: FUNCTIONS["sum"].call(on, np.ones((2, 4))), 8),
-    (lambda on: FUNCTIONS["max"].call(on, 1.0, 2.0, 3.0), 3),
-    (lambda on: FUNCTIONS["equal"].call(on, np.ones(4), nan), 5),
-    (lambda on: FUNCTIONS["concat"].call(on, np.ones(4), np.ones(6)), 10),
-    (lambda on: FUNCTIONS["dot"].call(on, np.ones((2, 3)), np.ones((3, 5))), 2 * 3 * 5 + 2 * 3 + 3 * 5),
-    (lambda on: FUNCTIONS["dot"].call(on, np.ones(3), np.ones(3)), 3 + 3 + 3),
-]
-
-
-@pytest.mark.parametrize(("call", "effort"), SPENT)
-def test_each_function_counts_what_it_reads_and_computes(
-    call: Callable[[Context], Any], effort: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("text", "effort"),
+    [
+        ("tanh(out)", 240),
+        ("sum(out[0])", 48),
+        ("max(1, 2, 3)", 3),
+        ("equal(out[0, 0], 0)", 8 + 1),
+        ("concat(out[0], dat[0], dim=1)", 48 + 18),
+        ("dot(dat[0], dat[1], transpose_b=True)", 6 * 6 * 3 + 18 + 18),
+        ("dat[0, 0] @ dat[1, 0]", 3 + 3 + 3),
+        ("-out", 240),
+        ("out * 2", 240),
+        ("2 - dat[0, :, :1]", 6),
+        ("0 < out < 1", 3 * 240),
+        # Four gates of four units, each of eight inputs and four units before; four multiplications are one step.
+        ("gate('f', 1)", 120 * 4 * (8 + 4) // 4),
+        ("gate('norm', 0, 'backward')", 120 * 4 * (3 + 4) // 4),
+    ],
+)
+def test_each_part_of_a_claim_counts_what_it_reads_and_computes(
+    text: str, effort: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "_ALL", effort)
-    call(Context(Budget(), 0.0, 0.0))
+    value(text)
     monkeypatch.setattr(budget, "_ALL", effort - 1)
     with pytest.raises(TooLargeError):
-        call(Context(Budget(), 0.0, 0.0))
+        value(text)
