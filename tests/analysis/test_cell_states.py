@@ -119,15 +119,6 @@ def test_what_the_engine_knows_is_not_computed(steps_read: list[int]) -> None:
     assert steps_read == []
 
 
-def test_checkpoints_stay_within_their_budget() -> None:
-    inputs, trace = CASES[NEVER_FORGETS]
-    cells = CellStates(inputs, replace(trace, cell=None), budget=4000)
-    for t in range(0, T, 150):
-        before(cells, 0, t)
-        before(cells, 1, t)
-    assert cells.checkpoint_bytes <= 4000
-
-
 def test_a_long_way_can_be_given_up_and_goes_on_from_where_it_was() -> None:
     inputs, trace = lstm(forget_bias=12.0)
     cells = CellStates(inputs, replace(trace, cell=None))
