@@ -240,6 +240,20 @@ def test_progress_grows_to_one() -> None:
     assert len(told) > 2
 
 
+def test_progress_tells_the_fraction_of_all_steps_whatever_the_samples_are_split_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rnnviz.analysis import audit as module
+
+    inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell="rnn_tanh", hidden_size=5, bidirectional=True)
+    trace, _ = computed(ManualEngine(), inputs)
+    for values, steps in ((1 << 19, 1), (30, 2), (15, 4), (1, 12)):
+        monkeypatch.setattr(module, "_BLOCK_VALUES", values)
+        told: list[float] = []
+        audit(inputs, trace, progress=told.append)
+        assert told == pytest.approx([step / steps / 2 for step in range(1, 2 * steps + 1)])
+
+
 def test_blocks_of_time_and_samples_are_seamless(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnnviz.analysis import audit as module
 

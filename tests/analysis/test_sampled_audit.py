@@ -80,6 +80,30 @@ def test_a_sampled_audit_sees_every_value_whose_violation_exceeds_a_half(cell: s
     assert audit(inputs, trace, [comparison]).audited == found.audited
 
 
+@pytest.mark.parametrize(("cell", "ends"), [("gru", 2), ("rnn_relu", 2), ("lstm", 1)])
+def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
+    cell: str, ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_plan, "FULL", 240)
+    inputs = inputs_of({"timesteps": 10, "batch_size": 6}, cell=cell, hidden_size=8, bidirectional=True)
+    trace, _ = computed(ManualEngine(), inputs)
+    told: list[float] = []
+    found = audit(inputs, trace, progress=told.append)
+    # In each lane 2 samples of 3 units at every step, and the other 42 columns at their ends.
+    assert found.audited == 2 * (6 * 10 + 42 * ends)
+    assert found.verdict == "right"
+    assert not np.isnan(found.ratio_over_time).any()
+    assert told == sorted(told)
+    assert (min(told), max(told)) == (0.5, 1.0)
+    assert set(told) == {0.5, 1.0}
+    for where in (Location(0, 0, 0, 3, 5), Location(0, 0, 9, 3, 5), Location(0, 0, 4, 3, 5), Location(0, 1, 9, 3, 5)):
+        first = where.timestep == (9 if where.direction else 0)
+        seen = first or (where.timestep == 9 and ends == 2)
+        moved = audit(inputs, changed(trace, {where: 3.0}))
+        assert (moved.first_wrong is not None and moved.first_wrong.where == where) == seen, where
+        assert (moved.audited, moved.wrong > 0) == (found.audited, moved.first_wrong is not None)
+
+
 @pytest.mark.usefixtures("small_limit")
 def test_a_comparison_of_others_does_not_steer_the_audit() -> None:
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru", hidden_size=20)
