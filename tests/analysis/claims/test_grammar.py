@@ -18,6 +18,11 @@ ALLOWED = [
     "shape(r1_h2h_weight) == (H, H) and wrong != ('gluon', 'manual')",
     "dot(dat[0][0], l0_i2h_weight, transpose_b=True)",
     "-sum(gate('pre_f', L - 1)) ** 2 / N",
+    "9007199254740992",
+    f"max({', '.join(['1'] * 64)})",
+    "+" * 40 + "1",
+    "1" + " " * 998 + "\n",
+    "1".rjust(1001),
 ]
 NAMES = (
     "a claim may name dat, out, state, initial_state, T, N, I, H, L, D, verdict, mismatched, max_violation, "
@@ -50,6 +55,15 @@ REFUSED = {
     "1 << T": "<< is not allowed in a claim.",
     "~T": "~ is not allowed in a claim.",
     "T is 1": "is is not allowed in a claim.",
+    "T is not 1": "is not is not allowed in a claim.",
+    "T & 1": "& is not allowed in a claim.",
+    "T | 1": "| is not allowed in a claim.",
+    "T ^ 1": "^ is not allowed in a claim.",
+    "T >> 1": ">> is not allowed in a claim.",
+    "{t for t in out}": "a comprehension is not allowed in a claim.",
+    "(yield)": "(yield) is not allowed in a claim.",
+    "{" + "1, " * 19 + "1}": "{" + "1, " * 19 + "1} is not allowed in a claim.",
+    "{" + "1, " * 19 + "10}": "{" + "1, " * 18 + "1,... is not allowed in a claim.",
     "1j": "1j is not allowed in a claim: it may hold numbers, true or false, and text.",
     "b'x'": "b'x' is not allowed in a claim: it may hold numbers, true or false, and text.",
     "None": "None is not allowed in a claim: it may hold numbers, true or false, and text.",
@@ -69,6 +83,11 @@ REFUSED = {
     "all": f"all is not a known name: {NAMES}.",
     "all()": "all() is not allowed in a claim: all takes 1 argument.",
     "all(out, out)": "all(out, out) is not allowed in a claim: all takes 1 argument.",
+    "max()": f"max(){NOT}: max takes 1 to 64 arguments.",
+    "close(out, 1, 2)": f"close(out, 1, 2){NOT}: close takes 2 arguments.",
+    "concat(out, axis=1)": f"concat(out, axis=1){NOT}: the function takes dim by name.",
+    "H.out": f"H{NOT}: an engine is called as gluon, or reference, is.",
+    "9007199254740993": "A whole number in a claim may have at most 53 bits.",
     "close(out)": "close(out) is not allowed in a claim: close takes 2 arguments.",
     "close(out, out, out=out)": f"close(out, out, out=out){NOT}: the function takes atol, rtol by name.",
     "gluon.h(layer=0)": "gluon.h(layer=0) is not allowed in a claim: the function takes nothing by name.",
@@ -76,20 +95,24 @@ REFUSED = {
     "'a'.join(out)": "'a'.join is not allowed in a claim: only an engine has parts, as gluon.out.",
     "l0_i2h_weights": f"l0_i2h_weights is not a known name: {NAMES}.",
     "(" * 300 + ")" * 300: f"{'(' * 57}... is no expression: too many nested parentheses.",
+    "-" * 41 + "1": f"{'-' * 41}1 is nested too deep: it may be nested 40 times.",
+    "1 +" + " " * 998 + "1": "The expression has 1,002 characters: it may have 1,000.",
     "-" * 200 + "1": f"{'-' * 57}... is nested too deep: it may be nested 40 times.",
     "1" + " + 1" * 300: "The expression has 1,201 characters: it may have 1,000.",
     "1" + "+1" * 300: f"{'1+' * 28}1... is nested too deep: it may be nested 40 times.",
 }
 
 
-@pytest.mark.parametrize("text", ALLOWED)
+@pytest.mark.parametrize("text", ALLOWED, ids=[text[:24] for text in ALLOWED])
 def test_what_a_claim_may_say_is_read(text: str) -> None:
     claim = parse_claim("so it is", text)
     assert (claim.says, claim.holds) == ("so it is", text)
-    assert ast.unparse(claim.tree) == ast.unparse(ast.parse(text, mode="eval").body)
+    assert ast.unparse(claim.tree) == ast.unparse(ast.parse(text.strip(), mode="eval").body)
 
 
-@pytest.mark.parametrize(("text", "reason"), REFUSED.items(), ids=lambda value: value[:24])
+@pytest.mark.parametrize(
+    ("text", "reason"), REFUSED.items(), ids=[f"{n}: {text[:24]}" for n, text in enumerate(REFUSED)]
+)
 def test_anything_else_is_refused_with_what_it_is(text: str, reason: str) -> None:
     with pytest.raises(ClaimError) as caught:
         parse_expression(text)
