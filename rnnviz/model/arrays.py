@@ -25,7 +25,7 @@ def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
     """A contiguous view or copy of `array` in `dtype` that nobody can write to."""
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
         result = np.ascontiguousarray(array, dtype=dtype)
-    if result is array or result.base is not None:
+    if result is array:
         result = result.view()
     result.flags.writeable = False
     return result
@@ -131,7 +131,8 @@ def release_pages(array: NDArray[Any]) -> None:
     mapped: Any = array
     while isinstance(mapped, np.ndarray):
         mapped = mapped.base
-    if array.size == 0 or not isinstance(mapped, mmap.mmap) or not hasattr(mapped, "madvise"):
+    # Only a map has it, and not on every system.
+    if array.size == 0 or not hasattr(mapped, "madvise"):
         return
     address = int(array.__array_interface__["data"][0])
     begin = address - int(np.frombuffer(mapped, np.uint8).__array_interface__["data"][0])
