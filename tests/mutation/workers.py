@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -77,7 +77,9 @@ Reached: TypeAlias = dict[str, list[tuple[str, float]]]
 
 
 def reached(tree: Path, tests: Sequence[str] = TESTS) -> Reached:
-    """What each of the tests calls: first those that are named after the function's module, quick before slow.
+    """What each of the tests calls: first those that are named after the function's module, and quick before slow.
+
+    Of a test with many cases one comes before the next one of each other's, so that they do not use up the patience.
 
     Raises
     ------
@@ -94,10 +96,17 @@ def reached(tree: Path, tests: Sequence[str] = TESTS) -> Reached:
     for test, found in json.loads(written.read_text(encoding="utf-8")).items():
         for function in found["functions"]:
             by_function.setdefault(function, []).append((test, found["seconds"]))
-    return {
-        function: sorted(calling, key=lambda test: (not _named_after(function, test[0]), test[1]))
-        for function, calling in by_function.items()
-    }
+    return {function: _in_turn(function, calling) for function, calling in by_function.items()}
+
+
+def _in_turn(function: str, calling: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    cases: Counter[str] = Counter()
+    turns = {}
+    for test, _ in sorted(calling, key=lambda test: test[1]):
+        case_of = test.partition("[")[0]
+        cases[case_of] += 1
+        turns[test] = cases[case_of]
+    return sorted(calling, key=lambda test: (not _named_after(function, test[0]), turns[test[0]], test[1]))
 
 
 def _named_after(function: str, test: str) -> bool:
