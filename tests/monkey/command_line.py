@@ -33,10 +33,8 @@ class CommandLine:
         return code, out, err
 
     def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        """End it, as the end of its input does."""
+        self._process.communicate()
 
 
 class _Warm(supervisor.Supervisor):

@@ -1,9 +1,19 @@
-"""A short walk; one of 20,000 actions is run by hand."""
+"""A short walk, and what sees that something is wrong; one of 20,000 actions is run by hand."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from rnnviz.files.resource_files import resource_path
+from rnnviz.model.config import Config
+from tests.monkey.heartbeat import Frame
+from tests.monkey.verdicts import Verdicts
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
 
 # On a machine that runs other tests beside it a frame of a fifth of a second says nothing.
 _FROZEN = "5"
@@ -15,3 +25,27 @@ def test_a_short_walk_over_every_control_breaks_nothing_and_the_command_line_fin
     command = [sys.executable, "-m", "tests.monkey", "200", "--checks", "3", "--frozen", _FROZEN, "--aloud"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_frame_is_as_long_as_the_clock_says_unless_others_had_the_processor_for_much_of_it() -> None:
+    assert Frame("", clock=0.5, processor=0.1, kept=0.04).seconds == 0.5
+    assert Frame("", clock=0.5, processor=0.1, kept=0.06).seconds == 0.1
+
+
+@pytest.mark.slow
+def test_the_command_line_runs_code_that_the_window_ran_and_tells_of_another_verdict(
+    run_warm: Run, tmp_path: Path
+) -> None:
+    own = str(shutil.copy(resource_path("recurrences", "lstm.py"), tmp_path / "mine.py"))
+
+    def config(candidate: str) -> Config:
+        network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
+        return Config.from_mapping({"network": network, "compare": {"reference": "manual", "candidates": [candidate]}})
+
+    verdicts = Verdicts(tmp_path, most=2)
+    result = run_warm(config(own), frozenset({own}))
+    verdicts.add(result, config(own))
+    verdicts.add(result, config("mistake:no-h2h-bias"))
+    (said,) = verdicts.wrong()
+    assert "mistake:no-h2h-bias" in said
+    assert (verdicts.runs, verdicts.configs) == (2, 2)
