@@ -18,7 +18,7 @@ from rnnviz.model.names import UNNAMED, Names
 from rnnviz.model.parameters import Parameters
 from rnnviz.model.pyramid import open_pyramids
 
-_SEQUENCE, _NUMBERS, _NAMES = "input.npy", "numbers.npy", "names.json"
+_CONFIG, _SEQUENCE, _NUMBERS, _NAMES = "config.json", "input.npy", "numbers.npy", "names.json"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
@@ -30,10 +30,10 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
         If the folder exists or the disk is full.
     """
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(inputs.config.to_mapping()), encoding="utf-8")
+    (folder / _CONFIG).write_bytes(json.dumps(inputs.config.to_mapping()).encode())
     if inputs.names:
         names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
-        (folder / _NAMES).write_text(json.dumps(names), encoding="utf-8")
+        (folder / _NAMES).write_bytes(json.dumps(names).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
     arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
@@ -50,10 +50,10 @@ def open_inputs(folder: Path) -> Inputs:
     OSError, ValueError
         If the folder does not hold them.
     """
-    config = Config.from_mapping(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
     names = UNNAMED
     if (folder / _NAMES).exists():
-        names = Names(**json.loads((folder / _NAMES).read_text(encoding="utf-8")))
+        names = Names(**json.loads((folder / _NAMES).read_bytes()))
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
     return replace(_inputs(config, sequence, numbers, folder, names), pyramids=open_pyramids(folder))
 

@@ -162,7 +162,7 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
         arrays = {name: record[name] for name in record.dtype.names}
         engine = bytes(arrays.pop(_ENGINE)[()]).decode()
     else:
-        engine = (folder / _ENGINE).read_text(encoding="utf-8")
+        engine = (folder / _ENGINE).read_bytes().decode()
         arrays = {
             name: open_mapped(folder / f"{name}.npy", writable=writable)
             for name in ("hidden", "output", "state_h", "state_c", "cell")
@@ -170,10 +170,10 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
         }
     trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
     if (folder / _PRECISION).exists():
-        trace = replace(trace, precision=(folder / _PRECISION).read_text(encoding="ascii"))
+        trace = replace(trace, precision=(folder / _PRECISION).read_bytes().decode())
     if not (folder / _UNTOLD).exists():
         return trace
-    return _without(trace, (folder / _UNTOLD).read_text(encoding="ascii").split())
+    return _without(trace, (folder / _UNTOLD).read_bytes().decode().split())
 
 
 def mark_recorded(trace: Trace, untold: Iterable[str], precision: str = "") -> Trace:
@@ -186,9 +186,9 @@ def mark_recorded(trace: Trace, untold: Iterable[str], precision: str = "") -> T
     """
     untold = sorted(untold)
     if trace.folder is not None and untold:
-        (trace.folder / _UNTOLD).write_text(" ".join(untold), encoding="ascii")
+        (trace.folder / _UNTOLD).write_bytes(" ".join(untold).encode())
     if trace.folder is not None and precision:
-        (trace.folder / _PRECISION).write_text(precision, encoding="ascii")
+        (trace.folder / _PRECISION).write_bytes(precision.encode())
     return _without(replace(trace, precision=precision), untold)
 
 

@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +113,31 @@ def test_a_file_that_is_saved_anew_with_another_array_while_it_is_read_is_told(t
     np.savez(path, x=numbers(3, 2))
     with pytest.raises(InputError, match=r"x\.npz was saved anew while it was read\."):
         file.read("x")
+
+
+def test_an_array_that_ends_before_its_end_is_told(tmp_path: Path) -> None:
+    path, content = tmp_path / "x.npz", npy((4,)) + bytes(16)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", content[:-3])
+    packed = bytearray(path.read_bytes())
+    size = packed.index(b"PK\x01\x02") + 24
+    packed[size : size + 4] = len(content).to_bytes(4, "little")
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match=r"x\.npz is no \.npz file, or a damaged one: x is shorter than it says\.$"):
+        NpzFile(path).read("x")
+
+
+def test_shapes_can_be_refused_before_a_number_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", h=np.ones((2, 3), np.float32), n=np.arange(5, dtype=np.int16))
+    shapes: list[Any] = []
+    read_npz(tmp_path / "a.npz", check=shapes.append)
+    assert shapes == [{"h": (2, 3), "n": (5,)}]
+
+    def refuse(_: object) -> None:
+        raise InputError("No.")
+
+    with pytest.raises(InputError, match=r"^No\.$"):
+        read_npz(tmp_path / "a.npz", check=refuse)
 
 
 def npy(shape: tuple[int, ...]) -> bytes:
