@@ -11,7 +11,7 @@ from rnnviz.model.config import DEFAULT_TOLERANCES, Config
 from rnnviz.model.errors import ConfigError, InputError
 from rnnviz.model.sequence_source import alphabet
 from tests.model.made_configs import config, mapping, refusal
-from tests.strategies import any_config_mappings, config_mappings
+from tests.strategies import any_config_mappings
 
 
 @pytest.mark.parametrize(
@@ -219,27 +219,6 @@ def test_a_config_says_the_same_after_a_round_trip(values: dict[str, Any]) -> No
         for key, value in keys.items():
             if (section, key) != ("network", "input_size") or "text" not in values.get("sequence", {}):
                 assert tables[section][key] == value
-
-
-@given(config_mappings())
-def test_the_derived_shapes_fit_each_other(values: dict[str, Any]) -> None:
-    network = Config.from_mapping(values).network
-    gates = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}[network.cell]
-    size, directions = network.hidden_size, 2 if network.bidirectional else 1
-    shapes = network.parameter_shapes()
-    assert list(shapes)[:4] == ["l0_i2h_weight", "l0_h2h_weight", "l0_i2h_bias", "l0_h2h_bias"]
-    assert len(shapes) == 4 * directions * network.num_layers
-    for layer in range(network.num_layers):
-        features = network.input_size if layer == 0 else directions * size
-        for side in "lr"[:directions]:
-            assert shapes[f"{side}{layer}_i2h_weight"] == (gates * size, features)
-            assert shapes[f"{side}{layer}_h2h_weight"] == (gates * size, size)
-            assert shapes[f"{side}{layer}_i2h_bias"] == shapes[f"{side}{layer}_h2h_bias"] == (gates * size,)
-    count = 0
-    for shape in shapes.values():
-        count += shape[0] * (shape[1] if len(shape) == 2 else 1)
-    assert network.parameter_count == count
-    assert network.state_shape(3) == (network.num_layers * directions, 3, size)
 
 
 @pytest.mark.parametrize(("dtype", "expected"), DEFAULT_TOLERANCES.items())

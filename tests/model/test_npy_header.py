@@ -48,7 +48,7 @@ def test_a_header_that_claims_to_be_huge_is_not_read() -> None:
 @pytest.mark.parametrize("length", [-1, 1])
 def test_an_array_that_does_not_fill_its_file_is_refused(length: int) -> None:
     content = written(np.ones(4, np.float32))
-    with pytest.raises(ValueError, match="^an array of") as caught:
+    with pytest.raises(ValueError, match=r"^an array of") as caught:
         read_npy_header(BytesIO(content), len(content) + length)
     size = len(content)
     assert str(caught.value) == f"an array of the shape (4,) would have {size} bytes and has {size + length}"
@@ -66,7 +66,7 @@ def test_a_header_of_ten_thousand_bytes_is_read_and_a_longer_one_is_not(version:
     content = header(10_000, version=version) + bytes(16)
     found = read_npy_header(BytesIO(content), begin + 16)
     assert (found.shape, found.begin, found.size) == ((4,), begin, begin + 16)
-    with pytest.raises(ValueError, match="^an array has a header of 10001 bytes$"):
+    with pytest.raises(ValueError, match=r"^an array has a header of 10001 bytes$"):
         read_npy_header(BytesIO(header(10_001, version=version)), 20_000)
 
 
