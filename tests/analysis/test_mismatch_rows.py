@@ -95,7 +95,7 @@ def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> lis
 
 @pytest.mark.parametrize("share", [0.9, 0.08])
 @pytest.mark.parametrize("values_at_a_time", [1, 30, 1 << 20])
-@pytest.mark.parametrize("largest", [7, 1000])
+@pytest.mark.parametrize("largest", [1, 7, 1000])
 def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
     share: float, values_at_a_time: int, largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +121,18 @@ def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
     listed = {where for where, *_ in expected[:largest]}
     assert all(rows.row_of(where) is None for where in in_order(reference.shape) if where not in listed)
     assert rows.reference.dtype == rows.candidate.dtype == np.float32
+
+
+@given(limit=st.floats(1e-300, 1e300), seed=st.integers(0, 99))
+def test_the_smallest_step_beyond_the_limit_is_listed(limit: float, seed: int) -> None:
+    shape = (1, 1, 2, 1, 3)
+    reference = trace_of(np.zeros(shape))
+    where = list(in_order(shape))[seed % 6]
+    hidden = np.full(shape, limit)
+    hidden[where.index] = np.nextafter(limit, np.inf)
+    candidate = trace_of(hidden)
+    rows = mismatch_rows(compare(reference, candidate, 0.0, limit), reference, candidate)
+    assert [rows.location(row) for row in range(len(rows))] == [where]
 
 
 def test_lanes_are_listed_in_their_order_however_they_are_asked_for_and_nothing_of_no_mismatch() -> None:
