@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rnnviz.model import sequence
 from rnnviz.model.config import Network
 from rnnviz.model.sequence import draw_sequence, one_hot
-from rnnviz.model.sequence_source import SequenceSource
+from rnnviz.model.sequence_source import SequenceSource, alphabet
 from tests.strategies import SEEDS, SIZES
 
 SOURCES = ("normal", "uniform", "impulse", "sine")
@@ -112,3 +112,15 @@ def test_every_text_can_be_read_back_from_its_rows(text: str) -> None:
     asked = replace(SequenceSource("text", 1, len(text)), text=text)
     x = draw_sequence(network(len(alphabet)), asked)
     assert "".join(alphabet[place] for place in x[:, 0].argmax(axis=1)) == text
+
+
+def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_put_into_a_file() -> None:
+    drawn = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
+    assert drawn.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")
+    written = SequenceSource("text", text="to be or", tokens="words", vocabulary="v.txt", unknown="?", labels="l.txt")
+    assert written.sized_by_text() == replace(written, batch_size=1, timesteps=3)
+    assert written.of_file("x.npy").labels == "l.txt"
+    assert drawn.sized_by_text() is drawn
+    assert [source.embedded for source in (written, replace(written, embedding="e"))] == [False, True]
+    assert replace(written, embedding_path="e.npy").embedded
+    assert (alphabet("hello"), alphabet(("so", "it", "so"))) == ("ehlo", ("it", "so"))
