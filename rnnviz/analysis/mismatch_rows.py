@@ -74,8 +74,8 @@ def mismatch_rows(
         times = np.flatnonzero(comparison.mismatched_over_time[layer, direction])
         if direction:
             times = times[::-1]
-        # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above its
-        # limit, however it is rounded.
+        # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
+        # its limit, however it is rounded.
         columns = np.nonzero(comparison.violation_by_column[layer, direction] > 1.0)
         length = max(1, _BLOCK_VALUES // max(1, len(columns[0])))
         for start in range(0, len(times), length):
