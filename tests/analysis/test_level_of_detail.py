@@ -78,6 +78,42 @@ def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.
         assert np.array_equal(shown, expected, equal_nan=True)
 
 
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (1, 4), (4, 2)])
+def test_of_ends_the_extreme_of_both_is_kept(k: int, m: int) -> None:
+    one, other = np.random.default_rng(k).normal(size=(2, 9, 7))
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    for end in (low, high):
+        end[3, 2] = end[8, 6] = np.nan  # as a block that holds one has it in both ends
+    blocks = block_extremes(low, high, k, m)
+    assert blocks.shape == (-(-7 // m), -(-9 // k))
+    for (unit, time), shown in np.ndenumerate(blocks):
+        there = slice(time * k, (time + 1) * k), slice(unit * m, (unit + 1) * m)
+        assert np.array_equal(shown, extreme_of(np.stack([low[there], high[there]])), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("starts", "stop", "block", "widest"),
+    [
+        ([0], 1, 1, 1),
+        ([3], 10, 4, 7),
+        ([0, 8, 16], 17, 8, 8),
+        ([0, 7, 14], 30, 4, 16),
+        ([0, 8, 16], 40, 8, 24),
+        ([5, 5, 5, 6, 6], 7, 1, 1),
+        ([0, 3, 9], 10, 2, 6),
+    ],
+)
+def test_pixels_know_their_first_cell_their_narrowest_and_their_widest(
+    starts: list[int], stop: int, block: int, widest: int
+) -> None:
+    bins = Bins(np.array(starts, np.int64), stop)
+    assert (bins.first, bins.block, bins.widest) == (starts[0], block, widest)
+    moved = bins.after(starts[0])
+    assert (moved.starts.tolist(), moved.stop) == ([start - starts[0] for start in starts], stop - starts[0])
+    whole = bins.in_blocks(block)
+    assert (whole.starts.tolist(), whole.stop) == ([start // block for start in starts], (stop + block - 1) // block)
+
+
 @given(hnp.arrays("bool", st.tuples(st.integers(1, 20), st.integers(1, 20))), st.data())
 def test_blocks_keep_every_mark(marks: np.ndarray, data: st.DataObject) -> None:
     k, m = data.draw(st.sampled_from((1, 2, 4, 8))), data.draw(st.sampled_from((1, 2, 4)))
