@@ -1,6 +1,7 @@
 """The spread of a comparison's figures: every value in its bin, each bin with its first place."""
 
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -84,6 +85,53 @@ def test_every_value_of_a_comparison_is_in_its_bin_and_each_bin_knows_its_first(
             first.setdefault(place, where)
         np.testing.assert_array_equal(histogram.counts, counts)
         assert {place: histogram.location(place) for place in np.flatnonzero(counts)} == first
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "uint64"])
+@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("large", [[], [16], [17], [17, 5000, 5000, 2**20], [2**24], [2**24 + 1, 2**32 - 1], range(90)])
+@pytest.mark.parametrize("small", [1, 2, 3, 5, 17])
+def test_distances_that_are_mostly_small_are_in_their_bins(
+    small: int, large: Sequence[int], direction: int, dtype: str
+) -> None:
+    rng = np.random.default_rng(small)
+    ulp = rng.integers(0, small, 4 * 5 * 6).astype(dtype)
+    ulp[rng.permutation(ulp.size)[: len(large)]] = large
+    ulp = ulp.reshape(4, 5, 6)
+    blocks = [(ulp[:1], 3), (ulp, 7)][:: -1 if direction else 1]
+    for known in (False, True):
+        tally = HistogramTally(-1, 63)
+        counts, first = np.zeros(67, int), {}
+        for block, start in blocks:
+            tally.add_distances(block, 1, direction, start, int(block.max()) if known else None)
+            for t in reversed(range(len(block))) if direction else range(len(block)):
+                for sample, unit in np.ndindex(5, 6):
+                    distance = int(block[t, sample, unit])
+                    # Octave k is (2^k, 2^(k+1)], and stands at k + 2 after the zeros and what is below 1.
+                    place = 0 if distance == 0 else (distance - 1).bit_length() + 1
+                    counts[place] += 1
+                    first.setdefault(place, Location(1, direction, start + t, sample, unit))
+        histogram = tally.histogram()
+        np.testing.assert_array_equal(histogram.counts, counts)
+        assert {place: histogram.location(place) for place in np.flatnonzero(counts)} == first
+        assert histogram.total == 150
+
+
+def test_the_ends_of_the_octaves_hold_what_lies_beyond_them() -> None:
+    histogram = counted(0.0, 1e-9, 0.25, 0.5, 0.75, 1.0, 3.0, 4.0, 5.0, 1e300, np.inf, lowest=-2, highest=2)
+    assert histogram.counts.tolist() == [1, 3, 2, 0, 2, 2, 1]
+    assert [histogram.edges(place) for place in range(7)] == [
+        (0.0, 0.0),
+        (0.0, 0.5),
+        (0.5, 1.0),
+        (1.0, 2.0),
+        (2.0, 4.0),
+        (4.0, np.inf),
+        (np.inf, np.inf),
+    ]
+    places = [histogram.location(place) for place in range(7)]
+    assert [where and where.timestep for where in places] == [0, 1, 4, None, 6, 8, 10]
+    assert list(histogram.filled) == [1, 2, 3, 4, 5]
 
 
 def test_a_histogram_stays_protected_after_a_pipe() -> None:
