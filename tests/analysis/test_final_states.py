@@ -1,9 +1,11 @@
 """Where the last vector of each lane stands, and whether it is the same there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from rnnviz.analysis.final_states import agreement, lanes, places, values_at
+from rnnviz.analysis.final_states import Agreement, Place, agreement, lanes, places, values_at
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
 from tests.made_results import made_result
@@ -52,3 +54,31 @@ def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
     assert str(found[1]) == "differ by 0.5"
     near = agreement(result["manual"], network, Location(0, 1, 0), 0.0, 1.0)
     assert (near.verdict, str(near)) == ("near", "within 0.5")
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_relative_to_the_source(layer: int) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[layer, 0, 4, 1] = trace.output[4, 1] = (-1.0, 2.0, 0.5, 0.25)
+        trace.state_h[layer, 1] = (-1.0, 2.5, 0.625, 0.25)
+
+    result = made_result(edits={"manual": edit}, num_layers=2)
+    last = Location(layer, 0, 4, 1)
+
+    def found(rtol: float, atol: float) -> Agreement:
+        return agreement(result["manual"], result.inputs.network, last, rtol, atol)
+
+    assert found(0.0, 0.5) == found(0.25, 0.0) == Agreement("near", 0.5, 1)
+    assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("apart", 0.5, 1)
+
+
+def test_of_vectors_that_a_recording_lacks_only_the_last_ones_have_numbers() -> None:
+    result = made_result(cell="lstm", num_layers=2)
+    network = result.inputs.network
+    trace = replace(result["manual"], untold=frozenset({"hidden", "output"}), state_c=None)
+    for timestep, there in ((3, False), (4, True)):
+        values = values_at(trace, network, Place("hidden", Location(0, 0, timestep, 1), "hidden"))
+        assert (values is not None) == there
+    assert values_at(trace, network, Place("cell", Location(0, 0, 4, 1), "state")) is None
+    assert values_at(trace, network, Place("out", Location(1, 0, 4, 1), "out")) is None
+    assert values_at(trace, network, Place("state", Location(1, 0, 4, 1), "state")) is not None
