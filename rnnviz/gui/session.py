@@ -23,6 +23,8 @@ class Session(QObject):
 
     config_changed = Signal(object)
     result_changed = Signal(object)
+    numbers_changed = Signal()
+    """The result that is shown from now on has other numbers than the one before: it has not only been audited."""
     candidate_changed = Signal(str)
     location_changed = Signal(object)
     colour_by_changed = Signal(str)
@@ -54,6 +56,7 @@ class Session(QObject):
 
     def set_result(self, result: RunResult | None) -> None:
         """Show another result; the location stays as near as the new shape allows."""
+        other = result is None or self.result is None or result.traces is not self.result.traces
         self.result = result
         names = [] if result is None else [c.candidate for c in result.comparisons]
         if result is None:
@@ -68,9 +71,12 @@ class Session(QObject):
             self.engine = None if result is None else result.reference.engine
         if result is not None:
             self.location = self.location.within(result.shape)
-        # What is lit may not be there any more.
-        self.set_lit(())
+        if other:
+            # What is lit may not be there any more.
+            self.set_lit(())
         self.result_changed.emit(result)
+        if other:
+            self.numbers_changed.emit()
         if result is not None:
             self.location_changed.emit(self.location)
 

@@ -27,7 +27,7 @@ _SHORT, _LONG = 24, 1000
 
 
 class Player(QObject):
-    """Moves the cursor on at a pace that suits the length; stops at the end, and when the result changes.
+    """Moves the cursor on at a pace that suits the length; stops at the end, and when other numbers are shown.
 
     Of a short sequence, or one whose numbers are in view, every stage of a step is shown: what it reads, computes and
     carries on; quicker than that the cursor alone moves. Up to one timestep in a frame each of them is shown. Above
@@ -58,7 +58,7 @@ class Player(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._step)
-        session.result_changed.connect(self.halt)
+        session.numbers_changed.connect(self.halt)
 
     @property
     def playing(self) -> bool:

@@ -4,6 +4,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.analysis.phases import STAGES, Order, Walk, stage_regions, stage_text
 from rnnviz.gui.session import Session
+from rnnviz.model.location import Location
 
 
 class Stepper(QObject):
@@ -20,9 +21,10 @@ class Stepper(QObject):
         self._session = session
         self.order: Order = "lane"
         self._stage: int | None = None
+        self._shown_at: Location | None = None
         self._moving = False
         session.location_changed.connect(self._on_elsewhere)
-        session.result_changed.connect(self.rest)
+        session.numbers_changed.connect(self.rest)
 
     @property
     def stage(self) -> str | None:
@@ -97,10 +99,11 @@ class Stepper(QObject):
         result, where = self._session.result, self._session.location
         assert result is not None, "there are stages of a result only"
         network, timesteps = result.inputs.network, result.shape[2]
-        self._stage = stage
+        self._stage, self._shown_at = stage, where
         self._session.set_lit(stage_regions(network, where, timesteps, STAGES[stage]))
         self.told.emit(stage_text(network, where, timesteps, STAGES[stage]))
 
-    def _on_elsewhere(self) -> None:
-        if not self._moving:
+    def _on_elsewhere(self, location: Location) -> None:
+        # The same place is told of again when its numbers have been audited.
+        if not self._moving and location != self._shown_at:
             self.rest()

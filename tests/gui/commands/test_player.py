@@ -1,5 +1,6 @@
 """Playing: every step of a short sequence, and of a long one those that the clock says."""
 
+from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
 
@@ -46,6 +47,21 @@ def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: A
     qtbot.waitUntil(lambda: len(seen) >= 5)
     player.halt()
     assert [after - before for before, after in pairwise(seen)] == [16, 16, 100, 16]
+
+
+def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run(qtbot: Any) -> None:
+    result = made_result(timesteps=6)
+    session = session_on(result)
+    player = Player(session)
+    player.toggle()
+    stage, lit = player.stepper.stage, session.lit
+    assert lit
+    session.set_result(replace(result, seconds={"gluon": 1.0}))
+    assert player.playing
+    assert (player.stepper.stage, session.lit) == (stage, lit)
+    session.set_result(made_result(timesteps=6))
+    assert not player.playing
+    assert (player.stepper.stage, session.lit) == (None, ())
 
 
 def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> None:
