@@ -6,7 +6,7 @@ from threading import Lock, local
 
 import numpy as np
 
-from rnnviz.analysis.gates import GateReader, gate_lane
+from rnnviz.analysis.gates import GateReader
 from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import FloatArray
@@ -44,8 +44,7 @@ class LaneGates:
         self, engine: str, layer: int, direction: int, sample: int, quantity: Quantity, times: slice, units: slice
     ) -> FloatArray:
         """(T', U') in the trace's dtype; (T', 1) of a norm. The slices have both ends and no step."""
-        inputs, trace = self._result.inputs, self._result[engine]
-        return gate_lane(inputs, trace, layer, direction, sample, quantity, times, units, reader=self._reader(engine))
+        return self._reader(engine).lane(layer, direction, sample, quantity, times, units)
 
     def effort(self, engine: str, layer: int, quantity: Quantity) -> float:
         """How much longer it takes to compute one number than to read one value."""

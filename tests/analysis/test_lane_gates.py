@@ -68,14 +68,25 @@ def test_a_quantity_that_has_no_finite_number_reaches_nowhere() -> None:
     assert LaneGates(edited).extent("manual", "norm") == Extent(0.0, exact=True)
 
 
-def test_up_to_a_number_of_products_everything_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = made_result(timesteps=6, **SIZES)
+@pytest.mark.parametrize(("cell", "quantity", "times"), [("rnn_tanh", "pre_h", 1), ("gru", "n", 2), ("gru", "r", 1)])
+def test_up_to_a_number_of_products_everything_is_looked_at(
+    cell: str, quantity: Quantity, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = made_result(timesteps=6, cell=cell, **SIZES)
     # Two layers, two directions, 6 timesteps, 3 samples and 4 units; the wider layer reads 8 and 4 numbers for each.
-    products = 2 * 2 * 6 * 3 * 4 * (8 + 4)
+    products = times * 2 * 2 * 6 * 3 * 4 * (8 + 4)
     monkeypatch.setattr(lane_gates, "_EXACTLY", products)
-    assert LaneGates(result).extent("manual", "pre_h").exact
+    assert LaneGates(result).extent("manual", quantity).exact
     monkeypatch.setattr(lane_gates, "_EXACTLY", products - 1)
-    assert not LaneGates(result).extent("manual", "pre_h").exact
+    assert not LaneGates(result).extent("manual", quantity).exact
+
+
+def test_a_long_lane_of_few_products_is_looked_at_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_gates, "_SAMPLED_TIMES", 3)
+    hidden = np.zeros((2, 2, 20, 3, 4))
+    hidden[1, 1, 6, 2, 3] = -2.0
+    result = with_hidden(made_result(timesteps=20, dtype="float64", **SIZES), "manual", hidden)
+    assert LaneGates(result).extent("manual", "norm") == Extent(2.0, exact=True)
 
 
 @pytest.fixture
