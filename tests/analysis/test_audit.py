@@ -258,9 +258,11 @@ def test_blocks_of_time_and_samples_are_seamless(monkeypatch: pytest.MonkeyPatch
     from rnnviz.analysis import audit as module
 
     for cell in CELLS:
-        inputs = inputs_of({"timesteps": 23, "batch_size": 7}, cell=cell, hidden_size=5, bidirectional=True)
+        sizes = {"hidden_size": 5, "num_layers": 2, "bidirectional": True}
+        inputs = inputs_of({"timesteps": 23, "batch_size": 7}, cell=cell, **sizes)
         trace, _ = computed(ManualEngine(), inputs)
         whole = audit(inputs, trace)
+        assert whole.verdict == "right"
         monkeypatch.setattr(module, "_BLOCK_VALUES", 200)
         found = audit(inputs, trace)
         monkeypatch.undo()

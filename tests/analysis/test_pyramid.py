@@ -1,5 +1,6 @@
 """Coarser copies of traces: nothing that stands out in a block is lost, in whatever pieces it was read."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,14 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnviz.analysis import pyramid as module
+from rnnviz.analysis.block_difference import block_difference
 from rnnviz.analysis.difference import signed_difference
 from rnnviz.analysis.elementwise import violation
 from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes
 from rnnviz.analysis.level_of_detail import Bins
+from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.analysis.result import RunResult
-from rnnviz.model.pyramid import Level, level_shape
+from rnnviz.model.pyramid import Level, level_shape, open_pyramids
 from rnnviz.model.trace import Trace
 from tests.analysis.pyramids import pyramid_result, with_short_levels
+from tests.analysis.traces import random_trace
 
 SPIKES = st.sampled_from((np.nan, np.inf, -np.inf, 50.0, -50.0))
 
@@ -164,3 +169,52 @@ def test_a_short_trace_has_no_pyramid(tmp_path: Path, monkeypatch: pytest.Monkey
     result = pyramid_result(tmp_path, 16, {}, timesteps=200)
     assert result["manual"].pyramids == {}
     assert list(tmp_path.rglob("*.npy")) == []
+
+
+def test_what_is_not_compared_has_no_difference_in_every_block_that_holds_it(tmp_path: Path) -> None:
+    r, c = (replace(random_trace((1, 2, 32, 3, 4), "float32", seed), folder=tmp_path / str(seed)) for seed in (0, 1))
+    for trace in (r, c):
+        trace.folder.mkdir()  # type: ignore[union-attr]
+    pyramids = ComparedPyramids(r, c, first=False)
+    for direction in (0, 1):
+        for start in (24, 16, 8, 0):
+            index = 0, direction, slice(start, start + 8)
+            known = (direction, start) != (1, 8)
+            difference = block_difference(r.hidden[index], c.hidden[index], 0.0, 10.0) if known else None
+            pyramids.add(0, direction, start, r.hidden[index], c.hidden[index], difference)
+    pyramids.finish()
+    assert open_pyramids(tmp_path / "0") == {}
+    stored = open_pyramids(tmp_path / "1")
+    for times, unknown in ((4, [2, 3]), (16, [0])):
+        level = Level(times, 1)
+        for name in ("difference-low", "difference-high", "violation"):
+            missing = np.isnan(stored[name].levels[level])
+            assert not missing[0, 0].any()
+            for place in range(32 // times):
+                assert (missing[0, 1, place] == (place in unknown)).all()
+        assert not stored["marks"].levels[level].any()
+        assert not np.isnan(stored["low"].levels[level]).any()
+
+
+@pytest.mark.parametrize("values", [1, 24, 200, 1 << 16])
+def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(
+    values: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK_VALUES", values)
+    array = random_trace((2, 2, 41, 3, 5), "float32").hidden
+    build_values(tmp_path, array)
+    stored = open_pyramids(tmp_path)
+    assert set(stored) == {"low", "high"}
+    for level in (Level(4, 4), Level(4, 1), Level(16, 1)):
+        for place, block in blocks_of(array, level):
+            assert stored["low"].levels[level][place] == block.min()
+            assert stored["high"].levels[level][place] == block.max()
+
+
+def test_only_a_stored_and_long_trace_needs_a_pyramid(tmp_path: Path) -> None:
+    long, short = random_trace((1, 1, 32, 1, 2)), random_trace((1, 1, 3, 1, 2))
+    assert needs_pyramid(replace(long, folder=tmp_path))
+    assert not needs_pyramid(long)
+    assert not needs_pyramid(replace(short, folder=tmp_path))
+    build_values(tmp_path, short.hidden)
+    assert list(tmp_path.iterdir()) == []
