@@ -158,7 +158,7 @@ class Disturbed:
             self.window.control.run()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_right(
     disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch, told_table: ToldTable
 ) -> None:
