@@ -87,7 +87,7 @@ def _audit_lane(
     ends: bool,
 ) -> Iterator[float]:
     """Follow the plan's columns through one lane, look at the ends of the others, and yield the fraction done."""
-    widest = max(inputs.network.kind.gate_count, 1) * inputs.network.hidden_size
+    widest = inputs.network.kind.gate_count * inputs.network.hidden_size
     followed = np.zeros((inputs.batch_size, inputs.network.hidden_size), np.bool_)
     parts = [part for columns in plan for part in columns.parts(max(1, _BLOCK_VALUES // widest))]
     whole, before = sum(part.count for part in parts), 0
