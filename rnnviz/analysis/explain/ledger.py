@@ -132,8 +132,7 @@ class _GateRows:
         self._count = len(gates[0].pre.a.products)
         self._terms = len(gates[0].pre)
         self._sums = [0.0] * len(gates)
-        with np.errstate(all="ignore"):
-            self._added = [np.concatenate([g.pre.a.contributions, g.pre.b.contributions]) for g in gates]
+        self._added = [np.concatenate([g.pre.a.contributions, g.pre.b.contributions]) for g in gates]
 
     def by_index(self, shown: NDArray[np.intp]) -> tuple[Row, ...]:
         subscript = f"_{self._gates[0].symbol}" if self._gates[0].scaled else ""

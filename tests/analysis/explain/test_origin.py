@@ -55,7 +55,7 @@ def test_a_number_of_the_sequence_is_told_with_where_it_came_from(
 ) -> None:
     said = found(X, names, sequence=source)
     assert said.heading == "This is the input: no step computed it."
-    assert said.value == INPUTS.sequence[1, 0, 2]
+    assert (said.place, said.value) == (X, INPUTS.sequence[1, 0, 2])
     assert said.sentences[1:] == (words,)
 
 
@@ -83,6 +83,7 @@ def test_a_number_of_the_initial_state_is_told_with_its_place_in_the_array(
     said = found(InitialPlace(state, 1, 1, 0, 2), initial_state=source)
     assert said.heading == "This is the initial state: no step computed it."
     array = getattr(INPUTS.initial_state, state)
+    assert said.place == InitialPlace(state, 1, 1, 0, 2)
     assert (said.name, said.value) == (f"{state}0[2]", array[3, 0, 2])
     assert said.sentences == (
         f"{state}0[2] of layer 1, backward, sample 0: {state}0[3, 0, 2] of shape (L·D, N, H).",

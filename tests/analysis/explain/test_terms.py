@@ -1,5 +1,6 @@
 """A pre-activation as its terms, of numbers that can be added up by hand; and one value explained for all engines."""
 
+import json
 from dataclasses import replace
 from math import inf, isnan, nan
 from typing import Any
@@ -9,11 +10,15 @@ import pytest
 
 from rnnviz.analysis.cell_states import CellStates
 from rnnviz.analysis.explain.arithmetic import Arithmetic, explain
+from rnnviz.analysis.explain.equations import equations
 from rnnviz.analysis.explain.explanation import Explanation, cell_states_of, explain_value
+from rnnviz.analysis.explain.json_form import to_json
+from rnnviz.analysis.explain.ledger import ledger
+from rnnviz.analysis.explain.report import report
 from rnnviz.analysis.explain.terms import Bar, PreActivation, Rest, Term, side
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.location import Location
-from tests.analysis.explain.arithmetics import tidy_result
+from tests.analysis.explain.arithmetics import GATES, tidy_result
 
 A = side("i2h", np.array([2.0, -1.0, 0.5]), np.array([0.5, 4.0, 1.0]), 0.25)
 B = side("h2h", np.array([3.0, 1.0]), np.array([-1.0, 8.0]), -2.0, 0.5)
@@ -62,6 +67,33 @@ def test_what_is_no_number_weighs_most_and_is_no_warning() -> None:
     assert PreActivation(wild, B).by_weight().tolist() == [0, 1, 4, 3, 2]
     assert isnan(PreActivation(wild, side("h2h", np.array([0.0, 1e300]), np.array([inf, 1e300]), 0.0)).sum)
     assert isnan(PreActivation(wild, replace(B, factor=inf)).ranked(1)[1].contribution)
+    apart = replace(A, products=np.array([inf, -inf, 1e308]))
+    assert isnan(PreActivation(apart, B).ranked(0)[1].contribution)
+    assert isnan(PreActivation(apart, B).sum)
+
+
+@pytest.mark.parametrize("cell", sorted(GATES))
+@pytest.mark.parametrize("numbers", [(inf, -inf), (1e308, -1e308), (nan, inf)])
+def test_no_number_is_too_large_to_be_explained_in_every_form(cell: str, numbers: tuple[float, float]) -> None:
+    result = tidy(cell)
+    for trace in result.traces.values():
+        trace.hidden[1, 0, 1, 1] = numbers
+        if trace.cell is not None:
+            trace.cell[1, 0, 1, 1] = numbers
+    for engine in ("manual", "torch"):
+        result[engine].hidden[WHERE.index] = {"manual": inf, "torch": 1e308}[engine]
+    found = explain_value(result, WHERE)
+    each = list(found.arithmetics.values())
+    assert found.sentences
+    assert all(name in report(found, top) for name in ("manual", "torch") for top in (None, 1))
+    assert json.loads(json.dumps(to_json(found), allow_nan=False))["value"]["manual"] == "Infinity"
+    for gate in found.reference.gates:
+        assert len(gate.pre.waterfall()) == len(gate.pre) + 2
+    for line in equations(found.reference):
+        for order in ("index", "weight"):
+            for top in (0, 1, None):
+                rows = ledger(each, line.result.text, order, top).rows
+                assert rows[-1].kind == "total"
 
 
 WHERE = Location(1, 0, 2, 1, 1)
