@@ -150,7 +150,8 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
     assert cells(partial, "violation").told(*LANE) == one
     assert cells(partial, "change").told(*LANE) == range(0)
     assert cells(partial, "value", "gluon").told(*LANE) == range(T)
-    assert cells(partial, "difference", "gluon").told(*LANE) == one
+    for quantity in ("difference", "violation"):
+        assert cells(partial, quantity, "gluon").told(*LANE) == one  # type: ignore[arg-type]
     whole = result["gluon"], result["manual"]
     for quantity in ("violation", "difference"):
         source = cells(partial, quantity)  # type: ignore[arg-type]
