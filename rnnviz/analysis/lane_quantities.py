@@ -83,15 +83,11 @@ def heading_of(quantity: Quantity, cell: str) -> tuple[str, ...]:
         return "change", "from last step"
     if quantity == "norm":
         return "norm", "‖h‖"
-    if quantity.startswith("pre_"):
-        return quantity, f"before {_activation(quantity, cell)}"
     return quantity, next(choice.title for choice in choices_of(cell) if choice.name == quantity)
 
 
 def _title(cell: str, quantity: GateQuantity) -> str:
-    return f"before {_activation(quantity.name, cell)}" if quantity.name.startswith("pre_") else quantity.title
-
-
-def _activation(name: str, cell: str) -> str:
-    symbol = name.removeprefix("pre_")
-    return next(gate.activation for gate in CELLS[cell].gates if gate.symbol == symbol)
+    if not quantity.name.startswith("pre_"):
+        return quantity.title
+    symbol = quantity.name.removeprefix("pre_")
+    return f"before {next(gate.activation for gate in CELLS[cell].gates if gate.symbol == symbol)}"
