@@ -229,4 +229,4 @@ def _is_words(value: Value) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    return str(error).partition("\n")[0].rstrip(".")

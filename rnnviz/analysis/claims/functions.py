@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, TypeAlias
 
@@ -92,20 +93,14 @@ def _count(context: Context, value: Value) -> int:
     return int(np.count_nonzero(array(_some(context, value))))
 
 
-def _reduced(reduce: Callable[[NDArray[Any]], Any]) -> Callable[..., Value]:
-    def call(context: Context, *values: Value) -> Value:
-        return reduce(_some(context, values[0] if len(values) == 1 else list(values)))
-
-    return call
+def _reduced(reduce: Callable[[NDArray[Any]], Any], context: Context, *values: Value) -> Value:
+    return reduce(_some(context, values[0] if len(values) == 1 else list(values)))
 
 
-def _elementwise(compute: Callable[[NDArray[Any]], Any]) -> Callable[..., Value]:
-    def call(context: Context, value: Value) -> Value:
-        found = array(value)
-        context.budget.spend(found.size)
-        return compute(found)
-
-    return call
+def _elementwise(compute: Callable[[NDArray[Any]], Any], context: Context, value: Value) -> Value:
+    found = array(value)
+    context.budget.spend(found.size)
+    return compute(found)
 
 
 def _close(context: Context, a: Value, b: Value, *, atol: Value = None, rtol: Value = None) -> bool:
@@ -173,23 +168,23 @@ _MANY = 64
 FUNCTIONS: dict[str, Function] = {
     "all": Function(_all),
     "any": Function(_any),
-    "abs": Function(_elementwise(np.abs)),
-    "max": Function(_reduced(np.max), most=_MANY),
-    "min": Function(_reduced(np.min), most=_MANY),
-    "sum": Function(_reduced(np.sum)),
+    "abs": Function(partial(_elementwise, np.abs)),
+    "max": Function(partial(_reduced, np.max), most=_MANY),
+    "min": Function(partial(_reduced, np.min), most=_MANY),
+    "sum": Function(partial(_reduced, np.sum)),
     "close": Function(_close, 2, 2, ("atol", "rtol")),
     "equal": Function(_equal, 2, 2),
     "shape": Function(_shape),
     "len": Function(_len),
     "concat": Function(_concat, 1, _MANY, ("dim",)),
-    "relu": Function(_elementwise(_relu)),
-    "tanh": Function(_elementwise(np.tanh)),
-    "sigmoid": Function(_elementwise(_sigmoid)),
+    "relu": Function(partial(_elementwise, _relu)),
+    "tanh": Function(partial(_elementwise, np.tanh)),
+    "sigmoid": Function(partial(_elementwise, _sigmoid)),
     "dot": Function(_dot, 2, 2, ("transpose_a", "transpose_b")),
     "transpose": Function(_transpose),
-    "zeros_like": Function(_elementwise(np.zeros_like)),
-    "isnan": Function(_elementwise(np.isnan)),
-    "isinf": Function(_elementwise(np.isinf)),
+    "zeros_like": Function(partial(_elementwise, np.zeros_like)),
+    "isnan": Function(partial(_elementwise, np.isnan)),
+    "isinf": Function(partial(_elementwise, np.isinf)),
     "count": Function(_count),
 }
 """Every function by its name; those that read the run itself are in `scope`."""

@@ -5,9 +5,8 @@ import pytest
 from rnnviz.analysis.claims.finding import Finding, check_claim
 from rnnviz.analysis.claims.grammar import parse_claim
 from rnnviz.analysis.result import RunResult
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.runs.supervisor import run
+from tests.made_judgements import judged
+from tests.made_results import made_result
 
 
 class Claimed:
@@ -20,10 +19,12 @@ class Claimed:
         return check_claim(self.result, parse_claim("as it says", holds))
 
 
+WRONG = "mistake:no-h2h-bias"
+MADE = made_result(("manual", WRONG), cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
+RUN = Claimed(judged(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
+
+
 @pytest.fixture(scope="module")
 def wrong_run() -> Claimed:
     """An LSTM without its h2h bias, held against the textbook."""
-    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
-    compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]}
-    tables = {"initial_state": {"source": "normal"}, "sequence": {"batch_size": 2, "timesteps": 3}}
-    return Claimed(run(Config.from_mapping({"network": network, "compare": compare, **tables}), load_inputs))
+    return RUN
