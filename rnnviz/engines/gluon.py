@@ -27,6 +27,7 @@ from mxnet.gluon import rnn
 
 from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.chain import fill_layer, initial_states
+from rnnviz.engines.said import last_said
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError
@@ -57,7 +58,7 @@ class GluonEngine:
             # The stack is timed without its construction, as the chain's blocks are built once, too.
             seconds, output, states = _run_stack(inputs)
         except mx.base.MXNetError as error:
-            raise EngineError(f"Gluon failed: {str(error).strip().splitlines()[-1]}") from error
+            raise EngineError(f"Gluon failed: {last_said(error)}") from error
         progress(1.0)
         equalities = [Equality("the fused stack's out is the chain's", output, trace.output)]
         equalities += [
@@ -83,7 +84,7 @@ def read_parameters(path: Path, network: Network) -> Parameters:
             block.collect_params().load(str(path), restore_prefix=block.prefix)
         arrays = {name: getattr(block, name).data().asnumpy() for name in network.parameter_shapes()}
     except (mx.base.MXNetError, AssertionError, ValueError) as error:
-        raise EngineError(f"Gluon refused the file: {str(error).strip().splitlines()[-1]}") from error
+        raise EngineError(f"Gluon refused the file: {last_said(error)}") from error
     return Parameters(network, arrays)
 
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.chain import fill_layer, initial_states
 from rnnviz.engines.onnx_runtime import onnxruntime
+from rnnviz.engines.said import last_said
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Network
 from rnnviz.model.errors import EngineError
@@ -46,7 +47,7 @@ class OnnxEngine:
             try:
                 y, *finals = session.run(None, feeds)
             except Exception as error:
-                raise EngineError(f"ONNX Runtime failed: {str(error).strip().splitlines()[-1]}") from error
+                raise EngineError(f"ONNX Runtime failed: {last_said(error)}") from error
             # Y is (T, D, N, H).
             x = np.concatenate([y[:, direction] for direction in range(network.directions)], axis=-1)
             fill_layer(trace, layer, x, finals)
@@ -116,4 +117,4 @@ def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise EngineError(f"ONNX Runtime refused the network: {str(error).strip().splitlines()[-1]}") from error
+        raise EngineError(f"ONNX Runtime refused the network: {last_said(error)}") from error

@@ -9,6 +9,7 @@ from onnx import ModelProto, TensorProto, helper
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.onnx import open_session
 from rnnviz.engines.onnx_runtime import onnxruntime
+from rnnviz.engines.said import first_said, last_said
 from rnnviz.model.errors import EngineError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -42,7 +43,7 @@ class OnnxModelEngine:
         try:
             given = dict(zip(wanted, session.run(wanted, feeds), strict=True))
         except Exception as error:
-            raise EngineError(f"ONNX Runtime failed: {str(error).strip().splitlines()[-1]}") from error
+            raise EngineError(f"ONNX Runtime failed: {last_said(error)}") from error
         for layer, name in enumerate(layers):
             # Y is (T, D, N, H).
             trace.hidden[layer] = given[name].swapaxes(0, 1)
@@ -58,7 +59,7 @@ class OnnxModelEngine:
             model = onnx.load(self._path, format="protobuf")
             onnx.checker.check_model(model, full_check=True)
         except Exception as error:
-            raise EngineError(f"ONNX refused the model: {str(error).strip().splitlines()[0]}") from error
+            raise EngineError(f"ONNX refused the model: {first_said(error)}") from error
         return model
 
 

@@ -10,6 +10,7 @@ import pytest
 from rnnviz.engines import registry
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.said import first_said, last_said
 from rnnviz.engines.weight_files import load_file_engine, unfit
 from rnnviz.model.arrays import read_only
 from rnnviz.model.config import Network
@@ -136,6 +137,38 @@ def test_an_initial_state_that_a_model_does_not_take_is_told_by_onnxruntime(tmp_
     with pytest.raises(EngineError, match=r"^ONNX Runtime failed: ") as caught:
         load_engine("onnx").run(wide, empty_trace(asked, cell=False), lambda done: None)
     assert "\n" not in str(caught.value)
+
+
+def test_what_mxnet_says_when_it_fails_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    gluon = pytest.importorskip("rnnviz.engines.gluon")
+
+    def fail(inputs: Inputs) -> None:
+        raise gluon.mx.base.MXNetError("Stack trace:\n  the file\n  out of memory\n")
+
+    monkeypatch.setattr(gluon, "_run_stack", fail)
+    asked = made("gru")
+    with pytest.raises(EngineError) as caught:
+        load_engine("gluon").run(asked, empty_trace(asked, cell=False), lambda done: None)
+    assert str(caught.value) == "Gluon failed: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("one", "one", "one"),
+        ("\n  one\ntwo\n\n three \n \n", "one", "three"),
+        ("", "ValueError", "ValueError"),
+        (" \n", "ValueError", "ValueError"),
+    ],
+    ids=repr,
+)
+def test_of_what_a_library_says_one_line_is_taken_or_else_its_kind(text: str, first: str, last: str) -> None:
+    assert (first_said(ValueError(text)), last_said(ValueError(text))) == (first, last)
+
+
+def test_only_three_frameworks_read_files(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"^manual reads no files$"):
+        load_file_engine("manual", tmp_path / "w.npz")
 
 
 def test_why_an_engine_cannot_judge_a_file_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

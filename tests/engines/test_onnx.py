@@ -66,6 +66,21 @@ def test_what_onnxruntime_says_when_it_fails_becomes_a_sentence(monkeypatch: pyt
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("told", "threads"), [("3", 3), ("", 0), ("many", 0), (None, 0)], ids=str)
+def test_onnxruntime_has_the_threads_that_are_told_the_cpu_alone_and_no_warnings(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, threads: int
+) -> None:
+    from rnnviz.engines import onnx
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    session = onnx.open_session(onnx._model(Network("gru", 2, 3)))
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.log_severity_level) == (threads, 3)
+    assert session.get_providers() == ["CPUExecutionProvider"]
+
+
 def test_progress_grows_to_one_and_the_inputs_stay() -> None:
     inputs = inputs_of({}, cell="lstm", hidden_size=3, num_layers=3)
     before = {name: np.array(array) for name, array in inputs.parameters.items()}
