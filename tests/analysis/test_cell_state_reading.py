@@ -273,25 +273,14 @@ def test_of_several_columns_those_go_that_were_not_looked_at_for_longest(
     assert cells.checkpoint_bytes == 2 * size
     assert [steps_read(cells, read, 20, units) for units in (one, three)] == [0, 0]
     assert steps_read(cells, read, 20, two) == 1 + 20
+    narrow = CellStates(inputs, trace, budget=size)
+    assert [steps_read(narrow, read, 20, units) for units in (one, two, two, one)] == [21, 21, 0, 21]
 
 
-def test_a_long_way_that_is_given_up_goes_on_from_where_it_was(
-    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_looks(monkeypatch, 1, 1, 10)
-    inputs, trace = CASES[40.0]
-    cells = CellStates(inputs, trace)
-
-    class GivenUpError(Exception):
-        pass
-
-    def give_up() -> None:
-        if len(read) == 4:
-            raise GivenUpError
-
-    cells.interrupt = give_up
-    with pytest.raises(GivenUpError):
-        cells.before(0, 0, 39, slice(0, 1), slice(0, H))
-    assert read == [(38, 39), (0, 10), (10, 20), (20, 30)]
-    cells.interrupt = lambda: None
-    assert steps_read(cells, read, 39) == 1 + 9
+def test_what_is_no_number_is_followed_without_a_warning() -> None:
+    inputs, trace = CASES[0.0]
+    hidden = np.array(trace.hidden)
+    hidden[0, 0, 5] = np.inf
+    found = CellStates(inputs, replace(trace, hidden=hidden)).after(0, 0, slice(4, 9), slice(0, N), slice(0, H))
+    assert np.isfinite(found.value[:2]).all()
+    assert np.isnan(found.value[2:]).any()
