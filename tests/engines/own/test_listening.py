@@ -50,10 +50,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def heard(
-    inputs: Inputs, folder: Path, started: dict[str, Any], *said: bytes, code: int = 0
+    inputs: Inputs, folder: Path, started: dict[str, Any], *said: bytes, code: int = 0, process: Any = None
 ) -> tuple[str, list[float]]:
     """What the engine's report, or else its error, says, and the progress that was told."""
-    started["process"] = Process(b"".join(said), code)
+    started["process"] = process or Process(b"".join(said), code)
     trace = create_trace(folder, "mine", inputs.network, inputs.timesteps, inputs.batch_size, cell=True)
     told: list[float] = []
     try:
@@ -157,6 +157,29 @@ def test_a_process_that_is_silent_for_too_long_is_killed_and_one_that_is_heard_i
         silence._thread.join(10)
     assert (silence.killed, process.did) == (True, ["killed"])
     assert own_engine._manner(-9, silence.killed) == "killed after 15 s of silence"
+
+
+class Mute(Process):
+    """One that says nothing until it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__(b"", -signal.SIGKILL)
+        reading, self.writing = os.pipe()
+        self.stdout = os.fdopen(reading, "rb")
+
+    def kill(self) -> None:
+        if "killed" not in self.did:
+            os.close(self.writing)
+        super().kill()
+
+
+def test_the_sentence_about_a_process_that_was_silent_says_so(
+    inputs: Inputs, tmp_path: Path, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)
+    monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 0.01)
+    sentence = "mine.py ended its process (killed after 0 s of silence)."
+    assert heard(inputs, tmp_path / "trace", started, process=Mute()) == (sentence, [])
 
 
 def test_a_file_is_known_by_its_name_and_when_it_was_saved(tmp_path: Path) -> None:

@@ -1,0 +1,19 @@
+"""A small product takes one thread, a large one as many as there are."""
+
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from rnnviz.engines.blas_threads import threads_for
+
+
+def threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_from_half_a_million_multiplications_on_a_product_is_shared() -> None:
+    with threadpool_limits(limits=2, user_api="blas"):
+        usual = threads()
+        with threads_for((1 << 19) - 1):
+            assert threads() == {1}
+        with threads_for(1 << 19):
+            assert threads() == usual
+        assert threads() == usual
