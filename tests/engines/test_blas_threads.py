@@ -1,5 +1,6 @@
 """A small product takes one thread, a large one as many as there are."""
 
+import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from rnnviz.engines.blas_threads import threads_for
@@ -10,6 +11,7 @@ def threads() -> set[int]:
 
 
 def test_from_half_a_million_multiplications_on_a_product_is_shared() -> None:
+    assert (np.ones((3, 4)) @ np.ones((4, 5))).sum() == 60  # its BLAS is there
     with threadpool_limits(limits=2, user_api="blas"):
         usual = threads()
         with threads_for((1 << 19) - 1):
