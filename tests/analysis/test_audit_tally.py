@@ -1,10 +1,13 @@
 """What is counted of an audit is what a plain count over every value gives, whatever blocks it comes in."""
 
+import pickle
 from math import inf, nan
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnviz.analysis import over_time
 from rnnviz.analysis.audit_plan import Columns
 from rnnviz.analysis.audit_tally import Audit, Tally
 from rnnviz.analysis.running_error import Running
@@ -126,6 +129,35 @@ def test_what_is_not_finite_is_right_where_it_is_the_same_or_where_nothing_is_kn
     assert found.error_over_time[0, 0, 0] == error
     assert found.worst_at == Location(unit=int(ratio == 0.5))
     assert found.verdict == ("wrong" if ratio == inf else "right")
+
+
+def test_of_ratios_as_large_as_each_other_the_place_of_the_first_that_was_computed_is_told() -> None:
+    h = np.zeros(SHAPE)
+    h[0, 0, 1, 2, 3] = h[0, 0, 4, 0, 0] = h[1, 1, 0, 0, 0] = 9.0
+    step, every = Running(np.zeros(SHAPE), np.ones(SHAPE), EPS), Columns(np.arange(3), np.arange(4))
+    tally = Tally(SHAPE)
+    for lane, start in (((0, 0), 0), ((0, 0), 3), ((1, 1), 0)):
+        add(tally, lane, slice(start, start + 2), every, h, step)
+    found = tally.audit(trace_of(h))
+    assert found.first_wrong is not None
+    assert found.worst_at == found.first_wrong.where == Location(0, 0, 1, 2, 3)
+
+
+def test_the_figures_of_many_timesteps_lie_in_files_and_are_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_time, "_MANY", 20)
+    tally = Tally(SHAPE, tmp_path)
+    step = Running(np.zeros(SHAPE), np.ones(SHAPE), EPS)
+    add(tally, (1, 0), slice(2, 4), Columns(np.arange(3), np.arange(4)), np.full(SHAPE, 2.0), step)
+    found = tally.audit(trace_of(np.full(SHAPE, 2.0)))
+    assert found.stored == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == {"audit.ratio_over_time.npy", "audit.error_over_time.npy"}
+    expected = np.full(SHAPE[:3], nan)
+    expected[1, 0, 2:4] = 2.0
+    for audit in (found, pickle.loads(pickle.dumps(found))):
+        np.testing.assert_array_equal(audit.ratio_over_time, expected)
+        np.testing.assert_array_equal(audit.error_over_time, expected)
 
 
 def test_an_audit_of_nothing_has_no_verdict() -> None:
