@@ -3,6 +3,7 @@
 Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -50,13 +51,22 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
         connection.send((READY, None))
         while True:
             if not connection.poll(_IDLE):
-                hand_back_freed_memory()
+                _rest()
             request, folder = connection.recv()
             storages.add(Path(folder).parent)
             _answer(connection, request, Path(folder))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # The parent is gone, and what it left is being removed.
         watch.join(_LAST_SECONDS)
+
+
+def _rest() -> None:
+    """Let go what nobody holds any more.
+
+    Gluon's layers hold themselves, and the collector by itself would let those of thousands of runs pile up.
+    """
+    gc.collect()
+    hand_back_freed_memory()
 
 
 def _die_with_parent(storages: set[Path]) -> None:
