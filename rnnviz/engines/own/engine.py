@@ -166,10 +166,10 @@ def _messages(process: subprocess.Popen[bytes]) -> Iterator[Message]:
             yield decode(line)
 
 
-def _manner(code: int | None, silent: bool) -> str:
+def _manner(code: int, silent: bool) -> str:
     if silent:
         return f"killed after {_SILENCE_SECONDS:.0f} s of silence"
-    if code is not None and code < 0:
+    if code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"

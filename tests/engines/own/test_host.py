@@ -43,15 +43,15 @@ def test_messages_are_a_line_each_and_read_back() -> None:
 
 
 def test_progress_is_told_no_more_often_than_a_person_can_see(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [7.0]
+    now = [0.0]
     monkeypatch.setattr(host, "monotonic", lambda: now[0])
     monkeypatch.setattr(host, "_PROGRESS_INTERVAL", 0.5)
     out = BytesIO()
     teller = Teller(out)
-    for seconds in (7.0, 7.25, 7.5, 7.625, 8.0):
+    for seconds in (0.5, 0.75, 1.0, 1.125, 1.5):
         now[0] = seconds
         teller.advance(seconds / 10)
-    assert heard(out) == [Advanced(0.7), Advanced(0.75), Advanced(0.8)]
+    assert heard(out) == [Advanced(0.05), Advanced(0.1), Advanced(0.15)]
 
 
 def test_what_is_printed_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     monkeypatch.setattr(host.threading, "Thread", Ending)
     yield event
     for thread in Ending.started:
-        thread.join(10)
+        thread.join(5)
 
 
 def test_whoever_does_not_come_back_is_stopped_at_the_line_where_it_is(ended: threading.Event, tmp_path: Path) -> None:
@@ -104,14 +104,14 @@ def test_whoever_does_not_come_back_is_stopped_at_the_line_where_it_is(ended: th
     out = BytesIO()
     watchman = Watchman(path, Teller(out), 0.02)
     with watchman:
-        names["outer"](lambda: ended.wait(10))  # type: ignore[operator]
+        names["outer"](lambda: ended.wait(5))  # type: ignore[operator]
     assert heard(out) == [Broken(f"{path}, line 2: the recurrence was stopped, since it did not come back within 0 s.")]
 
 
 def test_whoever_is_outside_of_its_lines_is_stopped_without_one(ended: threading.Event, tmp_path: Path) -> None:
     out = BytesIO()
     with Watchman(tmp_path / "mine.py", Teller(out), 0.02):
-        assert ended.wait(10)
+        assert ended.wait(5)
     sentence = f"{tmp_path / 'mine.py'}: the recurrence was stopped, since it did not come back within 0 s."
     assert heard(out) == [Broken(sentence)]
 
@@ -130,7 +130,7 @@ def test_between_the_calls_the_watchman_only_tells_that_he_lives(
             raise EndedError
 
     watchman = Watchman(tmp_path / "mine.py", SimpleNamespace(tell=tell), 0.01)  # type: ignore[arg-type]
-    assert twice.wait(10)
+    assert twice.wait(5)
     with watchman:
         pass
     assert not ended.is_set()

@@ -45,7 +45,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return process
 
     monkeypatch.setattr(own_engine.subprocess, "Popen", popen)
-    monkeypatch.setattr(own_engine.os, "killpg", lambda *asked: known["groups"].append(asked))
+
+    def killpg(*asked: int) -> None:
+        known["groups"].append(asked)
+        raise ProcessLookupError
+
+    monkeypatch.setattr(own_engine.os, "killpg", killpg)
     return known
 
 
