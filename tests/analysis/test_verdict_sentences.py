@@ -117,8 +117,11 @@ CASES = {
         "",
     ),
     "wrong by its checks": (
-        judged(made({"manual": other_state, "gluon": adding(0.25)}), {}),
-        f"*gluon is wrong* from [{PLACE}] and *manual is wrong*: a check fails",
+        judged(made({"manual": other_state, "gluon": adding(0.25)}), {"gluon": (("a",), ("b",))}),
+        (
+            f"*gluon is wrong* from [{PLACE}], as if *this were so or as if that were so* and "
+            "*manual is wrong*: a check fails"
+        ),
         "",
         "",
     ),
