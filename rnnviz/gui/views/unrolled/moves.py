@@ -24,6 +24,12 @@ def unit_beside(shown: Shown, at: Location, by: int) -> Location:
     return at.moved(unit=picture.unit_at(lane, row))
 
 
+def cell_at(shown: Shown | None, at: Location) -> Cell:
+    """The cell that the cursor is on: a lane of the norm has one row for all units."""
+    lane = Lane(at.layer, at.direction)
+    return Cell(lane, at.timestep, at.unit if shown is None else min(at.unit, shown.rows(lane) - 1))
+
+
 def place_of(shown: Shown, at: Location, cell: Cell) -> Place:
     """Whose arithmetic tells how the number of a cell came about; `at` is where the cursor is."""
     lane, timesteps = cell.lane, shown.result.shape[2]

@@ -160,6 +160,13 @@ class Stage(QWidget):
         if geometry is not None:
             self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
 
+    def zoom_around(self, factor: float, timestep: int) -> None:
+        """The same around a timestep if it is in view, else around the middle."""
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            x = geometry.x_of(timestep)
+            self.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
+
     def show_times(self, times: range) -> None:
         """Show some timesteps with as much again on either side."""
         geometry = self.geometry_in_view

@@ -19,7 +19,7 @@ from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view
 from rnnviz.gui.views.unrolled.describe import describe
 from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
 from rnnviz.gui.views.unrolled.header import Flag, flag_of
-from rnnviz.gui.views.unrolled.moves import place_of, pointed_at, unit_beside
+from rnnviz.gui.views.unrolled.moves import cell_at, place_of, pointed_at, unit_beside
 from rnnviz.gui.views.unrolled.ordering import Ordering
 from rnnviz.gui.views.unrolled.range_selection import RangeSelection
 from rnnviz.gui.views.unrolled.shown import Shown
@@ -140,7 +140,7 @@ class UnrolledView(View):
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
-        return table_in_view(shown, geometry) or describe(shown, self._cell())
+        return table_in_view(shown, geometry) or describe(shown, cell_at(shown, self._location))
 
     # The contract of a view
 
@@ -168,7 +168,7 @@ class UnrolledView(View):
             self._renew()
         if self._shown is not None:
             self._shown = self._shown.wiped_to(location.timestep)
-        self._stage.show_cursor(self._shown, self._cell())
+        self._stage.show_cursor(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
     def show_lit(self, lit: Sequence[Region]) -> None:
@@ -238,9 +238,7 @@ class UnrolledView(View):
 
     def zoom_time(self, factor: float) -> None:
         """Show the time axis `factor` times as large, around the cursor if it is in view, else the middle."""
-        if (geometry := self.geometry_in_view) is not None:
-            x = geometry.x_of(self._location.timestep)
-            self._stage.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
+        self._stage.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: Cell) -> None:
         if self._shown is not None:
@@ -249,11 +247,6 @@ class UnrolledView(View):
     def _explain(self, cell: Cell) -> None:
         if self._shown is not None:
             self.explanation_requested.emit(place_of(self._shown, self._location, cell))
-
-    def _cell(self) -> Cell:
-        at, lane = self._location, Lane(self._location.layer, self._location.direction)
-        unit = at.unit if self._shown is None else min(at.unit, self._shown.rows(lane) - 1)
-        return Cell(lane, at.timestep, unit)
 
     def _on_order(self) -> None:
         self._renew()
@@ -264,7 +257,7 @@ class UnrolledView(View):
         self._shown = self._chosen.shown(self._location)
         self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
-        self._stage.show_lanes(self._shown, self._cell())
+        self._stage.show_lanes(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -291,7 +284,7 @@ class UnrolledView(View):
         elif event.key() == Qt.Key.Key_0:
             self.fit()
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._shown is not None:
-            self._explain(self._cell())
+            self._explain(cell_at(self._shown, self._location))
         else:
             event.ignore()
 
