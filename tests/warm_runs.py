@@ -7,6 +7,7 @@ import pytest
 from rnnviz.analysis.result import RunResult
 from rnnviz.files.inputs import load_inputs
 from rnnviz.model.config import Config
+from rnnviz.runs import supervisor as runs
 from rnnviz.runs.events import Finished
 from rnnviz.runs.supervisor import Supervisor, new_request
 
@@ -25,3 +26,23 @@ def run_warm() -> Iterator[Run]:
 
     yield run
     supervisor.close()
+
+
+class _Shared(Supervisor):
+    """Outlives the runs that are done with it."""
+
+    def close(self) -> None:
+        """The module closes it."""
+
+    def really_close(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="module")
+def warm_child() -> Iterator[None]:
+    """What calls `rnnviz.runs.supervisor.run`, as commands do, gets the one child of the module."""
+    shared = _Shared()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "Supervisor", lambda **_: shared)
+        yield
+    shared.really_close()

@@ -7,8 +7,9 @@ import pytest
 from tests import profiles
 from tests.cli.calls import Called, write
 from tests.leaks import nothing_is_left_running
+from tests.warm_runs import warm_child
 
-__all__ = ["nothing_is_left_running", "profiles"]
+__all__ = ["nothing_is_left_running", "profiles", "warm_child"]
 
 
 @pytest.fixture

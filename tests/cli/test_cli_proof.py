@@ -13,6 +13,8 @@ from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
 from tests.engines.planted import RIGHT
 
+pytestmark = pytest.mark.usefixtures("warm_child")
+
 ROOT = Path(__file__).parents[2]
 
 

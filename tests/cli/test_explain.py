@@ -12,6 +12,8 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
 
+pytestmark = pytest.mark.usefixtures("warm_child")
+
 NOTEBOOK = """
 [network]
 cell = "rnn_relu"

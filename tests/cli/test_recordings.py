@@ -9,6 +9,8 @@ import pytest
 
 from rnnviz.cli import main
 
+pytestmark = pytest.mark.usefixtures("warm_child")
+
 TEXT = """
 [network]
 cell = "gru"
