@@ -69,13 +69,12 @@ def state_regions(network: Network, where: Location, part: Part = "same") -> tup
 
 def rows_lit(lit: Sequence[Region], network: Network, timesteps: int, where: Location, kind: VectorKind) -> list[range]:
     """Which components of a vector at a place are lit, of the vectors that `vector_at` gives."""
-    at, array, lanes = where.timestep, "h", {Lane(where.layer, where.direction): 0}
+    at, lanes = where.timestep, {Lane(where.layer, where.direction): 0}
+    array = "c" if kind in ("cell", "c0") else "h"
     if kind == "input":
         size = network.hidden_size
         below = {Lane(where.layer - 1, direction): direction * size for direction in range(network.directions)}
         lanes = {INPUT: 0} if where.layer == 0 else below
-    elif kind != "hidden":
-        array = "c" if kind in ("cell", "c0") else "h"
     if kind in ("h0", "c0"):
         at = timesteps if where.direction else -1
     return [
