@@ -94,3 +94,13 @@ def test_a_file_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RecurrenceError) as caught:
         OwnRecurrence(tmp_path / "gone.py")
     assert str(caught.value) == f"{tmp_path / 'gone.py'} cannot be read: No such file or directory."
+
+
+def test_what_a_step_returns_becomes_the_networks_floats_and_may_be_infinite(inputs: Inputs, tmp_path: Path) -> None:
+    code = (
+        "import numpy as np\n\n\ndef step(x, state, p):\n    assert x.dtype == state[0].dtype == np.float32\n"
+        "    return (np.full(state[0].shape, 1e300),)\n"
+    )
+    trace = empty_trace(inputs, cell=False)
+    run_stack(inputs, trace, OwnRecurrence(written(tmp_path, code)).run_layer(), lambda done: None)
+    assert np.isposinf(trace.hidden).all()
