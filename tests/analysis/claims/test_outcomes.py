@@ -171,6 +171,8 @@ def test_of_many_numbers_not_every_digit_is_kept() -> None:
     digits = left.left.full.replace("[", " ").replace("]", " ").split()
     assert np.array_equal(np.array(digits, np.float32).reshape(vector.shape), vector)
     assert (right.left.full, right.apart) == ("", "0")
+    double = asked("equal(sigmoid((0.1, 0.3)), 0)").pairs[0].left.full.strip("[]").split()
+    assert [float(text) for text in double] == pytest.approx([1 / (1 + np.exp(-x)) for x in (0.1, 0.3)], rel=1e-15)
 
 
 def test_numbers_that_cannot_be_read_leave_a_claim_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
