@@ -93,12 +93,15 @@ class Appearance(QObject):
         """Leave what is open as it is painted."""
         for window in self._application.topLevelWidgets():
             if window.isVisible():
+                # What is still to be painted is painted now: Qt would wait for that frame, and never ask for another.
+                window.repaint(0, 0, 1, 1)
                 window.setUpdatesEnabled(False)
 
     def _release(self) -> None:
         """Paint everything anew; a window that was closed meanwhile may be opened again."""
         for window in self._application.topLevelWidgets():
             window.setUpdatesEnabled(True)
+            window.repaint(0, 0, 1, 1)
 
     def _wanted(self) -> str:
         if self._choice in THEMES:
