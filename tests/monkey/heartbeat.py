@@ -9,6 +9,7 @@ cannot be known the clock decides.
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
 
@@ -39,9 +40,10 @@ class Frame:
 
 @dataclass
 class Heartbeat:
-    """Beats while the event loop turns, and keeps the frames that took longer than `limit` seconds."""
+    """Beats while the event loop turns; keeps the frames that took longer than `limit` seconds, and tells of each."""
 
     limit: float
+    tell: Callable[[str], None]
     frozen: list[Frame] = field(default_factory=list)
     longest: Frame = Frame("nothing", 0.0, 0.0, 0.0)
 
@@ -82,6 +84,7 @@ class Heartbeat:
             self.longest = frame
         if frame.seconds > self.limit:
             self.frozen.append(frame)
+            self.tell(f"{frame.doing}: {frame.seconds:.2f} s, {frame.processor:.2f} s of it computing")
 
     def _times(self) -> tuple[float, float, float]:
         kept = 0.0

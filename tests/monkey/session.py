@@ -48,7 +48,7 @@ class Monkey:
 
     def __post_init__(self) -> None:
         self.troubles = Troubles(self.tell)
-        self.heart = Heartbeat(self.frozen)
+        self.heart = Heartbeat(self.frozen, self.tell)
         self.done: Counter[str] = Counter()
         self.runs = self.checked = self.unlike = self.wrong = self.alarms = 0
 
