@@ -178,6 +178,7 @@ def test_words_and_a_vocabulary_bring_their_sizes_as_far_as_they_are_known() -> 
     looked_up = {"network": network, "sequence": {**words, "vocabulary": "v.txt"}}
     taken = Config.from_mapping(looked_up)
     assert taken.sequence.brings_input_size
+    assert taken.network.input_size == 1
     assert (taken.sequence.batch_size, taken.sequence.timesteps) == (1, 6)
     assert Config.from_mapping({**looked_up, "network": {**network, "input_size": 9}}).network.input_size == 9
 
