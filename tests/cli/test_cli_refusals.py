@@ -11,8 +11,6 @@ from rnnviz.cli import main
 from rnnviz.model.cells import CELLS
 from tests.cli.calls import Called, toml, write
 
-pytestmark = pytest.mark.usefixtures("warm_child")
-
 
 @pytest.mark.parametrize(
     ("tables", "parts"),

@@ -11,8 +11,6 @@ from rnnviz.cli import main
 from tests.files.models.sources import in_torch_names, network, weights_of
 from tests.files.models.specimens import write_keras_weights
 
-pytestmark = pytest.mark.usefixtures("warm_child")
-
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:

@@ -9,8 +9,6 @@ import pytest
 
 from rnnviz.cli import main
 
-pytestmark = pytest.mark.usefixtures("warm_child")
-
 TEXT = """
 [network]
 cell = "gru"
