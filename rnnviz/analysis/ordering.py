@@ -91,13 +91,13 @@ def order_effort(result: RunResult, key: OrderKey) -> float:
 
 def sampled_times(timesteps: int) -> slice:
     """Which timesteps are looked at: at equal distances, from the first on."""
-    return slice(0, timesteps, -(-timesteps // SAMPLED))
+    return slice(None, None, -(-timesteps // SAMPLED))
 
 
 def order_of(values: FloatArray, name: OrderName) -> IntArray:
     """(U,): the units of values (T, U) from the top down; of equal ones the one with the lower index comes first."""
     if name == "index":
-        return np.arange(values.shape[1], dtype=np.int64)
+        return np.arange(values.shape[1])
     weight = activity(values) if name == "activity" else first_component(values)
     # NaN, which sorts to the end, is no activity.
     return np.argsort(-weight, kind="stable").astype(np.int64)
@@ -115,7 +115,7 @@ def first_component(values: FloatArray) -> NDArray[np.float64]:
     """
     finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
     centred = finite - finite.mean(axis=0)
-    largest = float(np.abs(centred).max(initial=0.0))
+    largest = float(np.abs(centred).max())
     if largest == 0.0:
         return np.zeros(values.shape[1])
     centred /= largest

@@ -121,6 +121,7 @@ def test_pictures_of_everything_share_one_store_and_none_is_taken_for_another(re
             lanes = TraceLanes(result, engine, candidate, sample, quantity, cache, orders=orders)  # type: ignore[arg-type]
             found += [lanes.read(Lane(layer, 1), across, down) for layer in (0, 1)]
             found += [lanes.read(Lane(0, 0), Bins(np.arange(0, T, 4), T), Bins(np.arange(0, H, 2), H))]
+            found.append(lanes.read(Lane(1, 0), every_cell(2, T), every_cell(1, H)))
         return found
 
     for shared, own in zip(pictures(cache), pictures(None), strict=True):
@@ -164,18 +165,20 @@ def test_what_is_computed_comes_in_the_order_of_computation_and_only_once(
 
 
 @pytest.mark.parametrize(
-    ("values", "times", "parts"),
+    ("values", "times", "units", "parts"),
     [
+        (1, 1, 2, [(start, start + 1) for start in range(T)]),
         # A chunk is a power of two of timesteps, and no smaller than a pixel.
-        (H * 8, 2, [(0, 8), (8, 16), (16, 24), (24, 32), (32, 37)]),
-        (H * 16 - 1, 2, [(0, 8), (8, 16), (16, 24), (24, 32), (32, 37)]),
-        (1, 4, [(start, min(start + 4, T)) for start in range(0, T, 4)]),
-        (H * 64, 2, [(0, 37)]),
+        (H * 8, 2, 1, [(0, 8), (8, 16), (16, 24), (24, 32), (32, 37)]),
+        (H * 16 - 1, 2, 1, [(0, 8), (8, 16), (16, 24), (24, 32), (32, 37)]),
+        (1, 4, 1, [(start, min(start + 4, T)) for start in range(0, T, 4)]),
+        (H * 64, 2, 1, [(0, 37)]),
     ],
 )
 def test_what_is_reduced_at_a_time_is_as_much_as_fits(
     values: int,
     times: int,
+    units: int,
     parts: list[tuple[int, int]],
     result: RunResult,
     reads: list[tuple[int, int]],
@@ -183,10 +186,10 @@ def test_what_is_reduced_at_a_time_is_as_much_as_fits(
 ) -> None:
     monkeypatch.setattr(module, "_CHUNK_VALUES", values)
     lanes = TraceLanes(result, "gluon", None, SAMPLE)
-    lanes.read(Lane(0, 0), Bins(np.arange(0, T, times), T), every_cell(0, H))
+    lanes.read(Lane(0, 0), Bins(np.arange(0, T, times), T), Bins(np.arange(0, H, units), H))
     assert reads == parts
     reads.clear()
-    lanes.read(Lane(0, 0), Bins(np.arange(8, 16, times), 16), every_cell(0, H))
+    lanes.read(Lane(0, 0), Bins(np.arange(8, 16, times), 16), Bins(np.arange(0, H, units), H))
     assert reads == [], "it is kept"
 
 
@@ -225,6 +228,20 @@ def test_a_lane_has_the_shape_the_effort_and_the_numbers_of_its_cells(result: Ru
     assert lanes.told(Lane(1, 1)) != lanes.told(Lane(1, 0)) or quantity == "g"
 
 
+def test_gates_that_are_given_are_asked_and_one_number_for_all_units_has_no_order(result: RunResult) -> None:
+    class Slow(LaneGates):
+        def effort(self, *_: object) -> float:
+            return 6.5
+
+    assert TraceLanes(result, "manual", None, 0, "g", gates=Slow(result)).effort(Lane(1, 1)) == 7.5
+    across, one = every_cell(0, T), every_cell(0, 1)
+    plain, turned = (
+        TraceLanes(result, "manual", "manual", SAMPLE, "norm", orders=orders).read(Lane(1, 1), across, one)
+        for orders in (None, ordered())
+    )
+    assert np.array_equal(plain.values, turned.values)
+
+
 @pytest.mark.parametrize("quantity", ["value", "violation", "difference"])
 def test_coarser_copies_are_read_where_they_make_up_the_pixels(
     tmp_path: Path, quantity: Any, monkeypatch: pytest.MonkeyPatch
@@ -238,12 +255,20 @@ def test_coarser_copies_are_read_where_they_make_up_the_pixels(
     turned = TraceLanes(result, "manual", "manual", SAMPLE, quantity, orders=upside_down)
     plain = made_result(edits={"manual": spoil}, **sizes)
     exact = TraceLanes(plain, "manual", "manual", SAMPLE, quantity)
+    whole = every_cell(0, 8)
     levels = {(1, 1): (1, 1), (2, 1): (1, 1), (1, 8): (1, 1), (4, 1): (4, 1), (4, 4): (4, 4), (8, 8): (4, 4)}
     levels |= {(16, 1): (16, 1), (32, 2): (16, 1), (64, 1): (64, 1), (128, 8): (64, 1)}
     assert {asked: tuple(lanes.level_read(Lane(1, 1), *asked)) for asked in levels} == levels
     in_rows = levels | {(4, 4): (4, 1), (8, 8): (4, 1)}
     assert {asked: tuple(turned.level_read(Lane(1, 1), *asked)) for asked in levels} == in_rows
     assert tuple(turned.level_read(INPUT, 8, 8)) == (4, 4)
+    if quantity == "value":
+        reference = TraceLanes(result, "gluon", "manual", SAMPLE).read(
+            Lane(0, 0), Bins(np.arange(0, 200, 4), 200), whole
+        )
+        cells = result["gluon"].hidden[0, 0, :, SAMPLE].T.reshape(8, 50, 4)
+        assert np.array_equal(np.abs(reference.values), np.abs(cells).max(axis=2))
+        assert tuple(TraceLanes(result, "gluon", "manual", SAMPLE).level_read(Lane(0, 0), 16, 1)) == (16, 1)
     assert tuple(TraceLanes(result, "manual", "manual", SAMPLE, "g").level_read(Lane(1, 1), 64, 8)) == (1, 1)
     for lane, width, height in product((Lane(1, 1), Lane(0, 0), INPUT), (4, 8, 32), (1, 4)):
         units = 5 if lane is INPUT else 8
