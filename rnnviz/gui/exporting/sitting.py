@@ -66,7 +66,8 @@ class Sitting(QObject):
             self._disturbed()
         elif self._parts:
             self._draw(self._parts.pop(0))
-        else:
+        elif widget.window().updatesEnabled():
+            # A screen that is held while the theme changes tells of no change.
             self._catch_up()
 
     def _catch_up(self) -> None:

@@ -5,6 +5,7 @@ import pytest
 from rnnviz.gui.exporting import sitting
 from rnnviz.gui.exporting.pictures import draw_part, picture_of
 from rnnviz.gui.exporting.sitting import Sitting
+from rnnviz.gui.look.theme import DARK
 from rnnviz.model.location import Location
 
 SCALE = 3
@@ -53,6 +54,12 @@ def test_a_picture_shows_one_moment_whatever_changes_while_it_is_drawn(window, t
     pieces, picture, at_once = take(lambda: window.session.set_location(Location(unit=2)))
     assert picture == at_once != before
     assert len(pieces) > 5, "what was drawn before the change is drawn again"
+
+
+def test_a_picture_has_one_theme_even_if_another_is_chosen_while_it_is_drawn(window, take):
+    _, picture, at_once = take(lambda: window._appearance.choose("dark"))
+    assert picture == at_once
+    assert picture.pixelColor(2, 2) == DARK.color("window")
 
 
 def test_a_picture_of_a_window_that_is_resized_meanwhile_is_begun_anew(window, take):
