@@ -97,7 +97,7 @@ def sampled_times(timesteps: int) -> slice:
 def order_of(values: FloatArray, name: OrderName) -> IntArray:
     """(U,): the units of values (T, U) from the top down; of equal ones the one with the lower index comes first."""
     if name == "index":
-        return np.arange(values.shape[1])
+        return np.arange(values.shape[1], dtype=np.int64)
     weight = activity(values) if name == "activity" else first_component(values)
     # NaN, which sorts to the end, is no activity.
     return np.argsort(-weight, kind="stable").astype(np.int64)
