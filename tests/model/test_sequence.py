@@ -121,6 +121,7 @@ def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_put_into_a_fil
     assert written.sized_by_text() == replace(written, batch_size=1, timesteps=3)
     assert written.of_file("x.npy").labels == "l.txt"
     assert drawn.sized_by_text() is drawn
+    assert replace(written, text="to").sized_by_text().timesteps == 1
     assert [source.embedded for source in (written, replace(written, embedding="e"))] == [False, True]
     assert replace(written, embedding_path="e.npy").embedded
     assert (alphabet("hello"), alphabet(("so", "it", "so"))) == ("ehlo", ("it", "so"))
