@@ -67,14 +67,13 @@ def select(result: RunResult, query: Query, check: Check) -> Selection:
     least = _least(result, query, check)
     units = tuple(int(unit) for unit in np.flatnonzero(least >= query.threshold))
     known = least[~np.isnan(least)]
-    highest = float(known.max()) if len(query.times) and len(known) else None
+    highest = float(known.max()) if len(known) else None
     return Selection(query, units, find_ranges(result, query, units, check) if units else (), highest)
 
 
 def _least(result: RunResult, query: Query, check: Check) -> FloatArray:
     """(H,): each unit's least value in a query's range, which is NaN if one is, or if the range is empty."""
-    dtype = result[query.engine].hidden.dtype
-    least: FloatArray = np.full(result.shape[4], np.inf if len(query.times) else np.nan, dtype)
+    least: FloatArray = np.full(result.shape[4], np.inf if len(query.times) else np.nan)
     for _, values in _blocks(result, query, query.times, check):
         least = np.minimum(least, values.min(axis=0))
     return least

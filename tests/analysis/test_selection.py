@@ -116,8 +116,14 @@ def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
     assert found.units == (0, 1, 2, 3, 4)
     assert [match.times for match in found.matches] == [range(11, 12), range(8, 9), range(2, 4)]
     assert [match.score for match in found.matches] == pytest.approx([1.0, 4 / 6, 4 / 5 / 2])
+    assert (found.highest, found.query.times) == (float(np.float32(0.3)), range(1))
     empty = select(result_of(values), Query("gluon", *LANE, range(3, 3)), lambda: None)
-    assert (empty.units, empty.matches) == ((), ())
+    assert (empty.units, empty.matches, empty.highest) == ((), (), None)
+    values[2, 4] = np.nan
+    low = select(result_of(values), Query("gluon", *LANE, range(2, 4), 2.0), lambda: None)
+    assert (low.units, low.matches, low.highest) == ((), (), float(np.float32(0.3)))
+    nowhere = select(result_of(np.full_like(values, np.nan)), Query("gluon", *LANE, range(2)), lambda: None)
+    assert (nowhere.units, nowhere.highest) == ((), None)
     assert Query("gluon", *LANE, range(1)).threshold == 0.3
 
 
