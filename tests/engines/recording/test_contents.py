@@ -131,6 +131,13 @@ def test_another_shape_is_refused_with_both(tmp_path: Path, name: str, axes: str
     )
 
 
+def test_another_shape_of_the_output_is_refused_with_the_axes_of_the_layout(tmp_path: Path) -> None:
+    path, inputs = tmp_path / "a.npz", network_inputs(layout="TNC")
+    assert refusal(path, inputs, output=np.ones((2, 5, 6), np.float32)) == (
+        f"output in {path} has the shape (2, 5, 6), but the network and the sequence ask for (T, N, D·H) = (5, 2, 6)."
+    )
+
+
 @pytest.mark.parametrize("dtype", ["int32", "complex64", "U3"])
 def test_what_is_no_float_is_refused_with_what_may_be_recorded(tmp_path: Path, dtype: str) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs()
