@@ -37,7 +37,7 @@ def test_every_number_goes_to_its_place(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(npz_file, "_PIECE_BYTES", bytes_at_once)
         trace, report = computed(engine_of(tmp_path_factory.mktemp("recorded") / "a.npz", arrays), inputs)
-    assert report.untold == frozenset()
+    assert (report.untold, report.precision) == (frozenset(), "")
     assert_agrees(trace, recurrence(inputs), 1e-6 if config.network.dtype == "float32" else 0.0)
 
 
@@ -95,6 +95,24 @@ def test_numbers_of_another_type_or_not_finite_come_to_their_places(tmp_path: Pa
     trace, report = computed(engine_of(tmp_path / "a.npz", arrays), inputs)
     assert report.precision == dtype
     np.testing.assert_array_equal(trace.hidden, arrays["hidden"].astype(np.float32))
+
+
+def test_arrays_that_do_not_fit_together_are_kept_as_they_were_recorded(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    arrays = {name: array + place for place, (name, array) in enumerate(recorded(inputs).items())}
+    trace, report = computed(engine_of(tmp_path / "a.npz", arrays), inputs)
+    assert report.untold == frozenset()
+    kept = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    for name, array in kept.items():
+        np.testing.assert_array_equal(array, arrays[name], name)
+
+
+def test_a_number_beyond_the_networks_floats_becomes_infinite_without_a_warning(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    hidden = recorded(inputs)["hidden"].astype(np.float64)
+    hidden[1, 1, 2, 1, 0] = -1e300
+    trace, _ = computed(engine_of(tmp_path / "a.npz", {"hidden": hidden}), inputs)
+    assert trace.hidden[1, 1, 2, 1, 0] == -np.inf
 
 
 @pytest.mark.parametrize("layers", [1, 2])
