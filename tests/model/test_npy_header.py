@@ -28,6 +28,12 @@ def test_a_header_tells_what_numpy_wrote_and_where_the_numbers_begin(version: tu
     assert content[header.begin :] == array.tobytes("F")
 
 
+@pytest.mark.parametrize("shape", [(), (0, 3), (1,)], ids=str)
+def test_an_array_may_be_empty_or_one_number(shape: tuple[int, ...]) -> None:
+    content = written(np.ones(shape))
+    assert read_npy_header(BytesIO(content), len(content)).shape == shape
+
+
 class Endless(BytesIO):
     """A file that says how much was asked of it."""
 
