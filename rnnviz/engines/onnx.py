@@ -66,8 +66,10 @@ def _model(network: Network) -> onnx.ModelProto:
     attributes: dict[str, Any] = {
         "hidden_size": network.hidden_size,
         "direction": "bidirectional" if network.bidirectional else "forward",
-        "activations": _activations(network),
     }
+    if network.cell == "rnn_relu":
+        # Of the other cells, the activations are ONNX's own.
+        attributes["activations"] = ["Relu"] * network.directions
     if network.cell == "gru":
         attributes["linear_before_reset"] = 1
     node = helper.make_node(_OPERATORS[network.cell], ["X", "W", "R", "B", "", *states], outputs, **attributes)
@@ -94,17 +96,6 @@ def _weights(inputs: Inputs, layer: int) -> dict[str, FloatArray]:
         "R": np.stack([reordered(p.h2h_weight) for p in sides]),
         "B": np.stack([np.concatenate([reordered(p.i2h_bias), reordered(p.h2h_bias)]) for p in sides]),
     }
-
-
-def _activations(network: Network) -> list[str]:
-    """One list for each direction, as ONNX wants it."""
-    names = {
-        "lstm": ["Sigmoid", "Tanh", "Tanh"],
-        "gru": ["Sigmoid", "Tanh"],
-        "rnn_relu": ["Relu"],
-        "rnn_tanh": ["Tanh"],
-    }[network.cell]
-    return names * network.directions
 
 
 def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
