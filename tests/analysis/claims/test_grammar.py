@@ -35,6 +35,7 @@ FUNCTIONS = (
 NOT = " is not allowed in a claim"
 REFUSED = {
     "": "The expression is empty: a claim is one that is true or false, as T == 5.",
+    "T\0": "T\\x00 is no expression: source code string cannot contain null bytes.",
     "T ==": "T == is no expression: invalid syntax.",
     "x = 1": "x = 1 is no expression: invalid syntax.",
     "import os": "import os is no expression: invalid syntax.",
@@ -110,13 +111,14 @@ def test_what_a_claim_may_say_is_read(text: str) -> None:
     assert ast.unparse(claim.tree) == ast.unparse(ast.parse(text.strip(), mode="eval").body)
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"), REFUSED.items(), ids=[f"{n}: {text[:24]}" for n, text in enumerate(REFUSED)]
-)
-def test_anything_else_is_refused_with_what_it_is(text: str, reason: str) -> None:
+def refusal(text: str) -> str:
     with pytest.raises(ClaimError) as caught:
         parse_expression(text)
-    assert str(caught.value) == reason
+    return str(caught.value)
+
+
+def test_anything_else_is_refused_with_what_it_is() -> None:
+    assert {text: refusal(text) for text in REFUSED} == REFUSED
 
 
 pieces = st.sampled_from(

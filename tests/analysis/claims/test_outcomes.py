@@ -55,6 +55,7 @@ def test_what_the_audit_found_is_told_of_all_engines() -> None:
     checks = outcome(JUDGED, "checks")
     assert checks.dtype == np.bool_
     assert checks.tolist() == [check.holds for check in JUDGED.checks]
+    assert outcome(replace(JUDGED, checks=()), "checks").dtype == np.bool_
     assert not all(checks)
     assert any(checks)
     with pytest.raises(KeyError, match=r"^'T is no outcome of a run'$"):
@@ -182,6 +183,22 @@ def test_numbers_that_cannot_be_read_leave_a_claim_unanswered(monkeypatch: pytes
     monkeypatch.setattr("rnnviz.analysis.claims.scope.outcome", gone)
     found = asked("mismatched > 0")
     assert (found.holds, found.reason, found.pairs) == (None, "The numbers could not be read: the disk is gone.", ())
+
+
+def test_what_a_recording_holds_is_told_and_what_it_lacks_is_not() -> None:
+    made = made_result(("manual", "trace:/far/golden.npz"), num_layers=2)
+    (name, trace) = list(made.traces.items())[1]
+
+    def reason(holds: str, *untold: str) -> str:
+        held = replace(made, traces={**made.traces, name: replace(trace, untold=frozenset(untold))})
+        return asked(holds, held).reason
+
+    assert reason("len(candidate.state) == 1", "output") == reason("shape(candidate.out) == (N, T, H)", "state_h") == ""
+    assert reason("len(candidate.state) == 1", "state_h") == "golden.npz did not return state."
+    assert reason("shape(candidate.out) == (N, T, H)", "output") == "golden.npz did not return out."
+    assert reason("len(candidate.h(1)) == T", "hidden") == ""
+    for lane in ("candidate.h(0)", "candidate.gate('change', 1)"):
+        assert reason(f"len({lane}) == T", "hidden") == "golden.npz does not hold all that this takes."
 
 
 def test_several_claims_are_each_found_in_their_order() -> None:
