@@ -104,11 +104,14 @@ def test_a_worse_verdict_counts_more_among_equal_numbers() -> None:
 
 
 def test_values_that_never_meet_have_no_row() -> None:
-    points = (Point(0, (1, "a"), None), Point(1, (2, "b"), None))
+    points = (Point(0, (1, "a"), None), Point(1, (1, "b"), None), Point(2, (2, "a"), None))
     found = SweepFigures(SweepTable(("seed", "engine"), tuple(Row(point) for point in points)))
+    found.put(Row(points[0], Finding("agree")))
     grid = cells(found, found.dimensions[1], found.dimensions[0], "max_violation")
-    assert grid.rows.tolist() == [[0, NO_ROW], [NO_ROW, 1]]
-    assert grid.counts.tolist() == [[1, 0], [0, 1]]
+    assert grid.rows.tolist() == [[0, 1], [2, NO_ROW]]
+    assert grid.counts.tolist() == [[1, 1], [1, 0]]
+    assert grid.done.tolist() == [[1, 0], [0, 0]]
+    assert grid.verdicts.tolist() == [[1, WAITING], [WAITING, WAITING]]
 
 
 def test_sorting_keeps_equal_rows_and_puts_those_without_a_number_last() -> None:

@@ -32,7 +32,7 @@ def test_verdicts_are_counted_with_their_marks_and_none_without_rows() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(True, "true"), (False, "false"), (1_200, "1200"), (0.25, "0.25"), (1e-7, "1e-07"), (MINE, "mine.py")],
+    [(True, "true"), (False, "false"), (1200, "1200"), (0.25, "0.25"), (16.0, "16"), (1e-7, "1e-07"), (MINE, "mine.py")],
 )  # fmt: skip
 def test_a_value_is_read_as_people_read_it(value: object, text: str) -> None:
     assert value_text(value) == text
@@ -99,6 +99,7 @@ def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_knows_how_they_
         (None, [1e-3, 1.0, 1e3], [0.0, 0.5, 1.0]),
         # The limit is in the middle, however far either side reaches, and each side fills its half.
         (10.0, [1e-3, 0.1, 10.0, 100.0], [0.0, 0.25, 0.5, 1.0]),
+        (1.0, [1e3], [1.0]),
         (8.0, [1.0, 8.0], [0.5 - 0.5 * np.log10(8.0), 0.5]),
         (1.0, [2.0, 1e4], [0.5 + np.log10(2.0) / 8.0, 1.0]),
     ],
