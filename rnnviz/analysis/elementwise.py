@@ -78,16 +78,13 @@ def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) ->
         needed = float((error - relative).max())
         if needed == np.inf:
             return needed
-        # Rounding moves the answer away from `needed` by a factor of two at most. The bits of floats that are not
-        # negative are in the order of the floats, so that halving the bits finds the one between failing and passing.
+        # Rounding moves the answer away from `needed` by less than two of the last places of the largest error: neither
+        # the difference nor a sum is rounded by more than one.
         largest = float(error.max())
-        low, high = _bits(max(least, needed / 4.0)), _bits(largest)
-        # Nearly always it moves the answer no further than the sum's last places.
         around = 2.0 * float(np.spacing(largest))
-        if needed - around > _float(low) and (error > needed - around + relative).any():
-            low = _bits(needed - around)
-        if needed + around < largest and not (error > needed + around + relative).any():
-            high = _bits(needed + around)
+        # The bits of floats that are not negative are in the order of the floats, so that halving the bits finds the
+        # one between failing and passing.
+        low, high = _bits(max(least, needed - around)), _bits(min(largest, needed + around))
         while high - low > 1:
             middle = (low + high) // 2
             failing = error > _float(middle) + relative
