@@ -121,6 +121,11 @@ def test_of_checks_that_fail_the_first_two_are_named(failed: list[Check], words:
     assert notes.failed_checks(failed) == words
 
 
+def test_checks_that_fail_are_counted_within_a_sentence() -> None:
+    assert notes.how_many([check(MINE, "one")]) == "a check fails"
+    assert notes.how_many([check(MINE, "one")] * 1200) == "1,200 checks fail"
+
+
 @pytest.mark.parametrize(
     ("coverage", "words"),
     [

@@ -32,7 +32,7 @@ def test_verdicts_are_counted_with_their_marks_and_none_without_rows() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(True, "true"), (False, "false"), (1200, "1200"), (0.25, "0.25"), (16.0, "16"), (1e-7, "1e-07"), (MINE, "mine.py")],
+    [(True, "true"), (False, "false"), (120, "120"), (0.25, "0.25"), (16.0, "16"), (1e-7, "1e-07"), (MINE, "mine.py")],
 )  # fmt: skip
 def test_a_value_is_read_as_people_read_it(value: object, text: str) -> None:
     assert value_text(value) == text

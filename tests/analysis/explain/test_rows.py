@@ -69,6 +69,9 @@ def test_a_gates_ledger_has_each_engines_figures_in_every_row(cell: str, symbol:
     each = arithmetics(cell)
     found = ledger(each, symbol)
     same(found.rows, expected(each, symbol))
+    alone = ledger(each[:1], symbol)
+    same(alone.rows, expected(each[:1], symbol))
+    assert alone.scaled == found.scaled
     assert (found.line, found.terms, found.shared, found.scaled) == (symbol, terms, True, symbol == "n")
 
 
