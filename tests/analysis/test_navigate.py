@@ -90,8 +90,8 @@ def test_however_few_timesteps_are_looked_at_at_a_time_the_nearest_is_found(
     shape = (2, 2, 9, 2, 3)
     wrong = [
         *(Location(0, 0, 3, sample, unit) for sample, unit in ((0, 1), (0, 2), (1, 0))),
-        Location(0, 0, 8, 1, 2),
-        *(Location(1, 1, t, 1, 0) for t in (8, 4, 0)),
+        *(Location(0, 0, t, 1, 2) for t in (2, 8)),
+        *(Location(1, 1, t, 1, 0) for t in (8, 6, 5, 4, 0)),
     ]
     reference = random_trace(shape)
     candidate = changed(reference, {where: reference.hidden[where.index] + 0.25 for where in wrong})
