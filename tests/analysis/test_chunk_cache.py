@@ -49,7 +49,7 @@ def test_the_last_patch_stays_however_large_it_is_and_the_next_one_takes_its_pla
 
 
 def test_what_was_forgotten_and_what_has_gone_takes_no_room() -> None:
-    cache = ChunkCache(budget=1700)
+    cache = ChunkCache(budget=1600)
     for key in "abcdefgh":
         cache.put(key, patch())
     assert [key for key in "abcdefgh" if cache.get(key) is not None] == ["g", "h"]
