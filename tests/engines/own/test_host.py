@@ -149,7 +149,12 @@ def test_the_host_fills_the_trace_and_says_how_it_went(
     monkeypatch.setattr(host.os, "dup", {1: 77}.__getitem__)
     monkeypatch.setattr(host.os, "fdopen", lambda *asked: {(77, "wb"): out}[asked])
     monkeypatch.setattr(host.os, "dup2", lambda *numbers: joined.append(numbers))
-    monkeypatch.setattr(host, "Watchman", lambda *known: known and threading.Lock())
+
+    def watchman(whose: Path, teller: Teller, seconds: float) -> threading.Lock:
+        joined.append((whose, type(teller), seconds))
+        return threading.Lock()
+
+    monkeypatch.setattr(host, "Watchman", watchman)
     for name in ("stdin", "stdout", "stderr", "dont_write_bytecode", "path"):
         monkeypatch.setattr(sys, name, list(sys.path) if name == "path" else getattr(sys, name))
     code_of_exit = host.main([str(path), str(inputs.folder), str(tmp_path / "trace")])
@@ -157,7 +162,7 @@ def test_the_host_fills_the_trace_and_says_how_it_went(
     monkeypatch.undo()
     with standard:
         assert standard.name == os.devnull
-        assert joined == ["parent", (2, 1), (standard.fileno(), 0)]
+        assert joined == ["parent", (2, 1), (standard.fileno(), 0), (path, Teller, host.STEP_SECONDS)]
     assert (folder, keeps_no_bytecode) == (str(tmp_path / "project"), True)
     told = [message for message in heard(out) if not isinstance(message, Advanced)]
     assert "".join(line.text for line in told if isinstance(line, Printed)) == "lo\noh\n"
