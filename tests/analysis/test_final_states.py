@@ -36,7 +36,7 @@ def test_an_lstm_has_its_final_cell_state_too() -> None:
     result = made_result(cell="lstm")
     last = lanes(result.inputs.network, 5, sample=0)[0]
     cell = places(result.inputs.network, last)[2]
-    assert cell.text == "state[1][0][0]"
+    assert (cell.kind, cell.where, cell.text) == ("cell", last, "state[1][0][0]")
     trace = result["manual"]
     assert trace.state_c is not None
     assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])

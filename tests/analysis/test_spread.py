@@ -35,6 +35,7 @@ def test_each_lane_knows_its_first_mismatch_in_its_own_order() -> None:
         "layer 1, forward",
         "layer 1, backward",
     ]
+    assert [lane.where for lane in lanes] == [Location(layer, d) for layer in (0, 1) for d in (0, 1)]
     assert [lane.first for lane in lanes] == [places[0], None, None, places[2]]
     assert [lane.steps for lane in lanes] == [3, None, None, 1]
     assert [lane.mismatched for lane in lanes] == [2, 0, 0, 2]
