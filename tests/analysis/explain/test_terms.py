@@ -45,6 +45,8 @@ def test_terms_stand_in_the_order_of_evaluation_and_by_their_weight() -> None:
     assert PRE.terms() == terms
     # Of two that weigh the same the one that is evaluated first stands first.
     assert PRE.by_weight().tolist() == [1, 4, 3, 0, 2]
+    alike = side("i2h", np.tile([1.0, -1.0], 50), np.ones(100), 0.0)
+    assert PreActivation(alike, alike).by_weight().tolist() == list(range(200))
     assert PRE.ranked(3) == ([terms[1], terms[4], terms[3]], Rest(2, 1.5))
     assert PRE.ranked(0) == ([], Rest(5, 0.0))
     assert PRE.ranked(9)[1] == Rest(0, 0.0)
