@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from rnnviz.analysis.explain.terms import Kind, Term
+from rnnviz.analysis.explain.terms import Kind
 from rnnviz.analysis.places import read_after
 from rnnviz.analysis.wording_of_names import feature_index
 from rnnviz.model.location import DIRECTIONS, Location
@@ -59,11 +59,6 @@ Place: TypeAlias = Source | CellPlace | GatePlace
 
 _GATES = frozenset("ifgorzn")
 """The symbols of an LSTM's and a GRU's gates. An RNN's step is nothing but one, and is known as its h."""
-
-
-def source(arithmetic: "Arithmetic", term: Term) -> Source:
-    """Where a term's input comes from."""
-    return input_source(arithmetic, term.kind, term.index)
 
 
 def input_source(arithmetic: "Arithmetic", kind: Kind, index: int) -> Source:

@@ -18,9 +18,9 @@ from rnnviz.analysis.explain.provenance import (
     InitialPlace,
     InputPlace,
     gate_source,
+    input_source,
     own_previous,
     previous_cell,
-    source,
 )
 from rnnviz.engines.mistakes.engine import MistakeEngine
 from rnnviz.model.inputs import Inputs
@@ -101,7 +101,7 @@ def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
         row = place * inputs.network.hidden_size + where.unit
         for term in gate.pre.terms():
             assert term.weight == inputs.parameters[f"{prefix}{term.kind}_weight"][row, term.index]
-            assert term.input == stored_value(inputs, trace, source(arithmetic, term))
+            assert term.input == stored_value(inputs, trace, input_source(arithmetic, term.kind, term.index))
         assert gate.pre.a.bias == inputs.parameters[f"{prefix}i2h_bias"][row]
         assert gate.pre.b.bias == inputs.parameters[f"{prefix}h2h_bias"][row]
     assert arithmetic.previous.h == stored_value(inputs, trace, own_previous(arithmetic))
@@ -119,7 +119,7 @@ def test_a_trail_leads_down_through_both_directions_to_the_input() -> None:
     trace = computed(engine_or_skip("manual"), inputs)[0]
     top = explain(inputs, trace, Location(1, 1, 2, 1, 0))
     terms = top.gates[0].pre.terms()
-    assert [source(top, term) for term in terms] == [
+    assert [input_source(top, term.kind, term.index) for term in terms] == [
         *(Location(0, 0, 2, 1, unit) for unit in range(3)),
         *(Location(0, 1, 2, 1, unit) for unit in range(3)),
         *(Location(1, 1, 3, 1, unit) for unit in range(3)),
@@ -127,7 +127,7 @@ def test_a_trail_leads_down_through_both_directions_to_the_input() -> None:
     assert previous_cell(top) == CellPlace(Location(1, 1, 3, 1, 0))
     assert gate_source(top, "f").where == top.where
     start = explain(inputs, trace, Location(0, 1, 3, 1, 2))
-    assert [source(start, term) for term in start.gates[1].pre.terms()] == [
+    assert [input_source(start, term.kind, term.index) for term in start.gates[1].pre.terms()] == [
         *(InputPlace(3, 1, feature) for feature in range(5)),
         *(InitialPlace("h", 0, 1, 1, unit) for unit in range(3)),
     ]
