@@ -281,6 +281,8 @@ def test_what_is_no_number_is_followed_without_a_warning() -> None:
     inputs, trace = CASES[0.0]
     hidden = np.array(trace.hidden)
     hidden[0, 0, 5] = np.inf
-    found = CellStates(inputs, replace(trace, hidden=hidden)).after(0, 0, slice(4, 9), slice(0, N), slice(0, H))
+    cells = CellStates(inputs, replace(trace, hidden=hidden))
+    assert np.isnan(cells.before(0, 0, 8, slice(0, N), slice(0, H)).value).any()
+    found = cells.after(0, 0, slice(4, 9), slice(0, N), slice(0, H))
     assert np.isfinite(found.value[:2]).all()
     assert np.isnan(found.value[2:]).any()
