@@ -93,7 +93,7 @@ def test_messages_are_heard_in_their_order_and_noise_among_them_is_not(
     ("said", "code", "sentence"),
     [
         ((Broken("It broke."),), 1, "It broke."),
-        ((Printed("one\ntwo\n \n"), Broken("It broke.")), 1, "It broke. Last it printed: two"),
+        ((Printed("one\ntw"), Printed("o\n \n"), Broken("It broke.")), 1, "It broke. Last it printed: two"),
         ((), 5, "mine.py ended its process (exit code 5)."),
         ((), 0, "mine.py ended its process (exit code 0)."),
         ((), -signal.SIGSEGV, "mine.py ended its process (killed by SIGSEGV)."),
