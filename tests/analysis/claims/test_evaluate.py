@@ -75,7 +75,7 @@ EXPECTED: list[tuple[str, Any]] = [
      (-2, 16, 63, 1024, 0.5, -343, 3.5, -7, 7, -0.5)),
     ("2 ** 53", 2**53),
     ("-(2 ** 52) - 2 ** 52", -(2**53)),
-    ("1 ** 64", 1),
+    ("(1 ** 64, 0 ** 0, 0 ** 64)", (1, 1, 0)),
     ("0 < out", OWN.output > 0),
     ("out <= 0", OWN.output <= 0),
     ("-0.5 < out < 0.25", (OWN.output > -0.5) & (OWN.output < 0.25)),
@@ -176,6 +176,8 @@ WITHOUT_VALUE = {
     "0 - 2 ** 53 - 1": "A whole number has become too large.",
     "equal((), ())": "There are no values in this part of the run.",
     "equal((1, 2), (1, 2, 3))": "The shapes (2,) and (3,) differ.",
+    "out @ out[0]": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and (5, 4).",
+    "out[0] @ out": "A product is of vectors and matrices, not of the shapes (5, 4) and (2, 5, 4).",
     "out @ 2": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and ().",
     "(1, 2) @ (1, 2, 3)": "The shapes (2,) and (3,) have no product.",
     "concat(out, dat)[0] + T[0]": "T has no parts.",
@@ -235,3 +237,11 @@ def test_each_part_of_a_claim_counts_what_it_reads_and_computes(
     monkeypatch.setattr(budget, "_ALL", effort - 1)
     with pytest.raises(TooLargeError):
         value(text)
+
+
+def test_only_the_size_of_what_is_made_counts_against_the_largest_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "LARGEST_ARRAY", 120)
+    assert value("gate('f', 1)").size == 120
+    monkeypatch.setattr(budget, "LARGEST_ARRAY", 119)
+    with pytest.raises(TooLargeError):
+        value("gate('f', 1)")

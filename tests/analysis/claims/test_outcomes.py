@@ -149,6 +149,10 @@ def test_a_value_is_shown_as_a_notebook_prints_it(shown: Any, text: str) -> None
             ("(0.25, 0 / 0)", "≈", "(0.125, 1.0)", "(0.250, NaN)", "(0.125, 1.000)", "(0.25, NaN)", "(0.125, 1.0)",
              "0.12"),
         ]),
+        ("close((1 / 0, 0.5), (1 / 0, 0.25))", [
+            ("(1 / 0, 0.5)", "≈", "(1 / 0, 0.25)", "(infinity, 0.500)", "(infinity, 0.250)", "(infinity, 0.5)",
+             "(infinity, 0.25)", "0.25"),
+        ]),
         ("equal(0 / 0, 1 / 1)", [("0 / 0", "=", "1 / 1", "NaN", "1.000", "NaN", "1.0", "")]),
         ("all(0.5 < (0.75, 1.0) < 2.0)", [
             ("0.5", "<", "(0.75, 1.0)", "0.500", "(0.750, 1.000)", "0.5", "(0.75, 1.0)", ""),
@@ -172,6 +176,9 @@ def test_of_many_numbers_not_every_digit_is_kept() -> None:
     digits = left.left.full.replace("[", " ").replace("]", " ").split()
     assert np.array_equal(np.array(digits, np.float32).reshape(vector.shape), vector)
     assert (right.left.full, right.apart) == ("", "0")
+    line = asked("equal(out[0, 0], 0)").pairs[0].left
+    assert len(line.full) > 80
+    assert "\n" not in line.full + line.shown
     double = asked("equal(sigmoid((0.1, 0.3)), 0)").pairs[0].left.full.strip("[]").split()
     assert [float(text) for text in double] == pytest.approx([1 / (1 + np.exp(-x)) for x in (0.1, 0.3)], rel=1e-15)
 
