@@ -33,6 +33,22 @@ def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, dat
         assert (low, high) == (part.min(), part.max())
 
 
+@pytest.mark.parametrize(
+    ("seen", "first", "blocks", "last"),
+    [
+        (range(32, 48), 28, 6, 51),
+        (range(33, 47), 28, 6, 51),
+        (range(16), 0, 5, 19),
+        # The sequence has 98 timesteps: its last block is cut off.
+        (range(90, 98), 84, 4, 97),
+    ],
+)
+def test_what_is_in_sight_has_one_block_beyond_each_end(seen: range, first: int, blocks: int, last: int) -> None:
+    outline = outline_of(np.arange(98.0), seen, len(seen) // 4)
+    assert outline.block == 4
+    assert (outline.first, len(outline.low), outline.high[-1]) == (first, blocks, last)
+
+
 def test_points_stand_at_their_timesteps_and_two_in_the_middle_of_a_block() -> None:
     values = np.array([1.0, 5.0, 2.0, 0.0, 7.0])
     x, y = outline_of(values, range(5), 100).points()

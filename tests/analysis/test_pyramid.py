@@ -185,6 +185,10 @@ def test_what_is_not_compared_has_no_difference_in_every_block_that_holds_it(tmp
     pyramids.finish()
     assert open_pyramids(tmp_path / "0") == {}
     stored = open_pyramids(tmp_path / "1")
+    assert {name: found.levels[Level(4, 1)].dtype.name for name, found in stored.items()} == {
+        **dict.fromkeys(("low", "high", "difference-low", "difference-high", "violation"), "float32"),
+        "marks": "bool",
+    }
     for times, unknown in ((4, [2, 3]), (16, [0])):
         level = Level(times, 1)
         for name in ("difference-low", "difference-high", "violation"):
@@ -206,6 +210,7 @@ def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(
     stored = open_pyramids(tmp_path)
     assert set(stored) == {"low", "high"}
     for level in (Level(4, 4), Level(4, 1), Level(16, 1)):
+        assert {stored[name].levels[level].dtype for name in stored} == {array.dtype}
         for place, block in blocks_of(array, level):
             assert stored["low"].levels[level][place] == block.min()
             assert stored["high"].levels[level][place] == block.max()
