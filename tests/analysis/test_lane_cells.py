@@ -152,6 +152,9 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
     assert cells(partial, "value", "gluon").told(*LANE) == range(T)
     for quantity in ("difference", "violation"):
         assert cells(partial, quantity, "gluon").told(*LANE) == one  # type: ignore[arg-type]
+    # `out` alone tells every vector of the last layer.
+    top = replace(result, traces={**result.traces, "manual": replace(ends, untold=frozenset({"hidden"}))})
+    assert [cells(top, "value").told(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]
     for quantity in ("violation", "difference"):
         source = cells(partial, quantity)  # type: ignore[arg-type]
