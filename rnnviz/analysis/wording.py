@@ -79,7 +79,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     verdict = result.comparison_verdict(comparison)
     failed = [check for check in result.checks if check.engine in engines and not check.holds]
     audits = [] if judgement is None else [judgement.audits[e] for e in engines if e in judgement.audits]
-    wrong = [] if judgement is None else [audit for audit in audits if result.wrong(audit.engine)]
+    wrong = [audit for audit in audits if result.wrong(audit.engine)]
     blind = () if judgement is None or wrong else _blind_lines(judgement)
     remedy = judgement.remedy if judgement is not None and blind else None
     first: tuple[str, ...] = ()

@@ -179,7 +179,9 @@ def test_an_agreement_that_nothing_could_have_hidden_from_is_no_blind_one() -> N
 
 def test_blind_spots_are_no_matter_while_an_engine_is_wrong() -> None:
     result = judged(made_result(edits={"gluon": adding(0.25)}, bidirectional=True), blind=("h2h-transposed",))
-    assert verdict_sentence(result, "manual").blind == ()
+    words = verdict_sentence(result, "manual")
+    assert words.blind == ()
+    assert not any("could not reveal" in note for note in words.notes)
 
 
 def test_engines_that_are_right_at_each_step_and_still_apart_drift() -> None:
