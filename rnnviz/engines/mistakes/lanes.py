@@ -43,7 +43,6 @@ def expected_and_found(
     x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
     states = [np.ascontiguousarray(state[samples]) for state in states]
     hidden = np.empty_like(found)
-    cells = np.empty_like(found) if len(states) == 2 else None
     carried = found[::-1] if direction and deviation.backward == "not_realigned" else found
     task = LayerTask(
         cell=network.cell,
@@ -52,7 +51,7 @@ def expected_and_found(
         h0=states[0],
         c0=states[1] if len(states) == 2 else None,
         hidden=hidden,
-        cells=cells,
+        cells=None,
         backward=direction == 1,
     )
     with np.errstate(all="ignore"):
@@ -74,7 +73,7 @@ def _layer_input(deviation: Deviation, inputs: Inputs, trace: Trace, layer: int)
 def _first_steps(deviation: Deviation, direction: int, length: int, steps: int) -> tuple[slice, slice]:
     """Which timesteps the first steps read, and where they are stored."""
     steps = min(steps, length)
-    start, end = slice(0, steps), slice(length - steps, length)
+    start, end = slice(steps), slice(length - steps, length)
     if direction == 0 or deviation.backward == "not_reversed":
         return start, start
     return end, start if deviation.backward == "not_realigned" else end
