@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 ORDERS = "RNNVIZ_MUTATION"
 SLOWEST = 20.0
 """Seconds that a test may take to be of use."""
-PATIENCE = 20.0
+PATIENCE = 10.0
 """Seconds of tests that a mutant has to survive, the quickest first."""
 
 
@@ -51,6 +51,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Instead of the loop over all tests."""
     settings.load_profile("mutants")
+    for item in session.items:
+        # It looks through every process of the machine, and would after each test: all fixtures are made anew for each.
+        with suppress(ValueError):
+            item.fixturenames.remove("nothing_is_left_running")  # type: ignore[attr-defined]
     folder = Path(os.environ[ORDERS])
     orders = folder / "orders.json"
     if orders.exists():

@@ -15,13 +15,13 @@ from typing import TypeAlias
 from tests.mutation.killing import ORDERS, PATIENCE, SLOWEST
 from tests.mutation.mutants import Mutant
 
-TESTS = ("tests/model", "tests/engines", "tests/analysis", "tests/lessons", "tests/files", "tests/cli")
+TESTS = ("tests/model", "tests/engines", "tests/analysis", "tests/lessons", "tests/files")
 """What may kill a mutant: the tests of what is mutated, and of what uses it without a window."""
 FAR = 5
 """How much quicker a test has to be that is not named after what is mutated."""
 SILENT = 20 * SLOWEST + PATIENCE
 """Seconds after which a worker that tells nothing is given up."""
-SHARE = 25
+SHARE = 100
 """How many mutants a process gets at a time."""
 
 
