@@ -90,8 +90,8 @@ def test_a_sum_that_nearly_overflows_is_known() -> None:
     result = pre_activation(np.array([1.0]), np.array([below]), 4, LARGEST, EPS)
     assert result.bound[0] == pytest.approx(EPS * below, rel=1e-15, abs=0.0)
     # As large as this the value itself is, with so many terms.
-    result = pre_activation(np.array([LARGEST / 8, 2.0]), np.array([LARGEST / 8, 3.0]), 4, LARGEST, EPS)
-    assert result.bound.tolist() == pytest.approx([EPS * LARGEST * 3 / 8, 8 * EPS], rel=1e-15, abs=0.0)
+    result = pre_activation(np.array([LARGEST / 8, 2.0]), np.array([below, 3.0]), 4, LARGEST, EPS)
+    assert result.bound.tolist() == pytest.approx([EPS * LARGEST / 2, 8 * EPS], rel=1e-15, abs=0.0)
 
 
 def test_a_sum_that_follows_from_an_infinity_is_as_sure_as_its_finite_terms() -> None:
