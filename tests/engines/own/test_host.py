@@ -116,6 +116,24 @@ def test_whoever_is_outside_of_its_lines_is_stopped_without_one(ended: threading
     assert heard(out) == [Broken(sentence)]
 
 
+def test_a_short_call_is_left_alone_and_nothing_is_told_too_often(
+    ended: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[Message] = []
+
+    def tell(message: Message) -> None:
+        told.append(message)
+        raise EndedError
+
+    monkeypatch.setattr(host, "_ALIVE_INTERVAL", 300.0)
+    watchman = Watchman(tmp_path / "mine.py", SimpleNamespace(tell=tell), 300.0)  # type: ignore[arg-type]
+    with watchman:
+        assert not ended.wait(0.03)
+    assert not ended.wait(0.03)
+    assert told == []
+    monkeypatch.setattr(host, "_ALIVE_INTERVAL", 0.0)
+
+
 def test_between_the_calls_the_watchman_only_tells_that_he_lives(
     ended: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
