@@ -7,11 +7,13 @@ are tried, and a line of JSON is told of each in `told.jsonl`. Nothing here is o
 
 import functools
 import gc
+import importlib
 import json
 import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,6 +82,10 @@ def _reached(items: list[pytest.Item]) -> dict[str, dict[str, object]]:
 
 def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) -> None:
     """Each order has a mutant's name, and the tests that reach it with their seconds, quickest first."""
+    for name in ("rnnviz.engines.gluon", "rnnviz.engines.onnx_runtime", "torch"):
+        # They take longer than most tests may, and the first to import one should not be judged by that.
+        with suppress(ImportError), warnings.catch_warnings(action="ignore"):
+            importlib.import_module(name)
     by_name = {item.nodeid: item for item in items}
     with told.open("a", encoding="utf-8") as out:
 

@@ -66,6 +66,10 @@ class Worker:
         """Whether nothing was told for so long that it hangs."""
         return time.monotonic() - self._seen > SILENT
 
+    def said(self) -> str:
+        """The last of what pytest printed."""
+        return (self.folder / "output.txt").read_text(encoding="utf-8")[-3000:]
+
     def end(self) -> None:
         """Kill it with all that it started."""
         with suppress(ProcessLookupError):
@@ -93,7 +97,7 @@ def reached(tree: Path, tests: Sequence[str] = TESTS) -> Reached:
     worker.end()
     written = worker.folder / "reached.json"
     if not written.exists():
-        raise RuntimeError((worker.folder / "output.txt").read_text(encoding="utf-8")[-3000:])
+        raise RuntimeError(worker.said())
     by_function: Reached = {}
     for test, found in json.loads(written.read_text(encoding="utf-8")).items():
         for function in found["functions"]:
@@ -125,7 +129,15 @@ def tried(
     tests: Sequence[str] = TESTS,
     processes: int = 2,
 ) -> None:
-    """Try each mutant on the tests that reach it, and tell its outcome: killed, survived, hung or unreached."""
+    """Try each mutant on the tests that reach it, and tell its outcome: killed, survived, hung or unreached.
+
+    One that brings its process down, or leaves something behind that does, is killed if it does so twice.
+
+    Raises
+    ------
+    RuntimeError
+        If a process cannot begin at all, with what pytest said.
+    """
     named = {mutant.name: mutant for mutant in mutants}
     waiting: deque[Mutant] = deque()
     for mutant in named.values():
@@ -133,24 +145,27 @@ def tried(
             waiting.append(mutant)
         else:
             tell(mutant, "unreached")
-    spoilt: set[str] = set()
+    doubted: set[str] = set()
     running: list[Worker] = []
 
-    def finish(worker: Worker, why: str) -> None:
-        """What was not told goes back; the one that was begun brought its process down."""
-        lines = worker.lines()
-        outcomes = {line["mutant"]: line["outcome"] for line in lines}
+    def finish(worker: Worker, *, hung: bool) -> None:
+        """What was not told goes back."""
+        outcomes = {line["mutant"]: line["outcome"] for line in worker.lines()}
         worker.end()
+        if not outcomes:
+            raise RuntimeError(worker.said())
         for order in reversed(worker.orders):
             name = str(order["mutant"])
             outcome = outcomes.get(name)
             if outcome is None:
                 waiting.appendleft(named[name])
-            elif outcome == "spoilt" and name not in spoilt:
-                spoilt.add(name)
+            elif outcome == "begun" and hung:
+                tell(named[name], "hung")
+            elif outcome in ("begun", "spoilt") and name not in doubted:
+                doubted.add(name)
                 waiting.appendleft(named[name])
             else:
-                tell(named[name], {"begun": why, "spoilt": "killed"}.get(outcome, outcome))
+                tell(named[name], "killed" if outcome in ("begun", "spoilt") else outcome)
 
     while waiting or running:
         while waiting and len(running) < processes:
@@ -163,4 +178,4 @@ def tried(
             ended = worker.process.poll() is not None
             if ended or worker.silent():
                 running.remove(worker)
-                finish(worker, "killed" if ended else "hung")
+                finish(worker, hung=not ended)
