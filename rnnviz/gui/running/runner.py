@@ -49,7 +49,7 @@ class Runner(QObject):
         self._at_work: RunRequest | None = None
         self._wanted: RunRequest | None = None
         self._computing = False
-        self._busy = False
+        self._busy = self._closed = False
         self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
         self._grace.timeout.connect(self._stop_overtaken)
 
@@ -63,12 +63,19 @@ class Runner(QObject):
         return self._busy
 
     def warm_up(self) -> None:
-        """Start the child process, so that the first run need not wait for its imports."""
+        """Start the child process, so that the first run need not wait for its imports; nothing once it is closed."""
+        if self._closed:
+            return
         self._set_up()
         self._warming.emit()
 
     def run(self, config: Config, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()) -> None:
-        """Run `config`; an earlier run that still goes on is overtaken. `audit` and `trusted` as in a `RunRequest`."""
+        """Run `config`; an earlier run that still goes on is overtaken. `audit` and `trusted` as in a `RunRequest`.
+
+        Nothing is run any more once it is closed: a window may be closed before all that waits for it has come.
+        """
+        if self._closed:
+            return
         from rnnviz.runs.supervisor import new_request
 
         self._set_up()
@@ -88,6 +95,7 @@ class Runner(QObject):
 
     def close(self) -> None:
         """Stop everything and wait until thread and child process are gone."""
+        self._closed = True
         self._grace.stop()
         self._wanted = None
         self._cancel_work()

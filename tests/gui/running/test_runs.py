@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QThread
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox, QToolButton
 
@@ -135,6 +135,15 @@ def test_stopping_before_the_run_began_stops_it(qtbot, supervisor):
     assert not runner.busy
     assert finished == []
     runner.close()
+
+
+def test_nothing_starts_for_a_window_that_was_closed_before_it_was_of_use(supervisor):
+    runner = Runner(supervisor)
+    runner.close()
+    runner.warm_up()
+    runner.run(LARGE)
+    assert not runner.busy
+    assert [thread for thread in runner.findChildren(QThread) if thread.isRunning()] == []
 
 
 def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
