@@ -67,19 +67,6 @@ def sweep_json(table: SweepTable) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def is_sweep_results(path: Path) -> bool:
-    """Whether a .csv or .json file begins as one that a sweep has written."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096).decode("utf-8", "replace")
-    except OSError:
-        return False
-    if path.suffix.lower() == ".json":
-        return '"rnnviz"' in start and '"keys"' in start
-    head = start.partition("\n")[0].split(",")
-    return {"verdict", "audit_worst_ratio", "reason"} <= set(head)
-
-
 def load_sweep_results(path: Path) -> SweepTable:
     """Read a file that a sweep has written.
 

@@ -1,13 +1,16 @@
 """Sweeps as files: what is asked for, and what was found."""
 
 import csv
+import subprocess
+import sys
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 
 import pytest
 
-from rnnviz.files.sweep_results import is_sweep_results, load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.files.sweep_recognition import is_sweep_results
+from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
 from rnnviz.files.sweep_toml import is_sweep, load_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.errors import ConfigError, InputError
@@ -166,3 +169,12 @@ def test_a_sweep_that_names_no_reference_gets_one_that_is_none_of_its_engines(
 ) -> None:
     sweep = load_sweep(write(tmp_path / "s.toml", f"{text}{NETWORK}"), complete=completed_by_onnx)
     assert {point.config.compare.reference for point in sweep.points() if point.config is not None} == references
+
+
+def test_a_table_is_told_from_a_sweeps_without_importing_what_reads_tables(tmp_path):
+    (tmp_path / "sequence.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    program = (
+        "import sys; from pathlib import Path; from rnnviz.gui.commands.drops import is_of_sweep\n"
+        "assert not is_of_sweep(Path('sequence.csv')) and 'polars' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == 0

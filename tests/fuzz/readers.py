@@ -25,7 +25,8 @@ from rnnviz.files.names_in import read_feature_names, read_labels
 from rnnviz.files.sequence_in import open_sequence
 from rnnviz.files.session.reading import read_session
 from rnnviz.files.state_in import read_state
-from rnnviz.files.sweep_results import is_sweep_results, load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.files.sweep_recognition import is_sweep_results
+from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
 from rnnviz.files.sweep_toml import is_sweep, load_sweep
 from rnnviz.files.vocabulary_in import read_vocabulary
 from rnnviz.gui.commands.recent import RecentFiles

@@ -8,6 +8,7 @@ from rnnviz.files.models.formats import ENDINGS
 from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.sequence_in import ENDINGS as SEQUENCES
 from rnnviz.files.session.contents import ENDING
+from rnnviz.files.sweep_recognition import is_sweep_results
 from rnnviz.files.sweep_toml import is_sweep
 from rnnviz.model.config import Config
 from rnnviz.model.engine_names import RecordingName
@@ -34,12 +35,7 @@ def is_of_sweep(path: Path) -> bool:
     ending = path.suffix.lower()
     if ending == ".toml":
         return is_sweep(path)
-    if ending not in (".csv", ".json"):
-        return False
-    # Tables are read by polars, which would be a third of the start.
-    from rnnviz.files.sweep_results import is_sweep_results
-
-    return is_sweep_results(path)
+    return ending in (".csv", ".json") and is_sweep_results(path)
 
 
 def is_model(path: Path) -> bool:

@@ -1,0 +1,19 @@
+"""Whether a file holds what a sweep has found, told from its beginning.
+
+Apart from what reads such a file, which imports polars: this is asked of every table that is dropped on the window.
+"""
+
+from pathlib import Path
+
+
+def is_sweep_results(path: Path) -> bool:
+    """Whether a .csv or .json file begins as one that a sweep has written."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return False
+    if path.suffix.lower() == ".json":
+        return '"rnnviz"' in start and '"keys"' in start
+    head = start.partition("\n")[0].split(",")
+    return {"verdict", "audit_worst_ratio", "reason"} <= set(head)
