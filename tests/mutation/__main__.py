@@ -47,7 +47,7 @@ def main() -> int:
         tree = Path(folder, "tree")
         tree.mkdir()
         mutants = _chosen(copied(tree, asked.paths), asked)
-        calls = _calls(tree, asked.tests, asked.reached)
+        calls = _calls(tree, asked.tests, asked.processes, asked.reached)
         with tqdm(total=len(mutants), unit="mutant", smoothing=0.05) as bar:
 
             def tell(mutant: Mutant, outcome: str) -> None:
@@ -73,10 +73,10 @@ def _chosen(mutants: list[Mutant], asked: argparse.Namespace) -> list[Mutant]:
     return [mutant for index, mutant in enumerate(mutants) if index in chosen]
 
 
-def _calls(tree: Path, tests: list[str], kept: Path | None) -> Reached:
+def _calls(tree: Path, tests: list[str], processes: int, kept: Path | None) -> Reached:
     if kept and kept.exists():
         return json.loads(kept.read_text(encoding="utf-8"))
-    calls = reached(tree, tests)
+    calls = reached(tree, tests, processes)
     if kept:
         kept.write_text(json.dumps(calls), encoding="utf-8")
     return calls

@@ -26,7 +26,7 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 HERE = Path(__file__).parent
 ORDERS = "RNNVIZ_MUTATION"
-SLOWEST = 20.0
+SLOWEST = 5.0
 """Seconds that a test may take to be of use."""
 PATIENCE = 10.0
 """Seconds of tests that a mutant has to survive, the quickest first."""
@@ -53,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Instead of the loop over all tests."""
     settings.load_profile("mutants")
+    for name in ("rnnviz.engines.gluon", "rnnviz.engines.onnx_runtime", "torch"):
+        # They take longer than most tests may, and the first to import one should not be judged by that.
+        with suppress(ImportError), warnings.catch_warnings(action="ignore"):
+            importlib.import_module(name)
     for item in session.items:
         # It looks through every process of the machine, and would after each test: all fixtures are made anew for each.
         with suppress(ValueError):
@@ -73,19 +77,15 @@ def _reached(items: list[pytest.Item]) -> dict[str, dict[str, object]]:
         state()._stats = set()
         before = time.perf_counter()
         with _mutant("stats"):
-            passed = _passes(item, 20 * SLOWEST)
+            passed = _passes(item, SLOWEST)
         seconds = time.perf_counter() - before
-        if passed and seconds < SLOWEST:
+        if passed:
             reached[item.nodeid] = {"seconds": seconds, "functions": sorted(state()._stats)}
     return reached
 
 
 def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) -> None:
     """Each order has a mutant's name, and the tests that reach it with their seconds, quickest first."""
-    for name in ("rnnviz.engines.gluon", "rnnviz.engines.onnx_runtime", "torch"):
-        # They take longer than most tests may, and the first to import one should not be judged by that.
-        with suppress(ImportError), warnings.catch_warnings(action="ignore"):
-            importlib.import_module(name)
     by_name = {item.nodeid: item for item in items}
     with told.open("a", encoding="utf-8") as out:
 

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter, deque
+from collections import ChainMap, Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tests.mutation.killing import ORDERS, PATIENCE, SLOWEST
 from tests.mutation.mutants import Mutant
@@ -82,7 +84,7 @@ Reached: TypeAlias = dict[str, list[tuple[str, float]]]
 """By function in mutmut's name, the tests that call it with their seconds."""
 
 
-def reached(tree: Path, tests: Sequence[str] = TESTS) -> Reached:
+def reached(tree: Path, tests: Sequence[str] = TESTS, processes: int = 2) -> Reached:
     """What each of the tests calls: quick before slow, and those that are named after the function's module early.
 
     Of a test with many cases the later ones come late, so that they do not use up the patience.
@@ -92,16 +94,12 @@ def reached(tree: Path, tests: Sequence[str] = TESTS) -> Reached:
     RuntimeError
         If the tests could not be run, with what pytest said.
     """
-    worker = Worker(tree, tests, None)
-    worker.process.wait()
-    worker.end()
-    written = worker.folder / "reached.json"
-    if not written.exists():
-        raise RuntimeError(worker.said())
+    with ThreadPoolExecutor(processes) as pool:
+        found = list(pool.map(partial(_reached_by, tree), tests))
     by_function: Reached = {}
-    for test, found in json.loads(written.read_text(encoding="utf-8")).items():
-        for function in found["functions"]:
-            by_function.setdefault(function, []).append((test, found["seconds"]))
+    for test, called in ChainMap(*found).items():
+        for function in called["functions"]:
+            by_function.setdefault(function, []).append((test, called["seconds"]))
     return {function: _in_turn(function, calling) for function, calling in by_function.items()}
 
 
@@ -113,6 +111,17 @@ def _in_turn(function: str, calling: list[tuple[str, float]]) -> list[tuple[str,
         cases[case_of] += 1
         costs[test] = seconds * cases[case_of] * (1 if _named_after(function, test) else FAR)
     return sorted(calling, key=lambda test: costs[test[0]])
+
+
+def _reached_by(tree: Path, tests: str) -> dict[str, dict[str, Any]]:
+    worker = Worker(tree, [tests], None)
+    worker.process.wait()
+    worker.end()
+    written = worker.folder / "reached.json"
+    if not written.exists():
+        raise RuntimeError(worker.said())
+    found: dict[str, dict[str, Any]] = json.loads(written.read_text(encoding="utf-8"))
+    return found
 
 
 def _named_after(function: str, test: str) -> bool:
