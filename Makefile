@@ -18,7 +18,7 @@ ACTIONS ?= 20000
 SEED ?= 0
 # The files whose mutants `make mutants` tries, and how many of them it draws; without PATHS of the whole core.
 PATHS ?=
-SAMPLE ?= 1500
+SAMPLE ?= 1000
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
@@ -42,7 +42,7 @@ help:
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
 	@echo 'make monkey          use every control at random and see that nothing breaks; ACTIONS=20000 SEED=0'
-	@echo 'make mutants         make the core wrong in one place at a time and see that a test fails; PATHS=FILE... SAMPLE=1500'
+	@echo 'make mutants         make the core wrong in one place at a time and see that a test fails; PATHS=FILE... SAMPLE=1000'
 	@echo 'make long-run        run 2,000 times in one window and play for 12 hours, and see that nothing grows'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'

@@ -19,7 +19,7 @@ README = ROOT / "tests" / "README.md"
 _TESTS = ("pytest", "-m", "slow", "-n", "0", "-q", "-o", "timeout=0", "-o", "faulthandler_timeout=0")
 TABLES = {
     "relations": (*_TESTS, "tests/engines/test_relations.py"),
-    "mutants": ("tests.mutation", "--sample", "1500"),
+    "mutants": ("tests.mutation", "--sample", "1000"),
     "fuzz": (*_TESTS, "tests/fuzz/test_fuzz.py"),
     "model-files": (*_TESTS, "tests/files/models/test_fuzz.py"),
     "faults": (*_TESTS, "tests/gui/running/test_faults.py"),
