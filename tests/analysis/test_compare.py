@@ -139,9 +139,10 @@ def test_the_smallest_passing_atol_passes_and_the_next_smaller_float_does_not(
         assert compare(trace_of(r), trace_of(c), rtol, smaller).verdict == "mismatch"
 
 
-def test_the_smallest_passing_atol_speaks_of_finite_pairs_alone() -> None:
+@pytest.mark.parametrize("other", [Location(1, 0, 0, 0, 0), Location(0, 1, 2, 0, 0)], ids=["elsewhere", "beside"])
+def test_the_largest_error_and_the_smallest_passing_atol_speak_of_finite_pairs_alone(other: Location) -> None:
     reference = random_trace(SHAPE)
-    place, other = Location(0, 1, 2, 1, 3), Location(1, 0, 0, 0, 0)
+    place = Location(0, 1, 2, 1, 3)
     near = float(reference.hidden[place.index]) + 0.25
     comparison = compare(reference, changed(reference, {place: near, other: math.nan}), 0.0, 0.0)
     assert comparison.smallest_passing_atol == abs(near - reference.hidden[place.index])

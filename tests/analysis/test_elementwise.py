@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.analysis.elementwise import abs_error, tolerance, ulp_distance, violation, violation_of
+from rnnviz.analysis.elementwise import abs_error, passing_atol, tolerance, ulp_distance, violation, violation_of
 
 DTYPES = ("float32", "float64")
 LARGEST = np.finfo(np.float64).max
@@ -178,3 +178,12 @@ def test_arrays_agree_where_torch_says_so(dtype: str, data: st.DataObject, rtol:
     except AssertionError:
         close = False
     assert bool((abs_error(r, c) <= tolerance(r, rtol, atol)).all()) == close
+
+
+def test_the_smallest_passing_atol_is_exact_to_the_last_bit_at_every_scale() -> None:
+    rng = np.random.default_rng(3)
+    for scale in 10.0 ** rng.integers(-8, 8, 200):
+        error, relative = scale * rng.random((2, 5)) * np.array([[1.0], [10.0 ** rng.integers(-9, 1)]])
+        atol = passing_atol(error, relative)
+        assert (error <= atol + relative).all()
+        assert atol == 0.0 or (error > np.nextafter(atol, 0.0) + relative).any()

@@ -138,3 +138,11 @@ def test_a_histogram_stays_protected_after_a_pipe() -> None:
     histogram = pickle.loads(pickle.dumps(counted(1.0)))
     assert not histogram.counts.flags.writeable
     assert not histogram.first.flags.writeable
+
+
+def test_a_bin_that_nothing_fell_into_has_no_first_place() -> None:
+    histogram = counted(1.0)
+    empty = histogram.counts == 0
+    assert empty.sum() == len(histogram.counts) - 1
+    assert (histogram.first[empty] == -1).all()
+    assert (histogram.first[~empty] == 0).all()

@@ -144,3 +144,14 @@ def test_nan_wins_over_everything(other: float) -> None:
 def test_every_cell_has_a_pixel_of_its_own() -> None:
     bins = every_cell(3, 6)
     assert (bins.starts.tolist(), bins.stop, bins.block, bins.widest) == ([3, 4, 5], 6, 1, 1)
+
+
+def test_many_cells_on_a_pixel_are_cut_off_where_the_last_pixel_ends() -> None:
+    picture = np.random.default_rng(2).standard_normal((23, 31)).astype(np.float32)
+    # Beyond the last pixels lie larger values, which no pixel shows.
+    picture[21:], picture[:, 29:] = 9.0, 9.0
+    times, units = Bins(np.array([0, 9, 18]), 29), Bins(np.array([0, 7]), 21)
+    shown = bin_extremes(picture, times, units)
+    for pixel in np.ndindex(shown.shape):
+        cells = picture[cells_of(units, pixel[0]), cells_of(times, pixel[1])]
+        assert shown[pixel] == cells.flat[np.abs(cells).argmax()]

@@ -47,6 +47,7 @@ def test_what_is_in_sight_has_one_block_beyond_each_end(seen: range, first: int,
     outline = outline_of(np.arange(98.0), seen, len(seen) // 4)
     assert outline.block == 4
     assert (outline.first, len(outline.low), outline.high[-1]) == (first, blocks, last)
+    assert outline.timesteps == 98
 
 
 def test_points_stand_at_their_timesteps_and_two_in_the_middle_of_a_block() -> None:
@@ -102,6 +103,7 @@ def test_kept_ends_give_the_same_outline_as_the_values(stored: Trace, seen: rang
     where = Location(0, 0, 0, 0, 0)
     kept = unit_outline(stored, where, 7, seen, 600)
     read = unit_outline(replace(stored, pyramids={}), where, 7, seen, 600)
+    assert read.timesteps == kept.timesteps == stored.shape[2]
     assert (kept.first, kept.block) == (read.first, read.block)
     for ours, theirs in ((kept.low, read.low), (kept.high, read.high)):
         np.testing.assert_array_equal(ours, theirs)
