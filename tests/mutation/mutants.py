@@ -58,7 +58,7 @@ def copied(folder: Path, paths: Iterable[str] = ()) -> list[Mutant]:
     mutants: list[Mutant] = []
     for name in filter(None, listed.split("\0")):
         source, target = ROOT / name, folder / name
-        if not source.exists():
+        if not source.is_file():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".py" and any(source.is_relative_to(place) for place in named):
