@@ -54,6 +54,14 @@ def test_a_block_differs_as_the_plain_formulas_say(
             np.testing.assert_array_equal(found.finite, expected.finite)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinity_on_one_side_is_infinitely_far_off(value: float) -> None:
+    there, finite = block([0.5, value]), block([0.5, 2.0])
+    for r, c in ((there, finite), (finite, there)):
+        found = BlockDifferences(1e-5, 1e-5).of(r, c)
+        assert found.violation.ravel().tolist() == [0.0, np.inf]
+
+
 def test_infinities_on_both_sides_are_compared_without_a_warning() -> None:
     r, c = block([np.inf, -np.inf, 1.0]), block([np.inf, np.inf, 1.0])
     found = BlockDifferences(1.3e-6, 1e-5).of(r, c)
