@@ -24,7 +24,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 
 _windows: dict[MainWindow, Keeper] = {}
-"""Those that `show_result` opened into a loop that was running, kept until they are closed."""
+"""Those that `show_result` opened, kept until they are closed."""
 
 
 def run_window(path: Path | None) -> int:

@@ -26,7 +26,7 @@ def add(
     rows = np.ix_(range(times.stop - times.start), columns.samples, columns.units)
     part = Running(step.value[index][rows], step.bound[index][rows], EPS)
     with np.errstate(all="ignore"):
-        tally.add(*lane, times, columns, h[index][rows], part, **fresh)  # type: ignore[arg-type]
+        tally.add(*lane, times, columns, h[index][rows], part, **fresh)
 
 
 def lanes() -> list[tuple[int, int]]:

@@ -45,7 +45,7 @@ def steady(dtype: str = "float64", timesteps: int = 200) -> tuple[Inputs, Trace]
 CASES = {bias: lstm(bias) for bias in (-4.0, 0.0, 40.0)}
 
 
-def own_gates(inputs: Inputs, trace: Trace):  # type: ignore[no-untyped-def]
+def own_gates(inputs: Inputs, trace: Trace):
     """The gates by plain Python, as somebody else may hand them in."""
     known = gates_of(inputs, trace.hidden)
 
@@ -189,7 +189,7 @@ def test_what_does_not_forget_is_followed_from_its_beginning_in_blocks(
         read.clear()
         cells = CellStates(inputs, trace)
         asked: list[None] = []
-        cells.interrupt = lambda asked=asked: asked.append(None)  # type: ignore[misc]
+        cells.interrupt = lambda asked=asked: asked.append(None)
         cells.before(1, direction, T - 1 - 30 if direction else 30, samples, slice(0, 2))
         # It is looked for a forgotten past first, in vain.
         expected = [(26, 30), (18, 26), *((start, min(start + length, 30)) for start in range(0, 30, length))]

@@ -38,7 +38,7 @@ def read(
     name: str = "name",
     wanted: Wanted = always,
 ) -> Patch:
-    pieces = ComputedPieces(cells, cache or ChunkCache(), name)  # type: ignore[arg-type]
+    pieces = ComputedPieces(cells, cache or ChunkCache(), name)
     return pieces.read(1, direction, times, units, wanted)
 
 

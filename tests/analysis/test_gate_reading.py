@@ -24,7 +24,7 @@ def result_of(cell: str, dtype: str = "float64") -> RunResult:
     """Both directions of two layers, whose dimensions all differ; the engine does not know its cell states."""
     if (cell, dtype) not in _RESULTS:
         sizes = {"timesteps": T, "batch_size": N, "input_size": 5, "hidden_size": H}
-        made = made_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)  # type: ignore[arg-type]
+        made = made_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)
         traces = {name: replace(trace, cell=None) for name, trace in made.traces.items()}
         _RESULTS[cell, dtype] = replace(made, traces=traces)
     return _RESULTS[cell, dtype]

@@ -44,7 +44,7 @@ def result() -> RunResult:
 
 def pair(result: RunResult) -> tuple[np.ndarray, np.ndarray]:
     """(T, H): the values of the reference and the candidate in the lane and sample."""
-    return tuple(result[name].hidden[(*LANE, slice(None), SAMPLE)] for name in ("gluon", "manual"))  # type: ignore[return-value]
+    return tuple(result[name].hidden[(*LANE, slice(None), SAMPLE)] for name in ("gluon", "manual"))
 
 
 def outside(result: RunResult) -> np.ndarray:
@@ -106,7 +106,7 @@ def test_without_a_mismatch_and_without_a_candidate_nothing_is_marked(result: Ru
 
 def test_the_input_is_read_by_value_whatever_the_lanes_show(result: RunResult) -> None:
     for quantity in ("value", "violation", "f", "norm"):
-        source = cells(result, quantity)  # type: ignore[arg-type]
+        source = cells(result, quantity)
         found = source.read(None, 0, TIMES, slice(2, 5))
         assert np.array_equal(found.values, result.inputs.sequence[TIMES, SAMPLE, 2:5].T)
         assert found.marks is None
@@ -151,13 +151,13 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
     assert cells(partial, "change").told(*LANE) == range(0)
     assert cells(partial, "value", "gluon").told(*LANE) == range(T)
     for quantity in ("difference", "violation"):
-        assert cells(partial, quantity, "gluon").told(*LANE) == one  # type: ignore[arg-type]
+        assert cells(partial, quantity, "gluon").told(*LANE) == one
     # `out` alone tells every vector of the last layer.
     top = replace(result, traces={**result.traces, "manual": replace(ends, untold=frozenset({"hidden"}))})
     assert [cells(top, "value").told(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]
     for quantity in ("violation", "difference"):
-        source = cells(partial, quantity)  # type: ignore[arg-type]
+        source = cells(partial, quantity)
         values = source.read(*LANE, slice(0, 4), UNITS).values
         assert np.isnan(values[:, 1:]).all()
         lane = (*LANE, slice(0, 1), SAMPLE, UNITS)
@@ -169,6 +169,6 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
 
 def test_what_is_read_is_a_copy(result: RunResult) -> None:
     for layer, quantity, candidate in ((1, "value", "manual"), (1, "value", None), (None, "value", None)):
-        values = cells(result, quantity, candidate=candidate).read(layer, 1, TIMES, slice(0, 2)).values  # type: ignore[arg-type]
+        values = cells(result, quantity, candidate=candidate).read(layer, 1, TIMES, slice(0, 2)).values
         assert not np.shares_memory(values, result["manual"].hidden)
         assert not np.shares_memory(values, result.inputs.sequence)

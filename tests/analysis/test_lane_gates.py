@@ -166,7 +166,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     class Noted(GateReader):
         def __init__(self, inputs: object, trace: Trace) -> None:
             made.append(trace.engine)
-            super().__init__(inputs, trace)  # type: ignore[arg-type]
+            super().__init__(inputs, trace)
 
     monkeypatch.setattr(lane_gates, "GateReader", Noted)
     return made

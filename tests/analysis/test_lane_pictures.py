@@ -118,7 +118,7 @@ def test_pictures_of_everything_share_one_store_and_none_is_taken_for_another(re
         for engine, candidate, sample, quantity, orders in product(
             ("gluon", "manual"), (None, "manual"), (0, 2), ("value", "f", "change"), (None, ordered())
         ):
-            lanes = TraceLanes(result, engine, candidate, sample, quantity, cache, orders=orders)  # type: ignore[arg-type]
+            lanes = TraceLanes(result, engine, candidate, sample, quantity, cache, orders=orders)
             found += [lanes.read(Lane(layer, 1), across, down) for layer in (0, 1)]
             found += [lanes.read(Lane(0, 0), Bins(np.arange(0, T, 4), T), Bins(np.arange(0, H, 2), H))]
             found.append(lanes.read(Lane(1, 0), every_cell(2, T), every_cell(1, H)))
@@ -205,7 +205,7 @@ def test_computing_ends_where_it_is_not_wanted_any_more_and_reading_does_not(
             TraceLanes(result, "gluon", None, 0, "i").read(Lane(0, 0), times, every_cell(0, H), lambda: False)
         assert reads == []
         for lane, quantity in ((Lane(0, 0), "value"), (INPUT, "i")):
-            lanes = TraceLanes(result, "gluon", None, 0, quantity)  # type: ignore[arg-type]
+            lanes = TraceLanes(result, "gluon", None, 0, quantity)
             lanes.read(lane, times, every_cell(0, 5), lambda: False)
         reads.clear()
     answers = iter([True, True, False])
@@ -284,4 +284,4 @@ def test_coarser_copies_are_read_where_they_make_up_the_pixels(
         if lane is not INPUT:
             flipped = turned.read(lane, across, down)
             np.testing.assert_allclose(flipped.values, wanted.values[::-1], rtol=1e-6)
-            assert flipped.marks is None or np.array_equal(flipped.marks, wanted.marks[::-1])  # type: ignore[index]
+            assert flipped.marks is None or np.array_equal(flipped.marks, wanted.marks[::-1])

@@ -82,11 +82,11 @@ def test_of_a_long_lane_timesteps_at_equal_distances_are_looked_at(
     result = made_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
     checks: list[None] = []
     for name in ("activity", "component", "index"):
-        found = find_orders(result, OrderKey(name, "manual", 1), lambda: checks.append(None))  # type: ignore[arg-type]
-        assert found.key == OrderKey(name, "manual", 1)  # type: ignore[arg-type]
+        found = find_orders(result, OrderKey(name, "manual", 1), lambda: checks.append(None))
+        assert found.key == OrderKey(name, "manual", 1)
         for lane in ((0, 0), (0, 1), (1, 0), (1, 1)):
             own = result["manual"].hidden[(*lane, looked_at, 1)].astype(np.float64)
-            assert found.of(*lane).units.tolist() == order_of(own, name).tolist()  # type: ignore[arg-type,union-attr]
+            assert found.of(*lane).units.tolist() == order_of(own, name).tolist()
     assert len(checks) == 3 * 4
 
 
@@ -101,7 +101,7 @@ def test_of_a_long_lane_timesteps_at_equal_distances_are_looked_at(
 )
 def test_the_effort_is_that_of_all_lanes(timesteps: int, name: str, products: int) -> None:
     result = made_result(timesteps=timesteps, num_layers=2, bidirectional=True, batch_size=1)
-    assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products  # type: ignore[arg-type]
+    assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products
 
 
 def test_of_equal_units_the_one_with_the_lower_index_stands_above() -> None:
@@ -111,7 +111,7 @@ def test_of_equal_units_the_one_with_the_lower_index_stands_above() -> None:
     assert order_of(np.ones((3, 4)), "component").tolist() == [0, 1, 2, 3]
     assert order_of(values, "index").tolist() == [0, 1, 2, 3, 4]
     for name in ("index", "activity", "component"):
-        assert order_of(values, name).dtype == np.int64  # type: ignore[arg-type]
+        assert order_of(values, name).dtype == np.int64
 
 
 @pytest.mark.parametrize(("times", "units"), [(9, 5), (5, 9), (6, 6), (1, 4)])

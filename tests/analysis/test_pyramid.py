@@ -174,7 +174,7 @@ def test_a_short_trace_has_no_pyramid(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_is_not_compared_has_no_difference_in_every_block_that_holds_it(tmp_path: Path) -> None:
     r, c = (replace(random_trace((1, 2, 32, 3, 4), "float32", seed), folder=tmp_path / str(seed)) for seed in (0, 1))
     for trace in (r, c):
-        trace.folder.mkdir()  # type: ignore[union-attr]
+        trace.folder.mkdir()
     pyramids = ComparedPyramids(r, c, first=False)
     for direction in (0, 1):
         for start in (24, 16, 8, 0):

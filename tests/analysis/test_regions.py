@@ -46,10 +46,7 @@ def test_the_state_before_a_step_stands_beside_it_or_outside_the_lane(
     direction: int, timestep: int, before: int
 ) -> None:
     where = Location(1, direction, timestep)
-    h, c = (
-        Region(Lane(1, direction), range(before, before + 1), range(3), "read", array)  # type: ignore[arg-type]
-        for array in ("h", "c")
-    )
+    h, c = (Region(Lane(1, direction), range(before, before + 1), range(3), "read", array) for array in ("h", "c"))
     assert previous_regions(LSTM, where, T, "read") == (h, c)
     assert previous_regions(GRU, where, T, "read") == (h,)
     assert previous_regions(GRU, where, T)[0].part == "same"

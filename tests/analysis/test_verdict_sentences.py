@@ -35,7 +35,7 @@ def other_state(trace: Trace) -> None:
 
 
 def made(edits: dict[str, Edit], engines: tuple[str, ...] = ("gluon", "manual"), **sizes: object) -> RunResult:
-    return made_result(engines, edits=edits, **{"bidirectional": True, "num_layers": 2, **sizes})  # type: ignore[arg-type]
+    return made_result(engines, edits=edits, **{"bidirectional": True, "num_layers": 2, **sizes})
 
 
 def judged(

@@ -54,7 +54,7 @@ def _serve() -> None:
     # It takes no processor from the window that it is compared with.
     os.nice(10)
     warm = _Warm()
-    supervisor.Supervisor = lambda *_arguments, **_options: warm  # type: ignore[assignment, misc]
+    supervisor.Supervisor = lambda *_arguments, **_options: warm
     for line in sys.stdin:
         print(json.dumps(_called(json.loads(line))), file=answers, flush=True)
     warm.really_close()

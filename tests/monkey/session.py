@@ -114,7 +114,7 @@ class Monkey:
                 closing = True
                 hands.let_go()
                 self.heart.stop()
-                window.files.ask_about_changes = lambda _leave: False  # type: ignore[method-assign]
+                window.files.ask_about_changes = lambda _leave: False
                 window.close()
                 return
             # Asked for first, and each time anew: a menu turns an event loop of its own until it is closed.

@@ -60,7 +60,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     for item in session.items:
         # It looks through every process of the machine, and would after each test: all fixtures are made anew for each.
         with suppress(ValueError):
-            item.fixturenames.remove("nothing_is_left_running")  # type: ignore[attr-defined]
+            item.fixturenames.remove("nothing_is_left_running")
     folder = Path(os.environ[ORDERS])
     orders = folder / "orders.json"
     if orders.exists():
@@ -120,7 +120,7 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
 def _passes(item: pytest.Item, limit: float) -> bool:
     """Whether one test passes in so many seconds, with all of its fixtures made anew, also those of the session."""
     _forget()
-    item._initrequest()  # type: ignore[attr-defined]
+    item._initrequest()
     try:
         with _alarm(limit):
             reports = runtestprotocol(item, log=False, nextitem=None)

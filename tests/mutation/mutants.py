@@ -92,9 +92,7 @@ def _mutants(file: str, mutated: MutatedFile) -> list[Mutant]:
 
 def _changed(original: Sequence[str], mutant: Sequence[str]) -> tuple[str, str]:
     changes = list(difflib.ndiff(original, mutant))
-    return tuple(  # type: ignore[return-value]
-        " ".join(line[2:].strip() for line in changes if line.startswith(sign)) for sign in ("- ", "+ ")
-    )
+    return tuple(" ".join(line[2:].strip() for line in changes if line.startswith(sign)) for sign in ("- ", "+ "))
 
 
 def write_down(mutants: Iterable[Mutant], path: Path) -> None:

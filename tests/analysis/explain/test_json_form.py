@@ -114,7 +114,7 @@ class Near:
     def __repr__(self) -> str:
         return f"near {self.expected!r}"
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def _alike(expected: Any, found: Any, rel: float) -> bool:

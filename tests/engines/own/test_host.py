@@ -104,7 +104,7 @@ def test_whoever_does_not_come_back_is_stopped_at_the_line_where_it_is(ended: th
     out = BytesIO()
     watchman = Watchman(path, Teller(out), 0.02)
     with watchman:
-        names["outer"](lambda: ended.wait(5))  # type: ignore[operator]
+        names["outer"](lambda: ended.wait(5))
     assert heard(out) == [Broken(f"{path}, line 2: the recurrence was stopped, since it did not come back within 0 s.")]
 
 
@@ -126,7 +126,7 @@ def test_a_short_call_is_left_alone_and_nothing_is_told_too_often(
         raise EndedError
 
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 300.0)
-    watchman = Watchman(tmp_path / "mine.py", SimpleNamespace(tell=tell), 300.0)  # type: ignore[arg-type]
+    watchman = Watchman(tmp_path / "mine.py", SimpleNamespace(tell=tell), 300.0)
     with watchman:
         assert not ended.wait(0.03)
     assert not ended.wait(0.03)
@@ -147,7 +147,7 @@ def test_between_the_calls_the_watchman_only_tells_that_he_lives(
         if len(told) == 3:
             raise EndedError
 
-    watchman = Watchman(tmp_path / "mine.py", SimpleNamespace(tell=tell), 0.01)  # type: ignore[arg-type]
+    watchman = Watchman(tmp_path / "mine.py", SimpleNamespace(tell=tell), 0.01)
     assert twice.wait(5)
     with watchman:
         pass

@@ -150,7 +150,7 @@ def test_a_process_that_is_silent_for_too_long_is_killed_and_one_that_is_heard_i
     monkeypatch.setattr(own_engine, "monotonic", lambda: now[0])
     monkeypatch.setattr(own_engine.os, "killpg", lambda *_: None)
     process = Process(b"")
-    with own_engine._Silence(process) as silence:  # type: ignore[arg-type]
+    with own_engine._Silence(process) as silence:
         now[0] = 100.0 + own_engine._SILENCE_SECONDS
         silence._over.wait(0.02)
         assert not silence.killed
