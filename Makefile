@@ -27,7 +27,9 @@ UPGRADE ?=
 
 # Files of tests are shared out over the processors, each as a whole and in their order: what one leaves behind is looked
 # for at its end, and the window's keep engines warm from one file to the next. `make test TESTS="-n 0 --pdb"` does without.
-workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --benchmark-disable
+# A process that crashes ends the run: pytest-xdist 3.8 hands files that it had done to the others, which wait for ever.
+workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0 \
+    --benchmark-disable
 
 # The tests start hundreds of processes, and each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 import rnnviz
 from rnnviz.analysis.result import RunResult
+from rnnviz.gui.collector import Collector
 from rnnviz.gui.keeping.crash import CrashHandler
 from rnnviz.gui.keeping.keeper import Keeper
 from rnnviz.gui.keeping.lost_screen import keep_before_screen_is_lost, stop_waiting_for_that
@@ -25,6 +26,8 @@ from rnnviz.gui.settings import Settings
 
 _windows: dict[MainWindow, Keeper] = {}
 """Those that `show_result` opened, kept until they are closed."""
+_SPARE_OBJECTS = 200_000
+"""How many a process that is somebody else's may make and keep while Qt's events wait, as during a long cell."""
 
 
 def run_window(path: Path | None) -> int:
@@ -46,7 +49,8 @@ def run_window(path: Path | None) -> int:
         window.usable.connect(lambda: window.begin(opened.begin() or path))
     else:
         window.usable.connect(lambda: window.begin(path))
-    window.completed.connect(_keep_collections_short)
+    # What lives as long as the program is left out of every search for garbage, which would take more than a frame.
+    window.completed.connect(gc.freeze)
     window.show()
     with _interruptible(application):
         code = application.exec()
@@ -66,7 +70,7 @@ def show_result(result: RunResult) -> None:
     """
     running = QApplication.instance()
     application = running if isinstance(running, QApplication) else make_application()
-    window = make_window(Settings())
+    window = make_window(Settings(), own_process=False)
     window.usable.connect(window.warm_up)
     keeper = Keeper(window, own_process=False)
     window.take_result(result)
@@ -91,6 +95,10 @@ def _events_are_handled() -> bool:
 def _let_go(window: MainWindow) -> None:
     """Keep neither a window that was closed nor the run that it showed: a notebook may open many."""
     _windows.pop(window, None)
+    application = QApplication.instance()
+    collector = None if application is None else application.findChild(Collector)
+    if not _windows and collector is not None and collector.spare is not None:
+        collector.stop()
     # First, as views outlive their window in Python wherever a signal of theirs is connected to a closure.
     window.session.set_result(None)
     window.deleteLater()
@@ -122,15 +130,18 @@ def make_application() -> QApplication:
     return application
 
 
-def make_window(settings: Settings) -> MainWindow:
-    """A window in the theme that the settings ask for."""
-    return MainWindow(settings, Appearance(settings.theme))
+def make_window(settings: Settings, *, own_process: bool = True) -> MainWindow:
+    """A window in the theme that the settings ask for; from its first picture on, garbage is looked for here alone."""
+    window = MainWindow(settings, Appearance(settings.theme))
+    window.completed.connect(partial(_collect_here, None if own_process else _SPARE_OBJECTS))
+    return window
 
 
-def _keep_collections_short() -> None:
-    """Leave what lives as long as the program out of every search for garbage, which would take more than a frame."""
-    gc.freeze()
-    gc.enable()
+def _collect_here(spare: int | None) -> None:
+    application = QApplication.instance()
+    assert application is not None, "a window was painted"
+    if application.findChild(Collector) is None:
+        Collector(application, spare)
 
 
 @contextmanager

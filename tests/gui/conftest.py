@@ -12,6 +12,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.gui.collector import Collector
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.running.runner import Runner
@@ -67,13 +68,21 @@ def supervisor() -> Iterator[SharedSupervisor]:
     shared.really_close()
 
 
+@pytest.fixture(scope="session")
+def collector(qapp: QApplication) -> Iterator[Collector]:
+    """As in the program: what is left of the windows of earlier tests is not deleted by a thread of a later one."""
+    collector = Collector(qapp)
+    yield collector
+    collector.stop()
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     """Windows, threads and processes that a test opened have ended when it is done."""
     if "qtbot" not in request.fixturenames:
         yield
         return
-    request.getfixturevalue("qapp")
+    request.getfixturevalue("collector")
     shared = request.getfixturevalue("supervisor") if "supervisor" in request.fixturenames else None
     before = children()
     yield

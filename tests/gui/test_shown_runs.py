@@ -11,9 +11,11 @@ from weakref import ref
 
 import pytest
 from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui import application
+from rnnviz.gui.collector import Collector
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.model.config import Config
@@ -88,3 +90,19 @@ def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
     results.clear()
     gc.collect()
     assert kept() is None
+
+
+def test_python_searches_for_garbage_as_before_once_the_last_shown_window_is_closed(
+    qtbot: Any, show: Callable[[RunResult], MainWindow], collector: Collector
+) -> None:
+    collector.setParent(None)
+    before = gc.get_threshold()
+    try:
+        first, second = show(made_result()), show(made_result())
+        qtbot.waitUntil(lambda: gc.get_threshold()[0] == 200_000)
+        first.close()
+        assert gc.get_threshold()[0] == 200_000
+        second.close()
+        assert gc.get_threshold() == before
+    finally:
+        collector.setParent(QApplication.instance())

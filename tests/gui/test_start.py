@@ -73,6 +73,39 @@ def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
     assert done.stdout.strip() == ""
 
 
+SEARCH = """
+import gc, sys, threading
+from PySide6.QtCore import QSettings, QThread, QTimer
+from rnnviz.gui import app, application
+class Busy(QThread):
+    def run(self):
+        self.kept = [[place] for place in range(100_000)]
+searches, busy = [], Busy()
+gc.callbacks.append(lambda phase, info: searches.append(threading.current_thread() is threading.main_thread()))
+make_window = application.make_window
+application.Settings = lambda: settings
+def watched(settings):
+    window = make_window(settings)
+    window.completed.connect(searches.clear)
+    window.runner.finished.connect(lambda *_: busy.start())
+    busy.finished.connect(lambda: QTimer.singleShot(500, window, window.close))
+    return window
+application.make_window = watched
+from rnnviz.gui.settings import Settings
+settings = Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat))
+code = app.main(sys.argv[2])
+print(code, len(searches) > 0, all(searches))
+"""
+
+
+def test_the_program_searches_for_garbage_on_the_thread_of_its_window_alone(tmp_path):
+    config = tmp_path / "lstm.toml"
+    config.write_text('[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n')
+    done = _python(SEARCH, str(tmp_path / "settings.ini"), str(config))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "True", "True"]
+
+
 @pytest.fixture
 def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[MainWindow]:
     """A window that has not been shown yet."""
