@@ -42,7 +42,7 @@ def run_once(run_warm: Run) -> Runs:
 
 @every_step
 def test_every_claim_of_a_step_holds(step: LessonStep, run_once: Runs) -> None:
-    findings = check_claims(run_once(step.config), step.claims)
+    findings = check_claims(run_once(step.config), step.claims, step.location(Location()))
     wrong = [f"{f.claim.says} {f.claim.holds}: {f.reason or f.pairs}" for f in findings if f.holds is not True]
     assert wrong == []
 

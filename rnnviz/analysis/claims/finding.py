@@ -12,8 +12,9 @@ from rnnviz.analysis.claims.errors import UnansweredError
 from rnnviz.analysis.claims.evaluate import Evaluator
 from rnnviz.analysis.claims.functions import Value, array, truth
 from rnnviz.analysis.claims.grammar import Claim
-from rnnviz.analysis.claims.scope import Scope
+from rnnviz.analysis.claims.scope import ORIGIN, Scope
 from rnnviz.analysis.result import RunResult
+from rnnviz.model.location import Location
 
 _LISTED, _ROWS = 40, 8
 _SIGNS: dict[type[ast.cmpop], str] = {
@@ -64,11 +65,11 @@ class Finding:
     reason: str = ""
 
 
-def check_claim(result: RunResult, claim: Claim) -> Finding:
-    """Check a claim on a run's own numbers. May take a tenth of a second."""
+def check_claim(result: RunResult, claim: Claim, where: Location = ORIGIN) -> Finding:
+    """Check a claim on a run's own numbers, with the cursor at `where`. May take a tenth of a second."""
     asked = list(_pairs(claim.tree))
     watched = {id(node) for left, _, right in asked for node in (left, right)}
-    evaluator = Evaluator(Scope(result), watched)
+    evaluator = Evaluator(Scope(result, where), watched)
     try:
         holds = truth(evaluator.value(claim.tree))
     except UnansweredError as error:
@@ -84,9 +85,9 @@ def check_claim(result: RunResult, claim: Claim) -> Finding:
     return Finding(claim, holds, tuple(pairs))
 
 
-def check_claims(result: RunResult, claims: tuple[Claim, ...]) -> tuple[Finding, ...]:
-    """Check several claims on one run."""
-    return tuple(check_claim(result, claim) for claim in claims)
+def check_claims(result: RunResult, claims: tuple[Claim, ...], where: Location = ORIGIN) -> tuple[Finding, ...]:
+    """Check several claims on one run, with the cursor at `where`."""
+    return tuple(check_claim(result, claim, where) for claim in claims)
 
 
 def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:

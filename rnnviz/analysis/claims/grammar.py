@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rnnviz.analysis.claims.errors import ClaimError
 from rnnviz.analysis.claims.functions import FUNCTIONS, Function
-from rnnviz.analysis.claims.names import AUDITED, LANES, MEMBERS, NAMES, is_engine, is_name
+from rnnviz.analysis.claims.names import AUDITED, CURSOR, LANES, MEMBERS, NAMES, is_engine, is_name
 
 LARGEST_INTEGER = 1 << 53
 _LONGEST, _DEEPEST = 1000, 40
@@ -47,6 +47,11 @@ class Claim:
     says: str
     holds: str
     tree: ast.expr = field(repr=False, compare=False)
+
+    @property
+    def follows_cursor(self) -> bool:
+        """Whether it is about the value at the cursor, so that it may hold in one place and not in another."""
+        return any(isinstance(node, ast.Name) and node.id in CURSOR for node in ast.walk(self.tree))
 
 
 def parse_claim(says: str, holds: str) -> Claim:

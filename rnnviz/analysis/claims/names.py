@@ -28,7 +28,14 @@ OUTCOMES = {
     "rtol": "the relative tolerance, the largest of any candidate's",
     "atol": "the absolute tolerance, the largest of any candidate's",
 }
-NAMES = {**ARRAYS, **SIZES, **OUTCOMES}
+CURSOR = {
+    "layer": "the layer at the cursor",
+    "direction": 'the direction there, "forward" or "backward"',
+    "timestep": "the timestep there",
+    "sample": "the sample there",
+    "unit": "the unit there",
+}
+NAMES = {**ARRAYS, **SIZES, **OUTCOMES, **CURSOR}
 """Every name but those of the parameters, which are Gluon's."""
 
 REFERENCE, CANDIDATE = "reference", "candidate"

@@ -5,7 +5,7 @@ from typing import Any
 from rnnviz.analysis.claims.budget import Budget
 from rnnviz.analysis.claims.errors import UnansweredError
 from rnnviz.analysis.claims.functions import Context
-from rnnviz.analysis.claims.names import AUDITED, LANES, OUTCOMES, REFERENCE
+from rnnviz.analysis.claims.names import AUDITED, CURSOR, LANES, OUTCOMES, REFERENCE
 from rnnviz.analysis.claims.outcomes import audit_of, engine_name, outcome
 from rnnviz.analysis.gates import QUANTITIES, GateReader
 from rnnviz.analysis.naming import shown_name
@@ -13,18 +13,22 @@ from rnnviz.analysis.own_state import followed
 from rnnviz.analysis.recorded_tolerances import tolerances
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.location import DIRECTIONS
+from rnnviz.model.location import DIRECTIONS, Location
 from rnnviz.model.trace import Trace
+
+ORIGIN = Location()
+"""Where the cursor stands if nobody has moved it."""
 
 _EFFORT = 4
 """How many multiplications of a matrix product take as long as one step of anything else."""
 
 
 class Scope:
-    """One run as a claim sees it. Arrays are views: nothing is read before it is needed."""
+    """One run as a claim sees it, with a cursor in it. Arrays are views: nothing is read before it is needed."""
 
-    def __init__(self, result: RunResult) -> None:
+    def __init__(self, result: RunResult, where: Location = ORIGIN) -> None:
         self._result = result
+        self._where = where
         self.budget = Budget()
         self.read: list[Trace] = []
         """What has been looked at of engines so far, in order."""
@@ -56,6 +60,8 @@ class Scope:
                 return sizes[name]
         if name in OUTCOMES:
             return outcome(result, name)
+        if name in CURSOR:
+            return self._where.to_json()[name]
         if name not in inputs.parameters:
             raise UnansweredError(f"This network has no {name}: it has {', '.join(inputs.parameters)}.")
         return inputs.parameters[name]

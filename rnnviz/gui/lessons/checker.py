@@ -8,14 +8,16 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 from rnnviz.analysis.claims.finding import Finding, check_claim
 from rnnviz.analysis.claims.grammar import Claim
 from rnnviz.analysis.result import RunResult
+from rnnviz.model.location import Location
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Some claims about a run."""
+    """Some claims about a run, and where the cursor stands in it."""
 
     result: RunResult
     claims: tuple[Claim, ...]
+    where: Location
 
 
 class _Examiner(QObject):
@@ -39,13 +41,13 @@ class _Examiner(QObject):
         with self._lock:
             question, self._waiting = self._waiting, None
         if question is not None:
-            findings = tuple(_checked(question.result, claim) for claim in question.claims)
+            findings = tuple(_checked(question, claim) for claim in question.claims)
             self.answered.emit(question, findings)
 
 
-def _checked(result: RunResult, claim: Claim) -> Finding:
+def _checked(question: Question, claim: Claim) -> Finding:
     try:
-        return check_claim(result, claim)
+        return check_claim(question.result, claim, question.where)
     except Exception as error:  # noqa: BLE001 - the window must live on, and say that this claim was not answered
         return Finding(claim, None, (), f"This should not have happened: {type(error).__name__}: {error}.")
 
@@ -61,6 +63,7 @@ class Checker(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._last: Question | None = None
+        self._asked_last: tuple[object, ...] = ()
         self._thread = QThread(self)
         self._thread.setObjectName("lessons")
         self._examiner = _Examiner()
@@ -68,9 +71,19 @@ class Checker(QObject):
         self._asked.connect(self._examiner.answer, Qt.ConnectionType.QueuedConnection)
         self._examiner.answered.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
 
-    def ask(self, result: RunResult, claims: tuple[Claim, ...]) -> None:
-        """Have claims checked; an earlier question is not answered any more."""
-        self._last = Question(result, claims)
+    def ask(self, result: RunResult, claims: tuple[Claim, ...], where: Location) -> None:
+        """Have claims checked; an earlier question is not answered any more.
+
+        Nothing is done if the same was asked last, with nothing forgotten since: a place says nothing new of claims
+        that do not follow the cursor.
+        """
+        follows = any(claim.follows_cursor for claim in claims)
+        # Not the result itself, whose files would stay as long as it does.
+        asked = claims, result.request_id, result.judgement is not None, where if follows else None
+        if asked == self._asked_last:
+            return
+        self._asked_last = asked
+        self._last = Question(result, claims, where)
         self._examiner.put(self._last)
         if not self._thread.isRunning():
             self._thread.start()
@@ -78,7 +91,7 @@ class Checker(QObject):
 
     def forget(self) -> None:
         """Answer nothing that was asked before, and hold on to no result."""
-        self._last = None
+        self._last, self._asked_last = None, ()
         self._examiner.put(None)
 
     def rest(self) -> None:

@@ -60,7 +60,6 @@ class Guide(QObject):
         self._at = 0
         self._config: Config | None = None
         self._arriving = False
-        self._checked: tuple[int, bool] | None = None
 
     @property
     def lesson(self) -> "GuidedLesson | None":
@@ -88,6 +87,7 @@ class Guide(QObject):
         window = self._window
         self._column.splitterMoved.connect(self._save_layout)
         window.session.config_changed.connect(self._show_changes)
+        window.session.location_changed.connect(lambda _location: self._follow())
         window.control.freshness.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._appearance.add(self._apply_theme)
@@ -210,7 +210,7 @@ class Guide(QObject):
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
             self._pane.show_step(self._lesson, number, note, last)
-        self._arriving, self._checked = True, None
+        self._arriving = True
         window = self._window
         if window.session.config != self._config or window.document.origin.title != self._entry.heading:
             window.document.take(self._config, self._entry.heading)
@@ -235,7 +235,6 @@ class Guide(QObject):
         if step is None or self._pane is None:
             return
         if result is None or not self._fresh:
-            self._checked = None
             self._checker.forget()
             coming = self._window.runner.busy or self._window.control.freshness.due
             self._pane.show_waiting(
@@ -245,11 +244,7 @@ class Guide(QObject):
         if self._arriving:
             self._arriving = False
             self._arrive()
-        # Not the result itself, whose files would stay as long as it does.
-        current = result.request_id, result.judgement is not None
-        if current != self._checked:
-            self._checked = current
-            self._checker.ask(result, step.claims)
+        self._checker.ask(result, step.claims, self._window.session.location)
 
     def _arrive(self) -> None:
         """Put the cursor and the colours where the step wants them, and light its part up."""
@@ -292,8 +287,7 @@ class Guide(QObject):
         if self._actions is None:
             return
         is_open = self._lesson is not None
-        able = (is_open, is_open and self._at > 0, is_open, is_open)
-        for command, enabled in zip(_COMMANDS, able, strict=True):
+        for command, enabled in zip(_COMMANDS, (is_open, is_open and self._at > 0, is_open, is_open), strict=True):
             self._actions[command].setEnabled(enabled)
 
     def _save_layout(self) -> None:

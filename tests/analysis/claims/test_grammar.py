@@ -26,7 +26,8 @@ ALLOWED = [
 ]
 NAMES = (
     "a claim may name dat, out, state, initial_state, T, N, I, H, L, D, verdict, mismatched, max_violation, "
-    "first_mismatch, wrong, blind_to, diagnosis, checks, rtol, atol or a parameter, as l0_i2h_weight"
+    "first_mismatch, wrong, blind_to, diagnosis, checks, rtol, atol, layer, direction, timestep, sample, unit "
+    "or a parameter, as l0_i2h_weight"
 )
 FUNCTIONS = (
     "a claim may call all, any, abs, max, min, sum, close, equal, shape, len, concat, relu, tanh, sigmoid, dot, "

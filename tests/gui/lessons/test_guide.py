@@ -247,6 +247,39 @@ def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(
     qtbot.waitUntil(lambda: not window.runner.busy and not window.control.freshness.due, timeout=20_000)
 
 
+FOLLOWING = '''# A lesson that follows
+What it is about.
+
+## The step
+```step
+config = "vanilla-t1"
+[set]
+"sequence.timesteps" = 3
+[[claim]]
+says = "It is relu(a + b)."
+holds = """close(h(layer, direction)[timestep][sample][unit], \\
+               relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
+[[claim]]
+says = "The cursor stands at the first step."
+holds = "timestep == 0"
+```
+'''
+
+
+def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_entry):
+    reading = Read(qtbot, window, make_entry(FOLLOWING))
+    reading.open()
+    hidden = window.session.result["gluon"].hidden
+    for where, second in ((Location(timestep=2, sample=5, unit=3), "Does not hold"), (Location(unit=9), "Holds")):
+        window.session.set_location(where)
+        shown = f"{hidden[where.index]:.3f}"
+        qtbot.waitUntil(
+            lambda shown=shown, marks=["Holds", second]: (
+                reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == marks
+            )
+        )
+
+
 def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     before = read.pane.prose.palette().text().color()
     with qtbot.waitSignal(read.window._appearance.theme_changed):
