@@ -1,5 +1,7 @@
 """What stands behind a verdict, a sentence each."""
 
+from math import isinf
+
 from rnnviz.analysis import numbers
 from rnnviz.analysis.audit import Audit
 from rnnviz.analysis.checks import Check
@@ -107,10 +109,16 @@ def _right(result: RunResult, judgement: Judgement, audited: list[str]) -> tuple
 def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     """What recordings do not hold."""
     return tuple(
-        f"{shown_name(engine)} holds no {' and no '.join(missing)}, so that nothing is checked there."
+        f"{shown_name(engine)} was recorded without {_listed(missing)}: "
+        f"record {'it' if len(missing) == 1 else 'them'}, too, to have {'it' if len(missing) == 1 else 'them'} checked."
         for engine in engines
         if (missing := unrecorded_arrays(result.traces[engine]))
     )
+
+
+def _listed(names: list[str]) -> str:
+    """ "output", "output and state", "hidden, output and state"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
@@ -193,8 +201,21 @@ def tolerance(comparison: Comparison) -> str:
     reference = shown_name(comparison.reference)
     limit = f"{numbers.full(comparison.atol)} + {numbers.full(comparison.rtol)} · |{reference}|"
     worst = comparison.max_violation
+    if not comparison.atol and not comparison.rtol and not worst:
+        return f"Tolerance {limit} allows no difference, and there is none."
+    if isinf(worst):
+        return f"Tolerance {limit} {_without_room(comparison, reference)}"
     used = f"{numbers.error(100.0 * worst)} %" if worst <= 1.0 else f"{numbers.error(worst)} times"
     return f"Tolerance {limit}, of which the largest violation takes {used}."
+
+
+def _without_room(comparison: Comparison, reference: str) -> str:
+    """Why a difference is infinitely many times the tolerance, and what would let it pass."""
+    if comparison.atol:
+        return "is exceeded more times than a number can say: use a larger atol to let such differences pass."
+    if comparison.rtol:
+        return f"allows no difference where {reference} has 0, and there is one: use an atol above 0 to let it pass."
+    return "allows no difference, and there is one: use an atol above 0 to let it pass."
 
 
 def passing(comparison: Comparison) -> str:

@@ -88,6 +88,40 @@ def compared(**figures: Any) -> Comparison:
             {"atol": 0.0, "rtol": 0.5, "max_violation": 1.5},
             "Tolerance 0.0 + 0.5 · |gluon|, of which the largest violation takes 1.5 times.",
         ),
+        (
+            notes.tolerance,
+            {"atol": 0.0, "rtol": 0.0, "max_violation": 0.0},
+            "Tolerance 0.0 + 0.0 · |gluon| allows no difference, and there is none.",
+        ),
+        (
+            notes.tolerance,
+            {"atol": 0.0, "rtol": 0.5, "max_violation": 0.0},
+            "Tolerance 0.0 + 0.5 · |gluon|, of which the largest violation takes 0 %.",
+        ),
+        (
+            notes.tolerance,
+            {"atol": 0.0, "rtol": 0.0, "max_violation": inf},
+            (
+                "Tolerance 0.0 + 0.0 · |gluon| allows no difference, and there is one: "
+                "use an atol above 0 to let it pass."
+            ),
+        ),
+        (
+            notes.tolerance,
+            {"atol": 0.0, "rtol": 0.5, "max_violation": inf},
+            (
+                "Tolerance 0.0 + 0.5 · |gluon| allows no difference where gluon has 0, and there is one: "
+                "use an atol above 0 to let it pass."
+            ),
+        ),
+        (
+            notes.tolerance,
+            {"atol": 5e-324, "rtol": 0.0, "max_violation": inf},
+            (
+                "Tolerance 5e-324 + 0.0 · |gluon| is exceeded more times than a number can say: "
+                "use a larger atol to let such differences pass."
+            ),
+        ),
         (notes.passing, {"smallest_passing_atol": 0.1201}, "The smallest passing atol is 0.13."),
         (
             notes.passing,
@@ -208,11 +242,19 @@ def recorded(**fields: Any) -> RunResult:
     ("untold", "said"),
     [
         ((), ()),
-        (("state_h", "state_c"), ("mine.py holds no state and no cell_state, so that nothing is checked there.",)),
+        (("state_h", "state_c"), (
+            "mine.py was recorded without state and cell_state: record them, too, to have them checked.",
+        )),
         (("hidden",), ()),
-        (("hidden", "output"), ("mine.py holds no hidden and no output, so that nothing is checked there.",)),
+        (("hidden", "output"), (
+            "mine.py was recorded without hidden and output: record them, too, to have them checked.",
+        )),
+        (("output",), ("mine.py was recorded without output: record it, too, to have it checked.",)),
+        (("output", "state_h", "state_c"), (
+            "mine.py was recorded without output, state and cell_state: record them, too, to have them checked.",
+        )),
     ],
-)
+)  # fmt: skip
 def test_what_a_recording_lacks_is_named(untold: tuple[str, ...], said: tuple[str, ...]) -> None:
     assert notes.unrecorded(recorded(untold=frozenset(untold)), ("gluon", MINE)) == said
 
