@@ -5,6 +5,7 @@ Each step is prose with one fenced block marked `step`, which is TOML: the confi
 one of the config lessons and changes of its keys, the cursor, what to light up, and the claims.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any
 from rnnviz.analysis.claims.grammar import Claim, parse_claim
 from rnnviz.analysis.gates import QUANTITIES
 from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.files.lesson_parts import PARTS
+from rnnviz.files.lesson_parts import LINK_SCHEME, PARTS
 from rnnviz.files.lessons import find_lesson
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -36,6 +37,7 @@ _STEP_KEYS, _LOOK_KEYS, _CLAIM_KEYS = (
     ("part", "colours", "engine", "line"),
     ("says", "holds"),
 )
+_LINK = re.compile(rf"\]\({LINK_SCHEME}:([^)]*)\)")
 _INDICES = ("layer", "timestep", "sample", "unit")
 
 
@@ -150,6 +152,9 @@ def _step(lesson: str, section: str, before: Config | None) -> LessonStep:
     if not title:
         raise InputError(f'Lesson {lesson} has a step without a title: it must begin with "## Title".')
     prose, settings = _settings(where, body)
+    for part in _LINK.findall(prose):
+        if part not in PARTS:
+            raise InputError(f"{where}: the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
     try:
         values = tomllib.loads(settings)
     except (ValueError, RecursionError) as error:

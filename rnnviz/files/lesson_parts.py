@@ -29,3 +29,6 @@ PARTS = {
     "export": "the Export button",
 }
 """Each name with what it means, in words that complete "look at ..."."""
+
+LINK_SCHEME = "part"
+"""A lesson's text leads to a part by a link such as [the seed](part:panel.parameters)."""

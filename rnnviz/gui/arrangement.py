@@ -34,6 +34,7 @@ class Arrangement(QWidget):
         self._divided = False
         self._verdict = verdict
         self._before_enlarging: list[int] = []
+        self._lent = 0
         self._side = QSplitter(Qt.Orientation.Vertical)
         for view in side:
             self._side.addWidget(view)
@@ -51,6 +52,7 @@ class Arrangement(QWidget):
         self._upper = QSplitter(Qt.Orientation.Vertical)
         self._upper.addWidget(self._middle)
         self._upper.addWidget(self.tabs)
+        self._upper.splitterMoved.connect(self._keep_lent)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._upper)
         work = QWidget()
@@ -152,10 +154,30 @@ class Arrangement(QWidget):
 
     def enlarge_tabs(self) -> None:
         """Give the views behind tabs all the height that the others can spare, or back what they had before."""
+        self.return_from_tabs()
         before, self._before_enlarging = self._before_enlarging, []
         if not before:
             self._before_enlarging = self._upper.sizes()
         self._upper.setSizes(before or [0, sum(self._upper.sizes())])
+
+    def lend_to_tabs(self, height: int) -> None:
+        """Give the views behind tabs so much height, or half of what there is, until `return_from_tabs`."""
+        above, tabs = self._upper.sizes()
+        more = min(height, (above + tabs) // 2) - tabs
+        if more > 0:
+            self._upper.setSizes([above - more, tabs + more])
+            # What the lanes need at least they keep.
+            self._lent += self._upper.sizes()[1] - tabs
+
+    def return_from_tabs(self) -> None:
+        """Take back what was lent, unless somebody has divided the height otherwise since."""
+        above, tabs = self._upper.sizes()
+        if self._lent and tabs > self._lent:
+            self._upper.setSizes([above + self._lent, tabs - self._lent])
+        self._lent = 0
+
+    def _keep_lent(self) -> None:
+        self._lent = 0
 
     def prepare(self, view: View) -> None:
         """Give a view whose tab is behind the size that it has in front, so that a picture of it can be made."""
@@ -164,6 +186,7 @@ class Arrangement(QWidget):
 
     def save(self, settings: Settings) -> None:
         """Remember how the parts are divided, and which tab is in front."""
+        self.return_from_tabs()
         for name, splitter in self._splitters.items():
             settings.set_layout(name, splitter.saveState())
 

@@ -109,6 +109,9 @@ WRONG = {
     step(FIRST + "[cursor]\nunit = true"): "cursor.unit = true must be a whole number",
     step(FIRST + '[cursor]\ndirection = "left"'): 'cursor.direction = "left" must be forward or backward',
     step(FIRST + '[look]\npart = "window"'): 'look.part = "window" must be one of lanes, lane, vector',
+    step(FIRST).replace("## Only", "## Only\nSee [there](part:cellar).", 1): (
+        'Lesson 03-two-steps, step "Only": the link part:cellar must lead to one of lanes, lane, vector'
+    ),
     step(FIRST + '[look]\ncolours = "red"'): 'look.colours = "red" must be one of value, violation',
     step(FIRST + "[look]\nengine = 1"): "look.engine = 1 must be the name of an engine",
     step(FIRST + "look = 1"): "look = 1 must be a table",

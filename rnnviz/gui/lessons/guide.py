@@ -151,6 +151,7 @@ class Guide(QObject):
         self._settings.open_lesson = ""
         self._checker.forget()
         self.spotlight.put_out()
+        self._window.arrangement.return_from_tabs()
         self._column.close_pane()
         self._offer()
 
@@ -191,6 +192,7 @@ class Guide(QObject):
         pane.back_requested.connect(self.back)
         pane.again_requested.connect(self.again)
         pane.light_requested.connect(self._point)
+        pane.part_requested.connect(self._light.point_at)
         pane.close_requested.connect(self.leave)
         self._apply_theme(self._appearance.theme)
 

@@ -9,10 +9,14 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.files.lesson_parts import PARTS
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.lessons.spotlight import Spotlight
+from rnnviz.gui.look.text_size import scaled
 
 if TYPE_CHECKING:
     # It imports the lanes, which are there by the time that anything is lit up.
     from rnnviz.gui.lessons.parts import Lit
+
+_ARITHMETIC = 340
+"""How many pixels a cell's equations, or the terms of a small network's, need to be seen together."""
 
 
 class Light(QObject):
@@ -38,6 +42,11 @@ class Light(QObject):
         """
         from rnnviz.gui.lessons.parts import target_of
 
+        # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
+        if part == "arithmetic":
+            self._window.arrangement.lend_to_tabs(scaled(_ARITHMETIC))
+        elif not part.startswith("panel"):
+            self._window.arrangement.return_from_tabs()
         target = target_of(self._window, part)
         if line is not None:
             self._choose(line)

@@ -9,6 +9,7 @@ from rnnviz.analysis.claims.grammar import Claim
 from rnnviz.files.guided_lessons import GuidedLesson
 from rnnviz.files.lesson_parts import PARTS
 from rnnviz.gui.lessons.claim_row import ClaimRow
+from rnnviz.gui.lessons.more_below import MoreBelow
 from rnnviz.gui.lessons.prose import Prose
 from rnnviz.gui.lessons.tally import Tally
 from rnnviz.gui.look.icons import Icons
@@ -33,6 +34,8 @@ class LessonPane(QWidget):
     """Set the step up again: the config, the cursor, the light."""
     light_requested = Signal()
     """Light up the part that the step speaks of."""
+    part_requested = Signal(str)
+    """Light up another part, which the text has a link to: one of `lesson_parts.PARTS`."""
     close_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -66,9 +69,11 @@ class LessonPane(QWidget):
         self.tally = Tally()
         self.tally.clicked.connect(self._reveal_claim)
         self.prose = Prose()
+        self.prose.part_requested.connect(self.part_requested)
         self._claims = QVBoxLayout()
         self._claims.setSpacing(8)
         self.scroll_area = self._make_scroll()
+        self.more = MoreBelow(self.scroll_area)
         self._lay_out()
         self.apply_theme(LIGHT)
 
@@ -93,6 +98,7 @@ class LessonPane(QWidget):
         self._make_rows(step.claims)
         self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
+        self.more.follow(self.prose, self.rows)
         said = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(said)
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, said))
@@ -132,6 +138,7 @@ class LessonPane(QWidget):
         self.next.setIcon(icons["next"])
         self.again.setIcon(icons["undo"])
         self.tally.apply_theme(theme)
+        self.more.apply_theme(theme)
         self.prose.apply_theme(theme)
         for row in self.rows:
             row.apply_theme(theme)
@@ -203,6 +210,10 @@ class LessonPane(QWidget):
         looking = QHBoxLayout()
         looking.addWidget(self.look)
         looking.addStretch(1)
+        reading_on = QHBoxLayout()
+        reading_on.addStretch(1)
+        reading_on.addWidget(self.more)
+        reading_on.addStretch(1)
         buttons = QHBoxLayout()
         buttons.addWidget(self.back)
         buttons.addStretch(1)
@@ -213,7 +224,7 @@ class LessonPane(QWidget):
         layout.setContentsMargins(0, 6, 0, 8)
         layout.setSpacing(6)
         above: tuple[QWidget | QHBoxLayout, ...] = (header, self.step_title, looking, self.note)
-        beneath: tuple[QWidget | QHBoxLayout, ...] = (self.changed_note, self.again, buttons)
+        beneath: tuple[QWidget | QHBoxLayout, ...] = (reading_on, self.changed_note, self.again, buttons)
         for item in above:
             layout.addLayout(_inset(item))
         layout.addWidget(self.scroll_area, 1)

@@ -2,10 +2,11 @@
 
 import re
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtCore import QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
+from rnnviz.files.lesson_parts import LINK_SCHEME
 from rnnviz.gui.look.markdown import show_markdown
 from rnnviz.gui.look.theme import LIGHT, Theme
 
@@ -20,17 +21,19 @@ def kept_together(text: str) -> str:
 class Prose(QTextBrowser):
     """Renders Markdown in the window's font and colours. Its width is what it is given, its height what it needs."""
 
+    part_requested = Signal(str)
+    """A link to a part of the window was followed: its name."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._markdown = ""
         self._theme = LIGHT
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setOpenExternalLinks(True)
+        self.setOpenLinks(False)
+        self.anchorClicked.connect(self._go)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        # Keys scroll what holds the text; links and a selection are reached by Tab and by the mouse.
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName("Text of the step")
         self.document().setDocumentMargin(0.0)
         self.viewport().setAutoFillBackground(False)
@@ -38,6 +41,9 @@ class Prose(QTextBrowser):
     def show_markdown(self, markdown: str) -> None:
         """Show another text."""
         self._markdown = markdown
+        # Keys scroll what holds the text; Tab stops at it where there are links to go to.
+        linked = f"]({LINK_SCHEME}:" in markdown
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if linked else Qt.FocusPolicy.ClickFocus)
         self._render()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -59,6 +65,12 @@ class Prose(QTextBrowser):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """The wheel scrolls what holds the text."""
         event.ignore()
+
+    def _go(self, link: QUrl) -> None:
+        if link.scheme() == LINK_SCHEME:
+            self.part_requested.emit(link.path())
+        else:
+            QDesktopServices.openUrl(link)
 
     def _needed(self) -> int:
         return int(self.document().size().height() + 0.999)

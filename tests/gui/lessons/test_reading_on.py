@@ -1,0 +1,124 @@
+"""What a step speaks of is found: further down in its text, behind a link, in a tab that is given the room."""
+
+import re
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QTextCursor
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.gui.views.arithmetic.ledger_table import LedgerTable
+from tests.gui.lessons.conftest import LESSON, Read
+
+LINKED = LESSON.replace("is `state`.", "is `state`; [the seed](part:panel.parameters) makes it.")
+COUNTED = LESSON.replace('part = "vector"', 'part = "arithmetic"')
+
+
+@pytest.fixture
+def small(read):
+    """The lesson in so little room that it has to be scrolled."""
+    read.window.arrangement.column.setSizes([10, 1000])
+    read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() > 60)
+    return read
+
+
+def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
+    pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
+    height = pane.scroll_area.height()
+    assert pane.more.isVisible()
+    assert re.fullmatch(r"Read on: (more text and )?2 claims below", pane.more.accessibleName())
+    clicks = 0
+    while pane.more.isVisible():
+        before = bar.value()
+        pane.more.click()
+        assert before < bar.value() <= before + max(bar.pageStep(), bar.singleStep())
+        clicks += 1
+    assert clicks > 1
+    assert bar.value() == bar.maximum()
+    assert pane.scroll_area.height() == height, "what is read stays where it is"
+    assert QApplication.focusWidget() is pane.scroll_area
+    bar.setValue(0)
+    assert pane.more.isVisible()
+
+
+def test_what_is_in_sight_as_a_whole_has_nothing_below(read):
+    read.window.resize(read.window.width(), 1300)
+    read.window.arrangement.column.setSizes([1000, 10])
+    read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() == 0)
+    assert not read.pane.more.isVisible()
+
+
+@pytest.fixture
+def linked(qtbot, window, make_entry):
+    reading = Read(qtbot, window, make_entry(LINKED))
+    reading.open()
+    return reading
+
+
+def test_a_link_in_the_text_lights_the_part_that_it_names(linked):
+    prose = linked.pane.prose
+    cursor = prose.document().find("the seed", 0)
+    cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
+    QTest.mouseClick(prose.viewport(), Qt.MouseButton.LeftButton, pos=prose.cursorRect(cursor).center())
+    assert linked.lit is linked.window.panel.reveal_section("parameters")
+    assert not linked.window.guide.spotlight.lit.isEmpty()
+
+
+def test_a_link_is_followed_by_keys(linked):
+    linked.pane.scroll_area.setFocus()
+    for pressed in (Qt.Key.Key_Tab, Qt.Key.Key_Tab, Qt.Key.Key_Return):
+        QTest.keyClick(QApplication.focusWidget(), pressed)
+        if linked.lit is linked.window.panel.reveal_section("parameters"):
+            break
+    assert linked.lit is linked.window.panel.reveal_section("parameters")
+
+
+@pytest.fixture
+def counted(qtbot, window, make_entry):
+    """A window whose lesson has opened at a step about the arithmetic, and the heights of the tabs before and after."""
+    tabs = window.arrangement.tabs
+    before = tabs.height()
+    reading = Read(qtbot, window, make_entry(COUNTED))
+    reading.open()
+    qtbot.waitUntil(lambda: tabs.height() > before + 40)
+    return reading, before
+
+
+def test_all_that_a_small_networks_number_adds_up_is_in_sight(counted, qtbot, run_config):
+    reading, _ = counted
+    run_config({"cell": "rnn_relu", "input_size": 3, "hidden_size": 2}, sequence={"timesteps": 1})
+    table = reading.window.findChild(LedgerTable)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 10)
+    first, last = (table.visualRect(table.model().index(row, 0)) for row in (0, 9))
+    assert last.height() > 10
+    assert table.viewport().rect().contains(first.united(last))
+
+
+def test_the_height_that_the_arithmetic_was_lent_is_taken_back(counted, qtbot):
+    reading, before = counted
+    tabs = reading.window.arrangement.tabs
+    lent = tabs.height()
+    reading.window.guide._light.point_at("panel.parameters")
+    assert tabs.height() == lent, "what the text speaks of does not move for a link to the panel"
+    reading.window.guide.next()
+    reading.settle()
+    qtbot.waitUntil(lambda: tabs.height() == before)
+    reading.window.guide.back()
+    reading.settle()
+    qtbot.waitUntil(lambda: tabs.height() == lent)
+    reading.window.guide.leave()
+    qtbot.waitUntil(lambda: tabs.height() == before)
+
+
+def test_a_division_that_the_reader_makes_stays(counted, qtbot):
+    reading, before = counted
+    arrangement = reading.window.arrangement
+    handle = arrangement._upper.handle(1)
+    QTest.mousePress(handle, Qt.MouseButton.LeftButton, pos=handle.rect().center())
+    QTest.mouseMove(handle, handle.rect().center() + QPoint(0, 22))
+    QTest.mouseRelease(handle, Qt.MouseButton.LeftButton)
+    own = arrangement.tabs.height()
+    reading.window.guide.leave()
+    qtbot.wait(0)
+    assert arrangement.tabs.height() == own != before
