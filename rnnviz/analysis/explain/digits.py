@@ -7,6 +7,7 @@ from rnnviz.analysis import numbers
 
 _TWO_DIGITS_FROM, _THREE_DECIMALS_FROM = 1e-3, 0.01
 _MOST_DECIMALS = 17
+_BRIEF = 10
 
 
 def enough(value: float) -> str:
@@ -26,6 +27,19 @@ def told_apart(one: float, other: float) -> tuple[str, str]:
             if pair[0] != pair[1]:
                 return pair
     return numbers.apart(one, other)
+
+
+def told_apart_briefly(one: float, other: float) -> tuple[str, str]:
+    """The same in at most ten characters: "0.382…23" and "0.382…24"; as `enough` has them if those do not tell."""
+    pair = told_apart(one, other)
+    if max(map(len, pair)) <= _BRIEF:
+        return pair
+    same = next((place for place, (a, b) in enumerate(zip(*pair, strict=False)) if a != b), 0)
+    head = pair[0].find(".") + 1 + numbers.DECIMALS
+    brief = f"{pair[0][:head]}…{pair[0][same - 1 :]}", f"{pair[1][:head]}…{pair[1][same - 1 :]}"
+    if same <= head or max(map(len, brief)) > _BRIEF:
+        return enough(one), enough(other)
+    return brief
 
 
 def on_the_point(texts: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The first line of the arithmetic at which two engines part, in the order of evaluation."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,7 +22,7 @@ class Parting:
 
     `step` tells of what: "input" of a term (`kind` and `index` tell which; every gate reads it), the "sum" or the value
     of a "gate", the "previous" state, "c", "h", or what the engine "stored" in place of the arithmetic's h.
-    `name` is how the line is called, such as "h[0][3] of layer 0, forward" or "i".
+    `name` is how the line is called, such as "h[0][3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
     """
 
     step: Step
@@ -32,6 +32,27 @@ class Parting:
     gate: str | None = None
     kind: Kind | None = None
     index: int | None = None
+    rtol: float = field(default=0.0, compare=False, repr=False)
+    atol: float = field(default=0.0, compare=False, repr=False)
+
+    def reaches(self, line: str, arithmetic: Arithmetic) -> bool:
+        """Whether the line that gives `line` is where the engines part, or comes after it; an input is in every gate.
+
+        Raises
+        ------
+        ValueError
+            If the arithmetic has no such line.
+        """
+        lines = [*arithmetic.by_symbol, *("c" if arithmetic.c is not None else ""), "h"]
+        at = lines.index(line)
+        match self.step:
+            case "stored":
+                return False
+            case "input":
+                return True
+            case "previous":
+                return at >= lines.index("c")
+        return at >= lines.index(self.gate or self.step)
 
 
 def first_parting(reference: Arithmetic, candidate: Arithmetic, rtol: float, atol: float) -> Parting | None:
@@ -39,6 +60,11 @@ def first_parting(reference: Arithmetic, candidate: Arithmetic, rtol: float, ato
 
     The order: x, then h', term by term; each gate's argument and value; c'; c; h; what was stored.
     """
+    found = _first(reference, candidate, rtol, atol)
+    return None if found is None else replace(found, rtol=rtol, atol=atol)
+
+
+def _first(reference: Arithmetic, candidate: Arithmetic, rtol: float, atol: float) -> Parting | None:
     vectors: tuple[tuple[Kind, Floats, Floats], ...] = (
         ("i2h", reference.x, candidate.x),
         ("h2h", reference.h_previous, candidate.h_previous),

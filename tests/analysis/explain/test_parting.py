@@ -71,8 +71,10 @@ CASES: list[tuple[Arithmetic, Parting]] = [
 
 @pytest.mark.parametrize(("theirs", "expected"), CASES, ids=range(len(CASES)))
 def test_engines_part_at_the_first_of_the_lines_that_differ(theirs: Arithmetic, expected: Parting) -> None:
-    found = first_parting(OURS, theirs, 1e-9, 1e-9)
+    found = first_parting(OURS, theirs, 1e-9, 2e-9)
     assert repr(found) == repr(expected)
+    assert found is not None
+    assert (found.rtol, found.atol) == (1e-9, 2e-9)
 
 
 def test_the_same_numbers_do_not_part_even_if_none_is_finite() -> None:

@@ -126,7 +126,7 @@ class ActivationPlot(QWidget):
         painter.setPen(theme.color("text"))
         for text, mark, top in zip(texts, marks, (0.0, self.height() - line - 1.0), strict=False):
             painter.drawText(
-                QRectF(_PAD, top, self.width() - 2 * _PAD, line),
+                QRectF(0.0, top, self.width(), line),
                 Qt.AlignmentFlag.AlignHCenter,
                 f"{mark} {text}".strip(),
             )

@@ -1,58 +1,50 @@
-"""A ledger's rows as a table's model: what is read, weighed and added up, each engine's figures beside the other's."""
+"""A ledger's lines as a table's model: what is read, weighed and added up, and each engine's running sum."""
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from rnnviz.analysis import numbers
-from rnnviz.analysis.explain.digits import enough, told_apart
-from rnnviz.analysis.explain.ledger import Figures, Ledger, Row
+from rnnviz.analysis.explain.ledger import Ledger, Row
 from rnnviz.analysis.explain.provenance import in_words
 from rnnviz.analysis.naming import shown_name
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import MARKS
+from rnnviz.gui.views.arithmetic.ledger_lines import (
+    APART,
+    Column,
+    Line,
+    columns_of,
+    copied,
+    heading,
+    lines_of,
+    value_of,
+)
 from rnnviz.gui.views.cells import Cell
 from rnnviz.gui.views.tables import FULL_ROLE
 
-AnyIndex = QModelIndex | QPersistentModelIndex
+AnyIndex: TypeAlias = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 _Roles = Qt.ItemDataRole
-_LONGEST_ENGINE = 6
-"""A longer name does not fit over one column: its sign stands alone, which the cards have beside the name."""
-
-Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
-
-_HEADINGS: dict[Field, tuple[str, str]] = {
-    "name": ("", "What is read. Click it, or press Enter, to see how it came about."),
-    "factor": ("weight", "What the input is multiplied with."),
-    "input": ("× input", "The number that is read."),
-    "product": ("= prod.", "The two multiplied; a bias or a sum stands here, too."),
-    "added": ("× r", "What is added: beneath h' the product times the reset gate r."),
-    "stop": ("sum", "What it has come to, row by row."),
-    "bar": ("so far", "From the sum before a row to the sum after it: to the right it grew, to the left it fell."),
-}
-
-
-@dataclass(frozen=True)
-class _Column:
-    field: Field
-    engine: int = 0
-    first: bool = False
-    """Whether it is the first of its engine's."""
+_LEAST_NUMBER, _LEAST_BAR = "-0.000", "0000"
+"""No column of numbers, and none of bars, is narrower than these."""
+_SHORT_TITLE = 7
+"""So many characters of an engine's title have room above every sum: "● gluon"."""
 
 
 class LedgerModel(QAbstractTableModel):
-    """`cell` tells how a cell is drawn; `figures` what the bars of a row show."""
+    """`cell` tells how a cell is drawn; the figures of `row` are what its bars show."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._ledger: Ledger | None = None
+        self._lines: tuple[Line, ...] = ()
         self._engines: tuple[str, ...] = ()
-        self._names: tuple[str, ...] = ()
-        self._longest_name = ""
-        self._columns: tuple[_Column, ...] = ()
+        self._titles: tuple[str, ...] = ()
+        self._columns: tuple[Column, ...] = ()
+        self._widest: list[str] = []
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -67,35 +59,61 @@ class LedgerModel(QAbstractTableModel):
         return self._ledger
 
     @property
+    def lines(self) -> tuple[Line, ...]:
+        """The ledger's rows as they are listed."""
+        return self._lines
+
+    @property
     def bar_column(self) -> int:
         """Where the bars stand."""
         return len(self._columns) - 1
 
-    def show_ledger(self, ledger: Ledger, engines: tuple[str, ...]) -> bool:
-        """Show another ledger; True if the columns are other ones."""
-        names = tuple(map(shown_name, engines))
-        if len(engines) > 1 and _alike(ledger):
-            # As the cards do: numbers of the same digits stand there once, as everybody's.
-            columns, names = _columns(ledger, 1), (", ".join(names),)
-        else:
-            columns = _columns(ledger, len(engines))
-        same = columns == self._columns and names == self._names and engines == self._engines
-        # Only ever longer, so that no column moves with the cursor.
-        kept = self._longest_name if same else ""
-        self._longest_name = max(kept, *(row.name for row in ledger.rows), key=len)
-        if same and self._ledger is not None and len(ledger.rows) == len(self._ledger.rows):
-            self._ledger = ledger
-            self.dataChanged.emit(self.index(0, 0), self.index(len(ledger.rows) - 1, len(columns) - 1))
+    @property
+    def sum_columns(self) -> range:
+        """Where the engines' running sums stand."""
+        return range(self.bar_column - len(self._engines), self.bar_column)
+
+    @property
+    def full_titles(self) -> tuple[str, ...]:
+        """What is to stand above the running sums: each engine's sign and name."""
+        return _titles(self._engines)
+
+    def show_ledger(self, ledger: Ledger, engines: tuple[str, ...], parted: int | None = None) -> bool:
+        """Show another ledger, whose running sums part first in the row `parted`; True if the columns are others."""
+        columns = columns_of(ledger, len(engines))
+        lines = lines_of(ledger, columns, parted)
+        shared = None if self._ledger is None else self._ledger.shared
+        same = columns == self._columns and engines == self._engines and ledger.shared == shared
+        count = len(self._lines)
+        self._widest = _as_wide(lines, columns, ledger, _titles(engines), self._widest if same else [])
+        if same and len(lines) == count:
+            self._ledger, self._lines = ledger, lines
+            self.dataChanged.emit(self.index(0, 0), self.index(count - 1, len(columns) - 1))
             return False
         self.beginResetModel()
-        self._ledger, self._engines, self._names, self._columns = ledger, engines, names, columns
+        if not same:
+            self._titles = ()
+        self._ledger, self._lines, self._engines, self._columns = ledger, lines, engines, columns
         self.endResetModel()
         return not same
 
-    def row(self, row: int) -> Row:
-        """An entry."""
-        assert self._ledger is not None, "an empty model has no rows"
-        return self._ledger.rows[row]
+    def show_titles(self, titles: tuple[str, ...]) -> None:
+        """Write these above the running sums, as much of each title as there is room for."""
+        if titles != self._titles:
+            self._titles = titles
+            sums = self.sum_columns
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, sums.start, sums.stop - 1)
+
+    def row(self, line: int) -> Row:
+        """The entry that a line is of."""
+        return self._lines[line].row
+
+    def copied(self, lines: Iterable[int]) -> str:
+        """The entries of some lines as text with tabs, with every number of every engine in full."""
+        if self._ledger is None:
+            return ""
+        rows = dict.fromkeys(self.row(line) for line in lines)
+        return copied(self._ledger, tuple(map(shown_name, self._engines)), rows)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -108,7 +126,7 @@ class LedgerModel(QAbstractTableModel):
         return min(found), max(found)
 
     def rowCount(self, parent: AnyIndex = _ROOT) -> int:
-        return 0 if parent.isValid() or self._ledger is None else len(self._ledger.rows)
+        return 0 if parent.isValid() else len(self._lines)
 
     def columnCount(self, parent: AnyIndex = _ROOT) -> int:
         return 0 if parent.isValid() else len(self._columns)
@@ -117,147 +135,125 @@ class LedgerModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
             return None
         column = self._columns[section]
-        text, why = self._heading(column)
-        engine = self._names[column.engine]
+        text, why = heading(column.field, self._ledger)
+        own = column.field == "stop" and len(self._engines) > 1
         if role == _Roles.DisplayRole:
-            return f"{self._above(column)}\n{text}" if self._is_parted else text
+            if len(self._engines) < 2:
+                return text
+            above = self._titles[column.engine] if own and self._titles else ""
+            return f"{above}\n{text}"
+        name = shown_name(self._engines[column.engine])
         if role == _Roles.ToolTipRole:
-            return why if column.field in ("name", "bar") or self._is_shared(column) else f"{engine}: {why}"
+            return f"{name}: {why}" if own else why
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
-            if column.field == "name":
-                return "term"
-            return text if column.field == "bar" or self._is_shared(column) else f"{engine} {text}"
+            return "term" if column.field == "name" else f"{name} {text}" if own else text
         return None
 
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
-        row, column = index.row(), self._columns[index.column()]
+        line, column = self._lines[index.row()], self._columns[index.column()]
+        text = line.texts[index.column()]
         if role == _Roles.DisplayRole:
-            return self._text(row, column)
+            return text
         if role == FULL_ROLE:
-            value = self._value(row, column)
-            return self.row(row).name if column.field == "name" else "" if value is None else numbers.full(value)
+            return line.row.name if column.field == "name" else self._full(line, column)
         if role == _Roles.ToolTipRole:
-            return self.told(row)
+            return self.told(index.row())
         if role == _Roles.AccessibleTextRole:
-            heading = self.headerData(index.column(), Qt.Orientation.Horizontal, role)
-            words = f"{heading} {self._text(row, column)}"
-            return f"{words}, the engines part here" if self.row(row).parts and column.field == "name" else words
+            return self._read(line, column, text)
         return None
 
     def cell(self, row: int, column: int) -> Cell:
-        """How a cell is drawn: where the engines part first in bold and marked; equal figures of the second muted."""
-        at, entry = self._columns[column], self.row(row)
-        text = self._text(row, at)
+        """How a cell is drawn: where the engines part first in bold and marked; equal sums of the second muted."""
+        at, line = self._columns[column], self._lines[row]
+        text, entry = line.texts[column], line.row
         if at.field == "name":
-            if entry.parts:
-                return Cell(text, self._wrong, bold=True, mark=self._mark, left=True)
-            colour = self._link if entry.source is not None else self._muted if entry.kind == "rest" else None
-            return Cell(text, colour, bold=entry.kind == "total", left=True)
-        if entry.parts and at.field in ("input", "product"):
+            return self._name_cell(line, text)
+        if (line.parts and at.field == "stop") or (entry.parts and at.field in ("input", "product")):
             return Cell(text, self._wrong, bold=True)
         strange = self._strange.get(text.removeprefix("-"))
-        if at.engine and strange is None and text == self._text(row, _Column(at.field)):
-            return Cell(text, self._muted, bold=entry.kind == "total")
-        return Cell(text, strange, bold=entry.kind == "total" or (entry.kind == "part" and at.field == "product"))
+        bold = entry.kind == "total" or (entry.kind == "part" and at.field == "product")
+        if strange is None and at.engine and text == line.texts[column - at.engine]:
+            return Cell(text, self._muted, bold=bold)
+        return Cell(text, strange, bold=bold)
 
     def told(self, row: int) -> str:
-        """Every figure of a row in full, and where its input came from."""
+        """Every figure of a line's entry in full, each engine's running sum, and where its input came from."""
         entry = self.row(row)
         lines = [entry.name]
-        for engine, own in zip(self._engines, entry.figures, strict=True):
+        for engine, own in zip(map(shown_name, self._engines), entry.figures, strict=True):
             if own.factor is not None and own.input is not None and own.product is not None:
-                product = f"{numbers.full(own.factor)} × {numbers.full(own.input)} = {numbers.full(own.product)}"
+                value = f"{numbers.full(own.factor)} × {numbers.full(own.input)} = {numbers.full(own.product)}"
             else:
-                value = own.added if own.product is None else own.product
-                product = "" if value is None else numbers.full(value)
-            lines.append(f"{engine}: {product}")
+                number = own.added if own.product is None else own.product
+                value = "" if number is None else numbers.full(number)
+            summed = own.stop is not None and entry.kind != "total"
+            lines.append(f"{engine}: {value}" + (f", sum {numbers.full(own.stop or 0.0)}" if summed else ""))
+        if self._lines[row].parts:
+            lines.append("The sums of the engines part here.")
         if entry.source is not None:
             lines.append(f"Click its name: {in_words(entry.source)}")
         return "\n".join(lines)
 
     def widest(self) -> list[str]:
-        """For each column a text as wide as it may need."""
-        if self._ledger is None:
-            return []
-        widest = {
-            "name": self._longest_name + ("000" if self._is_parted else "0"),
-            "bar": "0" * 8,
-        }
-        # The sums among the products stand in bold.
-        plain, bold = "-0.0000", "-0.00000"
-        return [
-            widest.get(c.field, max(bold if c.field == "product" else plain, self._heading(c)[0], key=len))
-            for c in self._columns
-        ]
+        """For each column a text as wide as it may need; never a narrower one while the columns stay."""
+        return self._widest
 
-    def _heading(self, column: _Column) -> tuple[str, str]:
-        if self._ledger is not None and not self._ledger.shared:
-            if column.field == "factor":
-                return "first", "The first number of the product."
-            if column.field == "input":
-                return "× second", "The second number of the product."
-        return _HEADINGS[column.field]
+    def _name_cell(self, line: Line, text: str) -> Cell:
+        entry = line.row
+        if line.engine:
+            return Cell(text, self._muted, left=True)
+        if entry.parts:
+            return Cell(text, self._wrong, bold=True, mark=self._mark, left=True)
+        colour = self._link if entry.source is not None else self._muted if entry.kind == "rest" else None
+        return Cell(text, colour, bold=entry.kind == "total", left=True)
 
-    @property
-    def _is_parted(self) -> bool:
-        """Whether each engine has columns of its own."""
-        return len(self._names) > 1
-
-    def _above(self, column: _Column) -> str:
-        """The engine's name over the first of its columns."""
-        name = self._names[column.engine]
-        short = f" {name}" if len(name) <= _LONGEST_ENGINE else ""
-        return f"{MARKS[column.engine]}{short}" if column.first else ""
-
-    def _is_shared(self, column: _Column) -> bool:
-        return column.field == "factor" and self._ledger is not None and self._ledger.shared
-
-    def _value(self, row: int, column: _Column) -> float | None:
-        if column.field in ("name", "bar"):
-            return None
-        own: Figures = self.row(row).figures[column.engine]
-        value: float | None = getattr(own, column.field)
-        if column.field == "product" and value is None and self._ledger is not None and not self._ledger.scaled:
-            return own.added
-        return value
-
-    def _text(self, row: int, column: _Column) -> str:
-        entry = self.row(row)
-        if column.field == "name":
-            return entry.name
-        value = self._value(row, column)
-        if value is None:
+    def _full(self, line: Line, column: Column) -> str:
+        if self._ledger is None or (line.engine and column.field == "stop"):
             return ""
-        if entry.parts and len(entry.figures) == 2 and column.field in ("input", "product"):
-            other = self._value(row, _Column(column.field, 1 - column.engine))
-            if other is not None and other != value:
-                return told_apart(value, other)[0]
-        return enough(value)
+        value = value_of(self._ledger, line.row, column, line.engine)
+        return "" if value is None else numbers.full(value)
+
+    def _read(self, line: Line, column: Column, text: str) -> str:
+        """What a screen reader says of a cell."""
+        if column.field == "name":
+            whose = f" of {shown_name(self._engines[line.engine])}" if line.engine else ""
+            return f"term {line.row.name}{whose}" + (", the engines part here" if line.row.parts else "")
+        words, _ = heading(column.field, self._ledger)
+        if column.field == "stop" and len(self._engines) > 1:
+            words = f"{shown_name(self._engines[column.engine])} {words}"
+        said = f"{words} {text.removeprefix(APART)}"
+        return f"{said}, the sums part here" if line.parts and column.field == "stop" else said
 
 
-def _alike(ledger: Ledger) -> bool:
-    """Whether all engines' figures have the same digits, and the engines do not part in any of them."""
-    return not any(row.parts for row in ledger.rows) and all(
-        _digits(own) == _digits(row.figures[0]) for row in ledger.rows for own in row.figures[1:]
-    )
+def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(map(shown_name, engines))
+    return names if len(names) < 2 else tuple(f"{mark} {name}" for mark, name in zip(MARKS, names, strict=False))
 
 
-def _digits(figures: Figures) -> list[str]:
-    values = figures.factor, figures.input, figures.product, figures.added, figures.stop
-    return ["" if value is None else enough(value) for value in values]
+def _as_wide(
+    lines: tuple[Line, ...], columns: tuple[Column, ...], ledger: Ledger, titles: tuple[str, ...], before: list[str]
+) -> list[str]:
+    """For each column a text that is as wide as its widest, with what was the widest before."""
+    found = []
+    for place, column in enumerate(columns):
+        # What is marked and what is a sum stands in bold, which is wider.
+        bold = [line.row.parts or line.parts or line.row.kind in ("part", "total") for line in lines]
+        texts = [line.texts[place] + ("." if wide else "") for line, wide in zip(lines, bold, strict=True)]
+        match column.field:
+            case "bar":
+                texts = [_LEAST_BAR]
+            case "name":
+                texts = [text + "0" for text in texts]
+                texts += ["00" + line.texts[place] + "." for line in lines if line.row.parts]
+            case "stop":
+                # First, as a title is the widest of as many characters.
+                texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
+            case _:
+                texts += [_LEAST_NUMBER, heading(column.field, ledger)[0]]
+        found.append(max([*before[place : place + 1], *texts], key=_width))
+    return found
 
 
-def _columns(ledger: Ledger, engines: int) -> tuple[_Column, ...]:
-    found = [_Column("name")]
-    if ledger.shared:
-        found.append(_Column("factor"))
-    fields: list[Field] = ["input", "product", "stop"]
-    if ledger.scaled:
-        fields.insert(2, "added")
-    if not ledger.shared:
-        fields.insert(0, "factor")
-    for engine in range(engines):
-        # The candidate's sums are told by its bars, and leave the room to the numbers that they come from.
-        own = fields if not engine else [field for field in fields if field != "stop"]
-        found += [_Column(field, engine, first=field == fields[0]) for field in own]
-    return (*found, _Column("bar"))
+def _width(text: str) -> float:
+    """In digits: the point that stands for what bold takes is half of one."""
+    return len(text) - 0.5 * text.endswith(".")

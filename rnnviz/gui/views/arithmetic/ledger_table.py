@@ -3,16 +3,22 @@
 from typing import Any
 
 from PySide6.QtCore import QEvent, QLineF, QModelIndex, QPersistentModelIndex, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QKeyEvent, QMouseEvent, QPainter, QPen
+from PySide6.QtGui import QBrush, QColor, QKeyEvent, QMouseEvent, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from rnnviz.analysis.explain.ledger import Row
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.gui.look.theme import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.ledger_model import LedgerModel
 from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.cells import INSET
 from rnnviz.gui.views.tables import NumberTable
 
 _PAD = 6
+_COMFORTABLE_BAR = 90
+"""Pixels of the bars that names of engines do not take."""
+_AROUND_TITLE, _WIDEST_TITLE = 10, 160
+"""Pixels beside a name above a column, and of a column that is widened for its name."""
 _LEAST_BAR = 1.5
 
 
@@ -28,6 +34,7 @@ class LedgerTable(NumberTable):
         self.setModel(self.ledger)
         self._bars = _Bars(self.ledger)
         self._bar_column: int | None = None
+        self._fitted: list[str] = []
         self.setAccessibleName("Terms of the chosen line")
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 3)
@@ -37,16 +44,55 @@ class LedgerTable(NumberTable):
     def show_page(self, page: Page) -> None:
         """Show the ledger of another page."""
         engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
-        fresh = self.ledger.show_ledger(page.ledger, engines)
+        fresh = self.ledger.show_ledger(page.ledger, engines, page.parted_sum)
         self._bars.look()
         if fresh or self._bar_column != self.ledger.bar_column:
             if self._bar_column is not None:
                 self._pictures.discard(self._bar_column)
             self._bar_column = self.ledger.bar_column
             self.show_pictures(self._bar_column)
-        widest = self.ledger.widest()
-        if widest != self._widest:
-            self.fit_columns(widest, growing=(self.ledger.bar_column,))
+        if fresh or self.ledger.widest() != self._fitted:
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Give the columns their room: where there is too little, bars are left out first, then a name is cut short."""
+        self._fitted = widest = self.ledger.widest()
+        if not widest:
+            return
+        bar = self.ledger.bar_column
+        needed = sum(self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest)
+        drawn = needed <= self.viewport().width()
+        self.setColumnHidden(bar, not drawn)
+        self.fit_columns(widest if drawn else widest[:bar], (bar,) if drawn else (0,), shrinking=0)
+        self._title_sums()
+
+    def _title_sums(self) -> None:
+        """Write the engines' names above their sums; what the bars can spare of the room is theirs."""
+        titles = self.ledger.full_titles
+        if len(titles) < 2:
+            return
+        header, bar = self.horizontalHeader(), self.ledger.bar_column
+        metrics = header.fontMetrics()
+        spare = 0 if self.isColumnHidden(bar) else max(0, header.sectionSize(bar) - scaled(_COMFORTABLE_BAR))
+        shown = []
+        for place, (column, title) in enumerate(zip(self.ledger.sum_columns, titles, strict=True)):
+            wanted = min(metrics.horizontalAdvance(title) + _AROUND_TITLE, scaled(_WIDEST_TITLE))
+            given = min(max(0, wanted - header.sectionSize(column)), spare // (len(titles) - place))
+            spare -= given
+            header.resizeSection(column, header.sectionSize(column) + given)
+            header.resizeSection(bar, header.sectionSize(bar) - given)
+            room = header.sectionSize(column) - _AROUND_TITLE + 2
+            shown.append(metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, room))
+        self.ledger.show_titles(tuple(shown))
+
+    def copy_text(self) -> str:
+        """The chosen rows with their headings, or all of them if at most one is chosen, and all of each engine's."""
+        chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
+        return self.ledger.copied(chosen if len(chosen) > 1 else range(self.ledger.rowCount()))
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw in these colours from now on."""
@@ -133,6 +179,9 @@ class _Bars(QStyledItemDelegate):
         painter.setPen(self._axis)
         painter.drawLine(QLineF(zero, rect.top(), zero, rect.bottom() + 1))
         drawn = [(own.start, own.stop) for own in row.figures if own.stop is not None]
+        if self._model.lines[index.row()].engine:
+            # The sums of both stand in the row's first line, and so do their bars.
+            drawn = []
         spans = [span for span in drawn if all(abs(end) < float("inf") for end in span)]
         apart = len(spans) > 1 and any(
             abs(self._x(rect, one) - self._x(rect, two)) > 1.0 for one, two in zip(*spans[:2], strict=True)

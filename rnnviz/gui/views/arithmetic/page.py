@@ -10,6 +10,7 @@ from rnnviz.analysis.explain.equations import Line, equations, outcome
 from rnnviz.analysis.explain.explanation import Explanation, cell_states_of, explain_value
 from rnnviz.analysis.explain.ledger import Ledger, Order, ledger
 from rnnviz.analysis.explain.parting import Parting
+from rnnviz.analysis.explain.running_sums import first_parted_sum
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.location import Location
 
@@ -40,7 +41,10 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """`lines` are the equations and last what was stored, each once for every one of the `arithmetics`."""
+    """`lines` are the equations and last what was stored, each once for every one of the `arithmetics`.
+
+    `parted_sum` is the ledger's first row in which the running sums of the two engines part.
+    """
 
     question: Question
     explanation: Explanation
@@ -48,6 +52,7 @@ class Page:
     ledger: Ledger
     curve: ActivationCurve | None
     parting: Parting | None
+    parted_sum: int | None
 
     @property
     def arithmetics(self) -> tuple[Arithmetic, ...]:
@@ -80,13 +85,15 @@ class Composer:
         lines = tuple(zip(*own, strict=True))
         known = [line[0].result.text for line in lines[:-1]]
         line = question.line if question.line in known else known[0]
+        listed = ledger(each, line, question.order, question.top, parting)
         return Page(
             question,
             explanation,
             lines,
-            ledger(each, line, question.order, question.top, parting),
+            listed,
             activation_curve(each, line),
             parting,
+            first_parted_sum(listed, each[0], len(each) - 1, parting),
         )
 
     def _explain(self, question: Question) -> Explanation:

@@ -25,4 +25,4 @@ def card(view: ArithmeticView, symbol: str) -> Card:
 
 
 def row(view: ArithmeticView, name: str) -> int:
-    return next(r for r, own in enumerate(view.table.ledger.ledger.rows) if own.name == name)
+    return next(r for r, line in enumerate(view.table.ledger.lines) if line.row.name == name and not line.engine)
