@@ -76,6 +76,8 @@ class Appearance(QObject):
         wanted = THEMES[self._wanted()]
         if wanted is not self._theme:
             self._theme = wanted
+            # Icons and frames as they were drawn in the other theme would stay until the cache is full.
+            QPixmapCache.clear()
             self._hold()
             self._apply()
             self._left = list(self._parts)
@@ -112,8 +114,6 @@ class Appearance(QObject):
         return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
     def _apply(self) -> None:
-        # Icons and frames as they were drawn in the other theme would stay until the cache is full.
-        QPixmapCache.clear()
         self._application.setPalette(self._theme.palette())
         if self._window is not None:
             self._apply_sheet(self._window)

@@ -1,7 +1,7 @@
 """The icons: line drawings without a colour of their own, drawn in the theme's."""
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtGui import QIcon, QPainter, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
 
 from rnnviz.files.resource_files import resource_path
@@ -24,15 +24,26 @@ class Icons:
     def coloured(self, name: str, role: str) -> QIcon:
         """The icon in the colour of one of the theme's roles; muted where its control is disabled."""
         if (name, role) not in self._drawn:
-            source = resource_path("icons", f"{name}.svg").read_text(encoding="utf-8")
             icon = QIcon()
             for mode, colour in ((QIcon.Mode.Normal, role), (QIcon.Mode.Disabled, "border")):
-                coloured = source.replace("currentColor", self._theme.color(colour).name())
-                renderer = QSvgRenderer(QByteArray(coloured.encode()))
-                for size in _SIZES:
-                    icon.addPixmap(_pixmap(renderer, size), mode)
+                for pixmap in _drawings(name, self._theme.color(colour).name()):
+                    icon.addPixmap(pixmap, mode)
             self._drawn[name, role] = icon
         return self._drawn[name, role]
+
+
+def _drawings(name: str, colour: str) -> list[QPixmap]:
+    """An icon in one colour at every size. Several parts of a window show the same ones, and so do several windows."""
+    keys = [f"icon {name} {colour} {size}" for size in _SIZES]
+    kept = [QPixmap() for _ in keys]
+    if all(QPixmapCache.find(key, pixmap) for key, pixmap in zip(keys, kept, strict=True)):
+        return kept
+    source = resource_path("icons", f"{name}.svg").read_text(encoding="utf-8")
+    renderer = QSvgRenderer(QByteArray(source.replace("currentColor", colour).encode()))
+    drawn = [_pixmap(renderer, size) for size in _SIZES]
+    for key, pixmap in zip(keys, drawn, strict=True):
+        QPixmapCache.insert(key, pixmap)
+    return drawn
 
 
 def application_icon() -> QIcon:

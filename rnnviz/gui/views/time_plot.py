@@ -31,12 +31,11 @@ class TimePlot(pg.PlotWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._time_axis = _TimestepAxis("bottom")
-        super().__init__(parent, axisItems={"bottom": self._time_axis})
+        super().__init__(parent, axisItems={"bottom": self._time_axis}, enableMenu=False)
         self._timesteps = 0
         self._theme = LIGHT
         item = self.getPlotItem()
         item.hideButtons()
-        item.setMenuEnabled(False)
         self.view_box = item.getViewBox()
         self.view_box.setMouseEnabled(x=True, y=False)
         self.view_box.disableAutoRange()
