@@ -45,7 +45,8 @@ def test_the_notebooks_second_step_is_printed_term_by_term(notebook: str, capsys
     assert (code, err) == (0, "")
     assert out.startswith("h[1][3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
     assert "\n  h = relu(a + b)\n  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h\n" in out
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith(("  x[", "  h[0]"))}
+    lines = [line.removeprefix("≠").split() for line in out.splitlines() if line[2:].startswith(("x[", "h[0]"))]
+    rows = {line[0]: line[1:] for line in lines}
     assert list(rows) == [*(f"x[1][{i}]" for i in range(5)), *(f"h[0][{k}]" for k in range(10))]
     for weight, read, product, *_ in rows.values():
         assert float(weight) * float(read) == pytest.approx(float(product), abs=2e-3)
@@ -54,6 +55,19 @@ def test_the_notebooks_second_step_is_printed_term_by_term(notebook: str, capsys
     for side, kind, name in (("a", "x", "b_i2h"), ("b", "h", "b_h2h")):
         total = sum(float(row[2]) for place, row in rows.items() if place.startswith(kind)) + biases[name]
         assert total == pytest.approx(sums[side], abs=0.01)
+
+
+def test_the_first_row_in_which_the_running_sums_part_is_marked(
+    notebook: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = called(capsys, notebook, *AT)
+    (marked,) = [line for line in out.splitlines() if line.startswith("≠")]
+    for line in out.partition(marked)[0].splitlines():
+        if line.startswith(("  x[", "  h[0]")):
+            _, _, *numbers = line.split()
+            assert numbers[:3] == numbers[3:]
+    _, ours, theirs = (float(marked[2:].split()[k]) for k in (1, 4, 7))
+    assert ours != theirs
 
 
 def test_a_wrong_engine_is_explained_beside_the_right_one_and_is_no_failure(
@@ -67,7 +81,7 @@ def test_a_wrong_engine_is_explained_beside_the_right_one_and_is_no_failure(
 
 def test_top_says_how_many_terms_are_printed(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = called(capsys, notebook, *AT, "--top", "2")
-    assert sum(line.startswith(("  x[", "  h[0]")) for line in out.splitlines()) == 2
+    assert sum(line[2:].startswith(("x[", "h[0]")) for line in out.splitlines()) == 2
     left = [line.split()[:2] for line in out.splitlines() if line.split()[1:2] in (["more"], ["terms"])]
     assert sum(int(count) for count, _ in left) == 13
 

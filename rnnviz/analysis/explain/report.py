@@ -3,17 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rnnviz.analysis import numbers
-from rnnviz.analysis.explain.arithmetic import Arithmetic, GateArithmetic
+from rnnviz.analysis.explain.arithmetic import Arithmetic
 from rnnviz.analysis.explain.digits import enough, on_the_point
 from rnnviz.analysis.explain.equations import Line, equations
 from rnnviz.analysis.explain.explanation import Explanation
-from rnnviz.analysis.explain.ledger import SHOWN_TERMS, term_name
-from rnnviz.analysis.explain.provenance import input_source, notation, own_previous, previous_cell
-from rnnviz.analysis.explain.terms import Side
+from rnnviz.analysis.explain.ledger import Figures, RowKind, ledger
+from rnnviz.analysis.explain.provenance import notation, own_previous, previous_cell
+from rnnviz.analysis.explain.running_sums import first_parted_sum
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.analysis.wording_of_names import timestep_in_words
@@ -41,7 +38,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     ]
     by_engine = [equations(arithmetic) for arithmetic in each]
     for row, gate in enumerate(first.gates):
-        lines += ["", f"{gate.symbol}, {gate.gate.name}", *_gate(each, row, top), ""]
+        lines += ["", f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
         lines += _equation(each, [steps[row] for steps in by_engine])
     for row in range(len(first.gates), len(by_engine[0])):
         lines += ["", *_equation(each, [steps[row] for steps in by_engine])]
@@ -55,10 +52,11 @@ def _direction(where: Location) -> str:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of a table: what it is called, and its numbers as text, one for each column."""
+    """A line of a table: what it is called, its numbers as text, one for each column, and whether it is marked."""
 
     name: str
     cells: tuple[str, ...]
+    marked: bool = False
 
 
 def _table(header: Sequence[str], rows: Sequence[_Row], names: Sequence[str] = ()) -> Iterator[str]:
@@ -70,7 +68,8 @@ def _table(header: Sequence[str], rows: Sequence[_Row], names: Sequence[str] = (
         yield _joined(" " * width, _names_above(widths, names))
     yield _joined(" " * width, [f"{title:>{w}}" for title, w in zip(header, widths, strict=True)])
     for place, row in enumerate(rows):
-        yield _joined(f"{row.name:<{width}}", [f"{c[place]:>{w}}" for c, w in zip(columns, widths, strict=True)])
+        line = _joined(f"{row.name:<{width}}", [f"{c[place]:>{w}}" for c, w in zip(columns, widths, strict=True)])
+        yield f"≠{line[1:]}" if row.marked else line
 
 
 def _names_above(widths: list[int], names: Sequence[str]) -> list[str]:
@@ -102,56 +101,42 @@ def _states(each: Sequence[Arithmetic]) -> Iterator[str]:
     yield from _table([shown_name(a.engine) for a in each], rows)
 
 
-def _gate(each: Sequence[Arithmetic], place: int, top: int | None) -> Iterator[str]:
-    first = each[0].gates[place]
-    count = len(first.pre.a.products)
-    ranked = first.pre.by_weight()
-    shown = ranked[: len(ranked) if top is None and len(ranked) <= SHOWN_TERMS else top or SHOWN_TERMS]
-    if len(shown) == len(ranked):
-        shown = np.arange(len(ranked))
-    gates = [arithmetic.gates[place] for arithmetic in each]
-    symbol = f"_{first.symbol}" if first.scaled else ""
+def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[str]:
+    """What a gate adds up, as the window lists it; ≠ marks the first row in which an engine's sum parts."""
+    each = list(explanation.arithmetics.values())
+    partings = {name: parting for name, parting in explanation.partings.items() if parting is not None}
+    found = ledger(each, symbol, top=top, parting=next(iter(partings.values()), None))
+    marked = {
+        first_parted_sum(found, each[0], engine, partings[arithmetic.engine])
+        for engine, arithmetic in enumerate(each)
+        if arithmetic.engine in partings
+    }
+    factors = [row.figures[0].factor for row in found.rows]
     rows = [
-        *_side(each[0], [gate.pre.a for gate in gates], shown[shown < count], f"a{symbol}"),
-        *_side(each[0], [gate.pre.b for gate in gates], shown[shown >= count] - count, f"b{symbol}"),
-        _Row(_argument(first), ("", *_totals([gate.pre.sum for gate in gates]))),
+        _Row(
+            row.name,
+            (_cell(factor), *(cell for own in row.figures for cell in _figures(row.kind, own, scaled=found.scaled))),
+            marked=place in marked,
+        )
+        for place, (row, factor) in enumerate(zip(found.rows, factors, strict=True))
     ]
-    header = ["weight", *("× input", "= product", "sum") * len(each)]
+    added = ("× r",) if found.scaled else ()
+    header = ["weight", *("× input", "= product", *added, "sum") * len(each)]
     yield from _table(header, rows, [shown_name(a.engine) for a in each])
 
 
-def _side(first: Arithmetic, sides: Sequence[Side], shown: NDArray[np.intp], total: str) -> Iterator[_Row]:
-    """The chosen terms, what the others come to, the bias, each with the sum up to it, and the whole sum."""
-    kind, weights = sides[0].kind, sides[0].weights
-    sums = [0.0] * len(sides)
-
-    def added(values: Sequence[float], read: Sequence[str] = ("",) * len(sides)) -> Iterator[str]:
-        for k, value in enumerate(values):
-            with np.errstate(all="ignore"):
-                sums[k] = float(np.add(sums[k], value))
-            yield from (read[k], enough(value), enough(sums[k]))
-
-    for index in map(int, shown):
-        read = [enough(float(own.inputs[index])) for own in sides]
-        products = [float(own.products[index]) for own in sides]
-        name = term_name(first, input_source(first, kind, index))
-        yield _Row(name, (enough(float(weights[index])), *added(products, read)))
-    left = len(weights) - len(shown)
-    if left:
-        with np.errstate(all="ignore"):
-            rest = [float(np.delete(own.products, shown).sum()) for own in sides]
-        yield _Row(f"{numbers.count(left)} {'more' if len(shown) else 'terms'}", ("", *added(rest)))
-    yield _Row(f"b_{kind}", ("", *added([own.bias for own in sides])))
-    yield _Row(total, ("", *_totals([own.total for own in sides])))
+def _figures(kind: RowKind, own: Figures, *, scaled: bool) -> Iterator[str]:
+    """One engine's cells of a row; the whole stands among the sums alone."""
+    product = own.added if own.product is None and not scaled else own.product
+    yield _cell(own.input)
+    yield _cell(None if kind == "total" else product)
+    if scaled:
+        yield _cell(own.added)
+    yield _cell(own.stop)
 
 
-def _totals(values: Sequence[float]) -> list[str]:
-    """The values in the columns of products, where a sum stands beneath what it is of."""
-    return [cell for value in values for cell in ("", enough(value), "")]
-
-
-def _argument(gate: GateArithmetic) -> str:
-    return f"a_{gate.symbol} + r · b_{gate.symbol}" if gate.scaled else "a + b"
+def _cell(value: float | None) -> str:
+    return "" if value is None else enough(value)
 
 
 def _equation(each: Sequence[Arithmetic], lines: Sequence[Line]) -> Iterator[str]:

@@ -157,8 +157,10 @@ def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
         assert f"\n  {enough(gate.value)} = {gate.gate.activation}(" in text
     rows = [columns(text, name) for name in ("h[2][0] →", "h[2][3] ←", "h[1][2]")]
     assert [len(found) for found in rows] == [CELLS[cell].gate_count] * 3
+    scaled = [gate.scaled for gate in explanation.reference.gates]
+    for found in rows:
+        assert [len(row) for row in found] == [9 if own else 7 for own in scaled]
     for weight, *numbers in (row for found in rows for row in found):
-        assert len(numbers) == 6
         read, product = float(numbers[0]), float(numbers[1])
         assert abs(float(weight) * read - product) < 2e-3
     assert columns(text, "h of the engine") == [[enough(a.stored) for a in explanation.arithmetics.values()]]

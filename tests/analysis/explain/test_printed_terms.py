@@ -32,30 +32,33 @@ def same(value: float, printed: str, uncertain: float) -> bool:
     return abs(value - float(printed)) <= uncertain + rounding(printed) + 1e-12
 
 
-def check_table(rows: list[list[str]]) -> None:
-    """Each row is a name and its numbers: weight, input, product, sum of a term; product, sum; or a whole sum."""
+def check_table(rows: list[list[str]], scaled: bool) -> None:
+    """Each row is a name and its numbers: weight, input, product, sum of a term; product, sum of a bias; or a total.
+
+    Of a candidate that a gate scales, what is added stands between a product and the sum up to it. The terms that are
+    summed in one row have no product of their own there.
+    """
     products: list[str] = []
-    halves: list[str] = []
     before = "0.000"
-    for name, *figures in rows:
+    rests = False
+    for name, *figures in rows[:-1]:
         if len(figures) == 1:
-            if products:
-                total = sum(map(float, products))
-                assert same(total, figures[0], sum(map(rounding, products))), (name, products)
-                halves.append(figures[0])
-            products, before = [], "0.000"
+            if not rests:
+                assert same(sum(map(float, products)), figures[0], sum(map(rounding, products))), (name, products)
+            products, rests = [], False
             continue
-        *factors, product, after = figures
-        if factors:
+        summed = scaled and name.endswith((" more", " terms"))
+        rests = rests or summed
+        added = figures[-2]
+        *factors, product = figures[:-2] if scaled and not summed else figures[:-1]
+        if len(factors) == 2:
             weight, read = factors
             uncertain = rounding(weight) * (abs(float(read)) + rounding(read)) + abs(float(weight)) * rounding(read)
             assert same(float(weight) * float(read), product, uncertain), name
-        assert same(float(before) + float(product), after, rounding(before) + rounding(product)), name
+        assert same(float(before) + float(added), figures[-1], rounding(before) + rounding(added)), name
         products.append(product)
-        before = after
-    assert len(halves) == 2
-    if rows[-1][0] == "a + b":
-        assert same(sum(map(float, halves)), rows[-1][1], sum(map(rounding, halves)))
+        before = figures[-1]
+    assert same(float(before), rows[-1][1], rounding(before))
 
 
 def check_equation(line: str) -> None:
@@ -76,8 +79,9 @@ def test_the_printed_terms_add_up_to_the_printed_value(case: tuple[Inputs, Trace
     tables = [block for block in blocks if block[0] in titles]
     assert [block[0] for block in tables] == titles
     for block in tables:
-        assert block[2].split() == ["weight", "×", "input", "=", "product", "sum"]
-        check_table([re.split(r"\s{2,}", line.strip()) for line in block[3:]])
+        scaled = block[0].startswith("n,")
+        assert block[2].split() == ["weight", "×", "input", "=", "product", *(("×", "r") if scaled else ()), "sum"]
+        check_table([re.split(r"\s{2,}", line.strip()) for line in block[3:]], scaled)
     lines = [block[1] for block in blocks if " = " in block[0] and block[-1].endswith(f"   {arithmetic.engine}")]
     assert len(lines) == len(titles) + {"lstm": 2, "gru": 1}.get(arithmetic.cell.name, 0)
     for line in lines:

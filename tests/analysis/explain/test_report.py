@@ -1,9 +1,15 @@
 """The page that explains a value, as a whole: the numbers are eighths, so that it can be checked by hand."""
 
+import re
+
+import pytest
+
 from rnnviz.analysis.explain.arithmetic import explain
+from rnnviz.analysis.explain.digits import enough
 from rnnviz.analysis.explain.explanation import explain_value
-from rnnviz.analysis.explain.ledger import SHOWN_TERMS
+from rnnviz.analysis.explain.ledger import SHOWN_TERMS, ledger
 from rnnviz.analysis.explain.report import report
+from rnnviz.analysis.explain.running_sums import first_parted_sum
 from rnnviz.analysis.result import RunResult
 from rnnviz.model.location import Location
 from tests.analysis.explain.arithmetics import tidy_result
@@ -51,11 +57,11 @@ r, reset gate
   h[2][1] ←  -0.125   -0.375      0.047  -0.469   -0.375      0.047  -0.469
   b_i2h                           0.125  -0.344               0.125  -0.344
   a                              -0.344                      -0.344
-  h[3][0]     0.375    0.500      0.188   0.188    0.250      0.094   0.094
-  h[3][1]    -0.875   -0.750      0.656   0.844   -0.750      0.656   0.750
-  b_h2h                           0.750   1.594               0.750   1.500
+≠ h[3][0]     0.375    0.500      0.188  -0.156    0.250      0.094  -0.250
+  h[3][1]    -0.875   -0.750      0.656   0.500   -0.750      0.656   0.406
+  b_h2h                           0.750   1.250               0.750   1.156
   b                               1.594                       1.500
-  a + b                           1.250                       1.156
+  a + b                                   1.250                       1.156
 
   r = sigmoid(a + b)
   0.777 = sigmoid(-0.344 + 1.594)   gluon
@@ -70,30 +76,30 @@ z, update gate
   h[2][1] ←   0.500   -0.375     -0.188  -0.500   -0.375     -0.188  -0.500
   b_i2h                          -0.250  -0.750              -0.250  -0.750
   a                              -0.750                      -0.750
-  h[3][0]    -0.375    0.500     -0.188  -0.188    0.250     -0.094  -0.094
-  h[3][1]     0.500   -0.750     -0.375  -0.562   -0.750     -0.375  -0.469
-  b_h2h                           0.375  -0.188               0.375  -0.094
+≠ h[3][0]    -0.375    0.500     -0.188  -0.938    0.250     -0.094  -0.844
+  h[3][1]     0.500   -0.750     -0.375  -1.312   -0.750     -0.375  -1.219
+  b_h2h                           0.375  -0.938               0.375  -0.844
   b                              -0.188                      -0.094
-  a + b                          -0.938                      -0.844
+  a + b                                  -0.938                      -0.844
 
   z = sigmoid(a + b)
   0.281 = sigmoid(-0.750 + (-0.188))   gluon
   0.301 = sigmoid(-0.750 + (-0.094))   manual
 
 n, candidate
-                                   gluon                       manual
-                 weight  × input  = product     sum  × input  = product     sum
-  h[2][0] →       0.625   -0.375     -0.234  -0.234   -0.375     -0.234  -0.234
-  h[2][1] →      -0.625    0.500     -0.312  -0.547    0.500     -0.312  -0.547
-  h[2][0] ←       0.250    0.875      0.219  -0.328    0.875      0.219  -0.328
-  h[2][1] ←      -1.000   -0.375      0.375   0.047   -0.375      0.375   0.047
-  b_i2h                              -0.625  -0.578              -0.625  -0.578
-  a_n                                -0.578                      -0.578
-  h[3][0]         1.000    0.500      0.500   0.500    0.250      0.250   0.250
-  h[3][1]        -0.250   -0.750      0.188   0.688   -0.750      0.188   0.438
-  b_h2h                               1.125   1.812               1.125   1.562
-  b_n                                 1.812                       1.562
-  a_n + r · b_n                       0.831                       0.610
+                                       gluon                               manual
+                 weight  × input  = product     × r     sum  × input  = product     × r     sum
+  h[2][0] →       0.625   -0.375     -0.234  -0.234  -0.234   -0.375     -0.234  -0.234  -0.234
+  h[2][1] →      -0.625    0.500     -0.312  -0.312  -0.547    0.500     -0.312  -0.312  -0.547
+  h[2][0] ←       0.250    0.875      0.219   0.219  -0.328    0.875      0.219   0.219  -0.328
+  h[2][1] ←      -1.000   -0.375      0.375   0.375   0.047   -0.375      0.375   0.375   0.047
+  b_i2h                              -0.625  -0.625  -0.578              -0.625  -0.625  -0.578
+  a_n                                -0.578                              -0.578
+≠ h[3][0]         1.000    0.500      0.500   0.389  -0.189    0.250      0.250   0.190  -0.388
+  h[3][1]        -0.250   -0.750      0.188   0.146  -0.044   -0.750      0.188   0.143  -0.245
+  b_h2h                               1.125   0.874   0.831               1.125   0.856   0.610
+  b_n                                 1.812                               1.562
+  a_n + r · b_n                                       0.831                               0.610
 
   n = tanh(a_n + r · b_n)
   0.681 = tanh(-0.578 + 0.777 · 1.812)   gluon
@@ -132,10 +138,10 @@ i, input gate
   1 more                       -0.062   0.531              -0.062   0.531
   b_i2h                        -1.000  -0.469              -1.000  -0.469
   a                            -0.469                      -0.469
-  2 terms                       0.188   0.188               0.188   0.188
-  b_h2h                        -0.375  -0.188              -0.375  -0.188
+  2 terms                       0.188  -0.281               0.188  -0.281
+  b_h2h                        -0.375  -0.656              -0.375  -0.656
   b                            -0.188                      -0.188
-  a + b                        -0.656                      -0.656
+  a + b                                -0.656                      -0.656
 
   i = sigmoid(a + b)
   0.342 = sigmoid(-0.469 + (-0.188))   gluon, manual
@@ -171,6 +177,26 @@ def test_a_page_has_every_term_of_every_engine_each_sum_and_where_they_part() ->
 def test_a_page_of_the_heaviest_terms_sums_the_others_up() -> None:
     blocks = report(explain_value(agreeing(), LSTM_WHERE), top=2).split("\n\n")
     assert "\n\n".join([*blocks[:5], *blocks[-4:]]) + "\n" == TWO_TERMS
+
+
+@pytest.mark.parametrize("top", [None, 2])
+def test_the_printed_sums_are_those_of_the_ledger_in_the_window(top: int | None) -> None:
+    explanation = explain_value(parted(), GRU_WHERE)
+    each = list(explanation.arithmetics.values())
+    parting = explanation.partings["manual"]
+    blocks = report(explanation, top).split("\n\n")
+    for symbol in "rzn":
+        (block,) = [own.splitlines() for own in blocks if own.startswith(f"{symbol}, ")]
+        found = ledger(each, symbol, top=top, parting=parting)
+        printed = {re.split(r"\s{2,}", line[2:])[0]: line[2:].split() for line in block[3:]}
+        assert list(printed) == [row.name for row in found.rows]
+        for row in found.rows:
+            stops = [enough(own.stop) for own in row.figures if own.stop is not None]
+            half = 1 if row.kind == "total" else (len(printed[row.name]) - len(row.name.split())) // 2
+            if stops:
+                assert [printed[row.name][-1 - half], printed[row.name][-1]] == stops, row.name
+        marked = [place for place, line in enumerate(block[3:]) if line.startswith("≠ ")]
+        assert marked == [first_parted_sum(found, each[0], 1, parting)]
 
 
 def test_a_long_name_widens_the_last_of_its_columns() -> None:
