@@ -32,7 +32,7 @@ class ClaimRow(QWidget):
         self._own = False
         self._waiting = "the run is not done yet"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setToolTip(f"Checked on the numbers of the run that is shown: {claim.holds}")
         self._icon = QLabel()
         self._icon.setFixedWidth(_ICON)

@@ -55,17 +55,21 @@ class MoreBelow(QToolButton):
         words = ["more text"] if text else []
         if claims:
             words.append(f"{claims} claim{'s' if claims > 1 else ''}")
-        said = " and ".join(words) or "more"
+        said = " and ".join(words)
         self.setText(f"\N{DOWNWARDS ARROW} {said} below")
         self.setAccessibleName(f"Read on: {said} below")
-        self.setVisible(bar.value() < bar.maximum())
+        seen = bool(words) and bar.value() < bar.maximum()
+        if self.hasFocus() and not seen:
+            # Whoever came here by Tab goes on from here, and not from where Qt puts the keyboard.
+            self.focusNextPrevChild(True)
+        self.setVisible(seen)
 
     def _is_below(self, widget: QWidget) -> bool:
         bottom = widget.mapTo(self._area.widget(), QPoint(0, widget.height())).y()
         return bottom > self._area.verticalScrollBar().value() + self._area.viewport().height() + _CLIPPED
 
     def _read_on(self) -> None:
-        bar = self._area.verticalScrollBar()
+        bar, focused = self._area.verticalScrollBar(), self.hasFocus()
         bar.setValue(bar.value() + max(bar.pageStep() - _KEPT_IN_SIGHT, bar.singleStep()))
-        if not self.isVisible():
+        if focused and not self.isVisible():
             self._area.setFocus()

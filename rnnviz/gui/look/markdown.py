@@ -1,5 +1,7 @@
 """Markdown in the window's font and colours."""
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QBrush,
@@ -42,6 +44,7 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
     document.setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
     _set_lines(document, theme)
     _set_code(document, browser.font(), theme)
+    _underline_links(document)
     _set_tables(document, theme)
 
 
@@ -68,21 +71,38 @@ def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
     change.setFontFamilies([fixed.family()])
     change.setFontPointSize(font.pointSizeF() * 0.95)
     change.setBackground(theme.color("raised"))
-    spans: list[tuple[int, int]] = []
+    for position, length in _spans(document, lambda look: look.fontFixedPitch()):
+        _merge(document, position, length, change)
+
+
+def _underline_links(document: QTextDocument) -> None:
+    """A link is told by more than its colour."""
+    change = QTextCharFormat()
+    change.setFontUnderline(True)
+    for position, length in _spans(document, lambda look: look.isAnchor()):
+        _merge(document, position, length, change)
+
+
+def _spans(document: QTextDocument, wanted: Callable[[QTextCharFormat], bool]) -> list[tuple[int, int]]:
+    """Where text stands that looks like that: positions and lengths. They are all found before one is changed."""
+    spans = []
     block = document.begin()
     while block.isValid():
         iterator = block.begin()
         while not iterator.atEnd():
             fragment = iterator.fragment()
-            if fragment.charFormat().fontFixedPitch():
+            if wanted(fragment.charFormat()):
                 spans.append((fragment.position(), fragment.length()))
             iterator += 1
         block = block.next()
-    for position, length in spans:
-        cursor = QTextCursor(document)
-        cursor.setPosition(position)
-        cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
-        cursor.mergeCharFormat(change)
+    return spans
+
+
+def _merge(document: QTextDocument, position: int, length: int, change: QTextCharFormat) -> None:
+    cursor = QTextCursor(document)
+    cursor.setPosition(position)
+    cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
+    cursor.mergeCharFormat(change)
 
 
 def _set_tables(document: QTextDocument, theme: Theme) -> None:

@@ -11,3 +11,14 @@ def test_an_equation_stays_on_one_line(qtbot):
     prose.show_markdown("Look at **t = 12**.")
     assert "t\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}12" in prose.document().toRawText()
     prose.close()
+
+
+def test_a_link_is_told_by_more_than_its_colour(qtbot):
+    prose = Prose()
+    qtbot.addWidget(prose)
+    prose.show_markdown("See [the seed](part:panel.parameters) there.")
+    found = prose.document().find("the seed", 0)
+    assert found.charFormat().isAnchor()
+    assert found.charFormat().fontUnderline()
+    assert not prose.document().find("See", 0).charFormat().fontUnderline()
+    prose.close()
