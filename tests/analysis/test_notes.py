@@ -234,43 +234,6 @@ def test_who_is_right_is_told_of_the_engines_that_are_asked_for(result: RunResul
     assert notes.who_is_right(result, ("gluon", "manual")) == said
 
 
-def recorded(**fields: Any) -> RunResult:
-    return replace(RESULT, traces={**RESULT.traces, MINE: replace(RESULT[MINE], **fields)})
-
-
-@pytest.mark.parametrize(
-    ("untold", "said"),
-    [
-        ((), ()),
-        (("state_h", "state_c"), (
-            "mine.py was recorded without state and cell_state: record them, too, to have them checked.",
-        )),
-        (("hidden",), ()),
-        (("hidden", "output"), (
-            "mine.py was recorded without hidden and output: record them, too, to have them checked.",
-        )),
-        (("output",), ("mine.py was recorded without output: record it, too, to have it checked.",)),
-        (("output", "state_h", "state_c"), (
-            "mine.py was recorded without output, state and cell_state: record them, too, to have them checked.",
-        )),
-    ],
-)  # fmt: skip
-def test_what_a_recording_lacks_is_named(untold: tuple[str, ...], said: tuple[str, ...]) -> None:
-    assert notes.unrecorded(recorded(untold=frozenset(untold)), ("gluon", MINE)) == said
-
-
-@pytest.mark.parametrize(
-    ("precision", "said"),
-    [
-        ("", ()),
-        ("float64", ("mine.py holds float64, rounded to float32 here.",)),
-        ("float16", ("mine.py holds float16, and is compared and audited with its precision.",)),
-    ],
-)
-def test_the_type_of_a_recording_is_told_where_it_is_not_the_networks(precision: str, said: tuple[str, ...]) -> None:
-    assert notes.precisions(recorded(precision=precision), ("gluon", MINE)) == said
-
-
 def test_each_engine_that_is_wrong_is_told_with_what_it_has_and_should_have() -> None:
     audits = judged(RESULT).judgement
     assert audits is not None
