@@ -283,6 +283,26 @@ def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_
         )
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(qtbot, window, settings, layers):
+    entry = lesson_entries()[0]
+    settings.set_lesson_step(entry.name, 6)
+    reading = Read(qtbot, window, entry)
+    reading.open()
+    assert (reading.pane.place.text(), reading.marks) == ("step 7 of 7", ["Holds"] * 3)
+    own = changed(window.session.config, timesteps=4)
+    own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
+    window.document.edit(own)
+    reading.settle()
+    hidden = window.session.result["gluon"].hidden
+    of_own = [f"{mark} on your config" for mark in ("Holds", "Holds", "Does not hold")]
+    for place in np.argwhere(hidden > 0)[::7].tolist():
+        where = Location(*place)
+        window.session.set_location(where)
+        shown = f"{hidden[where.index]:.3f}"
+        qtbot.waitUntil(lambda shown=shown: reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == of_own)
+
+
 def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     before = read.pane.prose.palette().text().color()
     with qtbot.waitSignal(read.window._appearance.theme_changed):
