@@ -42,6 +42,12 @@ def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
     assert QApplication.focusWidget() is pane.scroll_area
     bar.setValue(0)
     assert pane.more.isVisible()
+    first = pane.rows[0]
+    bottom = first.mapTo(pane.scroll_area.widget(), first.rect().bottomLeft()).y()
+    bar.setValue(bottom - pane.scroll_area.viewport().height() + 2)
+    assert pane.more.accessibleName() == "Read on: 1 claim below"
+    bar.setValue(bar.value() - 30)
+    assert pane.more.accessibleName() == "Read on: 2 claims below"
 
 
 def test_tab_stops_at_it_while_there_is_more_and_else_goes_on_to_the_buttons(small):
