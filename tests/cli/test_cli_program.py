@@ -88,6 +88,7 @@ def test_an_interrupt_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.slow
 def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path: Path, quiet: bool) -> None:
     config = write(tmp_path, network={"cell": "gru"}, sequence={"timesteps": 100})
     (tmp_path / "slow.py").write_text(

@@ -130,6 +130,7 @@ def test_without_dask_a_scheduler_is_refused_with_what_to_install(
     assert "install it with pip install rnnviz[cluster]." in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None:
     path = write(tmp_path, GRID.replace("[grid]", f"seeds = {list(range(400))}\n[grid]"))
     command = [sys.executable, "-m", "rnnviz", "sweep", str(path), "--workers", "1"]

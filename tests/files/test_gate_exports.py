@@ -35,7 +35,7 @@ def columns(path: Path) -> dict[str, list[str]]:
     return dict(zip(header, zip(*rows, strict=True), strict=True))
 
 
-@pytest.mark.parametrize("block", [1, 11, 1 << 18])
+@pytest.mark.parametrize("block", [pytest.param(1, marks=pytest.mark.slow), 11, 1 << 18])
 def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result, tmp_path, monkeypatch, block):
     monkeypatch.setattr(table, "_BLOCK_ROWS", block)
     assert write_csv(result, tmp_path / "gates.csv", gates=True) == result.reference.hidden.size

@@ -69,6 +69,7 @@ def test_the_program_opens_a_file_runs_it_and_ends_cleanly(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+@pytest.mark.slow
 def test_the_program_does_the_same_on_a_real_screen(tmp_path):
     with virtual_screen("1600x1000x24") as display:
         done = _use(tmp_path, QT_QPA_PLATFORM="xcb", DISPLAY=display)

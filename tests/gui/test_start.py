@@ -98,6 +98,7 @@ print(code, len(searches) > 0, all(searches))
 """
 
 
+@pytest.mark.slow
 def test_the_program_searches_for_garbage_on_the_thread_of_its_window_alone(tmp_path):
     config = tmp_path / "lstm.toml"
     config.write_text('[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n')

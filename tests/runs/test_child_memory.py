@@ -44,6 +44,7 @@ def test_what_holds_itself_as_layers_of_gluon_do_is_let_go_when_a_child_rests() 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's way of keeping what is freed")
+@pytest.mark.slow
 def test_a_child_hands_back_what_a_run_took_once_nobody_asks_for_another() -> None:
     supervisor = Supervisor(warm=("manual",))
     sizes = {"network": {"hidden_size": 256}, "sequence": {"timesteps": 2000, "batch_size": 4}}

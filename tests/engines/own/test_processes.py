@@ -78,6 +78,7 @@ def test_an_endless_loop_is_stopped_and_its_line_is_told(name: str, inputs: Inpu
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.slow
 def test_code_that_lets_no_other_thread_run_is_stopped_from_outside(inputs: Inputs, tmp_path: Path) -> None:
     code = "import re\n\n\ndef step(x, state, p):\n    re.match('(a+)+b', 'a' * 60)\n"
     began = monotonic()
@@ -128,6 +129,7 @@ def gone(mark: str) -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 @pytest.mark.parametrize("ending", ["return state", "os._exit(3)", "raise ValueError"])
+@pytest.mark.slow
 def test_processes_that_it_starts_end_with_it(ending: str, inputs: Inputs, tmp_path: Path) -> None:
     seconds = str(90_000 + abs(hash((ending, tmp_path))) % 9_000)
     code = (
@@ -157,6 +159,7 @@ OwnEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sys.a
 
 
 @pytest.mark.parametrize("name", HUNG)
+@pytest.mark.slow
 def test_no_process_is_left_when_the_one_that_asked_is_killed(name: str, inputs: Inputs, tmp_path: Path) -> None:
     started = tmp_path / "started"
     path = written(tmp_path, f"open({str(started)!r}, 'w').close()\n{HUNG[name]}")

@@ -42,7 +42,7 @@ def export(qtbot, window):
     return export
 
 
-@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("scale", [1, 2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
 def test_a_picture_of_the_window_has_so_many_times_its_pixels(qtbot, window, export, tmp_path, scale):
     path = tmp_path / "window.png"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):

@@ -139,6 +139,7 @@ def test_ctrl_c_is_no_crash(window, handler, capsys):
     assert handler.dialog is None
 
 
+@pytest.mark.slow
 def test_two_windows_do_not_offer_each_other_s_sessions_and_leave_nothing_when_closed(
     qtbot, window, kept, own_state, make_window, supervisor
 ):
