@@ -63,7 +63,8 @@ def test_the_corpus_is_read() -> None:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
     found = outcomes_of_configs(kind, 40)
-    assert set(found) == {"ok", "sentence"}
+    # That there are enough of both is asked of the many: of so few, all may be refused.
+    assert found["ok"] + found["sentence"] == found.total() == 40
 
 
 @pytest.mark.slow
