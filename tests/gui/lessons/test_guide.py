@@ -3,16 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from rnnviz.analysis.config_change import changed_keys
 from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lessons import find_lesson
-from rnnviz.gui.lessons.runnable import runnable
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.model.location import Location
 from tests.gui.lessons.conftest import Read
@@ -250,59 +247,6 @@ def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(
     qtbot.waitUntil(lambda: not window.runner.busy and not window.control.freshness.due, timeout=20_000)
 
 
-FOLLOWING = '''# A lesson that follows
-What it is about.
-
-## The step
-```step
-config = "vanilla-t1"
-[set]
-"sequence.timesteps" = 3
-[[claim]]
-says = "It is relu(a + b)."
-holds = """close(h(layer, direction)[timestep][sample][unit], \\
-               relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
-[[claim]]
-says = "The cursor stands at the first step."
-holds = "timestep == 0"
-```
-'''
-
-
-def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_entry):
-    reading = Read(qtbot, window, make_entry(FOLLOWING))
-    reading.open()
-    hidden = window.session.result["gluon"].hidden
-    for where, second in ((Location(timestep=2, sample=5, unit=3), "Does not hold"), (Location(unit=9), "Holds")):
-        window.session.set_location(where)
-        shown = f"{hidden[where.index]:.3f}"
-        qtbot.waitUntil(
-            lambda shown=shown, marks=["Holds", second]: (
-                reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == marks
-            )
-        )
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(qtbot, window, settings, layers):
-    entry = lesson_entries()[0]
-    settings.set_lesson_step(entry.name, 6)
-    reading = Read(qtbot, window, entry)
-    reading.open()
-    assert (reading.pane.place.text(), reading.marks) == ("step 7 of 7", ["Holds"] * 3)
-    own = changed(window.session.config, timesteps=4)
-    own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
-    window.document.edit(own)
-    reading.settle()
-    hidden = window.session.result["gluon"].hidden
-    of_own = [f"{mark} on your config" for mark in ("Holds", "Holds", "Does not hold")]
-    for place in np.argwhere(hidden > 0)[::7].tolist():
-        where = Location(*place)
-        window.session.set_location(where)
-        shown = f"{hidden[where.index]:.3f}"
-        qtbot.waitUntil(lambda shown=shown: reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == of_own)
-
-
 def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     before = read.pane.prose.palette().text().color()
     with qtbot.waitSignal(read.window._appearance.theme_changed):
@@ -317,36 +261,3 @@ def test_the_numbers_of_a_claim_are_copied_in_full(read, clipboard):
     copied = clipboard().splitlines()
     assert copied[0] == "The output is the state."
     assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()
-
-
-@pytest.fixture
-def without_mxnet(monkeypatch):
-    from importlib.util import find_spec
-
-    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else find_spec(name))
-
-
-def test_where_an_engine_is_missing_others_stand_in_and_it_is_said(without_mxnet):
-    config = find_lesson("lstm").config
-    adapted, note = runnable(config)
-    assert adapted.compare.reference == "onnx"
-    assert adapted.compare.candidates == ("manual",)
-    assert changed_keys(config, adapted) == ("compare.reference",)
-    assert "onnx and manual compute this, with onnx as the reference" in note
-    assert "needs mxnet 1.9.1" in note
-
-
-def test_where_every_engine_is_there_nothing_is_said():
-    config = find_lesson("lstm").config
-    assert runnable(config) == (config, "")
-
-
-def test_a_lesson_runs_without_mxnet(qtbot, window, entries, without_mxnet):
-    window.guide.open(entries[0])
-    pane = window.guide.pane
-    assert "onnx and manual" in pane.note.text()
-    assert pane.note.isVisible()
-    qtbot.waitUntil(lambda: all(row.finding is not None and row.finding.holds for row in pane.rows), timeout=30_000)
-    assert not pane.again.isVisible()
-    assert set(window.session.result.traces) == {"manual", "onnx"}
-    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)

@@ -1,0 +1,67 @@
+"""Claims about the value at the cursor, which are checked again wherever the reader goes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.files.lesson_index import lesson_entries
+from rnnviz.model.location import Location
+from tests.gui.lessons.conftest import Read
+
+
+def changed(config, **sequence):
+    return replace(config, sequence=replace(config.sequence, **sequence))
+
+
+FOLLOWING = '''# A lesson that follows
+What it is about.
+
+## The step
+```step
+config = "vanilla-t1"
+[set]
+"sequence.timesteps" = 3
+[[claim]]
+says = "It is relu(a + b)."
+holds = """close(h(layer, direction)[timestep][sample][unit], \\
+               relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
+[[claim]]
+says = "The cursor stands at the first step."
+holds = "timestep == 0"
+```
+'''
+
+
+def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_entry):
+    reading = Read(qtbot, window, make_entry(FOLLOWING))
+    reading.open()
+    hidden = window.session.result["gluon"].hidden
+    for where, second in ((Location(timestep=2, sample=5, unit=3), "Does not hold"), (Location(unit=9), "Holds")):
+        window.session.set_location(where)
+        shown = f"{hidden[where.index]:.3f}"
+        qtbot.waitUntil(
+            lambda shown=shown, marks=["Holds", second]: (
+                reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == marks
+            )
+        )
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(qtbot, window, settings, layers):
+    entry = lesson_entries()[0]
+    settings.set_lesson_step(entry.name, 6)
+    reading = Read(qtbot, window, entry)
+    reading.open()
+    assert (reading.pane.place.text(), reading.marks) == ("step 7 of 7", ["Holds"] * 3)
+    own = changed(window.session.config, timesteps=4)
+    own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
+    window.document.edit(own)
+    reading.settle()
+    hidden = window.session.result["gluon"].hidden
+    of_own = [f"{mark} on your config" for mark in ("Holds", "Holds", "Does not hold")]
+    for place in np.argwhere(hidden > 0)[::7].tolist():
+        where = Location(*place)
+        window.session.set_location(where)
+        shown = f"{hidden[where.index]:.3f}"
+        qtbot.waitUntil(lambda shown=shown: reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == of_own)

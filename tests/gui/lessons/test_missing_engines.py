@@ -1,0 +1,40 @@
+"""A lesson where an engine is missing: others stand in, and it is said."""
+
+import pytest
+
+from rnnviz.analysis.config_change import changed_keys
+from rnnviz.files.lessons import find_lesson
+from rnnviz.gui.lessons.runnable import runnable
+
+
+@pytest.fixture
+def without_mxnet(monkeypatch):
+    from importlib.util import find_spec
+
+    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else find_spec(name))
+
+
+def test_where_an_engine_is_missing_others_stand_in_and_it_is_said(without_mxnet):
+    config = find_lesson("lstm").config
+    adapted, note = runnable(config)
+    assert adapted.compare.reference == "onnx"
+    assert adapted.compare.candidates == ("manual",)
+    assert changed_keys(config, adapted) == ("compare.reference",)
+    assert "onnx and manual compute this, with onnx as the reference" in note
+    assert "needs mxnet 1.9.1" in note
+
+
+def test_where_every_engine_is_there_nothing_is_said():
+    config = find_lesson("lstm").config
+    assert runnable(config) == (config, "")
+
+
+def test_a_lesson_runs_without_mxnet(qtbot, window, entries, without_mxnet):
+    window.guide.open(entries[0])
+    pane = window.guide.pane
+    assert "onnx and manual" in pane.note.text()
+    assert pane.note.isVisible()
+    qtbot.waitUntil(lambda: all(row.finding is not None and row.finding.holds for row in pane.rows), timeout=30_000)
+    assert not pane.again.isVisible()
+    assert set(window.session.result.traces) == {"manual", "onnx"}
+    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
