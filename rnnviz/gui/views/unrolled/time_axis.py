@@ -33,6 +33,8 @@ class TimeAxis(pg.AxisItem):
         self._theme, self._hinting, self._placing = LIGHT, False, False
         super().__init__("bottom")
         self.setLabel(LABEL)
+        # Where step 0 alone is in sight, the range is small enough for pyqtgraph to count in thousandths.
+        self.enableAutoSIPrefix(False)
         # Else the first label is left out where it reaches beyond the axis.
         # Ticks that point at their labels: others reach into the lanes.
         self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False, tickLength=4)

@@ -28,3 +28,11 @@ def test_long_sequences_have_few_ticks(qapp: object) -> None:
     (_, values), *_ = axis.tickValues(-0.5, 9999.5, 700.0)
     assert values == [0.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0, 7000.0, 8000.0, 9000.0]
     assert axis.tickStrings(values[-1:], 1.0, 1.0) == ["9,000"]
+
+
+def test_the_first_step_alone_is_not_counted_in_thousandths(qapp: object) -> None:
+    axis = TimeAxis()
+    axis.show_timesteps(1, ())
+    axis.setRange(-0.5, 0.5)
+    assert axis.label.toPlainText().strip() == "timestep"
+    assert axis.autoSIPrefixScale == 1.0
