@@ -70,7 +70,7 @@ def show_result(result: RunResult) -> None:
     """
     running = QApplication.instance()
     application = running if isinstance(running, QApplication) else make_application()
-    window = make_window(Settings(), own_process=False)
+    window = make_window(Settings())
     window.usable.connect(window.warm_up)
     keeper = Keeper(window, own_process=False)
     window.take_result(result)
@@ -130,18 +130,18 @@ def make_application() -> QApplication:
     return application
 
 
-def make_window(settings: Settings, *, own_process: bool = True) -> MainWindow:
+def make_window(settings: Settings) -> MainWindow:
     """A window in the theme that the settings ask for; from its first picture on, garbage is looked for here alone."""
     window = MainWindow(settings, Appearance(settings.theme))
-    window.completed.connect(partial(_collect_here, None if own_process else _SPARE_OBJECTS))
+    window.completed.connect(_collect_here)
     return window
 
 
-def _collect_here(spare: int | None) -> None:
+def _collect_here() -> None:
     application = QApplication.instance()
     assert application is not None, "a window was painted"
     if application.findChild(Collector) is None:
-        Collector(application, spare)
+        Collector(application, _SPARE_OBJECTS if _windows else None)
 
 
 @contextmanager
