@@ -19,6 +19,7 @@ def main(path: str | None) -> int:
     # A thread that imports or reads keeps the window waiting for so long whenever both want to go on.
     sys.setswitchinterval(_SWITCH_SECONDS)
     # Importing makes objects by the hundred thousand that are no garbage: the search for some is a tenth of the start.
+    searching = gc.isenabled()
     gc.disable()
     try:
         check_platform()
@@ -29,7 +30,8 @@ def main(path: str | None) -> int:
         print(f"rnnviz: {error}", file=sys.stderr)
         return NO_WINDOW
     finally:
-        gc.enable()
+        if searching:
+            gc.enable()
 
 
 def show(result: "RunResult") -> None:
