@@ -38,11 +38,12 @@ class Collector(QObject):
 
     def collect(self) -> None:
         """Search as far as Python would by itself, among the newest objects or among all."""
-        newest, newer, old = (
-            count > threshold for count, threshold in zip(gc.get_count(), self._thresholds, strict=True)
-        )
+        counts = gc.get_count()
+        newest, newer, old = (count > threshold for count, threshold in zip(counts, self._thresholds, strict=True))
+        # Where much is old, counting it takes a frame: it is done once in as many searches as make it due.
+        counting = newer and old and counts[2] % (self._thresholds[2] + 1) == 0
         # As Python has it: among all whenever a quarter more has grown old, so that more objects cost no more of it.
-        if newer and old and len(gc.get_objects(generation=2)) > 1.25 * self._old:
+        if counting and len(gc.get_objects(generation=2)) > 1.25 * self._old:
             gc.collect(2)
             self._old = len(gc.get_objects(generation=2))
         elif newer:

@@ -4,6 +4,7 @@ import ast
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rnnviz.analysis.claims.errors import ClaimError
 from rnnviz.analysis.claims.functions import FUNCTIONS, Function
@@ -48,7 +49,7 @@ class Claim:
     holds: str
     tree: ast.expr = field(repr=False, compare=False)
 
-    @property
+    @cached_property
     def follows_cursor(self) -> bool:
         """Whether it is about the value at the cursor, so that it may hold in one place and not in another."""
         return any(isinstance(node, ast.Name) and node.id in CURSOR for node in ast.walk(self.tree))

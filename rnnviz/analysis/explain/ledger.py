@@ -75,6 +75,12 @@ class Ledger:
     shared: bool = True
     scaled: bool = False
 
+    def product(self, row: Row, own: Figures) -> float | None:
+        """What an engine has beneath the products: of a row without one what it adds. The whole is among the sums."""
+        if row.kind == "total":
+            return None
+        return own.added if own.product is None and not self.scaled else own.product
+
 
 def ledger(
     each: Sequence[Arithmetic],

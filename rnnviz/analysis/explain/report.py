@@ -8,7 +8,7 @@ from rnnviz.analysis.explain.arithmetic import Arithmetic
 from rnnviz.analysis.explain.digits import enough, on_the_point
 from rnnviz.analysis.explain.equations import Line, equations
 from rnnviz.analysis.explain.explanation import Explanation
-from rnnviz.analysis.explain.ledger import Figures, RowKind, ledger
+from rnnviz.analysis.explain.ledger import Figures, Ledger, Row, ledger
 from rnnviz.analysis.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.analysis.explain.running_sums import first_parted_sum
 from rnnviz.analysis.naming import shown_name
@@ -115,7 +115,7 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
     rows = [
         _Row(
             row.name,
-            (_cell(factor), *(cell for own in row.figures for cell in _figures(row.kind, own, scaled=found.scaled))),
+            (_cell(factor), *(cell for own in row.figures for cell in _figures(found, row, own))),
             marked=place in marked,
         )
         for place, (row, factor) in enumerate(zip(found.rows, factors, strict=True))
@@ -125,12 +125,11 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
     yield from _table(header, rows, [shown_name(a.engine) for a in each])
 
 
-def _figures(kind: RowKind, own: Figures, *, scaled: bool) -> Iterator[str]:
-    """One engine's cells of a row; the whole stands among the sums alone."""
-    product = own.added if own.product is None and not scaled else own.product
+def _figures(found: Ledger, row: Row, own: Figures) -> Iterator[str]:
+    """One engine's cells of a row."""
     yield _cell(own.input)
-    yield _cell(None if kind == "total" else product)
-    if scaled:
+    yield _cell(found.product(row, own))
+    if found.scaled:
         yield _cell(own.added)
     yield _cell(own.stop)
 

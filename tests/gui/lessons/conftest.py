@@ -1,6 +1,7 @@
 """A lesson made for a test, opened in a whole window."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from rnnviz.files.lesson_index import LessonEntry
 from rnnviz.gui.lessons.pane import LessonPane
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.model.config import Config
 
 LESSON = """# A lesson of the tests
 What it is about.
@@ -57,6 +59,11 @@ holds = "all(c(0) == 0)"
 engine = "manual"
 ```
 """
+
+
+def changed(config: Config, **sequence: Any) -> Config:
+    """The config with another sequence."""
+    return replace(config, sequence=replace(config.sequence, **sequence))
 
 
 class Read:

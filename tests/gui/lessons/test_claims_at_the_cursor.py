@@ -7,12 +7,7 @@ import pytest
 
 from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.model.location import Location
-from tests.gui.lessons.conftest import Read
-
-
-def changed(config, **sequence):
-    return replace(config, sequence=replace(config.sequence, **sequence))
-
+from tests.gui.lessons.conftest import Read, changed
 
 FOLLOWING = '''# A lesson that follows
 What it is about.

@@ -1,7 +1,5 @@
 """Going through a lesson: each step set up, its claims checked on the numbers shown, the reader free to change them."""
 
-from dataclasses import replace
-
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -12,13 +10,9 @@ from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lessons import find_lesson
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.model.location import Location
-from tests.gui.lessons.conftest import Read
+from tests.gui.lessons.conftest import Read, changed
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
-
-
-def changed(config, **sequence):
-    return replace(config, sequence=replace(config.sequence, **sequence))
 
 
 def key(window, pressed, modifiers=Qt.KeyboardModifier.NoModifier):

@@ -79,10 +79,7 @@ def value_of(ledger: Ledger, row: Row, column: Column, engine: int) -> float | N
         case "name" | "bar":
             return None
         case "product":
-            if row.kind == "total":
-                # It stands among the sums, where each engine has a column.
-                return None
-            return own.added if own.product is None and not ledger.scaled else own.product
+            return ledger.product(row, own)
     value: float | None = getattr(own, column.field)
     return value
 

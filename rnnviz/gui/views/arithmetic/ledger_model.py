@@ -186,8 +186,8 @@ class LedgerModel(QAbstractTableModel):
             else:
                 number = own.added if own.product is None else own.product
                 value = "" if number is None else numbers.full(number)
-            summed = own.stop is not None and entry.kind != "total"
-            lines.append(f"{engine}: {value}" + (f", sum {numbers.full(own.stop or 0.0)}" if summed else ""))
+            summed = "" if own.stop is None or entry.kind == "total" else f", sum {numbers.full(own.stop)}"
+            lines.append(f"{engine}: {value}{summed}")
         if self._lines[row].parts:
             lines.append("The sums of the engines part here.")
         if entry.source is not None:

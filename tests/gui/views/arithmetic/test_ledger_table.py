@@ -128,17 +128,15 @@ def test_a_long_name_is_elided_in_the_middle_and_stands_whole_in_the_tool_tip(vi
     assert first == "● gluon\nsum"
 
 
-def test_bars_come_back_with_the_room_for_them(view: ArithmeticView, show: Any) -> None:
+def test_bars_come_back_with_the_room_for_them(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     view.choose_line("n")
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     table = view.table
     view.resize(900, 190)
-    QApplication.processEvents()
-    assert table.isColumnHidden(table.ledger.bar_column)
+    qtbot.waitUntil(lambda: table.isColumnHidden(table.ledger.bar_column))
     view.resize(1600, 190)
-    QApplication.processEvents()
-    assert not table.isColumnHidden(table.ledger.bar_column)
+    qtbot.waitUntil(lambda: not table.isColumnHidden(table.ledger.bar_column))
     assert table.columnWidth(table.ledger.bar_column) > 90
 
 

@@ -16,15 +16,6 @@ from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
 
-@pytest.fixture
-def view(qtbot) -> VectorTable:
-    view = VectorTable()
-    qtbot.addWidget(view)
-    view.resize(300, 500)
-    view.show()
-    return view
-
-
 def cells(view: VectorTable) -> list[list[str]]:
     model = view.model
     return [[model.cell(row, c).text for c in range(model.columnCount())] for row in range(model.rowCount())]

@@ -11,15 +11,6 @@ from tests.made_results import made_result
 from tests.oracles.gates import gates_of
 
 
-@pytest.fixture
-def view(qtbot) -> VectorTable:
-    view = VectorTable()
-    qtbot.addWidget(view)
-    view.resize(300, 500)
-    view.show()
-    return view
-
-
 def columns_of(view: VectorTable, *names: str) -> dict[str, list[str]]:
     """The texts of some columns by their headings."""
     model = view.model
