@@ -131,9 +131,13 @@ def make_application() -> QApplication:
 
 
 def make_window(settings: Settings) -> MainWindow:
-    """A window in the theme that the settings ask for; from its first picture on, garbage is looked for here alone."""
+    """A window in the theme that the settings ask for.
+
+    From its first picture on, garbage is looked for here alone, and settings are written on a thread of their own.
+    """
     window = MainWindow(settings, Appearance(settings.theme))
     window.completed.connect(_collect_here)
+    window.completed.connect(settings.write_at_once)
     return window
 
 

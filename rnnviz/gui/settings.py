@@ -2,6 +2,8 @@
 
 from PySide6.QtCore import QByteArray, QSettings
 
+from rnnviz.gui.settings_store import SettingsStore
+
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
 _RECENT, _TRUSTED = "files/recent", "files/trusted"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
@@ -13,8 +15,8 @@ MOTION_CHOICES = ("desktop", "reduced", "full")
 class Settings:
     """A reader that believes nothing: whatever cannot be understood counts as not set."""
 
-    def __init__(self, store: QSettings | None = None) -> None:
-        self._store = QSettings("rnnviz", "rnnviz") if store is None else store
+    def __init__(self, file: QSettings | None = None) -> None:
+        self._store = SettingsStore(QSettings("rnnviz", "rnnviz") if file is None else file)
 
     @property
     def geometry(self) -> QByteArray:
@@ -23,7 +25,7 @@ class Settings:
 
     @geometry.setter
     def geometry(self, value: QByteArray) -> None:
-        self._store.setValue(_GEOMETRY, value)
+        self._store.set_value(_GEOMETRY, value)
 
     def layout(self, part: str) -> QByteArray:
         """How one part of the window was divided, as Qt packs it; empty if unknown."""
@@ -31,36 +33,36 @@ class Settings:
 
     def set_layout(self, part: str, value: QByteArray) -> None:
         """Remember how one part of the window is divided."""
-        self._store.setValue(f"{_LAYOUT}/{part}", value)
+        self._store.set_value(f"{_LAYOUT}/{part}", value)
 
     @property
     def theme(self) -> str:
         """One of THEME_CHOICES."""
-        value = self._value(_THEME)
+        value = self._store.value(_THEME)
         return value if isinstance(value, str) and value in THEME_CHOICES else "desktop"
 
     @theme.setter
     def theme(self, value: str) -> None:
-        self._store.setValue(_THEME, value)
+        self._store.set_value(_THEME, value)
 
     @property
     def welcome(self) -> bool:
         """Whether a start without a file shows the ways to begin."""
-        return str(self._value(_WELCOME)).lower() != "false"
+        return str(self._store.value(_WELCOME)).lower() != "false"
 
     @welcome.setter
     def welcome(self, value: bool) -> None:
-        self._store.setValue(_WELCOME, value)
+        self._store.set_value(_WELCOME, value)
 
     @property
     def motion(self) -> str:
         """One of MOTION_CHOICES."""
-        value = self._value(_MOTION)
+        value = self._store.value(_MOTION)
         return value if isinstance(value, str) and value in MOTION_CHOICES else MOTION_CHOICES[0]
 
     @motion.setter
     def motion(self, value: str) -> None:
-        self._store.setValue(_MOTION, value)
+        self._store.set_value(_MOTION, value)
 
     @property
     def recent(self) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ class Settings:
 
     @recent.setter
     def recent(self, value: tuple[str, ...]) -> None:
-        self._store.setValue(_RECENT, list(value))
+        self._store.set_value(_RECENT, list(value))
 
     @property
     def trusted(self) -> tuple[str, ...]:
@@ -78,26 +80,26 @@ class Settings:
 
     @trusted.setter
     def trusted(self, value: tuple[str, ...]) -> None:
-        self._store.setValue(_TRUSTED, list(value))
+        self._store.set_value(_TRUSTED, list(value))
 
     @property
     def open_lesson(self) -> str:
         """The name of the lesson that is open, or ""."""
-        value = self._value(_LESSON)
+        value = self._store.value(_LESSON)
         return value if isinstance(value, str) else ""
 
     @open_lesson.setter
     def open_lesson(self, name: str) -> None:
-        self._store.setValue(_LESSON, name)
+        self._store.set_value(_LESSON, name)
 
     def lesson_step(self, name: str) -> int:
         """The step that the reader of a lesson has reached, counted from 0."""
-        value = str(self._value(f"{_LESSON_STEP}/{name}"))
+        value = str(self._store.value(f"{_LESSON_STEP}/{name}"))
         return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
 
     def set_lesson_step(self, name: str, step: int) -> None:
         """Remember how far a lesson has been read."""
-        self._store.setValue(f"{_LESSON_STEP}/{name}", step)
+        self._store.set_value(f"{_LESSON_STEP}/{name}", step)
 
     def columns(self, part: str) -> tuple[str, ...]:
         """Which columns the user has added to a table."""
@@ -105,33 +107,27 @@ class Settings:
 
     def set_columns(self, part: str, value: tuple[str, ...]) -> None:
         """Remember the columns of a table."""
-        self._store.setValue(f"{_LAYOUT}/{part}", list(value))
+        self._store.set_value(f"{_LAYOUT}/{part}", list(value))
 
     @property
     def path(self) -> str:
         """Where it is all kept."""
-        return self._store.fileName()
+        return self._store.path
+
+    def write_at_once(self) -> None:
+        """Have every change written soon, by another thread, until `save`."""
+        self._store.write_at_once()
 
     def save(self) -> bool:
         """Write everything now, and say whether that could be done: if not, what was written before is as it was."""
-        self._store.sync()
-        # A store that once could not write says so for ever; another one of the same file tries again.
-        again = QSettings(self._store.fileName(), self._store.format())
-        again.sync()
-        return again.status() != QSettings.Status.AccessError
-
-    def _value(self, key: str) -> object:
-        try:
-            return self._store.value(key)
-        except (RuntimeError, ValueError, TypeError, OverflowError):  # a value of Qt's for which Python has none
-            return None
+        return self._store.save()
 
     def _texts(self, key: str) -> tuple[str, ...]:
-        value = self._value(key)
+        value = self._store.value(key)
         # An INI file does not tell a list of one text from the text.
         items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str) and item)
 
     def _bytes(self, key: str) -> QByteArray:
-        value = self._value(key)
+        value = self._store.value(key)
         return value if isinstance(value, QByteArray) else QByteArray()

@@ -69,9 +69,9 @@ def test_settings_that_a_full_disk_does_not_take_are_as_they_were_until_it_has_r
 def test_values_of_another_kind_count_as_not_set(make_window, settings, supervisor):
     store = settings._store
     for key in ("window/geometry", "window/layout/whole", "window/layout/side"):
-        store.setValue(key, QByteArray(b"no layout at all"))
-    store.setValue("appearance/theme", 17)
-    store.setValue("files/recent", {"a": 1})
+        store.set_value(key, QByteArray(b"no layout at all"))
+    store.set_value("appearance/theme", 17)
+    store.set_value("files/recent", {"a": 1})
     assert settings.theme == "desktop"
     assert settings.recent == ()
     window = make_window(supervisor, None)
@@ -93,7 +93,7 @@ def test_a_damaged_layout_makes_no_window_that_no_screen_can_hold(make_window, s
 
 
 def test_recent_files_that_cannot_be_are_left_out(settings, tmp_path):
-    settings._store.setValue("files/recent", ["\0", "", "x" * 5000, 3, str(tmp_path), "a\nb"])
+    settings._store.set_value("files/recent", ["\0", "", "x" * 5000, 3, str(tmp_path), "a\nb"])
     assert RecentFiles(settings).paths() == []
 
 
@@ -192,5 +192,5 @@ def test_how_far_lessons_were_read_comes_back_and_nonsense_counts_as_the_beginni
     settings.set_lesson_step("one", 4)
     assert (settings.open_lesson, settings.lesson_step("one"), settings.lesson_step("two")) == ("one", 4, 0)
     for nonsense in ("-1", "4.0", "²", "9" * 40, ["1", "2"], None):
-        settings._store.setValue("lessons/step/one", nonsense)
+        settings._store.set_value("lessons/step/one", nonsense)
         assert settings.lesson_step("one") == 0

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 from rnnviz.files.config_toml import parse_config
 from rnnviz.files.session.reading import read_session
 from rnnviz.gui.keeping.look import choices_of, look_of
+from rnnviz.gui.settings_store import SettingsStore
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.model.location import Location
@@ -112,7 +113,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     home.mkdir()
     moved = Path(shutil.move(path, home / "mine.rnnviz"))
     shutil.rmtree(looked_at)
-    settings._store = QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat)
+    settings._store = SettingsStore(QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat))
     other = make_window(supervisor, (1300, 820))
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
         other.begin(moved)
