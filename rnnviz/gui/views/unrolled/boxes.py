@@ -57,7 +57,7 @@ def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Bl
     painter.setFont(font)
     metrics = QFontMetricsF(font)
     advance, rise = metrics.horizontalAdvance("0"), (metrics.ascent() - metrics.descent()) / 2.0
-    colours = shown.text_colours(block.band.lane)
+    colours = shown.paint.inks(block.band.lane)
     top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
     centres = [geometry.x_of(timestep) for timestep in block.timesteps]
     half = geometry.box_width / 2.0

@@ -5,6 +5,7 @@ nothing else: beyond either end of the scale, NaN, and the two infinities, which
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, log10
 from typing import TypeAlias
 
@@ -158,10 +159,15 @@ def on(table_entry: int, theme: Theme) -> QColor:
 
     Between the two of the theme there are middle tones on which neither can be read; of black and white one always can.
     """
-    ground = QColor.fromRgb(int(table_entry))
-    for inks in ((theme.color("text"), theme.color("base")), (QColor("black"), QColor("white"))):
-        best = max(inks, key=lambda colour: _contrast(colour, ground))
-        if _contrast(best, ground) >= _READABLE:
+    return QColor(_ink(int(table_entry), theme.text, theme.base))
+
+
+@lru_cache(4096)
+def _ink(table_entry: int, text: str, base: str) -> str:
+    ground = QColor.fromRgb(table_entry)
+    for inks in ((text, base), ("#000000", "#ffffff")):
+        best = max(inks, key=lambda colour: _contrast(QColor(colour), ground))
+        if _contrast(QColor(best), ground) >= _READABLE:
             break
     return best
 

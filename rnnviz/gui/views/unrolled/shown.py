@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from PySide6.QtGui import QColor
 
 from rnnviz.analysis import numbers
 from rnnviz.analysis.chunk_cache import ChunkCache
@@ -18,7 +17,7 @@ from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.ordering import LaneOrders
 from rnnviz.analysis.result import RunResult
 from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.unrolled.colours import difference_scale, gate_scale, on, value_scale, violation_scale
+from rnnviz.gui.views.unrolled.colours import difference_scale, gate_scale, value_scale, violation_scale
 from rnnviz.gui.views.unrolled.geometry import Picture, picture_of
 from rnnviz.gui.views.unrolled.tiles import Look, Paint, Tiles
 from rnnviz.model.arrays import FloatArray
@@ -197,10 +196,6 @@ class Shown:
         assert lane.layer is not None
         assert self.candidate is not None
         return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
-
-    def text_colours(self, lane: Lane) -> list[QColor]:
-        """The colour of a number on each of the 256 colours of a lane."""
-        return [on(int(entry), self.theme) for entry in self.paint.of(lane)[1]]
 
 
 def shown_of(

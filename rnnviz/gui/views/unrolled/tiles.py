@@ -5,17 +5,18 @@ and makes only the pieces that come into view: the cost of a frame does not grow
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 
 from rnnviz.analysis.computed_pieces import Wanted, always
 from rnnviz.analysis.lane_quantities import Quantity
 from rnnviz.analysis.lanes import Lane, LaneSource
 from rnnviz.analysis.ordering import OrderKey
 from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.unrolled.colours import STEPS, UNTOLD, ColourScale, PixelArray, colour_table, hatch
+from rnnviz.gui.views.unrolled.colours import STEPS, UNTOLD, ColourScale, PixelArray, colour_table, hatch, on
 from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.scale import Scale
 
@@ -39,6 +40,18 @@ class Paint:
     def of(self, lane: Lane) -> tuple[ColourScale, PixelArray]:
         """The scale and the colours of a lane."""
         return (self.input, self.input_table) if lane.layer is None else (self.hidden, self.hidden_table)
+
+    def inks(self, lane: Lane) -> list[QColor]:
+        """The colour of a text on each of the colours of a lane."""
+        return self._input_inks if lane.layer is None else self._hidden_inks
+
+    @cached_property
+    def _hidden_inks(self) -> list[QColor]:
+        return [on(int(entry), self.theme) for entry in self.hidden_table]
+
+    @cached_property
+    def _input_inks(self) -> list[QColor]:
+        return [on(int(entry), self.theme) for entry in self.input_table]
 
 
 class Look(NamedTuple):
