@@ -64,15 +64,13 @@ class ResultCommands(QObject):
 
     def export_picture(self, view: View | None, scale: int) -> None:
         """Export a picture of a view, or of the whole window."""
-        self._make_ready(view)
         name = self._stem if view is None else f"{self._stem} {view.title.lower()}"
-        self._exporter.picture(self._window if view is None else view, scale, name)
+        self._exporter.picture(self._window if view is None else view, scale, lambda: self._make_ready(view), name)
 
     def export_report(self, lanes: View) -> None:
         """Export a report of the result, with a picture of its lanes."""
         if self._session.result is not None:
-            self._make_ready(lanes)
-            self._exporter.report(self._session.result, lanes, self._stem)
+            self._exporter.report(self._session.result, lanes, lambda: self._make_ready(lanes), self._stem)
 
     def export_numbers(self, kind: Format) -> None:
         """Export the result's numbers."""

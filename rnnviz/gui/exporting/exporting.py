@@ -123,8 +123,8 @@ class Exporter:
 
         ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
 
-    def report(self, result: RunResult, lanes: QWidget, name: str) -> None:
-        """Export a report of a result with a picture of its lanes as they are now."""
+    def report(self, result: RunResult, lanes: QWidget, make_ready: Callable[[], object], name: str) -> None:
+        """Export a report of a result with a picture of its lanes as they are once `make_ready` was called."""
 
         def ask(image: QImage) -> None:
             def write(path: Path) -> None:
@@ -140,10 +140,10 @@ class Exporter:
 
             ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
 
-        self._take(lanes, _REPORT_SCALE, "Export report", ask)
+        self._take(lanes, _REPORT_SCALE, make_ready, "Export report", ask)
 
-    def picture(self, widget: QWidget, scale: int, name: str) -> None:
-        """Export a picture of a widget as it is now, before a dialog can cover it."""
+    def picture(self, widget: QWidget, scale: int, make_ready: Callable[[], object], name: str) -> None:
+        """Export a picture of a widget as it is once `make_ready` was called, before a dialog can cover it."""
 
         def ask(image: QImage) -> None:
             def write(path: Path) -> None:
@@ -155,10 +155,17 @@ class Exporter:
 
             ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
 
-        self._take(widget, scale, "Export picture", ask)
+        self._take(widget, scale, make_ready, "Export picture", ask)
 
-    def _take(self, widget: QWidget, scale: int, title: str, ask: Callable[[QImage], None]) -> None:
+    def _take(
+        self,
+        widget: QWidget,
+        scale: int,
+        make_ready: Callable[[], object],
+        title: str,
+        ask: Callable[[QImage], None],
+    ) -> None:
         try:
-            Sitting(widget, scale, ask, lambda: self._take(widget, scale, title, ask))
+            Sitting(widget, scale, make_ready, ask, lambda: self._take(widget, scale, make_ready, title, ask))
         except InputError as error:
             tell_error(self._window, title, str(error))

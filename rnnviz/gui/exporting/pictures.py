@@ -62,11 +62,19 @@ def draw_part(image: QImage, widget: QWidget, part: QRegion) -> None:
 
     `tell_scenes` comes before.
     """
+    wipe_part(image, widget, part)
+    widget.render(image, part.boundingRect().topLeft(), part)
+
+
+def wipe_part(image: QImage, widget: QWidget, part: QRegion) -> None:
+    """Fill a part with the ground on which the widget is drawn.
+
+    Where it is the first to touch that part of the image this takes longer than drawing: the system has to find memory.
+    """
     painter = QPainter(image)
     painter.setClipRegion(part)
     painter.fillRect(part.boundingRect(), widget.palette().window())
     painter.end()
-    widget.render(image, part.boundingRect().topLeft(), part)
 
 
 def tell_scenes(widget: QWidget) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QTimer
 from PySide6.QtGui import QImage, QPaintEvent, QRegion
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rnnviz.gui.exporting.pictures import draw_part, room_for, tell_scenes
+from rnnviz.gui.exporting.pictures import draw_part, room_for, tell_scenes, wipe_part
 
 AT_ONCE = 1 << 21
 """So many pixels are drawn in a turn: about 10 ms, and 60 where lanes of a large run were never drawn so finely."""
@@ -21,12 +21,19 @@ class Sitting(QObject):
     """Takes one picture and is gone, as it is without one when its window is closed before."""
 
     def __init__(
-        self, widget: QWidget, scale: int, taken: Callable[[QImage], object], disturbed: Callable[[], object]
+        self,
+        widget: QWidget,
+        scale: int,
+        make_ready: Callable[[], object],
+        taken: Callable[[QImage], object],
+        disturbed: Callable[[], object],
     ) -> None:
         """Begin; `taken` gets the picture, with `scale` pixels in each direction for one of the widget's.
 
-        A small one, and one of a widget that is out of sight, is taken before this returns. `disturbed` is called
-        instead if the widget gets another size or goes out of sight: the picture has to be begun anew.
+        A small one is drawn before this returns. One of a widget that is out of sight is drawn at once in the end, as
+        nothing tells what changes in it. Before anything is drawn, `make_ready` has the widget show what the picture is
+        to have. `disturbed` is called instead if the widget gets another size, comes into sight or goes out of it: the
+        picture has to be begun anew.
 
         Raises
         ------
@@ -34,18 +41,21 @@ class Sitting(QObject):
             If so many pixels cannot be painted on, or there is no memory for them.
         """
         super().__init__(widget.window())
+        make_ready()
         self._widget, self._scale, self._taken, self._disturbed = widget, scale, taken, disturbed
+        self._make_ready, self._in_sight = make_ready, widget.isVisible()
         self._image = room_for(widget, scale)
         self._changed = QRegion()
         self._rounds = 0
         self._parts = self._parts_of(QRegion(widget.rect()))
         self._turns = QTimer(self, interval=0)
         self._turns.timeout.connect(self._go_on)
-        if len(self._parts) == 1 or not widget.isVisible():
+        if len(self._parts) == 1:
             self._draw(QRegion(widget.rect()))
             self._finish()
         else:
-            _application().installEventFilter(self)
+            if self._in_sight:
+                _application().installEventFilter(self)
             self._turns.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -58,17 +68,36 @@ class Sitting(QObject):
         return False
 
     def _go_on(self) -> None:
-        widget = self._widget
-        if not widget.window().isVisible():
+        window = self._widget.window()
+        if not window.isVisible():
             self._end()
-        elif not widget.isVisible() or widget.size() * self._scale != self._image.size():
-            self._end()
-            self._disturbed()
-        elif self._parts:
+        elif not self._as_begun():
+            self._begin_anew()
+        elif self._parts and self._in_sight:
             self._draw(self._parts.pop(0))
-        elif widget.window().updatesEnabled():
+        elif self._parts:
+            wipe_part(self._image, self._widget, self._parts.pop(0))
+        elif not self._in_sight:
+            self._draw_hidden()
+        elif window.updatesEnabled():
             # A screen that is held while the theme changes tells of no change.
             self._catch_up()
+
+    def _as_begun(self) -> bool:
+        widget = self._widget
+        return widget.isVisible() == self._in_sight and widget.size() * self._scale == self._image.size()
+
+    def _begin_anew(self) -> None:
+        self._end()
+        self._disturbed()
+
+    def _draw_hidden(self) -> None:
+        self._make_ready()
+        if self._as_begun():
+            self._draw(QRegion(self._widget.rect()))
+            self._finish()
+        else:
+            self._begin_anew()
 
     def _catch_up(self) -> None:
         """Draw again what has changed: in further turns if it is much."""
@@ -94,7 +123,8 @@ class Sitting(QObject):
 
     def _finish(self) -> None:
         self._end()
-        self._taken(self._image)
+        # What is done with it, such as opening a dialog, takes as long as drawing a part.
+        QTimer.singleShot(0, self.parent(), lambda: self._taken(self._image))
 
     def _end(self) -> None:
         self._turns.stop()

@@ -3,9 +3,10 @@
 import pytest
 
 from rnnviz.gui.exporting import sitting
-from rnnviz.gui.exporting.pictures import draw_part, picture_of
+from rnnviz.gui.exporting.pictures import draw_part, picture_of, wipe_part
 from rnnviz.gui.exporting.sitting import Sitting
 from rnnviz.gui.look.theme import DARK
+from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.model.location import Location
 
 SCALE = 3
@@ -26,11 +27,10 @@ def take(qtbot, window, monkeypatch):
                 meanwhile()
 
         def taken(image):
-            # Before anything else can change.
             pictures.extend((image, picture_of(window, SCALE)))
 
         def begin():
-            Sitting(window, SCALE, taken, begin)
+            Sitting(window, SCALE, lambda: None, taken, begin)
 
         monkeypatch.setattr(sitting, "draw_part", draw)
         begin()
@@ -71,7 +71,77 @@ def test_a_picture_of_a_window_that_is_resized_meanwhile_is_begun_anew(window, t
 def test_of_a_window_that_is_closed_meanwhile_there_is_no_picture(qtbot, window, monkeypatch):
     monkeypatch.setattr(sitting, "AT_ONCE", 1)
     pictures, over = [], []
-    Sitting(window, 1, pictures.append, lambda: pictures.append(None)).destroyed.connect(lambda: over.append(True))
+    begun = Sitting(window, 1, lambda: None, pictures.append, lambda: pictures.append(None))
+    begun.destroyed.connect(lambda: over.append(True))
     window.close()
     qtbot.waitUntil(lambda: bool(over))
     assert pictures == []
+
+
+@pytest.fixture
+def hidden(window):
+    """A view whose tab is behind."""
+    view = next(view for view in window.views if isinstance(view, UnitsPlot))
+    window.results._make_ready(view)
+    assert not view.isVisible()
+    return view
+
+
+@pytest.fixture
+def take_hidden(qtbot, window, hidden, monkeypatch):
+    """Takes a picture of a view behind, does something after its room was first touched, and returns it."""
+    monkeypatch.setattr(sitting, "AT_ONCE", hidden.width() * hidden.height() * SCALE**2 // 5)
+
+    def take(meanwhile=lambda: None):
+        log, pictures = [], []
+
+        def wipe(image, widget, part):
+            wipe_part(image, widget, part)
+            log.append("wiped")
+            if len(log) == 1:
+                meanwhile()
+
+        def ready():
+            log.append("ready")
+            window.results._make_ready(hidden)
+
+        def begin():
+            log.clear()
+            Sitting(hidden, SCALE, ready, pictures.append, begin)
+            log.remove("ready")
+
+        monkeypatch.setattr(sitting, "wipe_part", wipe)
+        begin()
+        assert pictures == [], "several turns of the event loop are needed"
+        qtbot.waitUntil(lambda: bool(pictures))
+        return log, pictures[0], picture_of(hidden, SCALE)
+
+    return take
+
+
+def test_a_large_picture_of_a_view_behind_a_tab_is_touched_part_by_part_and_then_drawn_at_once(take_hidden):
+    log, picture, at_once = take_hidden()
+    assert log.index("ready") >= 5
+    assert set(log[: log.index("ready")]) == {"wiped"}
+    assert picture == at_once
+
+
+def test_a_picture_of_a_view_behind_a_tab_shows_what_came_meanwhile(window, hidden, take_hidden):
+    before = picture_of(hidden, SCALE)
+    _, picture, at_once = take_hidden(lambda: window.session.set_location(Location(timestep=2, unit=2)))
+    assert picture == at_once != before
+
+
+def test_a_picture_of_a_view_that_comes_into_sight_meanwhile_is_begun_anew(window, hidden, take_hidden):
+    _, picture, at_once = take_hidden(lambda: window.arrangement.tabs.setCurrentWidget(hidden))
+    assert hidden.isVisible()
+    assert picture == at_once
+
+
+def test_a_picture_of_a_view_behind_a_tab_has_the_size_of_a_window_that_is_resized_meanwhile(
+    window, hidden, take_hidden
+):
+    before = hidden.size()
+    _, picture, at_once = take_hidden(lambda: window.resize(window.width() - 60, window.height() - 20))
+    assert picture.size() == hidden.size() * SCALE != before * SCALE
+    assert picture == at_once
