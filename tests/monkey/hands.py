@@ -222,13 +222,16 @@ class Hands:
             return "nothing"
         dialog = self._one_of(answerable)
         if isinstance(dialog, QFileDialog) and self._random.random() < 0.7:
+            # With the focus, as the name of a new folder is left by it, which Qt complains about if it is skipped.
+            name = dialog.findChild(QLineEdit, "fileNameEdit")
+            assert isinstance(name, QLineEdit)
+            name.setFocus()
             if dialog.acceptMode() == QFileDialog.AcceptMode.AcceptSave:
                 self._saved += 1
-                suffix = dialog.defaultSuffix() or "txt"
-                dialog.selectFile(str(self._folder / f"saved-{self._saved % 12}.{suffix}"))
+                name.setText(str(self._folder / f"saved-{self._saved % 12}.{dialog.defaultSuffix() or 'txt'}"))
             else:
-                dialog.selectFile(str(self._one_of(self._files)))
-            dialog.done(QDialog.DialogCode.Accepted)
+                name.setText(str(self._one_of(self._files)))
+            dialog.accept()
             return f"choose a file in {dialog.windowTitle()}"
         buttons = [
             button for button in dialog.findChildren(QAbstractButton) if button.isVisible() and button.isEnabled()

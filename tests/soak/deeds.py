@@ -8,7 +8,7 @@ from typing import TypeVar, get_args
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QAction, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from rnnviz.engines.mistakes.catalogue import mistakes_of
 from rnnviz.files.lesson_index import lesson_entries
@@ -252,12 +252,16 @@ class User:
         action = window.findChild(QAction, kind)
         assert isinstance(action, QAction)
         action.trigger()
-        suffix = kind.removeprefix("export_").partition("_")[0]
-        for dialog in window.findChildren(QFileDialog):
-            dialog.selectFile(str(self._folder / f"export-{self._exports}.{suffix}"))
-            # Not `accept`, which looks for the folder first.
-            dialog.done(QDialog.DialogCode.Accepted)
+        # A picture is drawn before it is asked where to put it.
+        QTimer.singleShot(500, self._window, lambda: self._name_export(kind.removeprefix("export_").partition("_")[0]))
         QTimer.singleShot(3000, window, self._clear)
+
+    def _name_export(self, suffix: str) -> None:
+        for dialog in self._window.findChildren(QFileDialog):
+            name = dialog.findChild(QLineEdit, "fileNameEdit")
+            assert isinstance(name, QLineEdit)
+            name.setText(str(self._folder / f"export-{self._exports}.{suffix}"))
+            dialog.accept()
 
     def _clear(self) -> None:
         for path in sorted(self._folder.glob("export-*"))[:-2]:

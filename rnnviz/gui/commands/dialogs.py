@@ -16,12 +16,18 @@ _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)
 MODELS = f"Models ({_MODEL_PATTERNS})"
 OPENABLE = f"Configs, sessions and models (*.toml *{SESSION} {_MODEL_PATTERNS})"
 RECURRENCES = "Recurrences (*.py)"
+ALL_FILES = "All files (*)"
 
 
-def ask_file(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:
-    """Ask for a file that exists."""
+def ask_file(
+    parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None], folder: Path | None = None
+) -> QFileDialog:
+    """Ask for a file that exists, in `folder` to begin with, and let nobody rename or delete one meanwhile."""
     dialog = _file_dialog(parent, title, filters, chosen)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.setOption(QFileDialog.Option.ReadOnly)
+    if folder is not None:
+        dialog.setDirectory(str(folder))
     dialog.open()
     return dialog
 

@@ -7,13 +7,13 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QToolButton,
     QWidget,
 )
 
+from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.panels.controls import CalmComboBox, LongLineEdit, PathLineEdit, StepBox
 from rnnviz.gui.panels.words import FILE_FILTERS, choice_title, label, unset_words
 from rnnviz.model.fields import LARGEST_SIZE, Declared
@@ -199,7 +199,7 @@ class PathEditor(LineEditor):
         super().__init__(widget, line, line, self.browse)
         widget.setFocusProxy(line)
         line.setPlaceholderText(unset_words(key))
-        self._filters = [FILE_FILTERS[key], "All files (*)"] if key in FILE_FILTERS else []
+        self._filters = f"{FILE_FILTERS[key]};;{ALL_FILES}" if key in FILE_FILTERS else ALL_FILES
         line.textEdited.connect(self.touch)
         line.dropped.connect(self.choose)
         self.browse.clicked.connect(self._browse)
@@ -210,15 +210,9 @@ class PathEditor(LineEditor):
         self.touch()
 
     def _browse(self) -> None:
-        dialog = QFileDialog(self.widget, "Choose a file")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(self._filters)
         current = self.value()
-        if isinstance(current, str):
-            dialog.setDirectory(str(Path(current).parent))
-        dialog.fileSelected.connect(self.choose)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder = Path(current).parent if isinstance(current, str) else None
+        ask_file(self.widget, "Choose a file", self._filters, lambda path: self.choose(str(path)), folder)
 
     def _parse(self, text: str) -> Any:
         if not text:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from rnnviz.engines.registry import recordings_in
+from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.model.engine_names import RecordingName
 from rnnviz.model.errors import InputError
 
@@ -32,9 +33,4 @@ class RecordingButton(QPushButton):
         self.chosen.emit(names)
 
     def _ask(self) -> None:
-        dialog = QFileDialog(self, "Add recording")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(["Recordings (*.npz)", "All files (*)"])
-        dialog.fileSelected.connect(self.choose)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        ask_file(self, "Add recording", f"Recordings (*.npz);;{ALL_FILES}", lambda path: self.choose(str(path)))

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
 
 from rnnviz.analysis.lanes import Lane
 from rnnviz.files.guide_pages import guide_pages
@@ -115,8 +115,14 @@ class Reader:
 
     def answer(self, name: str) -> None:
         """Choose a file in the dialog that is open."""
-        [dialog] = [dialog for dialog in self.window.findChildren(QFileDialog) if dialog.isVisible()]
-        dialog.selectFile(str(self.folder / name))
+
+        def shown() -> list[QFileDialog]:
+            return [dialog for dialog in self.window.findChildren(QFileDialog) if dialog.isVisible()]
+
+        # A picture is drawn before it is asked where to put it.
+        self.qtbot.waitUntil(lambda: bool(shown()))
+        [dialog] = shown()
+        dialog.findChild(QLineEdit, "fileNameEdit").setText(str(self.folder / name))
         dialog.accept()
 
 

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 
 from rnnviz.gui.panels.shapes import parameter_rows
 from rnnviz.model.config import Config
@@ -152,6 +152,7 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     QTest.mouseClick(editor.browse, Qt.MouseButton.LeftButton)
     dialog = editor.widget.findChild(QFileDialog)
     assert "*.npy *.npz *.csv *.wav" in dialog.nameFilters()[0]
+    assert not dialog.findChild(QToolButton, "newFolderButton").isEnabled(), "it renames, makes and deletes nothing"
     dialog.fileSelected.emit(str(tmp_path / "x.csv"))
     dialog.reject()
     assert panel.config.sequence.path == str(tmp_path / "x.csv")
