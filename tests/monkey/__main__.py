@@ -35,7 +35,8 @@ def main() -> int:
             Path(os.environ[FOLDER], "walk.md").write_text(table, encoding="utf-8")
         return 1 if wrong else 0
     with tempfile.TemporaryDirectory(prefix="monkey-") as folder:
-        home, temporary = Path(folder) / "home", Path(folder) / "tmp"
+        # Hidden, so that no dialog leads there: what is saved into it by chance would count as left behind.
+        home, temporary = Path(folder) / "home", Path(folder) / ".tmp"
         home.mkdir()
         temporary.mkdir()
         environ = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
