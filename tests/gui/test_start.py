@@ -155,6 +155,11 @@ def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
     assert done.stdout.strip() == "False"
 
 
+def test_what_reads_a_sweeps_tables_is_imported_on_the_thread_that_reads_them():
+    done = _python("import sys, rnnviz.gui.sweep.runner, rnnviz.gui.sweep.sweep_window; print('polars' in sys.modules)")
+    assert done.stdout.strip() == "False"
+
+
 def test_where_no_window_can_be_opened_one_sentence_says_why(monkeypatch, capsys):
     def fail() -> None:
         raise DisplayMissingError("DISPLAY is not set")

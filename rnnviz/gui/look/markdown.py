@@ -42,10 +42,14 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
     document = browser.document()
     document.setDefaultFont(browser.font())
     document.setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
+    # Laid out once for all changes: a table is laid out anew for each line in it otherwise.
+    changes = QTextCursor(document)
+    changes.beginEditBlock()
     _set_lines(document, theme)
     _set_code(document, browser.font(), theme)
     _underline_links(document)
     _set_tables(document, theme)
+    changes.endEditBlock()
 
 
 def _set_lines(document: QTextDocument, theme: Theme) -> None:

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Signal, Slot
 from rnnviz.analysis.sweep_figures import SweepFigures
 from rnnviz.engines.registry import with_present_reference
 from rnnviz.files.inputs import load_inputs
-from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
 from rnnviz.files.sweep_toml import load_sweep
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.sweep import Point, Sweep
@@ -121,6 +120,9 @@ class SweepWorker(QObject):
             if path.suffix.lower() == ".toml":
                 self.opened.emit(_open_sweep(path, self._halt))
             else:
+                # What reads tables takes long to be imported, which nobody waits for on this thread.
+                from rnnviz.files.sweep_results import load_sweep_results
+
                 self.opened.emit(OpenedSweep(path, SweepFigures(load_sweep_results(path)), None))
 
         self._attempt("The sweep cannot be opened", read)
@@ -136,6 +138,8 @@ class SweepWorker(QObject):
         """Write a table as JSON or CSV, by the path's ending."""
 
         def write() -> None:
+            from rnnviz.files.sweep_results import write_sweep_csv, write_sweep_json
+
             (write_sweep_json if path.suffix.lower() == ".json" else write_sweep_csv)(table, path)
             self.saved.emit(path)
 
