@@ -123,8 +123,9 @@ class Sitting(QObject):
 
     def _finish(self) -> None:
         self._end()
+        window, image, taken = self._widget.window(), self._image, self._taken
         # What is done with it, such as opening a dialog, takes as long as drawing a part.
-        QTimer.singleShot(0, self.parent(), lambda: self._taken(self._image))
+        QTimer.singleShot(0, window, lambda: taken(image) if window.isVisible() else None)
 
     def _end(self) -> None:
         self._turns.stop()

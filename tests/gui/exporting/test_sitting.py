@@ -1,6 +1,7 @@
 """Large pictures, drawn part by part: of one moment, and the same as one that is drawn at once."""
 
 import pytest
+from PySide6.QtTest import QTest
 
 from rnnviz.gui.exporting import sitting
 from rnnviz.gui.exporting.pictures import draw_part, picture_of, wipe_part
@@ -75,6 +76,14 @@ def test_of_a_window_that_is_closed_meanwhile_there_is_no_picture(qtbot, window,
     begun.destroyed.connect(lambda: over.append(True))
     window.close()
     qtbot.waitUntil(lambda: bool(over))
+    assert pictures == []
+
+
+def test_of_a_window_that_is_closed_when_its_picture_is_done_nobody_is_asked_where_to_put_it(qtbot, window):
+    pictures = []
+    with qtbot.waitSignal(Sitting(window, 1, lambda: None, pictures.append, lambda: None).destroyed):
+        window.close()
+    QTest.qWait(0)
     assert pictures == []
 
 
