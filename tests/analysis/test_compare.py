@@ -151,6 +151,13 @@ def test_the_largest_error_and_the_smallest_passing_atol_speak_of_finite_pairs_a
     assert comparison.nonfinite_apart == 1
 
 
+def test_numbers_that_are_not_finite_on_one_side_are_counted_over_all_lanes() -> None:
+    reference = random_trace(SHAPE)
+    places = [Location(0, 0, 1), Location(0, 1, 2), Location(1, 1, 0)]
+    comparison = compare(reference, changed(reference, dict.fromkeys(places, math.inf)), 0.0, 0.0)
+    assert (comparison.nonfinite_candidate, comparison.nonfinite_apart) == (3, 3)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_however_wide_the_tolerance(value: float) -> None:
     reference = random_trace(SHAPE)

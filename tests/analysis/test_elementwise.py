@@ -86,6 +86,12 @@ def test_the_tolerance_beside_what_is_not_finite_is_the_absolute_one() -> None:
     np.testing.assert_array_equal(tolerance(reference, 0.5, 0.25), [0.25, 0.25, 0.25, 1.25])
 
 
+@pytest.mark.parametrize(("rtol", "atol"), [(1.5, 0.0), (1.0, 1e308), (3.0, 2.0)])
+def test_the_tolerance_of_the_largest_number_is_finite(rtol: float, atol: float) -> None:
+    largest = float(np.finfo(np.float64).max)
+    assert tolerance(np.array([largest]), rtol, atol).tolist() == [largest]
+
+
 @given(
     st.floats(allow_nan=False, allow_infinity=False),
     st.floats(allow_nan=False, allow_infinity=False),

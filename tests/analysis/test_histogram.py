@@ -54,6 +54,7 @@ def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave() -
     histogram = counted(0.0, 0.0)
     assert histogram.location(5) is None
     assert histogram.counts[0] == histogram.total == 2
+    assert histogram.counts.dtype == np.int64
     assert len(histogram.filled) == 0
 
 

@@ -91,6 +91,10 @@ def test_a_mistake_in_the_final_states_alone_shows_in_the_checks() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0] += 1.0
 
-    said = sentence(made_result(edits={"manual": edit}))
+    wrong, right = made_result(edits={"manual": edit}), made_result()
+    said = sentence(wrong)
     assert said.startswith("No hidden vector differs, but 2 checks fail: manual: the forward final state")
-    assert sentence(made_result()) == "Nothing shows: every value agrees with gluon's within the tolerance"
+    assert sentence(right) == "Nothing shows: every value agrees with gluon's within the tolerance"
+    for result in (wrong, right):
+        parts = spread_sentence(result, "manual", spread(result, "manual"))
+        assert [part.strong for part in parts] == [True, False]

@@ -234,3 +234,16 @@ def test_a_node_that_the_grammar_lets_through_by_mistake_is_never_evaluated(wron
     smuggled = Claim("", "", ast.parse("[t for t in out]", mode="eval").body)
     with pytest.raises(AssertionError):
         check_claim(wrong_run.result, smuggled)
+
+
+def test_of_what_is_left_out_because_the_rest_decides_nothing_is_shown(wrong_run: Claimed) -> None:
+    [pair] = wrong_run("T < 0 and L == 2").pairs
+    assert (pair.left.text, pair.sign, pair.right.text) == ("T", "<", "0")
+
+
+def test_forty_numbers_are_listed_in_full_and_more_are_not() -> None:
+    run = Claimed(made_result(hidden_size=41))
+    [listed], [summed_up] = run("all(out[0][0][:40] < 2)").pairs, run("all(out[0][0][:41] < 2)").pairs
+    assert listed.left.full.count(" ") >= 39
+    assert listed.left.shown.startswith("[")
+    assert (summed_up.left.full, summed_up.left.shown[:9]) == ("", "41 values")
