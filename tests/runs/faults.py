@@ -37,9 +37,7 @@ KINDS = (
 WITHOUT_AN_ANSWER = KINDS[3:5]
 """Only a user who has enough of it ends these."""
 OF_ITS_OWN_MAKING = KINDS[2:4]
-SELDOM_WITHOUT_ONE = "no more memory"
-"""numpy's OpenBLAS asks again and again, for ever, where it gets no memory for its first product."""
-_PATIENCE_SECONDS, _LONG_PATIENCE_SECONDS = 0.2, 20.0
+_PATIENCE_SECONDS = 0.2
 _LEFT_BYTES = 4 << 20
 
 
@@ -86,8 +84,6 @@ def struck(fault: Fault, process: int, seconds: float, give_up: Callable[[], Non
     timers = [Timer(seconds, _strike, (fault, process))]
     if fault.kind in WITHOUT_AN_ANSWER:
         timers.append(Timer(seconds + _PATIENCE_SECONDS, give_up))
-    elif fault.kind == SELDOM_WITHOUT_ONE:
-        timers.append(Timer(seconds + _LONG_PATIENCE_SECONDS, give_up))
     for timer in timers:
         timer.start()
     try:
