@@ -3,9 +3,13 @@
 import ctypes
 import sys
 
+import numpy as np
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 64 << 20
 _LARGEST_MMAP_THRESHOLD = 32 << 20
+_PRODUCTS_BYTES = 48 << 20
+"""More than OpenBLAS takes at its first product, which is 32 MB and a little."""
 
 
 def keep_freed_memory() -> None:
@@ -20,6 +24,23 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+
+
+def take_room_for_products() -> None:
+    """Have numpy's OpenBLAS take the room that it keeps for all later products, while there is some.
+
+    Where there is none it asks again and again, for ever.
+
+    Raises
+    ------
+    MemoryError
+        If there is none.
+    """
+    # Asked for and given back: numpy says what OpenBLAS does not.
+    np.empty(_PRODUCTS_BYTES, np.uint8)
+    # Small products need no room.
+    square = np.ones((256, 256), np.float32)
+    np.matmul(square, square)
 
 
 def hand_back_freed_memory() -> None:

@@ -17,7 +17,7 @@ from traceback import format_exc
 from typing import Any, TypeAlias
 
 from rnnviz.model.errors import ConfigError, EngineError, InputError
-from rnnviz.runs.allocation import hand_back_freed_memory, keep_freed_memory
+from rnnviz.runs.allocation import hand_back_freed_memory, keep_freed_memory, take_room_for_products
 from rnnviz.runs.pipeline import Tell, compute, judge_computed
 from rnnviz.runs.request import RunRequest
 from rnnviz.runs.storage import remove_all_of
@@ -35,6 +35,18 @@ _COMPUTE = 0.7
 Message: TypeAlias = tuple[str, Any]
 
 
+def begin() -> None:
+    """Take from the system what has to be had before anything is computed.
+
+    Raises
+    ------
+    MemoryError
+        If there is too little memory.
+    """
+    keep_freed_memory()
+    take_room_for_products()
+
+
 def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
     """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one.
 
@@ -45,7 +57,6 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
     storages = {storage}
     watch = Thread(target=_die_with_parent, args=(storages,), daemon=True)
     watch.start()
-    keep_freed_memory()
     _warm_up(warm)
     try:
         connection.send((READY, None))

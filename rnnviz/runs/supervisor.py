@@ -17,7 +17,7 @@ from rnnviz.analysis.result import RunResult
 from rnnviz.model.config import Config
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.stored_inputs import open_inputs
-from rnnviz.runs import child
+from rnnviz.runs import child, child_start
 from rnnviz.runs.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.runs.log import log
 from rnnviz.runs.pipeline import Outcome, open_traces
@@ -225,7 +225,7 @@ def _lives(process: BaseProcess) -> bool:
 def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=child.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
+    process = context.Process(target=child_start.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
     start(process, threads)
     theirs.close()
     return process, ours
