@@ -104,7 +104,8 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert "1 file, 1" in choose(path)
     qtbot.waitUntil(lambda: window.windowTitle() == "mine.rnnviz[*]")
     assert not window.isWindowModified()
-    assert "with 1 file." in window.statusBar().currentMessage()
+    # Told by the thread that saves once the window has taken the name.
+    qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
     assert window.files._recent.paths()[0] == path
     before, chosen = pictures(window), choices_of(window)
     assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("tab cell", "f"))
