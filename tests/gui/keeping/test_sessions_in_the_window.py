@@ -91,7 +91,7 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     assert not (folder / "mine.toml").exists()
     window.sessions.save(folder / "again.rnnviz", copies=False)
     qtbot.waitUntil(lambda: window.document.path == folder / "again.rnnviz")
-    assert "with 1 file." in window.statusBar().currentMessage()
+    qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
 
 
 def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
