@@ -63,8 +63,13 @@ def test_inspect_writes_the_same_as_json(
         "dtype": "float32",
         "supported": True,
         "reason": "",
+        "cells": [],
+        "biases": True,
+        "initial_state": "unknown",
+        "masking": "",
+        "assumptions": [],
     }
-    assert (rnn["cell"], rnn["supported"]) == (None, True)
+    assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]
 
 

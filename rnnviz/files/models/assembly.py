@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rnnviz.files.models.entry import ASK_FOR_ACTIVATION, DTYPES, Entry
+from rnnviz.files.models.entry import ASK_FOR_ACTIVATION, DTYPES, RNN_CELLS, Entry
 from rnnviz.files.models.tensors import Tensor
 
 _CELLS = {1: None, 3: "gru", 4: "lstm"}
@@ -42,7 +42,10 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
         sources = _sources(layers, tensors, (gates * hidden, hidden, features), directions, without_bias)
     except _UnsupportedError as error:
         return Found(replace(entry, supported=False, reason=str(error)), {})
-    return Found(replace(entry, reason=ASK_FOR_ACTIVATION if entry.cell is None else ""), sources)
+    entry = replace(entry, biases=None not in sources.values())
+    if entry.cell is None:
+        entry = replace(entry, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
+    return Found(entry, sources)
 
 
 def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:

@@ -11,8 +11,16 @@ from rnnviz.model.errors import InputError, printable
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """The types of weights that are read; the first two are widened to float32, which is exact."""
 
+RNN_CELLS = ("rnn_tanh", "rnn_relu")
+"""The cells of a network with a single gate."""
+
 ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
 """The reason of a supported entry whose cell is None."""
+
+
+INITIAL_STATES = ("unknown", "zeros", "stored", "input", "computed")
+"""Where a model's own run starts from: the file cannot say; zeros; numbers in the file (`ModelFile.initial_state`
+reads them); numbers that the caller of the model gives; or numbers that another part of the model computes."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,12 @@ class Entry:
     are None only where an unsupported entry leaves them open. `dtype` is how the weights are stored. `reason` says why
     an entry is not supported, or what else must be known of one that is; it is empty where there is nothing to say,
     begins in lower case and has no full stop, so that it can end a sentence.
+
+    `cells` are the cells that the file admits where `cell` is None: the user chooses one of them. `biases` is whether
+    the layers have biases, None where that is not known. `initial_state` is one of INITIAL_STATES. `masking` describes
+    the time steps that the model skips, and is empty where it skips none. `assumptions` are what a run of this entry
+    takes for granted although the file does not say it or the model does more; each is worded like `reason`. They are
+    repeated by inspect, config --from, run, the banner and convert.
     """
 
     name: str
@@ -34,11 +48,18 @@ class Entry:
     dtype: str | None
     supported: bool = True
     reason: str = ""
+    cells: tuple[str, ...] = ()
+    biases: bool | None = None
+    initial_state: str = "unknown"
+    masking: str = ""
+    assumptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """What a file says must not be able to break a line, to colour a terminal, or to be no text at all."""
-        object.__setattr__(self, "name", printable(self.name))
-        object.__setattr__(self, "reason", printable(self.reason))
+        for name in ("name", "reason", "masking"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "assumptions", tuple(map(printable, self.assumptions)))
+        assert self.initial_state in INITIAL_STATES
 
     def to_json(self) -> dict[str, Any]:
         """The entry under the names of its fields."""
@@ -60,10 +81,9 @@ class Entry:
             raise InputError(f"{self.name} cannot be run as it is: {self.reason}.")
         if cell is not None and self.cell is not None and cell != self.cell:
             raise InputError(f'{self.name} is of the cell "{self.cell}": it cannot be run as "{cell}".')
-        if self.cell is None and not chosen.startswith("rnn_"):
-            raise InputError(
-                f'{self.name} has a single gate: its cell must be "rnn_tanh" or "rnn_relu", not "{chosen}".'
-            )
+        if self.cell is None and chosen not in self.cells:
+            allowed = " or ".join(f'"{name}"' for name in self.cells)
+            raise InputError(f'{self.name} can be run as the cell {allowed}, not as "{chosen}".')
         dtype = "float64" if self.dtype == "float64" else "float32"
         return Network(chosen, inputs, hidden, layers, both, dtype=dtype)
 
@@ -81,6 +101,19 @@ class ModelFile(Protocol):
 
         Biases that the layer does not have are zeros. Arrays are float32 or float64; `weights.read_weights` checks
         their names, shapes and values against the network that they are for.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged; the sentence names the file.
+        """
+        ...
+
+    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
+        """The stored initial state of an entry whose `initial_state` is "stored", empty for any other.
+
+        "h", and "c" for an LSTM, each (L·D, N, H) in the order of `layer·D + direction`. N is 1 where every sample
+        starts from the same numbers.
 
         Raises
         ------

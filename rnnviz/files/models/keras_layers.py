@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rnnviz.files.models.entry import ASK_FOR_ACTIVATION, Entry
+from rnnviz.files.models.entry import ASK_FOR_ACTIVATION, RNN_CELLS, Entry
 from rnnviz.files.models.keras_archive import KerasFile
 from rnnviz.files.models.keras_cells import StoredCell, StoredSides
 from rnnviz.files.models.keras_config import Computed, Configured, computed_by
@@ -66,7 +66,7 @@ def inferred_layer(file: KerasFile, stored: StoredSides) -> StoredLayer:
     except UnreadableError as error:
         return unsupported(entry, str(error))
     assumed = ASK_FOR_ACTIVATION if cell is None else _ASSUMED_MERGING if both else _ASSUMED
-    return replace(layer, entry=replace(layer.entry, cell=cell, reason=assumed))
+    return replace(layer, entry=replace(layer.entry, cell=cell, cells=() if cell else RNN_CELLS, reason=assumed))
 
 
 def _described(entry: Entry, stored: StoredSides | None) -> Entry:

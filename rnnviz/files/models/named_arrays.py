@@ -28,6 +28,10 @@ class NamedArrays:
         """Every recurrent network in the file."""
         return tuple(found.entry for found in self._found.values())
 
+    def initial_state(self, name: str) -> dict[str, FloatArray]:
+        """Nothing: lists of weights hold no initial states."""
+        return {}
+
     def parameters(self, name: str) -> dict[str, FloatArray]:
         """The weights of one entry; as `entry.ModelFile` says."""
         found = self._found[name]

@@ -26,11 +26,13 @@ class UnreadableError(Exception):
 class StoredLayer:
     """An entry and what reads its parameters, by Gluon's names.
 
-    `read` raises an UnreadableError if the file is not what it seemed to be.
+    `read_state` reads the stored initial state: "h", and "c" for an LSTM, each (L·D, N, H). Both raise an
+    UnreadableError if the file is not what it seemed to be.
     """
 
     entry: Entry
     read: Callable[[], Arrays]
+    read_state: Callable[[], Arrays] = dict
 
 
 class LayeredFile:
@@ -51,13 +53,20 @@ class LayeredFile:
 
     def parameters(self, name: str) -> Mapping[str, FloatArray]:
         """See `ModelFile.parameters`."""
+        return self._read(name, lambda layer: layer.read())
+
+    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
+        """See `ModelFile.initial_state`."""
+        return self._read(name, lambda layer: layer.read_state())
+
+    def _read(self, name: str, read: Callable[[StoredLayer], Arrays]) -> Arrays:
         layer = self._layers.get(name)
         if layer is None:
             raise InputError(f'{self._path} holds no recurrent layer "{name}".')
         if not layer.entry.supported:
             raise InputError(f"{self._path}: {name} cannot be run: {layer.entry.reason}.")
         try:
-            return layer.read()
+            return read(layer)
         except UnreadableError as error:
             raise InputError(f"{self._path}: {name} cannot be read: {error}.") from error
         except OSError as error:
@@ -101,8 +110,17 @@ def gate_rows(array: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
 def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
     """Layers that feed each other, from the bottom, as one network named after the first and the last."""
     first, last = layers[0].entry, layers[-1].entry
-    reasons = dict.fromkeys(layer.entry.reason for layer in layers if layer.entry.reason)
-    entry = replace(first, name=f"{first.name}..{last.name}", num_layers=len(layers), reason="; ".join(reasons))
+    entries = [layer.entry for layer in layers]
+    reasons = dict.fromkeys(entry.reason for entry in entries if entry.reason)
+    entry = replace(
+        first,
+        name=f"{first.name}..{last.name}",
+        num_layers=len(layers),
+        reason="; ".join(reasons),
+        biases=any(entry.biases for entry in entries),
+        masking="; ".join(dict.fromkeys(entry.masking for entry in entries if entry.masking)),
+        assumptions=tuple(dict.fromkeys(text for entry in entries for text in entry.assumptions)),
+    )
 
     def read() -> Arrays:
         # l0_… and r0_… of each layer
@@ -112,13 +130,17 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
             for name, array in layer.read().items()
         }
 
-    return StoredLayer(entry, read)
+    def read_state() -> Arrays:
+        states = [layer.read_state() for layer in layers]
+        return {kind: np.concatenate([state[kind] for state in states]) for kind in states[0]}
+
+    return StoredLayer(entry, read, read_state)
 
 
 def _fits_on(upper: Entry, lower: Entry) -> bool:
     """Whether both can be layers of one network, `upper` reading what `lower` puts out."""
     # What else must be known of both has to be the same, too, such as that they compute backward.
-    same = ("cell", "hidden_size", "bidirectional", "dtype", "reason")
+    same = ("cell", "cells", "hidden_size", "bidirectional", "dtype", "reason", "initial_state")
     return (
         upper.supported
         and lower.supported
