@@ -106,6 +106,11 @@ def _right(result: RunResult, judgement: Judgement, audited: list[str]) -> tuple
     return (f"{covered(coverage)} of the values audited: {subject} right at every step of these.",)
 
 
+def assumptions(result: RunResult) -> tuple[str, ...]:
+    """The assumptions under which a model file was run."""
+    return tuple(f"Assumption: {clause}." for clause in result.assumptions)
+
+
 def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     """What recordings do not hold."""
     return tuple(

@@ -82,6 +82,11 @@ class RunResult:
         return self.inputs.config
 
     @property
+    def assumptions(self) -> tuple[str, ...]:
+        """The clauses that a run of a model file takes for granted; empty for other runs."""
+        return self.inputs.assumptions
+
+    @property
     def reference(self) -> Trace:
         """The trace that the others are held against."""
         return self.traces[self.config.compare.reference]

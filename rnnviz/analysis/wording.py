@@ -101,6 +101,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         # A green line never hides a red one.
         *((others[0],) if others is not None and others[1] else ()),
         *first,
+        *notes.assumptions(result),
         *notes.who_is_right(result, engines),
         *notes.unrecorded(result, engines),
         *notes.precisions(result, engines),

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.loading import complete
@@ -10,6 +11,9 @@ from rnnviz.cli.parser import Commands
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnviz.files.models.entry import Entry
 
 
 def add_to(commands: Commands) -> None:
@@ -19,6 +23,11 @@ def add_to(commands: Commands) -> None:
     config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
     config.add_argument("--entry", metavar="NAME", help="which recurrent network of the file, if it holds several")
     config.add_argument("--cell", choices=tuple(CELLS), help="the cell, where the file does not tell it")
+    config.add_argument(
+        "--initial-state",
+        metavar="S",
+        help="zeros, normal (random numbers) or an .npz file of h0, and c0 of an LSTM, in place of the model's own",
+    )
     config.set_defaults(answer=_config)
 
 
@@ -27,12 +36,17 @@ def _config(options: Namespace) -> int:
         if options.lesson is not None:
             raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
         from rnnviz.files.config_toml import dump_config
+        from rnnviz.files.models.assumptions import of_run
 
-        sys.stdout.write(dump_config(complete(config_from_model(options.file, options.entry, options.cell))))
+        config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
+        for clause in of_run(entry, config):
+            print(f"{options.file}: {entry.name}: {clause}.", file=sys.stderr)
+        sys.stdout.write(dump_config(complete(config)))
         return AGREE
-    for option in ("entry", "cell"):
-        if getattr(options, option) is not None:
-            raise InputError(f"--{option} = {getattr(options, option)} belongs to a model file: give it by --from.")
+    for option in ("entry", "cell", "initial-state"):
+        value = getattr(options, option.replace("-", "_"))
+        if value is not None:
+            raise InputError(f"--{option} = {value} belongs to a model file: give it by --from.")
     from rnnviz.files.lessons import find_lesson, lessons
 
     if options.lesson is None:
@@ -44,24 +58,31 @@ def _config(options: Namespace) -> int:
     return AGREE
 
 
-def config_from_model(path: Path, name: str | None, cell: str | None) -> Config:
-    """A config that runs the entry `name` of a model file, or its only one, with `cell` where that does not tell it.
+def config_from_model(
+    path: Path, name: str | None, cell: str | None, initial_state: str | None = None
+) -> tuple[Config, "Entry"]:
+    """A config that runs the entry `name` of a model file, or its only one, and that entry.
 
-    The path in it is absolute, so that it holds wherever the config is written to. What else must be known of the entry
-    is told on standard error.
+    `cell` is the cell where the file does not say it, `initial_state` as `reading.config_of` takes it. The path in the
+    config is absolute, so that it is the same file wherever the config is written to.
 
     Raises
     ------
     InputError
-        If there is no such entry, it cannot be run, or the cell must be given.
+        If there is no such entry, it cannot be run, or the cell or the initial state must be given.
     """
     from rnnviz.cli.inspect import entries_apart
+    from rnnviz.files.models.assumptions import open_state
     from rnnviz.files.models.reading import config_of
     from rnnviz.files.models.weights import choose
 
     entry = choose(entries_apart(path), name, path)
     if entry.supported and entry.cell is None and cell is None:
-        raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give it by --cell.")
-    if entry.supported and entry.cell is not None and entry.reason:
-        print(f"{path}: {entry.name}: {entry.reason}.", file=sys.stderr)
-    return config_of(path, entry, cell)
+        choices = " or ".join(f"--cell {name}" for name in entry.cells)
+        raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give {choices}.")
+    if entry.supported and entry.leaves_initial_state_open and initial_state is None:
+        raise InputError(
+            f"{path}: {entry.name} needs an initial state: {open_state(entry)}. "
+            "Give --initial-state zeros, --initial-state normal or --initial-state FILE.npz."
+        )
+    return config_of(path, entry, cell, initial_state), entry

@@ -40,6 +40,7 @@ def add_to(commands: Commands) -> None:
 def _convert(options: Namespace) -> int:
     from rnnviz.files.atomic import whole
     from rnnviz.files.inputs import load_inputs
+    from rnnviz.files.models.assumptions import of_weights
     from rnnviz.files.models.writing.formats import format_for
     from rnnviz.runs.apart import call_apart
     from rnnviz.runs.weights import write_proved
@@ -53,7 +54,7 @@ def _convert(options: Namespace) -> int:
     with progress_bar(options.quiet) as tell, whole(target) as temporary:
         proof = call_apart(
             write_proved,
-            partial(load_inputs, config),
+            partial(load_inputs, config, of_weights),
             form,
             temporary.absolute(),
             target,
@@ -63,6 +64,8 @@ def _convert(options: Namespace) -> int:
         )
     if not options.quiet:
         print(f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}.")
+        for clause in proof.assumptions:
+            print(f"Assumption: {clause}.")
     return AGREE
 
 
@@ -84,4 +87,5 @@ def _config(source: Path, options: Namespace) -> Config:
                     f"--{option} = {getattr(options, option)} belongs to a model file, but {source} is a config."
                 )
         return load_config(source)
-    return config_from_model(source, options.entry, options.cell)
+    # An initial state is not written, and need not be chosen.
+    return config_from_model(source, options.entry, options.cell, "zeros")[0]

@@ -9,9 +9,9 @@ from pathlib import Path
 from rnnviz.cli.exit_codes import AGREE
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.entry import RNN_CELLS, Entry
 
-_HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "type")
+_HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases", "initial state", "type")
 
 
 def add_to(commands: Commands) -> None:
@@ -52,24 +52,36 @@ def entries_apart(path: Path) -> tuple[Entry, ...]:
 
 
 def table(entries: Sequence[Entry]) -> str:
-    """The entries as lines for people; what is to be known of one stands below it."""
+    """The entries as lines for people; below each, why it is not supported or what a run of it takes for granted."""
     rows = [_HEADINGS, *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = []
     for row, entry in zip(rows, (None, *entries), strict=True):
         lines.append("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
-        if entry is not None and entry.reason:
-            lines.append(f"  {'' if entry.supported else 'not supported: '}{entry.reason}")
+        if entry is not None:
+            lines += [f"  {line}" for line in remarks(entry)]
     return "\n".join(lines)
 
 
+def remarks(entry: Entry) -> list[str]:
+    """What else is known of an entry, a clause a line."""
+    reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
+    masking = entry.masking and f"masking: {entry.masking}"
+    return [line for line in (reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line]
+
+
 def _row(entry: Entry) -> tuple[str, ...]:
-    one_gate = entry.supported and entry.cell is None
+    one_gate = entry.supported and entry.cell is None and entry.cells == RNN_CELLS
+    cell = "rnn" if one_gate else entry.cell or " or ".join(entry.cells) or "?"
     directions = None if entry.bidirectional is None else 1 + entry.bidirectional
     sizes = (entry.input_size, entry.hidden_size, entry.num_layers, directions)
+    biases = {None: "?", True: "yes", False: "no"}[entry.biases]
+    of_samples = "" if entry.batch_size is None else f" for {entry.batch_size} samples"
     return (
         entry.name,
-        "rnn" if one_gate else entry.cell or "?",
+        cell,
         *("?" if size is None else str(size) for size in sizes),
+        biases,
+        f"{entry.initial_state}{of_samples}",
         entry.dtype or "?",
     )

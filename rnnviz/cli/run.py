@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnviz.analysis.result import RunResult
 from rnnviz.cli.exit_codes import AGREE, MISMATCH
@@ -14,6 +15,9 @@ from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.config import Compare, Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
+
+if TYPE_CHECKING:
+    from rnnviz.runs.request import Load
 
 
 def add_to(commands: Commands) -> None:
@@ -48,7 +52,7 @@ def _run(options: Namespace) -> int:
 
     config = _with_options(load(options.config, options.engines or options.reference), options)
     _check_outputs(options)
-    reading = load_inputs
+    reading: Load = load_inputs
     if options.notebook is not None:
         from rnnviz.files.notebook.writing import load_for_notebook
 

@@ -1,12 +1,14 @@
 """The inputs of a run: drawn where the config says so, read where it names files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rnnviz.files.models.reading import read_parameters
+from rnnviz.files.models.assumptions import of_run
+from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.reading import StoredNetwork, read_network
 from rnnviz.files.names_in import read_feature_names, read_labels
 from rnnviz.files.sequence_in import OpenSequence, open_sequence
-from rnnviz.files.state_in import read_state
+from rnnviz.files.state_in import read_state, stored_state
 from rnnviz.files.text_in import OpenText, open_text
 from rnnviz.model.arrays import FloatArray, read_only
 from rnnviz.model.config import Config
@@ -15,13 +17,15 @@ from rnnviz.model.initial_state import State, draw_initial_state
 from rnnviz.model.inputs import Inputs, with_sequence_shape
 from rnnviz.model.memory import check_memory
 from rnnviz.model.names import Names
-from rnnviz.model.parameters import Parameters, draw_parameters
+from rnnviz.model.parameters import draw_parameters
 from rnnviz.model.sequence import draw_sequence
 from rnnviz.model.sequence_source import alphabet
 
 
-def load_inputs(config: Config) -> Inputs:
+def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str, ...]] = of_run) -> Inputs:
     """Draw or read the sequence, the parameters and the initial state.
+
+    `assumptions` gives those of an entry of a model file.
 
     Raises
     ------
@@ -33,7 +37,10 @@ def load_inputs(config: Config) -> Inputs:
         config = _sized(config, opened)
     names = _names(config, opened)
     sequence = draw_sequence(config.network, config.sequence) if opened is None else _read(config, opened)
-    return Inputs(config, sequence, _parameters(config), _initial_state(config), names=names)
+    stored = _network(config)
+    state = _initial_state(config, stored)
+    assumed = () if stored.entry is None else assumptions(stored.entry, config)
+    return Inputs(config, sequence, stored.parameters, state, names=names, assumptions=assumed)
 
 
 def _open_sequence(config: Config) -> OpenSequence | None:
@@ -91,23 +98,27 @@ def _names(config: Config, opened: OpenSequence | None) -> Names:
     return Names(timesteps, features)
 
 
-def _parameters(config: Config) -> Parameters:
+def _network(config: Config) -> StoredNetwork:
+    """The parameters, and the entry and the initial state of a model file."""
     source = config.parameters
     if source.initializer != "file":
-        return draw_parameters(config.network, source)
+        return StoredNetwork(draw_parameters(config.network, source))
     path = Path(source.path or "")
     try:
-        return read_parameters(path, source.entry, config.network)
+        return read_network(path, source.entry, config.network)
     except InputError as error:
         raise ConfigError("parameters.path", _about(path, error)) from error
 
 
-def _initial_state(config: Config) -> State:
+def _initial_state(config: Config, stored: StoredNetwork) -> State:
     source, batch_size = config.initial_state, config.sequence.batch_size
     if source.source != "file":
         return draw_initial_state(config.network, source, batch_size)
     path = Path(source.path or "")
     try:
+        # A run's own archive holds weights by Gluon's names, which are no entry, and an initial state.
+        if stored.entry is not None and source.path == config.parameters.path:
+            return stored_state(stored, config.network, batch_size)
         return read_state(path, config.network, batch_size)
     except InputError as error:
         raise ConfigError("initial_state.path", _about(path, error)) from error

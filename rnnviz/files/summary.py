@@ -73,6 +73,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         ],
         **_of_recordings(result, (comparison.reference, comparison.candidate)),
         **_of_judgement(result, (comparison.reference, comparison.candidate)),
+        **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
         "seconds": dict(result.seconds),
         "versions": versions(result),
     }

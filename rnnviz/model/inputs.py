@@ -20,6 +20,7 @@ class Inputs:
     `config` says what was really read: a sequence from a file brings its own batch size and timesteps.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
     `names` are those of its timesteps and features, where they have some.
+    `assumptions` are the clauses that a run of a model file takes for granted.
     `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """
 
@@ -30,6 +31,7 @@ class Inputs:
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
     names: Names = UNNAMED
+    assumptions: tuple[str, ...] = ()
 
     @property
     def network(self) -> Network:

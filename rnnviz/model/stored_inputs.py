@@ -1,4 +1,5 @@
-"""A run's inputs as a folder: `config.json`, `input.npy`, `names.json` if it has names, and all other numbers together.
+"""A run's inputs as a folder: `config.json`, `input.npy`, `names.json` and `assumptions.json` if it has some, and all
+other numbers together.
 
 The parameters in Gluon's order and the initial state share a file, because a short run takes no longer than it takes
 to make a file for each.
@@ -18,7 +19,8 @@ from rnnviz.model.names import UNNAMED, Names
 from rnnviz.model.parameters import Parameters
 from rnnviz.model.pyramid import open_pyramids
 
-_CONFIG, _SEQUENCE, _NUMBERS, _NAMES = "config.json", "input.npy", "numbers.npy", "names.json"
+_CONFIG, _NAMES, _ASSUMPTIONS = "config.json", "names.json", "assumptions.json"
+_SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
@@ -34,12 +36,14 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     if inputs.names:
         names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
         (folder / _NAMES).write_bytes(json.dumps(names).encode())
+    if inputs.assumptions:
+        (folder / _ASSUMPTIONS).write_bytes(json.dumps(inputs.assumptions).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
     arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
-    return _inputs(inputs.config, sequence, numbers, folder, inputs.names)
+    return replace(_inputs(inputs.config, sequence, numbers, folder, inputs.names), assumptions=inputs.assumptions)
 
 
 def open_inputs(folder: Path) -> Inputs:
@@ -54,8 +58,11 @@ def open_inputs(folder: Path) -> Inputs:
     names = UNNAMED
     if (folder / _NAMES).exists():
         names = Names(**json.loads((folder / _NAMES).read_bytes()))
+    assumed = folder / _ASSUMPTIONS
+    assumptions = tuple(json.loads(assumed.read_bytes())) if assumed.exists() else ()
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
-    return replace(_inputs(config, sequence, numbers, folder, names), pyramids=open_pyramids(folder))
+    inputs = _inputs(config, sequence, numbers, folder, names)
+    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions)
 
 
 def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:

@@ -39,12 +39,14 @@ class Proof:
     """What a file was held against.
 
     `numbers` is how many weights were compared; `library` the version of the framework that ran the file beside the
-    textbook recurrence, empty if there was none; `reason` says why, if there could have been one.
+    textbook recurrence, empty if there was none; `reason` says why, if there could have been one. `assumptions` are
+    those of the model file that the weights come from.
     """
 
     numbers: int
     library: str
     reason: str
+    assumptions: tuple[str, ...] = ()
 
     @property
     def in_words(self) -> str:

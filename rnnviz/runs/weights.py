@@ -1,6 +1,7 @@
 """Weights written to a file, which counts as written only once it has been proved to hold them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -57,7 +58,8 @@ def write_proved(load: Callable[[], Inputs], form: Form, temporary: Path, shown:
         with stage(_WRITTEN, _READ_BACK):
             found = form.read(network, temporary)
         with stage(_READ_BACK, 1.0):
-            return prove(network, parameters, temporary, found, form.library)
+            proof = prove(network, parameters, temporary, found, form.library)
+            return replace(proof, assumptions=inputs.assumptions)
     except (InputError, EngineError) as error:
         why = str(error).replace(str(temporary), shown.name)
         raise EngineError(f"{shown} was not written, because its proof failed: {why}") from error

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
     assert main(["inspect", str(model)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[:3]] == [
-        ["name", "cell", "input", "hidden", "layers", "directions", "type"],
-        ["encoder.lstm", "lstm", "3", "4", "2", "2", "float32"],
-        ["rnn", "rnn", "3", "4", "1", "1", "float32"],
+        ["name", "cell", "input", "hidden", "layers", "directions", "biases", "initial", "state", "type"],
+        ["encoder.lstm", "lstm", "3", "4", "2", "2", "yes", "unknown", "float32"],
+        ["rnn", "rnn", "3", "4", "1", "1", "yes", "unknown", "float32"],
     ]
     assert lines[3] == '  the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
     assert lines[4].split()[:2] == ["broken", "?"]
@@ -68,6 +69,7 @@ def test_inspect_writes_the_same_as_json(
         "initial_state": "unknown",
         "masking": "",
         "assumptions": [],
+        "batch_size": None,
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]
@@ -95,6 +97,60 @@ def test_the_cell_is_asked_for_where_the_file_does_not_tell_it(model: Path, caps
     assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
     assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "rnn_relu"
     assert '"lstm"' in refusal(capsys, "config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
+
+
+def test_a_run_repeats_what_was_assumed_in_its_words_json_report_and_notebook(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
+    captured = capsys.readouterr()
+    assumption = "the file does not say the activation: rnn_relu was chosen"
+    assert captured.err == f"{model}: rnn: {assumption}.\n"
+    config, words = tmp_path / "c.toml", tmp_path / "r.json"
+    config.write_text(captured.out, encoding="utf-8")
+    outputs = [tmp_path / "r.html", tmp_path / "r.ipynb"]
+    arguments = ["--json", str(words), "--report", str(outputs[0]), "--notebook", str(outputs[1])]
+    assert main(["run", str(config), "--engines", "manual,torch", *arguments]) == 0
+    assert f"Assumption: {assumption}." in capsys.readouterr().out
+    assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
+    assert assumption in outputs[0].read_text(encoding="utf-8")
+    assert "Assumption: the file does not say the activation: rnn" in outputs[1].read_text(encoding="utf-8")
+
+
+def test_converted_weights_repeat_what_was_assumed(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = str(tmp_path / "w.onnx")
+    assert main(["convert", str(model), target, "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["Assumption: the file does not say the activation: rnn_tanh was chosen."]
+
+
+@pytest.fixture
+def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same file, as if the model computed the initial state of its LSTM."""
+    from rnnviz.cli import inspect
+
+    entry = inspect.entries_apart(model)[0]
+    computed = replace(entry, initial_state="computed", assumptions=('it starts from the final state of "enc"',))
+    monkeypatch.setattr(inspect, "entries_apart", lambda path: (computed,))
+    return model
+
+
+def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
+    open_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refusal(capsys, "config", "--from", open_state)
+    assert 'it starts from the final state of "enc"' in error
+    assert "--initial-state" in error
+    for choice in ("zeros", "normal", str(tmp_path / "s.npz")):
+        assert main(["config", "--from", str(open_state), "--initial-state", choice]) == 0
+        captured = capsys.readouterr()
+        chosen = tomllib.loads(captured.out)["initial_state"]
+        named = {"source": "file", "path": choice} if choice.endswith(".npz") else {"source": choice}
+        assert {key: chosen.get(key) for key in named} == named
+        assert captured.err.count("\n") == 2
+    assert main(["convert", str(open_state), str(tmp_path / "converted.npz")]) == 0
 
 
 def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
@@ -130,7 +186,8 @@ def test_several_entries_are_listed_and_one_must_be_named(model: Path, capsys: p
 
 
 def test_options_of_a_model_file_need_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--entry = x belongs to a model file" in refusal(capsys, "config", "--entry", "x")
+    for option in ("--entry", "--initial-state"):
+        assert f"{option} = x belongs to a model file" in refusal(capsys, "config", option, "x")
     assert "give one of both" in refusal(capsys, "config", "lstm", "--from", "x.pt")
 
 
@@ -142,7 +199,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest
 
 def test_a_file_without_recurrent_layers_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "w.npz", dense=np.ones((2, 3)))
-    assert main(["inspect", str(tmp_path / "w.npz")]) == 0
+    assert main(["inspect", str(tmp_path / "converted.npz")]) == 0
     assert "holds no recurrent layer" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "w.npz"), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == {"entries": []}

@@ -36,7 +36,8 @@ class Entry:
     the layers have biases, None where that is not known. `initial_state` is one of INITIAL_STATES. `masking` describes
     the time steps that the model skips, and is empty where it skips none. `assumptions` are what a run of this entry
     takes for granted although the file does not say it or the model does more; each is worded like `reason`. They are
-    repeated by inspect, config --from, run, the banner and convert.
+    repeated by inspect, config --from, run, the banner and convert. `batch_size` is N of a stored initial state, None
+    where every sample starts from the same numbers; `reading.entries_of` fills it in.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Entry:
     initial_state: str = "unknown"
     masking: str = ""
     assumptions: tuple[str, ...] = ()
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         """What a file says must not be able to break a line, to colour a terminal, or to be no text at all."""
@@ -64,6 +66,11 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """The entry under the names of its fields."""
         return asdict(self)
+
+    @property
+    def leaves_initial_state_open(self) -> bool:
+        """Whether the model's own initial state is not in the file, so that the user must choose one."""
+        return self.initial_state in ("input", "computed")
 
     def network(self, cell: str | None = None) -> Network:
         """The network that the entry is; `cell` where the file does not tell it.

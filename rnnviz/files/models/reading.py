@@ -1,16 +1,19 @@
 """What is done with a model file: list what it holds, and read one of its networks, both under a memory limit."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.assumptions import open_state
+from rnnviz.files.models.entry import Entry, ModelFile
 from rnnviz.files.models.formats import NUMPY, format_of, open_model
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.models.weights import check_values, choose, read_weights
-from rnnviz.model.config import Config, Network, ParameterSource
+from rnnviz.model.arrays import FloatArray
+from rnnviz.model.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.model.errors import InputError
 from rnnviz.model.npz_file import NpzFile, read_npz
 from rnnviz.model.parameters import Parameters, check_shapes
@@ -33,11 +36,29 @@ def entries_of(path: Path) -> tuple[Entry, ...]:
         If the file cannot be read, is of no known format, is damaged, or takes more memory than its size calls for.
     """
     with within(path, room_for_file(path)):
-        return open_model(path).entries
+        model = open_model(path)
+        return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """The parameters and the stored initial state of an entry; the state is empty where the file stores none.
+
+    `entry` is None for weights by Gluon's own names, of which a file says nothing else.
+    """
+
+    parameters: Parameters
+    entry: Entry | None = None
+    initial_state: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 def read_parameters(path: Path, entry: str | None, network: Network) -> Parameters:
-    """The weights of an entry of a model file, or of its only one, as the parameters of `network`.
+    """The parameters that `read_network` reads."""
+    return read_network(path, entry, network).parameters
+
+
+def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
+    """An entry of a model file, or its only one, with its weights as the parameters of `network`.
 
     What is refused, and when values are cast, is told in `weights.read_weights`; an `.npz` file that holds weights by
     Gluon's own names must hold nothing else, and is held against the network name by name.
@@ -56,26 +77,56 @@ def read_parameters(path: Path, entry: str | None, network: Network) -> Paramete
             arrays = read_npz(path, "parameters.", partial(check_shapes, network))
             for name, array in arrays.items():
                 check_values(name, array, network, rounded=True)
-            return Parameters(network, arrays)
+            return StoredNetwork(Parameters(network, arrays))
         model = known.open(path)
         expect(size)
-        return read_weights(model, choose(model.entries, entry, path), network, rounded=known is NUMPY)
+        chosen = choose(model.entries, entry, path)
+        parameters = read_weights(model, chosen, network, rounded=known is NUMPY)
+        return StoredNetwork(parameters, chosen, model.initial_state(chosen.name))
 
 
-def config_of(path: Path, entry: Entry, cell: str | None = None) -> Config:
+def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
     """A config that runs an entry of a model file on a random sequence; `cell` where the file does not tell it.
+
+    `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
+    holds one, else zeros.
 
     Raises
     ------
     InputError
-        As `Entry.network` does, with the file's path.
+        As `Entry.network` does, with the file's path; or if the entry leaves the initial state open and none is given.
     """
     try:
         network = entry.network(cell)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    source = ParameterSource(initializer="file", path=str(path.absolute()), entry=entry.name)
-    return Config(network, parameters=source).checked()
+    if initial_state is None and entry.leaves_initial_state_open:
+        raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
+    file = str(path.absolute())
+    stored = initial_state is None and entry.initial_state == "stored"
+    sequence = SequenceSource()
+    if stored and entry.batch_size is not None:
+        sequence = replace(sequence, batch_size=entry.batch_size)
+    return Config(
+        network,
+        sequence,
+        ParameterSource(initializer="file", path=file, entry=entry.name),
+        _state_source(file if stored else initial_state or "zeros"),
+    ).checked()
+
+
+def _state_source(choice: str) -> InitialStateSource:
+    if choice in ("zeros", "normal"):
+        return InitialStateSource(choice)
+    return InitialStateSource("file", path=str(Path(choice).absolute()))
+
+
+def _batch_size(model: ModelFile, entry: Entry) -> int | None:
+    """N of a stored initial state; None without one, or where every sample starts from the same numbers."""
+    if not entry.supported or entry.initial_state != "stored":
+        return None
+    samples = model.initial_state(entry.name)["h"].shape[1]
+    return None if samples == 1 else samples
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rnnviz import __version__
+from rnnviz.analysis import notes
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.network_in_words import network_in_words
 from rnnviz.analysis.result import RunResult
@@ -27,6 +28,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         f"The run that rnnviz {literally(__version__)} made of it found:",
         *verdicts,
         *([literally(known.why)] if known.why else []),
+        *map(literally, notes.assumptions(result)),
     )
     yield prose("Its config:", fenced(dump_config(result.config), "toml"))
     rtol, atol = tolerances(result, known.trace)
