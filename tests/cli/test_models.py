@@ -199,7 +199,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest
 
 def test_a_file_without_recurrent_layers_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "w.npz", dense=np.ones((2, 3)))
-    assert main(["inspect", str(tmp_path / "converted.npz")]) == 0
+    assert main(["inspect", str(tmp_path / "w.npz")]) == 0
     assert "holds no recurrent layer" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "w.npz"), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == {"entries": []}
