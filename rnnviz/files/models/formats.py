@@ -1,4 +1,4 @@
-"""The formats of model files, told apart by what a file begins with, and by its ending where that does not tell."""
+"""The formats of model files, recognized by the first bytes of a file, and by its ending where these do not decide."""
 
 import os
 import stat
@@ -10,10 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 from rnnviz.files.models.entry import ModelFile
+from rnnviz.files.models.other_formats import is_pickle, other_folder, other_format
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
+from rnnviz.model.fields import listed
 
-_HEAD_BYTES = 64
+_HEAD_BYTES = 256
 _ZIP = b"PK\x03\x04"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NDARRAY_LIST = (0x112).to_bytes(8, "little")
@@ -33,14 +35,14 @@ class Format:
     reader: str
 
     def open(self, path: Path) -> ModelFile:
-        """Open a file of this format; raises an InputError if it is damaged."""
+        """Open a file of this format, or a folder that holds one; raises an InputError if it is damaged."""
         reader: Callable[[Path], ModelFile] = self._module().open_model
-        return reader(path)
+        return reader(model_in(path))
 
     def open_tensors(self, path: Path) -> TensorFile:
-        """Open a file of this format for its arrays; raises an InputError if it is damaged."""
+        """Open a file or folder as `open` does for its arrays; raises an InputError if it is damaged."""
         reader: Callable[[Path], TensorFile] = self._module().open_tensors
-        return reader(path)
+        return reader(model_in(path))
 
     def _module(self) -> ModuleType:
         return import_module(f"rnnviz.files.models.{self.reader}")
@@ -52,14 +54,18 @@ TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt"), "torch_files")
 ONNX = Format("ONNX", (".onnx",), "onnx")
 KERAS = Format("Keras", (".keras", ".h5", ".hdf5"), "keras")
 NUMPY = Format("numpy", (".npz",), "numpy_files")
-FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY)
+SHARDS = Format("index of shards", (".index.json",), "shards")
+FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
 
 ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
 """The endings of all formats."""
 
+_PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
+"""Model files that a folder may hold beside others, such as shards or the state of an optimizer."""
+
 
 def open_model(path: Path) -> ModelFile:
-    """Open a model file, or a folder of `.npy` files.
+    """Open a model file, a folder that holds one, or a folder of `.npy` files.
 
     Call it where memory is limited (`limits.limited_memory`) and a crash is survived: in a process of its own.
 
@@ -79,25 +85,75 @@ def format_of(path: Path) -> Format:
     InputError
         If it cannot be read, or neither its content nor its ending is known.
     """
-    if os.path.isdir(path):
+    path = model_in(path)
+    if path.is_dir():
         return NUMPY
+    head = _head(path)
+    if not head:
+        raise InputError(f"{path} is empty: a model file must hold weights.")
+    known = _by_content(path, head)
+    if known is not None:
+        return known
+    other = other_format(path, head)
+    if other is not None:
+        raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
+    known = _by_ending(path)
+    if known is None:
+        what = "a Python pickle, whose code is never run" if is_pickle(head) else "no model file that can be read"
+        raise InputError(f"{path} is {what}: it must be one of {', '.join(ENDINGS)}, or a folder of .npy files.")
+    return known
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file has the ending of a model file, or is one in another format, of which opening it says so."""
+    if path.name.lower().endswith(ENDINGS):
+        return True
+    try:
+        return other_format(path, _head(path)) is not None
+    except InputError:
+        return False
+
+
+def model_in(path: Path) -> Path:
+    """The file itself; the only model file in a folder, the index of its shards, or a folder of `.npy` files itself.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none or several, or is in a format that is not read.
+    """
+    if not os.path.isdir(path):
+        return path
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    other = other_folder(path, names)
+    if other is not None:
+        raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
+    found = [name for name in _PREFERRED if name in names]
+    # Shards belong to their index.
+    found = [name for name in found if f"{name}.index.json" not in found]
+    if not found:
+        if any(name.endswith(".npy") for name in names):
+            return path
+        found = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
+    if not found:
+        raise InputError(f"{path} holds no model file: it must hold one of {', '.join(ENDINGS)}, or .npy files.")
+    if len(found) > 1:
+        raise InputError(f"{path} holds {len(found)} model files, and one of them must be opened: {listed(found)}.")
+    return path / found[0]
+
+
+def _head(path: Path) -> bytes:
     try:
         # A pipe would be waited for, and a device may never end.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path} is no file: it must be one, or a folder of .npy files.")
+            raise InputError(f"{path} is no file: it must be one, or a folder.")
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            return file.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    if not head:
-        raise InputError(f"{path} is empty: a model file must hold weights.")
-    known = _by_content(path, head) or _by_ending(path)
-    if known is None:
-        raise InputError(
-            f"{path} is no model file that can be read: it must be one of {', '.join(ENDINGS)}, "
-            "or a folder of .npy files."
-        )
-    return known
 
 
 def _by_content(path: Path, head: bytes) -> Format | None:
@@ -129,5 +185,5 @@ def _by_members(path: Path) -> Format | None:
 
 
 def _by_ending(path: Path) -> Format | None:
-    ending = path.suffix.lower()
-    return next((known for known in FORMATS if ending in known.endings), None)
+    name = path.name.lower()
+    return next((known for known in FORMATS if name.endswith(known.endings)), None)

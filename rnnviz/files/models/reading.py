@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rnnviz.files.models.assumptions import open_state
 from rnnviz.files.models.entry import Entry, ModelFile
-from rnnviz.files.models.formats import NUMPY, format_of, open_model
+from rnnviz.files.models.formats import NUMPY, SHARDS, format_of, open_model
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.models.weights import check_values, choose, read_weights
 from rnnviz.model.arrays import FloatArray
@@ -145,10 +145,11 @@ def room_for_file(path: Path) -> int:
 
 
 def _size(path: Path) -> int:
-    """Bytes of the file, or of the files in the folder; 0 where that cannot be told, which reading will tell."""
+    """Bytes of the file, or of all in its folder where it is a folder or the index of shards; 0 where unknown."""
     try:
-        if path.is_dir():
-            return sum(file.stat().st_size for file in path.glob("*.npy"))
+        if path.is_dir() or path.name.lower().endswith(SHARDS.endings):
+            folder = path if path.is_dir() else path.parent
+            return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         return path.stat().st_size
     except (OSError, ValueError):
         return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.files.config_toml import with_paths
+from rnnviz.files.models.formats import model_in
 from rnnviz.files.models.packed_vectors import symbol_beside
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -52,15 +53,12 @@ def size_of(files: Iterable[NamedFile]) -> int:
 
 def _named(path: Path) -> NamedFile:
     try:
-        if path.is_dir():
-            parts = tuple(
-                (f"{path.name}/{file.name}", file.stat().st_size)
-                for file in sorted(path.glob("*.npy"))
-                if file.is_file()
-            )
+        model = model_in(path)
+        if model.is_dir():
+            files = [file for file in sorted(model.glob("*.npy")) if file.is_file()]
         else:
-            names = (path.name, *_companions(path))
-            parts = tuple((name, (path.parent / name).stat().st_size) for name in names)
+            files = [model, *(model.parent / name for name in _companions(model))]
+        parts = tuple((file.relative_to(path.parent).as_posix(), file.stat().st_size) for file in files)
     except OSError as error:
         raise InputError(f"{path} cannot be copied: {error.strerror or error}.") from error
     return NamedFile(path, parts)

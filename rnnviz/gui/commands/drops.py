@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from rnnviz.files.models.formats import ENDINGS
+from rnnviz.files.models.formats import ENDINGS, is_model_file
 from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.sequence_in import ENDINGS as SEQUENCES
 from rnnviz.files.session.contents import ENDING
@@ -40,9 +40,8 @@ def is_of_sweep(path: Path) -> bool:
 
 def is_model(path: Path) -> bool:
     """Whether a file or folder is opened as a model, which brings its own network."""
-    ending = path.suffix.lower()
-    if ending != ".npz":
-        return path.is_dir() or ending in ENDINGS
+    if path.suffix.lower() != ".npz":
+        return path.is_dir() or is_model_file(path)
     try:
         names = set(NpzFile(path).headers)
     except InputError:
