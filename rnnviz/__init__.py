@@ -12,10 +12,11 @@ Nothing heavy is imported before it is used.
 """
 
 from os import PathLike
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's own would make an import of the package, and so a start of the program, a third longer
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from rnnviz.analysis.comparison import Comparison, Mismatch
     from rnnviz.analysis.result import RunResult
@@ -55,7 +56,7 @@ _MODULES = {
 
 if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> "Any":
         """Import a class when it is first asked for."""
         if name not in _MODULES:
             raise AttributeError(f"module 'rnnviz' has no attribute {name!r}")

@@ -1,13 +1,39 @@
-"""python -m rnnviz."""
+"""The program: python -m rnnviz, and the command rnnviz."""
 
-import multiprocessing
 import os
+import signal
 import sys
 
-from rnnviz.cli import main
-from rnnviz.engines.own.engine import HOST_ARGUMENT
+_BEFORE = {
+    number: signal.getsignal(number)
+    for number in (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+    if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+}
+for _number in _BEFORE:
+    # There is nothing to clean up yet, and importing the rest takes long enough for a Ctrl-C.
+    signal.signal(_number, lambda number, _frame: os._exit(128 + number))
+
+
+def main() -> int:
+    """Do what the program's arguments ask for, and return the exit code."""
+    from rnnviz.cli import main as answer
+    from rnnviz.cli.signals import exit_code_of, ignore_signals
+
+    try:
+        for number, handler in _BEFORE.items():
+            signal.signal(number, handler)
+        return answer()
+    except KeyboardInterrupt as interrupt:
+        return exit_code_of(interrupt)
+    finally:
+        ignore_signals()
+
 
 if __name__ == "__main__":
+    import multiprocessing
+
+    from rnnviz.engines.own.engine import HOST_ARGUMENT
+
     # In a bundle the child process is this program once more, and this call is where it goes its own way.
     multiprocessing.freeze_support()
     if sys.argv[1:2] == [HOST_ARGUMENT]:

@@ -14,7 +14,7 @@ EXIT_STATUS = {
     exit_codes.MISMATCH: "They do not agree.",
     exit_codes.WRONG_INPUT: "The config, a file or the command is wrong; one sentence on standard error says what.",
     exit_codes.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
-    exit_codes.INTERRUPTED: "The command was stopped by Ctrl-C.",
+    exit_codes.INTERRUPTED: "The command was stopped by Ctrl-C; by another signal, 128 and its number.",
 }
 
 _ENGINES = {

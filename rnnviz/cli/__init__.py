@@ -2,7 +2,7 @@
 
 Exit codes: 0 agree (or drift, without --strict); 1 mismatch; 2 the input or the command is wrong; 3 an engine
 is missing, failed or died. An error is one plain sentence on standard error, and RNNVIZ_DEBUG=1 adds where it
-came from.
+came from. A signal that ends the program, such as Ctrl-C, gives 128 and its number.
 """
 
 import os
@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
 from rnnviz.cli import config, convert, doctor, explain, inspect, run, sweep
-from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, INTERRUPTED, WRONG_INPUT
+from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, WRONG_INPUT
 from rnnviz.cli.parser import Commands, Parser, add_commands
+from rnnviz.cli.signals import exit_code_of, signals_raised
+from rnnviz.cli.streams import prepare_streams, print_answer, print_note
 from rnnviz.cli.window import open_window
 from rnnviz.model.errors import EngineError, InputError
 
@@ -31,28 +33,35 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments ask for, and return the exit code."""
+    prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _dispatch(words)
-        # A window's program on Windows has no console, and nothing to print to.
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
+        _check_folder()
+        return _dispatch(words)
+    except SystemExit:
+        # The parser has printed its help, or the version.
+        raise SystemExit(print_answer(AGREE, "")) from None
     except InputError as error:
         return _fail(error, WRONG_INPUT)
     except EngineError as error:
         return _fail(error, ENGINE_FAILED)
     except MemoryError as error:
         return _fail(error, WRONG_INPUT, "There is not enough memory for this: make a size smaller.")
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return AGREE
+    except KeyboardInterrupt as interrupt:
+        return exit_code_of(interrupt)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, a person reads one sentence
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(error, ENGINE_FAILED, f"This should not have happened: {what}. RNNVIZ_DEBUG=1 shows where.")
+
+
+def _check_folder() -> None:
+    """Refuse a deleted working directory, which relative paths and child processes begin from."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(
+            f"The working directory cannot be used ({error.strerror}): it must exist, so change to another one."
+        ) from error
 
 
 def _dispatch(words: list[str]) -> int:
@@ -60,8 +69,8 @@ def _dispatch(words: list[str]) -> int:
         parser = Parser(prog="rnnviz")
         add_commands(parser, {words[0]: _COMMANDS[words[0]]})
         options = parser.parse_args(words)
-        answer: int = options.answer(options)
-        return answer
+        with signals_raised():
+            return print_answer(*options.answer(options))
     return open_window(window_parser().parse_args(words).file)
 
 
@@ -94,6 +103,6 @@ def window_parser() -> Parser:
 
 def _fail(error: BaseException, code: int, sentence: str | None = None) -> int:
     if os.environ.get("RNNVIZ_DEBUG") == "1":
-        traceback.print_exception(error)
-    print(f"rnnviz: {sentence or error}", file=sys.stderr)
+        print_note("".join(traceback.format_exception(error)).rstrip())
+    print_note(f"rnnviz: {sentence or error}")
     return code

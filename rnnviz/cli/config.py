@@ -1,13 +1,13 @@
 """rnnviz config: the lessons' configs, and one that runs a model file."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
+from rnnviz.cli.streams import print_note
 from rnnviz.model.cells import CELLS
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
@@ -31,7 +31,7 @@ def add_to(commands: Commands) -> None:
     config.set_defaults(answer=_config)
 
 
-def _config(options: Namespace) -> int:
+def _config(options: Namespace) -> Answer:
     if options.file is not None:
         if options.lesson is not None:
             raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
@@ -40,9 +40,8 @@ def _config(options: Namespace) -> int:
 
         config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
         for clause in of_run(entry, config):
-            print(f"{options.file}: {entry.name}: {clause}.", file=sys.stderr)
-        sys.stdout.write(dump_config(complete(config)))
-        return AGREE
+            print_note(f"{options.file}: {entry.name}: {clause}.")
+        return AGREE, dump_config(complete(config))
     for option in ("entry", "cell", "initial-state"):
         value = getattr(options, option.replace("-", "_"))
         if value is not None:
@@ -51,11 +50,8 @@ def _config(options: Namespace) -> int:
 
     if options.lesson is None:
         width = max(len(lesson.name) for lesson in lessons())
-        for lesson in lessons():
-            print(f"{lesson.name:{width}}  {lesson.title}")
-    else:
-        sys.stdout.write(find_lesson(options.lesson).path.read_text(encoding="utf-8"))
-    return AGREE
+        return AGREE, "".join(f"{lesson.name:{width}}  {lesson.title}\n" for lesson in lessons())
+    return AGREE, find_lesson(options.lesson).path.read_text(encoding="utf-8")
 
 
 def config_from_model(

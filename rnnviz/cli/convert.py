@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnviz.cli.config import config_from_model
-from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
@@ -37,7 +37,7 @@ def add_to(commands: Commands) -> None:
     convert.set_defaults(answer=_convert)
 
 
-def _convert(options: Namespace) -> int:
+def _convert(options: Namespace) -> Answer:
     from rnnviz.files.atomic import whole
     from rnnviz.files.inputs import load_inputs
     from rnnviz.files.models.assumptions import of_weights
@@ -62,11 +62,11 @@ def _convert(options: Namespace) -> int:
             seconds=_SECONDS,
             tell=lambda done: tell(f"writing {target.name}", done),
         )
-    if not options.quiet:
-        print(f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}.")
-        for clause in proof.assumptions:
-            print(f"Assumption: {clause}.")
-    return AGREE
+    if options.quiet:
+        return AGREE, ""
+    lines = [f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}."]
+    lines += [f"Assumption: {clause}." for clause in proof.assumptions]
+    return AGREE, "".join(f"{line}\n" for line in lines)
 
 
 def _check_target(source: Path, target: Path) -> None:

@@ -1,9 +1,8 @@
 """rnnviz doctor: what a bug report needs."""
 
-import sys
 from argparse import Namespace
 
-from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
 
 
@@ -13,8 +12,7 @@ def add_to(commands: Commands) -> None:
     doctor.set_defaults(answer=_doctor)
 
 
-def _doctor(options: Namespace) -> int:
+def _doctor(options: Namespace) -> Answer:
     from rnnviz.runs.doctor import report
 
-    sys.stdout.write(report())
-    return AGREE
+    return AGREE, report()

@@ -1,3 +1,8 @@
 """What the exit codes mean."""
 
+from typing import TypeAlias
+
+Answer: TypeAlias = tuple[int, str]
+"""The exit code of a command, and its text for standard output, which is written when all else is done."""
+
 AGREE, MISMATCH, WRONG_INPUT, ENGINE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130

@@ -1,11 +1,10 @@
 """rnnviz explain: the arithmetic of one hidden value."""
 
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 
-from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import load
 from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
@@ -31,7 +30,7 @@ def add_to(commands: Commands) -> None:
     explain.set_defaults(answer=_explain)
 
 
-def _explain(options: Namespace) -> int:
+def _explain(options: Namespace) -> Answer:
     from rnnviz.analysis.explain.explanation import explain_value
     from rnnviz.files.inputs import load_inputs
     from rnnviz.runs.supervisor import run
@@ -56,15 +55,14 @@ def _explain(options: Namespace) -> int:
 
         text = json.dumps(to_json(explanation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            with whole(Path(options.json)) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    if not options.quiet and options.json != "-":
-        from rnnviz.analysis.explain.report import report
+            return AGREE, text
+        with whole(Path(options.json)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    if options.quiet:
+        return AGREE, ""
+    from rnnviz.analysis.explain.report import report
 
-        print(report(explanation, options.top))
-    return AGREE
+    return AGREE, f"{report(explanation, options.top)}\n"
 
 
 def _location(config: Config, options: Namespace) -> Location:

@@ -1,12 +1,11 @@
 """rnnviz inspect: the recurrent layers in a model file."""
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnnviz.cli.exit_codes import AGREE
+from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.files.models.entry import RNN_CELLS, Entry
@@ -22,7 +21,7 @@ def add_to(commands: Commands) -> None:
     inspect.set_defaults(answer=_inspect)
 
 
-def _inspect(options: Namespace) -> int:
+def _inspect(options: Namespace) -> Answer:
     entries = entries_apart(options.file)
     if options.json is not None:
         from rnnviz.files.atomic import whole
@@ -30,12 +29,10 @@ def _inspect(options: Namespace) -> int:
         listed = {"entries": [entry.to_json() for entry in entries]}
         text = json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if options.json == "-":
-            sys.stdout.write(text)
-            return AGREE
+            return AGREE, text
         with whole(Path(options.json)) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    print(table(entries) if entries else f"{options.file} holds no recurrent layer.")
-    return AGREE
+    return AGREE, f"{table(entries) if entries else f'{options.file} holds no recurrent layer.'}\n"
 
 
 def entries_apart(path: Path) -> tuple[Entry, ...]:

@@ -1,8 +1,8 @@
 """The config that a command runs: as it is written, or by the engines that there are."""
 
-import sys
 from pathlib import Path
 
+from rnnviz.cli.streams import print_note
 from rnnviz.model.config import Config
 
 
@@ -25,5 +25,5 @@ def complete(config: Config) -> Config:
 
     config, told = with_present_reference(config)
     if told:
-        print(f"rnnviz: {told}", file=sys.stderr)
+        print_note(f"rnnviz: {told}")
     return config

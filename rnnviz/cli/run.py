@@ -1,17 +1,18 @@
 """rnnviz run: compute a config, compare its engines, write what was found."""
 
-import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.analysis.result import RunResult
-from rnnviz.cli.exit_codes import AGREE, MISMATCH
+from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT, Answer
 from rnnviz.cli.loading import load
 from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.cli.streams import print_note
 from rnnviz.model.config import Compare, Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
@@ -46,7 +47,7 @@ def add_to(commands: Commands) -> None:
     run.set_defaults(answer=_run)
 
 
-def _run(options: Namespace) -> int:
+def _run(options: Namespace) -> Answer:
     from rnnviz.files.inputs import load_inputs
     from rnnviz.runs.supervisor import run
 
@@ -59,16 +60,24 @@ def _run(options: Namespace) -> int:
         reading = load_for_notebook
     with progress_bar(options.quiet) as tell:
         result = run(config, reading, tell, options.audit, _asked_for(options))
-    _write_outputs(result, options)
-    if not options.quiet and options.json != "-":
-        from rnnviz.analysis.naming import shown_name
-        from rnnviz.analysis.wording import report
-
-        print(report(result))
-        for engine, text in result.printed.items():
-            print(f"\n{shown_name(engine)} printed:\n{text.rstrip()}")
+    written = _write_outputs(result, options)
     failed = result.verdict == "mismatch" or (options.strict and result.verdict != "agree")
-    return MISMATCH if failed else AGREE
+    return MISMATCH if failed else AGREE if written else WRONG_INPUT, _text(result, options)
+
+
+def _text(result: RunResult, options: Namespace) -> str:
+    """What standard output gets."""
+    if options.json == "-":
+        from rnnviz.files.summary import json_text
+
+        return json_text(result)
+    if options.quiet:
+        return ""
+    from rnnviz.analysis.naming import shown_name
+    from rnnviz.analysis.wording import report
+
+    printed = (f"\n{shown_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
+    return "".join((f"{report(result)}\n", *printed))
 
 
 def _with_options(config: Config, options: Namespace) -> Config:
@@ -102,34 +111,49 @@ def _check_outputs(options: Namespace) -> None:
         check_output(path)
 
 
-def _write_outputs(result: RunResult, options: Namespace) -> None:
+def _write_outputs(result: RunResult, options: Namespace) -> bool:
+    """Write every file that was asked for, and return whether all could be; one that cannot is a sentence.
+
+    The verdict keeps its exit code whatever becomes of the files, and one that fails takes no other with it.
+    """
+    complete = True
+    for write in _writers(result, options):
+        try:
+            write()
+        except InputError as error:
+            print_note(f"rnnviz: {error}")
+            complete = False
+    return complete
+
+
+def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], object]]:
     if options.csv is not None:
         from rnnviz.files.table import write_csv
 
-        with progress_bar(options.quiet) as tell:
-            write_csv(result, options.csv, lambda done: tell(f"writing {options.csv}", done), gates=options.gates)
+        yield lambda: _with_bar(write_csv, result, options.csv, options)
     if options.npz is not None:
         from rnnviz.files.archive import write_npz
 
-        with progress_bar(options.quiet) as tell:
-            write_npz(result, options.npz, lambda done: tell(f"writing {options.npz}", done), gates=options.gates)
+        yield lambda: _with_bar(write_npz, result, options.npz, options)
     if options.png is not None:
         from rnnviz.gui.exporting.snapshot import save_png
 
-        save_png(result, options.png)
-    if options.json is not None:
-        from rnnviz.files.summary import json_text, write_json
+        yield lambda: save_png(result, options.png)
+    if options.json not in (None, "-"):
+        from rnnviz.files.summary import write_json
 
-        if options.json == "-":
-            sys.stdout.write(json_text(result))
-        else:
-            write_json(result, Path(options.json))
+        yield lambda: write_json(result, Path(options.json))
     if options.report is not None:
         from rnnviz.files.report.writing import write_report
         from rnnviz.gui.exporting.snapshot import report_picture
 
-        write_report(result, options.report, [report_picture(result)])
+        yield lambda: write_report(result, options.report, [report_picture(result)])
     if options.notebook is not None:
         from rnnviz.files.notebook.writing import write_notebook
 
-        write_notebook(result, options.notebook)
+        yield lambda: write_notebook(result, options.notebook)
+
+
+def _with_bar(write: Callable[..., object], result: RunResult, path: Path, options: Namespace) -> None:
+    with progress_bar(options.quiet) as tell:
+        write(result, path, lambda done: tell(f"writing {path}", done), gates=options.gates)

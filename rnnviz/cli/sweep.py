@@ -1,16 +1,16 @@
 """rnnviz sweep: compute a grid of configs, on this machine or on a cluster, and write a row for each."""
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH
+from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH, Answer
 from rnnviz.cli.loading import complete
 from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.cli.streams import print_note
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.fields import Declared
 
@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
     sweep.set_defaults(answer=_sweep)
 
 
-def _sweep(options: Namespace) -> int:
+def _sweep(options: Namespace) -> Answer:
     from rnnviz.analysis.sweep_wording import report
     from rnnviz.files.inputs import load_inputs
     from rnnviz.files.resource_files import resource_path
@@ -48,8 +48,7 @@ def _sweep(options: Namespace) -> int:
     from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
 
     if options.example:
-        sys.stdout.write(resource_path("sweeps", "example.toml").read_text(encoding="utf-8"))
-        return AGREE
+        return AGREE, resource_path("sweeps", "example.toml").read_text(encoding="utf-8")
     if options.sweep is None:
         raise InputError("The following arguments are required: sweep; see rnnviz sweep --help.")
     engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
@@ -68,11 +67,12 @@ def _sweep(options: Namespace) -> int:
             f"and the same command goes on with those that are left."
         )
     table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
-    _write(table, options)
+    text = _write(table, options)
     if not options.quiet and options.json != "-":
-        print(report(table.keys, table.rows))
+        text = f"{report(table.keys, table.rows)}\n"
     verdicts = {row.finding.verdict for row in rows if row.finding is not None}
-    return MISMATCH if "mismatch" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
+    code = MISMATCH if "mismatch" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
+    return code, text
 
 
 def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[Row]":
@@ -86,9 +86,8 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
                 tell(f"{len(rows):,} of {size:,} rows", len(rows) / size)
     except KeyboardInterrupt:
         if not options.quiet:
-            print(
-                f"Stopped: {len(rows):,} of {size:,} rows are done, and the same command goes on with the others.",
-                file=sys.stderr,
+            print_note(
+                f"Stopped: {len(rows):,} of {size:,} rows are done, and the same command goes on with the others."
             )
         raise
     return rows
@@ -111,12 +110,14 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
     return ClusterScheduler(options.scheduler)
 
 
-def _write(table: "SweepTable", options: Namespace) -> None:
+def _write(table: "SweepTable", options: Namespace) -> str:
+    """Write the files that were asked for, and return the text for standard output."""
     from rnnviz.files.sweep_results import sweep_json, write_sweep_csv, write_sweep_json
 
     if options.csv is not None:
         write_sweep_csv(table, options.csv)
     if options.json == "-":
-        sys.stdout.write(sweep_json(table))
-    elif options.json is not None:
+        return sweep_json(table)
+    if options.json is not None:
         write_sweep_json(table, Path(options.json))
+    return ""

@@ -15,9 +15,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from rnnviz import cli
 from rnnviz.cli import main, run
-from rnnviz.cli.exit_codes import MISMATCH, WRONG_INPUT
+from rnnviz.cli.exit_codes import INTERRUPTED, MISMATCH, WRONG_INPUT
 
 ROOT = Path(__file__).parents[2]
 ENGINES = "manual,mistake:no-h2h-bias"
@@ -58,7 +57,7 @@ def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
 
     monkeypatch.setattr(run, "progress_bar", interrupted)
     code = main(["run", config, "--engines", ENGINES, f"--{kind}", str(path)])
-    assert (code, capsys.readouterr().err) == (cli.INTERRUPTED, "")
+    assert (code, capsys.readouterr().err) == (INTERRUPTED, "")
     assert any(name.startswith(f".{path.name}.") for name in at_work[0])
     assert [entry.read_text(encoding="utf-8") for entry in folder.iterdir()] == ([] if old is None else [old])
 
@@ -85,7 +84,7 @@ def test_an_interrupt_in_the_middle_of_a_large_table_ends_the_program_and_leaves
             assert running.poll() is None
         os.killpg(running.pid, signal.SIGINT)
         out, err = running.communicate(timeout=20)
-    assert (running.returncode, out, err) == (cli.INTERRUPTED, "", "")
+    assert (running.returncode, out, err) == (INTERRUPTED, "", "")
     assert list(folder.iterdir()) == []
 
 

@@ -8,9 +8,10 @@ import sys
 import termios
 from pathlib import Path
 
+import psutil
 import pytest
 
-from rnnviz import cli
+from rnnviz.cli.exit_codes import INTERRUPTED
 from tests.cli.calls import WRONG, write
 
 ROOT = Path(__file__).parents[2]
@@ -62,10 +63,16 @@ def test_a_reader_that_has_had_enough_is_no_error(config: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_interrupt_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("group", [True, False])
+def test_a_signal_ends_the_run_without_a_traceback_and_leaves_no_file(
+    tmp_path: Path, number: signal.Signals, group: bool
+) -> None:
     config = write(tmp_path)
     own = tmp_path / "slow.py"
     started = tmp_path / "started"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     own.write_text(
         "import pathlib, time\n"
         f"def step(x, state, p):\n    pathlib.Path({str(started)!r}).touch()\n    time.sleep(60)\n",
@@ -74,6 +81,7 @@ def test_an_interrupt_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
     with subprocess.Popen(
         program("run", config, "--engines", f"manual,{own}", "--csv", tmp_path / "out.csv"),
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,10 +89,41 @@ def test_an_interrupt_ends_the_run_without_a_traceback(tmp_path: Path) -> None:
     ) as running:
         while not started.exists():
             assert running.poll() is None
-        os.killpg(running.pid, signal.SIGINT)
+        children = psutil.Process(running.pid).children(recursive=True)
+        (os.killpg if group else os.kill)(running.pid, number)
         out, err = running.communicate(timeout=20)
-    assert (running.returncode, out, err) == (cli.INTERRUPTED, "", "")
+    assert (running.returncode, out, err) == (128 + number, "", "")
     assert not (tmp_path / "out.csv").exists()
+    assert list(temporary.iterdir()) == []
+    assert psutil.wait_procs(children, timeout=3)[1] == []
+
+
+def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_traceback(tmp_path: Path) -> None:
+    # Python reads this file before any program.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, *rest):\n"
+        "        if name == 'rnnviz.cli.run':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder)\n",
+        encoding="utf-8",
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(program("config"), cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
+
+
+def test_a_signal_that_is_ignored_stays_ignored(config: str) -> None:
+    line = 'trap "" HUP; "$@" & child=$!; sleep 0.5; kill -HUP $child; wait $child'
+    done = subprocess.run(
+        ["bash", "-c", line, "bash", *program("run", config, "--engines", WRONG, "--quiet")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("quiet", [False, True])
