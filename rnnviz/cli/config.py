@@ -67,12 +67,15 @@ def config_from_model(
     InputError
         If there is no such entry, it cannot be run, or the cell or the initial state must be given.
     """
-    from rnnviz.cli.inspect import entries_apart
+    from rnnviz.cli.inspect import arrays_apart, entries_apart
     from rnnviz.files.models.assumptions import open_state
-    from rnnviz.files.models.reading import config_of
+    from rnnviz.files.models.reading import config_of, nothing_recognized
     from rnnviz.files.models.weights import choose
 
-    entry = choose(entries_apart(path), name, path)
+    entries = entries_apart(path)
+    if not entries:
+        raise nothing_recognized(path, arrays_apart(path))
+    entry = choose(entries, name, path)
     if entry.supported and entry.cell is None and cell is None:
         choices = " or ".join(f"--cell {name}" for name in entry.cells)
         raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give {choices}.")

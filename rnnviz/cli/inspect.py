@@ -2,13 +2,16 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.files.models.entry import RNN_CELLS, Entry
+
+Read = TypeVar("Read")
 
 _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases", "initial state", "type")
 
@@ -16,33 +19,50 @@ _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases"
 def add_to(commands: Commands) -> None:
     """Add the command and its options."""
     inspect = commands.add_parser("inspect", help="list the recurrent layers in a model file")
-    inspect.add_argument("file", type=Path, help="a model file, or a folder of .npy files")
+    inspect.add_argument("file", type=Path, help="a model file, or a folder that holds one or .npy files")
     inspect.add_argument("--json", metavar="P|-", help="write the list; - writes it to standard output")
     inspect.set_defaults(answer=_inspect)
 
 
 def _inspect(options: Namespace) -> Answer:
+    from rnnviz.files.models.reading import nothing_recognized
+
     entries = entries_apart(options.file)
+    arrays = {} if entries else arrays_apart(options.file)
     if options.json is not None:
         from rnnviz.files.atomic import whole
 
-        listed = {"entries": [entry.to_json() for entry in entries]}
+        listed: dict[str, Any] = {"entries": [entry.to_json() for entry in entries]}
+        if not entries:
+            listed["arrays"] = [{"name": name, "shape": list(shape)} for name, shape in arrays.items()]
         text = json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if options.json == "-":
             return AGREE, text
         with whole(Path(options.json)) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return AGREE, f"{table(entries) if entries else f'{options.file} holds no recurrent layer.'}\n"
+    return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
 
 
 def entries_apart(path: Path) -> tuple[Entry, ...]:
-    """What a model file holds, found out in a process of its own; raises an InputError if it cannot be read."""
+    """The networks in a model file, read in a process of their own; raises an InputError if that cannot be done."""
     from rnnviz.files.models.reading import entries_of
+
+    return _apart(entries_of, path)
+
+
+def arrays_apart(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all arrays in a model file, read as `entries_apart` does."""
+    from rnnviz.files.models.reading import arrays_of
+
+    return _apart(arrays_of, path)
+
+
+def _apart(read: Callable[[Path], Read], path: Path) -> Read:
     from rnnviz.runs.apart import call_apart
 
     with progress_bar(quiet=False) as tell:
         return call_apart(
-            *(entries_of, path),
+            *(read, path),
             what=f"{path} could not be read",
             tell=lambda done: tell(f"reading {path.name}", done),
         )

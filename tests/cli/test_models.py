@@ -197,9 +197,20 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest
     assert "w.pt is no PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")
 
 
-def test_a_file_without_recurrent_layers_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.savez(tmp_path / "w.npz", dense=np.ones((2, 3)))
-    assert main(["inspect", str(tmp_path / "w.npz")]) == 0
-    assert "holds no recurrent layer" in capsys.readouterr().out
-    assert main(["inspect", str(tmp_path / "w.npz"), "--json", "-"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"entries": []}
+def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, **{f"layer{k}.kernel": np.ones((k + 1, 8), np.float32) for k in range(12)})
+    assert main(["inspect", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "12 arrays" in out
+    assert '"layer0.kernel" (1, 8)' in out
+    assert all(name in out for name in ("l0_i2h_weight", "weight_ih_l0", "recurrent_kernel"))
+    assert main(["inspect", str(path), "--json", "-"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["entries"], len(listed["arrays"])) == ([], 12)
+    assert listed["arrays"][3] == {"name": "layer3.kernel", "shape": [4, 8]}
+    assert "12 arrays" in refusal(capsys, "config", "--from", path)
+    (tmp_path / "c.toml").write_text(
+        f'[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[parameters]\npath = "{path}"\nentry = "x"\n'
+    )
+    assert "12 arrays" in refusal(capsys, "run", tmp_path / "c.toml", "--engines", "manual,torch", "--quiet")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rnnviz.files.models.assumptions import open_state
 from rnnviz.files.models.entry import Entry, ModelFile
-from rnnviz.files.models.formats import NUMPY, SHARDS, format_of, open_model
+from rnnviz.files.models.formats import NUMPY, ONNX, SHARDS, format_of, open_model
 from rnnviz.files.models.limits import limited_memory
 from rnnviz.files.models.weights import check_values, choose, read_weights
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
-from rnnviz.model.errors import InputError
+from rnnviz.model.errors import InputError, printable
 from rnnviz.model.npz_file import NpzFile, read_npz
 from rnnviz.model.parameters import Parameters, check_shapes
 from rnnviz.model.progress import expect
@@ -24,6 +24,7 @@ _ROOM = 512 << 20
 _FILE_COPIES = 3
 """How often a format that can only be read as a whole may hold the file."""
 _WEIGHT_COPIES = 4
+_LISTED_ARRAYS = 4
 _GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
 
 
@@ -38,6 +39,31 @@ def entries_of(path: Path) -> tuple[Entry, ...]:
     with within(path, room_for_file(path)):
         model = open_model(path)
         return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
+
+
+def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all arrays in a model file by name, for a file in which no recurrent layer was recognized."""
+    with within(path, room_for_file(path)):
+        try:
+            return {
+                printable(name): tensor.shape for name, tensor in format_of(path).open_tensors(path).tensors.items()
+            }
+        except InputError:
+            # The file could be searched for networks, but not every such file has arrays that can be listed.
+            return {}
+
+
+def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> InputError:
+    """The error of a file in which no recurrent layer was recognized among `arrays`."""
+    shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:_LISTED_ARRAYS]]
+    listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
+    count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
+    needed = (
+        "a recurrent layer must be an RNN, LSTM or GRU operator"
+        if path.name.lower().endswith(ONNX.endings)
+        else "names must be Gluon's (l0_i2h_weight), PyTorch's (weight_ih_l0) or Keras's (recurrent_kernel)"
+    )
+    return InputError(f"{path} holds no recurrent layer that is recognized; it holds {count}{listed}; {needed}.")
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,8 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
             return StoredNetwork(Parameters(network, arrays))
         model = known.open(path)
         expect(size)
+        if not model.entries:
+            raise nothing_recognized(path, arrays_of(path))
         chosen = choose(model.entries, entry, path)
         parameters = read_weights(model, chosen, network, rounded=known is NUMPY)
         return StoredNetwork(parameters, chosen, model.initial_state(chosen.name))

@@ -14,15 +14,13 @@ from rnnviz.model.parameters import Parameters
 
 
 def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
-    """The entry of that name, or the only one, of the file `path`.
+    """The entry of that name, or the only one, of the file `path`, which has at least one.
 
     Raises
     ------
     InputError
-        If there is none, or several and no name; the sentence lists them.
+        If there is none of that name, or several and no name; the sentence lists them.
     """
-    if not entries:
-        raise InputError(f"{path} holds no recurrent layer.")
     if name is None and len(entries) == 1:
         return entries[0]
     listed = ", ".join(f'"{entry.name}"' for entry in entries)
