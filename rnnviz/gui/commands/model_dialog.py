@@ -1,6 +1,7 @@
 """Which of the recurrent networks in a model file is to be run."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtWidgets import (
@@ -19,25 +20,40 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.files.models.entry import Entry
+from rnnviz.gui.look.text_size import scaled
 from rnnviz.model.cells import CELLS
 
-_HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Type")
-_ONE_GATE = tuple(cell.name for cell in CELLS.values() if cell.gate_count == 1)
+_HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
+_INITIAL_STATES = {
+    "unknown": "not in the file",
+    "zeros": "zeros",
+    "stored": "in the file",
+    "input": "given by the caller",
+    "computed": "computed by the model",
+}
+_CHOICES = (("Zeros", "zeros"), ("Random numbers", "normal"))
+_CHOOSE = "Choose…"
 _NUMBERS = range(2, 6)
+_AFTER_NUMBERS = (_NUMBERS.stop, len(_HEADINGS) - 1)
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WHY_NOT = "Not to be run: "
 _PADDING = 8
+_WIDTH = 880
 _HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
+_ROWS_BESIDE_CHOICES = 5
 _GAP = "  "
+
+Chosen: TypeAlias = Callable[[Entry, str | None, str | None], None]
 
 
 class ModelDialog(QDialog):
-    """Lists the networks, those that cannot be run with the reason, and asks for a cell that the file does not tell."""
+    """Lists the networks with what is known of them, and asks for a cell and an initial state that are not in the file.
 
-    def __init__(
-        self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: Callable[[Entry, str | None], None]
-    ) -> None:
-        """`chosen` gets the entry, and the cell if the file does not tell it."""
+    Networks that cannot be run are listed with the reason.
+    """
+
+    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: Chosen) -> None:
+        """`chosen` gets the entry, and the cell and the initial state, each None where the file decides it."""
         super().__init__(parent)
         self._entries, self._chosen = entries, chosen
         self.setWindowTitle(f"Open {name}")
@@ -51,13 +67,13 @@ class ModelDialog(QDialog):
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setWordWrap(True)
         self.note.setProperty("muted", True)
-        self.cell = QComboBox()
-        self.cell.setAccessibleName("Activation")
-        self.cell.setToolTip("The file holds the weights alone, and they do not tell which activation they are for.")
-        for cell in _ONE_GATE:
-            self.cell.addItem(CELLS[cell].title, cell)
+        self.cell = _choice("Cell", "The file holds the weights alone, which are the same for every activation.")
+        self.initial_state = _choice("Initial state", "The model's own initial state is not in the file.")
+        for text, source in _CHOICES:
+            self.initial_state.addItem(text, source)
         self._form = QFormLayout()
-        self._form.addRow("&Activation", self.cell)
+        self._form.addRow("Ce&ll", self.cell)
+        self._form.addRow("&Initial state", self.initial_state)
         buttons = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(buttons.Open | buttons.Cancel)
         self.buttons.accepted.connect(self.accept)
@@ -69,8 +85,11 @@ class ModelDialog(QDialog):
         layout.addWidget(self.note)
         layout.addLayout(self._form)
         layout.addWidget(self.buttons)
-        self.resize(720, _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS))
+        self.list.setMinimumHeight(scaled(_ROW * (1 + min(len(entries), _ROWS_BESIDE_CHOICES)) + _PADDING))
+        self.resize(_WIDTH, _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS))
         self.list.currentItemChanged.connect(self._show_choice)
+        for choice in (self.cell, self.initial_state):
+            choice.currentIndexChanged.connect(self._update_open)
         self.list.itemActivated.connect(lambda item: self.accept())
         first = next((number for number, entry in enumerate(entries) if entry.supported), 0)
         self.list.setCurrentIndex(self.list.model().index(first, 0))
@@ -83,10 +102,9 @@ class ModelDialog(QDialog):
 
     def accept(self) -> None:
         """Hand over the choice, if it can be run."""
-        entry = self.entry
-        if entry.supported:
+        if self._complete:
             super().accept()
-            self._chosen(entry, self.cell.currentData() if entry.cell is None else None)
+            self._chosen(self.entry, self.cell.currentData(), self.initial_state.currentData())
 
     def _make_list(self) -> QTreeWidget:
         made = QTreeWidget()
@@ -102,8 +120,7 @@ class ModelDialog(QDialog):
             item = QTreeWidgetItem(made, _row(entry))
             for column in _NUMBERS:
                 item.setTextAlignment(column, _RIGHT)
-            if entry.reason:
-                item.setToolTip(0, _note(entry))
+            item.setToolTip(0, "\n".join(_notes(entry)))
             if not entry.supported:
                 for column in range(len(_HEADINGS)):
                     item.setForeground(column, self.palette().placeholderText())
@@ -115,9 +132,42 @@ class ModelDialog(QDialog):
 
     def _show_choice(self) -> None:
         entry = self.entry
-        self.note.setText(_note(entry))
-        self._form.setRowVisible(self.cell, entry.supported and entry.cell is None)
-        self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(entry.supported)
+        self.note.setText("\n".join(_notes(entry)))
+        self.cell.clear()
+        for cell in entry.cells if entry.cell is None else ():
+            self.cell.addItem(CELLS[cell].title, cell)
+        # The user chooses among several; the only one is shown.
+        self.cell.setCurrentIndex(0 if self.cell.count() == 1 else -1)
+        self.initial_state.setCurrentIndex(-1)
+        self._form.setRowVisible(self.cell, self._asks_for_cell)
+        self._form.setRowVisible(self.initial_state, self._asks_for_state)
+        self._update_open()
+
+    @property
+    def _asks_for_cell(self) -> bool:
+        return self.entry.supported and self.entry.cell is None
+
+    @property
+    def _asks_for_state(self) -> bool:
+        return self.entry.supported and self.entry.leaves_initial_state_open
+
+    @property
+    def _complete(self) -> bool:
+        """Whether the entry can be run with the choices that were made."""
+        without_cell = self._asks_for_cell and self.cell.currentData() is None
+        without_state = self._asks_for_state and self.initial_state.currentData() is None
+        return self.entry.supported and not without_cell and not without_state
+
+    def _update_open(self) -> None:
+        self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(self._complete)
+
+
+def _choice(name: str, why: str) -> QComboBox:
+    made = QComboBox()
+    made.setAccessibleName(name)
+    made.setToolTip(why)
+    made.setPlaceholderText(_CHOOSE)
+    return made
 
 
 class _Roomy(QStyledItemDelegate):
@@ -128,21 +178,34 @@ class _Roomy(QStyledItemDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
-        if index.column() == len(_HEADINGS) - 1:
+        if index.column() in _AFTER_NUMBERS:
             option.text = f"{_GAP}{option.text}"  # type: ignore[attr-defined]
 
 
 def _row(entry: Entry) -> list[str]:
     directions = None if entry.bidirectional is None else 1 + entry.bidirectional
     sizes = (entry.input_size, entry.hidden_size, entry.num_layers, directions)
-    cell = CELLS[entry.cell].title if entry.cell in CELLS else "RNN" if entry.supported else entry.cell or "?"
+    cells = entry.cells if entry.cell is None else (entry.cell,)
     name = entry.name if entry.supported else f"{entry.name} (not to be run)"
-    return [name, cell, *("?" if size is None else str(size) for size in sizes), entry.dtype or "?"]
+    return [
+        name,
+        " or ".join(CELLS[cell].title if cell in CELLS else cell for cell in cells) or "?",
+        *("?" if size is None else str(size) for size in sizes),
+        {None: "?", True: "yes", False: "no"}[entry.biases],
+        _INITIAL_STATES[entry.initial_state],
+        entry.dtype or "?",
+    ]
 
 
-def _note(entry: Entry) -> str:
+def _notes(entry: Entry) -> list[str]:
+    """What else is known of an entry, a sentence each."""
     if not entry.supported:
-        return f"{_WHY_NOT}{entry.reason}."
+        return [f"{_WHY_NOT}{entry.reason}."]
+    notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []
     if entry.cell is None:
-        return "The file does not tell the activation: choose it below."
-    return f"{entry.reason[:1].upper()}{entry.reason[1:]}." if entry.reason else ""
+        notes = ["The file does not say the activation: choose the cell below."]
+    if entry.leaves_initial_state_open:
+        notes.append("The model's own initial state is not in the file: choose one below.")
+    if entry.masking:
+        notes.append(f"Masking: {entry.masking}.")
+    return [*notes, *(f"Assumption: {clause}." for clause in entry.assumptions)]

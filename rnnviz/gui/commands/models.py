@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QProgressDialog, QWidget
 
 from rnnviz.files.models.entry import Entry
-from rnnviz.files.models.reading import config_of, entries_of
+from rnnviz.files.models.reading import arrays_of, config_of, entries_of, nothing_recognized
 from rnnviz.gui.commands.dialogs import tell_error
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from rnnviz.gui.commands.recent import RecentFiles
@@ -40,11 +40,15 @@ class ModelCommands(QObject):
     def open(self, path: Path) -> None:
         """Find out what the file holds; its only network is run, and of several the user chooses one.
 
-        A network of which more must be known is chosen, too, so that the user reads it.
+        A network that is run under assumptions is chosen, too, so that the user reads them.
         """
 
         def work(progress: Progress) -> str:
-            self._read.emit(path, call_apart(entries_of, path, what=f"{path} could not be read", tell=progress))
+            what = f"{path} could not be read"
+            entries = call_apart(entries_of, path, what=what, tell=progress)
+            if not entries:
+                raise nothing_recognized(path, call_apart(arrays_of, path, what=what, tell=progress))
+            self._read.emit(path, entries)
             return ""
 
         self._waiting = self._waiting or self._make_waiting(path)
@@ -82,16 +86,20 @@ class ModelCommands(QObject):
             waiting.deleteLater()
 
     def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
-        if not entries:
-            tell_error(self._window, _TITLE, f"{path} holds no recurrent layer.", _ADVICE)
-        elif len(entries) == 1 and not (entries[0].supported and entries[0].reason):
-            self._take(path, entries[0], None)
-        else:
-            ModelDialog(self._window, path.name, entries, lambda entry, cell: self._take(path, entry, cell)).open()
+        first = entries[0]
+        asks = first.cell is None or first.leaves_initial_state_open
+        if len(entries) == 1 and not (first.supported and (asks or first.reason or first.assumptions)):
+            self._take(path, first, None, None)
+            return
 
-    def _take(self, path: Path, entry: Entry, cell: str | None) -> None:
+        def chosen(entry: Entry, cell: str | None, initial_state: str | None) -> None:
+            self._take(path, entry, cell, initial_state)
+
+        ModelDialog(self._window, path.name, entries, chosen).open()
+
+    def _take(self, path: Path, entry: Entry, cell: str | None, initial_state: str | None) -> None:
         try:
-            config = config_of(path, entry, cell)
+            config = config_of(path, entry, cell, initial_state)
         except InputError as error:
             tell_error(self._window, _TITLE, error, _ADVICE)
             return

@@ -1,5 +1,6 @@
 """Model files in the window: opened, dropped, chosen among several; what cannot be run says why."""
 
+from dataclasses import replace
 from multiprocessing import active_children
 
 import numpy as np
@@ -7,8 +8,9 @@ import onnx
 import pytest
 from onnx import helper
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QProgressDialog, QPushButton
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QProgressDialog, QPushButton, QWidget
 
+from rnnviz.files.models.entry import Entry
 from rnnviz.gui.commands.drops import is_model
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from tests.files.models.sources import in_torch_names, network, weights_of
@@ -90,10 +92,64 @@ def test_the_activation_is_asked_for_where_the_file_does_not_tell_it(qtbot, wind
     chooser = dialog()
     choose(chooser, "rnn")
     assert chooser.cell.isVisible()
+    assert not chooser.buttons.button(Open).isEnabled()
     chooser.cell.setCurrentIndex(chooser.cell.findData("rnn_tanh"))
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         qtbot.mouseClick(chooser.buttons.button(Open), Qt.MouseButton.LeftButton)
     assert window.session.result.config.network == network("rnn_tanh", 1, False)
+
+
+@pytest.fixture
+def chooser(qtbot):
+    """Opens the chooser on entries that no reader made, and keeps what was chosen."""
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    parent.show()
+
+    def chooser(*entries: Entry) -> tuple[ModelDialog, list[tuple[str, str | None, str | None]]]:
+        chosen: list[tuple[str, str | None, str | None]] = []
+        dialog = ModelDialog(parent, "m.h5", entries, lambda entry, *choices: chosen.append((entry.name, *choices)))
+        dialog.open()
+        return dialog, chosen
+
+    return chooser
+
+
+def test_what_is_not_in_the_file_must_be_chosen_before_it_is_opened(chooser):
+    whole = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=True, initial_state="stored")
+    undecided = replace(whole, name="dec", cell=None, cells=("lstm", "gru"), initial_state="computed")
+    dialog, chosen = chooser(whole, undecided)
+    assert dialog.buttons.button(Open).isEnabled()
+    assert not dialog.cell.isVisible()
+    assert not dialog.initial_state.isVisible()
+    choose(dialog, "dec")
+    for choice, value in ((dialog.cell, "gru"), (dialog.initial_state, "normal")):
+        assert choice.isVisible()
+        assert not dialog.buttons.button(Open).isEnabled()
+        dialog.accept()
+        assert chosen == []
+        choice.setCurrentIndex(choice.findData(value))
+    assert dialog.buttons.button(Open).isEnabled()
+    dialog.accept()
+    assert chosen == [("dec", "gru", "normal")]
+
+
+def test_the_only_cell_that_a_file_admits_is_shown_and_taken(chooser):
+    entry = Entry("enc", None, 3, 4, 1, False, "float32", cells=("lstm",), reason="choose")
+    dialog, chosen = chooser(entry)
+    assert dialog.cell.isVisible()
+    dialog.accept()
+    assert chosen == [("enc", "lstm", None)]
+
+
+def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
+    entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="zeros")
+    dialog, _ = chooser(replace(entry, masking="zeros are skipped", assumptions=("every time step is computed",)))
+    shown = [dialog.list.topLevelItem(0).text(column) for column in range(dialog.list.columnCount())]
+    assert shown == ["enc", "LSTM", "3", "4", "1", "1", "no", "zeros", "float32"]
+    assert "zeros are skipped" in dialog.note.text()
+    assert "every time step is computed" in dialog.note.text()
+    dialog.reject()
 
 
 def test_what_must_be_known_of_a_file_s_only_network_is_shown_before_it_is_run(qtbot, window, tmp_path, dialog):
