@@ -21,7 +21,7 @@ _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {
 
 def run_html(result: RunResult) -> str:
     """A run: each candidate's verdict with what stands behind it, and a table with a column for each."""
-    parts = [f"<div>{escape(network_in_words(result.config))}</div>"]
+    parts = [f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *notes.assumptions(result))]
     for comparison in result.comparisons:
         words = verdict_sentence(result, comparison.candidate)
         listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
@@ -42,7 +42,7 @@ def comparison_html(comparison: Comparison) -> str:
 def run_in_words(result: RunResult) -> str:
     """A run in a line for each candidate."""
     lines = (str(verdict_sentence(result, comparison.candidate)) for comparison in result.comparisons)
-    return "\n".join((network_in_words(result.config), *lines))
+    return "\n".join((network_in_words(result.config), *lines, *notes.assumptions(result)))
 
 
 def comparison_in_words(comparison: Comparison) -> str:

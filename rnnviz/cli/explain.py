@@ -53,7 +53,8 @@ def _explain(options: Namespace) -> Answer:
         from rnnviz.analysis.explain.json_form import to_json
         from rnnviz.files.atomic import whole
 
-        text = json.dumps(to_json(explanation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        figures = {**to_json(explanation), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
+        text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if options.json == "-":
             return AGREE, text
         with whole(Path(options.json)) as temporary:
@@ -61,8 +62,10 @@ def _explain(options: Namespace) -> Answer:
     if options.quiet:
         return AGREE, ""
     from rnnviz.analysis.explain.report import report
+    from rnnviz.analysis.notes import assumptions
 
-    return AGREE, f"{report(explanation, options.top)}\n"
+    lines = (report(explanation, options.top), *assumptions(result))
+    return AGREE, "".join(f"{line}\n" for line in lines)
 
 
 def _location(config: Config, options: Namespace) -> Location:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rnnviz.files.models.assumptions import of_run
 from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.formats import is_model_file
 from rnnviz.files.models.reading import StoredNetwork, read_network
 from rnnviz.files.names_in import read_feature_names, read_labels
 from rnnviz.files.sequence_in import OpenSequence, open_sequence
@@ -119,6 +120,11 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
         # A run's own archive holds weights by Gluon's names, which are no entry, and an initial state.
         if stored.entry is not None and source.path == config.parameters.path:
             return stored_state(stored, config.network, batch_size)
+        if is_model_file(path) and path.suffix.lower() != ".npz":
+            raise InputError(
+                f"{path} is a model file, of which an initial state is read only together with its weights: "
+                "parameters.path must name the same file."
+            )
         return read_state(path, config.network, batch_size)
     except InputError as error:
         raise ConfigError("initial_state.path", _about(path, error)) from error

@@ -64,6 +64,15 @@ def test_a_mismatch_names_its_first_place_its_count_and_its_size() -> None:
     assert any("1e-5 + 1.3e-6 · |gluon|" in note for note in words.notes)
 
 
+def test_the_assumptions_of_a_model_file_come_first_among_the_notes_of_an_agreement() -> None:
+    result = made_result()
+    result = replace(result, inputs=replace(result.inputs, assumptions=("the cell was chosen", "no step is skipped")))
+    notes = verdict_sentence(result, "manual").notes
+    assert notes[:2] == ("Assumption: the cell was chosen.", "Assumption: no step is skipped.")
+    assert all(note in repr(result) for note in notes[:2])
+    assert all(note in result._repr_html_() for note in notes[:2])
+
+
 def test_the_atol_that_is_named_passes() -> None:
     result = made_result(edits={"manual": adding(0.0123456)}, bidirectional=True)
     words = verdict_sentence(result, "manual")

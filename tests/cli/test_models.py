@@ -115,6 +115,10 @@ def test_a_run_repeats_what_was_assumed_in_its_words_json_report_and_notebook(
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
     assert assumption in outputs[0].read_text(encoding="utf-8")
     assert "Assumption: the file does not say the activation: rnn" in outputs[1].read_text(encoding="utf-8")
+    place = ["--layer", "0", "--timestep", "0", "--unit", "0"]
+    assert main(["explain", str(config), *place, "--engines", "manual,torch", "--json", str(words)]) == 0
+    assert capsys.readouterr().out.endswith(f"\nAssumption: {assumption}.\n")
+    assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
 
 def test_converted_weights_repeat_what_was_assumed(

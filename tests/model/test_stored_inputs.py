@@ -36,10 +36,11 @@ def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(
     tmp_path: Path, cell: str, dtype: str, names: Names
 ) -> None:
     folder = tmp_path / "run" / "inputs"
-    inputs = replace(drawn(cell, dtype), names=names)
+    inputs = replace(drawn(cell, dtype), names=names, assumptions=("the cell was chosen",) if names else ())
     for kept in (save_inputs(folder, inputs), open_inputs(folder)):
         assert (kept.config, kept.folder) == (inputs.config, folder)
         assert (list(kept.names.timesteps), list(kept.names.features)) == (list(names.timesteps), list(names.features))
+        assert kept.assumptions == inputs.assumptions
         assert list(kept.parameters) == list(inputs.parameters)
         assert len(kept.initial_state.arrays) == (2 if cell == "lstm" else 1)
         held = (kept.sequence, *kept.parameters.values(), *kept.initial_state.arrays)

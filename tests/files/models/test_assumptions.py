@@ -13,7 +13,7 @@ from rnnviz.files.models.assumptions import of_run, of_weights
 from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.reading import config_of, entries_of
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.config import Config, InitialStateSource
+from rnnviz.model.config import Config, InitialStateSource, ParameterSource
 from rnnviz.model.errors import InputError
 from tests.files.models.sources import network, random_arrays, weights_of
 
@@ -84,6 +84,13 @@ def test_a_model_file_without_a_state_is_no_initial_state(opened) -> None:
     path, entry = opened(initial_state="zeros")
     config = replace(config_of(path, entry), initial_state=InitialStateSource("file", path=str(path)))
     with pytest.raises(InputError, match="stores no initial state of net"):
+        load_inputs(config)
+
+
+def test_a_model_file_is_no_initial_state_of_other_weights(opened) -> None:
+    path, entry = opened(1, initial_state="stored")
+    config = replace(config_of(path, entry), parameters=ParameterSource())
+    with pytest.raises(InputError, match=r"parameters\.path must name the same file"):
         load_inputs(config)
 
 
