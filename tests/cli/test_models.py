@@ -147,6 +147,8 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     error = refusal(capsys, "config", "--from", open_state)
     assert 'it starts from the final state of "enc"' in error
     assert "--initial-state" in error
+    assert "--initial-state = zero " in refusal(capsys, "config", "--from", open_state, "--initial-state", "zero")
+    np.savez(tmp_path / "s.npz", h=np.ones((4, 2, 4)), c=np.ones((4, 2, 4)))
     for choice in ("zeros", "normal", str(tmp_path / "s.npz")):
         assert main(["config", "--from", str(open_state), "--initial-state", choice]) == 0
         captured = capsys.readouterr()
