@@ -21,8 +21,8 @@ ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tan
 def ask_for_cell(cells: tuple[str, ...]) -> str:
     """The reason of a supported entry of one of `cells` whose activations are not in its file."""
     if cells == RNN_CELLS:
-        return "the file does not say its activation: choose --cell rnn_tanh or --cell rnn_relu"
-    return f"the file does not say its activations: choose --cell {cells[0]} if they are sigmoid and tanh"
+        return "the file does not say its activation: choose the cell rnn_tanh or rnn_relu"
+    return f"the file does not say its activations: choose the cell {cells[0]} if they are sigmoid and tanh"
 
 
 INITIAL_STATES = ("unknown", "zeros", "stored", "input", "computed")

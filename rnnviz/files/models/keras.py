@@ -33,14 +33,14 @@ def open_model(path: Path) -> LayeredFile:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
         raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
-    layers = [configured_layer(file, layer, *found) for layer, found in zip(configured, matched, strict=True)]
+    layers = [configured_layer(file, layer, found) for layer, found in zip(configured, matched, strict=True)]
     # A stack of cells is one network already.
     below = {
         number: layer.below
         for number, layer in enumerate(configured)
         if layer.below is not None and layers[number].entry.num_layers == layers[layer.below].entry.num_layers == 1
     }
-    used = [cell for within, _sides in matched for cell in within]
+    used = [cell for found in matched for cell in found.within]
     others = [inferred_layer(file, found) for found in unconfigured(stored, used)]
     return LayeredFile(path, with_stacks(layers, below) + others)
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from rnnviz.files.models.keras_config import Configured
 from rnnviz.files.models.keras_h5 import StoredArray, Tree
-from rnnviz.files.models.keras_settings import sides_of
-from rnnviz.files.models.stored_layers import UnreadableError
+from rnnviz.files.models.keras_settings import Cell, sides_of
 
 _LEGACY_ROOT = "model_weights"
 _CONTAINERS = {"_layer_checkpoint_dependencies": "layers"}
@@ -57,6 +56,23 @@ class StoredCells:
 
 
 @dataclass(frozen=True)
+class Matched:
+    """All cells in the place of a configured layer, and those that it computes with, if they are all there.
+
+    `problem` says why they are not the layer's, if so.
+    """
+
+    within: tuple[StoredCell, ...] = ()
+    sides: Sides = ()
+    problem: str = ""
+
+    @property
+    def first(self) -> StoredCell | None:
+        """The bottom cell, if there is one; any of them where they are not all there."""
+        return next((cell for side in self.sides for cell in side), next(iter(self.within), None))
+
+
+@dataclass(frozen=True)
 class FoundLayer:
     """The cells that seem to be one layer, which no config describes; `problem` says why they cannot be run."""
 
@@ -77,23 +93,21 @@ def stored_cells(tree: Tree) -> StoredCells:
     return StoredCells((*_by_numbers(tree, names, members), *_by_names(tree, members)), names)
 
 
-def cells_of(layer: Configured, stored: StoredCells) -> tuple[list[StoredCell], Sides]:
-    """All cells of a configured layer, and those that it computes with, in its order.
-
-    The second is empty where they are not all there.
-    """
+def cells_of(layer: Configured, stored: StoredCells) -> Matched:
+    """The cells of a configured layer."""
+    wanted = sides_of(layer.item)
     if any(cell.numbered for cell in stored.cells):
         base = _base(layer, stored)
-        within = [cell for cell in stored.cells if cell.numbered and cell.place[: len(base)] == base]
+        if base is None:
+            return Matched(problem=f'the weights in its place are those of a layer "{stored.names[layer.place]}"')
+        within = tuple(cell for cell in stored.cells if cell.numbered and cell.place[: len(base)] == base)
         at = {cell.place: cell for cell in within}
-        sides = tuple(
-            tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in sides_of(layer.item)
-        )
+        sides = tuple(tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in wanted)
     else:
         within = _named_cells(layer, stored.cells)
-        sides = _named_sides(layer, within)
-    complete = all(len(found) == len(side) for found, side in zip(sides, sides_of(layer.item), strict=True))
-    return within, sides if complete and sum(map(len, sides)) == len(within) else ()
+        sides = _named_sides(wanted, within, layer.chain[-1])
+    whole = [len(side) for side in sides] == [len(side) for side in wanted] and sum(map(len, sides)) == len(within)
+    return Matched(within, sides if whole else ())
 
 
 def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundLayer]:
@@ -162,33 +176,36 @@ def _place(groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(_CONTAINERS.get(group, group) for group in groups)
 
 
-def _base(layer: Configured, stored: StoredCells) -> tuple[str, ...]:
+def _base(layer: Configured, stored: StoredCells) -> tuple[str, ...] | None:
     """Where the cells of a configured layer are; names decide where the file has them."""
-    name = stored.names.get(layer.place)
-    if name is None or name == layer.name:
+    if stored.names.get(layer.place) in (None, layer.name):
         return layer.place
-    called = [place for place, other in stored.names.items() if other == layer.name and place[-1] != "cell"]
+    called = [place for place, name in stored.names.items() if name == layer.name and place[-1] != "cell"]
     siblings = [place for place in called if place[:-1] == layer.place[:-1]]
-    if len(siblings or called) != 1:
-        raise UnreadableError(f'the weights in its place are those of a layer "{name}"')
-    return (siblings or called)[0]
+    return (siblings or called)[0] if len(siblings or called) == 1 else None
 
 
-def _named_cells(layer: Configured, cells: Sequence[StoredCell]) -> list[StoredCell]:
+def _named_cells(layer: Configured, cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
     """The cells in the group of the outermost model or layer, below the layer's own name."""
     found = [cell for cell in cells if cell.place[0] == layer.chain[0]]
-    return [cell for cell in found if set(layer.chain[1:]) <= set(cell.place)] if len(layer.chain) > 1 else found
+    if len(layer.chain) > 1:
+        found = [cell for cell in found if layer.chain[-1] in cell.place[1:]]
+        # Not every model that is within another one is part of its variables' names.
+        found = [cell for cell in found if set(layer.chain[1:]) <= set(cell.place[1:])] or found
+    return tuple(found)
 
 
-def _named_sides(layer: Configured, cells: Sequence[StoredCell]) -> Sides:
-    sides = sides_of(layer.item)
-    if len(sides) == 1:
-        return (_by_cell_names([cell.name for cell in sides[0]], cells),)
-    ahead = [cell for cell in cells if any(name.startswith("forward_") for name in cell.place[1:])]
-    behind = [cell for cell in cells if not any(cell is one for one in ahead)]
-    return tuple(
-        _by_cell_names([cell.name for cell in side], own) for side, own in zip(sides, (ahead, behind), strict=True)
-    )
+def _named_sides(wanted: Sequence[Sequence[Cell]], cells: Sequence[StoredCell], layer: str) -> Sides:
+    halves = [cells]
+    if len(wanted) == 2:
+        ahead = [any(name.startswith("forward_") for name in _behind(cell.place, layer)) for cell in cells]
+        halves = [[cell for cell, is_ahead in zip(cells, ahead, strict=True) if is_ahead == side] for side in (1, 0)]
+    return tuple(_by_cell_names([cell.name for cell in side], own) for side, own in zip(wanted, halves, strict=True))
+
+
+def _behind(place: tuple[str, ...], layer: str) -> tuple[str, ...]:
+    """The groups behind the last one that is named after the layer."""
+    return place[len(place) - place[::-1].index(layer) :] if layer in place else place
 
 
 def _by_cell_names(names: Sequence[str], cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:

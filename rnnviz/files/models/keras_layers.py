@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rnnviz.files.models.entry import RNN_CELLS, Entry, ask_for_cell
 from rnnviz.files.models.keras_archive import KerasFile
-from rnnviz.files.models.keras_cells import FoundLayer, Sides, StoredCell
+from rnnviz.files.models.keras_cells import FoundLayer, Matched, Sides, StoredCell
 from rnnviz.files.models.keras_config import Configured
 from rnnviz.files.models.keras_h5 import StoredArray, read_array
 from rnnviz.files.models.keras_settings import Computed, computed_by, goes_backwards, settings_assumed, sides_of
@@ -41,28 +41,25 @@ _CONCATENATED = (
 )
 
 
-def configured_layer(file: KerasFile, layer: Configured, within: list[StoredCell], sides: Sides) -> StoredLayer:
-    """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit.
-
-    `within` are all cells in its place, and `sides` those that it computes with, or nothing.
-    """
+def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
+    """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
     directions = len(sides_of(layer.item))
     entry = Entry("/".join(layer.chain), None, None, None, None, directions == 2, None)
-    entry = _described(replace(entry, num_layers=len(sides_of(layer.item)[0]) or None), within)
+    entry = _described(replace(entry, num_layers=len(sides_of(layer.item)[0]) or None), matched.first)
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
         entry = replace(entry, cell=computed.cell, reason=BACKWARD_ALONE if goes_backwards(layer.item) else "")
-        if not sides:
+        if matched.problem:
+            raise UnreadableError(matched.problem)
+        if not matched.sides:
             needed = sum(map(len, sides_of(layer.item)))
-            raise UnreadableError(
-                f"the file has the weights of {len(within)} cells in its place, and it needs {needed}"
-            )
+            raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
         assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
         entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
-        made = _layer(file, entry, sides, computed)
+        made = _layer(file, entry, matched.sides, computed)
         if entry.initial_state == "stored":
-            made = replace(made, read_state=_state(layer, entry, sides))
+            made = replace(made, read_state=_state(layer, entry, matched.sides))
     except UnreadableError as error:
         return unsupported(entry, str(error))
     return made
@@ -71,16 +68,14 @@ def configured_layer(file: KerasFile, layer: Configured, within: list[StoredCell
 def inferred_layer(file: KerasFile, found: FoundLayer) -> StoredLayer:
     """A layer that no config describes, by the shapes of its weights."""
     both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
-    entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells)
+    entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells[0])
     try:
         if found.problem:
             raise UnreadableError(found.problem)
         gates = _gates(cells[0].recurrent_kernel)
         biased = any(cell.bias is not None for cell in cells)
         if gates == 3 and not biased:
-            raise UnreadableError(
-                "it has no bias and no config, and so the file does not say whether reset_after is set"
-            )
+            raise UnreadableError("it has no bias, and the file does not say whether reset_after is set")
         families = _FAMILIES[gates]
         layer = _layer(file, entry, found.sides, Computed(families[0], biased))
     except UnreadableError as error:
@@ -90,11 +85,11 @@ def inferred_layer(file: KerasFile, found: FoundLayer) -> StoredLayer:
     return replace(layer, entry=entry)
 
 
-def _described(entry: Entry, cells: list[StoredCell]) -> Entry:
+def _described(entry: Entry, cell: StoredCell | None) -> Entry:
     """The entry with what the shapes of its first cell say of it."""
-    if not cells:
+    if cell is None:
         return entry
-    kernel, recurrent = cells[0].kernel, cells[0].recurrent_kernel
+    kernel, recurrent = cell.kernel, cell.recurrent_kernel
     features = kernel.shape[0] if len(kernel.shape) == 2 else 0
     hidden = recurrent.shape[0] if len(recurrent.shape) == 2 else 0
     return replace(entry, input_size=features or None, hidden_size=hidden or None, dtype=kernel.dtype)
@@ -130,13 +125,11 @@ def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: C
         raise UnreadableError(cell.problem)
     rows, gru = gates * hidden, computed.cell == "gru"
     if cell.bias is not None and cell.bias.shape == (2 * rows,) and gates > 1:
-        raise UnreadableError(
-            "its bias is that of CuDNNLSTM or CuDNNGRU, which are not read: convert it to LSTM or GRU"
-        )
+        raise UnreadableError("its bias is that of CuDNNLSTM or CuDNNGRU: load it as LSTM or GRU, and save it again")
     if cell.bias is not None and gru and cell.bias.shape == (rows,) and not computed.reset_after:
         raise UnreadableError(
-            "its one bias is that of reset_after = false, which applies the reset gate before the product, and the cell "
-            "gru after it"
+            "its one bias is that of reset_after = false, which applies the reset gate before the product, and the "
+            "cell gru after it"
         )
     if cell.bias is None and gru and computed.reset_after is None:
         raise UnreadableError("its config does not say whether reset_after is set")
