@@ -162,13 +162,13 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
 def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_keras_weights(tmp_path / "w.weights.h5")
-    assert main(["config", "--from", str(tmp_path / "w.weights.h5"), "--entry", "uni3_0"]) == 0
+    model = str(tmp_path / "w.weights.h5")
+    write_keras_weights(Path(model))
+    assert "--cell gru" in refusal(capsys, "config", "--from", model, "--entry", "uni3_0")
+    assert main(["config", "--from", model, "--entry", "uni3_0", "--cell", "gru"]) == 0
     captured = capsys.readouterr()
     assert tomllib.loads(captured.out)["network"]["cell"] == "gru"
-    assert captured.err.endswith(
-        "uni3_0: the file tells no activations, and those that Keras has by default are assumed.\n"
-    )
+    assert "go_backwards" in captured.err
 
 
 def test_names_that_would_break_a_line_or_a_terminal_are_escaped(
