@@ -27,6 +27,10 @@ def add_to(commands: Commands) -> None:
 def _inspect(options: Namespace) -> Answer:
     from rnnviz.files.models.reading import nothing_recognized
 
+    if options.json not in (None, "-"):
+        from rnnviz.files.outputs import check_outputs
+
+        check_outputs({"--json": options.json}, {"the model file": options.file})
     entries = entries_apart(options.file)
     arrays = {} if entries else arrays_apart(options.file)
     if options.json is not None:
