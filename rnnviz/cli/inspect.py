@@ -87,7 +87,7 @@ def table(entries: Sequence[Entry]) -> str:
 def remarks(entry: Entry) -> list[str]:
     """What else is known of an entry, a clause a line."""
     reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
-    masking = entry.masking and f"masking: {entry.masking}"
+    masking = entry.masking and f"skipped time steps: {entry.masking}"
     return [line for line in (reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
+from rnnviz.cli.inspect import table
+from rnnviz.files.models.entry import Entry
 from tests.files.models.sources import in_torch_names, network, weights_of
 from tests.files.models.specimens import write_keras_weights
 
@@ -157,6 +159,13 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
         assert {key: chosen.get(key) for key in named} == named
         assert captured.err.count("\n") == 2
     assert main(["convert", str(open_state), str(tmp_path / "converted.npz")]) == 0
+
+
+def test_a_table_has_biases_initial_state_skipped_steps_and_assumptions() -> None:
+    entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="stored", batch_size=5)
+    lines = table([replace(entry, masking="those of zeros", assumptions=("every step is computed",))]).splitlines()
+    assert lines[1].split() == ["enc", "lstm", "3", "4", "1", "1", "no", *["stored", "for", "5", "samples", "float32"]]
+    assert lines[2:] == ["  skipped time steps: those of zeros", "  assumption: every step is computed"]
 
 
 def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
