@@ -268,7 +268,7 @@ class Constants:
         for origin in first.origins:
             source = origin[0].find(origin[1])[1]
             if isinstance(source, str):
-                raise UnreadableError(f"is the input {source} of the model, whose caller gives it: it is no constant")
+                raise UnreadableError(f"is the input {source} of the model, for which the file holds no numbers")
             raise UnreadableError("is computed by a recurrent node, not a constant")
         if len(values) == 1:
             return first

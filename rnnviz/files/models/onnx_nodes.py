@@ -155,7 +155,7 @@ def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes, const
             "linear_before_reset = 0 applies the reset gate before the recurrent product, "
             "and the GRU of Gluon, PyTorch and this program after it"
         )
-    if placed.input("P") and _constant(placed, "P", constants).read().any():
+    if placed.input("P") and not _is_zeros(placed, "P", constants):
         raise UnreadableError("its input P holds peepholes, which no cell here has")
 
 
@@ -233,6 +233,13 @@ def _constant(placed: PlacedNode, name: str, constants: Constants) -> Value:
         return constants.find(placed.scope, given)
     except UnreadableError as error:
         raise UnreadableError(f"its input {name} {error}") from error
+
+
+def _is_zeros(placed: PlacedNode, name: str, constants: Constants) -> bool:
+    try:
+        return not _constant(placed, name, constants).read().any()
+    except UnreadableError:
+        return False
 
 
 def _direction(attributes: Attributes) -> str:
