@@ -13,7 +13,6 @@ def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
 
 
 def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
-    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in."""
-    recorded = (kind for trace in traces for kind in (trace.precision, trace.computed_in) if kind)
-    types = [config.network.dtype, *recorded]
+    """(rtol, atol) of the coarsest type that the network or any of the traces has."""
+    types = [config.network.dtype, *(trace.precision for trace in traces if trace.precision)]
     return max(_BY_PRECISION[kind] for kind in types)

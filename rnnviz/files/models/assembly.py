@@ -31,6 +31,8 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
     `without_bias` tells whether all biases may be missing.
     """
     entry = Entry(name, None, None, None, None, None, _dtype(layers, tensors))
+    used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
+    unreadable = next((tensor.unreadable for tensor in used if tensor.unreadable), "")
     try:
         count, directions = _extent(layers)
         entry = replace(entry, num_layers=count, bidirectional=directions == 2)
@@ -38,11 +40,16 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
         features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
         entry = replace(entry, cell=_CELLS[gates], input_size=features, hidden_size=hidden)
         if entry.dtype not in DTYPES:
-            raise _UnsupportedError(f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}")
+            raise _UnsupportedError(
+                f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{_advice(entry.dtype)}"
+            )
+        if unreadable:
+            raise _UnsupportedError(unreadable)
         sources = _sources(layers, tensors, (gates * hidden, hidden, features), directions, without_bias)
     except _UnsupportedError as error:
-        return Found(replace(entry, supported=False, reason=str(error)), {})
-    entry = replace(entry, biases=None not in sources.values())
+        return Found(replace(entry, supported=False, reason=unreadable or str(error)), {})
+    assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
+    entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
     if entry.cell is None:
         entry = replace(entry, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
     return Found(entry, sources)
@@ -52,6 +59,12 @@ def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
     """The widest type, since the others are read into it without loss."""
     found = {tensors[source].dtype for arrays in layers.values() for source in arrays.values()}
     return max(found, key=lambda dtype: DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES))
+
+
+def _advice(dtype: str | None) -> str:
+    """What to save in place of weights of a type that is none of floats."""
+    integers = dtype is not None and "int" in dtype
+    return ": quantized weights must be saved as floats, by .dequantize() or from the float model" if integers else ""
 
 
 def _extent(layers: Layers) -> tuple[int, int]:

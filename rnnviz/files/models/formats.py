@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 
 from rnnviz.files.models.entry import ModelFile
-from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.models.other_formats import is_pickle, other_folder, other_format
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
@@ -51,7 +50,7 @@ class Format:
 
 MXNET = Format("MXNet parameters", (".params",), "mxnet_params")
 SAFETENSORS = Format("safetensors", (".safetensors",), "safetensors")
-TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt"), "torch_files")
+TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"), "torch_files")
 ONNX = Format("ONNX", (".onnx",), "onnx")
 KERAS = Format("Keras", (".keras", ".h5", ".hdf5"), "keras")
 NUMPY = Format("numpy", (".npz",), "numpy_files")
@@ -136,11 +135,9 @@ def model_in(path: Path) -> Path:
     # Shards belong to their index.
     found = [name for name in found if f"{name}.index.json" not in found]
     if not found:
-        stored = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
-        found = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
-        # A sequence may be beside a model.
-        if stored and (not found or any(map(is_weight, stored))):
+        if any(name.endswith(".npy") for name in names):
             return path
+        found = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
     if not found:
         raise InputError(f"{path} holds no model file: it must hold one of {', '.join(ENDINGS)}, or .npy files.")
     if len(found) > 1:
@@ -156,10 +153,6 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:
-        index = path.with_name(f"{path.name}.index")
-        other = other_format(index, b"") if isinstance(error, FileNotFoundError) and index.is_file() else None
-        if other is not None:
-            raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.") from error
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 

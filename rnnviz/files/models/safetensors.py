@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
 from rnnviz.files.models.named_arrays import NamedArrays
+from rnnviz.files.models.shard_index import shard_or_whole
 from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
@@ -28,12 +29,17 @@ _DTYPES = {
     "U16": "uint16",
     "U8": "uint8",
     "BOOL": "bool",
+    "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F4": "float4_e2m1fn_x2",
 }
 
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.safetensors` file; raises an InputError if it is damaged."""
-    return NamedArrays(open_tensors(path))
+    return shard_or_whole(path, open_tensors, lambda file, incomplete: NamedArrays(file, incomplete=incomplete))
 
 
 def open_tensors(path: Path) -> TensorFile:

@@ -9,10 +9,17 @@ from rnnviz.model.arrays import FloatArray
 
 @dataclass(frozen=True)
 class Tensor:
-    """The shape of an array in a file, and its type by numpy's name, or "bfloat16"."""
+    """The shape of an array in a file, and its type by numpy's name, or "bfloat16".
+
+    `scope` is the name of the dict or list in the file that holds it. `unreadable` is why its numbers cannot be read,
+    and empty where they can; `assumption` is what reading them takes for granted. Both are worded like `Entry.reason`.
+    """
 
     shape: tuple[int, ...]
     dtype: str
+    scope: str = ""
+    unreadable: str = ""
+    assumption: str = ""
 
 
 class TensorFile(Protocol):

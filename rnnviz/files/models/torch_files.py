@@ -1,51 +1,61 @@
-"""`.pt` and `.pth` files: the archives that PyTorch writes since 1.6, and what it wrote before.
+"""`.pt` and `.pth` files: the archives that PyTorch writes since 1.6, and the files that it wrote before.
 
 An archive holds the pickled description of its tensors, `data.pkl`, and each storage as a file of raw numbers,
-`data/KEY`. Before, a file was a magic number, a version, the machine's sizes, the description and the storages' keys,
-each pickled, and then each storage as its length and its numbers.
+`data/KEY`. A TorchScript program is such an archive, too; the code in it is not read. Before, a file was a magic
+number, a version, the machine's sizes, the description and the storages' keys, each pickled, and then each storage as
+its length and its numbers.
 """
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from rnnviz.files.models.entry import ModelFile
+from rnnviz.files.models.exported_programs import ExportedProgram, is_exported
 from rnnviz.files.models.named_arrays import NamedArrays
-from rnnviz.files.models.pickled import ITEM_BYTES, KIND, Storage, Unpickler, View, views
+from rnnviz.files.models.pickled import KIND, Contents, Storage, Unpickler, contents
+from rnnviz.files.models.shard_index import shard_or_whole
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.files.models.weights import widened
+from rnnviz.files.models.zip_members import ZipMembers
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError, damaged
-from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _LARGEST_DESCRIPTION = 64 << 20
-_DAMAGE = (*ZIP_DAMAGE, KeyError)
+_NONLINEARITY = "nonlinearity"
 
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
-    return NamedArrays(open_tensors(path))
+    return shard_or_whole(
+        path, _opened, lambda file, incomplete: NamedArrays(file, activations=file.activations, incomplete=incomplete)
+    )
 
 
 def open_tensors(path: Path) -> TensorFile:
     """All tensors of a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
+    return _opened(path)
+
+
+def _opened(path: Path) -> "StateDict":
     try:
         with path.open("rb") as file:
-            archive = file.read(4) == b"PK\x03\x04"
-        return StateDict(path, _Archive(path) if archive else _Legacy(path))
+            head = file.read(4)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if head != b"PK\x03\x04":
+        return StateDict(path, _Legacy(path))
+    return StateDict(path, ExportedProgram(path) if is_exported(path) else _Archive(path))
 
 
 class _Storages(Protocol):
-    """The two kinds of files: the tensors they describe, and the bytes of their storages."""
+    """The kinds of files: the tensors they describe, and the bytes of their storages."""
 
-    views: dict[str, View]
+    contents: Contents
 
     def read(self, storage: Storage) -> bytearray:
         """The bytes of a storage, all of them."""
@@ -53,86 +63,58 @@ class _Storages(Protocol):
 
 
 class StateDict:
-    """The tensors of a state_dict by name."""
+    """The tensors of a state_dict by name.
+
+    `activations` are those that a file has as texts, by the prefix of the module.
+    """
 
     def __init__(self, path: Path, storages: _Storages) -> None:
         self._path, self._storages = path, storages
-        self.tensors = {name: view.tensor for name, view in storages.views.items()}
+        self.tensors = storages.contents.tensors
+        self.activations = {
+            name.removesuffix(_NONLINEARITY): text
+            for name, text in storages.contents.texts.items()
+            if name.rpartition(".")[2] == _NONLINEARITY
+        }
         # One storage may hold all weights of a layer, as those that were on a GPU do.
         self._last: tuple[Storage, bytearray] | None = None
 
     def read(self, name: str) -> FloatArray:
         """The numbers of one tensor; as `tensors.TensorFile` says."""
-        view = self._storages.views[name]
+        view = self._storages.contents.views[name]
         if self._last is None or self._last[0] != view.storage:
             try:
                 self._last = view.storage, self._storages.read(view.storage)
             except OSError as error:
                 raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        dtype = view.storage.dtype
-        stored = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
-        flat = np.frombuffer(self._last[1], stored)[view.offset : view.stop]
-        # What is strided over it would else read what stands behind it in memory.
-        assert len(flat) == view.stop - view.offset
+        stored = np.dtype("uint16" if view.dtype == "bfloat16" else view.dtype).newbyteorder("<")
+        flat = np.frombuffer(self._last[1], stored, view.stop - view.offset, view.offset * stored.itemsize)
         strides = tuple(stride * flat.itemsize for stride in view.strides)
-        return widened(np.lib.stride_tricks.as_strided(flat, view.shape, strides, writeable=False), dtype)
+        return widened(np.lib.stride_tricks.as_strided(flat, view.shape, strides, writeable=False), view.dtype)
 
 
 class _Archive:
-    """A zip archive; its checksums are held against what is read."""
+    """A zip archive; its checksums are compared with its content."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-                described = [name for name in names if name == "data.pkl" or name.endswith("/data.pkl")]
-                if len(described) != 1:
-                    raise damaged(path, KIND, "it has no data.pkl" if not described else "it has several data.pkl")
-                self._folder = described[0].removesuffix("data.pkl")
-                if self._folder + "constants.pkl" in names:
-                    raise InputError(
-                        f"{path} is a TorchScript program, whose code is never run: save its state_dict alone, "
-                        "with torch.save(model.state_dict(), ...)."
-                    )
-                size = archive.getinfo(described[0]).file_size
-                if size > _LARGEST_DESCRIPTION:
-                    raise damaged(path, KIND, f"its data.pkl would have {size} bytes")
-                order = self._folder + "byteorder"
-                if order in names and self._bytes(archive, order, 16).strip() != b"little":
-                    raise _big_endian(path)
-                description = self._bytes(archive, described[0], size)
-        except _DAMAGE as error:
-            if isinstance(error, InputError):
-                raise
-            raise damaged(path, KIND, str(error) or type(error).__name__) from error
-        self.views = views(Unpickler(path, io.BytesIO(description)).value(), path)
+        self._members = members = ZipMembers(path, KIND)
+        described = [name for name in members.sizes if name == "data.pkl" or name.endswith("/data.pkl")]
+        if len(described) != 1:
+            raise damaged(path, KIND, "it has no data.pkl" if not described else "it has several data.pkl")
+        self._folder = described[0].removesuffix("data.pkl")
+        order = self._folder + "byteorder"
+        if order in members.sizes and members.read_up_to(order, 16).strip() != b"little":
+            raise _big_endian(path)
+        description = members.read_up_to(described[0], _LARGEST_DESCRIPTION)
+        self.contents = contents(Unpickler(path, io.BytesIO(description)).value(), path)
+        if self._folder + "constants.pkl" in members.sizes and not self.contents.tensors:
+            raise InputError(
+                f"{path} is a frozen TorchScript program, whose weights have no names: "
+                "save the state_dict of the module before torch.jit.freeze."
+            )
 
     def read(self, storage: Storage) -> bytearray:
-        size = storage.length * ITEM_BYTES[storage.dtype]
-        name = f"{self._folder}data/{storage.key}"
-        try:
-            with zipfile.ZipFile(self._path) as archive:
-                there = archive.getinfo(name).file_size
-                if there != size:
-                    raise damaged(self._path, KIND, f"{name} has {there} bytes in place of {size}")
-                content = self._bytes(archive, name, size)
-                # A directory that tells of nothing stored has the checksum of nothing.
-                if len(content) != size:
-                    raise damaged(self._path, KIND, f"{name} has {len(content)} bytes in place of {size}")
-                return content
-        except _DAMAGE as error:
-            if isinstance(error, InputError):
-                raise
-            raise damaged(self._path, KIND, str(error) or type(error).__name__) from error
-
-    def _bytes(self, archive: zipfile.ZipFile, name: str, limit: int) -> bytearray:
-        with archive.open(name) as file:
-            content = read_pieces(file, limit)
-            # The checksum is looked at where a file ends.
-            if file.read(1):
-                raise damaged(self._path, KIND, f"{name} has more than {limit} bytes")
-        return content
+        return self._members.read(f"{self._folder}data/{storage.key}", storage.size)
 
 
 class _Legacy:
@@ -151,38 +133,37 @@ class _Legacy:
             machine = Unpickler(path, file).value()
             if not isinstance(machine, dict) or machine.get("little_endian") is not True:
                 raise _big_endian(path)
-            self.views = views(Unpickler(path, file).value(), path)
+            description = Unpickler(path, file)
+            self.contents = contents(description.value(), path)
             keys = Unpickler(path, file).value()
             if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
                 raise damaged(path, KIND, "it has no list of storages")
-            self._offsets = self._places(keys, file.tell(), size)
+            self._offsets = self._places(description.storages, keys, file.tell(), size)
 
-    def _places(self, keys: list[str], begin: int, size: int) -> dict[str, int]:
-        """Where each storage's numbers begin; all lie within the file and agree with what it describes."""
-        storages = {view.storage.key: view.storage for view in self.views.values()}
+    def _places(self, storages: dict[str, Storage], keys: list[str], begin: int, size: int) -> dict[str, int]:
+        """Where each storage's numbers begin; all lie within the file and agree with its description."""
         places: dict[str, int] = {}
         with self._path.open("rb") as file:
             for key in keys:
                 file.seek(begin)
                 length = int.from_bytes(file.read(8), "little")
                 if key not in storages or key in places:
-                    raise damaged(self._path, KIND, f"the storage {key} belongs to no tensor, or is there twice")
+                    raise damaged(self._path, KIND, f"the storage {key} is not described, or is there twice")
                 if length != storages[key].length:
                     raise damaged(
                         self._path, KIND, f"the storage {key} has {length} numbers in place of {storages[key].length}"
                     )
                 places[key] = begin + 8
-                begin += 8 + length * ITEM_BYTES[storages[key].dtype]
+                begin += 8 + storages[key].size
         if begin != size or len(places) != len(storages):
             raise damaged(self._path, KIND, "its storages do not end where it ends")
         return places
 
     def read(self, storage: Storage) -> bytearray:
-        size = storage.length * ITEM_BYTES[storage.dtype]
         with self._path.open("rb") as file:
             file.seek(self._offsets[storage.key])
-            content = read_pieces(file, size)
-        if len(content) != size:
+            content = read_pieces(file, storage.size)
+        if len(content) != storage.size:
             raise damaged(self._path, KIND, "it ends too early")
         return content
 

@@ -4,13 +4,15 @@ PyTorch orders gates as Gluon does, and has the same two biases.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from rnnviz.files.models.assembly import Found, Layers, assemble
+from rnnviz.files.models.entry import RNN_CELLS, Entry
 from rnnviz.files.models.tensors import Tensor
 
 _NAME = re.compile(
-    r"(?P<prefix>(?:.*\.)?)(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
+    r"(?P<prefix>(?:.*[./_])?)(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?:_l(?P<layer>\d{1,6})(?P<reverse>_reverse)?)?",
     re.DOTALL,
 )
@@ -21,18 +23,143 @@ _KINDS = {
     "bias_hh": "h2h_bias",
     "weight_hr": "projection",
 }
+_OTHER_CELLS = {
+    re.compile(pattern, re.DOTALL): reason
+    for pattern, reason in (
+        (
+            r"(?P<prefix>.*?)(?:_all_weight_values\.\d+\.param|_packed_weight_[ih]h|_packed_params)(?:\..*)?",
+            "it is quantized dynamically by torch.ao, which packs its weights: save the state_dict of the float model",
+        ),
+        (
+            r"(?P<prefix>(?:.*[./_])?)input_linearity\.weight",
+            "its arrays are those of AllenNLP's LSTM, whose order of gates, projection and highway are not in the file",
+        ),
+        (
+            r"(?P<prefix>(?:.*[./_])?)w_hh",
+            "its arrays w_ih and w_hh are those of apex, and its cell is not in the file",
+        ),
+        (
+            r"(?P<prefix>(?:.*[./_])?)recurrent_kernel(?::0)?",
+            "its array recurrent_kernel is that of Keras or of Haste, whose order of gates is not in the file",
+        ),
+    )
+}
+_STATE = re.compile(
+    r"(?:h|c|hx|cx|hidden|cell|state)_?0\w*|init(?:ial)?_?(?:h|c|hx|cx|hidden|cell|state)\w*|"
+    r"(?:h|c|hx|cx|hidden|cell|state)_?init(?:ial)?\w*",
+    re.IGNORECASE,
+)
+_MORE_THAN_A_CELL = re.compile(
+    r"norm|(?:^|[._])(?:ln|bn|layer_?norm\w*)(?=[._\d]|$)|(?:^|[._])ln_|gamma|beta|alpha|peep|att(?:n|ention)|zone|gate|"
+    r"(?:^|[._])weight_(?:c|p)\w*",
+    re.IGNORECASE,
+)
+"""Names of arrays that change what a cell computes."""
 
 
-def find(tensors: Mapping[str, Tensor]) -> list[Found]:
-    """Every recurrent network among `tensors`, in their order."""
-    networks: dict[tuple[str, bool], Layers] = {}
-    for source in tensors:
+@dataclass(frozen=True)
+class _Module:
+    """The prefix of the arrays of a recurrent module, whether it is a single cell, and the dict that holds them."""
+
+    prefix: str
+    cell: bool
+    scope: str
+
+    @property
+    def name(self) -> str:
+        return self.prefix.rstrip("._/")
+
+
+def find(
+    tensors: Mapping[str, Tensor], activations: Mapping[str, str] | None = None, taken: Collection[str] = ()
+) -> list[Found]:
+    """Every recurrent network among `tensors`, in their order.
+
+    `activations` are those that the file has as texts, by prefix; `taken` are the names of other networks' arrays.
+    """
+    modules: dict[_Module, Layers] = {}
+    others: dict[str, Found] = {}
+    for source, tensor in tensors.items():
         match = _NAME.fullmatch(source)
         if match is not None:
             parts = match.groupdict()
             place = int(parts["layer"] or 0), int(parts["reverse"] is not None)
-            layers = networks.setdefault((parts["prefix"], parts["layer"] is None), {})
+            layers = modules.setdefault(_Module(parts["prefix"], parts["layer"] is None, tensor.scope), {})
             layers.setdefault(place, {})[_KINDS[parts["kind"]]] = source
+            continue
+        for pattern, reason in _OTHER_CELLS.items():
+            if match := pattern.fullmatch(source):
+                entry = Entry(match["prefix"].rstrip("._/"), None, None, None, None, None, tensor.dtype, False, reason)
+                others.setdefault(match["prefix"], Found(entry, {}))
+    free = {name: tensor for name, tensor in tensors.items() if name not in taken}
     return [
-        assemble(prefix.rstrip("."), layers, tensors, without_bias=True) for (prefix, _), layers in networks.items()
-    ]
+        _checked(module, assemble(module.name, layers, tensors, without_bias=True), free, activations or {})
+        for module, layers in modules.items()
+    ] + list(others.values())
+
+
+def _checked(module: _Module, found: Found, tensors: Mapping[str, Tensor], activations: Mapping[str, str]) -> Found:
+    """The network, or an unsupported one where its module holds more than a plain cell; its learned initial state."""
+    entry = found.entry
+    if not entry.supported:
+        return found
+    for name in _beside(module, found, tensors):
+        if _changes_the_cell(module, name, tensors[name], entry):
+            reason = f"the file also holds {name}, which a plain cell does not have: its module may compute more"
+            return Found(replace(entry, supported=False, cells=(), reason=reason), {})
+    cell = f"rnn_{activations.get(module.prefix)}"
+    if entry.cell is None and cell in RNN_CELLS:
+        entry = replace(entry, cell=cell, cells=(), reason="")
+    assumptions = entry.assumptions + tuple(_initial_states(module, found, tensors))
+    return replace(found, entry=replace(entry, assumptions=assumptions))
+
+
+def _beside(module: _Module, found: Found, tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    """The arrays of the same module that are none of the network's."""
+    used = set(found.sources.values())
+    for name in tensors:
+        if name.startswith(module.prefix) and name not in used:
+            yield name
+
+
+def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
+    """Whether an array of the module may be a part of its recurrence."""
+    rest = name[len(module.prefix) :]
+    if _STATE.fullmatch(rest) and _holds_units(tensor, entry):
+        return False
+    if tensor.scope != module.scope:
+        # A dict within the module's, such as an optimizer's state: its first key says whether it is a module.
+        return _MORE_THAN_A_CELL.search(rest.split(".")[0]) is not None
+    if module.prefix != module.scope and module.prefix[-1:] in "./":
+        return True
+    # Without a name of its own, the module shares its dict with any others.
+    if _NAME.fullmatch(name) or any(pattern.fullmatch(name) for pattern in _OTHER_CELLS):
+        return False
+    units = entry.hidden_size
+    rows = {4: "lstm", 3: "gru"}
+    gates = next((count for count, cell in rows.items() if cell == entry.cell), 1)
+    assert units is not None
+    if _MORE_THAN_A_CELL.search(rest):
+        return True
+    flat = 1 <= len(tensor.shape) <= 2
+    if flat and gates > 1 and tensor.shape[0] == gates * units:
+        return True
+    return module.cell and ("." in rest or (flat and tensor.shape[0] == units))
+
+
+def _initial_states(module: _Module, found: Found, tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    """A clause for each array of the module, or of the one around it, that may be a learned initial state."""
+    around = re.sub(r"[^./]*[./]$", "", module.prefix)
+    for name in dict.fromkeys((module.prefix, around)):
+        for source, tensor in tensors.items():
+            rest = source[len(name) :]
+            if source.startswith(name) and _STATE.fullmatch(rest) and _holds_units(tensor, found.entry):
+                yield (
+                    f'the file also holds "{source}" {tensor.shape}, which may be a learned initial state '
+                    "and is not used"
+                )
+
+
+def _holds_units(tensor: Tensor, entry: Entry) -> bool:
+    """Whether the shape is (H,), or begins with the layers and directions and ends in H."""
+    return 1 <= len(tensor.shape) <= 3 and tensor.shape[-1] == entry.hidden_size

@@ -187,14 +187,6 @@ def test_a_whole_module_is_refused_with_what_to_save_in_its_place(tmp_path: Path
         open_model(path)
 
 
-def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "w.pt"
-    with pytest.warns(DeprecationWarning, match="torch.jit"):
-        torch.jit.script(module("lstm")).save(str(path))
-    with pytest.raises(InputError, match=r"TorchScript program, whose code is never run"):
-        open_model(path)
-
-
 class Spy:
     """Pickled, it makes whoever unpickles it run a command."""
 
