@@ -1,14 +1,16 @@
 """Recurrent networks by the names that Gluon and MXNet give to their arrays.
 
 A fused layer's arrays are `l0_i2h_weight` under the prefix of its block, or `_unfused.0.l_cell.i2h_weight` as
-`save_parameters` of MXNet 1.9 writes them; those of a cell are `i2h_weight` alone.
+`save_parameters` of MXNet 1.9 writes them; those of a cell are `i2h_weight` alone. Cells that have numbers may be those
+of a SequentialRNNCell or of any other list, and an LSTMCell may have any activation: the names do not say.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 from rnnviz.files.models.assembly import Found, Layers, assemble
-from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.entry import Entry, ask_for_cell
 from rnnviz.files.models.tensors import Tensor
 
 _KIND = r"(?P<kind>i2h_weight|h2h_weight|i2h_bias|h2h_bias|h2r_weight)"
@@ -17,6 +19,12 @@ _STACKED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<layer>\d{{1,6}})\.(?:(?P<side>
 _CELL = re.compile(rf"(?P<prefix>(?:.*?[._:])??)(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
 _CHECKPOINT = re.compile(r"arg:|aux:")
 _UNFUSED = "_unfused."
+_LAYER = re.compile(r"(?:.*[._:])?(?:lstm|gru|rnn)\d+_|(?:.*\.)?", re.DOTALL)
+"""The prefixes that fused layers have unless the user gives them others."""
+_NAMED_AS_FUSED = "its arrays have the names of one fused layer, whose layers read each other's outputs"
+_NUMBERED = "the file does not say whether the cells in its list read each other's outputs: each is a network here"
+_DIRECTIONS = "l_cell and r_cell are taken for the directions of a BidirectionalCell, which concatenates their outputs"
+_WRAPPED = "the cell around it may change its outputs: the file does not say whether it is a ResidualCell or another"
 
 
 def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found]:
@@ -37,11 +45,18 @@ def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found
             dtype = tensors[source].dtype
             found.append(Found(Entry(_name(bare), None, None, None, None, None, dtype, False, packed[source]), {}))
     for (form, prefix), layers in networks.items():
-        if form == "stacked" and not prefix.endswith(_UNFUSED):
-            found += _stack(prefix, layers, tensors)
+        if form == "cell":
+            found.append(_cell(_name(prefix), layers, tensors))
+        elif form == "stacked" and not prefix.endswith(_UNFUSED):
+            numbers = sorted({layer for layer, _ in layers})
+            for number in numbers:
+                alone = {(0, side): arrays for (layer, side), arrays in layers.items() if layer == number}
+                listed = (_NUMBERED,) if len(numbers) > 1 else ()
+                found.append(_cell(f"{prefix}{number}", alone, tensors, listed))
         else:
-            name = _name(prefix.removesuffix(_UNFUSED))
-            found.append(assemble(name, layers, tensors, without_bias=False))
+            layer = assemble(_name(prefix.removesuffix(_UNFUSED)), layers, tensors, without_bias=False)
+            named = () if form == "stacked" or _LAYER.fullmatch(prefix) else (_NAMED_AS_FUSED,)
+            found.append(_assuming(layer, named))
     return found
 
 
@@ -49,12 +64,18 @@ def _name(prefix: str) -> str:
     return prefix.rstrip("._:")
 
 
-def _stack(prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> Iterator[Found]:
-    """Numbered cells: one network where each reads what the one before it writes, else each by itself."""
-    together = assemble(_name(prefix), layers, tensors, without_bias=False)
-    if together.entry.supported:
-        yield together
-        return
-    for number in sorted({layer for layer, _ in layers}):
-        alone: Layers = {(0, side): arrays for (layer, side), arrays in layers.items() if layer == number}
-        yield assemble(f"{prefix}{number}", alone, tensors, without_bias=False)
+def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions: tuple[str, ...] = ()) -> Found:
+    """A cell, or both of a BidirectionalCell; GRUCell alone has activations that are always the same."""
+    found = assemble(name, layers, tensors, without_bias=False)
+    if name.endswith("base_cell"):
+        assumptions = (*assumptions, _WRAPPED)
+    if found.entry.bidirectional:
+        assumptions = (*assumptions, _DIRECTIONS)
+    if found.entry.supported and found.entry.cell == "lstm":
+        cells = ("lstm",)
+        found = replace(found, entry=replace(found.entry, cell=None, cells=cells, reason=ask_for_cell(cells)))
+    return _assuming(found, assumptions)
+
+
+def _assuming(found: Found, assumptions: tuple[str, ...]) -> Found:
+    return replace(found, entry=replace(found.entry, assumptions=assumptions)) if found.entry.supported else found

@@ -2,7 +2,8 @@
 
 All integers are little-endian. The file is an 8-byte magic number, 8 reserved bytes, a count and the arrays, a count
 and the names; a count and the length of a name have 8 bytes. An array is its own magic number, its storage type, shape,
-device, type and numbers. Every length is held against the rest of the file before anything of that length is read.
+device, type and numbers; a sparse one has the shape of its stored numbers before, and arrays of their places behind. It
+is listed and not read. Every length is held against the rest of the file before anything of that length is read.
 """
 
 import struct
@@ -25,7 +26,8 @@ from rnnviz.model.errors import InputError, damaged
 _KIND = "MXNet parameter"
 _LIST = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-_DENSE = 0
+_SPARSE = {1: ("row_sparse", 1), 2: ("csr", 2)}
+"""By the number of a sparse storage type its name, and how many arrays of places it has. 0 is a dense array."""
 _LARGEST_RANK = 32
 _TYPES = (
     *("float32", "float64", "float16", "uint8", "int32", "int8", "int64"),
@@ -100,32 +102,50 @@ class _Reader:
     def _array(self, number: int) -> tuple[Tensor, int] | None:
         """The next array, or None for one that was never given a shape."""
         (magic,) = self._unpack("I")
+        sparse, kinds = "", 0
         if magic in (_V2, _V3):
             (storage,) = self._unpack("i")
-            if storage != _DENSE:
-                raise InputError(f"{self._path} holds a sparse array (array {number}): weights must be dense.")
+            if storage in _SPARSE:
+                sparse, kinds = _SPARSE[storage]
+                self._shape(number, self._unpack("i")[0])
+            elif storage != 0:
+                raise self._damaged(f"array {number} has the storage type {storage}, which MXNet does not know")
             (rank,) = self._unpack("i")
         elif magic == _V1:
             (rank,) = self._unpack("i")
         else:
             rank = magic  # files from before MXNet 0.11 have no magic number, and sizes of 4 bytes
-        if rank > _LARGEST_RANK:
-            raise self._damaged(f"array {number} begins with {magic:#x}, and has {rank} sizes")
         if rank < 0 or (rank == 0 and magic != _V3):
             return None
-        legacy = magic not in (_V1, _V2, _V3)
-        shape = self._unpack(f"{rank}{'I' if legacy else 'q'}")
-        _, _, flag = self._unpack("iii")
-        if not 0 <= flag < len(_TYPES):
-            raise self._damaged(f"array {number} has the type {flag}, which MXNet does not know")
+        shape = self._shape(number, rank, "q" if magic in (_V1, _V2, _V3) else "I")
+        self._unpack("ii")
+        dtype, itemsize = self._type(number)
+        sizes = [(itemsize, prod(shape))]
+        if sparse:
+            places = [(self._type(number)[1], prod(self._shape(number, self._unpack("i")[0]))) for _ in range(kinds)]
+            # Places are those of rows, or of single numbers; the shape of the stored numbers is not always written.
+            count = places[-1][1]
+            sizes = [(itemsize, count * prod(shape[1:]) if sparse == "row_sparse" else count), *places]
+        offset = self._file.tell()
+        for size, count in sizes:
+            self._check(count, size, f"numbers in array {number}")
+            self._file.seek(count * size, 1)
+        return Tensor(shape, sparse or dtype), offset
+
+    def _shape(self, number: int, rank: int, layout: str = "q") -> tuple[int, ...]:
+        if not 0 <= rank <= _LARGEST_RANK:
+            raise self._damaged(f"array {number} has {rank} sizes")
+        shape = self._unpack(f"{rank}{layout}")
         if any(size < 0 for size in shape):
             raise self._damaged(f"array {number} has the shape {shape}")
-        dtype = _TYPES[flag]
-        itemsize = 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
-        self._check(prod(shape), itemsize, f"numbers in array {number}")
-        offset = self._file.tell()
-        self._file.seek(prod(shape) * itemsize, 1)
-        return Tensor(shape, dtype), offset
+        return shape
+
+    def _type(self, number: int) -> tuple[str, int]:
+        """The type that comes next, and its bytes."""
+        (flag,) = self._unpack("i")
+        if not 0 <= flag < len(_TYPES):
+            raise self._damaged(f"array {number} has the type {flag}, which MXNet does not know")
+        return _TYPES[flag], 2 if _TYPES[flag] == "bfloat16" else np.dtype(_TYPES[flag]).itemsize
 
     def _name(self) -> str:
         (length,) = self._unpack("Q")

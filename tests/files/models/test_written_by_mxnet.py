@@ -111,7 +111,8 @@ def test_every_recurrent_block_is_found_among_others(mx: Any, tmp_path: Path) ->
     found = {e.name: (e.cell, e.hidden_size, e.num_layers, e.bidirectional, e.supported) for e in entries_of(path)}
     assert found == {
         "1": ("lstm", HIDDEN, 2, True, True),
-        "2": ("lstm", HIDDEN, 2, False, True),
+        "2.0": (None, HIDDEN, 1, False, True),
+        "2.1": (None, HIDDEN, 1, False, True),
         "3": ("gru", 5, 1, True, True),
         "4.base_cell": (None, INPUT, 1, False, True),
     }
@@ -271,11 +272,24 @@ def test_the_older_forms_of_an_array_are_read(mx: Any, tmp_path: Path, version: 
         np.testing.assert_array_equal(read[name], array)
 
 
-def test_sparse_and_nameless_arrays_are_refused(mx: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["row_sparse", "csr"])
+def test_a_sparse_array_is_listed_and_the_dense_ones_are_read(mx: Any, tmp_path: Path, kind: str) -> None:
+    path, weights = tmp_path / "w.params", weights_of(network("gru", 1, False))
+    dense = {f"a.{name}": mx.nd.array(array) for name, array in weights.items()}
+    kinds = {name: kind if len(array.shape) == 2 else "row_sparse" for name, array in dense.items()}
+    sparse = {name.replace("a.", "b."): array.tostype(kinds[name]) for name, array in dense.items()}
+    mixed = [pair for pairs in zip(sparse.items(), dense.items(), strict=True) for pair in pairs]
+    mx.nd.save(str(path), dict(mixed))
+    entries = {entry.name: entry for entry in entries_of(path)}
+    assert not entries["b"].supported
+    assert entries["b"].dtype in ("row_sparse", "csr")
+    read = read_parameters(path, "a", network("gru", 1, False))
+    for name, array in weights.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+def test_nameless_arrays_are_refused(mx: Any, tmp_path: Path) -> None:
     path = tmp_path / "w.params"
-    mx.nd.save(str(path), {"l0_i2h_weight": mx.nd.ones((2, 3)).tostype("row_sparse")})
-    with pytest.raises(InputError, match="sparse array"):
-        open_model(path)
     mx.nd.save(str(path), [mx.nd.ones((2, 3))])
     with pytest.raises(InputError, match="without names"):
         open_model(path)
