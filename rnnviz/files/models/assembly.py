@@ -64,7 +64,7 @@ def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
 def _advice(dtype: str | None) -> str:
     """What to save in place of weights of a type that is none of floats."""
     integers = dtype is not None and "int" in dtype
-    return ": quantized weights must be saved as floats, by .dequantize() or from the float model" if integers else ""
+    return ": integers, such as quantized weights, must be saved as floats" if integers else ""
 
 
 def _extent(layers: Layers) -> tuple[int, int]:

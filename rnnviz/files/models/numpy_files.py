@@ -10,17 +10,26 @@ from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.files.models.weights import widened
 from rnnviz.files.pieces import read_pieces
 from rnnviz.model.arrays import FloatArray
-from rnnviz.model.errors import InputError, damaged
+from rnnviz.model.errors import InputError, damaged, printable
 from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
 from rnnviz.model.npz_file import NpzFile
 
 _ARCHIVED = "parameters."
 """What a run's own archive puts before the names of its weights."""
+_PICKLED = "it is stored as pickled Python objects, which are never unpickled: save it as an array of numbers"
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open an `.npz` file or a folder of `.npy` files; raises an InputError if one is damaged."""
-    return NamedArrays(open_tensors(path))
+    """Open an `.npz` file or a folder of `.npy` files; raises an InputError if one is damaged or only pickled."""
+    file = NpyFiles(path)
+    model = NamedArrays(file)
+    pickled = [name for name, tensor in file.tensors.items() if tensor.unreadable]
+    if pickled and not model.entries:
+        raise InputError(
+            f"{path} holds pickled Python objects ({printable(pickled[0])}), which are never unpickled: "
+            "save arrays by name, with np.savez(path, **arrays)."
+        )
+    return model
 
 
 def open_tensors(path: Path) -> TensorFile:
@@ -29,14 +38,19 @@ def open_tensors(path: Path) -> TensorFile:
 
 
 class NpyFiles:
-    """The arrays of numbers of an archive or a folder by name; texts, and what is pickled, are passed over."""
+    """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self._files = _Folder(path) if path.is_dir() else NpzFile(path)
-        headers = {name: header for name, header in self._files.headers.items() if header.numeric}
+        headers = {name: header for name, header in self._files.headers.items() if header.dtype.kind in "biufcO"}
         self._stored = {name.removeprefix(_ARCHIVED): name for name in headers}
         self.tensors = {
-            name: Tensor(headers[stored].shape, headers[stored].dtype.name) for name, stored in self._stored.items()
+            name: Tensor(
+                headers[stored].shape,
+                headers[stored].dtype.name,
+                unreadable=_PICKLED if headers[stored].dtype.hasobject else "",
+            )
+            for name, stored in self._stored.items()
         }
 
     def read(self, name: str) -> FloatArray:

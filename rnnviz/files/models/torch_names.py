@@ -125,6 +125,8 @@ def _beside(module: _Module, found: Found, tensors: Mapping[str, Tensor]) -> Ite
 def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
     """Whether an array of the module may be a part of its recurrence."""
     rest = name[len(module.prefix) :]
+    if tensor.dtype == "object":
+        return False
     if _STATE.fullmatch(rest) and _holds_units(tensor, entry):
         return False
     if tensor.scope != module.scope:
