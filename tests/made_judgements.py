@@ -20,7 +20,10 @@ def judged(
     remedy: Config | None = None,
 ) -> RunResult:
     """The result with every step audited, whatever `coverage` says of it."""
-    audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
+    audits = {
+        name: audit(result.inputs, trace, result.comparisons, traces=result.traces, full=True)
+        for name, trace in result.traces.items()
+    }
     audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
     phrases = {name: mistake.phrase for name, mistake in MISTAKES.items()}
     return replace(result, judgement=Judgement(audits, diagnoses or {}, blind, remedy, phrases))

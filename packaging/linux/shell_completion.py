@@ -20,6 +20,7 @@ _FILES = {
     ("sweep", "sweep"): _CONFIGS,
     ("sweep", "journal"): (".jsonl",),
     ("config", "file"): ENDINGS,
+    ("config", "initial_state"): (".npz",),
     ("inspect", "file"): ENDINGS,
     ("convert", "source"): (*_CONFIGS, *ENDINGS),
     ("convert", "target"): (".params", ".safetensors", ".onnx", ".npz"),

@@ -3,11 +3,21 @@
 From the engine's own previous state and its own layer input, the next hidden vector is computed in float64 and
 must be met within eight running rounding bounds (`running_error`). Errors of earlier steps do not add up, so the
 audit tells which of two engines is wrong, and a chaotic network, in which two right engines drift apart, is still
-found right. The cell state of an LSTM is the exception: it is not part of a trace, so it is carried along in
-float64, and so is its bound.
+found right.
+
+The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
+the bound does not grow with the length of the sequence, what is carried is narrowed every few steps to what the
+engine's own cell state can have been: what its hidden value admits, h = o · tanh(c), and its stored cell state, where
+the trace has one. What contradicts the carried state is left out, so that a wrong value makes no later step wrong.
+
+Where eight bounds are more than `JUDGED` of the largest hidden value that a cell can have, a step within them is
+neither right nor wrong: it is *undetermined*. So it is for infinite bounds, for arguments so large that rounding alone
+may move an activation, and for whatever is computed in float16, or recorded as float16 by code that does not say in
+which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what is known of it is relative
+to its terms. A value that no argument could give, such as 7 of a tanh, is wrong whatever the bound.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +25,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane, some_columns
-from rnnviz.analysis.audit_tally import Audit, Tally, WrongStep
+from rnnviz.analysis.audit_tally import Audit, Compared, Tally, WrongStep, undetermined
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.own_state import followed, layer_input, previous_hidden
-from rnnviz.analysis.running_error import Running, exact
-from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cells, lstm_gates, lstm_hidden, next_hidden
+from rnnviz.analysis.running_error import ALLOWED, Running, exact, rounded
+from rnnviz.analysis.step import (
+    AuditedLayer,
+    audited_layer,
+    lstm_cell_limits,
+    lstm_cells,
+    lstm_gates,
+    lstm_hidden,
+    next_hidden,
+)
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -28,18 +46,24 @@ __all__ = ["Audit", "WrongStep", "audit"]
 
 _BLOCK_VALUES = 1 << 19
 
+_NARROWED = 17
+"""After every how many timesteps a carried cell state is narrowed; a prime, since sequences repeat themselves."""
+
 
 def audit(
     inputs: Inputs,
     trace: Trace,
     comparisons: Sequence[Comparison] = (),
     *,
+    traces: Mapping[str, Trace] = {},
     full: bool = False,
     units: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Audit:
     """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
+
+    `traces` holds those of the engines that it is compared with: undetermined values are looked up in them.
 
     Steps of which a recording lacks the result or what they read are not audited.
 
@@ -52,7 +76,7 @@ def audit(
         If the folder takes no more.
     """
     layers, directions, *_ = trace.shape
-    tally = Tally(trace.shape, folder)
+    tally = Tally(trace.shape, folder, _compared(trace.engine, comparisons, traces))
     near = _violations(trace.engine, comparisons)
     with np.errstate(all="ignore"):
         for layer in range(layers):
@@ -75,6 +99,14 @@ def _violations(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] 
     return np.maximum.reduce(own) if own else None
 
 
+def _compared(engine: str, comparisons: Sequence[Comparison], traces: Mapping[str, Trace]) -> list[Compared]:
+    """The comparisons that the engine takes part in, each with the trace of the other engine."""
+    pairs = [(c, c.candidate if engine == c.reference else c.reference) for c in comparisons]
+    return [
+        Compared(c, traces[other]) for c, other in pairs if other in traces and engine in (c.reference, c.candidate)
+    ]
+
+
 def _audit_lane(
     inputs: Inputs,
     trace: Trace,
@@ -93,9 +125,8 @@ def _audit_lane(
     whole, before = sum(part.count for part in parts), 0
     for part in parts:
         followed[np.ix_(part.samples, part.units)] = True
-        for done in _audit_columns(
-            inputs, trace, layer, direction, part, _blocks(inputs, part, direction, times), tally
-        ):
+        blocks = _blocks(inputs, part, direction, times)
+        for done in _audit_columns(inputs, trace, layer, direction, part, blocks, tally):
             yield (before + done * part.count) / whole
         before += part.count
     if followed.all() or not ends:
@@ -130,7 +161,10 @@ def _audit_columns(
     """
     network = inputs.network
     p = inputs.parameters.layer(layer, direction)
-    prepared = audited_layer(network.cell, network.kind.gate_count, p, columns.units, trace.eps)
+    x_rounding = trace.rounding if layer else 0.0
+    prepared = audited_layer(
+        network.cell, network.kind.gate_count, p, columns.units, trace.eps, trace.rounding, x_rounding
+    )
     k = layer * network.directions + direction
     own = np.ix_(columns.samples, columns.units)
     c = None
@@ -143,8 +177,14 @@ def _audit_columns(
         if c is None:
             step = _recurrent_block(prepared, x, before, columns)
         else:
-            step, c = _lstm_block(prepared, x, before, c, backward=direction == 1)
-        tally.add(layer, direction, times, columns, h, step, fresh)
+            stored = None
+            if trace.cell is not None:
+                stored = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
+            step, c = _lstm_block(prepared, x, before, c, h, stored, times.start, backward=direction == 1)
+        if prepared.rounding:
+            np.add(step.bound, rounded(h, prepared.rounding, prepared.eps).bound, out=step.bound)
+        unknown = undetermined(network.cell, step, h, before, columns.units)
+        tally.add(layer, direction, times, columns, h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if direction else times.stop) / inputs.timesteps
 
 
@@ -165,13 +205,31 @@ def _recurrent_block(layer: AuditedLayer, x: FloatArray, before: FloatArray, col
 
 
 def _lstm_block(
-    layer: AuditedLayer, x: FloatArray, before: FloatArray, c: Running, *, backward: bool
+    layer: AuditedLayer,
+    x: FloatArray,
+    before: FloatArray,
+    c: Running,
+    h: FloatArray,
+    stored: FloatArray | None,
+    first: int,
+    *,
+    backward: bool,
 ) -> tuple[Running, Running]:
-    """h of a block (B, S, U), and the cell state that the next block starts from (S, U)."""
+    """h of a block (B, S, U) from timestep `first` on, and the cell state that the next block starts from (S, U).
+
+    `h` and `stored`, if there are any, are the engine's own hidden values and cell states of the block.
+    """
     steps, samples, _ = x.shape
     f, i_g, o = (
         Running(v.value.reshape(steps, samples, -1), v.bound.reshape(steps, samples, -1), v.eps)
         for v in lstm_gates(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1))
     )
-    cells, c = lstm_cells(f, i_g, c, backward=backward)
+    places = np.arange(_NARROWED - 1 - first % _NARROWED, steps, _NARROWED)
+    gate = Running(o.value[places], o.bound[places], o.eps)
+    low, high = lstm_cell_limits(gate, h[places].astype(np.float64), layer.rounding)
+    if stored is not None:
+        own = rounded(stored[places].astype(np.float64), ALLOWED * layer.eps + layer.rounding, layer.eps)
+        low, high = np.fmax(low, own.value - ALLOWED * own.bound), np.fmin(high, own.value + ALLOWED * own.bound)
+    known = {place: (low[row], high[row]) for row, place in enumerate(places.tolist())}
+    cells, c = lstm_cells(f, i_g, c, backward=backward, known=known)
     return lstm_hidden(o, cells), c

@@ -17,9 +17,9 @@ from rnnviz.model.location import Location
 class AuditRow:
     """One engine.
 
-    `verdict` is "right", "wrong" or "not audited"; `ratio` the largest error of a step in rounding bounds; `where` the
-    first wrong step, or of a right engine the step with the largest ratio; `reason` a sentence on why it is wrong.
-    Without a step that could be `audited` there is neither ratio nor place.
+    `verdict` is that of the audit, or "wrong" where a check fails; `ratio` the largest error of a step in rounding
+    bounds; `where` the first wrong step, or of a right engine the step with the largest ratio; `reason` a sentence on
+    why it is wrong. Without a step that could be `audited` there is neither ratio nor place.
     """
 
     engine: str

@@ -1,6 +1,6 @@
 """The figures of an audit, gathered block by block."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,12 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.audit_plan import Columns
+from rnnviz.analysis.audit_plan import Columns, IndexArray
+from rnnviz.analysis.comparison import Comparison
+from rnnviz.analysis.elementwise import violation
 from rnnviz.analysis.over_time import OverTime, over_time
 from rnnviz.analysis.running_error import ALLOWED, Running
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
+
+JUDGED = 2.0**-8
+"""How much of the largest hidden value eight bounds may be if they are to judge a step."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,25 @@ class WrongStep:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A comparison that an audited engine takes part in, and the trace of the other engine."""
+
+    comparison: Comparison
+    other: Trace
+
+
+@dataclass(frozen=True)
+class Undetermined:
+    """Of a block (B, S, U): of which values the audit can say nothing, and how far each is beyond what a cell can have.
+
+    `beyond` is in bounds, and 0 or less where the cell can have the value.
+    """
+
+    values: NDArray[np.bool_]
+    beyond: FloatArray
+
+
+@dataclass(frozen=True)
 class Audit(OverTime):
     """What the audit of one engine found.
 
@@ -33,6 +57,9 @@ class Audit(OverTime):
     `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
     (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep, and NaN where nothing was
     looked at.
+
+    `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
+    says too little, and `undetermined_mismatches` how many of these are outside the tolerance, by the other engine.
     """
 
     NAMES: ClassVar = ("ratio_over_time", "error_over_time")
@@ -48,6 +75,8 @@ class Audit(OverTime):
     ratio_over_time: NDArray[np.float64] = field(repr=False)
     error_over_time: NDArray[np.float64] = field(repr=False)
     stored: Path | None = None
+    undetermined_count: int = 0
+    undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let nobody write to the arrays."""
@@ -55,10 +84,20 @@ class Audit(OverTime):
 
     @property
     def verdict(self) -> str:
-        """ "right", "wrong" if a step is outside its bound, or "not audited" if there was none to look at."""
+        """ "wrong" if a step is outside its bound, else "right" of all steps that could be judged.
+
+        "not audited" if none was audited, "undetermined" if none could be judged.
+        """
         if not self.audited:
             return "not audited"
-        return "wrong" if self.wrong else "right"
+        if self.wrong:
+            return "wrong"
+        return "undetermined" if self.undetermined_count == self.audited else "right"
+
+    @property
+    def undetermined(self) -> float:
+        """The fraction of the audited values that the audit can say nothing of, 0 to 1."""
+        return self.undetermined_count / self.audited if self.audited else 0.0
 
     @property
     def coverage(self) -> float:
@@ -69,8 +108,15 @@ class Audit(OverTime):
 class Tally:
     """The running figures of one audit."""
 
-    def __init__(self, shape: tuple[int, int, int, int, int], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int, int, int],
+        folder: Path | None = None,
+        compared: Sequence[Compared] = (),
+    ) -> None:
         """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many."""
+        self._compared = compared
+        self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
         dtypes = dict.fromkeys(Audit.NAMES, "float64")
         self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
         for array in self._over_time.values():
@@ -88,12 +134,17 @@ class Tally:
         h: FloatArray,
         step: Running,
         fresh: NDArray[np.bool_] | None = None,
+        undetermined: Undetermined | None = None,
     ) -> None:
         """Count a block: h and step are (B, S, U); `fresh` (S, U) says which columns another block does not count."""
         error = np.abs(h - step.value)
         ratio = error / step.bound
         _settle_nonfinite(error, ratio, h, step)
         at = layer, direction, times
+        if undetermined is not None:
+            np.fmax(ratio, undetermined.beyond, out=ratio)
+            unknown = undetermined.values & (ratio <= ALLOWED)
+            self._count_undetermined(at, columns, h, unknown if fresh is None else unknown & fresh)
         for name, figures in (("ratio_over_time", ratio), ("error_over_time", error)):
             array = self._over_time[name]
             array[at] = np.fmax(array[at], figures.max(axis=(1, 2)))
@@ -106,6 +157,17 @@ class Tally:
         if wrong.any():
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
             self._first_wrong(layer, direction, times, columns, h, step, wrong)
+
+    def _count_undetermined(
+        self, at: tuple[int, int, slice], columns: Columns, h: FloatArray, unknown: NDArray[np.bool_]
+    ) -> None:
+        self._undetermined += int(unknown.sum())
+        for pair in self._compared:
+            other = np.asarray(pair.other.hidden[at])[:, columns.samples][:, :, columns.units]
+            is_reference = pair.comparison.candidate == pair.other.engine
+            reference, candidate = (h, other) if is_reference else (other, h)
+            outside = violation(reference, candidate, pair.comparison.rtol, pair.comparison.atol) > 1.0
+            self._mismatches[pair.other.engine] += int((outside & unknown).sum())
 
     def _first_wrong(
         self,
@@ -138,12 +200,31 @@ class Tally:
             elements=trace.hidden.size,
             **self._over_time,
             stored=self._stored,
+            undetermined_count=self._undetermined,
+            undetermined_mismatches={name: count for name, count in self._mismatches.items() if count},
         )
 
 
 def _location(layer: int, direction: int, times: slice, columns: Columns, index: Sequence[Any]) -> Location:
     t, sample, unit = (int(i) for i in index)
     return Location(layer, direction, times.start + t, int(columns.samples[sample]), int(columns.units[unit]))
+
+
+def undetermined(cell: str, step: Running, h: FloatArray, before: FloatArray, units: IndexArray) -> Undetermined | None:
+    """What a block (B, S, U) holds of which the audit can say nothing; None if there is nothing of that kind.
+
+    `before` (B, S, H) holds the engine's own previous hidden values, `units` are those of the block.
+    """
+    if ALLOWED * step.eps > JUDGED:
+        values = np.ones(h.shape, np.bool_)
+    elif step.bound.max(initial=0.0) <= JUDGED / ALLOWED:
+        return None
+    else:
+        values = np.isinf(step.bound) if cell == "rnn_relu" else ~(step.bound <= JUDGED / ALLOWED)
+    if cell == "rnn_relu":
+        return Undetermined(values, -h.astype(np.float64) / step.eps)
+    largest = np.ones(()) if cell != "gru" else np.maximum(np.abs(before[:, :, units].astype(np.float64)), 1.0)
+    return Undetermined(values, (np.abs(h.astype(np.float64)) - largest) / (step.eps * largest))
 
 
 def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: Running) -> None:

@@ -89,9 +89,13 @@ def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, Running]],
     looked = outside = 0
     worst = 0.0
     for recorded, expected in pairs:
-        error = np.abs(recorded.astype(np.float64) - expected.value)
+        c = recorded.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            error = np.abs(c - expected.value)
+            allowed = ALLOWED * expected.bound + np.abs(c) * trace.rounding
+        same = (c == expected.value) | (np.isnan(c) & np.isnan(expected.value))
         # An infinite bound says that nothing is known.
-        wrong = ~(error <= ALLOWED * expected.bound) & np.isfinite(expected.bound)
+        wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)
         looked, outside = looked + error.size, outside + int(wrong.sum())
         worst = max(worst, float(error.max(where=wrong, initial=0.0)))
     of = f"{looked:,} values" if looked == size else f"{looked:,} values looked at, of {size:,},"

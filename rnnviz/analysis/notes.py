@@ -95,15 +95,23 @@ def who_is_right(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _right(result: RunResult, judgement: Judgement, audited: list[str]) -> tuple[str, ...]:
-    right = [engine for engine in audited if not result.wrong(engine)]
+    known = [engine for engine in audited if not result.wrong(engine)]
+    unknown = tuple(
+        f"The audit cannot judge {covered(share) if share < 1.0 else 'any'} of {shown_name(engine)}'s values: "
+        f"rounding alone can move {'them' if share < 1.0 else 'each of them'} too far."
+        for engine in known
+        if (share := judgement.audits[engine].undetermined)
+    )
+    right = [engine for engine in known if judgement.audits[engine].verdict == "right"]
     if not right:
-        return ()
+        return unknown
     names = " and ".join(shown_name(engine) for engine in right)
     subject = f"{names} {'is' if len(right) == 1 else 'are'}"
     coverage = min(judgement.audits[engine].coverage for engine in right)
+    judged = " that could be judged" if any(judgement.audits[engine].undetermined for engine in right) else ""
     if coverage == 1.0:
-        return (f"{subject} right at every step.",)
-    return (f"{covered(coverage)} of the values audited: {subject} right at every step of these.",)
+        return f"{subject} right at every step{judged}.", *unknown
+    return f"{covered(coverage)} of the values audited: {subject} right at every step of these{judged}.", *unknown
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:
@@ -131,10 +139,19 @@ def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     own = result.config.network.dtype
     return tuple(
         f"{shown_name(engine)} holds {kind}, "
-        + (f"rounded to {own} here." if kind == "float64" else "and is compared and audited with its precision.")
+        + (f"rounded to {own} here." if kind == "float64" else _audited_with(result.traces[engine]))
         for engine in engines
         if (kind := result.traces[engine].precision)
     )
+
+
+def _audited_with(trace: Trace) -> str:
+    """With which precision a coarser recording is compared and audited."""
+    if trace.computed_in:
+        return f"and is compared with its precision, and audited as computed in {trace.computed_in}."
+    if trace.precision == "float16":
+        return "and is compared and audited with its precision: add computed_in to it if it was computed in another."
+    return "and is compared and audited with its precision."
 
 
 def unrecorded_arrays(trace: Trace) -> list[str]:

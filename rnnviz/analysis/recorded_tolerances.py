@@ -13,6 +13,7 @@ def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
 
 
 def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
-    """(rtol, atol) of the coarsest type that the network or any of the traces has."""
-    types = [config.network.dtype, *(trace.precision for trace in traces if trace.precision)]
+    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in."""
+    recorded = (kind for trace in traces for kind in (trace.precision, trace.computed_in) if kind)
+    types = [config.network.dtype, *recorded]
     return max(_BY_PRECISION[kind] for kind in types)

@@ -110,13 +110,24 @@ class RunResult:
         mismatch if either engine is wrong, or numbers that are not finite stand in different places; drift if
         every step is right and the accumulated difference still passes the tolerance; else agree. Without an
         audit, as where a recording lacks steps, nobody knows who is right, and a difference above the tolerance is a
-        mismatch.
+        mismatch. It is one, too, if a value outside the tolerance is undetermined in either engine, since an error
+        may be hidden there. Undetermined values in which the engines agree make no such difference: within the
+        tolerance, they are as near each other as those from which a network drifts.
         """
         if comparison.nonfinite_apart or any(self.wrong(e) for e in (comparison.reference, comparison.candidate)):
             return "mismatch"
         if comparison.mismatched:
-            return "mismatch" if self.judgement is None or comparison.unrecorded else "drift"
+            unknown = self.judgement is None or comparison.unrecorded or self.undetermined_mismatches(comparison)
+            return "mismatch" if unknown else "drift"
         return "agree"
+
+    def undetermined_mismatches(self, comparison: Comparison) -> int:
+        """How many of the values outside the tolerance are undetermined in one of the engines, or in each of them."""
+        if self.judgement is None:
+            return 0
+        pair = comparison.reference, comparison.candidate
+        audits = [(self.judgement.audits.get(engine), other) for engine, other in (pair, pair[::-1])]
+        return max((audit.undetermined_mismatches.get(other, 0) for audit, other in audits if audit), default=0)
 
     def wrong(self, engine: str) -> bool:
         """Whether an engine is known to be wrong: a step outside its bound, or a check that does not hold."""

@@ -9,8 +9,8 @@ The rules, with δ(v) for the bound that v carries:
 
     pre-activation   v = Σ terms          δ = eps · (1 + Σ |terms| + √n · |v|)
     sum              v = p + q            δ = δ(p) + δ(q) + eps · |v|
-    product          v = p · q            δ = |q| · δ(p) + |p| · δ(q) + δ(p) · δ(q) + eps · |v| + 2^-126
-    sigmoid, tanh    v = f(p)             δ = f'(p) · δ(p) + eps
+    product          v = p · q            δ = |q| · δ(p) + |p| · δ(q) + 8 · δ(p) · δ(q) + eps · |v| + 2^-126
+    sigmoid, tanh    v = f(p)             δ = max |f(p ± 8 δ(p)) - f(p)| / 8 + eps
     relu             v = max(p, 0)        δ = δ(p) where p >= -8 δ(p), else 0
 
 A sum of n terms is off by at most eps/2 · Σ |S_k|, with S_k for its partial sums in the order in which they were
@@ -20,18 +20,22 @@ sign, the partial sums grow up to |v|, and errors of random signs add up to abou
 "A new approach to probabilistic rounding error analysis", 2019); terms that are all the same round alike and come to
 several times that. In a network with weights of both signs √n · |v| is about Σ |terms|, so that it takes little from
 the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|, which nobody meets and which would hide
-mistakes: the audit allows eight bounds instead. The 1 covers inputs whose terms are all tiny, where the rounding of
-the activation's argument is absolute.
+mistakes: the audit allows eight bounds instead. Equal terms, added one by one, are the exception: within one binade
+all their roundings are the same, which adds up to n/6 · eps · |v| at most. Eight times √n covers that up to some
+thousand terms; beyond, (n - 1024) / 48 takes the place of √n, which it equals at n = 4,096. The 1 covers inputs whose
+terms are all tiny, where the rounding of the activation's argument is absolute.
 
 An activation's own rounding is eps and not eps · |f(p)|: sigmoid(a) computed as (1 + tanh(a/2)) / 2 is off by
 half an eps near 0, where the result itself is far smaller than one, and is right all the same.
 
-δ(p) · δ(q) matters where both factors are saturated gates: 0 · 0 in float64 is bounded by it alone. 2^-126 is where
-float32 underflows: what is smaller has fewer digits than eps tells of, and some processors are told to make it zero.
+δ(p) · δ(q) matters where both factors are saturated gates, 0 · 0 in float64 being bounded by it alone, and where both
+are unsure. It is taken eight times, so that eight bounds of a product hold what eight bounds of its factors allow.
+2^-126 is where float32 underflows: what is smaller has fewer digits than eps tells of, and some processors are told to
+make it zero.
 
-f' is taken at p and not at its largest over [p - δ, p + δ]. The quotient of the two is at most exp(2δ) for both
-functions, which differs from one by less than the factor of eight for every δ below one; where terms are so
-large that δ is above that, f'(p) · δ is replaced by 1, the full range of a step of either function.
+An activation passes the eight bounds of its argument on as they are: eight bounds of its own are as far as it goes
+within p ± 8 δ(p). For small δ that is f'(p) · δ; for large δ it is never more than the range of the function, and
+where the function is saturated in all of the interval it is nothing, whatever δ is.
 
 Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
 left the working precision's range on the way, in one order of summation and not in another, so that a right engine
@@ -39,6 +43,7 @@ may hold any number there, an infinity or a NaN. A NaN or an infinity with a fin
 operands that are not finite whatever the order.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 
@@ -51,6 +56,9 @@ ALLOWED = 8.0
 """How many bounds a right step may be off; with random weights right engines stay below 2."""
 
 _UNDERFLOW = 2.0**-126
+
+_SMALL = 2.0**-10
+"""Below this bound the slope of an activation does not change within eight bounds by more than 1.6 %."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,8 @@ class Running:
         part = np.abs(other.value)
         part *= self.bound
         bound += part
-        np.abs(self.value, out=part)
-        part += self.bound
+        np.multiply(self.bound, ALLOWED, out=part)
+        part += np.abs(self.value)
         part *= other.bound
         part += _UNDERFLOW
         bound += part
@@ -101,37 +109,59 @@ class Running:
 
     def sigmoid(self) -> "Running":
         """sigmoid(v) = (1 + tanh(v / 2)) / 2."""
-        value = self.value * 0.5
-        np.tanh(value, out=value)
-        value += 1.0
-        value *= 0.5
+        value = _sigmoid(self.value)
         slope = 1.0 - value
         slope *= value
-        return self._through(value, slope)
+        return self._through(_sigmoid, value, slope)
 
     def tanh(self) -> "Running":
         """tanh(v)."""
         value = np.tanh(self.value)
         slope = value * value
         np.subtract(1.0, slope, out=slope)
-        return self._through(value, slope)
+        return self._through(np.tanh, value, slope)
 
     def relu(self) -> "Running":
         """max(v, 0); a NaN stays a NaN."""
         reached = ~(self.value < -ALLOWED * self.bound)
         return Running(np.maximum(self.value, 0.0), np.where(reached, self.bound, 0.0), self.eps)
 
-    def _through(self, value: FloatArray, slope: FloatArray) -> "Running":
-        """f(v) with the bound f'(v) · δ(v) + eps; `slope` is given up for it."""
+    def _through(self, f: Callable[[FloatArray], FloatArray], value: FloatArray, slope: FloatArray) -> "Running":
+        """f(v), which is `value`, with its bound; `slope`, f'(v), is given up for it."""
         bound = slope
         bound *= self.bound
-        if not (_finite(bound) and self.bound.max(initial=0.0) < 1.0):
-            np.copyto(bound, 1.0, where=~(self.bound < 1.0))
+        if not (_finite(bound) and self.bound.max(initial=0.0) < _SMALL):
+            large = ~(self.bound < _SMALL)
+            reach, middle = ALLOWED * self.bound[large], self.value[large]
+            farthest = np.maximum(f(middle + reach) - value[large], value[large] - f(middle - reach))
+            bound[large] = farthest / ALLOWED
             # A certain NaN stays one, and at a certain infinity the function has reached its end.
             np.copyto(bound, 0.0, where=~np.isfinite(self.value))
             np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
         bound += self.eps
         return Running(value, bound, self.eps)
+
+    def narrowed(self, low: FloatArray, high: FloatArray) -> "Running":
+        """The same number, which is also known to be between `low` and `high`: what eight bounds and these both allow.
+
+        Where they have nothing in common, this number is kept as it is.
+        """
+        reach = ALLOWED * self.bound
+        low, high = np.fmax(low, self.value - reach), np.fmin(high, self.value + reach)
+        common = (low <= high) & np.isfinite(low) & np.isfinite(high)
+        # A certain NaN stays one.
+        common &= np.isfinite(self.value) | ~np.isfinite(self.bound)
+        value, bound = np.where(common, (low + high) / 2.0, self.value), (high - low) / (2.0 * ALLOWED)
+        return Running(value, np.where(common, bound, self.bound), self.eps)
+
+
+def _sigmoid(v: FloatArray) -> FloatArray:
+    """(1 + tanh(v / 2)) / 2."""
+    value: FloatArray = v * 0.5
+    np.tanh(value, out=value)
+    value += 1.0
+    value *= 0.5
+    return value
 
 
 def _finite(bound: FloatArray) -> bool:
@@ -144,15 +174,25 @@ def exact(value: FloatArray, eps: float) -> Running:
     return Running(value, np.zeros_like(value), eps)
 
 
-def pre_activation(value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float) -> Running:
+def rounded(value: FloatArray, rounding: float, eps: float) -> Running:
+    """A number that was rounded when it was stored, by up to `rounding` · |value|, which eight bounds are to cover."""
+    bound = np.where(np.isfinite(value), np.abs(value), 0.0) * (rounding / ALLOWED)
+    return Running(value, bound, eps)
+
+
+def pre_activation(
+    value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float, rounding: float = 0.0
+) -> Running:
     """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
+
+    `rounding` is by which fraction of itself a factor of each term may have been rounded when it was stored.
 
     Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
     float64 does not know, so nothing can be said: the bound is infinite.
     """
     bound = np.abs(value)
-    bound *= sqrt(count)
-    bound += magnitude
+    bound *= max(sqrt(count), (count - 1024) / 48)
+    bound += magnitude if rounding == 0.0 else magnitude * (1.0 + rounding / (ALLOWED * eps))
     bound += 1.0
     if not bound.max(initial=0.0) < largest / 4.0:
         unknown = ~(magnitude < largest / 4.0)

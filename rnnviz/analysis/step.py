@@ -4,13 +4,14 @@ It is written apart from the engine that it judges, and takes all timesteps at o
 previous state from the trace, so no step waits for another, but for the cell state of an LSTM.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.running_error import Running, exact, pre_activation
+from rnnviz.analysis.running_error import ALLOWED, Running, pre_activation, rounded
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.parameters import LayerParameters
 
@@ -21,7 +22,8 @@ class AuditedLayer:
 
     `i2h` (I, G·U) and `h2h` (H, G·U) are the chosen rows of the weights, transposed, in float64; their magnitudes are
     in the engine's precision, since a bound needs no more digits, and 0 where a weight is not finite. `eps` and
-    `largest` are the engine's precision.
+    `largest` are the engine's precision. `rounding` is by which fraction of itself a hidden value may have been rounded
+    when it was stored, and `x_rounding` the same of a layer input.
     """
 
     cell: str
@@ -34,9 +36,19 @@ class AuditedLayer:
     gates: int
     eps: float
     largest: float
+    rounding: float = 0.0
+    x_rounding: float = 0.0
 
 
-def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.intp], eps: float = 0.0) -> AuditedLayer:
+def audited_layer(
+    cell: str,
+    gates: int,
+    p: LayerParameters,
+    units: NDArray[np.intp],
+    eps: float = 0.0,
+    rounding: float = 0.0,
+    x_rounding: float = 0.0,
+) -> AuditedLayer:
     """Prepare one layer; `units` are those that are audited, `eps` the engine's precision if less than the weights'."""
     size = len(p.h2h_bias) // gates
     rows = np.concatenate([gate * size + units for gate in range(gates)])
@@ -53,6 +65,8 @@ def audited_layer(cell: str, gates: int, p: LayerParameters, units: NDArray[np.i
         gates,
         max(eps, float(limits.eps)),
         float(limits.max),
+        rounding,
+        x_rounding,
     )
 
 
@@ -67,7 +81,7 @@ def next_hidden(layer: AuditedLayer, x: FloatArray, h_previous: FloatArray, own_
         (a_r, a_z, a_n), (b_r, b_z, b_n) = _gates(layer, a), _gates(layer, b)
         r, z = _joined(a_r, b_r).sigmoid(), _joined(a_z, b_z).sigmoid()
         n = (a_n + r * b_n).tanh()
-        return z.complement() * n + z * exact(own_previous, layer.eps)
+        return z.complement() * n + z * rounded(own_previous, layer.rounding, layer.eps)
     s = _joined(*_products(layer, x, h_previous))
     return s.relu() if layer.cell == "rnn_relu" else s.tanh()
 
@@ -83,17 +97,34 @@ def lstm_cell(f: Running, i_g: Running, c_previous: Running) -> Running:
     return f * c_previous + i_g
 
 
-def lstm_cells(f: Running, i_g: Running, c: Running, *, backward: bool) -> tuple[Running, Running]:
+def lstm_cells(
+    f: Running, i_g: Running, c: Running, *, backward: bool, known: Mapping[int, tuple[FloatArray, FloatArray]] = {}
+) -> tuple[Running, Running]:
     """c of every step of a block, and the one that is carried on.
 
     `f` and `i_g` are (B, ...), `c` is the state before the block's first computed step, which is its last timestep
-    if `backward`.
+    if `backward`. `known` holds limits of the engine's own c after some steps, by their place in the block: what is
+    carried on from there is narrowed to them. It is not what the step itself is judged by.
     """
     cells = Running(np.empty_like(f.value), np.empty_like(f.bound), f.eps)
     for t in reversed(range(len(f.value))) if backward else range(len(f.value)):
         c = lstm_cell(_at(f, t), _at(i_g, t), c)
         cells.value[t], cells.bound[t] = c.value, c.bound
+        if t in known:
+            c = c.narrowed(*known[t])
     return cells, c
+
+
+def lstm_cell_limits(o: Running, h: FloatArray, rounding: float) -> tuple[FloatArray, FloatArray]:
+    """Between which two numbers the engine's own c was when it computed h = o · tanh(c), in eight bounds.
+
+    They are infinite where h says nothing of c: where the output gate is closed, or tanh is flat.
+    """
+    magnitude = np.abs(h)
+    off = o.bound * np.fmin(magnitude / o.value, 1.0) + o.eps * (o.value + magnitude) + magnitude * rounding / ALLOWED
+    off *= ALLOWED / np.fmax(o.value - ALLOWED * o.bound, 0.0)
+    middle = h / o.value
+    return np.arctanh(np.fmax(middle - off, -1.0)), np.arctanh(np.fmin(middle + off, 1.0))
 
 
 def lstm_hidden(o: Running, c: Running) -> Running:
@@ -104,18 +135,25 @@ def lstm_hidden(o: Running, c: Running) -> Running:
 def _products(layer: AuditedLayer, x: FloatArray, h: FloatArray) -> tuple[Running, Running]:
     """a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h, each (M, G·U), with their bounds."""
     return (
-        _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias),
-        _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias),
+        _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias, layer.x_rounding),
+        _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias, layer.rounding),
     )
 
 
-def _affine(layer: AuditedLayer, v: FloatArray, weight: FloatArray, magnitude: FloatArray, bias: FloatArray) -> Running:
+def _affine(
+    layer: AuditedLayer,
+    v: FloatArray,
+    weight: FloatArray,
+    magnitude: FloatArray,
+    bias: FloatArray,
+    rounding: float,
+) -> Running:
     value = v.astype(np.float64) @ weight
     value += bias
     terms = _magnitude(v, magnitude.dtype) @ magnitude
     terms += _magnitude(bias, magnitude.dtype)
     # An engine may go on summing from a to b, so that both are part of one sum.
-    return pre_activation(value, terms, len(layer.i2h) + len(layer.h2h), layer.largest, layer.eps)
+    return pre_activation(value, terms, len(layer.i2h) + len(layer.h2h), layer.largest, layer.eps, rounding)
 
 
 def _magnitude(v: FloatArray, dtype: Any) -> FloatArray:

@@ -212,6 +212,8 @@ def _as_if(judgement: Judgement, engine: str) -> tuple[Part, ...]:
 def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
     start = _from(comparison, "drifts")
     every = "every step" if all(audit.coverage == 1.0 for audit in audits) else "every audited step"
+    if any(audit.undetermined for audit in audits):
+        every = "every step that could be judged"
     why = Part(f": {every} of both is right, and their rounding has grown on the way")
     return (*start, why), (*start, Part(f": {every} is right, rounding has grown"))
 

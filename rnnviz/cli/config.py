@@ -84,4 +84,8 @@ def config_from_model(
             f"{path}: {entry.name} needs an initial state: {open_state(entry)}. "
             "Give --initial-state zeros, --initial-state normal or --initial-state FILE.npz."
         )
+    if initial_state not in (None, "zeros", "normal") and not Path(initial_state).is_file():
+        raise InputError(
+            f"--initial-state = {initial_state} is not allowed: it must be zeros, normal or an .npz file that exists."
+        )
     return config_of(path, entry, cell, initial_state), entry

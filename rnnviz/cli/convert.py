@@ -1,13 +1,11 @@
 """rnnviz convert: the weights of a network into a model file of another program."""
 
-import os
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 from rnnviz.cli.config import config_from_model
 from rnnviz.cli.exit_codes import AGREE, Answer
-from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.cells import CELLS
@@ -42,14 +40,16 @@ def _convert(options: Namespace) -> Answer:
     from rnnviz.files.inputs import load_inputs
     from rnnviz.files.models.assumptions import of_weights
     from rnnviz.files.models.writing.formats import format_for
+    from rnnviz.files.outputs import check_outputs, files_read
     from rnnviz.runs.apart import call_apart
     from rnnviz.runs.weights import write_proved
 
     source: Path = options.source
     target: Path = options.target
     form = format_for(target)
-    _check_target(source, target)
+    check_outputs({"OUT": target}, {"IN": source})
     config = _config(source, options)
+    check_outputs({"OUT": target}, files_read(config))
     form.check(config.network, target)
     with progress_bar(options.quiet) as tell, whole(target) as temporary:
         proof = call_apart(
@@ -67,13 +67,6 @@ def _convert(options: Namespace) -> Answer:
     lines = [f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}."]
     lines += [f"Assumption: {clause}." for clause in proof.assumptions]
     return AGREE, "".join(f"{line}\n" for line in lines)
-
-
-def _check_target(source: Path, target: Path) -> None:
-    """Refuse what would be lost or could not be written before anything is read."""
-    check_output(target)
-    if os.path.exists(target) and os.path.exists(source) and target.samefile(source):
-        raise InputError(f"{target} cannot be written: it is the file that is read, which stays as it is.")
 
 
 def _config(source: Path, options: Namespace) -> Config:

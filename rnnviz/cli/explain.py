@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import load
-from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.model.config import Config
@@ -33,6 +32,7 @@ def add_to(commands: Commands) -> None:
 def _explain(options: Namespace) -> Answer:
     from rnnviz.analysis.explain.explanation import explain_value
     from rnnviz.files.inputs import load_inputs
+    from rnnviz.files.outputs import check_outputs, files_read
     from rnnviz.runs.supervisor import run
 
     config = load(options.config, options.engines)
@@ -44,7 +44,8 @@ def _explain(options: Namespace) -> Answer:
         _check_sequence(config, where)
     if options.top is not None and options.top < 1:
         raise InputError(f"--top = {options.top} is not allowed: it must be a whole number of at least 1.")
-    check_output(None if options.json == "-" else options.json)
+    json_path = None if options.json == "-" else options.json
+    check_outputs({"--json": json_path}, {"the config": options.config, **files_read(config)})
     with progress_bar(options.quiet) as tell:
         result = run(config, load_inputs, tell, "off", frozenset(named))
     _check_sequence(result.config, where)

@@ -27,6 +27,10 @@ def add_to(commands: Commands) -> None:
 def _inspect(options: Namespace) -> Answer:
     from rnnviz.files.models.reading import nothing_recognized
 
+    if options.json not in (None, "-"):
+        from rnnviz.files.outputs import check_outputs
+
+        check_outputs({"--json": options.json}, {"the model file": options.file})
     entries = entries_apart(options.file)
     arrays = {} if entries else arrays_apart(options.file)
     if options.json is not None:
@@ -83,7 +87,7 @@ def table(entries: Sequence[Entry]) -> str:
 def remarks(entry: Entry) -> list[str]:
     """What else is known of an entry, a clause a line."""
     reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
-    masking = entry.masking and f"masking: {entry.masking}"
+    masking = entry.masking and f"skipped time steps: {entry.masking}"
     return [line for line in (reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line]
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rnnviz.analysis.result import RunResult
 from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT, Answer
 from rnnviz.cli.loading import load
-from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import print_note
@@ -52,7 +51,7 @@ def _run(options: Namespace) -> Answer:
     from rnnviz.runs.supervisor import run
 
     config = _with_options(load(options.config, options.engines or options.reference), options)
-    _check_outputs(options)
+    _check_outputs(config, options)
     reading: Load = load_inputs
     if options.notebook is not None:
         from rnnviz.files.notebook.writing import load_for_notebook
@@ -102,13 +101,16 @@ def _asked_for(options: Namespace) -> frozenset[str]:
     return frozenset(name.strip() for name in [*named, options.reference or ""])
 
 
-def _check_outputs(options: Namespace) -> None:
+def _check_outputs(config: Config, options: Namespace) -> None:
     """Find out before a long run, not after it, that its result could not be written."""
+    from rnnviz.files.outputs import check_outputs, files_read
+
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates adds to what --csv and --npz write: give at least one of them.")
-    json = None if options.json == "-" else options.json
-    for path in (options.csv, options.npz, options.png, options.report, options.notebook, json):
-        check_output(path)
+    outputs = {f"--{kind}": getattr(options, kind) for kind in ("csv", "npz", "png", "report", "notebook", "json")}
+    if options.json == "-":
+        del outputs["--json"]
+    check_outputs(outputs, {"the config": options.config, **files_read(config)})
 
 
 def _write_outputs(result: RunResult, options: Namespace) -> bool:

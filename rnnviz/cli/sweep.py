@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH, Answer
 from rnnviz.cli.loading import complete
-from rnnviz.cli.outputs import check_output
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import print_note
@@ -41,8 +40,9 @@ def add_to(commands: Commands) -> None:
 def _sweep(options: Namespace) -> Answer:
     from rnnviz.analysis.sweep_wording import report
     from rnnviz.files.inputs import load_inputs
+    from rnnviz.files.outputs import check_outputs, files_read
     from rnnviz.files.resource_files import resource_path
-    from rnnviz.files.sweep_toml import load_sweep
+    from rnnviz.files.sweep_toml import base_of, load_sweep
     from rnnviz.model.sweep_table import SweepTable
     from rnnviz.runs.sweep.driver import Sweeping, check_engines
     from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
@@ -54,10 +54,13 @@ def _sweep(options: Namespace) -> Answer:
     engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
     sweep = load_sweep(options.sweep, engines, complete)
     check_engines(sweep)
-    for path in (options.csv, None if options.json == "-" else options.json, options.journal):
-        check_output(path)
     path = options.journal or journal_of(options.sweep)
     points = tuple(sweep.points())
+    outputs = {"--csv": options.csv, "--json": None if options.json == "-" else options.json, "--journal": path}
+    inputs = {"the sweep": options.sweep, **base_of(options.sweep)}
+    for config in (point.config for point in points if point.config is not None):
+        inputs |= {f"{name} ({read})": read for name, read in files_read(config).items()}
+    check_outputs(outputs, inputs)
     with Journal(path) as journal:
         sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, frozenset(engines or ()))
         rows = _compute(sweeping, journal, options)

@@ -28,7 +28,7 @@ class EngineReport:
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own;
     `printed` is what a user's code printed; `untold` names arrays of the trace, such as "output", that a recording
     does not hold: see `Trace.untold`; `precision` is the type in which it holds the others, if that is not the
-    network's.
+    network's, and `computed_in` the one in which they were computed, if it says so.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class EngineReport:
     printed: str = ""
     untold: frozenset[str] = frozenset()
     precision: str = ""
+    computed_in: str = ""
 
 
 class Engine(Protocol):

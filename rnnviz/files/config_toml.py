@@ -15,12 +15,13 @@ from rnnviz.model.engine_names import with_file
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
 
-_PATHS = [
+PATHS = [
     (section, key)
     for section, kind in SECTIONS.items()
     for key, declared in declarations(kind).items()
     if declared.kind == "path"
 ]
+"""The section and the key of every path that a config may hold."""
 
 
 Complete: TypeAlias = Callable[[Config], Config]
@@ -92,7 +93,7 @@ def _read(file: Path) -> str:
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
     """The config with other paths; `change` gets each that it names, engines' files included, once for each key."""
-    for section, key in _PATHS:
+    for section, key in PATHS:
         table = getattr(config, section)
         path = getattr(table, key)
         if path is not None:

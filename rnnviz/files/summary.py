@@ -120,6 +120,7 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
         if wrong is None
         else {**wrong.where.to_json(), "value": _number(wrong.value), "expected": _number(wrong.expected)},
         "coverage": audit.coverage,
+        "undetermined": audit.undetermined,
     }
 
 

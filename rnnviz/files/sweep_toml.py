@@ -43,6 +43,12 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Compl
     return _with_reference(own, Sweep.from_mapping(own), complete)
 
 
+def base_of(path: Path) -> dict[str, Path]:
+    """The config that a sweep starts from, if it names one, by what `outputs.check_outputs` calls it."""
+    base = _read(path).get("base")
+    return {"the config that base names": path.absolute().parent / base} if isinstance(base, str) else {}
+
+
 def is_sweep(path: Path) -> bool:
     """Whether a TOML file is a sweep, as opposed to a config; a file that cannot be read is neither."""
     try:

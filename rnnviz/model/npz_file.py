@@ -16,6 +16,7 @@ from rnnviz.model.progress import advance
 _ENDING = ".npy"
 _NPY = b"\x93NUMPY"
 _PIECE_BYTES = 1 << 20
+_WORD_BYTES = 256
 
 
 class NpzFile:
@@ -66,6 +67,21 @@ class NpzFile:
                 numbers[place : place + piece.size] = piece
                 advance(piece.nbytes)
         return numbers.reshape(header.shape, order="F" if header.fortran else "C")
+
+    def text(self, name: str) -> str:
+        """The text that an array without axes holds, "" if it holds none or one that is longer than a word.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        header = self.headers[name]
+        if header.dtype.kind != "U" or header.shape or header.dtype.itemsize > _WORD_BYTES:
+            return ""
+        with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
+            content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
+            return str(np.frombuffer(content, header.dtype)[0])
 
     def _of_numbers(self, name: str) -> NpyHeader:
         header = self.headers[name]

@@ -19,7 +19,8 @@ from rnnviz.model.arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.model.config import Network
 from rnnviz.model.pyramid import Pyramid, open_pyramids
 
-_RECORD, _ENGINE, _UNTOLD, _PRECISION = "trace.npy", "engine", "untold", "precision"
+_RECORD, _ENGINE, _UNTOLD = "trace.npy", "engine", "untold"
+_TYPES = ("precision", "computed_in")
 _SMALL_BYTES = 1 << 22
 
 
@@ -45,6 +46,9 @@ class Trace:
         there. A `state_c` that is not there is None.
     precision:
         The type in which the numbers were recorded; empty if it is the network's own.
+    computed_in:
+        The type in which they were computed, where a recording says so; else they are taken to have been computed in
+        the type in which they were recorded.
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
@@ -59,6 +63,7 @@ class Trace:
     cell: FloatArray | None = None
     untold: frozenset[str] = frozenset()
     precision: str = ""
+    computed_in: str = ""
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
@@ -81,9 +86,17 @@ class Trace:
 
     @property
     def eps(self) -> float:
-        """The spacing of numbers at 1 in the coarser of the type that these have and the one they were recorded in."""
-        types = [self.hidden.dtype, np.dtype(self.precision or self.hidden.dtype)]
-        return max(float(np.finfo(kind).eps) for kind in types)
+        """The spacing of numbers at 1 in the coarser of the network's type and the one that they were computed in."""
+        return max(self._spacing(""), self._spacing(self.computed_in or self.precision))
+
+    @property
+    def rounding(self) -> float:
+        """By which fraction of itself a number may have been rounded when it was stored, after it was computed."""
+        stored = self._spacing(self.precision)
+        return stored / 2.0 if stored > self.eps else 0.0
+
+    def _spacing(self, kind: str) -> float:
+        return float(np.finfo(kind or self.hidden.dtype).eps)
 
     def recorded(self, layer: int, direction: int) -> range:
         """The timesteps of a lane whose hidden vectors are there; of a recording not always all.
@@ -169,15 +182,15 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
             if (folder / f"{name}.npy").exists()
         }
     trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
-    if (folder / _PRECISION).exists():
-        trace = replace(trace, precision=(folder / _PRECISION).read_bytes().decode())
+    precision, computed_in = (path.read_bytes().decode() if (path := folder / name).exists() else "" for name in _TYPES)
+    trace = replace(trace, precision=precision, computed_in=computed_in)
     if not (folder / _UNTOLD).exists():
         return trace
     return _without(trace, (folder / _UNTOLD).read_bytes().decode().split())
 
 
-def mark_recorded(trace: Trace, untold: Iterable[str], precision: str = "") -> Trace:
-    """The trace as one that does not hold these arrays and was recorded in another type, however often it is opened.
+def mark_recorded(trace: Trace, untold: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
+    """The trace as one that lacks these arrays and was recorded or computed in other types, however often it is opened.
 
     Raises
     ------
@@ -187,9 +200,10 @@ def mark_recorded(trace: Trace, untold: Iterable[str], precision: str = "") -> T
     untold = sorted(untold)
     if trace.folder is not None and untold:
         (trace.folder / _UNTOLD).write_bytes(" ".join(untold).encode())
-    if trace.folder is not None and precision:
-        (trace.folder / _PRECISION).write_bytes(precision.encode())
-    return _without(replace(trace, precision=precision), untold)
+    for name, kind in zip(_TYPES, (precision, computed_in), strict=True):
+        if trace.folder is not None and kind:
+            (trace.folder / name).write_bytes(kind.encode())
+    return _without(replace(trace, precision=precision, computed_in=computed_in), untold)
 
 
 def _without(trace: Trace, untold: Iterable[str]) -> Trace:

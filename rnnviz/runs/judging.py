@@ -33,13 +33,20 @@ def judge(
             tell(f"auditing {shown_name(name)}", _AUDIT * (place + done) / len(traces))
 
         audits[name] = audit(
-            inputs, trace, comparisons, full=request.audit == "full", progress=progress, folder=trace.folder
+            inputs,
+            trace,
+            comparisons,
+            traces=traces,
+            full=request.audit == "full",
+            progress=progress,
+            folder=trace.folder,
         )
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
         broken = any(check.engine == name and not (check.holds or check.accumulates) for check in checks)
-        if audits[name].wrong or broken or (trace.partial and _apart(name, comparisons)):
+        unjudged = trace.partial or audits[name].undetermined_mismatches
+        if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
             tell(f"looking for what explains {shown_name(name)}", _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name])
     tell("looking for mistakes that this run could not show", _AUDIT + _DIAGNOSE)

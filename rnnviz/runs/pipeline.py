@@ -98,8 +98,8 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         seconds.update(report.seconds)
         if report.printed:
             printed[name] = report.printed
-        if report.untold or report.precision:
-            trace = mark_recorded(trace, report.untold, report.precision)
+        if report.untold or report.precision or report.computed_in:
+            trace = mark_recorded(trace, report.untold, report.precision, report.computed_in)
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         rtol, atol = tolerances(config, trace)

@@ -38,12 +38,15 @@ def test_what_a_recording_lacks_is_named(untold: tuple[str, ...], said: tuple[st
     assert notes.unrecorded(recorded(untold=frozenset(untold)), ("gluon", MINE)) == said
 
 
+HINT = "add computed_in to it if it was computed in another."
+
+
 @pytest.mark.parametrize(
     ("precision", "said"),
     [
         ("", ()),
         ("float64", ("mine.py holds float64, rounded to float32 here.",)),
-        ("float16", ("mine.py holds float16, and is compared and audited with its precision.",)),
+        ("float16", (f"mine.py holds float16, and is compared and audited with its precision: {HINT}",)),
     ],
 )
 def test_the_type_of_a_recording_is_told_where_it_is_not_the_networks(precision: str, said: tuple[str, ...]) -> None:

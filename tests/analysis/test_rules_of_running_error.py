@@ -31,12 +31,29 @@ def logistic(v: float) -> float:
     return 1.0 / (1.0 + exp(-v))
 
 
+def farthest(f: Callable[[float], float], p: float, d: float) -> float:
+    """How far f goes within eight bounds, in bounds."""
+    return max(f(p + 8 * d) - f(p), f(p) - f(p - 8 * d)) / 8
+
+
 ONE_OPERAND: dict[str, Callable[[float, float], tuple[float, float]]] = {
-    "sigmoid": lambda p, d: (logistic(p), logistic(p) * (1 - logistic(p)) * d + EPS),
-    "tanh": lambda p, d: (tanh(p), (1 - tanh(p) ** 2) * d + EPS),
+    "sigmoid": lambda p, d: (logistic(p), farthest(logistic, p, d) + EPS),
+    "tanh": lambda p, d: (tanh(p), farthest(tanh, p, d) + EPS),
     "relu": lambda p, d: (max(p, 0.0), d if p >= -8 * d else 0.0),
     "complement": lambda p, d: (1.0 - p, d + EPS),
 }
+
+
+@pytest.mark.parametrize(("name", "f"), [("sigmoid", logistic), ("tanh", tanh)])
+def test_within_a_small_bound_an_activation_goes_as_far_as_its_slope_says(
+    name: str, f: Callable[[float], float]
+) -> None:
+    p = drawn(1, 2.0**-11)
+    scale = 1.0 if name == "tanh" else 0.5
+    slopes = scale**2 * (1 - np.tanh(scale * p.value) ** 2)
+    np.testing.assert_allclose(getattr(p, name)().bound, slopes * p.bound + EPS, rtol=1e-13)
+    exactly = [farthest(f, *pair) + EPS for pair in pairs(p)]
+    np.testing.assert_allclose(getattr(p, name)().bound, exactly, rtol=0.01)
 
 
 @pytest.mark.parametrize("name", ONE_OPERAND)
@@ -51,7 +68,7 @@ def test_what_is_made_of_one_number_is_the_formulas(name: str) -> None:
 
 TWO_OPERANDS: dict[str, Callable[[float, float, float, float], tuple[float, float]]] = {
     "__add__": lambda p, dp, q, dq: (p + q, dp + dq + EPS * abs(p + q)),
-    "__mul__": lambda p, dp, q, dq: (p * q, abs(q) * dp + abs(p) * dq + dp * dq + EPS * abs(p * q) + TINY),
+    "__mul__": lambda p, dp, q, dq: (p * q, abs(q) * dp + abs(p) * dq + 8 * dp * dq + EPS * abs(p * q) + TINY),
 }
 
 
@@ -102,21 +119,20 @@ def test_a_sum_that_follows_from_an_infinity_is_as_sure_as_its_finite_terms() ->
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_an_argument_less_sure_than_one_may_have_moved_an_activation_through_its_whole_range(name: str) -> None:
-    slope = 0.25 if name == "sigmoid" else 1.0
-    below = nextafter(1.0, 0)
-    for bound, expected in ((below, slope * below), (1.0, 1.0), (1e30, 1.0), (inf, inf)):
-        beside = Running(np.zeros(2), np.array([bound, 0.5]), EPS)
-        assert getattr(beside, name)().bound.tolist() == [expected + EPS, slope * 0.5 + EPS]
+def test_an_unsure_argument_may_have_moved_an_activation_through_its_whole_range_and_no_further(name: str) -> None:
+    ends = 0.5 if name == "sigmoid" else 1.0
+    for bound, expected in ((20.0, ends / 8), (1e30, ends / 8), (inf, inf)):
+        beside = Running(np.zeros(2), np.array([bound, 2.0**-12]), EPS)
+        assert getattr(beside, name)().bound.tolist() == [expected + EPS, ends**2 * 2.0**-12 + EPS]
 
 
 @pytest.mark.parametrize(("name", "ends"), [("sigmoid", (0.0, 1.0)), ("tanh", (-1.0, 1.0))])
 def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends: tuple[float, float]) -> None:
-    p = Running(np.array([-inf, inf, nan, 0.0]), np.array([1.0, 0.5, 2.0, 0.5]), EPS)
+    p = Running(np.array([-inf, inf, nan, 0.0]), np.array([1.0, 0.5, 2.0, 1e3]), EPS)
     result = getattr(p, name)()
     np.testing.assert_array_equal(result.value, [*ends, nan, np.mean(ends)])
     assert result.bound.tolist()[:3] == [EPS] * 3
-    assert result.bound[3] == pytest.approx((0.125 if name == "sigmoid" else 0.5) + EPS, rel=1e-15, abs=0.0)
+    assert result.bound[3] == pytest.approx((0.5 if name == "sigmoid" else 1.0) / 8 + EPS, rel=1e-15, abs=0.0)
 
 
 def test_relu_lets_through_what_may_be_positive_and_every_nan() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
+from rnnviz.cli.inspect import table
+from rnnviz.files.models.entry import Entry
 from tests.files.models.sources import in_torch_names, network, weights_of
 from tests.files.models.specimens import write_keras_weights
 
@@ -147,6 +149,8 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     error = refusal(capsys, "config", "--from", open_state)
     assert 'it starts from the final state of "enc"' in error
     assert "--initial-state" in error
+    assert "--initial-state = zero " in refusal(capsys, "config", "--from", open_state, "--initial-state", "zero")
+    np.savez(tmp_path / "s.npz", h=np.ones((4, 2, 4)), c=np.ones((4, 2, 4)))
     for choice in ("zeros", "normal", str(tmp_path / "s.npz")):
         assert main(["config", "--from", str(open_state), "--initial-state", choice]) == 0
         captured = capsys.readouterr()
@@ -157,16 +161,23 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     assert main(["convert", str(open_state), str(tmp_path / "converted.npz")]) == 0
 
 
+def test_a_table_has_biases_initial_state_skipped_steps_and_assumptions() -> None:
+    entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="stored", batch_size=5)
+    lines = table([replace(entry, masking="those of zeros", assumptions=("every step is computed",))]).splitlines()
+    assert lines[1].split() == ["enc", "lstm", "3", "4", "1", "1", "no", *["stored", "for", "5", "samples", "float32"]]
+    assert lines[2:] == ["  skipped time steps: those of zeros", "  assumption: every step is computed"]
+
+
 def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_keras_weights(tmp_path / "w.weights.h5")
-    assert main(["config", "--from", str(tmp_path / "w.weights.h5"), "--entry", "uni3_0"]) == 0
+    model = str(tmp_path / "w.weights.h5")
+    write_keras_weights(Path(model))
+    assert "--cell gru" in refusal(capsys, "config", "--from", model, "--entry", "uni3_0")
+    assert main(["config", "--from", model, "--entry", "uni3_0", "--cell", "gru"]) == 0
     captured = capsys.readouterr()
     assert tomllib.loads(captured.out)["network"]["cell"] == "gru"
-    assert captured.err.endswith(
-        "uni3_0: the file tells no activations, and those that Keras has by default are assumed.\n"
-    )
+    assert "go_backwards" in captured.err
 
 
 def test_names_that_would_break_a_line_or_a_terminal_are_escaped(

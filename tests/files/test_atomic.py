@@ -4,7 +4,10 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from rnnviz.files.starter import write_starter
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 from tests.full_disk import files_of_at_most
+
+on_unix = pytest.mark.skipif(sys.platform == "win32", reason="the system has no such files")
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -99,3 +104,92 @@ def test_every_writer_keeps_the_old_file_where_the_disk_takes_no_more(
         write(path)
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def written(path: Path, content: bytes = b"new") -> None:
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    target, link = folder / "target", tmp_path / "link"
+    if there:
+        target.write_bytes(b"old")
+    link.symlink_to("folder/target")
+    written(link)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert [os.listdir(folder), sorted(os.listdir(tmp_path))] == [["target"], ["folder", "link"]]
+
+
+def test_links_that_lead_in_a_circle_are_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InputError, match="cannot be written"):
+        written(tmp_path / "a")
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.touch(0o600)
+    written(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_name_as_long_as_the_system_takes_is_written(tmp_path: Path) -> None:
+    for name in ("n" * 255, "é" * 127):
+        written(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"new"
+
+
+@on_unix
+def test_a_device_stays_one() -> None:
+    before = os.stat(os.devnull)
+    written(Path(os.devnull))
+    after = os.stat(os.devnull)
+    assert (before.st_ino, before.st_rdev) == (after.st_ino, after.st_rdev)
+
+
+@on_unix
+def test_a_pipe_gets_every_byte_and_one_that_is_not_read_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="no program reads"):
+        written(path)
+    content = bytes(range(256)) * 1000
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    with ThreadPoolExecutor(1) as pool, open(reader, "rb") as opened:
+        # Without any writer, the reader would be at its end before it begins.
+        writer = os.open(path, os.O_WRONLY)
+        reading = pool.submit(opened.read)
+        written(path, content)
+        os.close(writer)
+        assert reading.result(timeout=20) == content
+    assert path.is_fifo()
+
+
+@on_unix
+def test_a_reader_that_ends_early_is_not_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    Thread(target=lambda: (sleep(0.2), os.close(reader))).start()
+    written(path, bytes(1 << 20))
+
+
+@on_unix
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "{folder}/link"])
+def test_an_open_file_is_continued_and_not_replaced(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    with out.open("w+b", buffering=0) as opened:
+        opened.write(b"before ")
+        path = Path(name.format(opened.fileno(), folder=tmp_path))
+        if not path.exists():
+            path.symlink_to(f"/dev/fd/{opened.fileno()}")
+        written(path)
+        opened.write(b" after")
+    assert out.read_bytes() == b"before new after"

@@ -169,6 +169,7 @@ def test_a_part_of_the_hidden_vectors_is_compared_and_what_is_missing_is_told(
         "worst_ratio": None,
         "first_wrong": None,
         "coverage": 0.0,
+        "undetermined": 0.0,
     }
     assert figures["unrecorded"][golden][0] == "hidden"
 
@@ -220,7 +221,8 @@ def test_a_recording_of_another_precision_is_right_within_the_coarser_one(
     arrays = {name: np.asarray(array, kind) for name, array in torch_arrays(config).items()}
     np.savez(tmp_path / "golden.npz", **arrays)
     outcome, audits = outcome_of(config, tmp_path / "run")
-    assert (outcome.comparisons[0].mismatched, audits[golden].verdict) == (0, "right")
+    assert outcome.comparisons[0].mismatched == 0
+    assert audits[golden].verdict == ("undetermined" if kind == "float16" else "right")
     assert all(check.holds for check in outcome.checks)
     arrays["hidden"][1, 0, 3, 2, 1] += 0.1
     np.savez(tmp_path / "golden.npz", **arrays)

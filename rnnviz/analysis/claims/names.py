@@ -50,7 +50,7 @@ LANES = {
 }
 """What is asked of the reference by a call, or of an engine: manual.h(0)."""
 AUDITED = {
-    "audit": 'audit(engine): "right" or "wrong"',
+    "audit": 'audit(engine): "right", "wrong" or "undetermined"',
     "ratio": "ratio(engine): the largest difference from a step as a multiple of its rounding bound; 8 is the limit",
 }
 """What is asked of the run by a call."""

@@ -14,7 +14,7 @@ from rnnviz.analysis.cell_states import CellStates
 from rnnviz.analysis.explain.terms import Floats, PreActivation, side
 from rnnviz.analysis.own_state import layer_input, previous_hidden
 from rnnviz.analysis.places import read_after
-from rnnviz.analysis.running_error import ALLOWED, Running
+from rnnviz.analysis.running_error import ALLOWED, Running, rounded
 from rnnviz.analysis.step import audited_layer, lstm_cell, lstm_gates, lstm_hidden, next_hidden
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.cells import Cell, Gate
@@ -147,7 +147,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     c_own = None if c_before is None else c_before.value.item()
     with np.errstate(all="ignore"):
         c, h = _next(network.kind, {gate.symbol: gate.value for gate in gates}, h_own, c_own)
-        bound = _bound(network.kind, p, x, before, unit, c_before, trace.eps)
+        bound = _bound(network.kind, p, x, before, where, c_before, trace)
     return Arithmetic(
         where=where,
         engine=trace.engine,
@@ -197,15 +197,23 @@ def _next(cell: Cell, gates: dict[str, float], h: float, c: float | None) -> tup
 
 
 def _bound(
-    cell: Cell, p: LayerParameters, x: FloatArray, before: FloatArray, unit: int, c: Running | None, eps: float
+    cell: Cell,
+    p: LayerParameters,
+    x: FloatArray,
+    before: FloatArray,
+    where: Location,
+    c: Running | None,
+    trace: Trace,
 ) -> float:
     """The audit's bound of the step, from its own equations."""
-    layer = audited_layer(cell.name, cell.gate_count, p, np.array([unit]), eps)
+    x_rounding = trace.rounding if where.layer else 0.0
+    units = np.array([where.unit])
+    layer = audited_layer(cell.name, cell.gate_count, p, units, trace.eps, trace.rounding, x_rounding)
+    stored = rounded(trace.hidden[where.index], trace.rounding, trace.eps).bound.item()
     if c is None:
-        own = before[:, unit : unit + 1].astype(np.float64)
-        return next_hidden(layer, x, before, own).bound.item()
+        return next_hidden(layer, x, before, before[:, units].astype(np.float64)).bound.item() + stored
     f, i_g, o = lstm_gates(layer, x, before)
-    return lstm_hidden(o, lstm_cell(f, i_g, c)).bound.item()
+    return lstm_hidden(o, lstm_cell(f, i_g, c)).bound.item() + stored
 
 
 def _same(a: float, b: float) -> bool:

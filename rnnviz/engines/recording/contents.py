@@ -3,6 +3,11 @@
 The arrays have the names that a run's own archive gives them: `hidden` (L, D, T, N, H), `output` in the network's
 layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
 an engine's name and a dot.
+
+Beside them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
+they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
+the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
+taken to have been computed in float16.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,16 +25,21 @@ from rnnviz.model.npz_file import NpzFile
 
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
+_COMPUTED_IN = "computed_in"
 _TYPES = ("float16", "float32", "float64")
 _LISTED = 6
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One engine's arrays in an archive: `arrays` gives the names in the file by what they are."""
+    """One engine's arrays in an archive: `arrays` gives the names in the file by what they are.
+
+    `computed_in` is the name of the text that says in which type they were computed, "" if there is none.
+    """
 
     archive: NpzFile
     arrays: Mapping[str, str]
+    computed_in: str = ""
 
     def of(self, network: Network) -> dict[str, str]:
         """The arrays that such a network has."""
@@ -50,7 +60,9 @@ def open_recording(name: str) -> Recording:
     owner = _owner(asked, archive.headers)
     prefix = f"{owner}." if owner else ""
     kinds = (*_TELLING, *_OF_LSTM)
-    return Recording(archive, {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers})
+    arrays = {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers}
+    said = (name for name in (f"{prefix}{_COMPUTED_IN}", _COMPUTED_IN) if name in archive.headers)
+    return Recording(archive, arrays, next(said, ""))
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
@@ -74,6 +86,26 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
     """
     for kind, name in recording.of(inputs.network).items():
         _check_array(recording.archive, name, expected(kind, inputs))
+    computed_in(recording)
+
+
+def computed_in(recording: Recording) -> str:
+    """The type in which the arrays were computed, as the file says; empty if it does not.
+
+    Raises
+    ------
+    InputError
+        If it says something else than the name of a type.
+    """
+    if not recording.computed_in:
+        return ""
+    found = recording.archive.text(recording.computed_in)
+    if found not in _TYPES:
+        raise InputError(
+            f"{recording.computed_in} in {recording.archive.path} is {named(found) if found else 'no short text'}: "
+            f'it must be {_listed(_TYPES, "or")}, as np.array("float32") stores it.'
+        )
+    return found
 
 
 def precision(recording: Recording, network: Network) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.file_version import file_version
-from rnnviz.engines.recording.contents import Recording, check_recording, open_recording, precision
+from rnnviz.engines.recording.contents import Recording, check_recording, computed_in, open_recording, precision
 from rnnviz.engines.stack import layer_output
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
@@ -56,6 +56,7 @@ class RecordedEngine:
         return EngineReport(
             untold=_complete(inputs, trace, frozenset(recorded)),
             precision="" if found == inputs.network.dtype else found,
+            computed_in=computed_in(recording),
         )
 
 

@@ -18,6 +18,13 @@ ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tan
 """The reason of a supported entry whose cell is None."""
 
 
+def ask_for_cell(cells: tuple[str, ...]) -> str:
+    """The reason of a supported entry of one of `cells` whose activations are not in its file."""
+    if cells == RNN_CELLS:
+        return "the file does not say its activation: choose the cell rnn_tanh or rnn_relu"
+    return f"the file does not say its activations: choose the cell {cells[0]} if they are sigmoid and tanh"
+
+
 INITIAL_STATES = ("unknown", "zeros", "stored", "input", "computed")
 """Where a model's own run starts from: the file cannot say; zeros; numbers in the file (`ModelFile.initial_state`
 reads them); numbers that the caller of the model gives; or numbers that another part of the model computes."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rnnviz.files.models.entry import ModelFile
+from rnnviz.files.models.named_arrays import is_weight
 from rnnviz.files.models.other_formats import is_pickle, other_folder, other_format
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
@@ -135,9 +136,11 @@ def model_in(path: Path) -> Path:
     # Shards belong to their index.
     found = [name for name in found if f"{name}.index.json" not in found]
     if not found:
-        if any(name.endswith(".npy") for name in names):
-            return path
+        stored = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
         found = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
+        # A sequence may be beside a model.
+        if stored and (not found or any(map(is_weight, stored))):
+            return path
     if not found:
         raise InputError(f"{path} holds no model file: it must hold one of {', '.join(ENDINGS)}, or .npy files.")
     if len(found) > 1:
@@ -153,6 +156,10 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:
+        index = path.with_name(f"{path.name}.index")
+        other = other_format(index, b"") if isinstance(error, FileNotFoundError) and index.is_file() else None
+        if other is not None:
+            raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.") from error
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 

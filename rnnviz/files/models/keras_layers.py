@@ -4,17 +4,20 @@ Keras has its kernels transposed, its gates i, f, c, o and z, r, h, and one bias
 with reset_after has two, as Gluon's has.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnviz.files.models.entry import ASK_FOR_ACTIVATION, RNN_CELLS, Entry
+from rnnviz.files.models.entry import RNN_CELLS, Entry, ask_for_cell
 from rnnviz.files.models.keras_archive import KerasFile
-from rnnviz.files.models.keras_cells import StoredCell, StoredSides
-from rnnviz.files.models.keras_config import Computed, Configured, computed_by
+from rnnviz.files.models.keras_cells import FoundLayer, Matched, Sides, StoredCell
+from rnnviz.files.models.keras_config import Configured
 from rnnviz.files.models.keras_h5 import StoredArray, read_array
+from rnnviz.files.models.keras_settings import Computed, computed_by, goes_backwards, settings_assumed, sides_of
 from rnnviz.files.models.stored_layers import (
     BACKWARD_ALONE,
     Arrays,
@@ -25,55 +28,68 @@ from rnnviz.files.models.stored_layers import (
 )
 
 GATE_ORDER = {1: (0,), 3: (1, 0, 2), 4: (0, 1, 2, 3)}
-"""By the number of gates, which of Keras' stands at each of Gluon's places."""
+"""By the number of gates, which of Keras' is at each of Gluon's places."""
 
-_FAMILIES = {1: ("rnn", None), 3: ("gru", "gru"), 4: ("lstm", "lstm")}
-_ASSUMED = "the file tells no activations, and those that Keras has by default are assumed"
-_ASSUMED_MERGING = "the file tells no activations and no merge_mode, and those that Keras has by default are assumed"
+_GATES = {"lstm": 4, "gru": 3}
+_FAMILIES = {1: RNN_CELLS, 3: ("gru",), 4: ("lstm",)}
+_PLAIN_CALL = (
+    "it reads the sequence from its beginning and skips no time step: the file says nothing of go_backwards and masks"
+)
+_CONCATENATED = (
+    "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "
+    "merge_mode"
+)
 
 
-def configured_layer(file: KerasFile, layer: Configured, stored: StoredSides | None) -> StoredLayer:
-    """A layer of the config with its weights; unsupported if Gluon does not have it or the weights do not fit."""
-    name, both = "/".join(layer.chain), layer.kind == "Bidirectional"
-    entry = _described(Entry(name, None, None, None, 1, both, None), stored)
+def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
+    """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
+    directions = len(sides_of(layer.item))
+    entry = Entry("/".join(layer.chain), None, None, None, None, directions == 2, None)
+    entry = _described(replace(entry, num_layers=len(sides_of(layer.item)[0]) or None), matched.first)
+    entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
-        computed = computed_by(layer)
-        entry = replace(entry, cell=computed.cell, reason=BACKWARD_ALONE if computed.backward else "")
-        if stored is None:
-            raise UnreadableError("its weights are not where Keras would have put them")
-        if stored.name is not None and stored.name != layer.chain[-1]:
-            raise UnreadableError(f"the weights in its place are those of a layer {stored.name}")
-        if len(stored.sides) != 1 + both:
-            raise UnreadableError(f"it must have the weights of {1 + both} directions, and has {len(stored.sides)}")
-        return _layer(file, entry, stored, computed)
+        computed = computed_by(layer.item)
+        entry = replace(entry, cell=computed.cell, reason=BACKWARD_ALONE if goes_backwards(layer.item) else "")
+        if matched.problem:
+            raise UnreadableError(matched.problem)
+        if not matched.sides:
+            needed = sum(map(len, sides_of(layer.item)))
+            raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
+        assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
+        entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
+        made = _layer(file, entry, matched.sides, computed)
+        if entry.initial_state == "stored":
+            made = replace(made, read_state=_state(layer, entry, matched.sides))
     except UnreadableError as error:
         return unsupported(entry, str(error))
+    return made
 
 
-def inferred_layer(file: KerasFile, stored: StoredSides) -> StoredLayer:
-    """A layer that no config tells of, by the shapes of its weights."""
-    both = len(stored.sides) == 2
-    name = stored.name or "/".join(stored.place) or "cell"
-    entry = _described(Entry(name, None, None, None, 1, both, None), stored)
-    bias = stored.sides[0].bias
+def inferred_layer(file: KerasFile, found: FoundLayer) -> StoredLayer:
+    """A layer that no config describes, by the shapes of its weights."""
+    both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
+    entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells[0])
     try:
-        gates = _gates(stored.sides[0].recurrent_kernel)
-        family, cell = _FAMILIES[gates]
-        entry = replace(entry, cell=cell)
-        if family == "gru" and bias is None:
-            raise UnreadableError("without a bias or a config the file does not tell whether reset_after is set")
-        layer = _layer(file, entry, stored, Computed(cell or "rnn", bias is not None))
+        if found.problem:
+            raise UnreadableError(found.problem)
+        gates = _gates(cells[0].recurrent_kernel)
+        biased = any(cell.bias is not None for cell in cells)
+        if gates == 3 and not biased:
+            raise UnreadableError("it has no bias, and the file does not say whether reset_after is set")
+        families = _FAMILIES[gates]
+        layer = _layer(file, entry, found.sides, Computed(families[0], biased))
     except UnreadableError as error:
         return unsupported(entry, str(error))
-    assumed = ASK_FOR_ACTIVATION if cell is None else _ASSUMED_MERGING if both else _ASSUMED
-    return replace(layer, entry=replace(layer.entry, cell=cell, cells=() if cell else RNN_CELLS, reason=assumed))
+    assumed = (_PLAIN_CALL, *((_CONCATENATED,) if both else ()))
+    entry = replace(layer.entry, cells=families, reason=ask_for_cell(families), assumptions=assumed)
+    return replace(layer, entry=entry)
 
 
-def _described(entry: Entry, stored: StoredSides | None) -> Entry:
-    """The entry with what the shapes tell of it."""
-    if stored is None:
+def _described(entry: Entry, cell: StoredCell | None) -> Entry:
+    """The entry with what the shapes of its first cell say of it."""
+    if cell is None:
         return entry
-    kernel, recurrent = stored.sides[0].kernel, stored.sides[0].recurrent_kernel
+    kernel, recurrent = cell.kernel, cell.recurrent_kernel
     features = kernel.shape[0] if len(kernel.shape) == 2 else 0
     hidden = recurrent.shape[0] if len(recurrent.shape) == 2 else 0
     return replace(entry, input_size=features or None, hidden_size=hidden or None, dtype=kernel.dtype)
@@ -86,30 +102,38 @@ def _gates(recurrent: StoredArray) -> int:
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
 
 
-def _layer(file: KerasFile, entry: Entry, stored: StoredSides, computed: Computed) -> StoredLayer:
-    gates = _gates(stored.sides[0].recurrent_kernel)
-    needed = {"lstm": 4, "gru": 3}.get(computed.cell, 1)
-    if gates != needed:
-        raise UnreadableError(f"its recurrent kernel has {gates} gates, and a layer of its kind {needed}")
+def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
+    needed = _GATES.get(computed.cell, 1)
     if not entry.input_size or not entry.hidden_size:
         raise UnreadableError("its kernels are no matrices")
-    for cell in stored.sides:
-        _check(cell, entry.input_size, entry.hidden_size, gates, computed)
-    return StoredLayer(entry, lambda: _parameters(file, stored.sides, gates))
+    for side in sides:
+        for number, cell in enumerate(side):
+            gates = _gates(cell.recurrent_kernel)
+            if gates != needed:
+                raise UnreadableError(f"its recurrent kernel has {gates} gates, and a layer of its kind {needed}")
+            _check(cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, gates, computed)
+    biased = any(cell.bias is not None for side in sides for cell in side)
+    if biased != computed.use_bias:
+        raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
+    if len({cell.kernel.dtype for side in sides for cell in side}) > 1:
+        raise UnreadableError("its cells are stored in different types")
+    return StoredLayer(replace(entry, biases=biased), lambda: _parameters(file, sides, needed))
 
 
 def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: Computed) -> None:
-    if (cell.bias is not None) != computed.use_bias:
-        raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights tell otherwise")
-    rows = gates * hidden
-    if cell.bias is not None and computed.cell == "gru" and cell.bias.shape == (rows,) and not computed.reset_after:
+    if cell.problem:
+        raise UnreadableError(cell.problem)
+    rows, gru = gates * hidden, computed.cell == "gru"
+    if cell.bias is not None and cell.bias.shape == (2 * rows,) and gates > 1:
+        raise UnreadableError("its bias is that of CuDNNLSTM or CuDNNGRU: load it as LSTM or GRU, and save it again")
+    if cell.bias is not None and gru and cell.bias.shape == (rows,) and not computed.reset_after:
         raise UnreadableError(
-            "its one bias is that of reset_after = false, which applies the reset gate before the product, and "
-            "Gluon's GRU after it"
+            "its one bias is that of reset_after = false, which applies the reset gate before the product, and the "
+            "cell gru after it"
         )
-    if cell.bias is None and computed.cell == "gru" and computed.reset_after is None:
-        raise UnreadableError("its config does not tell whether reset_after is set")
-    bias = (2, rows) if computed.cell == "gru" else (rows,)
+    if cell.bias is None and gru and computed.reset_after is None:
+        raise UnreadableError("its config does not say whether reset_after is set")
+    bias = (2, rows) if gru else (rows,)
     for array, shape in zip(cell.arrays, ((features, rows), (hidden, rows), bias), strict=False):
         if array.problem:
             raise UnreadableError(array.problem)
@@ -119,19 +143,42 @@ def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: C
             raise UnreadableError(f"{array.path} holds {array.dtype}, and the kernel {cell.kernel.dtype}")
 
 
-def _parameters(file: KerasFile, sides: tuple[StoredCell, ...], gates: int) -> Arrays:
+def _parameters(file: KerasFile, sides: Sides, gates: int) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
     order = GATE_ORDER[gates]
     with file.weights() as (source, _size):
-        for side, cell in zip("lr", sides, strict=False):
-            found[f"{side}0_i2h_weight"] = gate_rows(_read(source, cell.kernel).T, order)
-            found[f"{side}0_h2h_weight"] = gate_rows(_read(source, cell.recurrent_kernel).T, order)
-            zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{side}0_i2h_weight"].dtype)
-            bias = zeros if cell.bias is None else _read(source, cell.bias)
-            i2h, h2h = bias if bias.ndim == 2 else (bias, zeros)
-            found[f"{side}0_i2h_bias"], found[f"{side}0_h2h_bias"] = gate_rows(i2h, order), gate_rows(h2h, order)
+        for side, cells in zip("lr", sides, strict=False):
+            for number, cell in enumerate(cells):
+                name = f"{side}{number}"
+                found[f"{name}_i2h_weight"] = gate_rows(_read(source, cell.kernel).T, order)
+                found[f"{name}_h2h_weight"] = gate_rows(_read(source, cell.recurrent_kernel).T, order)
+                zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{name}_i2h_weight"].dtype)
+                bias = zeros if cell.bias is None else _read(source, cell.bias)
+                i2h, h2h = bias if bias.ndim == 2 else (bias, zeros)
+                found[f"{name}_i2h_bias"], found[f"{name}_h2h_bias"] = gate_rows(i2h, order), gate_rows(h2h, order)
     return found
+
+
+def _state(layer: Configured, entry: Entry, sides: Sides) -> Callable[[], Arrays]:
+    """The states that are numbers in the config, each of a cell: h, and c for an LSTM."""
+    kinds = ("h", "c") if entry.cell == "lstm" else ("h",)
+    states, lanes = layer.start.states, sum(map(len, sides))
+    if len(states) != lanes * len(kinds) or any(state.shape[1] != entry.hidden_size for state in states):
+        shapes = ", ".join(str(list(state.shape)) for state in states)
+        raise UnreadableError(f"its initial state has arrays of the shapes {shapes}, which do not fit its cells")
+    samples = max(len(state) for state in states)
+    if any(len(state) not in (1, samples) for state in states):
+        raise UnreadableError("its initial state has arrays of different numbers of samples")
+    dtype = np.float64 if entry.dtype == "float64" else np.float32
+
+    def lane(state: NDArray[Any]) -> NDArray[Any]:
+        return np.broadcast_to(state, (samples, state.shape[1])).astype(dtype)
+
+    found = {kind: np.stack([lane(state) for state in states[k :: len(kinds)]]) for k, kind in enumerate(kinds)}
+    if all((array == array[:, :1]).all() for array in found.values()):
+        found = {kind: array[:, :1] for kind, array in found.items()}
+    return lambda: found
 
 
 def _read(source: h5py.File, stored: StoredArray) -> Any:

@@ -9,7 +9,7 @@ from onnx import ModelProto
 from rnnviz.files.models.onnx_constants import Constants
 from rnnviz.files.models.onnx_graph import nodes
 from rnnviz.files.models.onnx_initialisers import Initialisers
-from rnnviz.files.models.onnx_nodes import OPERATORS, REFUSED, layer_of
+from rnnviz.files.models.onnx_nodes import is_recurrent, recurrent_node
 from rnnviz.files.models.onnx_outline import outline
 from rnnviz.files.models.onnx_stacks import fed_by
 from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
@@ -32,12 +32,9 @@ def open_model(path: Path) -> LayeredFile:
     """
     model = _load(path)
     try:
-        found = [placed for placed in nodes(model) if placed.operator in OPERATORS or placed.operator in REFUSED]
         constants = Constants(path)
-        layers = [layer_of(placed, constants) for placed in found]
-        supported = [number for number, layer in enumerate(layers) if layer.entry.supported]
-        below = fed_by([found[number] for number in supported], constants)
-        return LayeredFile(path, with_stacks(layers, {supported[k]: supported[v] for k, v in below.items()}))
+        found = [recurrent_node(placed, constants) for placed in nodes(model) if is_recurrent(placed)]
+        return LayeredFile(path, with_stacks([node.layer for node in found], fed_by(found, constants)))
     except UnreadableError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:

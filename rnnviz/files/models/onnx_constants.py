@@ -1,11 +1,14 @@
-"""Constants of an ONNX graph: initialisers, Constant nodes, and what is made of them by moving numbers about.
+"""Values of an ONNX graph that follow from its constants, or only move elements of the model's inputs and of states.
 
-Exporters that leave a graph as it came keep a layer's weights as slices, transposes and concatenations of the
-framework's own arrays.
+Exporters keep a layer's weights as slices, transposes and concatenations of the framework's own arrays, and make
+initial states by expanding a constant to the size of a batch that only the caller of the model knows. Sizes that a
+model leaves open are therefore replaced by small numbers, two different ones in turn: what is the same for both holds
+for any.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -15,209 +18,377 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, SparseTensorProto, TensorProto, helper
 
-from rnnviz.files.models.onnx_graph import Attributes, Scope
-from rnnviz.files.models.onnx_tensors import FLOATS, stored_tensor, type_name
+from rnnviz.files.models.onnx_graph import RECURRENT, Attributes, Scope
+from rnnviz.files.models.onnx_operators import ARITHMETIC, MOVES, dequantized, joined
+from rnnviz.files.models.onnx_tensors import TYPES, stored_tensor, type_name
 from rnnviz.files.models.stored_layers import UnreadableError
+from rnnviz.files.models.weights import widened
+from rnnviz.model.arrays import FloatArray
+
+Origin: TypeAlias = tuple[Scope, str]
+"""The scope and name of an input of the model, or of an output of a recurrent node."""
 
 _DEEPEST = 64
-_LARGEST_LIST = 64
+_LARGEST_LIST = 1 << 16
 _LARGEST_BYTES = 1 << 33
-
-Move: TypeAlias = Callable[[list[NDArray[Any]]], NDArray[Any]]
+_MOST_INDICES = 1 << 24
+_OPEN_SIZES = ((3, 5, 7, 11, 13, 17, 19, 23), (5, 3, 11, 7, 17, 13, 23, 19))
+"""What replaces open sizes, in turn: no two of one row are the same, and none is the same in both rows."""
+_LARGEST_RANK = 8
 
 
 @dataclass(frozen=True)
-class Constant:
-    """Shape and type of a constant, and what reads its numbers."""
+class Value:
+    """Shape and type of a value, and what reads its elements.
+
+    With `origins` the elements are numbers in the origins: `read` gives an index for each, which `Values.base` places.
+    `open_size` is whether the value depends on a size that the model leaves open.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[], NDArray[Any]]
+    origins: frozenset[Origin] = frozenset()
+    open_size: bool = False
 
 
-class Constants:
-    """The constants of one model by scope and name; shapes are known without reading any number."""
+class Values:
+    """The values of one model by scope and name; shapes are known without reading any number."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, variant: int) -> None:
         self._model = model
-        self._known: dict[tuple[int, str], tuple[Scope, Constant]] = {}
+        self._sizes = _OPEN_SIZES[variant]
+        self._known: dict[Origin, Value | str] = {}
+        self._open: dict[object, int] = {}
+        self._bases: dict[Origin, int] = {}
 
-    def find(self, scope: Scope, name: str, depth: int = 0) -> Constant:
-        """The constant that `name` stands for.
+    def find(self, scope: Scope, name: str, depth: int = 0) -> Value:
+        """The value of that name.
 
         Raises
         ------
         UnreadableError
-            If it is no constant, or one that is not read; the sentence goes on after the name of what it is for.
+            If it is computed, or made of something that is not read; the sentence continues after the name of what it
+            is for.
         """
-        key = (id(scope), name)
+        # The scope is kept as a part of the key, so that its identity stays its own.
+        key = (scope, name)
         if key not in self._known:
             if depth > _DEEPEST:
                 raise UnreadableError(f"is made by more than {_DEEPEST} nodes behind each other")
-            # The scope is kept, so that its id stays its own.
-            self._known[key] = scope, self._made(*scope.find(name), name, depth)
-        return self._known[key][1]
+            try:
+                self._known[key] = self._made(*scope.find(name), name, depth)
+            except UnreadableError as error:
+                self._known[key] = str(error)
+        known = self._known[key]
+        if isinstance(known, str):
+            raise UnreadableError(known)
+        return known
 
-    def integers(self, scope: Scope, name: str) -> list[int]:
-        """A short list of whole numbers, such as axes; raises an UnreadableError if it is none."""
-        constant = self.find(scope, name)
-        if constant.dtype.kind != "i" or prod(constant.shape) > _LARGEST_LIST:
-            raise UnreadableError("is no short list of whole numbers")
-        return [int(value) for value in constant.read().reshape(-1)]
+    def base(self, origin: Origin) -> int:
+        """The index of an origin's first element."""
+        return self._bases.setdefault(origin, len(self._bases) << 32)
 
-    def _made(self, scope: Scope, source: object, name: str, depth: int) -> Constant:
+    def sequence_shape(self, scope: Scope, node: NodeProto) -> tuple[int, int, bool]:
+        """(T, N, whether one of them is open) of a recurrent node."""
+        try:
+            shape, is_open = self._shape_of(scope, node.input[0], 0) if node.input else ((), True)
+        except UnreadableError:
+            shape, is_open = (), True
+        by_batch = layout_of(scope, node)
+        if len(shape) != 3:
+            t, n, is_open = self._size((id(node), "T")), self._size((id(node), "N")), True
+            state = node.input[5] if len(node.input) > 5 else ""
+            if state:
+                with contextlib.suppress(UnreadableError, IndexError):
+                    n = self.find(scope, state).shape[0 if by_batch else 1]
+            return t, n, is_open
+        return (shape[1], shape[0], is_open) if by_batch else (shape[0], shape[1], is_open)
+
+    def _made(self, scope: Scope, source: object, name: str, depth: int) -> Value:
         if isinstance(source, TensorProto):
-            stored = stored_tensor_or_refused(source, self._model)
-            return Constant(stored.shape, stored.dtype, stored.read)
+            return self._stored(source)
         if isinstance(source, SparseTensorProto):
-            raise UnreadableError("is sparse, which is not read")
+            raise UnreadableError("is a sparse tensor, which is not read")
         if isinstance(source, str):
-            raise UnreadableError(f"is the input {source} of the graph, not a constant")
+            return self._input(scope, source)
         if not isinstance(source, NodeProto):
             raise UnreadableError(f"is {name}, which the graph does not define")
         if source.op_type == "Constant":
             return self._constant_node(scope.attributes_of(source))
         if source.domain not in ("", "ai.onnx"):
             raise UnreadableError(f"is computed by {source.op_type}, not a constant")
-        return self._moved(scope, source, name, depth)
+        if source.op_type in RECURRENT:
+            return self._recurrent(scope, source, name, depth)
+        return self._computed(scope, source, name, depth)
 
-    def _constant_node(self, attributes: Attributes) -> Constant:
+    def _stored(self, tensor: TensorProto) -> Value:
+        try:
+            stored = stored_tensor(tensor, self._model)
+        except UnreadableError as error:
+            raise UnreadableError(f"cannot be read: {error}") from error
+        return Value(stored.shape, stored.dtype, stored.read)
+
+    def _constant_node(self, attributes: Attributes) -> Value:
         for name, attribute in attributes.items():
             if name == "value" and attribute.HasField("t"):
-                stored = stored_tensor_or_refused(attribute.t, self._model)
-                return Constant(stored.shape, stored.dtype, stored.read)
+                return self._stored(attribute.t)
             values: Any = None
             if name in ("value_float", "value_floats"):
                 values = np.array(attribute.f if name == "value_float" else attribute.floats, np.float32)
             elif name in ("value_int", "value_ints"):
                 values = np.array(attribute.i if name == "value_int" else attribute.ints, np.int64)
             if values is not None:
-                return Constant(values.shape, values.dtype, partial(np.asarray, values))
+                return _known(values)
         raise UnreadableError(f"is a Constant of {', '.join(attributes) or 'nothing'}, which is not read")
 
-    def _moved(self, scope: Scope, node: NodeProto, name: str, depth: int) -> Constant:
-        """What one of the operators below makes of constants."""
-        operator, attributes = node.op_type, scope.attributes_of(node)
-        if operator not in (*_MOVES, "Cast", "Concat") or node.output[0] != name:
-            quantised = " from quantised numbers" if operator == "DequantizeLinear" else ""
-            raise UnreadableError(f"is computed by {operator}{quantised}, not a constant")
-        arrays = node.input if operator == "Concat" else node.input[:1]
-        lists = [] if operator == "Concat" else node.input[1:]
-        parts = [self.find(scope, part, depth + 1) for part in arrays]
-        numbers = [self.integers(scope, part) if part else None for part in lists]
+    def _input(self, scope: Scope, name: str) -> Value:
+        if scope.parent is not None:
+            raise UnreadableError(f"is {name}, which a graph inside the model gets anew in each turn")
+        declared = scope.declared.get(name)
+        shape, is_open = self._declared(scope, name)
+        if declared is None or shape is None:
+            # Of an input without a shape nothing but the whole is known.
+            return Value(
+                (), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), open_size=True
+            )
+        dtype = TYPES.get(declared.type.tensor_type.elem_type, "float32")
+        return self._indexed((scope, name), shape, helper.tensor_dtype_to_np_dtype(_DATA_TYPES[dtype]), is_open=is_open)
+
+    def _recurrent(self, scope: Scope, node: NodeProto, name: str, depth: int) -> Value:
+        """An output of a recurrent node: Y (T, D, N, H), Y_h or Y_c (D, N, H); D behind N in the other layout."""
+        r = self.find(scope, node.input[2] if len(node.input) > 2 else "", depth + 1)
+        if len(r.shape) != 3:
+            raise UnreadableError(f"is computed by {node.op_type}, whose weights do not fit")
+        t, n, is_open = self.sequence_shape(scope, node)
+        d, h = r.shape[0], r.shape[2]
+        state = (n, d, h) if layout_of(scope, node) else (d, n, h)
+        shape = state if name != node.output[0] else (n, t, d, h) if layout_of(scope, node) else (t, *state)
+        return self._indexed((scope, name), shape, r.dtype, is_open=is_open)
+
+    def _indexed(self, origin: Origin, shape: tuple[int, ...], dtype: np.dtype[Any], *, is_open: bool) -> Value:
+        base, count = self.base(origin), prod(shape)
+
+        def read() -> NDArray[Any]:
+            if count > _MOST_INDICES:
+                raise UnreadableError(f"is made of {origin[1]}, which is too large to be followed")
+            return np.arange(base, base + count).reshape(shape)
+
+        return Value(shape, dtype, read, frozenset({origin}), is_open)
+
+    def _computed(self, scope: Scope, node: NodeProto, name: str, depth: int) -> Value:
+        """The value that one of the known operators makes of other values."""
+        operator, attributes, output = node.op_type, scope.attributes_of(node), list(node.output).index(name)
+        if operator == "Shape" and node.input:
+            return self._shape_node(scope, node, attributes, depth)
+        known = operator in MOVES or operator in ARITHMETIC or operator in _OTHERS
+        if not known or (output and operator != "Split"):
+            raise UnreadableError(f"is computed by {operator}, not a constant")
+        parts = [self.find(scope, part, depth + 1) for part in node.input if part]
         try:
-            if operator == "Cast":
-                return _cast(parts[0], attributes["to"].i)
-            if operator == "Concat":
-                axis = attributes["axis"].i
-                shape = _joined([part.shape for part in parts], axis)
-                move: Move = partial(np.concatenate, axis=axis)
+            if operator in ARITHMETIC or operator == "DequantizeLinear":
+                made = _arithmetic(operator, attributes, parts)
+            elif operator == "Cast":
+                made = _cast(parts[0], attributes["to"].i)
+            elif operator == "Concat":
+                made = _concatenated(parts, attributes["axis"].i)
+            elif operator == "ConstantOfShape":
+                made = self._constant_of_shape(attributes, parts[0])
             else:
-                move = _MOVES[operator](attributes, numbers)
-                # An array of any shape that stands behind one number: what moves it about needs no memory.
-                shape = move([np.broadcast_to(np.zeros((), parts[0].dtype), parts[0].shape)]).shape
+                # Of the inputs behind the first, one that is left out keeps its place.
+                rest = iter(parts[1:])
+                integers = [_integers(next(rest)) if part else None for part in node.input[1:]]
+                made = _moved(operator, attributes, parts[0], integers, (output, len(node.output)))
         except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
             raise UnreadableError(f"is made by {operator}, whose inputs or attributes do not fit") from error
-        if any(part.dtype != parts[0].dtype for part in parts):
-            raise UnreadableError(f"is made by {operator} of numbers of several types")
-        if prod(shape) * parts[0].dtype.itemsize > _LARGEST_BYTES:
-            raise UnreadableError(f"is made by {operator} and too large: its shape is {list(shape)}")
-        return Constant(shape, parts[0].dtype, lambda: move([part.read() for part in parts]))
+        if prod(made.shape) * made.dtype.itemsize > _LARGEST_BYTES:
+            raise UnreadableError(f"is made by {operator} and too large: its shape is {list(made.shape)}")
+        return replace(made, open_size=any(part.open_size for part in parts))
+
+    def _constant_of_shape(self, attributes: Attributes, shape: Value) -> Value:
+        value = self._stored(attributes["value"].t) if "value" in attributes else _known(np.zeros(1, np.float32))
+        sizes = tuple(int(size) for size in _integers(shape))
+        if value.shape != (1,) or any(size < 0 for size in sizes):
+            raise ValueError
+        return Value(sizes, value.dtype, lambda: np.broadcast_to(value.read(), sizes))
+
+    def _shape_node(self, scope: Scope, node: NodeProto, attributes: Attributes, depth: int) -> Value:
+        shape, is_open = self._shape_of(scope, node.input[0], depth + 1)
+        start = attributes["start"].i if "start" in attributes else 0
+        end = attributes["end"].i if "end" in attributes else len(shape)
+        return replace(_known(np.array(shape[start:end], np.int64)), open_size=is_open)
+
+    def _shape_of(self, scope: Scope, name: str, depth: int) -> tuple[tuple[int, ...], bool]:
+        """The shape of a value, also of one that is computed, and whether a size in it is open."""
+        try:
+            value = self.find(scope, name, depth)
+        except UnreadableError:
+            value = None
+        if value is not None and (value.shape or not value.open_size):
+            return value.shape, value.open_size
+        place, _source = scope.find(name)
+        shape, is_open = self._declared(place, name)
+        if shape is None:
+            return (self._size((place, name)),) * _LARGEST_RANK, True
+        return shape, is_open
+
+    def _declared(self, scope: Scope, name: str) -> tuple[tuple[int, ...] | None, bool]:
+        """The shape that the model declares for a value, if any."""
+        declared = scope.declared.get(name)
+        if declared is None or not declared.type.tensor_type.HasField("shape"):
+            return None, True
+        dims = declared.type.tensor_type.shape.dim
+        sizes = [
+            dim.dim_value if dim.HasField("dim_value") else self._size(dim.dim_param or (scope, name, k))
+            for k, dim in enumerate(dims)
+        ]
+        if any(size < 0 for size in sizes):
+            return None, True
+        return tuple(sizes), not all(dim.HasField("dim_value") for dim in dims)
+
+    def _size(self, key: object) -> int:
+        """The number that replaces an open size, always the same for the same one."""
+        return self._sizes[self._open.setdefault(key, len(self._open)) % len(self._sizes)]
 
 
-def stored_tensor_or_refused(tensor: TensorProto, model: Path) -> Any:
-    """`stored_tensor` whose reason goes on after the name of what the tensor is for."""
-    try:
-        return stored_tensor(tensor, model)
-    except UnreadableError as error:
-        raise UnreadableError(f"cannot be read: {error}") from error
+@dataclass(frozen=True)
+class Constants:
+    """The constants of one model, and what follows from its open sizes."""
+
+    model: Path
+    both: tuple[Values, Values] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "both", (Values(self.model, 0), Values(self.model, 1)))
+
+    def find(self, scope: Scope, name: str) -> Value:
+        """A constant; raises an UnreadableError as `Values.find` does, and if the caller of the model decides on it."""
+        values = [value for _, value in self.variants(scope, name)]
+        first = values[0]
+        for origin in first.origins:
+            source = origin[0].find(origin[1])[1]
+            if isinstance(source, str):
+                raise UnreadableError(f"is the input {source} of the model, for which the file holds no numbers")
+            raise UnreadableError("is computed by a recurrent node, not a constant")
+        if len(values) == 1:
+            return first
+        second = values[1]
+        if first.shape != second.shape:
+            raise UnreadableError("depends on the size of the batch or the sequence")
+
+        def read() -> NDArray[Any]:
+            numbers = first.read()
+            if not np.array_equal(numbers, second.read(), equal_nan=True):
+                raise UnreadableError("a weight depends on the size of the batch or the sequence")
+            return numbers
+
+        return replace(first, read=read)
+
+    def variants(self, scope: Scope, name: str) -> list[tuple[Values, Value]]:
+        """A value by each choice of open sizes, by one if it does not depend on them; UnreadableError as above."""
+        first, second = self.both
+        value = first.find(scope, name)
+        if not value.open_size:
+            return [(first, value)]
+        return [(first, value), (second, second.find(scope, name))]
 
 
-def _cast(part: Constant, data_type: int) -> Constant:
-    if data_type not in FLOATS or part.dtype.kind == "i":
-        raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, which is not read")
-    dtype = helper.tensor_dtype_to_np_dtype(data_type)
+def layout_of(scope: Scope, node: NodeProto) -> int:
+    """The attribute layout of a recurrent node: 1 where the batch is the first axis."""
+    attributes = scope.attributes_of(node)
+    return attributes["layout"].i if "layout" in attributes else 0
+
+
+def widened_numbers(value: Value) -> FloatArray:
+    """A constant's numbers in float32, or in float64 if that is what they are."""
+    stored = value.read()
+    bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
+    return widened(bits, stored.dtype.name)
+
+
+_OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "DequantizeLinear"})
+_DATA_TYPES = {name: data_type for data_type, name in TYPES.items()}
+
+
+def _known(numbers: NDArray[Any]) -> Value:
+    return Value(numbers.shape, numbers.dtype, partial(np.asarray, numbers))
+
+
+def _unindexed(name: str) -> NDArray[Any]:
+    raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
+
+
+def _integers(value: Value) -> NDArray[Any]:
+    """A short list of whole numbers, such as axes."""
+    if value.origins or value.dtype.kind not in "ib" or prod(value.shape) > _LARGEST_LIST:
+        raise UnreadableError("is moved by numbers that are computed, or are no short list of whole numbers")
+    return value.read()
+
+
+def _moved(
+    operator: str, attributes: Attributes, part: Value, integers: Sequence[NDArray[Any] | None], place: tuple[int, int]
+) -> Value:
+    """One output of an operator that moves elements; `place` is its number and how many outputs there are."""
+    if part.origins and part.open_size and not part.shape:
+        if operator == "Identity":
+            return part
+        raise UnreadableError(f"is made by {operator} of an input whose shape the model does not declare")
+    output, outputs = place
+    move = MOVES[operator](attributes, integers, outputs)
+    # An array of any shape that repeats one number: moving its elements needs no memory.
+    shape = move(np.broadcast_to(np.zeros((), np.int8), part.shape))[output].shape
+    return Value(shape, part.dtype, lambda: move(part.read())[output], part.origins)
+
+
+def _arithmetic(operator: str, attributes: Attributes, parts: Sequence[Value]) -> Value:
+    if any(part.origins for part in parts):
+        raise UnreadableError(f"is computed by {operator}, not a constant")
+    numbers = [part.dtype for part in parts if part.dtype.kind != "b"]
+    if operator == "DequantizeLinear":
+        dequantized(attributes, np.broadcast_to(np.zeros((), np.int8), parts[0].shape), *_quantization(parts[1:]))
+        return Value(
+            parts[0].shape,
+            np.dtype(np.float32),
+            lambda: dequantized(attributes, parts[0].read(), *_quantization(parts[1:])),
+        )
+    if any(dtype != numbers[0] for dtype in numbers):
+        raise UnreadableError(f"is made by {operator} of numbers of several types")
+    compute = ARITHMETIC[operator]
 
     def read() -> NDArray[Any]:
-        with np.errstate(over="ignore"):  # what the type does not reach is infinite, and told of as such
+        with np.errstate(all="ignore"):  # numbers that are not finite are named where weights are checked
+            return np.asarray(compute(*(part.read() for part in parts)))
+
+    dtype = np.dtype(bool) if operator == "Equal" else numbers[-1]
+    return Value(np.broadcast_shapes(*(part.shape for part in parts)), dtype, read)
+
+
+def _quantization(parts: Sequence[Value]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The scale and the zero point of DequantizeLinear."""
+    return parts[0].read(), parts[1].read() if len(parts) > 1 else None
+
+
+def _cast(part: Value, data_type: int) -> Value:
+    if data_type not in TYPES:
+        raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, which is not read")
+    dtype = helper.tensor_dtype_to_np_dtype(data_type)
+    if part.origins:
+        if dtype != part.dtype:
+            raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, not a constant")
+        return part
+
+    def read() -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # a number beyond the type's range is infinite, and named where it is checked
             return part.read().astype(dtype)
 
-    return Constant(part.shape, dtype, read)
+    return Value(part.shape, dtype, read)
 
 
-def _joined(shapes: Sequence[tuple[int, ...]], axis: int) -> tuple[int, ...]:
-    """The shape of a concatenation; raises a ValueError or IndexError if there is none."""
-    first, axis = shapes[0], range(len(shapes[0]))[axis]
-    if any(len(s) != len(first) or (*s[:axis], *s[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]) for s in shapes):
-        raise ValueError
-    return (*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])
-
-
-def _identity(_attributes: Attributes, _lists: Sequence[list[int] | None]) -> Move:
-    return lambda arrays: arrays[0]
-
-
-def _transpose(attributes: Attributes, _lists: Sequence[list[int] | None]) -> Move:
-    axes = list(attributes["perm"].ints) if "perm" in attributes else None
-    return lambda arrays: np.transpose(arrays[0], axes)
-
-
-def _unsqueeze(attributes: Attributes, lists: Sequence[list[int] | None]) -> Move:
-    axes = _listed("axes", attributes, lists, 0)
-    if axes is None:
-        raise ValueError
-    return lambda arrays: np.expand_dims(arrays[0], tuple(axes))
-
-
-def _squeeze(attributes: Attributes, lists: Sequence[list[int] | None]) -> Move:
-    axes = _listed("axes", attributes, lists, 0)
-    return lambda arrays: np.squeeze(arrays[0], None if axes is None else tuple(axes))
-
-
-def _reshape(attributes: Attributes, lists: Sequence[list[int] | None]) -> Move:
-    shape = _listed("shape", attributes, lists, 0)
-    if shape is None:
-        raise ValueError
-    copies = not ("allowzero" in attributes and attributes["allowzero"].i)
-
-    def move(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-        return arrays[0].reshape([arrays[0].shape[k] if size == 0 and copies else size for k, size in enumerate(shape)])
-
-    return move
-
-
-def _slice(attributes: Attributes, lists: Sequence[list[int] | None]) -> Move:
-    starts, ends, axes, steps = (
-        _listed(name, attributes, lists, place) for place, name in enumerate(("starts", "ends", "axes", "steps"))
-    )
-    if starts is None or ends is None:
-        raise ValueError
-    axes = list(range(len(starts))) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
-
-    def move(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-        cut = [slice(None)] * arrays[0].ndim
-        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-            if step < 1:
-                raise ValueError
-            cut[axis] = slice(start, end, step)
-        return arrays[0][tuple(cut)]
-
-    return move
-
-
-def _listed(name: str, attributes: Attributes, lists: Sequence[list[int] | None], place: int) -> list[int] | None:
-    """A list of whole numbers that later versions of an operator have as an input and earlier ones as an attribute."""
-    if place < len(lists):
-        return lists[place]
-    return list(attributes[name].ints) if name in attributes else None
-
-
-_MOVES: Mapping[str, Callable[[Attributes, Sequence[list[int] | None]], Move]] = {
-    "Identity": _identity,
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze,
-    "Reshape": _reshape,
-    "Slice": _slice,
-}
+def _concatenated(parts: Sequence[Value], axis: int) -> Value:
+    if any(part.dtype != parts[0].dtype for part in parts):
+        raise UnreadableError("is made by Concat of numbers of several types")
+    origins = frozenset(origin for part in parts for origin in part.origins)
+    if origins and not all(part.origins for part in parts):
+        raise UnreadableError("is made by Concat of constants and of values that are computed")
+    shape = joined([part.shape for part in parts], axis)
+    return Value(shape, parts[0].dtype, lambda: np.concatenate([part.read() for part in parts], axis), origins)

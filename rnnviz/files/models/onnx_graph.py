@@ -1,10 +1,19 @@
 """The nodes of an ONNX model, in subgraphs and functions too, and what the names in them stand for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    ValueInfoProto,
+)
 
 from rnnviz.files.models.stored_layers import UnreadableError
 
@@ -12,6 +21,10 @@ Attributes: TypeAlias = dict[str, AttributeProto]
 Source: TypeAlias = TensorProto | SparseTensorProto | NodeProto | str | None
 """What a name stands for: a constant, the node that puts it out, the name of an input of the model, or nothing."""
 
+RECURRENT = ("RNN", "LSTM", "GRU")
+"""ONNX's own recurrent operators."""
+
+_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _DEEPEST = 64
 _MOST_NODES = 200_000
 
@@ -26,6 +39,7 @@ class Scope:
     inputs: frozenset[str] = frozenset()
     arguments: Mapping[str, tuple["Scope", str]] = field(default_factory=dict)
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+    declared: Mapping[str, ValueInfoProto] = field(default_factory=dict)
 
     def find(self, name: str) -> tuple["Scope", Source]:
         """What `name` stands for, and the scope in which that is so."""
@@ -62,10 +76,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node and the names around it."""
+    """A node and the names around it; `defined` is whether the file has a function that says what it computes."""
 
     node: NodeProto
     scope: Scope
+    defined: bool = False
 
     @property
     def operator(self) -> tuple[str, str]:
@@ -78,6 +93,16 @@ class PlacedNode:
         """Its own name, or that of its first output."""
         name = self.node.name or next(filter(None, self.node.output), self.node.op_type)
         return name if is_text(name) else "a node whose name is no UTF-8 text"
+
+    @property
+    def key(self) -> tuple[Scope, str]:
+        """What tells it from all other nodes: its scope and the name of its first output."""
+        return self.scope, next(filter(None, self.node.output), "")
+
+    def input(self, name: str) -> str:
+        """The name in the graph of an input of a recurrent node; empty if it has none."""
+        place = _INPUTS.index(name)
+        return self.node.input[place] if place < len(self.node.input) else ""
 
 
 def is_text(name: object) -> bool:
@@ -100,6 +125,33 @@ def nodes(model: ModelProto) -> Iterator[PlacedNode]:
         yield placed
 
 
+def recurrent_ancestors(scope: Scope, names: Iterable[str]) -> dict[tuple[Scope, str], PlacedNode]:
+    """The recurrent nodes that the values of these names depend on."""
+    found: dict[tuple[Scope, str], PlacedNode] = {}
+    seen: set[tuple[Scope, str]] = set()
+    left = [(scope, name) for name in names]
+    while left:
+        scope, name = left.pop()
+        scope, source = scope.find(name)
+        if not isinstance(source, NodeProto) or (scope, source.output[0]) in seen:
+            continue
+        seen.add((scope, source.output[0]))
+        placed = PlacedNode(source, scope)
+        if source.op_type in RECURRENT and placed.operator[0] == "":
+            found[placed.key] = placed
+        left += [(scope, given) for given in _read_by(source)]
+    return found
+
+
+def _read_by(node: NodeProto) -> Iterator[str]:
+    """The names that a node reads, in its subgraphs, too."""
+    yield from filter(None, node.input)
+    for attribute in node.attribute:
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            for inner in graph.node:
+                yield from _read_by(inner)
+
+
 def _nodes(
     graph: GraphProto | FunctionProto,
     scope: Scope,
@@ -110,7 +162,7 @@ def _nodes(
         raise UnreadableError(f"its graphs and functions stand in each other more than {_DEEPEST} deep")
     for node in graph.node:
         function = functions.get((node.domain, node.op_type))
-        yield PlacedNode(node, scope)
+        yield PlacedNode(node, scope, function is not None)
         if function is not None:
             yield from _nodes(function, _call(function, node, scope), functions, depth + 1)
             continue
@@ -129,13 +181,19 @@ def _scope(graph: GraphProto, parent: Scope | None) -> Scope:
         _producers(graph),
         frozenset(value.name for value in graph.input),
         attributes=parent.attributes if parent else {},
+        declared={value.name: value for value in (*graph.value_info, *graph.output, *graph.input)},
     )
 
 
 def _call(function: FunctionProto, node: NodeProto, scope: Scope) -> Scope:
     arguments = {name: (scope, given) for name, given in zip(function.input, node.input, strict=False) if given}
     defaults = {attribute.name: attribute for attribute in function.attribute_proto}
-    return Scope(producers=_producers(function), arguments=arguments, attributes=defaults | scope.attributes_of(node))
+    return Scope(
+        producers=_producers(function),
+        arguments=arguments,
+        attributes=defaults | scope.attributes_of(node),
+        declared={value.name: value for value in function.value_info},
+    )
 
 
 def _producers(graph: GraphProto | FunctionProto) -> dict[str, NodeProto]:

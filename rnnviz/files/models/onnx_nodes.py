@@ -5,14 +5,14 @@ linear_before_reset = 1. Source: the operators' definitions in ONNX.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from onnx import AttributeProto
 
 from rnnviz.files.models.entry import DTYPES, Entry
-from rnnviz.files.models.onnx_constants import Constant, Constants
-from rnnviz.files.models.onnx_graph import Attributes, PlacedNode
+from rnnviz.files.models.onnx_constants import Constants, Value, widened_numbers
+from rnnviz.files.models.onnx_graph import RECURRENT, Attributes, PlacedNode
+from rnnviz.files.models.onnx_states import EVERY_STEP, InitialState, initial_state, lengths
 from rnnviz.files.models.stored_layers import (
     BACKWARD_ALONE,
     Arrays,
@@ -21,7 +21,6 @@ from rnnviz.files.models.stored_layers import (
     gate_rows,
     unsupported,
 )
-from rnnviz.files.models.weights import widened
 from rnnviz.model.cells import CELLS
 
 GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn_tanh": (0,), "rnn_relu": (0,)}
@@ -30,13 +29,12 @@ GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn_tanh": (0,), "rnn_rel
 OPERATORS = {("", "RNN"): "rnn_tanh", ("", "LSTM"): "lstm", ("", "GRU"): "gru"}
 """The operators that are read, each with its cell unless an attribute says otherwise."""
 
-REFUSED = {
-    ("com.microsoft", "DynamicQuantizeLSTM"): "lstm",
-    ("com.microsoft", "AttnLSTM"): "lstm",
+FOREIGN = {
+    "DynamicQuantizeLSTM": "it computes with weights of 8 bits: only the model before its quantization can be run",
+    "AttnLSTM": "it computes attention within each time step, which no cell here has",
 }
-"""Operators that are known and not read."""
+"""Operators of other domains, and why they are not read."""
 
-_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _ACTIVATIONS = {"lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"), "rnn_tanh": ("tanh",)}
 _SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
 _KNOWN_ATTRIBUTES = {
@@ -53,28 +51,49 @@ _KNOWN_ATTRIBUTES = {
 }
 
 
-def layer_of(placed: PlacedNode, constants: Constants) -> StoredLayer:
-    """The node as a layer: unsupported if it computes what Gluon cannot, or its weights are not read."""
-    if placed.operator in REFUSED:
-        return _refused(placed, REFUSED[placed.operator], f"{placed.node.op_type} is not read: its weights are its own")
+@dataclass(frozen=True)
+class RecurrentNode:
+    """A node, the layer that it is, where its initial state comes from, and a key of its sequences' lengths."""
+
+    placed: PlacedNode
+    layer: StoredLayer
+    state: InitialState
+    lengths: object = None
+
+
+def is_recurrent(placed: PlacedNode) -> bool:
+    """Whether a node is a recurrent layer: an operator of ONNX, or by its name one that the file does not define."""
+    if placed.operator in OPERATORS:
+        return True
+    return placed.operator[0] != "" and not placed.defined and any(name in placed.node.op_type for name in RECURRENT)
+
+
+def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
+    """The node as a layer: unsupported if it computes more than Gluon's cells do, or its weights are not read."""
+    if placed.operator not in OPERATORS:
+        operator = placed.node.op_type
+        cell = next(cell for (_, name), cell in OPERATORS.items() if name in operator)
+        domain = placed.operator[0]
+        meaning = FOREIGN.get(operator, "the file does not say what that computes")
+        return _unread(placed, _refused(placed, cell, f"it is the operator {operator} of {domain}: {meaning}"))
     cell = OPERATORS[placed.operator]
     try:
         attributes = placed.scope.attributes_of(placed.node)
         _check_types(attributes)
         cell = _cell(placed, cell, attributes)
-        _check_computed(placed, cell, attributes)
-        if _is_constant(placed, "sequence_lens", constants):
-            raise UnreadableError(
-                "its input sequence_lens is a constant, which gives each sequence a length of its own"
-            )
-        return _layer(placed, cell, attributes, constants)
+        _check_computed(placed, cell, attributes, constants)
+        return _node(placed, cell, attributes, constants)
     except UnreadableError as error:
-        return _refused(placed, cell, str(error), constants)
+        return _unread(placed, _refused(placed, cell, str(error), constants))
 
 
 def has_second_direction(placed: PlacedNode) -> bool:
     """Whether the node says that it computes both directions."""
     return any(a.name == "direction" and a.s == b"bidirectional" for a in placed.node.attribute)
+
+
+def _unread(placed: PlacedNode, layer: StoredLayer) -> RecurrentNode:
+    return RecurrentNode(placed, layer, InitialState("unknown"))
 
 
 def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | None = None) -> StoredLayer:
@@ -119,50 +138,51 @@ def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
     return cell
 
 
-def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes) -> None:
-    """Refuse, by name, what the cells of Gluon do not do."""
+def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> None:
+    """Refuse, by name, what the cells of Gluon do not compute."""
     direction = _direction(attributes)
     if direction not in _SIDES:
         raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')
-    if "clip" in attributes:
-        raise UnreadableError(f"clip = {attributes['clip'].f:g} limits the gates' arguments, which Gluon does not")
-    for name in ("activation_alpha", "activation_beta"):
-        if name in attributes and attributes[name].floats:
-            raise UnreadableError(f"{name} changes the activations, which Gluon's have no parameter for")
+    # The largest float, which some exporters write, limits nothing.
+    if "clip" in attributes and attributes["clip"].f < np.finfo(np.float32).max:
+        raise UnreadableError(f"clip = {attributes['clip'].f:g} limits the pre-activations, which no cell here does")
     if _whole(attributes, "input_forget"):
-        raise UnreadableError("input_forget = 1 couples the input and the forget gate, which Gluon does not")
+        raise UnreadableError("input_forget = 1 couples the input and the forget gate, which no cell here does")
     if _whole(attributes, "layout") not in (0, 1):
         raise UnreadableError(f"its layout is {_whole(attributes, 'layout')}: it must be 0 or 1")
     if cell == "gru" and _whole(attributes, "linear_before_reset") != 1:
         raise UnreadableError(
-            "linear_before_reset = 0 applies the reset gate before the product, and Gluon's GRU after it"
+            "linear_before_reset = 0 applies the reset gate before the recurrent product, "
+            "and the GRU of Gluon, PyTorch and this program after it"
         )
-    if _given(placed, "P"):
-        raise UnreadableError("its input P holds peepholes, which Gluon's LSTM does not have")
+    if placed.input("P") and not _is_zeros(placed, "P", constants):
+        raise UnreadableError("its input P holds peepholes, which no cell here has")
 
 
 @dataclass(frozen=True)
 class _Weights:
     """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H), which may be missing."""
 
-    w: Constant
-    r: Constant
-    b: Constant | None
+    w: Value
+    r: Value
+    b: Value | None
 
 
-def _layer(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> StoredLayer:
+def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> RecurrentNode:
     direction = _direction(attributes)
     sides = _SIDES[direction]
     weights = _Weights(
         _constant(placed, "W", constants),
         _constant(placed, "R", constants),
-        _constant(placed, "B", constants) if _given(placed, "B") else None,
+        _constant(placed, "B", constants) if placed.input("B") else None,
     )
     gates, r = CELLS[cell].gate_count, weights.r.shape
     hidden = _whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
     features = weights.w.shape[2] if len(weights.w.shape) == 3 else 0
     if hidden < 1 or features < 1:
-        raise UnreadableError(f"W has the shape {list(weights.w.shape)} and R {list(r)}: both must be (D, G·H, …)")
+        raise UnreadableError(
+            f"W has the shape {list(weights.w.shape)} and R {list(r)}: they must be (D, G·H, I) and (D, G·H, H)"
+        )
     rows = gates * hidden
     shapes = {"W": (len(sides), rows, features), "R": (len(sides), rows, hidden), "B": (len(sides), 2 * rows)}
     for (name, shape), constant in zip(shapes.items(), (weights.w, weights.r, weights.b), strict=True):
@@ -172,40 +192,41 @@ def _layer(placed: PlacedNode, cell: str, attributes: Attributes, constants: Con
             raise UnreadableError(f"{name} has the shape {list(constant.shape)}, and the node needs {list(shape)}")
         if constant.dtype != weights.w.dtype or constant.dtype.name not in DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
-    told = BACKWARD_ALONE if direction == "reverse" else ""
-    entry = Entry(placed.name, cell, features, hidden, 1, len(sides) == 2, weights.w.dtype.name, reason=told)
-    return StoredLayer(entry, lambda: _parameters(weights, cell, sides))
+    state = initial_state(placed, constants, (len(sides), hidden), weights.w.dtype.name)
+    key, skipped = lengths(placed, constants)
+    entry = Entry(
+        placed.name,
+        cell,
+        features,
+        hidden,
+        1,
+        len(sides) == 2,
+        weights.w.dtype.name,
+        reason=BACKWARD_ALONE if direction == "reverse" else "",
+        biases=weights.b is not None,
+        initial_state=state.kind,
+        masking=skipped,
+        assumptions=(*state.assumptions, *[EVERY_STEP] * bool(skipped)),
+    )
+    return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 
 
 def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
     for kind, constant in (("i2h_weight", weights.w), ("h2h_weight", weights.r)):
-        for side, array in zip(sides, _stored(constant), strict=True):
+        for side, array in zip(sides, widened_numbers(constant), strict=True):
             found[f"{side}0_{kind}"] = gate_rows(array, GATE_ORDER[cell])
     rows, dtype = weights.r.shape[1], found["l0_h2h_weight"].dtype
-    both = [np.zeros(2 * rows, dtype)] * len(sides) if weights.b is None else _stored(weights.b)
+    both = np.zeros((len(sides), 2 * rows), dtype) if weights.b is None else widened_numbers(weights.b)
     for side, array in zip(sides, both, strict=True):
         for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
             found[f"{side}0_{kind}"] = gate_rows(bias, GATE_ORDER[cell])
     return found
 
 
-def _stored(constant: Constant) -> list[Any]:
-    """A constant's numbers, widened, one array for each direction."""
-    stored = constant.read()
-    bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
-    return list(widened(bits, stored.dtype.name))
-
-
-def _given(placed: PlacedNode, name: str) -> str:
-    """What the node's input is called in the graph; empty if there is none."""
-    place = _INPUTS.index(name)
-    return placed.node.input[place] if place < len(placed.node.input) else ""
-
-
-def _constant(placed: PlacedNode, name: str, constants: Constants) -> Constant:
-    given = _given(placed, name)
+def _constant(placed: PlacedNode, name: str, constants: Constants) -> Value:
+    given = placed.input(name)
     if not given:
         raise UnreadableError(f"it has no input {name}")
     try:
@@ -214,12 +235,11 @@ def _constant(placed: PlacedNode, name: str, constants: Constants) -> Constant:
         raise UnreadableError(f"its input {name} {error}") from error
 
 
-def _is_constant(placed: PlacedNode, name: str, constants: Constants) -> bool:
+def _is_zeros(placed: PlacedNode, name: str, constants: Constants) -> bool:
     try:
-        _constant(placed, name, constants)
+        return not _constant(placed, name, constants).read().any()
     except UnreadableError:
         return False
-    return True
 
 
 def _direction(attributes: Attributes) -> str:

@@ -24,14 +24,27 @@ FLOATS: Mapping[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.DOUBLE: "float64",
 }
-INTEGERS: Mapping[int, str] = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
-_TYPES = {**FLOATS, **INTEGERS}
+INTEGERS: Mapping[int, str] = {
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT16: "int16",
+    TensorProto.UINT16: "uint16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+    TensorProto.BOOL: "bool",
+}
+TYPES = {**FLOATS, **INTEGERS}
 # The field that holds the values where they are not bytes, and the type in which they stand there.
 _FIELDS: Mapping[int, tuple[str, str]] = {
     TensorProto.FLOAT: ("float_data", "<f4"),
     TensorProto.DOUBLE: ("double_data", "<f8"),
     TensorProto.FLOAT16: ("int32_data", "<u2"),
     TensorProto.BFLOAT16: ("int32_data", "<u2"),
+    TensorProto.INT8: ("int32_data", "i1"),
+    TensorProto.UINT8: ("int32_data", "u1"),
+    TensorProto.INT16: ("int32_data", "<i2"),
+    TensorProto.UINT16: ("int32_data", "<u2"),
+    TensorProto.BOOL: ("int32_data", "?"),
     TensorProto.INT32: ("int32_data", "<i4"),
     TensorProto.INT64: ("int64_data", "<i8"),
 }
@@ -87,7 +100,7 @@ def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
         If its type is another one, its numbers are not as many as its shape says, or they are outside the folder.
     """
     name = tensor.name or "a constant"
-    if tensor.data_type not in _TYPES:
+    if tensor.data_type not in TYPES:
         raise UnreadableError(f"{name} holds {type_name(tensor.data_type)}, which is not read")
     shape = tuple(tensor.dims)
     if any(size < 0 for size in shape) or tensor.HasField("segment"):

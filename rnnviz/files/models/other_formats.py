@@ -109,11 +109,13 @@ _FORMATS = (
         "export the network by exportONNXNetwork, or its arrays in an .npz file",
         lambda name, head: head.startswith(b"MATLAB ") or name.endswith(".mat"),
     ),
+    OtherFormat("a file of Lua's Torch", _ARRAYS, _ending(".t7")),
+    OtherFormat("a BSON file, as Flux writes it", _ARRAYS, _ending(".bson")),
     OtherFormat("an R data file", _ARRAYS, _ending(".rds", ".rda", ".rdata")),
     OtherFormat(
-        "a compressed file",
+        "an archive or a compressed file",
         "unpack it, and open the model file in it",
-        lambda name, head: head.startswith(_COMPRESSED) or name.endswith(".tar"),
+        lambda name, head: head.startswith(_COMPRESSED) or name.endswith((".tar", ".zip", ".mar", ".nemo")),
     ),
     OtherFormat(
         "a Python pickle, whose code is never run",

@@ -132,7 +132,12 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
 
     def read_state() -> Arrays:
         states = [layer.read_state() for layer in layers]
-        return {kind: np.concatenate([state[kind] for state in states]) for kind in states[0]}
+        # A layer whose samples all start from the same state has it once.
+        samples = max((array.shape[1] for state in states for array in state.values()), default=1)
+        return {
+            kind: np.concatenate([np.repeat(state[kind], samples // state[kind].shape[1], axis=1) for state in states])
+            for kind in states[0]
+        }
 
     return StoredLayer(entry, read, read_state)
 

@@ -207,5 +207,5 @@ def _notes(entry: Entry) -> list[str]:
     if entry.leaves_initial_state_open:
         notes.append("The model's own initial state is not in the file: choose one below.")
     if entry.masking:
-        notes.append(f"Masking: {entry.masking}.")
+        notes.append(f"Skipped time steps: {entry.masking}.")
     return [*notes, *(f"Assumption: {clause}." for clause in entry.assumptions)]

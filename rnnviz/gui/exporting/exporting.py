@@ -9,6 +9,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.analysis.result import RunResult
+from rnnviz.files.outputs import check_outputs, files_read
 from rnnviz.files.report.picture import LANES_IN_WORDS, Picture
 from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
 from rnnviz.gui.exporting.pictures import png_of, write_picture
@@ -117,6 +118,7 @@ class Exporter:
 
         def write(path: Path) -> None:
             def work(progress: Progress) -> str:
+                check_outputs({"an export": path}, files_read(result.config))
                 return f"Saved {path} ({kind.write(result, path, progress)})."
 
             self._jobs.start(Job(f"writing {path.name}", work))

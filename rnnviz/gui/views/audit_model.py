@@ -34,6 +34,7 @@ class AuditModel(WordsModel):
         self._looks = {
             "right": (icons.coloured("check", "right"), theme.color("right")),
             "wrong": (icons.coloured("cross", "wrong"), theme.color("wrong")),
+            "undetermined": (icons.coloured("info", "muted"), theme.color("muted")),
             "not audited": (icons.coloured("info", "muted"), theme.color("muted")),
         }
         self._link = theme.color("accent")

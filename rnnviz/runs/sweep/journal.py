@@ -40,7 +40,7 @@ def read_journal(path: Path) -> dict[str, Finding]:
         try:
             entry = json.loads(line)
             found[str(entry["key"])] = Finding.from_mapping(entry)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found
 
@@ -54,13 +54,17 @@ class Journal:
         Raises
         ------
         InputError
-            If the file cannot be written, or another sweep is writing it.
+            If the file cannot be written, is not a journal, or another sweep is writing it.
         """
         self._path = path
         try:
             self._file = path.open("ab+", buffering=0)
-            _lock(self._file, path)
-            _cut_torn_line(self._file)
+            try:
+                _lock(self._file, path)
+                _cut_torn_line(self._file, path)
+            except BaseException:
+                self._file.close()
+                raise
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
@@ -99,14 +103,13 @@ def _lock(file: IO[bytes], path: Path) -> None:
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        file.close()
         raise InputError(f"{path} is being written by another sweep: wait for it, or stop it.") from error
     except OSError:
         # Some network drives know no locks; the sweep must not fail for it.
         return
 
 
-def _cut_torn_line(file: IO[bytes]) -> None:
+def _cut_torn_line(file: IO[bytes], path: Path) -> None:
     size = end = file.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - 65536)
@@ -117,4 +120,7 @@ def _cut_torn_line(file: IO[bytes]) -> None:
             end = start + newline + 1
             break
     if end < size:
+        file.seek(end)
+        if file.read(1) != b"{":
+            raise InputError(f"{path} is not a journal of a sweep, and would lose its last line: name another file.")
         file.truncate(end)

@@ -59,7 +59,7 @@ def networks_in(path: Path) -> Networks:
         for entry in model.entries:
             assert entry.supported or entry.reason
             if entry.supported and len(found) < _MOST_ENTRIES:
-                network = entry.network(entry.cell or "rnn_tanh")
+                network = entry.network(entry.cell or entry.cells[0])
                 found[entry.name] = network, dict(read_weights(model, entry, network))
     return found
 

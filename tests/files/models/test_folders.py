@@ -46,6 +46,20 @@ def test_a_folder_s_index_comes_before_its_shards_and_npy_files_are_a_model_them
     assert format_of(tmp_path / "model.safetensors.index.json") is SHARDS
 
 
+def test_a_sequence_beside_a_model_is_no_model_but_weights_are(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "m.safetensors")
+    np.save(tmp_path / "x_train.npy", np.ones(2))
+    assert model_in(tmp_path) == tmp_path / "m.safetensors"
+    np.save(tmp_path / "rnn.weight_hh_l0.npy", np.ones((4, 4)))
+    assert model_in(tmp_path) == tmp_path
+
+
+def test_the_prefix_of_a_tensorflow_checkpoint_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "weights.ckpt.index").write_bytes(b"x")
+    with pytest.raises(InputError, match="TensorFlow checkpoint"):
+        entries_of(tmp_path / "weights.ckpt")
+
+
 def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no model file"):
         entries_of(tmp_path)
@@ -79,6 +93,7 @@ def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_s
         ("m.mat", b"MATLAB 5.0 MAT-file", "MATLAB"),
         ("m.rds", b"\x1f\x8b", "R data"),
         ("m.safetensors.gz", b"\x1f\x8b", "compressed"),
+        ("m.zip", b"x", "archive"),
         ("params.pkl", pickle.dumps({}), "pickle"),
         ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         ("model.pt", b"<!DOCTYPE html><html>", "HTML"),

@@ -65,8 +65,6 @@ def test_gates_are_put_into_gluons_order(tmp_path):
         ("LSTM", {"clip": 3.0}, "clip = 3"),
         ("LSTM", {"input_forget": 1}, "input_forget"),
         ("LSTM", {"activations": ["HardSigmoid", "Tanh", "Tanh"]}, "HardSigmoid"),
-        ("LSTM", {"activation_alpha": [0.2]}, "activation_alpha"),
-        ("LSTM", {"activation_beta": [0.2]}, "activation_beta"),
         ("LSTM", {"direction": "sideways"}, "sideways"),
         ("LSTM", {"layout": 2}, "layout"),
         ("LSTM", {"wings": 2}, "wings"),
@@ -77,8 +75,7 @@ def test_gates_are_put_into_gluons_order(tmp_path):
         ("GRU", {"activations": ["Sigmoid", "Relu"]}, "Relu"),
         ("RNN", {"activations": ["Affine"]}, "Affine"),
         ("LSTM", {"inputs": ("x", "W", "R", "B", "", "", "", "P")}, "peepholes"),
-        ("LSTM", {"inputs": ("x", "W", "R", "B", "lengths")}, "sequence_lens"),
-        ("LSTM", {"inputs": ("x", "x", "R", "B")}, "W is the input x of the graph"),
+        ("LSTM", {"inputs": ("x", "x", "R", "B")}, "W is the input x of the model"),
         ("LSTM", {"inputs": ("x", "W", "nowhere", "B")}, "R is nowhere"),
         ("LSTM", {"inputs": ("x", "W")}, "no input R"),
     ],
@@ -104,10 +101,6 @@ def test_quantised_layers_are_refused_by_name(tmp_path):
     entry = only(save(tmp_path / "m.onnx", [quantised]))
     assert (entry.cell, entry.supported) == ("lstm", False)
     assert "DynamicQuantizeLSTM" in entry.reason
-    nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["W"]), node("RNN")]
-    constants = weights("RNN") | {"q": np.ones((1, H, FEATURES), np.int8), "s": np.float32([1])}
-    del constants["W"]
-    assert "DequantizeLinear" in only(save(tmp_path / "n.onnx", nodes, tensors(constants))).reason
 
 
 @pytest.mark.parametrize("operator", GATES)
@@ -237,7 +230,7 @@ def test_functions_that_call_each_other_without_end_in_sight_are_refused(tmp_pat
         ([("Squeeze", ["axes"], {}), ("Transpose", [], {"perm": [1, 0, 2]})], False),
         ([("Squeeze", ["axes"], {}), *[("Transpose", [], {"perm": [1, 0, 2]})] * 2], True),
         ([("Squeeze", ["axes"], {}), ("Relu", [], {})], False),
-        ([("Squeeze", [], {})], False),
+        ([("Squeeze", [], {})], True),
     ],
 )
 def test_a_stack_is_what_hands_on_the_whole_output_unchanged(between, joined, tmp_path):

@@ -144,10 +144,10 @@ def test_the_only_cell_that_a_file_admits_is_shown_and_taken(chooser):
 
 def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
     entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="zeros")
-    dialog, _ = chooser(replace(entry, masking="zeros are skipped", assumptions=("every time step is computed",)))
+    dialog, _ = chooser(replace(entry, masking="those of zeros", assumptions=("every time step is computed",)))
     shown = [dialog.list.topLevelItem(0).text(column) for column in range(dialog.list.columnCount())]
     assert shown == ["enc", "LSTM", "3", "4", "1", "1", "no", "zeros", "float32"]
-    assert "zeros are skipped" in dialog.note.text()
+    assert "those of zeros" in dialog.note.text()
     assert "every time step is computed" in dialog.note.text()
     dialog.reject()
 

@@ -63,6 +63,14 @@ def test_lines_that_are_no_findings_are_passed_over(tmp_path: Path) -> None:
     assert read_journal(path) == {"a": AGREE}
 
 
+def test_another_text_is_not_a_journal_and_keeps_its_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("one\ntwo", encoding="utf-8")
+    with pytest.raises(InputError, match=r"notes\.txt is not a journal"):
+        write(path, ("a", AGREE))
+    assert path.read_text(encoding="utf-8") == "one\ntwo"
+
+
 def test_two_sweeps_do_not_write_one_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "j"), pytest.raises(InputError, match="is being written by another sweep"):
         Journal(tmp_path / "j")

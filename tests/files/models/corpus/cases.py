@@ -1,6 +1,7 @@
-"""A network of a model file, computed by the manual engine on a random input."""
+"""One network of a model file, computed by the manual engine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from numpy.typing import NDArray
 
 from rnnviz.engines.registry import load_engine
 from rnnviz.files.inputs import load_inputs
+from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.reading import config_of, entries_of
 from rnnviz.files.models.weights import choose
+from rnnviz.model.config import Config, SequenceSource
 from rnnviz.model.inputs import Inputs
 from tests.oracles.computed import computed
 
@@ -23,6 +26,11 @@ class Computed:
     states: tuple[NDArray[np.floating], ...]
 
 
+def entry_of(path: Path, name: str | None = None) -> Entry:
+    """The entry of that name, or the only one."""
+    return choose(entries_of(path), name, path)
+
+
 def computed_from(
     path: Path, name: str | None = None, cell: str | None = None, initial_state: str | None = "normal"
 ) -> Computed:
@@ -30,8 +38,34 @@ def computed_from(
 
     `initial_state` None is the one in the file; "normal" is a random one.
     """
-    entry = choose(entries_of(path), name, path)
-    inputs = load_inputs(config_of(path, entry, None if entry.cell else cell, initial_state))
+    entry = entry_of(path, name)
+    return _computed(config_of(path, entry, None if entry.cell else cell, initial_state))
+
+
+def computed_on(
+    path: Path,
+    x: NDArray[np.floating],
+    name: str | None = None,
+    cell: str | None = None,
+    state: Mapping[str, NDArray[np.floating]] | None = None,
+) -> Computed:
+    """The entry of a file, or its only one, run on x (N, T, I).
+
+    `state` are h, and c of an LSTM, each (L·D, N, H); None is the one in the file.
+    """
+    np.save(path.parent / "corpus-x.npy", x)
+    file = None
+    if state is not None:
+        file = str(path.parent / "corpus-state.npz")
+        np.savez(file, **state)
+    entry = entry_of(path, name)
+    config = config_of(path, entry, None if entry.cell else cell, file)
+    sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"))
+    return _computed(replace(config, sequence=sequence).checked())
+
+
+def _computed(config: Config) -> Computed:
+    inputs = load_inputs(config)
     trace, _ = computed(load_engine("manual"), inputs)
     states = (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)
     return Computed(inputs, trace.output, states)
