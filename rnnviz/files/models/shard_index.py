@@ -60,14 +60,31 @@ def shard_or_whole(
     match = _SHARD.fullmatch(path.name)
     if match is None or int(match["count"]) < 2:
         return whole(open_tensors(path), "")
-    for index in sorted(path.parent.glob("*.index*.json"))[:_MOST_INDEXES]:
-        if path.name in _weight_map(index).values():
-            return NamedArrays(Shards(index, open_tensors))
+    index = _index_of(path)
+    if index is not None:
+        return NamedArrays(Shards(index, open_tensors))
     why = (
         f"the file is shard {int(match['number'])} of {int(match['count'])}, and other weights of this network may be "
         "in another one: the index of the shards, a file .index.json, must be beside it"
     )
     return whole(open_tensors(path), why)
+
+
+def files_beside(path: Path) -> list[str]:
+    """The names of the files that are read with an index, or with a shard that has one; empty for other files."""
+    index = path if path.name.endswith(".json") else _index_of(path)
+    if index is None:
+        return []
+    names = dict.fromkeys([index.name, *_weight_map(index).values()])
+    return [name for name in names if name != path.name and (path.parent / name).is_file()]
+
+
+def _index_of(path: Path) -> Path | None:
+    """The index that names the shard `path`, beside it."""
+    if _SHARD.fullmatch(path.name) is None:
+        return None
+    indexes = sorted(path.parent.glob("*.index*.json"))[:_MOST_INDEXES]
+    return next((index for index in indexes if path.name in _weight_map(index).values()), None)
 
 
 def _weight_map(path: Path) -> Mapping[str, str]:

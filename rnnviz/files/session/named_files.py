@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.files.config_toml import with_paths
-from rnnviz.files.models.formats import model_in
+from rnnviz.files.models.formats import is_model_file, model_in
 from rnnviz.files.models.packed_vectors import symbol_beside
+from rnnviz.files.models.shard_index import files_beside
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
 
@@ -65,11 +66,11 @@ def _named(path: Path) -> NamedFile:
 
 
 def _companions(path: Path) -> list[str]:
-    """What a model cannot be read without: weights of ONNX beside or below it, the symbol of a checkpoint."""
+    """The files that a model is read with: weights of ONNX beside or below it, the symbol of a checkpoint, shards."""
     if path.suffix.lower() == ".params" and symbol_beside(path).is_file():
         return [symbol_beside(path).name]
     if path.suffix.lower() != ".onnx":
-        return []
+        return files_beside(path) if is_model_file(path) else []
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 

@@ -35,6 +35,28 @@ def test_the_model_file_of_a_folder_is_opened_beside_what_else_is_there(tmp_path
     assert [name for name, _ in copied.parts] == [f"{tmp_path.name}/model.safetensors"]
 
 
+@pytest.mark.parametrize("named", ["", "model.safetensors.index.json", "model-00001-of-00002.safetensors"])
+def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path: Path, named: str) -> None:
+    from safetensors.numpy import save_file
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    arrays = in_torch_names(weights_of(NETWORK), "enc.")
+    shards = {name: f"model-0000{1 + place % 2}-of-00002.safetensors" for place, name in enumerate(arrays)}
+    for shard in set(shards.values()):
+        save_file({name: arrays[name] for name, place in shards.items() if place == shard}, folder / shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}), encoding="utf-8")
+    path = folder / named if named else folder
+    (entry,) = entries_of(path)
+    read = read_parameters(path, entry.name, NETWORK)
+    for name, array in weights_of(NETWORK).items():
+        np.testing.assert_array_equal(read[name], array)
+    (copied,) = files_to_copy(config_of(path, entry))
+    assert sorted(name.rpartition("/")[2] for name, _ in copied.parts) == sorted(
+        [*set(shards.values()), "model.safetensors.index.json"]
+    )
+
+
 def test_a_folder_s_index_comes_before_its_shards_and_npy_files_are_a_model_themselves(tmp_path: Path) -> None:
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", np.ones(2))
