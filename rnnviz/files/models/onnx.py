@@ -32,7 +32,7 @@ def open_model(path: Path) -> LayeredFile:
     """
     model = _load(path)
     try:
-        constants = Constants(path)
+        constants = Constants.of(model, path)
         found = [recurrent_node(placed, constants) for placed in nodes(model) if is_recurrent(placed)]
         return LayeredFile(path, with_stacks([node.layer for node in found], fed_by(found, constants)))
     except UnreadableError as error:

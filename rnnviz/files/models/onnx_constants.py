@@ -7,16 +7,16 @@ for any.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, SparseTensorProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, shape_inference
 
 from rnnviz.files.models.onnx_graph import RECURRENT, Attributes, Scope
 from rnnviz.files.models.onnx_operators import ARITHMETIC, MOVES, dequantized, joined
@@ -27,6 +27,9 @@ from rnnviz.model.arrays import FloatArray
 
 Origin: TypeAlias = tuple[Scope, str]
 """The scope and name of an input of the model, or of an output of a recurrent node."""
+
+Declared: TypeAlias = Mapping[str, ValueInfoProto]
+"""Shapes and types by the names of values."""
 
 _DEEPEST = 64
 _LARGEST_LIST = 1 << 16
@@ -55,8 +58,9 @@ class Value:
 class Values:
     """The values of one model by scope and name; shapes are known without reading any number."""
 
-    def __init__(self, model: Path, variant: int) -> None:
+    def __init__(self, model: Path, inferred: Callable[[], Declared], variant: int) -> None:
         self._model = model
+        self._inferred = inferred
         self._sizes = _OPEN_SIZES[variant]
         self._known: dict[Origin, Value | str] = {}
         self._open: dict[object, int] = {}
@@ -235,6 +239,8 @@ class Values:
     def _declared(self, scope: Scope, name: str) -> tuple[tuple[int, ...] | None, bool]:
         """The shape that the model declares for a value, if any."""
         declared = scope.declared.get(name)
+        if declared is None and scope.main and name in scope.producers:
+            declared = self._inferred().get(name)
         if declared is None or not declared.type.tensor_type.HasField("shape"):
             return None, True
         dims = declared.type.tensor_type.shape.dim
@@ -255,11 +261,13 @@ class Values:
 class Constants:
     """The constants of one model, and what follows from its open sizes."""
 
-    model: Path
-    both: tuple[Values, Values] = field(init=False)
+    both: tuple[Values, Values]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "both", (Values(self.model, 0), Values(self.model, 1)))
+    @classmethod
+    def of(cls, model: ModelProto, path: Path) -> "Constants":
+        """Those of the model in the file `path`."""
+        inferred = cache(partial(_inferred, model))
+        return cls((Values(path, inferred, 0), Values(path, inferred, 1)))
 
     def find(self, scope: Scope, name: str) -> Value:
         """A constant; raises an UnreadableError as `Values.find` does, and if the caller of the model decides on it."""
@@ -304,6 +312,15 @@ def widened_numbers(value: Value) -> FloatArray:
     stored = value.read()
     bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
     return widened(bits, stored.dtype.name)
+
+
+def _inferred(model: ModelProto) -> Declared:
+    """The shapes that follow from those that the model declares, of values in its main graph."""
+    try:
+        graph = shape_inference.infer_shapes(model).graph
+    except (RuntimeError, ValueError):
+        return {}
+    return {value.name: value for value in graph.value_info}
 
 
 _OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "DequantizeLinear"})

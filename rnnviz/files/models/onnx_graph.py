@@ -31,7 +31,7 @@ _MOST_NODES = 200_000
 
 @dataclass(eq=False)
 class Scope:
-    """The names that a graph, or a call of a function, knows."""
+    """The names that a graph, or a call of a function, knows; `main` is that of the model's own graph."""
 
     parent: "Scope | None" = None
     constants: dict[str, TensorProto | SparseTensorProto] = field(default_factory=dict)
@@ -40,6 +40,7 @@ class Scope:
     arguments: Mapping[str, tuple["Scope", str]] = field(default_factory=dict)
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
     declared: Mapping[str, ValueInfoProto] = field(default_factory=dict)
+    main: bool = False
 
     def find(self, name: str) -> tuple["Scope", Source]:
         """What `name` stands for, and the scope in which that is so."""
@@ -182,6 +183,7 @@ def _scope(graph: GraphProto, parent: Scope | None) -> Scope:
         frozenset(value.name for value in graph.input),
         attributes=parent.attributes if parent else {},
         declared={value.name: value for value in (*graph.value_info, *graph.output, *graph.input)},
+        main=parent is None,
     )
 
 

@@ -1,0 +1,111 @@
+"""Graphs of ONNX built node by node, for the corpus."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+Array = NDArray[Any]
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+T, N, FEATURES, H = 5, 2, 3, 4
+
+
+def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> Array:
+    return np.random.default_rng(seed).normal(0.0, 0.6, shape).astype(dtype)
+
+
+@dataclass
+class Graph:
+    """Nodes, initializers and inputs of a model, all of them by name."""
+
+    opset: int = 17
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+    inputs: dict[str, tuple[int | str | None, ...] | None] = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)
+    dtype: Any = np.float32
+
+    def input(self, name: str, *shape: int | str | None) -> str:
+        """An input of that shape, or of an undeclared one."""
+        self.inputs[name] = shape or None
+        return name
+
+    def constant(self, name: str, array: Any) -> str:
+        self.constants[name] = np.asarray(array)
+        return name
+
+    def node(self, operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
+        """A node; returns the name of its first output."""
+        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+        return outputs[0]
+
+    def recurrent(
+        self,
+        operator: str,
+        x: str,
+        name: str,
+        *,
+        features: int = FEATURES,
+        directions: int = 1,
+        bias: bool = True,
+        lengths: str = "",
+        states: Sequence[str] = (),
+        peepholes: str = "",
+        weights: str = "",
+        seed: int = 1,
+        **attributes: Any,
+    ) -> str:
+        """A recurrent node with outputs name_y, name_h and, for an LSTM, name_c; returns name_y."""
+        rows, weights = GATES[operator] * H, weights or name
+        shapes = {"W": (directions, rows, features), "R": (directions, rows, H), "B": (directions, 2 * rows)}
+        for place, (kind, shape) in enumerate(shapes.items()):
+            if f"{weights}_{kind}" not in self.constants:
+                self.constants[f"{weights}_{kind}"] = normal(*shape, seed=10 * seed + place, dtype=self.dtype)
+        if operator == "GRU":
+            attributes.setdefault("linear_before_reset", 1)
+        if directions == 2:
+            attributes.setdefault("direction", "bidirectional")
+        inputs = [x, f"{weights}_W", f"{weights}_R", f"{weights}_B" if bias else "", lengths, *states]
+        if peepholes:
+            inputs = [*inputs, *[""] * (7 - len(inputs)), peepholes]
+        while not inputs[-1]:
+            inputs.pop()
+        outputs = [f"{name}_y", f"{name}_h", *[f"{name}_c"] * (operator == "LSTM")]
+        attributes = {"hidden_size": H, "name": name, **attributes}
+        return self.node(operator, inputs, *outputs, **{k: v for k, v in attributes.items() if v is not None})
+
+    def proto(self) -> onnx.ModelProto:
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        types = {name: TensorProto.INT32 if "lens" in name else kind for name in self.inputs}
+        graph = helper.make_graph(
+            self.nodes,
+            "g",
+            [helper.make_tensor_value_info(name, types[name], shape) for name, shape in self.inputs.items()],
+            [helper.make_tensor_value_info(name, kind, None) for name in self.outputs],
+            [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
+        )
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+    def save(self, path: Path) -> Path:
+        onnx.save(self.proto(), path)
+        return path
+
+
+def runtime(path: Path, feed: Mapping[str, Array]) -> list[Array]:
+    """The outputs of ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, dict(feed)))
+
+
+def by_sample(y: Array) -> Array:
+    """(T, D, N, H) as (N, T, D·H)."""
+    return y.transpose(2, 0, 1, 3).reshape(y.shape[2], len(y), -1)

@@ -1,0 +1,132 @@
+"""ONNX models from both exporters of PyTorch, compared with PyTorch."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.files.models.reading import entries_of
+from tests.files.models.corpus.cases import Ran, run_entry
+from tests.oracles.computed import assert_near
+
+torch: Any = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+T, N, FEATURES, H = 3, 2, 3, 4
+CELLS = {
+    "lstm": torch.nn.LSTM,
+    "gru": torch.nn.GRU,
+    "rnn_tanh": torch.nn.RNN,
+    "rnn_relu": lambda *sizes, **options: torch.nn.RNN(*sizes, nonlinearity="relu", **options),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_behind_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default exporter shows progress bars, which a thread would watch until the process ends."""
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)
+
+
+class Module(torch.nn.Module):  # type: ignore[misc]
+    """A recurrent network behind a linear layer, with learned initial states, given ones or none."""
+
+    def __init__(self, cell: str, layers: int, states: str = "none", **options: Any) -> None:
+        super().__init__()
+        self.before = torch.nn.Linear(FEATURES, FEATURES)
+        self.rnn = CELLS[cell](FEATURES, H, layers, dropout=0.3 if layers > 1 else 0.0, **options)
+        rows = layers * (2 if options.get("bidirectional") else 1)
+        self.kinds = "hc" if cell == "lstm" else "h"
+        self.states = states
+        for kind in self.kinds if states == "learned" else "":
+            setattr(self, f"{kind}0", torch.nn.Parameter(torch.randn(rows, 1, H)))
+        self.given = [torch.randn(rows, N, H) for _ in self.kinds] if states == "given" else []
+
+    def forward(self, x: Any, *given: Any) -> Any:
+        x = torch.tanh(self.before(x))
+        if self.states == "learned":
+            samples = x.shape[0] if self.rnn.batch_first else x.shape[1]
+            given = tuple(getattr(self, f"{kind}0").expand(-1, samples, -1).contiguous() for kind in self.kinds)
+        return self.rnn(x, *([given[0] if self.kinds == "h" else given] if given else []))[0]
+
+
+def compared(module: Module, path: Path, **options: Any) -> Ran:
+    """The exported model holds one network with the outputs of the module."""
+    module.eval()
+    batch_first = module.rnn.batch_first
+    x = torch.randn(N, T, FEATURES) if batch_first else torch.randn(T, N, FEATURES)
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with warnings.catch_warnings(), quiet[0], quiet[1]:
+        warnings.simplefilter("ignore")  # exporters warn about themselves
+        logging.disable(logging.CRITICAL)
+        try:
+            torch.onnx.export(module, (x, *module.given), str(path), **options)
+        finally:
+            logging.disable(logging.NOTSET)
+    with torch.no_grad():
+        out = module(x, *module.given)
+        inner = torch.tanh(module.before(x))
+    layers = module.rnn.num_layers
+    entry = next(entry for entry in entries_of(path) if entry.num_layers == layers)
+    assert len(entries_of(path)) == (1 if layers == 1 else layers + 1)
+    state = dict(zip("hc", [state.numpy() for state in module.given], strict=False)) or None
+    by_sample = (lambda y: y.numpy()) if batch_first else (lambda y: y.numpy().swapaxes(0, 1))
+    ran = run_entry(path, np.ascontiguousarray(by_sample(inner)), entry.name, state=state)
+    assert_near(ran.out, by_sample(out), 1e-5)
+    assert ran.entry.initial_state == {"none": "zeros", "learned": "stored", "given": "input"}[module.states]
+    assert ran.entry.biases is module.rnn.bias
+    return ran
+
+
+@pytest.mark.parametrize("states", ["none", "learned", "given"])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp_path: Path) -> None:
+    torch.manual_seed(layers)
+    module = Module(cell, layers, states, bidirectional=both, batch_first=both)
+    dynamic = {"x": [0, 1]} if states == "none" else {}
+    ran = compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], dynamic_axes=dynamic)
+    assert (ran.entry.cell, ran.entry.bidirectional) == (cell, both)
+
+
+OLDER = [
+    ("lstm", {"do_constant_folding": False}, {}),
+    ("gru", {"do_constant_folding": False}, {"bidirectional": True}),
+    ("lstm", {"opset_version": 9}, {}),
+    ("gru", {"opset_version": 11}, {"bidirectional": True}),
+    ("rnn_tanh", {"opset_version": 13}, {"bidirectional": True}),
+    ("lstm", {"opset_version": 16, "dynamic_axes": {"x": [1]}}, {"batch_first": False}),
+    ("lstm", {}, {"bias": False}),
+]
+
+
+@pytest.mark.parametrize(("cell", "export", "options"), OLDER)
+def test_options_of_the_older_exporter(
+    cell: str, export: dict[str, Any], options: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    compared(Module(cell, 2, "none", **options), tmp_path / "m.onnx", dynamo=False, input_names=["x"], **export)
+
+
+DYNAMIC = torch.export.Dim.DYNAMIC
+DEFAULT = [
+    ("lstm", 3, "none", {"bidirectional": True, "batch_first": True}, {}),
+    ("gru", 2, "learned", {}, {}),
+    ("lstm", 2, "given", {}, {}),
+    ("gru", 2, "none", {"bidirectional": True}, {"dynamic_shapes": ({1: DYNAMIC},)}),
+    ("lstm", 2, "none", {"batch_first": True}, {"dynamic_shapes": ({0: DYNAMIC},), "optimize": False}),
+    ("gru", 2, "given", {}, {"dynamic_shapes": ({1: DYNAMIC}, ({1: DYNAMIC},))}),
+]
+
+
+@pytest.mark.parametrize(("cell", "layers", "states", "options", "export"), DEFAULT)
+def test_the_default_exporter(
+    cell: str, layers: int, states: str, options: dict[str, Any], export: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.manual_seed(layers)
+    compared(Module(cell, layers, states, **options), tmp_path / "m.onnx", dynamo=True, **export)
