@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import tomli_w
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from rnnviz.cli import main
 from rnnviz.cli.inspect import table
 from rnnviz.files.models.entry import Entry
-from tests.files.models.sources import in_torch_names, network, weights_of
+from tests.files.models.sources import in_torch_names, network, random_arrays, weights_of
 from tests.files.models.specimens import write_keras_weights
 
 
@@ -130,6 +134,30 @@ def test_converted_weights_repeat_what_was_assumed(
     assert main(["convert", str(model), target, "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[1:] == ["Assumption: the file does not say the activation: rnn_tanh was chosen."]
+
+
+def test_a_run_starts_from_the_state_that_a_model_stores_for_its_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "h0": (1, 3, 4), "c0": (1, 3, 4)}
+    arrays = random_arrays(shapes, seed=5)
+    node = helper.make_node("LSTM", ["X", "W", "R", "B", "", "h0", "c0"], ["Y", "Y_h", "Y_c"], hidden_size=4)
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("X", (5, 3, 3)), ("Y", None))
+    )
+    stored = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    model = helper.make_model(helper.make_graph([node], "g", [x], [y], stored))
+    path, config, archive, sequence = (tmp_path / name for name in ("m.onnx", "c.toml", "r.npz", "x.npy"))
+    onnx.save(model, path)
+    assert main(["config", "--from", str(path)]) == 0
+    tables = tomllib.loads(capsys.readouterr().out)
+    assert tables["sequence"]["batch_size"] == 3
+    np.save(sequence, random_arrays({"x": (3, 5, 3)})["x"])
+    config.write_text(tomli_w.dumps({**tables, "sequence": {"path": str(sequence)}}), encoding="utf-8")
+    assert main(["run", str(config), "--engines", "manual,torch", "--quiet", "--npz", str(archive)]) == 0
+    (expected,) = ReferenceEvaluator(model).run(None, {"X": np.load(sequence).swapaxes(0, 1)})
+    with np.load(archive) as found:
+        np.testing.assert_allclose(found["manual.output"].swapaxes(0, 1), expected[:, 0], atol=1e-6)
 
 
 @pytest.fixture
