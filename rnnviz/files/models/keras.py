@@ -1,5 +1,7 @@
 """The recurrent layers of a Keras model: `.keras`, `.weights.h5`, and `.h5` as Keras 2 wrote it."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from rnnviz.files.models.keras_archive import KerasFile
@@ -8,9 +10,11 @@ from rnnviz.files.models.keras_cells import cells_of, stored_cells, unconfigured
 from rnnviz.files.models.keras_config import configured_layers
 from rnnviz.files.models.keras_h5 import read_tree
 from rnnviz.files.models.keras_layers import configured_layer, inferred_layer
-from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
+from rnnviz.files.models.stored_layers import LayeredFile, StoredLayer, UnreadableError, unsupported, with_stacks
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
+
+_SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 
 
 def open_model(path: Path) -> LayeredFile:
@@ -42,7 +46,24 @@ def open_model(path: Path) -> LayeredFile:
     }
     used = [cell for found in matched for cell in found.within]
     others = [inferred_layer(file, found) for found in unconfigured(stored, used)]
-    return LayeredFile(path, with_stacks(layers, below) + others)
+    return LayeredFile(path, _of_shard(path, with_stacks(layers, below) + others))
+
+
+def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
+    """The layers; of a shard, which may lack the bias or a direction of each, they cannot be run."""
+    match = _SHARD.fullmatch(path.name)
+    if match is None:
+        return layers
+    index = f"{match['model']}.weights.json"
+    if path.with_name(index).exists():
+        why = (
+            f"the file is one of the shards of {index}: save the weights without max_shard_size, or the model as .keras"
+        )
+        return [unsupported(layer.entry, why) for layer in layers]
+    # Checkpoints have the numbers of epochs in such names.
+    assumed = "the file holds all weights, although its name could be that of one shard of several"
+    entries = [replace(layer.entry, assumptions=(*layer.entry.assumptions, assumed)) for layer in layers]
+    return [replace(layer, entry=entry) for layer, entry in zip(layers, entries, strict=True)]
 
 
 def open_tensors(path: Path) -> TensorFile:

@@ -13,6 +13,7 @@ from typing import IO, Any
 import h5py
 
 from rnnviz.files.models.keras_h5 import DAMAGE, HEADER_SECONDS, text_attribute
+from rnnviz.files.models.keras_members import CONFIG, WEIGHTS, config_beside
 from rnnviz.files.models.limits import limited_time
 from rnnviz.files.models.stored_layers import UnreadableError
 from rnnviz.files.pieces import PIECE_BYTES
@@ -20,8 +21,6 @@ from rnnviz.model.errors import InputError, damaged
 from rnnviz.model.progress import advance, expect
 from rnnviz.model.zip_damage import ZIP_DAMAGE
 
-WEIGHTS = "model.weights.h5"
-_CONFIG = "config.json"
 _LARGEST_CONFIG = 64 << 20
 # Weights are compressed to little less than they are; more than this is no file of weights.
 _LARGEST_RATIO = 100
@@ -29,7 +28,10 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 class KerasFile:
-    """A `.keras` archive, or an `.h5` file; its config, as JSON, is None where there is none."""
+    """A `.keras` archive, or an `.h5` file; its config, as JSON, is None where there is none.
+
+    What an archive holds may be in a folder, too: the config is the one beside the weights then.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the config, and hold an archive against its checksums.
@@ -61,14 +63,19 @@ class KerasFile:
         except (*ZIP_DAMAGE, *DAMAGE) as error:
             raise _damaged(self.path, error) from error
 
-    def _config_attribute(self) -> str | None:
+    def _config_attribute(self) -> str | bytes | None:
+        beside = config_beside(self.path)
+        if beside is not None:
+            if beside.stat().st_size > _LARGEST_CONFIG:
+                raise damaged(self.path, "Keras", f"the {CONFIG} beside it is too large")
+            return beside.read_bytes()
         with self.weights() as (file, _size), limited_time(HEADER_SECONDS):
             return text_attribute(file, "model_config")
 
     def _checked_archive(self) -> bytes | None:
         with zipfile.ZipFile(self.path) as archive:
             names = archive.namelist()
-            if names.count(WEIGHTS) != 1 or names.count(_CONFIG) > 1:
+            if names.count(WEIGHTS) != 1 or names.count(CONFIG) > 1:
                 raise damaged(self.path, "Keras", f"an archive must hold one {WEIGHTS}")
             weights = archive.getinfo(WEIGHTS)
             if weights.file_size > _LARGEST_RATIO * max(weights.compress_size, 1):
@@ -82,11 +89,11 @@ class KerasFile:
                     advance(len(piece))
             if read != weights.file_size:
                 raise damaged(self.path, "Keras", f"its {WEIGHTS} has {read} bytes in place of {weights.file_size}")
-            if _CONFIG not in names:
+            if CONFIG not in names:
                 return None
-            if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
-                raise damaged(self.path, "Keras", f"its {_CONFIG} is too large")
-            return archive.read(_CONFIG)
+            if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
+                raise damaged(self.path, "Keras", f"its {CONFIG} is too large")
+            return archive.read(CONFIG)
 
     @contextmanager
     def _bytes(self) -> Iterator[tuple[IO[bytes], int]]:

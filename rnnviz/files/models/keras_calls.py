@@ -109,10 +109,11 @@ class Calls:
 
     def masking(self, name: str) -> str:
         """The time steps that a recurrent layer skips; empty if it skips none."""
+        inherited = self._mask_of([ref for call in self._calls[name] for ref in call.sequence])
         given = [ref.layer for call in self._calls[name] for ref in call.masks]
-        if given:
-            return f'those masked by "{self._source_name(given[0])}", which the model gives to the layer as its mask'
-        return self._mask_of([ref for call in self._calls[name] for ref in call.sequence])
+        if inherited or not given:
+            return inherited
+        return f'those of the mask that the model gives to it, the output of "{given[0]}"'
 
     def input_mask(self, name: str) -> str:
         """What masks the inputs of a layer that is a model itself."""
@@ -134,9 +135,6 @@ class Calls:
             ref = call.inputs[0]
         return ref
 
-    def _source_name(self, layer: str) -> str:
-        return layer if layer in self._items else "its input"
-
     def _start(self, call: Call) -> Start:
         if not call.states:
             return Start("zeros")
@@ -147,18 +145,21 @@ class Calls:
         if len(sources) + len(arrays) < len(call.states):
             return Start("unknown", "the model gives this network an initial state that is not read")
         layers = frozenset(source.layer for source in sources)
-        clauses = dict.fromkeys(map(self._clause, sources))
+        origins: dict[str, list[str]] = {}
+        for source in sources:
+            origins.setdefault(self._origin(source), []).append(f'"{source.layer}"')
+        named = (f"{origin} {', '.join(dict.fromkeys(names))}" for origin, names in origins.items())
+        clause = f"the model starts this network from {' and '.join(named)}"
         given = not self._name and all(self._kind(source) == "InputLayer" for source in sources) and not arrays
-        return Start("input" if given else "computed", "; ".join(clauses), (), layers)
+        return Start("input" if given else "computed", clause, (), layers)
 
-    def _clause(self, source: Ref) -> str:
+    def _origin(self, source: Ref) -> str:
         item = self._items.get(source.layer)
         if item is not None and is_recurrent(item) and (source.output or not returns_sequences(item)):
-            return f'the model starts this network from the final state of "{source.layer}"'
+            return "the final state of"
         if self._kind(source) == "InputLayer":
-            where = f' of "{self._name}"' if self._name else ""
-            return f'the model starts this network from the input "{source.layer}"{where}'
-        return f'the model starts this network from the output of "{source.layer}"'
+            return f'the input of the model "{self._name}",' if self._name else "its input"
+        return "the output of"
 
     def _kind(self, source: Ref) -> str:
         return class_of(self._items.get(source.layer, {}))

@@ -50,12 +50,12 @@ def configured_layers(config: Any) -> list[Configured]:
     """The recurrent layers of a model's config in their order; raises an UnreadableError if it is nested too deep."""
     found: list[Configured] = []
     if isinstance(config, Mapping):
-        _walk(named(config), (), (), found, "")
+        _walk(named(config), (), (), found, "", False)
     return found
 
 
 def _walk(
-    model: Item, chain: tuple[str, ...], place: tuple[str, ...], found: list[Configured], outer_mask: str
+    model: Item, chain: tuple[str, ...], place: tuple[str, ...], found: list[Configured], outer_mask: str, sliced: bool
 ) -> None:
     if len(place) > 2 * _DEEPEST:
         raise UnreadableError(f"its models are within each other more than {_DEEPEST} deep")
@@ -75,7 +75,7 @@ def _walk(
             if slices > _DEEPEST:
                 raise UnreadableError(f"its layers are within each other more than {_DEEPEST} deep")
         if is_recurrent(item):
-            layer = _configured((*chain, name), own, item, calls, name, slices > 0)
+            layer = _configured((*chain, name), own, item, calls, sliced or slices > 0, slices > 0)
             if not slices:
                 numbers[name] = len(found)
                 below = numbers.get(calls.below(name) or "")
@@ -84,15 +84,17 @@ def _walk(
                     layer = replace(layer, below=below)
             found.append(layer)
         elif "layers" in table(item.get("config")) or isinstance(item.get("config"), list):
-            _walk(item, (*chain, name), own, found, calls.input_mask(name))
+            _walk(item, (*chain, name), own, found, calls.input_mask(name), sliced or slices > 0)
 
 
 def _configured(
-    chain: tuple[str, ...], place: tuple[str, ...], item: Item, calls: Calls, name: str, slices: bool
+    chain: tuple[str, ...], place: tuple[str, ...], item: Item, calls: Calls, sliced: bool, wrapped: bool
 ) -> Configured:
-    start, masking = Start("zeros") if slices else calls.start(name), calls.masking(name)
+    """A layer; `sliced` is whether the model runs it on each slice of an axis, and `wrapped` whether itself."""
+    name = chain[-1]
+    start, masking = Start("zeros") if wrapped else calls.start(name), calls.masking(name)
     assumptions = [start.clause] if start.clause else []
-    if slices:
+    if sliced:
         assumptions.append("the model runs it by itself on each slice of an outer axis (TimeDistributed)")
     if masking:
         assumptions.append("every time step is computed, even those that the model skips because of a mask")

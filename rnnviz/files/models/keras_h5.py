@@ -148,6 +148,8 @@ def _stored(path: str, dataset: h5py.Dataset, size: int) -> StoredArray:
 
 def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
     """Why a dataset cannot be read; empty if it can."""
+    if dtype == "void16":
+        return f"{path} holds bfloat16 without its name, as Keras writes it to .h5: save the model as .keras"
     if dtype not in (*_FLOATS, "bfloat16"):
         return f"{path} holds {dtype}, which is not read"
     if dataset.is_virtual or dataset.external:

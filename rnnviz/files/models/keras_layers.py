@@ -33,7 +33,8 @@ GATE_ORDER = {1: (0,), 3: (1, 0, 2), 4: (0, 1, 2, 3)}
 _GATES = {"lstm": 4, "gru": 3}
 _FAMILIES = {1: RNN_CELLS, 3: ("gru",), 4: ("lstm",)}
 _PLAIN_CALL = (
-    "it reads the sequence from its beginning and skips no time step: the file says nothing of go_backwards and masks"
+    "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
+    "time step is skipped"
 )
 _CONCATENATED = (
     "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnviz.files.config_toml import with_paths
 from rnnviz.files.models.formats import is_model_file, model_in
+from rnnviz.files.models.keras_members import config_beside
 from rnnviz.files.models.packed_vectors import symbol_beside
 from rnnviz.files.models.shard_index import files_beside
 from rnnviz.model.config import Config
@@ -69,6 +70,8 @@ def _companions(path: Path) -> list[str]:
     """The files that a model is read with: weights of ONNX beside or below it, the symbol of a checkpoint, shards."""
     if path.suffix.lower() == ".params" and symbol_beside(path).is_file():
         return [symbol_beside(path).name]
+    if (config := config_beside(path)) is not None:
+        return [config.name]
     if path.suffix.lower() != ".onnx":
         return files_beside(path) if is_model_file(path) else []
     import onnx

@@ -1,16 +1,20 @@
 """Models as users of Keras build and save them: each network computes what Keras does, or says why it is not read."""
 
+import json
 import os
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnviz.files.models.reading import entries_of
+from rnnviz.files.models.reading import entries_of, read_network
+from rnnviz.model.errors import InputError
 from tests.files.models.corpus.cases import computed_on, entry_of
 from tests.oracles.computed import assert_near
 
@@ -22,7 +26,7 @@ ops: Any = keras.ops
 
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{text}")
-    for text in (".*does not support mask-passing", "The object being serialized includes a `lambda`", ".*`quantize`")
+    for text in (".*does not support mask", "The object being serialized includes a `lambda`", ".*`quantize`")
 ]
 WHOLE = ("keras", "h5")
 ALL = (*WHOLE, "weights.h5")
@@ -433,3 +437,250 @@ def test_each_network_computes_what_keras_does_or_says_why_it_is_not_read(name: 
             # A list of weights does not say what feeds what.
             if ".." not in running or ending != "weights.h5":
                 assert_computes(path, running, cell, computed[running])
+
+
+STARTS = {
+    "lstm": ("a", "zeros", ""),
+    "encoder and decoder": ("dec", "computed", 'the final state of "enc"'),
+    "decoder within a model": ("inner/dec", "computed", 'the input of the model "inner", "h"'),
+    "a state goes up": ("a", "computed", 'the output of "start"'),
+    "numpy state": ("a", "stored", ""),
+    "states of both directions": ("b", "stored", ""),
+    "zeros as a state": ("a", "zeros", ""),
+    "state from outside": ("a", "input", 'its input "x1"'),
+    "state by its place": ("a", "input", 'its input "x1"'),
+}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+@pytest.mark.parametrize("name", STARTS)
+def test_the_initial_state_is_where_the_model_takes_it_from(name: str, ending: str, tmp_path: Path) -> None:
+    layer, kind, clause = STARTS[name]
+    entry = entry_of(saved(CASES[name].build(), tmp_path / f"m.{ending}"), layer)
+    assert entry.initial_state == kind
+    assert clause in " ".join(entry.assumptions)
+    assert bool(entry.assumptions) == bool(clause)
+
+
+def in_the_form_of_keras_2(node: Any) -> Any:
+    """One call: a list of its inputs, of which the first one has the other arguments."""
+    arguments = list(tables([node["args"], node["kwargs"]]))
+    inputs = [value["keras_history"] for value in arguments if "keras_history" in value]
+    numbers = [["_CONSTANT_VALUE", -1, value["value"], {}] for value in arguments if "value" in value]
+    named = {"initial_state": numbers} if numbers else {}
+    return [[*history, {} if number else named] for number, history in enumerate(inputs)]
+
+
+def tables(value: Any) -> Iterator[Any]:
+    """The configs of the tensors among arguments."""
+    if isinstance(value, dict) and "class_name" in value:
+        yield value["config"]
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from tables(part)
+
+
+def with_config(path: Path, change: Callable[[Any], None]) -> Path:
+    """The `.h5` file of a whole model with another config."""
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["encoder and decoder", "a state goes up", "numpy state", "states of an lstm", "residual", "two heads"]
+)
+def test_the_config_of_keras_2_says_the_same(name: str, tmp_path: Path) -> None:
+    model = with_random_weights(CASES[name].build())
+    path = saved(model, tmp_path / "m.h5")
+    before = entries_of(path)
+
+    def change(config: Any) -> None:
+        for layer in config["config"]["layers"]:
+            layer["inbound_nodes"] = [in_the_form_of_keras_2(node) for node in layer["inbound_nodes"]]
+
+    with_config(path, change)
+    assert entries_of(path) == before
+    for running, cell in CASES[name].runs.items():
+        assert_computes(path, running, cell, computed_by(model, running))
+
+
+def of_keras_1(config: Any) -> None:
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] == "LSTM":
+            kept = {key: layer["config"][key] for key in ("name", "return_sequences", "go_backwards", "stateful")}
+            layer["config"] = {**kept, "output_dim": 4, "inner_activation": "hard_sigmoid", "activation": "tanh"}
+
+
+def of_cudnn(config: Any) -> None:
+    for layer in config["config"]["layers"]:
+        layer["class_name"] = layer["class_name"].replace("LSTM", "CuDNNLSTM")
+
+
+@pytest.mark.parametrize(("change", "keyword"), [(of_keras_1, "Keras 1"), (of_cudnn, "CuDNNLSTM")])
+def test_layers_of_older_versions_are_refused(change: Callable[[Any], None], keyword: str, tmp_path: Path) -> None:
+    entry = entry_of(with_config(saved(sequential(lstm()), tmp_path / "m.h5"), change))
+    assert not entry.supported
+    assert keyword in entry.reason
+
+
+def test_a_bias_of_cudnn_is_refused(tmp_path: Path) -> None:
+    path = saved(sequential(lstm()), tmp_path / "m.weights.h5")
+    with h5py.File(path, "a") as file:
+        del file["layers/lstm/cell/vars/2"]
+        file["layers/lstm/cell/vars/2"] = np.ones(32, np.float32)
+    assert "CuDNN" in entry_of(path).reason
+
+
+MASKED = {
+    "masking": (lambda: sequential(L.Masking(name="m"), lstm()), '"m"'),
+    "through other layers": (lambda: sequential(L.Masking(name="m"), L.Dense(3), L.Dropout(0.1), lstm()), '"m"'),
+    "through a recurrent layer": (lambda: sequential(L.Masking(name="m"), both(gru("l")), lstm()), '"m"'),
+    "stopped by an output": (
+        lambda: sequential(L.Masking(), gru("l", return_sequences=False), L.RepeatVector(3), lstm()),
+        "",
+    ),
+    "stopped by a convolution": (lambda: sequential(L.Masking(), L.Conv1D(3, 1), lstm()), ""),
+    "embedding": (lambda: sequential(L.Embedding(9, 3, mask_zero=True, name="m"), lstm(), shape=(None,)), '"m"'),
+    "embedding without a mask": (lambda: sequential(L.Embedding(9, 3), lstm(), shape=(None,)), ""),
+    "embedding of a graph": (
+        lambda: functional(lambda x: lstm()(L.Embedding(9, 3, mask_zero=True, name="m")(x[:, :, 0]))),
+        '"m"',
+    ),
+    "its own argument": (lambda: functional(lambda x, m: lstm()(x, mask=m), (None,)), '"x1"'),
+    "into a model": (
+        lambda: sequential(L.Masking(name="m"), keras.Sequential([keras.Input((None, 3)), lstm()], name="inner")),
+        '"m"',
+    ),
+    "out of a model": (
+        lambda: sequential(keras.Sequential([keras.Input((None, 3)), L.Masking()], name="inner"), lstm()),
+        '"inner"',
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+@pytest.mark.parametrize("name", MASKED)
+def test_a_mask_is_named_where_it_reaches_the_layer(name: str, ending: str, tmp_path: Path) -> None:
+    build, named = MASKED[name]
+    entries = entries_of(saved(build(), tmp_path / f"m.{ending}"))
+    (entry,) = (entry for entry in entries if entry.name.rpartition("/")[2] == "a")
+    assert named in entry.masking
+    assert bool(entry.masking) == bool(named)
+    assert bool(entry.assumptions) == bool(named)
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_widened(dtype: str, ending: str, tmp_path: Path) -> None:
+    model = with_random_weights(sequential(lstm(dtype=dtype, recurrent_initializer="glorot_uniform")))
+    path = saved(model, tmp_path / f"m.{ending}")
+    expected = [values.astype(np.float32).T for values in map(as_float32, model.get_weights()[:2])]
+    entry = entry_of(path)
+    assert (entry.dtype, entry.supported) == (dtype, True)
+    read = read_network(path, None, entry.network("lstm")).parameters
+    for name, array in zip(("l0_i2h_weight", "l0_h2h_weight"), expected, strict=True):
+        np.testing.assert_array_equal(read[name], array)
+    assert any(dtype in clause for clause in entry.assumptions) == (ending == "keras")
+
+
+def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(ops.convert_to_numpy(ops.cast(array, "float32")))
+
+
+def test_bfloat16_without_its_name_is_said_to_be_that(tmp_path: Path) -> None:
+    model = sequential(lstm(dtype="bfloat16", recurrent_initializer="glorot_uniform"))
+    entry = entry_of(saved(model, tmp_path / "m.h5"))
+    assert not entry.supported
+    assert "bfloat16" in entry.reason
+
+
+def twins() -> Any:
+    """Models with layers of the same names in one."""
+    inner = [
+        keras.Sequential([keras.Input((None, width)), lstm("a"), lstm("b")], name=name)
+        for name, width in (("one", FEATURES), ("two", 4))
+    ]
+    inner[0].get_layer("a").trainable = False
+    return sequential(*inner, gru("c"))
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_layers_of_the_same_names_in_several_models_are_told_apart(ending: str, tmp_path: Path) -> None:
+    model = with_random_weights(twins())
+    path = saved(model, tmp_path / f"m.{ending}")
+    (x,) = given(model)
+    expected = np.asarray(ops.convert_to_numpy(model(x)))
+    for name in ("one/a..one/b", "two/a..two/b", "c"):
+        x = computed_on(path, x, name).out.swapaxes(0, 1)
+    assert_near(x, expected, 1e-5)
+
+
+class Custom(keras.Model):  # type: ignore[misc]
+    """A model of a class of its own, which calls layers that its config does not list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc = L.LSTM(4, return_sequences=True)
+        self.step = L.GRUCell(4)
+        self.tower = L.RNN([L.LSTMCell(4), L.LSTMCell(4)], return_sequences=True)
+        self.listed = [L.GRU(4, return_sequences=True), L.GRU(4, return_sequences=True)]
+
+    def call(self, x: Any) -> Any:
+        self.step(x[:, 0], [ops.zeros((BATCH, 4))])
+        for layer in (self.enc, self.tower, *self.listed):
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending: str, tmp_path: Path) -> None:
+    model = Custom()
+    (x,) = (np.random.default_rng(2).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32),)
+    model(x)
+    with_random_weights(model)
+    expected = np.asarray(ops.convert_to_numpy(model(x)))
+    path = saved(model, tmp_path / f"m.{ending}")
+    entries = {entry.name: entry for entry in entries_of(path)}
+    assert len(entries) == 5
+    assert all(entry.supported and entry.cell is None and entry.assumptions for entry in entries.values())
+    assert entries[model.tower.name].num_layers == 2
+    for layer in (model.enc, model.tower, *model.listed):
+        x = computed_on(path, x, layer.name, entries[layer.name].cells[0], None).out.swapaxes(0, 1)
+    assert_near(x, expected, 1e-5)
+
+
+def test_an_unpacked_archive_is_read_with_its_config(tmp_path: Path) -> None:
+    model = with_random_weights(CASES["stack of both directions"].build())
+    path = saved(model, tmp_path / "m.keras")
+    folder = tmp_path / "m"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    assert entries_of(folder) == entries_of(path)
+    assert_computes(folder, "a..b", "gru", computed_by(model, "a..b"))
+
+
+def test_a_shard_is_no_whole_network(tmp_path: Path) -> None:
+    """A shard may end before the bias of a layer."""
+    model = with_random_weights(sequential(lstm("a", units=64), lstm("c", units=64)))
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
+    shards = sorted(tmp_path.glob("m_*.weights.h5"))
+    assert len(shards) > 1
+    for shard in shards:
+        for entry in entries_of(shard):
+            assert not entry.supported
+            assert "m.weights.json" in entry.reason
+    (tmp_path / "m.weights.json").unlink()
+    assert all("shard" in " ".join(entry.assumptions) for entry in entries_of(shards[0]))
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
+    with pytest.raises(InputError, match="max_shard_size"):
+        entries_of(tmp_path / "m.weights.json")
+
+
+def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(sequential(lstm()).to_json(), encoding="utf-8")
+    with pytest.raises(InputError, match="with its weights"):
+        entries_of(path)
