@@ -50,7 +50,8 @@ def report(keys: Sequence[str], rows: Sequence[Row]) -> str:
         lines.append(f"  {ROW_MARKS[finding.verdict]} {called(keys, point.values)}: {finding.reason}")
     if len(bad) > _MOST_TOLD:
         lines.append(f"  and {numbers.count(len(bad) - _MOST_TOLD)} more")
-    return "\n".join(lines)
+    assumed = dict.fromkeys(clause for _, finding in found for clause in finding.assumptions)
+    return "\n".join([*lines, *(f"  Assumption: {clause}." for clause in assumed)])
 
 
 def _violation(finding: Finding) -> float:

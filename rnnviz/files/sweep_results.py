@@ -22,7 +22,7 @@ from rnnviz.model.sweep_table import Finding, Row, SweepTable
 
 _NUMBERS = ("max_violation", "max_abs_error", "audit_worst_ratio")
 _PLACE = ("engine", "layer", "direction", "timestep", "sample", "unit")
-_WRONG, _SECONDS = "first_wrong.", "seconds."
+_WRONG, _SECONDS, _ASSUMPTIONS = "first_wrong.", "seconds.", "assumptions"
 _TRUTH = {"true": True, "false": False}
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, pl.exceptions.PolarsError)
 
@@ -106,6 +106,8 @@ def _frame(keys: Sequence[str], rows: Sequence[Row]) -> pl.DataFrame:
     texts |= {_WRONG + name: [_text(place.get(name)) for place in wrong] for name in _PLACE}
     texts |= {_SECONDS + name: [_text(finding["seconds"].get(name)) for finding in found] for name in timed}
     texts["reason"] = [finding["reason"] for finding in found]
+    if any("assumptions" in finding for finding in found):
+        texts[_ASSUMPTIONS] = [json.dumps(finding.get("assumptions", []), ensure_ascii=False) for finding in found]
     texts["config"] = [
         None if row.point.config is None else json.dumps(row.point.config.to_mapping(), ensure_ascii=False)
         for row in rows
@@ -143,6 +145,7 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
                 if name.startswith(_SECONDS) and value is not None
             },
             "reason": cells["reason"] or "",
+            "assumptions": json.loads(cells.get(_ASSUMPTIONS) or "[]"),
         }
     )
     config = cells["config"]

@@ -35,7 +35,8 @@ class Finding:
     """What one row came to.
 
     `max_violation` and `max_abs_error` compare the candidate with the reference; `audit_worst_ratio` is the larger
-    of the two engines'. All are None without numbers. `seconds` by engine; `reason` is one sentence.
+    of the two engines'. All are None without numbers. `seconds` by engine; `reason` is one sentence. `assumptions` are
+    the clauses that a run of a model file takes for granted.
     """
 
     verdict: str
@@ -45,6 +46,7 @@ class Finding:
     audit_worst_ratio: float | None = None
     first_wrong: FirstWrong | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """A mapping that JSON can hold; numbers that are not finite are "NaN", "Infinity" and "-Infinity"."""
@@ -55,6 +57,7 @@ class Finding:
             "first_wrong": None if wrong is None else {"engine": wrong.engine, **wrong.where.to_json()},
             "seconds": dict(self.seconds),
             "reason": self.reason,
+            **({"assumptions": list(self.assumptions)} if self.assumptions else {}),
         }
 
     @classmethod
@@ -78,6 +81,7 @@ class Finding:
                 number(values["audit_worst_ratio"]),
                 None if wrong is None else FirstWrong(str(wrong["engine"]), _location(wrong)),
                 {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
+                tuple(map(str, values.get("assumptions", ()))),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, InputError):

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import psutil
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.files.sweep_results import load_sweep_results
 from rnnviz.files.sweep_toml import load_sweep
+from tests.files.models.sources import in_torch_names, network, weights_of
 
 ROOT = Path(__file__).parents[2]
 CONFIG = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
@@ -57,6 +59,21 @@ def test_a_mismatch_is_told_and_is_the_exit_code(tmp_path: Path, capfd: pytest.C
     )
     assert main(["sweep", str(path), "--engines", "onnx", "--quiet"]) == 0
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_assumptions_of_a_model_file_are_repeated_with_the_rows(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "m.npz", **in_torch_names(weights_of(network("rnn_tanh", 1, False)), "m."))
+    path = write(tmp_path, 'base = "network.toml"\nengines = ["onnx"]\n[grid]\nsequence.timesteps = [2, 3]\n')
+    config = CONFIG.replace("lstm", "rnn_tanh") + '[parameters]\npath = "m.npz"\nentry = "m"\n'
+    (tmp_path / "network.toml").write_text(config, encoding="utf-8")
+    assert main(["sweep", str(path), "--csv", str(tmp_path / "a.csv"), "--json", str(tmp_path / "a.json")]) == 0
+    assumption = "the file does not say the activation: rnn_tanh was chosen"
+    assert capfd.readouterr().out.splitlines()[1:] == [f"  Assumption: {assumption}."]
+    table = load_sweep_results(tmp_path / "a.json")
+    assert table == load_sweep_results(tmp_path / "a.csv")
+    assert [row.finding and row.finding.assumptions for row in table.rows] == [(assumption,)] * 2
 
 
 def test_a_row_that_failed_is_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

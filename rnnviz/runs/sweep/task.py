@@ -59,6 +59,7 @@ def finding(result: RunResult) -> Finding:
         _largest([audit.worst_ratio for audit in audits]),
         _first_wrong(audits),
         dict(result.seconds),
+        result.assumptions,
     )
 
 
