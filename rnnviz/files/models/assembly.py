@@ -102,7 +102,9 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
     if len(shape) > rank == 2:
         raise _UnsupportedError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")
     if len(shape) != rank or 0 in shape:
-        raise _UnsupportedError(f"{arrays[kind]} has the shape {shape}: it must have {rank} sizes of at least 1")
+        raise _UnsupportedError(
+            f"{arrays[kind]} has the shape {shape}: it must have {rank} size{'s' * (rank > 1)} of at least 1"
+        )
     return shape
 
 

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnviz.files.models.pickled import ITEM_BYTES, Contents, Storage, View
+from rnnviz.files.models.pickled import ITEM_BYTES, KIND, Contents, Storage, View
 from rnnviz.files.models.tensors import Tensor
 from rnnviz.files.models.zip_members import ZipMembers
 from rnnviz.model.errors import InputError, damaged
 
-_KIND = "PyTorch export"
 _CONFIG = "data/weights/model_weights_config.json"
 _BEFORE = "serialized_exported_program.json"
 _LARGEST = 64 << 20
@@ -46,7 +45,7 @@ _RNN = re.compile(r"torch\.ops\.aten\.(?:quantized_)?rnn_(relu|tanh)[._].*")
 
 def is_exported(path: Path) -> bool:
     """Whether a zip archive is a program of `torch.export`; raises an InputError if it is damaged."""
-    members = ZipMembers(path, _KIND).sizes
+    members = ZipMembers(path, KIND).sizes
     return any(name.endswith((_CONFIG, _BEFORE)) for name in members) or any(
         "/aotinductor/" in name for name in members
     )
@@ -56,7 +55,7 @@ class ExportedProgram:
     """The weights of an exported program, and the activations that its operators name."""
 
     def __init__(self, path: Path) -> None:
-        self._members = ZipMembers(path, _KIND)
+        self._members = ZipMembers(path, KIND)
         configs = [name for name in self._members.sizes if name.endswith(_CONFIG)]
         if len(configs) != 1:
             raise InputError(
@@ -69,7 +68,7 @@ class ExportedProgram:
             for name, weight in self._json(configs[0])["config"].items():
                 self._add(name, weight)
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-            raise damaged(path, _KIND, f"{configs[0]} does not describe weights ({error})") from error
+            raise damaged(path, KIND, f"{configs[0]} does not describe weights ({error})") from error
         self.contents.texts.update(self._activations(configs[0].removesuffix(_CONFIG)))
 
     def read(self, storage: Storage) -> bytearray:

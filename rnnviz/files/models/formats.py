@@ -1,6 +1,7 @@
 """The formats of model files, recognized by the first bytes of a file, and by its ending where these do not decide."""
 
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Callable
@@ -193,4 +194,6 @@ def _by_members(path: Path) -> Format | None:
 
 def _by_ending(path: Path) -> Format | None:
     name = path.name.lower()
+    # Variants have their names within it, as in model.safetensors.index.fp16.json.
+    name = re.sub(r"\.index\.\w+\.json$", ".index.json", name)
     return next((known for known in FORMATS if name.endswith(known.endings)), None)

@@ -141,6 +141,9 @@ class _Passed:
     def __init__(self, *_: object, **__: object) -> None:
         """Take whatever the object is made of."""
 
+    def extend(self, items: list[Any]) -> None:
+        """Take items as well: it may be a list."""
+
 
 class _NumpyArray:
     """A pickled array of numpy, which PyTorch does not load either."""
@@ -169,6 +172,8 @@ class Unpickler(_Machine):  # type: ignore[misc]
         self.storages: dict[str, Storage] = {}
 
     def _set_items(self, target: Any, items: list[Any]) -> None:
+        if isinstance(target, _Passed):
+            return
         if not isinstance(target, dict) or len(items) % 2:
             raise pickle.UnpicklingError("items belong to a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
@@ -239,6 +244,10 @@ class Unpickler(_Machine):  # type: ignore[misc]
             return _StorageType(*_ALL_STORAGES[name])
         if module == "torch" and _CONSTANT.fullmatch(name):
             return _Constant(name)
+        if module.startswith("torch.nested."):
+            return _rebuild_nested
+        if module.startswith("__torch__.torch.classes."):
+            return _script_object
         if module.split(".")[0] == "__torch__":
             return _record
         if module.split(".")[0] in _WITHOUT_WEIGHTS:
@@ -433,6 +442,7 @@ _SUBSTITUTES: dict[str, Any] = {
     "_codecs.encode": _encoded,
     "torch.Size": tuple,
     "torch.device": _passed,
+    "torch._dynamo.decorators._DimRange": _passed,
     "torch.ScriptObject": _script_object,
     "torch.Tensor": _Constant("Tensor"),
     "torch.serialization._get_layout": _layout,

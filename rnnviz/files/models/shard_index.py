@@ -19,7 +19,7 @@ _File = TypeVar("_File", bound=TensorFile)
 _KIND = "index of shards"
 _LARGEST = 64 << 20
 _MOST_INDEXES = 50
-_SHARD = re.compile(r".+-(?P<number>\d+)-of-(?P<count>\d+)\.\w+")
+_SHARD = re.compile(r".*?(?P<number>\d{4,6})-of-(?P<count>\d{4,6})\.\w+")
 
 
 class Shards:
@@ -84,7 +84,15 @@ def _index_of(path: Path) -> Path | None:
     if _SHARD.fullmatch(path.name) is None:
         return None
     indexes = sorted(path.parent.glob("*.index*.json"))[:_MOST_INDEXES]
-    return next((index for index in indexes if path.name in _weight_map(index).values()), None)
+    return next((index for index in indexes if _names(index, path.name)), None)
+
+
+def _names(index: Path, shard: str) -> bool:
+    """Whether an index names a shard; one of another model may be damaged."""
+    try:
+        return shard in _weight_map(index).values()
+    except InputError:
+        return False
 
 
 def _weight_map(path: Path) -> Mapping[str, str]:

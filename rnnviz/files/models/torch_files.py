@@ -99,6 +99,9 @@ class _Archive:
     def __init__(self, path: Path) -> None:
         self._members = members = ZipMembers(path, KIND)
         described = [name for name in members.sizes if name == "data.pkl" or name.endswith("/data.pkl")]
+        # Files of the user's beside a program are deeper.
+        top = min((name.count("/") for name in described), default=0)
+        described = [name for name in described if name.count("/") == top]
         if len(described) != 1:
             raise damaged(path, KIND, "it has no data.pkl" if not described else "it has several data.pkl")
         self._folder = described[0].removesuffix("data.pkl")

@@ -4,8 +4,10 @@ PyTorch orders gates as Gluon does, and has the same two biases.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from rnnviz.files.models.assembly import Found, Layers, assemble
 from rnnviz.files.models.entry import RNN_CELLS, Entry
@@ -27,8 +29,12 @@ _OTHER_CELLS = {
     re.compile(pattern, re.DOTALL): reason
     for pattern, reason in (
         (
-            r"(?P<prefix>.*?)(?:_all_weight_values\.\d+\.param|_packed_weight_[ih]h|_packed_params)(?:\..*)?",
+            r"(?P<prefix>.*?)(?:_all_weight_values\.\d+\.param|_packed_weight_[ih]h)(?:\..*)?",
             "it is quantized dynamically by torch.ao, which packs its weights: save the state_dict of the float model",
+        ),
+        (
+            r"(?P<prefix>(?:.*\.)?)layers\.\d+\.layer_[fb]w\.cell\.[ih]gates\..*",
+            "its arrays igates and hgates are those of torch.ao.nn.quantizable.LSTM: save those of torch.nn.LSTM",
         ),
         (
             r"(?P<prefix>(?:.*[./_])?)input_linearity\.weight",
@@ -44,11 +50,13 @@ _OTHER_CELLS = {
         ),
     )
 }
-_STATE = re.compile(
+_STATE_NAMES = (
     r"(?:h|c|hx|cx|hidden|cell|state)_?0\w*|init(?:ial)?_?(?:h|c|hx|cx|hidden|cell|state)\w*|"
-    r"(?:h|c|hx|cx|hidden|cell|state)_?init(?:ial)?\w*",
-    re.IGNORECASE,
+    r"(?:h|c|hx|cx|hidden|cell|state)_?init(?:ial)?\w*"
 )
+_STATE = re.compile(_STATE_NAMES, re.IGNORECASE)
+_STATE_SUFFIX = re.compile(rf"(?:.*_)?(?:{_STATE_NAMES})", re.IGNORECASE)
+_MOST_STATES, _MOST_CLAUSES, _LONGEST_STATE = 100, 4, 200
 _MORE_THAN_A_CELL = re.compile(
     r"norm|(?:^|[._])(?:ln|bn|layer_?norm\w*)(?=[._\d]|$)|(?:^|[._])ln_|gamma|beta|alpha|peep|att(?:n|ention)|zone|gate|"
     r"(?:^|[._])weight_(?:c|p)\w*",
@@ -91,35 +99,57 @@ def find(
             if match := pattern.fullmatch(source):
                 entry = Entry(match["prefix"].rstrip("._/"), None, None, None, None, None, tensor.dtype, False, reason)
                 others.setdefault(match["prefix"], Found(entry, {}))
-    free = {name: tensor for name, tensor in tensors.items() if name not in taken}
+    arrays = _Arrays({name: tensor for name, tensor in tensors.items() if name not in taken})
     return [
-        _checked(module, assemble(module.name, layers, tensors, without_bias=True), free, activations or {})
+        _checked(module, assemble(module.name, layers, tensors, without_bias=True), arrays, activations or {})
         for module, layers in modules.items()
     ] + list(others.values())
 
 
-def _checked(module: _Module, found: Found, tensors: Mapping[str, Tensor], activations: Mapping[str, str]) -> Found:
+class _Arrays:
+    """The arrays of a file, found by the beginning of their names."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors = tensors
+        self._sorted = sorted(tensors)
+        # By the prefix of a module, which ends with the last separator in a name.
+        self._states: dict[str, list[str]] = {}
+        for name in tensors:
+            parent = _parent(name)
+            if len(name) - len(parent) <= _LONGEST_STATE and _STATE_SUFFIX.fullmatch(name[len(parent) :]):
+                self._states.setdefault(parent, []).append(name)
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """The names that begin with `prefix`."""
+        for place in range(bisect_left(self._sorted, prefix), len(self._sorted)):
+            if not self._sorted[place].startswith(prefix):
+                return
+            yield self._sorted[place]
+
+    def states(self, prefix: str) -> list[str]:
+        """The names of what may be learned initial states, in the module or dict that `prefix` begins with."""
+        return self._states.get(_parent(prefix), [])[:_MOST_STATES]
+
+
+def _parent(name: str) -> str:
+    return name[: max(name.rfind("."), name.rfind("/")) + 1]
+
+
+def _checked(module: _Module, found: Found, arrays: _Arrays, activations: Mapping[str, str]) -> Found:
     """The network, or an unsupported one where its module holds more than a plain cell; its learned initial state."""
     entry = found.entry
     if not entry.supported:
         return found
-    for name in _beside(module, found, tensors):
-        if _changes_the_cell(module, name, tensors[name], entry):
+    used = set(found.sources.values())
+    for name in arrays.below(module.prefix):
+        if name not in used and _changes_the_cell(module, name, arrays.tensors[name], entry):
             reason = f"the file also holds {name}, which a plain cell does not have: its module may compute more"
             return Found(replace(entry, supported=False, cells=(), reason=reason), {})
     cell = f"rnn_{activations.get(module.prefix)}"
     if entry.cell is None and cell in RNN_CELLS:
         entry = replace(entry, cell=cell, cells=(), reason="")
-    assumptions = entry.assumptions + tuple(_initial_states(module, found, tensors))
+    assumptions = entry.assumptions + tuple(islice(_initial_states(module, found, arrays), _MOST_CLAUSES))
     return replace(found, entry=replace(entry, assumptions=assumptions))
-
-
-def _beside(module: _Module, found: Found, tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    """The arrays of the same module that are none of the network's."""
-    used = set(found.sources.values())
-    for name in tensors:
-        if name.startswith(module.prefix) and name not in used:
-            yield name
 
 
 def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
@@ -149,16 +179,16 @@ def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) 
     return module.cell and ("." in rest or (flat and tensor.shape[0] == units))
 
 
-def _initial_states(module: _Module, found: Found, tensors: Mapping[str, Tensor]) -> Iterator[str]:
+def _initial_states(module: _Module, found: Found, arrays: _Arrays) -> Iterator[str]:
     """A clause for each array of the module, or of the one around it, that may be a learned initial state."""
-    around = re.sub(r"[^./]*[./]$", "", module.prefix)
-    for name in dict.fromkeys((module.prefix, around)):
-        for source, tensor in tensors.items():
-            rest = source[len(name) :]
-            if source.startswith(name) and _STATE.fullmatch(rest) and _holds_units(tensor, found.entry):
+    around = _parent(module.prefix.rstrip("./"))
+    for prefix in dict.fromkeys((module.prefix, around)):
+        for name in arrays.states(prefix):
+            tensor = arrays.tensors[name]
+            rest = name[len(prefix) :]
+            if name.startswith(prefix) and _STATE.fullmatch(rest) and _holds_units(tensor, found.entry):
                 yield (
-                    f'the file also holds "{source}" {tensor.shape}, which may be a learned initial state '
-                    "and is not used"
+                    f'the file also holds "{name}" {tensor.shape}, which may be a learned initial state and is not used'
                 )
 
 

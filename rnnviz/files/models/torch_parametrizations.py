@@ -43,8 +43,7 @@ class CombinedWeights:
             if weight is None:
                 self.tensors.setdefault(name, tensor)
             elif name == next(iter(weights[weight].values())):
-                inner = _inner(weight)
-                target = inner if set(weights[weight]) == {"raw"} and inner in file.tensors else weight
+                target = self._target(weight, weights[weight])
                 self.tensors[target] = self._combined(target, weights[weight])
 
     def read(self, name: str) -> FloatArray:
@@ -54,6 +53,13 @@ class CombinedWeights:
         rule, sources = self._rules[name]
         with np.errstate(all="ignore"):
             return rule(*map(self._file.read, sources))
+
+    def _target(self, weight: str, parts: Parts) -> str:
+        """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
+        prefix, kind = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL).group(1, "kind")  # type: ignore[union-attr]
+        inner = f"{prefix}module.{kind}"
+        beside = inner.replace("weight_hh", "weight_ih")
+        return inner if set(parts) == {"raw"} and beside in self._file.tensors else weight
 
     def _combined(self, weight: str, parts: Parts) -> Tensor:
         """The weight as an array of its own, and how it is computed."""
@@ -85,12 +91,6 @@ class CombinedWeights:
         else:
             why = f"{weight} is stored as {names}, and the code that computes it from them is not in the file"
         return replace(main, unreadable=why)
-
-
-def _inner(weight: str) -> str:
-    """The weight of the layer inside a module that drops weights."""
-    prefix, kind = re.fullmatch(rf"(?P<prefix>.*?){_KIND}", weight, re.DOTALL).group("prefix", "kind")  # type: ignore[union-attr]
-    return f"{prefix}module.{kind}"
 
 
 def _weight_norm(g: FloatArray, v: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 import pickle
 import zipfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from rnnviz.files.models.formats import open_model
 from rnnviz.files.models.reading import entries_of
 from rnnviz.model.errors import InputError
+from tests.files.models.damage import damaged as changed
 from tests.files.models.damage import networks_in, outcome_of
 from tests.files.models.sources import in_torch_names, weights_of
 from tests.files.models.specimens import NETWORK, WRITERS
@@ -133,6 +135,27 @@ def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: P
 
     with pytest.raises(InputError, match="has 104857600 bytes in place of 256"):
         StateDict(path, _Archive(path)).read("weight_hh_l0")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
+@pytest.mark.parametrize("kind", ["script", "exported", "legacy"])
+def test_a_damaged_program_is_refused_or_read_as_what_it_holds(tmp_path: Path, kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    made, path = torch.nn.GRU(3, 4), tmp_path / "w.pt"
+    if kind == "script":
+        torch.jit.save(torch.jit.script(made), str(path))
+    elif kind == "exported":
+        torch.export.save(torch.export.export(made, (torch.ones(2, 1, 3),)), path := tmp_path / "w.pt2")
+    else:
+        held = {"m": made.state_dict(), (1, "a"): [{2}, torch.ones(2, dtype=torch.uint16), torch.eye(2).to_sparse()]}
+        torch.save(held, path, _use_new_zipfile_serialization=False)
+    whole, content = networks_in(path), path.read_bytes()
+    found = set()
+    for seed in range(60):
+        path.write_bytes(changed(content, Random(seed)))
+        found.add(outcome_of(path, whole))
+    assert "refused" in found
+    assert kind == "legacy" or "numbers" not in found
 
 
 @pytest.mark.parametrize(

@@ -508,6 +508,53 @@ def weight_dropout(folder: Path) -> tuple[Path, Networks | str]:
     return save(state, folder / "w.pth"), {"rnns.0.module": made}
 
 
+@case
+def weight_dropout_around_the_layer(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm()
+    state = {f"0.rnns.0.module.{name}": tensor for name, tensor in made.state_dict().items()}
+    state["0.rnns.0.weight_hh_l0_raw"] = state.pop("0.rnns.0.module.weight_hh_l0")
+    return save({"model": state, "opt": {"hypers": [{"lr": 1e-3}]}}, folder / "w.pth"), {"model.0.rnns.0.module": made}
+
+
+@case
+def weight_norm_of_every_weight(folder: Path) -> tuple[Path, Networks | str]:
+    made = seeded(nn.LSTM(3, 4, 2, bidirectional=True))
+    for name in [name for name, _ in made.named_parameters() if "weight" in name]:
+        parametrizations.weight_norm(made, name)
+    with torch.no_grad():
+        made.parametrizations["weight_hh_l1_reverse"].original0.mul_(2)
+    return save(made.state_dict(), folder / "w.pt", **LEGACY), {"lstm": made}
+
+
+@case
+def weight_norm_and_spectral_norm(folder: Path) -> tuple[Path, Networks | str]:
+    made = seeded(nn.GRU(3, 4))
+    parametrizations.weight_norm(made, "weight_hh_l0")
+    parametrizations.spectral_norm(made, "weight_hh_l0")
+    return save(made.state_dict(), folder / "w.pt"), {"gru": "code"}
+
+
+@case
+def spectral_norm_of_a_cell(folder: Path) -> tuple[Path, Networks | str]:
+    made = seeded(nn.LSTMCell(3, 4))
+    for name in ("weight_hh", "weight_ih"):
+        parametrizations.spectral_norm(made, name)
+    made(torch.ones(1, 3))
+    return save({f"x.{name}": tensor for name, tensor in made.state_dict().items()}, folder / "w.pt"), {
+        "x": made.eval()
+    }
+
+
+@case
+def weight_norm_in_float16(folder: Path) -> tuple[Path, Networks | str]:
+    made = seeded(nn.LSTM(3, 4))
+    old_weight_norm(made)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.copy_(parameter.half().float())
+    return save({name: tensor.half() for name, tensor in made.state_dict().items()}, folder / "w.pt"), {"lstm": made}
+
+
 # Cells that are not plain
 
 
@@ -527,13 +574,13 @@ def with_norms(*names: str) -> dict[str, Any]:
 
 @case
 def layer_norm_cell(folder: Path) -> tuple[Path, Networks | str]:
-    return save(with_norms("layernorm_i", "layernorm_c"), folder / "w.pt"), {"lstm": "layernorm_i.weight"}
+    return save(with_norms("layernorm_i", "layernorm_c"), folder / "w.pt"), {"lstm": "layernorm_c"}
 
 
 @case
 def layer_norm_cell_below_a_name(folder: Path) -> tuple[Path, Networks | str]:
     state = {f"rnn.{name}": tensor for name, tensor in with_norms("ln_ih").items()}
-    return save(state, folder / "w.pt"), {"rnn": "rnn.ln_ih.weight"}
+    return save(state, folder / "w.pt"), {"rnn": "rnn.ln_ih."}
 
 
 @case
@@ -612,6 +659,36 @@ def dynamically_quantized(folder: Path) -> tuple[Path, Networks | str]:
     made = torch.ao.quantization.quantize_dynamic(kinds, {nn.LSTM, nn.GRUCell}, dtype=torch.qint8)
     state = made.state_dict()
     return save(state, folder / "w.pt"), {"rnn": "quantized", "cell": "quantized"}
+
+
+@case
+def quantized_linear_layers(folder: Path) -> tuple[Path, Networks | str]:
+    made = nn.ModuleDict({"head": nn.Linear(4, 2), "rnn": lstm()})
+    quantized = torch.ao.quantization.quantize_dynamic(made, {nn.Linear})
+    return save(quantized.state_dict(), folder / "w.pt"), {"rnn": made["rnn"]}
+
+
+@case
+def quantizable_layer(folder: Path) -> tuple[Path, Networks | str]:
+    made = torch.ao.nn.quantizable.LSTM(3, 4)
+    return save({f"x.{name}": tensor for name, tensor in made.state_dict().items()}, folder / "w.pt"), {
+        "x": "quantizable"
+    }
+
+
+@case
+def conjugate_view(folder: Path) -> tuple[Path, Networks | str]:
+    state = gru().state_dict()
+    state["weight_hh_l0"] = torch.complex(torch.zeros(12, 4), -state["weight_hh_l0"]).conj().imag
+    return save(state, folder / "w.pt"), {"gru": "neg bit"}
+
+
+@case
+def imaginary_view(folder: Path) -> tuple[Path, Networks | str]:
+    made = gru()
+    state = made.state_dict()
+    state["weight_hh_l0"] = torch.complex(torch.zeros(12, 4), state["weight_hh_l0"]).imag
+    return save(state, folder / "w.pt", **LEGACY), {"gru": made}
 
 
 @case
@@ -706,13 +783,26 @@ def script_of_one_layer(folder: Path) -> tuple[Path, Networks | str]:
 @case
 def script_with_layer_norm(folder: Path) -> tuple[Path, Networks | str]:
     made = nn.ModuleDict({"cell": LayerNormCell(("ln",))})["cell"]
-    return scripted(made, folder / "w.pt", torch.jit.script), {"lstm": "ln.weight"}
+    return scripted(made, folder / "w.pt", torch.jit.script), {"lstm": "ln."}
 
 
 @case
 def frozen_script(folder: Path) -> tuple[Path, Networks | str]:
     made = recurrent()
     return scripted(made, folder / "w.pt", lambda module: torch.jit.freeze(torch.jit.script(module))), "frozen"
+
+
+@case
+def quantized_script(folder: Path) -> tuple[Path, Networks | str]:
+    made = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(3, 4)), {nn.LSTM})
+    return scripted(made, folder / "w.pt", torch.jit.script), {"0": "quantized"}
+
+
+@case
+def script_with_files_of_the_user(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm()
+    torch.jit.save(torch.jit.script(made), str(folder / "w.pt"), _extra_files={"data.pkl": "x", "labels.txt": "a"})
+    return folder / "w.pt", {"lstm": made}
 
 
 @case
@@ -731,6 +821,31 @@ def exported(made: Any, path: Path) -> Path:
 def exported_program(folder: Path) -> tuple[Path, Networks | str]:
     made = recurrent()
     return exported(made, folder / "w.pt2"), {"rnn": made.rnn, "lstm": made.lstm}
+
+
+@case
+def exported_cells(folder: Path) -> tuple[Path, Networks | str]:
+    class Cells(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.RNNCell(3, 4, nonlinearity="relu")
+            self.second = nn.LSTMCell(3, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.first(x) + self.second(x)[0]
+
+    made, path = seeded(Cells()), folder / "w.pt2"
+    torch.export.save(torch.export.export(made, (torch.ones(1, 3),)), path)
+    return path, {"first": made.first, "second": made.second}
+
+
+@case
+def exported_weight_norm_in_float64(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm().double()
+    new_weight_norm(made)
+    program = torch.export.export(made, (torch.ones(2, 1, 3, dtype=torch.float64),))
+    torch.export.save(program, folder / "w.pt2")
+    return folder / "w.pt2", {"lstm": made}
 
 
 @case
@@ -849,6 +964,20 @@ def a_shard_with_the_lower_layer_alone(folder: Path) -> tuple[Path, Networks | s
     paths = sharded(folder, lstm(num_layers=2), "bin", lambda name: 1 + ("_l1" in name))
     paths[0].unlink()
     return paths[1], {"lstm": "shard 1 of 2"}
+
+
+@case
+def a_variant_of_the_index(folder: Path) -> tuple[Path, Networks | str]:
+    made = model()
+    path = sharded(folder, made, "safetensors", biases_apart)[0]
+    return path.rename(folder / "model.safetensors.index.fp16.json"), of_model(made)
+
+
+@case
+def a_shard_beside_the_damaged_index_of_another_model(folder: Path) -> tuple[Path, Networks | str]:
+    made = model()
+    (folder / "a.index.json").write_text("{")
+    return sharded(folder, made, "safetensors", biases_apart)[1], of_model(made)
 
 
 @case
