@@ -15,6 +15,7 @@ CONFIGS = "Configs (*.toml)"
 _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)
 MODELS = f"Models ({_MODEL_PATTERNS})"
 OPENABLE = f"Configs, sessions and models (*.toml *{SESSION} {_MODEL_PATTERNS})"
+STATES = "Initial states (*.npz)"
 RECURRENCES = "Recurrences (*.py)"
 ALL_FILES = "All files (*)"
 

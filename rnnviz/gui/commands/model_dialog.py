@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.files.models.entry import Entry
+from rnnviz.gui.commands.dialogs import STATES, ask_file
 from rnnviz.gui.look.text_size import scaled
 from rnnviz.model.cells import CELLS
 
@@ -31,7 +32,8 @@ _INITIAL_STATES = {
     "input": "given by the caller",
     "computed": "computed by the model",
 }
-_CHOICES = (("Zeros", "zeros"), ("Random numbers", "normal"))
+_CHOICES = (("Zeros", "zeros"), ("Random numbers", "normal"), ("A file…", None))
+_FILE = len(_CHOICES) - 1
 _CHOOSE = "Choose…"
 _NUMBERS = range(2, 6)
 _AFTER_NUMBERS = (_NUMBERS.stop, len(_HEADINGS) - 1)
@@ -71,6 +73,7 @@ class ModelDialog(QDialog):
         self.initial_state = _choice("Initial state", "The model's own initial state is not in the file.")
         for text, source in _CHOICES:
             self.initial_state.addItem(text, source)
+        self.initial_state.activated.connect(self._ask_for_file)
         self._form = QFormLayout()
         self._form.addRow("Ce&ll", self.cell)
         self._form.addRow("&Initial state", self.initial_state)
@@ -139,6 +142,7 @@ class ModelDialog(QDialog):
         # The user chooses among several; the only one is shown.
         self.cell.setCurrentIndex(0 if self.cell.count() == 1 else -1)
         self.initial_state.setCurrentIndex(-1)
+        self._set_file(*_CHOICES[_FILE])
         self._form.setRowVisible(self.cell, self._asks_for_cell)
         self._form.setRowVisible(self.initial_state, self._asks_for_state)
         self._update_open()
@@ -157,6 +161,16 @@ class ModelDialog(QDialog):
         without_cell = self._asks_for_cell and self.cell.currentData() is None
         without_state = self._asks_for_state and self.initial_state.currentData() is None
         return self.entry.supported and not without_cell and not without_state
+
+    def _ask_for_file(self, choice: int) -> None:
+        """Ask for the file of an initial state; without one the choice is not made."""
+        if choice == _FILE:
+            ask_file(self, "Open initial state", STATES, lambda path: self._set_file(path.name, str(path)))
+
+    def _set_file(self, name: str, path: str | None) -> None:
+        self.initial_state.setItemText(_FILE, name)
+        self.initial_state.setItemData(_FILE, path)
+        self._update_open()
 
     def _update_open(self) -> None:
         self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(self._complete)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QProgressDialog, QPushButton, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QMessageBox, QProgressDialog, QPushButton, QWidget
 
 from rnnviz.files.models.entry import Entry
 from rnnviz.gui.commands.drops import is_model
@@ -132,6 +132,21 @@ def test_what_is_not_in_the_file_must_be_chosen_before_it_is_opened(chooser):
     assert dialog.buttons.button(Open).isEnabled()
     dialog.accept()
     assert chosen == [("dec", "gru", "normal")]
+
+
+def test_an_initial_state_may_come_from_a_file(qtbot, chooser, tmp_path):
+    np.savez(tmp_path / "s.npz", h=np.ones((1, 2, 4)))
+    dialog, chosen = chooser(Entry("dec", "gru", 3, 4, 1, False, "float32", initial_state="input"))
+    last = dialog.initial_state.count() - 1
+    dialog.initial_state.setCurrentIndex(last)
+    dialog.initial_state.activated.emit(last)
+    assert not dialog.buttons.button(Open).isEnabled()
+    (files,) = dialog.findChildren(QFileDialog)
+    files.fileSelected.emit(str(tmp_path / "s.npz"))
+    files.close()
+    assert dialog.initial_state.currentText() == "s.npz"
+    dialog.accept()
+    assert chosen == [("dec", None, str(tmp_path / "s.npz"))]
 
 
 def test_the_only_cell_that_a_file_admits_is_shown_and_taken(chooser):
