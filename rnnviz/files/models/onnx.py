@@ -9,9 +9,10 @@ from onnx import ModelProto
 from rnnviz.files.models.onnx_constants import Constants
 from rnnviz.files.models.onnx_graph import nodes
 from rnnviz.files.models.onnx_initialisers import Initialisers
-from rnnviz.files.models.onnx_nodes import is_recurrent, recurrent_node
+from rnnviz.files.models.onnx_nodes import is_recurrent, recurrent_node, unrolled_layer
 from rnnviz.files.models.onnx_outline import outline
 from rnnviz.files.models.onnx_stacks import fed_by
+from rnnviz.files.models.onnx_unrolled import unrolled, with_rolled
 from rnnviz.files.models.stored_layers import LayeredFile, UnreadableError, with_stacks
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
@@ -33,8 +34,11 @@ def open_model(path: Path) -> LayeredFile:
     model = _load(path)
     try:
         constants = Constants.of(model, path)
-        found = [recurrent_node(placed, constants) for placed in nodes(model) if is_recurrent(placed)]
-        return LayeredFile(path, with_stacks([node.layer for node in found], fed_by(found, constants)))
+        placed = with_rolled(list(nodes(model)), constants)
+        found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
+        layers = with_stacks([node.layer for node in found], fed_by(found, constants))
+        left = unrolled(placed)
+        return LayeredFile(path, layers if left is None else [*layers, unrolled_layer(left)])
     except UnreadableError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:

@@ -89,6 +89,15 @@ class Values:
             raise UnreadableError(known)
         return known
 
+    def index(self, scope: Scope, name: str) -> Value:
+        """The elements of a computed value by their places, so that what is moved from there can be followed."""
+        shape, is_open = self._declared(scope, name)
+        if shape is None:
+            raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
+        value = self._indexed((scope, name), shape, np.dtype(np.float32), is_open=is_open)
+        self._known[scope, name] = replace(value, read=cache(value.read))
+        return value
+
     def base(self, origin: Origin) -> int:
         """The index of an origin's first element."""
         return self._bases.setdefault(origin, len(self._bases) << 32)

@@ -87,6 +87,15 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
         return _unread(placed, _refused(placed, cell, str(error), constants))
 
 
+def unrolled_layer(placed: PlacedNode) -> StoredLayer:
+    """A network of which the file holds single time steps alone, by the first product in them."""
+    reason = (
+        "its exporter has unrolled it into single time steps: export it as one operator, in PyTorch with "
+        "dynamo=False, or open the weights that it was exported from"
+    )
+    return unsupported(Entry(placed.name, None, None, None, None, None, None), reason)
+
+
 def has_second_direction(placed: PlacedNode) -> bool:
     """Whether the node says that it computes both directions."""
     return any(a.name == "direction" and a.s == b"bidirectional" for a in placed.node.attribute)

@@ -106,6 +106,6 @@ def runtime(path: Path, feed: Mapping[str, Array]) -> list[Array]:
     return list(session.run(None, dict(feed)))
 
 
-def by_sample(y: Array) -> Array:
-    """(T, D, N, H) as (N, T, D·H)."""
-    return y.transpose(2, 0, 1, 3).reshape(y.shape[2], len(y), -1)
+def in_time(y: Array) -> Array:
+    """(T, D, N, H) as (T, N, D·H)."""
+    return y.transpose(0, 2, 1, 3).reshape(*y.shape[::2], -1)

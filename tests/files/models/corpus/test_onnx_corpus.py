@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.reading import entries_of
-from tests.files.models.corpus.cases import Ran, entry_of, run_entry
-from tests.files.models.corpus.onnx_graphs import FEATURES, Array, Graph, H, N, T, by_sample, normal, runtime
+from tests.files.models.corpus.cases import computed_on, entry_of
+from tests.files.models.corpus.onnx_graphs import FEATURES, Array, Graph, H, N, T, in_time, normal, runtime
 from tests.oracles.computed import assert_near
 
 EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
@@ -26,8 +27,8 @@ def batch_of(graph: Graph, x: str = "x") -> str:
     return graph.node("Unsqueeze", ["batch", graph.constant("axis_0", integers(0))], "batch_1")
 
 
-def run_graph(graph: Graph, path: Path, name: str = "a", feed: Mapping[str, Array] | None = None) -> Ran:
-    """The network `name` has the outputs that ONNX Runtime gives as the graph's first output, (T, D, N, H)."""
+def run_graph(graph: Graph, path: Path, name: str = "a", feed: Mapping[str, Array] | None = None) -> Entry:
+    """The network `name`, which has the outputs that ONNX Runtime gives as the graph's first output, (T, D, N, H)."""
     graph.save(path)
     given = {"x": X, **(feed or {})}
     y = runtime(path, given)[0]
@@ -37,9 +38,9 @@ def run_graph(graph: Graph, path: Path, name: str = "a", feed: Mapping[str, Arra
         state = {kind: given[kind] for kind in ("h", "c") if kind in given}
     x = X.swapaxes(0, 1)
     backward = "reverse" in entry.reason
-    ran = run_entry(path, x[:, ::-1] if backward else x, name, state=state or None)
-    assert_near(ran.out[:, ::-1] if backward else ran.out, by_sample(y), 1e-5)
-    return ran
+    ran = computed_on(path, x[:, ::-1] if backward else x, name, state=state or None)
+    assert_near(ran.out[::-1] if backward else ran.out, in_time(y), 1e-5)
+    return entry
 
 
 OPERATORS = ("RNN", "LSTM", "GRU")
@@ -68,10 +69,10 @@ def test_constant_initial_states_are_read(operator: str, directions: int, sample
     states = {kind: normal(directions, N, H, seed=7 + k) for k, kind in enumerate(kinds_of(operator))}
     if samples == "alike":
         states = {kind: np.repeat(state[:, :1], N, axis=1) for kind, state in states.items()}
-    ran = run_graph(one(operator, directions, states), tmp_path / "m.onnx")
-    assert ran.entry.initial_state == "stored"
-    assert ran.entry.batch_size == (N if samples == "each" else None)
-    assert not ran.entry.assumptions
+    entry = run_graph(one(operator, directions, states), tmp_path / "m.onnx")
+    assert entry.initial_state == "stored"
+    assert entry.batch_size == (N if samples == "each" else None)
+    assert not entry.assumptions
 
 
 @pytest.mark.parametrize("made", ["expand", "tile", "slice", "transpose", "concat", "where", "double"])
@@ -118,8 +119,8 @@ def test_a_learned_initial_state_made_for_any_batch_is_read(operator: str, made:
                 state = graph.node("Expand", [learned, shape], kind)
         names.append(state)
     graph.outputs = [graph.recurrent(operator, x, "a", states=names)]
-    ran = run_graph(graph, tmp_path / "m.onnx")
-    assert (ran.entry.initial_state, ran.entry.batch_size, ran.entry.assumptions) == ("stored", None, ())
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert (entry.initial_state, entry.batch_size, entry.assumptions) == ("stored", None, ())
 
 
 @pytest.mark.parametrize("made", ["constant", "expand", "of shape", "of the shape of another value", "absent"])
@@ -142,8 +143,8 @@ def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
             else:
                 state = graph.node("ConstantOfShape", [shape], "h")
     graph.outputs = [graph.recurrent("LSTM", x, "a", states=[state, state])]
-    ran = run_graph(graph, tmp_path / "m.onnx")
-    assert (ran.entry.initial_state, ran.entry.assumptions) == ("zeros", ())
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert (entry.initial_state, entry.assumptions) == ("zeros", ())
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -154,10 +155,10 @@ def test_initial_states_that_the_caller_gives_are_named(operator: str, declared:
     names = [graph.input(kind, *((1, None, H) if declared else ())) for kind in kinds_of(operator)]
     graph.outputs = [graph.recurrent(operator, x, "a", states=names)]
     feed = {kind: normal(1, N, H, seed=30 + k) for k, kind in enumerate(names)}
-    ran = run_graph(graph, tmp_path / "m.onnx", feed=feed)
-    assert ran.entry.initial_state == "input"
-    assert len(ran.entry.assumptions) == len(names)
-    assert all(f'"{name}"' in text for name, text in zip(names, ran.entry.assumptions, strict=True))
+    entry = run_graph(graph, tmp_path / "m.onnx", feed=feed)
+    assert entry.initial_state == "input"
+    assert len(entry.assumptions) == len(names)
+    assert all(f'"{name}"' in text for name, text in zip(names, entry.assumptions, strict=True))
 
 
 def stack(operator: str, states: Callable[[Graph, int, str], str], layers: int = 3) -> Graph:
@@ -195,8 +196,8 @@ def test_layers_that_start_from_the_rows_of_one_input_are_one_network(
     operator: str, states: Callable[[Graph, int, str], str], tmp_path: Path
 ) -> None:
     feed = {kind: normal(3, N, H, seed=40 + k) for k, kind in enumerate(kinds_of(operator))}
-    ran = run_graph(stack(operator, states), tmp_path / "m.onnx", "l0..l2", feed)
-    assert (ran.entry.num_layers, ran.entry.initial_state) == (3, "input")
+    entry = run_graph(stack(operator, states), tmp_path / "m.onnx", "l0..l2", feed)
+    assert (entry.num_layers, entry.initial_state) == (3, "input")
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -207,8 +208,8 @@ def test_learned_states_of_layers_are_read_in_their_order(operator: str, tmp_pat
             f"{kind}{k}", np.repeat(normal(1, samples, H, seed=50 + k + (kind == "c")), N // samples, 1)
         )
 
-    ran = run_graph(stack(operator, learned), tmp_path / "m.onnx", "l0..l2")
-    assert (ran.entry.num_layers, ran.entry.initial_state, ran.entry.batch_size) == (3, "stored", N)
+    entry = run_graph(stack(operator, learned), tmp_path / "m.onnx", "l0..l2")
+    assert (entry.num_layers, entry.initial_state, entry.batch_size) == (3, "stored", N)
 
 
 def names_in(graph: Graph, path: Path) -> list[str]:
@@ -242,16 +243,16 @@ def test_an_encoder_and_its_decoder_are_two_networks(operator: str, reads: str, 
     z = x if reads == "another sequence" else graph.node("Squeeze", [y, graph.constant("axis_1", integers(1))], "z")
     graph.recurrent(operator, z, "dec", features=FEATURES if z == x else H, states=states, seed=3)
     graph.outputs = ["a_y", "dec_y", *states]
-    ran = run_graph(graph, tmp_path / "m.onnx")
+    entry = run_graph(graph, tmp_path / "m.onnx")
     assert names_in(graph, tmp_path / "m.onnx") == ["a", "dec"]
     decoder = entry_of(tmp_path / "m.onnx", "dec")
-    assert ran.entry.initial_state == "zeros"
+    assert entry.initial_state == "zeros"
     assert (decoder.supported, decoder.initial_state) == (True, "computed")
     assert decoder.assumptions == ('the model starts this network from the final state of "a"',)
-    _, dec, *final = runtime(tmp_path / "m.onnx", {"x": X})
-    sequence = X.swapaxes(0, 1) if z == x else ran.out
+    enc, dec, *final = runtime(tmp_path / "m.onnx", {"x": X})
+    sequence = X if z == x else in_time(enc)
     state = dict(zip("hc", final, strict=False))
-    assert_near(run_entry(tmp_path / "m.onnx", sequence, "dec", state=state).out, by_sample(dec), 1e-5)
+    assert_near(computed_on(tmp_path / "m.onnx", sequence.swapaxes(0, 1), "dec", state=state).out, in_time(dec), 1e-5)
 
 
 def test_a_decoder_of_two_layers_is_one_network_that_names_both_layers_of_the_encoder(tmp_path: Path) -> None:
@@ -312,8 +313,8 @@ def test_lengths_of_the_whole_sequence_skip_nothing(operator: str, made: str, tm
         graph.node("Expand", ["steps", batch], "lens_64")
         lens = graph.node("Cast", ["lens_64"], "lens", to=6)
     graph.outputs = [graph.recurrent(operator, x, "a", lengths=lens, directions=2)]
-    ran = run_graph(graph, tmp_path / "m.onnx")
-    assert (ran.entry.masking, ran.entry.assumptions) == ("", ())
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert (entry.masking, entry.assumptions) == ("", ())
 
 
 @pytest.mark.parametrize("given", ["constant", "input", "computed"])
@@ -341,7 +342,7 @@ def test_steps_that_a_model_skips_are_said(given: str, tmp_path: Path) -> None:
     # With lengths of all steps the model computes what is shown here.
     if given == "input":
         y = runtime(tmp_path / "m.onnx", {"x": X, "lens": np.full(N, T, np.int32)})[0]
-        assert_near(run_entry(tmp_path / "m.onnx", X.swapaxes(0, 1), "a..b").out, by_sample(y), 1e-5)
+        assert_near(computed_on(tmp_path / "m.onnx", X.swapaxes(0, 1), "a..b").out, in_time(y), 1e-5)
 
 
 ATTRIBUTES = [
@@ -385,8 +386,8 @@ def test_attributes_that_change_the_cell_are_the_reason(
 def test_attributes_that_change_nothing_else_are_read(
     operator: str, directions: int, attributes: dict[str, object], tmp_path: Path
 ) -> None:
-    ran = run_graph(one(operator, directions, **attributes), tmp_path / "m.onnx")
-    assert ran.entry.biases is attributes.get("bias", True)
+    entry = run_graph(one(operator, directions, **attributes), tmp_path / "m.onnx")
+    assert entry.biases is attributes.get("bias", True)
 
 
 def test_peepholes_of_zeros_are_none_and_others_are_the_reason(tmp_path: Path) -> None:
@@ -401,7 +402,7 @@ def test_peepholes_of_zeros_are_none_and_others_are_the_reason(tmp_path: Path) -
 def test_the_bias_of_zeros_is_a_bias(tmp_path: Path) -> None:
     graph = one("GRU")
     graph.constant("a_B", np.zeros((1, 6 * H), np.float32))
-    assert run_graph(graph, tmp_path / "m.onnx").entry.biases is True
+    assert run_graph(graph, tmp_path / "m.onnx").biases is True
 
 
 @pytest.mark.parametrize("per", ["tensor", "axis"])

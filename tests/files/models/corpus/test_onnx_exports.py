@@ -7,11 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.reading import entries_of
-from tests.files.models.corpus.cases import Ran, run_entry
+from tests.files.models.corpus.cases import computed_on
 from tests.oracles.computed import assert_near
 
 torch: Any = pytest.importorskip("torch")
@@ -54,19 +54,23 @@ class Module(torch.nn.Module):  # type: ignore[misc]
         return self.rnn(x, *([given[0] if self.kinds == "h" else given] if given else []))[0]
 
 
-def compared(module: Module, path: Path, **options: Any) -> Ran:
-    """The exported model holds one network with the outputs of the module."""
-    module.eval()
-    batch_first = module.rnn.batch_first
-    x = torch.randn(N, T, FEATURES) if batch_first else torch.randn(T, N, FEATURES)
+def export(module: Any, path: Path, *args: Any, **options: Any) -> None:
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     with warnings.catch_warnings(), quiet[0], quiet[1]:
         warnings.simplefilter("ignore")  # exporters warn about themselves
         logging.disable(logging.CRITICAL)
         try:
-            torch.onnx.export(module, (x, *module.given), str(path), **options)
+            torch.onnx.export(module, args, str(path), **options)
         finally:
             logging.disable(logging.NOTSET)
+
+
+def compared(module: Module, path: Path, **options: Any) -> Entry:
+    """The network in the exported model, which has the outputs of the module."""
+    module.eval()
+    batch_first = module.rnn.batch_first
+    x = torch.randn(N, T, FEATURES) if batch_first else torch.randn(T, N, FEATURES)
+    export(module, path, x, *module.given, **options)
     with torch.no_grad():
         out = module(x, *module.given)
         inner = torch.tanh(module.before(x))
@@ -74,12 +78,11 @@ def compared(module: Module, path: Path, **options: Any) -> Ran:
     entry = next(entry for entry in entries_of(path) if entry.num_layers == layers)
     assert len(entries_of(path)) == (1 if layers == 1 else layers + 1)
     state = dict(zip("hc", [state.numpy() for state in module.given], strict=False)) or None
-    by_sample = (lambda y: y.numpy()) if batch_first else (lambda y: y.numpy().swapaxes(0, 1))
-    ran = run_entry(path, np.ascontiguousarray(by_sample(inner)), entry.name, state=state)
-    assert_near(ran.out, by_sample(out), 1e-5)
-    assert ran.entry.initial_state == {"none": "zeros", "learned": "stored", "given": "input"}[module.states]
-    assert ran.entry.biases is module.rnn.bias
-    return ran
+    samples, steps = (inner, out.swapaxes(0, 1)) if batch_first else (inner.swapaxes(0, 1), out)
+    assert_near(computed_on(path, samples.numpy(), entry.name, state=state).out, steps.numpy(), 1e-5)
+    assert entry.initial_state == {"none": "zeros", "learned": "stored", "given": "input"}[module.states]
+    assert entry.biases is module.rnn.bias
+    return entry
 
 
 @pytest.mark.parametrize("states", ["none", "learned", "given"])
@@ -90,8 +93,8 @@ def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp
     torch.manual_seed(layers)
     module = Module(cell, layers, states, bidirectional=both, batch_first=both)
     dynamic = {"x": [0, 1]} if states == "none" else {}
-    ran = compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], dynamic_axes=dynamic)
-    assert (ran.entry.cell, ran.entry.bidirectional) == (cell, both)
+    entry = compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], dynamic_axes=dynamic)
+    assert (entry.cell, entry.bidirectional) == (cell, both)
 
 
 OLDER = [
@@ -121,6 +124,11 @@ DEFAULT = [
     ("gru", 2, "none", {"bidirectional": True}, {"dynamic_shapes": ({1: DYNAMIC},)}),
     ("lstm", 2, "none", {"batch_first": True}, {"dynamic_shapes": ({0: DYNAMIC},), "optimize": False}),
     ("gru", 2, "given", {}, {"dynamic_shapes": ({1: DYNAMIC}, ({1: DYNAMIC},))}),
+    # The exporter writes each time step of nn.RNN as nodes of its own.
+    ("rnn_tanh", 2, "none", {"bidirectional": True, "batch_first": True}, {}),
+    ("rnn_relu", 2, "given", {"bidirectional": True}, {}),
+    ("rnn_tanh", 2, "learned", {}, {"dynamic_shapes": ({1: DYNAMIC},), "optimize": False}),
+    ("rnn_relu", 1, "none", {"bias": False}, {}),
 ]
 
 
@@ -130,3 +138,28 @@ def test_the_default_exporter(
 ) -> None:
     torch.manual_seed(layers)
     compared(Module(cell, layers, states, **options), tmp_path / "m.onnx", dynamo=True, **export)
+
+
+class Loop(torch.nn.Module):  # type: ignore[misc]
+    """A cell in a loop of Python."""
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Any) -> Any:
+        state = None
+        for step in x:
+            state = self.cell(step, state)
+        return state
+
+
+def test_time_steps_that_are_no_network_any_more_are_refused_as_unrolled(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    # The product of a learned initial state is folded into a constant, from which the state does not follow.
+    folded = Module("rnn_tanh", 1, "learned").eval()
+    for module in (folded, Loop(torch.nn.LSTMCell(FEATURES, H)).eval(), Loop(torch.nn.GRUCell(FEATURES, H)).eval()):
+        export(module, tmp_path / "m.onnx", torch.randn(T, N, FEATURES), dynamo=True)
+        (entry,) = entries_of(tmp_path / "m.onnx")
+        assert not entry.supported
+        assert "unrolled" in entry.reason
