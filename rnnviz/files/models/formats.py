@@ -88,7 +88,7 @@ def format_of(path: Path) -> Format:
         If it cannot be read, or neither its content nor its ending is known.
     """
     path = model_in(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return NUMPY
     head = _head(path)
     if not head:
