@@ -47,21 +47,45 @@ def computed_on(
     x: NDArray[np.floating],
     name: str | None = None,
     cell: str | None = None,
-    state: Mapping[str, NDArray[np.floating]] | None = None,
+    state: Mapping[str, NDArray[np.floating]] | str | None = None,
 ) -> Computed:
     """The entry of a file, or its only one, run on x (N, T, I).
 
-    `state` are h, and c of an LSTM, each (L·D, N, H); None is the one in the file.
+    `state` are h, and c of an LSTM, each (L·D, N, H), or "zeros"; None is the one in the file.
     """
     np.save(path.parent / "corpus-x.npy", x)
-    file = None
-    if state is not None:
-        file = str(path.parent / "corpus-state.npz")
-        np.savez(file, **state)
+    if isinstance(state, Mapping):
+        np.savez(path.parent / "corpus-state.npz", **state)
+        state = str(path.parent / "corpus-state.npz")
     entry = entry_of(path, name)
-    config = config_of(path, entry, None if entry.cell else cell, file)
+    config = config_of(path, entry, None if entry.cell else cell, state)
     sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"))
     return _computed(replace(config, sequence=sequence).checked())
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An entry, and its outputs (N, T, D·H) and final states (L·D, N, H)."""
+
+    entry: Entry
+    out: NDArray[np.floating]
+    h: NDArray[np.floating]
+    c: NDArray[np.floating] | None
+
+
+def run_entry(
+    path: Path,
+    x: NDArray[np.floating],
+    name: str | None = None,
+    *,
+    cell: str | None = None,
+    state: Mapping[str, NDArray[np.floating]] | str | None = None,
+) -> Ran:
+    """The entry of a file, or its only one, run as by `computed_on`, batch first."""
+    found = computed_on(path, x, name, cell, state)
+    h, c = (*found.states, None)[:2]
+    assert h is not None
+    return Ran(entry_of(path, name), found.out.swapaxes(0, 1), h, c)
 
 
 def _computed(config: Config) -> Computed:
