@@ -3,10 +3,12 @@
 import os
 
 from rnnviz.model.errors import InputError
+from rnnviz.model.regular_file import check_regular
 
 
 def open_window(file: str | None) -> int:
     if file is not None and not os.path.isfile(file):
+        check_regular(file)
         raise InputError(f"{file} cannot be opened: there is no such file.")
     from rnnviz.gui.app import main as open_app
 

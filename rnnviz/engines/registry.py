@@ -18,6 +18,7 @@ from rnnviz.model.config import Compare, Config, Network
 from rnnviz.model.engine_names import RECORDING, RecordingName, engine_file, is_own, is_recording
 from rnnviz.model.errors import ConfigError, EngineError
 from rnnviz.model.fields import shown
+from rnnviz.model.regular_file import check_regular
 
 _MXNET_WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")}
 
@@ -178,6 +179,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     """
     file = engine_file(name)
     if file is not None and not os.path.isfile(file):
+        check_regular(file)
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
     if is_recording(name):
         return EngineEntry(name, name, None, partial(_load_recording, name))

@@ -11,6 +11,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import shown
 from rnnviz.model.npy_header import DAMAGE, check_numeric
+from rnnviz.model.regular_file import check_regular
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:
@@ -21,6 +22,7 @@ def open_npy(path: Path) -> NDArray[np.generic]:
     InputError
         If the file is missing, no `.npy` file, damaged, or not numeric.
     """
+    check_regular(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
@@ -72,6 +74,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     InputError
         If the file cannot be read or is no CSV.
     """
+    check_regular(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.reader(lines)

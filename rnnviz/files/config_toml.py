@@ -1,7 +1,6 @@
 """Configs as TOML files."""
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TypeAlias
 import tomli_w
 
 from rnnviz.files.atomic import whole
+from rnnviz.files.plain_text import read_plain_text
+from rnnviz.files.toml_text import parse_toml
 from rnnviz.model.config import SECTIONS, Config
 from rnnviz.model.engine_names import with_file
-from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
 
 PATHS = [
@@ -44,17 +44,12 @@ def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) ->
         If a key is unknown, missing, of a wrong type or out of range.
     """
     file = Path(path)
-    return parse_config(_read(file), file.parent.absolute(), str(path), complete)
+    return parse_config(read_plain_text(file, "TOML"), file.parent.absolute(), str(path), complete)
 
 
 def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = unchanged) -> Config:
     """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
-    try:
-        values = tomllib.loads(text)
-    except RecursionError as error:
-        raise InputError(f"{name} is no TOML file: its brackets are nested too deep.") from error
-    except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
-        raise InputError(f"{name} is no TOML file: {error}.") from error
+    values = parse_toml(text, name)
     config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
     return config if "reference" in values.get("compare", {}) else complete(config)
 
@@ -80,15 +75,6 @@ def save_config(config: Config, path: Path) -> None:
     """Write the config as a TOML file that says the same from its new place."""
     with whole(path) as temporary:
         temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no TOML file: byte {error.start} is no UTF-8 text.") from error
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:

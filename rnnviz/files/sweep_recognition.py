@@ -5,13 +5,17 @@ Apart from what reads such a file, which imports polars: this is asked of every 
 
 from pathlib import Path
 
+from rnnviz.model.errors import InputError
+from rnnviz.model.regular_file import check_regular
+
 
 def is_sweep_results(path: Path) -> bool:
     """Whether a .csv or .json file begins as one that a sweep has written."""
     try:
+        check_regular(path)
         with path.open("rb") as file:
             start = file.read(4096).decode("utf-8", "replace")
-    except OSError:
+    except (OSError, InputError):
         return False
     if path.suffix.lower() == ".json":
         return '"rnnviz"' in start and '"keys"' in start

@@ -17,6 +17,7 @@ from rnnviz.files.atomic import whole
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError, in_short
 from rnnviz.model.fields import named
+from rnnviz.model.regular_file import check_regular
 from rnnviz.model.sweep import ENGINE, SEED, Point, checked_value, declaration
 from rnnviz.model.sweep_table import Finding, Row, SweepTable
 
@@ -75,6 +76,7 @@ def load_sweep_results(path: Path) -> SweepTable:
     InputError
         If it cannot be read, or is something else; the sentence names the file.
     """
+    check_regular(path)
     try:
         return _read_json(path) if path.suffix.lower() == ".json" else _read_csv(path)
     except OSError as error:

@@ -1,12 +1,13 @@
 """Sweeps as TOML files."""
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rnnviz.files.config_toml import Complete, unchanged
+from rnnviz.files.plain_text import read_plain_text
+from rnnviz.files.toml_text import parse_toml
 from rnnviz.model.config import SECTIONS
 from rnnviz.model.engine_names import with_file
 from rnnviz.model.errors import ConfigError, InputError
@@ -59,14 +60,7 @@ def is_sweep(path: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except RecursionError as error:
-        raise InputError(f"{path} is no TOML file: its brackets are nested too deep.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no TOML file: {error}.") from error
+    return parse_toml(read_plain_text(path, "TOML"), str(path))
 
 
 def _with_reference(values: dict[str, Any], sweep: Sweep, complete: Complete) -> Sweep:

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError
+from rnnviz.model.regular_file import check_regular
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHIIHH")
@@ -75,6 +76,7 @@ def open_wav(path: Path) -> Sound:
     InputError
         If the file cannot be read, is no `.wav` file, holds compressed samples or none, or fewer than it says.
     """
+    check_regular(path)
     try:
         with path.open("rb") as file:
             return _Chunks(path, file).sound()

@@ -12,6 +12,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError, damaged
 from rnnviz.model.npy_header import DAMAGE, NpyHeader, check_numeric, read_npy_header
 from rnnviz.model.progress import advance
+from rnnviz.model.regular_file import check_regular
 
 _ENDING = ".npy"
 _NPY = b"\x93NUMPY"
@@ -24,6 +25,7 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         """Raises an InputError if the file is missing, no `.npz` file, or damaged."""
+        check_regular(path)
         self.path = path
         self.headers: dict[str, NpyHeader] = {}
         with self._opened() as archive:

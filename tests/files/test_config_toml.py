@@ -137,8 +137,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["not toml", "[network", "x = ", "a = 1\na = 2", "x = " + "[" * 5_000, "x = " + "9" * 5_000, "\ufeff" + NETWORK],
-    ids=["words", "bracket", "no value", "twice", "deep", "digits", "byte order mark"],
+    ["not toml", "[network", "x = ", "a = 1\na = 2", "x = " + "[" * 5_000, "x = " + "9" * 900 + "x"],
+    ids=["words", "bracket", "no value", "twice", "deep", "digits"],
 )
 def test_a_file_that_is_no_toml_is_told_with_the_place(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)

@@ -13,8 +13,10 @@ import numpy as np
 from rnnviz.engines.base import Progress
 from rnnviz.engines.stack import LayerTask, RunLayer
 from rnnviz.model.arrays import FloatArray
+from rnnviz.model.errors import InputError
 from rnnviz.model.location import DIRECTIONS
 from rnnviz.model.parameters import LayerParameters
+from rnnviz.model.regular_file import check_regular
 
 _MODULE = "__recurrence__"
 """What the user's file is imported as: no name that a module of theirs could have."""
@@ -56,7 +58,10 @@ class OwnRecurrence:
 
     def _compiled(self) -> CodeType:
         try:
+            check_regular(self._path)
             return compile(self._path.read_bytes(), str(self._path), "exec")
+        except InputError as error:
+            raise RecurrenceError(str(error)) from error
         except OSError as error:
             raise RecurrenceError(f"{self._path} cannot be read: {error.strerror}.") from error
         except SyntaxError as error:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rnnviz.files.models.other_formats import is_pickle, other_folder, other_for
 from rnnviz.files.models.tensors import TensorFile
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import listed
+from rnnviz.model.regular_file import check_regular
 
 _HEAD_BYTES = 256
 _ZIP = b"PK\x03\x04"
@@ -150,10 +150,8 @@ def model_in(path: Path) -> Path:
 
 
 def _head(path: Path) -> bytes:
+    check_regular(path)
     try:
-        # A pipe would be waited for, and a device may never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path} is no file: it must be one, or a folder.")
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:

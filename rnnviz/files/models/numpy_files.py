@@ -13,6 +13,7 @@ from rnnviz.model.arrays import FloatArray
 from rnnviz.model.errors import InputError, damaged, printable
 from rnnviz.model.npy_header import DAMAGE, NpyHeader, read_npy_header
 from rnnviz.model.npz_file import NpzFile
+from rnnviz.model.regular_file import check_regular
 
 _ARCHIVED = "parameters."
 """What a run's own archive puts before the names of its weights."""
@@ -67,6 +68,7 @@ class _Folder:
         self.headers: dict[str, NpyHeader] = {}
         try:
             for file in sorted(path.glob("*.npy")):
+                check_regular(file)
                 with file.open("rb") as opened:
                     self.headers[file.stem] = read_npy_header(opened, file.stat().st_size)
         except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any
 from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.cells import CELLS
+from rnnviz.model.regular_file import check_regular
 
 PACKED = re.compile(r"(?P<before>(?:arg:|aux:)?(?P<prefix>.*_))parameters", re.DOTALL)
 _EPOCH = re.compile(r"-\d{1,9}$")
@@ -87,6 +88,7 @@ class UnpackedVectors:
 
 def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
     """The attributes of the node that reads the vector."""
+    check_regular(symbol)
     try:
         if symbol.stat().st_size > _LARGEST_SYMBOL:
             raise _UnfitError(f"its weights are packed in one vector, and {symbol.name} is larger than any symbol")

@@ -12,15 +12,15 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from rnnviz.files.config_toml import parse_config, with_paths
+from rnnviz.files.plain_text import LARGEST_TEXT
 from rnnviz.files.session.contents import Document, SavedSession, StoredFile
 from rnnviz.files.session.manifest import Manifest, parse_manifest
 from rnnviz.model.config import Config
 from rnnviz.model.errors import InputError
+from rnnviz.model.regular_file import check_regular
 from rnnviz.model.zip_damage import ZIP_DAMAGE
 
 MANIFEST, CONFIG = "manifest.json", "config.toml"
-LARGEST_TEXT = 16 << 20
-"""How many bytes the manifest and the config may have at most."""
 
 _COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
 _MOST_MEMBERS = 20_000
@@ -81,6 +81,7 @@ def read_document(path: Path) -> Document:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ZipFile]:
+    check_regular(path)
     try:
         with ZipFile(path) as archive:
             yield archive

@@ -9,10 +9,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from rnnviz.files.atomic import whole
 from rnnviz.files.config_toml import dump_config, with_paths
+from rnnviz.files.plain_text import LARGEST_TEXT
 from rnnviz.files.session.contents import SavedSession, StoredFile
 from rnnviz.files.session.manifest import Manifest, dump_manifest
 from rnnviz.files.session.named_files import NamedFile, paths_in
-from rnnviz.files.session.reading import CONFIG, LARGEST_TEXT, MANIFEST, is_safe_name
+from rnnviz.files.session.reading import CONFIG, MANIFEST, is_safe_name
 from rnnviz.model.errors import InputError
 
 _CHUNK = 1 << 20

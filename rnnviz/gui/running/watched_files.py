@@ -6,6 +6,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
+from rnnviz.model.errors import InputError
+from rnnviz.model.regular_file import check_regular
+
 _DELAY_MS = 150
 """Editors write a file in several steps; what follows begins when they are done."""
 _HELD_BYTES = 1 << 22
@@ -55,9 +58,10 @@ class WatchedFiles(QObject):
 
 def _content(name: str) -> bytes | None:
     try:
+        check_regular(name)
         state = Path(name).stat()
         if state.st_size > _HELD_BYTES:
             return f"{state.st_size} {state.st_mtime_ns}".encode()
         return Path(name).read_bytes()
-    except OSError:
+    except (OSError, InputError):
         return None

@@ -12,6 +12,7 @@ from rnnviz.model.config import SECTIONS, Config
 from rnnviz.model.engine_names import engine_file
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
+from rnnviz.model.regular_file import check_regular
 
 _MISSING = "missing"
 
@@ -50,9 +51,10 @@ def _files(config: Config) -> Iterator[str]:
 
 def _digest(path: str) -> str:
     try:
+        check_regular(path)
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, InputError):
         # The row says so itself when it is computed.
         return _MISSING
 

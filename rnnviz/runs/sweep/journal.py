@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from rnnviz.model.errors import InputError
+from rnnviz.model.regular_file import check_regular
 from rnnviz.model.sweep_table import Finding
 
 ENDING = ".results.jsonl"
@@ -29,6 +30,7 @@ def read_journal(path: Path) -> dict[str, Finding]:
     InputError
         If the file cannot be read.
     """
+    check_regular(path)
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -57,6 +59,7 @@ class Journal:
             If the file cannot be written, is not a journal, or another sweep is writing it.
         """
         self._path = path
+        check_regular(path)
         try:
             self._file = path.open("ab+", buffering=0)
             try:

@@ -1,5 +1,6 @@
 """What is wrong with a user's file is one sentence, with the line in it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,11 @@ def test_a_file_that_is_gone_or_no_text_is_a_sentence(inputs: Inputs, tmp_path: 
     path.write_bytes(b"\xff\xfe\x00x")
     assert "mine.py" in str(path)
     assert sentence_of(path, inputs, tmp_path / "b").endswith(".")
+
+
+def test_a_pipe_is_a_sentence_and_is_not_waited_for(inputs: Inputs, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.py")
+    assert sentence_of(tmp_path / "mine.py", inputs, tmp_path / "trace").startswith(" cannot be read: it is a pipe")
 
 
 def test_the_last_line_it_printed_stands_behind_its_error(inputs: Inputs, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     os.mkfifo(path)
-    with pytest.raises(InputError, match=r"w\.pt is no file"):
+    with pytest.raises(InputError, match=r"w\.pt cannot be read: it is a pipe"):
         entries_of(path)
 
 
