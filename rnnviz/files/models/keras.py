@@ -32,20 +32,20 @@ def open_model(path: Path) -> LayeredFile:
         with file.weights() as (weights, size):
             stored = stored_cells(read_tree(weights, size))
         configured = configured_layers(file.config)
-        matched = [cells_of(layer, stored) for layer in configured]
+        matched = [cells_of(layer, stored) for layer in configured.listed]
     except (UnreadableError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
         raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
-    layers = [configured_layer(file, layer, found) for layer, found in zip(configured, matched, strict=True)]
+    layers = [configured_layer(file, layer, found) for layer, found in zip(configured.listed, matched, strict=True)]
     # A stack of cells is one network already.
     below = {
         number: layer.below
-        for number, layer in enumerate(configured)
+        for number, layer in enumerate(configured.listed)
         if layer.below is not None and layers[number].entry.num_layers == layers[layer.below].entry.num_layers == 1
     }
     used = [cell for found in matched for cell in found.within]
-    others = [inferred_layer(file, found) for found in unconfigured(stored, used)]
+    others = [inferred_layer(file, found, configured.within.get(found.name)) for found in unconfigured(stored, used)]
     return LayeredFile(path, _of_shard(path, with_stacks(layers, below) + others))
 
 

@@ -74,8 +74,9 @@ class Matched:
 
 @dataclass(frozen=True)
 class FoundLayer:
-    """The cells that seem to be one layer, which no config describes; `problem` says why they cannot be run."""
+    """The cells that seem to be one layer, which the config does not list; `problem` says why they cannot be run."""
 
+    place: tuple[str, ...]
     name: str
     sides: Sides
     problem: str = ""
@@ -98,8 +99,10 @@ def cells_of(layer: Configured, stored: StoredCells) -> Matched:
     wanted = sides_of(layer.item)
     if any(cell.numbered for cell in stored.cells):
         base = _base(layer, stored)
-        if base is None:
+        if base is None and layer.place in stored.names:
             return Matched(problem=f'the weights in its place are those of a layer "{stored.names[layer.place]}"')
+        if base is None:
+            return Matched()
         within = tuple(cell for cell in stored.cells if cell.numbered and cell.place[: len(base)] == base)
         at = {cell.place: cell for cell in within}
         sides = tuple(tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in wanted)
@@ -121,7 +124,9 @@ def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundL
     for places in _paired(layers):
         base = places[0][:-1] if len(places) == 2 else places[0]
         name = stored.names.get(base) if layers[places[0]][0].numbered else base[-1]
-        made = FoundLayer(name or "/".join(base) or "cell", tuple(tuple(_in_order(layers[place])) for place in places))
+        made = FoundLayer(
+            base, name or "/".join(base) or "cell", tuple(tuple(_in_order(layers[place])) for place in places)
+        )
         found.append(replace(made, problem=_problem(made)))
     return found
 
@@ -178,7 +183,10 @@ def _place(groups: Sequence[str]) -> tuple[str, ...]:
 
 def _base(layer: Configured, stored: StoredCells) -> tuple[str, ...] | None:
     """Where the cells of a configured layer are; names decide where the file has them."""
-    if stored.names.get(layer.place) in (None, layer.name):
+    name = stored.names.get(layer.place)
+    if name == layer.name or (
+        name is None and any(cell.place[: len(layer.place)] == layer.place for cell in stored.cells)
+    ):
         return layer.place
     called = [place for place, name in stored.names.items() if name == layer.name and place[-1] != "cell"]
     siblings = [place for place in called if place[:-1] == layer.place[:-1]]
@@ -223,10 +231,12 @@ def _layer_place(cell: StoredCell) -> tuple[str, ...]:
         if place[-1] == "cell" and len(place) > 1:
             return place[:-1]
         return place[:-3] if place[-3:-1] == ("cell", "cells") else place
+    if len(place) > 2 and _STACK_NAME.fullmatch(place[-2]):
+        return place[:-2]
     # The cell has a group of its own since TensorFlow 2.
     if len(place) > 1 and _CELL_NAME.fullmatch(place[-1]):
         place = place[:-1]
-    return place[:-1] if len(place) > 1 and _STACK_NAME.fullmatch(place[-1]) else place
+    return place
 
 
 def _paired(places: Mapping[tuple[str, ...], list[StoredCell]]) -> Iterator[list[tuple[str, ...]]]:

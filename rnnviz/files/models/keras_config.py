@@ -46,16 +46,27 @@ class Configured:
     below: int | None = None
 
 
-def configured_layers(config: Any) -> list[Configured]:
-    """The recurrent layers of a model's config in their order; raises an UnreadableError if it is nested too deep."""
-    found: list[Configured] = []
+@dataclass(frozen=True)
+class Layers:
+    """The recurrent layers of a config in their order, and by their names those in the settings of other classes.
+
+    Of the latter the config does not say how they are called, and nothing where two have one name.
+    """
+
+    listed: list[Configured]
+    within: dict[str, Item | None]
+
+
+def configured_layers(config: Any) -> Layers:
+    """The recurrent layers of a model's config; raises an UnreadableError if it is nested too deep."""
+    found = Layers([], {})
     if isinstance(config, Mapping):
         _walk(named(config), (), (), found, "", False)
     return found
 
 
 def _walk(
-    model: Item, chain: tuple[str, ...], place: tuple[str, ...], found: list[Configured], outer_mask: str, sliced: bool
+    model: Item, chain: tuple[str, ...], place: tuple[str, ...], found: Layers, outer_mask: str, sliced: bool
 ) -> None:
     if len(place) > 2 * _DEEPEST:
         raise UnreadableError(f"its models are within each other more than {_DEEPEST} deep")
@@ -63,6 +74,7 @@ def _walk(
     # The first versions of Keras 2 had the layers themselves there.
     layers = settings if isinstance(settings, list) else table(settings).get("layers")
     if not isinstance(layers, list):
+        _collect(settings, found.within)
         return
     items = [named(item) for item in layers if isinstance(item, Mapping)]
     calls = Calls(model, items, "/".join(chain), outer_mask)
@@ -77,14 +89,16 @@ def _walk(
         if is_recurrent(item):
             layer = _configured((*chain, name), own, item, calls, sliced or slices > 0, slices > 0)
             if not slices:
-                numbers[name] = len(found)
+                numbers[name] = len(found.listed)
                 below = numbers.get(calls.below(name) or "")
                 # What reads from the end of a sequence turns its order round: on such a layer it would read it ahead.
-                if below is not None and merge_mode(found[below].item) == "concat" and not goes_backwards(item):
+                if below is not None and merge_mode(found.listed[below].item) == "concat" and not goes_backwards(item):
                     layer = replace(layer, below=below)
-            found.append(layer)
+            found.listed.append(layer)
         elif "layers" in table(item.get("config")) or isinstance(item.get("config"), list):
             _walk(item, (*chain, name), own, found, calls.input_mask(name), sliced or slices > 0)
+        else:
+            _collect(item.get("config"), found.within)
 
 
 def _configured(
@@ -101,3 +115,15 @@ def _configured(
     if calls.training(name) and drops(item):
         assumptions.append("the model drops values in each run (training is true), and no value is dropped here")
     return Configured(chain, place, str(item["name"]), item, start, masking, tuple(assumptions))
+
+
+def _collect(settings: Any, found: dict[str, Item | None]) -> None:
+    """Add the recurrent layers among the settings of a layer or model of a class of the user's own."""
+    rest = [settings]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, Mapping) and "class_name" in value and "config" in value and is_recurrent(value):
+            item = named(value)
+            found[item["name"]] = None if item["name"] in found else item
+        elif isinstance(value, Mapping | list):
+            rest.extend(value.values() if isinstance(value, Mapping) else value)

@@ -14,10 +14,19 @@ from numpy.typing import NDArray
 
 from rnnviz.files.models.entry import RNN_CELLS, Entry, ask_for_cell
 from rnnviz.files.models.keras_archive import KerasFile
+from rnnviz.files.models.keras_calls import Start
 from rnnviz.files.models.keras_cells import FoundLayer, Matched, Sides, StoredCell
 from rnnviz.files.models.keras_config import Configured
 from rnnviz.files.models.keras_h5 import StoredArray, read_array
-from rnnviz.files.models.keras_settings import Computed, computed_by, goes_backwards, settings_assumed, sides_of
+from rnnviz.files.models.keras_settings import (
+    Computed,
+    Item,
+    computed_by,
+    goes_backwards,
+    is_read,
+    settings_assumed,
+    sides_of,
+)
 from rnnviz.files.models.stored_layers import (
     BACKWARD_ALONE,
     Arrays,
@@ -36,6 +45,9 @@ _PLAIN_CALL = (
     "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
     "time step is skipped"
 )
+_CALLED = (
+    "a class of your own calls it: the file says nothing of its initial state, masks, and what becomes of its outputs"
+)
 _CONCATENATED = (
     "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "
     "merge_mode"
@@ -44,17 +56,18 @@ _CONCATENATED = (
 
 def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
     """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
-    directions = len(sides_of(layer.item))
-    entry = Entry("/".join(layer.chain), None, None, None, None, directions == 2, None)
-    entry = _described(replace(entry, num_layers=len(sides_of(layer.item)[0]) or None), matched.first)
+    sides = sides_of(layer.item)
+    known = is_read(layer.item)
+    both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
+    entry = _described(Entry("/".join(layer.chain), None, None, None, count, both, None), matched.first)
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
         entry = replace(entry, cell=computed.cell, reason=BACKWARD_ALONE if goes_backwards(layer.item) else "")
         if matched.problem:
             raise UnreadableError(matched.problem)
-        if not matched.sides:
-            needed = sum(map(len, sides_of(layer.item)))
+        if [len(side) for side in matched.sides] != [len(side) for side in sides]:
+            needed = sum(map(len, sides))
             raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
         assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
         entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
@@ -66,8 +79,12 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
     return made
 
 
-def inferred_layer(file: KerasFile, found: FoundLayer) -> StoredLayer:
-    """A layer that no config describes, by the shapes of its weights."""
+def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None) -> StoredLayer:
+    """A layer that the config does not list, by the shapes of its weights; `item` is what it says elsewhere of it."""
+    if item is not None:
+        listed = Configured((found.name,), found.place, found.name, item, Start("unknown"), assumptions=(_CALLED,))
+        within = tuple(cell for side in found.sides for cell in side)
+        return configured_layer(file, listed, Matched(within, found.sides, found.problem))
     both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
     entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells[0])
     try:
@@ -75,8 +92,6 @@ def inferred_layer(file: KerasFile, found: FoundLayer) -> StoredLayer:
             raise UnreadableError(found.problem)
         gates = _gates(cells[0].recurrent_kernel)
         biased = any(cell.bias is not None for cell in cells)
-        if gates == 3 and not biased:
-            raise UnreadableError("it has no bias, and the file does not say whether reset_after is set")
         families = _FAMILIES[gates]
         layer = _layer(file, entry, found.sides, Computed(families[0], biased))
     except UnreadableError as error:
@@ -107,6 +122,10 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
     needed = _GATES.get(computed.cell, 1)
     if not entry.input_size or not entry.hidden_size:
         raise UnreadableError("its kernels are no matrices")
+    units = {cell.recurrent_kernel.shape[0] for side in sides for cell in side if cell.recurrent_kernel.shape}
+    if len(units) > 1:
+        listed = " and ".join(map(str, sorted(units)))
+        raise UnreadableError(f"its cells have {listed} units, and all layers and directions of a network as many")
     for side in sides:
         for number, cell in enumerate(side):
             gates = _gates(cell.recurrent_kernel)
@@ -133,7 +152,7 @@ def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: C
             "cell gru after it"
         )
     if cell.bias is None and gru and computed.reset_after is None:
-        raise UnreadableError("its config does not say whether reset_after is set")
+        raise UnreadableError("it has no bias, and nothing in the file says whether reset_after is set")
     bias = (2, rows) if gru else (rows,)
     for array, shape in zip(cell.arrays, ((features, rows), (hidden, rows), bias), strict=False):
         if array.problem:

@@ -19,6 +19,8 @@ _CELLS = {
     "GRU": "gru",
     "GRUCell": "gru",
 }
+_OTHERS = re.compile("CuDNN|ConvLSTM|Peephole|StackedRNNCells")
+"""Recurrent layers and cells of Keras that are not read."""
 _KERAS_1 = ("inner_activation", "inner_init")
 _WIDER = {"float16": "float32", "bfloat16": "float32"}
 
@@ -46,20 +48,22 @@ class Computed:
 
 
 def is_recurrent(item: Item) -> bool:
-    """Whether an item is a recurrent layer, whether it is read or not."""
-    kind, config = class_of(item), table(item.get("config"))
-    if kind == "Bidirectional":
+    """Whether an item is a recurrent layer, whether it is read or not; one of another class has the settings of one."""
+    if not _is_foreign(item):
         return True
-    if is_own(item):
-        keys = ("recurrent_initializer", "recurrent_activation", "recurrent_kernel_initializer")
-        wrapped = table(config.get("layer"))
-        return any(key in config for key in keys) or bool(table(config.get("cell"))) or is_recurrent_table(wrapped)
-    return kind in _CELLS or kind == "RNN" or kind.startswith(("CuDNN", "ConvLSTM"))
+    config = table(item.get("config"))
+    wrapped = table(config.get("layer"))
+    keys = ("recurrent_initializer", "recurrent_activation", "recurrent_kernel_initializer")
+    return (
+        any(key in config for key in keys)
+        or bool(table(config.get("cell")))
+        or (class_of(item) != "TimeDistributed" and bool(wrapped) and is_recurrent(wrapped))
+    )
 
 
-def is_recurrent_table(item: Item) -> bool:
-    """Whether there is an item, and it is a recurrent layer."""
-    return bool(item) and is_recurrent(item)
+def is_read(item: Item) -> bool:
+    """Whether an item is of a class of Keras whose directions and cells are known."""
+    return not _is_foreign(item)
 
 
 def sides_of(item: Item) -> tuple[tuple[Cell, ...], ...]:
@@ -78,7 +82,7 @@ def computed_by(item: Item) -> Computed:
     UnreadableError
         If no cell here computes it; the reason names the setting.
     """
-    if is_own(item):
+    if _is_foreign(item):
         raise UnreadableError(_own_class(item))
     if class_of(item) == "Bidirectional":
         _check_directions(item)
@@ -213,7 +217,7 @@ def _cells_of(item: Item, prefix: tuple[str, ...]) -> tuple[Cell, ...]:
 def _check_directions(item: Item) -> None:
     forward, backward = _directions(item)
     for side in (forward, backward):
-        if is_own(side):
+        if _is_foreign(side):
             raise UnreadableError(_own_class(side))
     ahead, behind = (bool(table(side.get("config")).get("go_backwards")) for side in (forward, backward))
     if backward is not forward and ahead == behind:
@@ -222,7 +226,7 @@ def _check_directions(item: Item) -> None:
 
 def _computed(item: Item) -> Computed:
     kind, config = class_of(item), table(item.get("config"))
-    if is_own(item):
+    if is_own(item) or not (kind in _CELLS or _OTHERS.match(kind)):
         raise UnreadableError(_own_class(item))
     if kind not in _CELLS:
         raise UnreadableError(f"{kind} is not read: it must be SimpleRNN, LSTM or GRU")
@@ -249,7 +253,15 @@ def _computed(item: Item) -> Computed:
     return Computed("gru", use_bias, after)
 
 
+def _is_foreign(item: Item) -> bool:
+    """Whether an item is of a class other than the recurrent layers of Keras."""
+    kind = class_of(item)
+    return is_own(item) or not (kind in _CELLS or kind in ("RNN", "Bidirectional") or _OTHERS.match(kind))
+
+
 def _own_class(item: Item) -> str:
+    if isinstance(item.get("module"), str) and not is_own(item):
+        return f"{class_of(item)} is not read: it must be SimpleRNN, LSTM or GRU"
     return f'it is of a class of your own, "{class_of(item)}": what that computes is not in the file'
 
 

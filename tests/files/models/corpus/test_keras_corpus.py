@@ -684,3 +684,83 @@ def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
     path.write_text(sequential(lstm()).to_json(), encoding="utf-8")
     with pytest.raises(InputError, match="with its weights"):
         entries_of(path)
+
+
+@keras.saving.register_keras_serializable("corpus")
+class Holder(L.Layer):  # type: ignore[misc]
+    """A layer of its own class that saves the settings of those that it calls."""
+
+    def __init__(self, inner: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.inner = keras.saving.deserialize_keras_object(inner) if isinstance(inner, dict) else inner
+
+    def build(self, shape: Any) -> None:
+        self.inner.build(shape)
+
+    def call(self, x: Any) -> Any:
+        return self.inner(x)
+
+    def get_config(self) -> Any:
+        return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_settings_within_those_of_an_own_class_are_read(ending: str, tmp_path: Path) -> None:
+    made = {"r": rnn("r", activation="relu"), "e": rnn("e", activation="elu"), "b": both(gru("g"), name="b")}
+    model = with_random_weights(sequential(*(Holder(layer, name=f"own_{name}") for name, layer in made.items())))
+    entries = {entry.name: entry for entry in entries_of(saved(model, tmp_path / f"m.{ending}"))}
+    assert {name: entry.cell for name, entry in entries.items()} == {"r": "rnn_relu", "e": None, "b": "gru"}
+    assert "elu" in entries["e"].reason
+    assert all(entry.assumptions and entry.initial_state == "unknown" for entry in entries.values())
+
+
+class Unregistered(L.GRU):  # type: ignore[misc]
+    """A layer of a class that is known to no registry."""
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_a_subclass_without_a_registered_name_is_refused(ending: str, tmp_path: Path) -> None:
+    entry = entry_of(saved(sequential(Unregistered(4, name="a")), tmp_path / f"m.{ending}"))
+    assert not entry.supported
+    assert "a class of your own" in entry.reason
+    assert "Unregistered" in entry.reason
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_a_layer_of_two_models_is_found_in_both(ending: str, tmp_path: Path) -> None:
+    layer = lstm("s", units=FEATURES)
+    models = [keras.Sequential([keras.Input((None, FEATURES)), layer], name=name) for name in ("one", "two")]
+    model = with_random_weights(functional(lambda x: models[1](models[0](x))))
+    path = saved(model, tmp_path / f"m.{ending}")
+    (x,) = given(model)
+    expected = np.asarray(ops.convert_to_numpy(model([x])))
+    for name in ("one/s", "two/s"):
+        x = computed_on(path, x, name).out.swapaxes(0, 1)
+    assert_near(x, expected, 1e-5)
+
+
+BARE = {
+    "lstm": {"a": (("lstm",), 1)},
+    "bidirectional": {"b": (("lstm",), 1)},
+    "stacked cells": {"a": (("lstm",), 12)},
+    "stacked cells with names": {"a": ((), 3)},
+    "stacked cells of other units": {"a": ((), 2)},
+    "stacked cells in both directions": {"b": ((), 2)},
+    "reset before": {"a": ((), 1)},
+    "relu": {"a": (("rnn_tanh", "rnn_relu"), 1)},
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_weights_as_keras_2_saved_them_ask_for_the_cell(name: str, tmp_path: Path) -> None:
+    from keras.src.legacy.saving import legacy_h5_format
+
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, with_random_weights(CASES[name].build()))
+    entries = entries_of(path)
+    assert {entry.name: (entry.cells, entry.num_layers) for entry in entries} == BARE[name]
+    for entry in entries:
+        assert entry.supported == bool(entry.cells)
+        assert entry.cell is None or not entry.supported
+        assert entry.reason
