@@ -17,7 +17,7 @@ class NamedArrays:
     """The recurrent networks among the arrays of a file; those of an entry are read when they are asked for.
 
     `packed` says of vectors that hold all weights of a network why they cannot be cut into these, by name.
-    `activations` are those that the file has as texts, by the prefix of a module of PyTorch. `incomplete` is why a
+    `texts` are those that the file has of a module of PyTorch, as `torch_names.find` says. `incomplete` is why a
     network in the file may be a part of one, and empty where it is whole.
     """
 
@@ -25,14 +25,14 @@ class NamedArrays:
         self,
         file: TensorFile,
         packed: Mapping[str, str] | None = None,
-        activations: Mapping[str, str] | None = None,
+        texts: Mapping[str, str] | None = None,
         incomplete: str = "",
     ) -> None:
         self._file = CombinedWeights(file)
         tensors = self._file.tensors
         gluon = gluon_names.find(tensors, packed or {})
         taken = {source for each in gluon for source in each.sources.values() if source is not None}
-        found = [*gluon, *torch_names.find(tensors, activations, taken)]
+        found = [*gluon, *torch_names.find(tensors, texts, taken)]
         if incomplete:
             found = [Found(replace(each.entry, supported=False, reason=incomplete), {}) for each in found]
         self._found = {each.entry.name: each for each in _distinct(found)}

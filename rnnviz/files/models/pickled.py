@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -112,7 +113,11 @@ class View:
 
 
 class Record(dict[str, Any]):
-    """The attributes of an object of a TorchScript program, by name."""
+    """The attributes of an object of a TorchScript program by name, and the name of its class under CLASS."""
+
+
+CLASS = "class"
+"""A keyword, which no attribute can have as its name."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +254,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
         if module.startswith("__torch__.torch.classes."):
             return _script_object
         if module.split(".")[0] == "__torch__":
-            return _record
+            return partial(Record, {CLASS: f"{module}.{name}"})
         if module.split(".")[0] in _WITHOUT_WEIGHTS:
             return _Passed
         if module.startswith("numpy"):
@@ -304,10 +309,6 @@ def _label(key: Any) -> str:
 def _attributes(state: Any) -> dict[str, Any]:
     """The attributes in the state of an object; other states than a dict have none by name."""
     return {name: value for name, value in state.items() if isinstance(name, str)} if isinstance(state, dict) else {}
-
-
-def _record(*_: Any) -> Record:
-    return Record()
 
 
 def _empty_dict(*_: Any) -> dict[Any, Any]:

@@ -26,13 +26,12 @@ from rnnviz.model.errors import InputError, damaged
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _LARGEST_DESCRIPTION = 64 << 20
-_NONLINEARITY = "nonlinearity"
 
 
 def open_model(path: Path) -> ModelFile:
     """Open a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
     return shard_or_whole(
-        path, _opened, lambda file, incomplete: NamedArrays(file, activations=file.activations, incomplete=incomplete)
+        path, _opened, lambda file, incomplete: NamedArrays(file, texts=file.texts, incomplete=incomplete)
     )
 
 
@@ -65,17 +64,13 @@ class _Storages(Protocol):
 class StateDict:
     """The tensors of a state_dict by name.
 
-    `activations` are those that a file has as texts, by the prefix of the module.
+    `texts` are those among the attributes of a program's modules, by name.
     """
 
     def __init__(self, path: Path, storages: _Storages) -> None:
         self._path, self._storages = path, storages
         self.tensors = storages.contents.tensors
-        self.activations = {
-            name.removesuffix(_NONLINEARITY): text
-            for name, text in storages.contents.texts.items()
-            if name.rpartition(".")[2] == _NONLINEARITY
-        }
+        self.texts = storages.contents.texts
         # One storage may hold all weights of a layer, as those that were on a GPU do.
         self._last: tuple[Storage, bytearray] | None = None
 

@@ -56,6 +56,9 @@ _STATE_NAMES = (
 )
 _STATE = re.compile(_STATE_NAMES, re.IGNORECASE)
 _STATE_SUFFIX = re.compile(rf"(?:.*_)?(?:{_STATE_NAMES})", re.IGNORECASE)
+_NONLINEARITY, _CLASS = "nonlinearity", "class"
+_OWN_CLASS = re.compile(r"__torch__\.torch\.nn\.modules\.rnn\.(?:___torch_mangle_\d+\.)?(?:RNN|LSTM|GRU)(?:Cell)?")
+"""Classes of PyTorch's own recurrent modules in a TorchScript program."""
 _MOST_STATES, _MOST_CLAUSES, _LONGEST_STATE = 100, 4, 200
 _MORE_THAN_A_CELL = re.compile(
     r"norm|(?:^|[._])(?:ln|bn|layer_?norm\w*)(?=[._\d]|$)|(?:^|[._])ln_|gamma|beta|alpha|peep|att(?:n|ention)|zone|gate|"
@@ -79,11 +82,12 @@ class _Module:
 
 
 def find(
-    tensors: Mapping[str, Tensor], activations: Mapping[str, str] | None = None, taken: Collection[str] = ()
+    tensors: Mapping[str, Tensor], texts: Mapping[str, str] | None = None, taken: Collection[str] = ()
 ) -> list[Found]:
     """Every recurrent network among `tensors`, in their order.
 
-    `activations` are those that the file has as texts, by prefix; `taken` are the names of other networks' arrays.
+    `texts` are the activations that the file has of a module and the name of its class, by the prefix of the module and
+    _NONLINEARITY or _CLASS; `taken` are the names of other networks' arrays.
     """
     modules: dict[_Module, Layers] = {}
     others: dict[str, Found] = {}
@@ -101,7 +105,7 @@ def find(
                 others.setdefault(match["prefix"], Found(entry, {}))
     arrays = _Arrays({name: tensor for name, tensor in tensors.items() if name not in taken})
     return [
-        _checked(module, assemble(module.name, layers, tensors, without_bias=True), arrays, activations or {})
+        _checked(module, assemble(module.name, layers, tensors, without_bias=True), arrays, texts or {})
         for module, layers in modules.items()
     ] + list(others.values())
 
@@ -135,7 +139,7 @@ def _parent(name: str) -> str:
     return name[: max(name.rfind("."), name.rfind("/")) + 1]
 
 
-def _checked(module: _Module, found: Found, arrays: _Arrays, activations: Mapping[str, str]) -> Found:
+def _checked(module: _Module, found: Found, arrays: _Arrays, texts: Mapping[str, str]) -> Found:
     """The network, or an unsupported one where its module holds more than a plain cell; its learned initial state."""
     entry = found.entry
     if not entry.supported:
@@ -145,9 +149,16 @@ def _checked(module: _Module, found: Found, arrays: _Arrays, activations: Mappin
         if name not in used and _changes_the_cell(module, name, arrays.tensors[name], entry):
             reason = f"the file also holds {name}, which a plain cell does not have: its module may compute more"
             return Found(replace(entry, supported=False, cells=(), reason=reason), {})
-    cell = f"rnn_{activations.get(module.prefix)}"
-    if entry.cell is None and cell in RNN_CELLS:
-        entry = replace(entry, cell=cell, cells=(), reason="")
+    activation = texts.get(module.prefix + _NONLINEARITY)
+    if entry.cell is None and activation is not None:
+        if f"rnn_{activation}" not in RNN_CELLS:
+            reason = f'its activation is "{activation}", which no cell here has'
+            return Found(replace(entry, supported=False, cells=(), reason=reason), {})
+        entry = replace(entry, cell=f"rnn_{activation}", cells=(), reason="")
+    kind = texts.get(module.prefix + _CLASS)
+    if kind is not None and not _OWN_CLASS.fullmatch(kind):
+        clause = f"its class in the program is {kind}, whose code is not read: its cell is taken as PyTorch's"
+        entry = replace(entry, assumptions=(*entry.assumptions, clause))
     assumptions = entry.assumptions + tuple(islice(_initial_states(module, found, arrays), _MOST_CLAUSES))
     return replace(found, entry=replace(entry, assumptions=assumptions))
 

@@ -18,15 +18,22 @@ class ZipMembers:
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = path, kind
         with self._opened() as archive:
-            self.sizes = {member.filename: member.file_size for member in archive.infolist()}
+            members = archive.infolist()
+            self.sizes = {member.filename: member.file_size for member in members}
+            # PyTorch writes 0 for every checksum where torch.serialization.set_crc32_options(False) was called.
+            self._without_checksums = not any(member.CRC for member in members)
 
     def read(self, name: str, size: int) -> bytearray:
         """The bytes of a member, which must have exactly `size`; its checksum is compared."""
         with self._opened() as archive:
-            there = archive.getinfo(name).file_size
+            member = archive.getinfo(name)
+            there = member.file_size
             if there != size:
                 raise damaged(self.path, self.kind, f"{name} has {there} bytes in place of {size}")
-            with archive.open(name) as file:
+            if self._without_checksums:
+                # Without the attribute, zipfile compares nothing.
+                del member.CRC
+            with archive.open(member) as file:
                 content = read_pieces(file, size)
                 # The checksum is compared where a file ends.
                 if file.read(1):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.files.models.corpus.torch_modules import Networks, check, gru, lstm, seeded
+from rnnviz.files.models.reading import entries_of
+from tests.files.models.corpus.torch_modules import Networks, check, gru, lstm, rnn, seeded
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -259,6 +260,16 @@ def shared_storage_and_views(folder: Path) -> tuple[Path, Networks | str]:
         state[name] = flat[begin : begin + tensor.numel()].view(tensor.T.shape).T
         begin += tensor.numel()
     return save(state, folder / "w.pt", **LEGACY), {"lstm": made}
+
+
+@case
+def without_checksums(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm()
+    try:
+        torch.serialization.set_crc32_options(False)
+        return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
+    finally:
+        torch.serialization.set_crc32_options(True)
 
 
 @case
@@ -774,6 +785,24 @@ def traced(folder: Path) -> tuple[Path, Networks | str]:
     return path, {"rnn": made.rnn, "lstm": made.lstm}
 
 
+class Gated(nn.Module):  # type: ignore[misc,name-defined]
+    """A cell of the user's, with the names of PyTorch's arrays."""
+
+    def __init__(self, nonlinearity: str) -> None:
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.ones(4, 3))
+        self.weight_hh = nn.Parameter(torch.ones(4, 4))
+        self.nonlinearity = nonlinearity
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(x @ self.weight_ih.T + h @ self.weight_hh.T)
+
+
+@case
+def script_with_another_activation(folder: Path) -> tuple[Path, Networks | str]:
+    return scripted(Gated("sigmoid"), folder / "w.pt", torch.jit.script), {"rnn": "sigmoid"}
+
+
 @case
 def script_of_one_layer(folder: Path) -> tuple[Path, Networks | str]:
     made = lstm(num_layers=2, bidirectional=True)
@@ -993,6 +1022,15 @@ def an_index_that_leaves_its_folder(folder: Path) -> tuple[Path, Networks | str]
     path = folder / "model.safetensors.index.json"
     path.write_text(json.dumps({"weight_map": {"weight_ih_l0": "../../secret.safetensors"}}))
     return path, "outside of its folder"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path: Path) -> None:
+    (entry,) = entries_of(scripted(Gated("tanh"), tmp_path / "w.pt", torch.jit.script))
+    assert (entry.supported, entry.cell) == (True, "rnn_tanh")
+    assert "Gated" in entry.assumptions[0]
+    (plain,) = entries_of(scripted(rnn(), tmp_path / "plain.pt", torch.jit.script))
+    assert plain.assumptions == ()
 
 
 @pytest.mark.parametrize("name", CASES)
