@@ -28,7 +28,7 @@ from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane, some_col
 from rnnviz.analysis.audit_tally import Audit, Compared, Tally, WrongStep, undetermined
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.own_state import followed, layer_input, previous_hidden
-from rnnviz.analysis.running_error import ALLOWED, Running, exact, rounded
+from rnnviz.analysis.running_error import ALLOWED, Running, exact, storage_bound
 from rnnviz.analysis.step import (
     AuditedLayer,
     audited_layer,
@@ -161,9 +161,9 @@ def _audit_columns(
     """
     network = inputs.network
     p = inputs.parameters.layer(layer, direction)
-    x_rounding = trace.rounding if layer else 0.0
+    x_stored_as = trace.stored_as if layer else ""
     prepared = audited_layer(
-        network.cell, network.kind.gate_count, p, columns.units, trace.eps, trace.rounding, x_rounding
+        network.cell, network.kind.gate_count, p, columns.units, trace.eps, trace.stored_as, x_stored_as
     )
     k = layer * network.directions + direction
     own = np.ix_(columns.samples, columns.units)
@@ -177,13 +177,13 @@ def _audit_columns(
         if c is None:
             step = _recurrent_block(prepared, x, before, columns)
         else:
-            stored = None
+            cells = None
             if trace.cell is not None:
-                stored = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
-            step, c = _lstm_block(prepared, x, before, c, h, stored, times.start, backward=direction == 1)
-        if prepared.rounding:
-            np.add(step.bound, rounded(h, prepared.rounding, prepared.eps).bound, out=step.bound)
-        unknown = undetermined(network.cell, step, h, before, columns.units)
+                cells = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
+            step, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=direction == 1)
+        if prepared.stored_as:
+            np.add(step.bound, storage_bound(h, prepared.stored_as), out=step.bound)
+        unknown = undetermined(network.cell, step, h, before[:, :, columns.units], prepared.stored_as)
         tally.add(layer, direction, times, columns, h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if direction else times.stop) / inputs.timesteps
 
@@ -210,14 +210,14 @@ def _lstm_block(
     before: FloatArray,
     c: Running,
     h: FloatArray,
-    stored: FloatArray | None,
+    own_cells: FloatArray | None,
     first: int,
     *,
     backward: bool,
 ) -> tuple[Running, Running]:
     """h of a block (B, S, U) from timestep `first` on, and the cell state that the next block starts from (S, U).
 
-    `h` and `stored`, if there are any, are the engine's own hidden values and cell states of the block.
+    `h` and `own_cells`, if there are any, are the engine's own hidden values and cell states of the block.
     """
     steps, samples, _ = x.shape
     f, i_g, o = (
@@ -226,10 +226,11 @@ def _lstm_block(
     )
     places = np.arange(_NARROWED - 1 - first % _NARROWED, steps, _NARROWED)
     gate = Running(o.value[places], o.bound[places], o.eps)
-    low, high = lstm_cell_limits(gate, h[places].astype(np.float64), layer.rounding)
-    if stored is not None:
-        own = rounded(stored[places].astype(np.float64), ALLOWED * layer.eps + layer.rounding, layer.eps)
-        low, high = np.fmax(low, own.value - ALLOWED * own.bound), np.fmin(high, own.value + ALLOWED * own.bound)
+    low, high = lstm_cell_limits(gate, h[places].astype(np.float64), layer.stored_as)
+    if own_cells is not None:
+        own = own_cells[places].astype(np.float64)
+        reach = ALLOWED * (np.abs(own) * layer.eps + storage_bound(own, layer.stored_as))
+        low, high = np.fmax(low, own - reach), np.fmin(high, own + reach)
     known = {place: (low[row], high[row]) for row, place in enumerate(places.tolist())}
     cells, c = lstm_cells(f, i_g, c, backward=backward, known=known)
     return lstm_hidden(o, cells), c

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.audit_plan import Columns, IndexArray
+from rnnviz.analysis.audit_plan import Columns
 from rnnviz.analysis.comparison import Comparison
 from rnnviz.analysis.elementwise import violation
 from rnnviz.analysis.over_time import OverTime, over_time
-from rnnviz.analysis.running_error import ALLOWED, Running
+from rnnviz.analysis.running_error import ALLOWED, Running, storage_bound
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.location import Location
 from rnnviz.model.trace import Trace
@@ -210,10 +210,12 @@ def _location(layer: int, direction: int, times: slice, columns: Columns, index:
     return Location(layer, direction, times.start + t, int(columns.samples[sample]), int(columns.units[unit]))
 
 
-def undetermined(cell: str, step: Running, h: FloatArray, before: FloatArray, units: IndexArray) -> Undetermined | None:
+def undetermined(
+    cell: str, step: Running, h: FloatArray, before: FloatArray, stored_as: str = ""
+) -> Undetermined | None:
     """What a block (B, S, U) holds of which the audit can say nothing; None if there is nothing of that kind.
 
-    `before` (B, S, H) holds the engine's own previous hidden values, `units` are those of the block.
+    `before` are the engine's own previous hidden values; `stored_as` is that of `AuditedLayer`.
     """
     if ALLOWED * step.eps > JUDGED:
         values = np.ones(h.shape, np.bool_)
@@ -223,8 +225,9 @@ def undetermined(cell: str, step: Running, h: FloatArray, before: FloatArray, un
         values = np.isinf(step.bound) if cell == "rnn_relu" else ~(step.bound <= JUDGED / ALLOWED)
     if cell == "rnn_relu":
         return Undetermined(values, -h.astype(np.float64) / step.eps)
-    largest = np.ones(()) if cell != "gru" else np.maximum(np.abs(before[:, :, units].astype(np.float64)), 1.0)
-    return Undetermined(values, (np.abs(h.astype(np.float64)) - largest) / (step.eps * largest))
+    largest = np.ones(()) if cell != "gru" else np.maximum(np.abs(before.astype(np.float64)), 1.0)
+    beyond = np.abs(h.astype(np.float64)) - largest - ALLOWED * storage_bound(h, stored_as)
+    return Undetermined(values, beyond / (step.eps * largest))
 
 
 def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: Running) -> None:

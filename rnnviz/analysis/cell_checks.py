@@ -14,7 +14,7 @@ from rnnviz.analysis.cell_states import CellStates
 from rnnviz.analysis.checks import Check, equality
 from rnnviz.analysis.naming import shown_name
 from rnnviz.analysis.places import last_timestep
-from rnnviz.analysis.running_error import ALLOWED, Running
+from rnnviz.analysis.running_error import ALLOWED, Running, storage_bound
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -92,7 +92,7 @@ def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, Running]],
         c = recorded.astype(np.float64)
         with np.errstate(invalid="ignore"):
             error = np.abs(c - expected.value)
-            allowed = ALLOWED * expected.bound + np.abs(c) * trace.rounding
+            allowed = ALLOWED * expected.bound + ALLOWED * storage_bound(c, trace.stored_as)
         same = (c == expected.value) | (np.isnan(c) & np.isnan(expected.value))
         # An infinite bound says that nothing is known.
         wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)

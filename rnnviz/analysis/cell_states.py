@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.analysis.own_state import layer_input, previous_hidden
-from rnnviz.analysis.running_error import ALLOWED, Running, exact, rounded
+from rnnviz.analysis.running_error import Running, exact, storage_bound
 from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cells, lstm_gates
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
@@ -189,10 +189,10 @@ class CellStates:
         if self._prepared is None or self._prepared[0] != key:
             network = self._inputs.network
             p = self._inputs.parameters.layer(columns.layer, columns.direction)
-            rounding = self._trace.rounding
-            x_rounding = rounding if columns.layer else 0.0
+            stored_as = self._trace.stored_as
+            x_stored_as = stored_as if columns.layer else ""
             units = np.arange(*columns.units)
-            prepared = audited_layer(network.cell, network.kind.gate_count, p, units, self._eps, rounding, x_rounding)
+            prepared = audited_layer(network.cell, network.kind.gate_count, p, units, self._eps, stored_as, x_stored_as)
             self._prepared = key, prepared
         return self._prepared[1]
 
@@ -203,7 +203,7 @@ class CellStates:
     def _stored(self, c: FloatArray) -> Running:
         """What an engine stored may have been rounded when it was."""
         value = np.asarray(c).astype(np.float64)
-        return rounded(value, ALLOWED * self._eps + self._trace.rounding, self._eps)
+        return Running(value, np.abs(value) * self._eps + storage_bound(value, self._trace.stored_as), self._eps)
 
 
 @dataclass

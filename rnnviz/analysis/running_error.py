@@ -174,25 +174,30 @@ def exact(value: FloatArray, eps: float) -> Running:
     return Running(value, np.zeros_like(value), eps)
 
 
-def rounded(value: FloatArray, rounding: float, eps: float) -> Running:
-    """A number that was rounded when it was stored, by up to `rounding` · |value|, which eight bounds are to cover."""
-    bound = np.where(np.isfinite(value), np.abs(value), 0.0) * (rounding / ALLOWED)
-    return Running(value, bound, eps)
+def stored(value: FloatArray, stored_as: str, eps: float) -> Running:
+    """A number that was rounded to the type `stored_as` when it was stored; "" if it was not."""
+    return Running(value, storage_bound(value, stored_as), eps)
 
 
-def pre_activation(
-    value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float, rounding: float = 0.0
-) -> Running:
+def storage_bound(value: FloatArray, stored_as: str) -> FloatArray:
+    """Half a unit in the last place of a number in the type `stored_as`, divided among eight bounds; 0 for ""."""
+    if not stored_as:
+        return np.zeros(value.shape)
+    limits = np.finfo(stored_as)
+    magnitude = np.maximum(np.abs(np.asarray(value, np.float64)), float(limits.smallest_normal))
+    magnitude[~np.isfinite(magnitude)] = 0.0
+    return magnitude * (float(limits.eps) / (2.0 * ALLOWED))
+
+
+def pre_activation(value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float) -> Running:
     """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
-
-    `rounding` is by which fraction of itself a factor of each term may have been rounded when it was stored.
 
     Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
     float64 does not know, so nothing can be said: the bound is infinite.
     """
     bound = np.abs(value)
     bound *= max(sqrt(count), (count - 1024) / 48)
-    bound += magnitude if rounding == 0.0 else magnitude * (1.0 + rounding / (ALLOWED * eps))
+    bound += magnitude
     bound += 1.0
     if not bound.max(initial=0.0) < largest / 4.0:
         unknown = ~(magnitude < largest / 4.0)

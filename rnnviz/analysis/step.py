@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.analysis.running_error import ALLOWED, Running, pre_activation, rounded
+from rnnviz.analysis.running_error import ALLOWED, Running, pre_activation, storage_bound, stored
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.parameters import LayerParameters
 
@@ -22,8 +22,8 @@ class AuditedLayer:
 
     `i2h` (I, G·U) and `h2h` (H, G·U) are the chosen rows of the weights, transposed, in float64; their magnitudes are
     in the engine's precision, since a bound needs no more digits, and 0 where a weight is not finite. `eps` and
-    `largest` are the engine's precision. `rounding` is by which fraction of itself a hidden value may have been rounded
-    when it was stored, and `x_rounding` the same of a layer input.
+    `largest` are the engine's precision. `stored_as` is the type to which hidden values were rounded when they were
+    stored, and `x_stored_as` that of the layer input; "" if they were not.
     """
 
     cell: str
@@ -36,8 +36,8 @@ class AuditedLayer:
     gates: int
     eps: float
     largest: float
-    rounding: float = 0.0
-    x_rounding: float = 0.0
+    stored_as: str = ""
+    x_stored_as: str = ""
 
 
 def audited_layer(
@@ -46,8 +46,8 @@ def audited_layer(
     p: LayerParameters,
     units: NDArray[np.intp],
     eps: float = 0.0,
-    rounding: float = 0.0,
-    x_rounding: float = 0.0,
+    stored_as: str = "",
+    x_stored_as: str = "",
 ) -> AuditedLayer:
     """Prepare one layer; `units` are those that are audited, `eps` the engine's precision if less than the weights'."""
     size = len(p.h2h_bias) // gates
@@ -65,8 +65,8 @@ def audited_layer(
         gates,
         max(eps, float(limits.eps)),
         float(limits.max),
-        rounding,
-        x_rounding,
+        stored_as,
+        x_stored_as,
     )
 
 
@@ -81,7 +81,7 @@ def next_hidden(layer: AuditedLayer, x: FloatArray, h_previous: FloatArray, own_
         (a_r, a_z, a_n), (b_r, b_z, b_n) = _gates(layer, a), _gates(layer, b)
         r, z = _joined(a_r, b_r).sigmoid(), _joined(a_z, b_z).sigmoid()
         n = (a_n + r * b_n).tanh()
-        return z.complement() * n + z * rounded(own_previous, layer.rounding, layer.eps)
+        return z.complement() * n + z * stored(own_previous, layer.stored_as, layer.eps)
     s = _joined(*_products(layer, x, h_previous))
     return s.relu() if layer.cell == "rnn_relu" else s.tanh()
 
@@ -115,13 +115,14 @@ def lstm_cells(
     return cells, c
 
 
-def lstm_cell_limits(o: Running, h: FloatArray, rounding: float) -> tuple[FloatArray, FloatArray]:
+def lstm_cell_limits(o: Running, h: FloatArray, stored_as: str) -> tuple[FloatArray, FloatArray]:
     """Between which two numbers the engine's own c was when it computed h = o · tanh(c), in eight bounds.
 
     They are infinite where h says nothing of c: where the output gate is closed, or tanh is flat.
     """
     magnitude = np.abs(h)
-    off = o.bound * np.fmin(magnitude / o.value, 1.0) + o.eps * (o.value + magnitude) + magnitude * rounding / ALLOWED
+    off = o.bound * np.fmin(magnitude / o.value, 1.0) + o.eps * (o.value + magnitude)
+    off += storage_bound(h, stored_as)
     off *= ALLOWED / np.fmax(o.value - ALLOWED * o.bound, 0.0)
     middle = h / o.value
     return np.arctanh(np.fmax(middle - off, -1.0)), np.arctanh(np.fmin(middle + off, 1.0))
@@ -135,8 +136,8 @@ def lstm_hidden(o: Running, c: Running) -> Running:
 def _products(layer: AuditedLayer, x: FloatArray, h: FloatArray) -> tuple[Running, Running]:
     """a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h, each (M, G·U), with their bounds."""
     return (
-        _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias, layer.x_rounding),
-        _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias, layer.rounding),
+        _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias, layer.x_stored_as),
+        _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias, layer.stored_as),
     )
 
 
@@ -146,14 +147,17 @@ def _affine(
     weight: FloatArray,
     magnitude: FloatArray,
     bias: FloatArray,
-    rounding: float,
+    stored_as: str,
 ) -> Running:
     value = v.astype(np.float64) @ weight
     value += bias
     terms = _magnitude(v, magnitude.dtype) @ magnitude
     terms += _magnitude(bias, magnitude.dtype)
     # An engine may go on summing from a to b, so that both are part of one sum.
-    return pre_activation(value, terms, len(layer.i2h) + len(layer.h2h), layer.largest, layer.eps, rounding)
+    result = pre_activation(value, terms, len(layer.i2h) + len(layer.h2h), layer.largest, layer.eps)
+    if stored_as:
+        np.add(result.bound, storage_bound(v, stored_as) @ magnitude, out=result.bound)
+    return result
 
 
 def _magnitude(v: FloatArray, dtype: Any) -> FloatArray:

@@ -90,10 +90,12 @@ class Trace:
         return max(self._spacing(""), self._spacing(self.computed_in or self.precision))
 
     @property
-    def rounding(self) -> float:
-        """By which fraction of itself a number may have been rounded when it was stored, after it was computed."""
-        stored = self._spacing(self.precision)
-        return stored / 2.0 if stored > self.eps else 0.0
+    def stored_as(self) -> str:
+        """The type to which the numbers were rounded when they were stored, "" if none is coarser than the computation.
+
+        It is known only of a recording that says in which type it was computed.
+        """
+        return self.precision if self._spacing(self.precision) > self.eps else ""
 
     def _spacing(self, kind: str) -> float:
         return float(np.finfo(kind or self.hidden.dtype).eps)

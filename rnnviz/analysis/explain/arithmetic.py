@@ -14,7 +14,7 @@ from rnnviz.analysis.cell_states import CellStates
 from rnnviz.analysis.explain.terms import Floats, PreActivation, side
 from rnnviz.analysis.own_state import layer_input, previous_hidden
 from rnnviz.analysis.places import read_after
-from rnnviz.analysis.running_error import ALLOWED, Running, rounded
+from rnnviz.analysis.running_error import ALLOWED, Running, storage_bound
 from rnnviz.analysis.step import audited_layer, lstm_cell, lstm_gates, lstm_hidden, next_hidden
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.cells import Cell, Gate
@@ -206,10 +206,10 @@ def _bound(
     trace: Trace,
 ) -> float:
     """The audit's bound of the step, from its own equations."""
-    x_rounding = trace.rounding if where.layer else 0.0
+    x_stored_as = trace.stored_as if where.layer else ""
     units = np.array([where.unit])
-    layer = audited_layer(cell.name, cell.gate_count, p, units, trace.eps, trace.rounding, x_rounding)
-    stored = rounded(trace.hidden[where.index], trace.rounding, trace.eps).bound.item()
+    layer = audited_layer(cell.name, cell.gate_count, p, units, trace.eps, trace.stored_as, x_stored_as)
+    stored = storage_bound(np.atleast_1d(trace.hidden[where.index]), trace.stored_as).item()
     if c is None:
         return next_hidden(layer, x, before, before[:, units].astype(np.float64)).bound.item() + stored
     f, i_g, o = lstm_gates(layer, x, before)
