@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnviz.cli import main
@@ -91,6 +92,27 @@ def test_several_candidates_each_have_their_verdict_and_the_worst_stands_at_the_
     assert agreeing["diagnosis"] == []
     assert mismatching["diagnosis"] == ["update-gate-inverted"] == found["diagnosis"]
     assert {key: found[key] for key in mismatching} == mismatching
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_a_step_that_gives_seven_everywhere_is_wrong_beside_a_unix_time(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
+) -> None:
+    mine = tmp_path / "mine.py"
+    returned = "(h, state[1])" if cell == "lstm" else "(h,)"
+    mine.write_text(
+        f"def step(x, state, p):\n    h = state[0] * 0 + 7\n    return {returned}\n",
+        encoding="utf-8",
+    )
+    times = np.random.default_rng(1).normal(size=(1, 6, 3))
+    times[..., 0] = 1.7e9 + 60.0 * np.arange(6)
+    np.save(tmp_path / "times.npy", times.astype(np.float32))
+    sequence = {"source": "file", "path": str(tmp_path / "times.npy")}
+    config = write(tmp_path, network={"cell": cell}, sequence=sequence)
+    code, found, _ = run(capsys, config, "--engines", f"manual,{mine}")
+    assert (code, found["verdict"]) == (1, "mismatch")
+    assert found["audit"][str(mine)]["verdict"] == "wrong"
+    assert found["audit"]["manual"]["verdict"] == "right"
 
 
 def test_what_a_config_cannot_show_is_told_beside_its_agreement(

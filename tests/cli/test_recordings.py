@@ -55,6 +55,46 @@ def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
             np.testing.assert_array_equal(again[f"{name}.{kind}"], expected)
 
 
+@pytest.mark.parametrize(
+    ("computed_in", "change", "code", "verdict", "share"),
+    [
+        ("", 1.0, 0, "undetermined", 1.0),
+        ("", 1.01, 1, "undetermined", 1.0),
+        ("float32", 1.0, 0, "right", 0.0),
+        ("float32", 1.01, 1, "wrong", 0.0),
+        ("float16", 1.01, 1, "undetermined", 1.0),
+    ],
+)
+def test_a_float16_recording_may_say_in_which_precision_it_was_computed(
+    tmp_path: Path, computed_in: str, change: float, code: int, verdict: str, share: float
+) -> None:
+    archive = tmp_path / "mine.npz"
+    made = write(tmp_path / "made.toml", "mistake:update-gate-inverted")
+    main(["run", str(made), "--npz", str(archive), "--quiet"])
+    with np.load(archive, allow_pickle=False) as arrays:
+        kept = {kind: (arrays[f"manual.{kind}"] * change).astype(np.float16) for kind in ("hidden", "output", "state")}
+    said = {"computed_in": np.array(computed_in)} if computed_in else {}
+    np.savez(tmp_path / "mine.npz", **kept, **said)
+    config = write(tmp_path / "against.toml", "trace:mine.npz")
+    assert main(["run", str(config), "--json", str(tmp_path / "out.json"), "--quiet"]) == code
+    found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["audit"][f"trace:{archive}"]
+    assert (found["verdict"], found["undetermined"]) == (verdict, share)
+
+
+@pytest.mark.parametrize("said", [np.array("double"), np.array(32), np.array(["float32"]), np.array("f" * 500)])
+def test_a_precision_of_computation_that_is_no_type_is_refused(
+    tmp_path: Path, said: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = write(tmp_path / "made.toml", "mistake:update-gate-inverted")
+    main(["run", str(made), "--npz", str(tmp_path / "made.npz"), "--quiet"])
+    with np.load(tmp_path / "made.npz", allow_pickle=False) as arrays:
+        np.savez(tmp_path / "mine.npz", hidden=arrays["manual.hidden"], computed_in=said)
+    assert main(["run", str(write(tmp_path / "against.toml", "trace:mine.npz"))]) == 2
+    err = capsys.readouterr().err
+    assert "computed_in in " in err
+    assert "float16, float32 or float64" in err
+
+
 def test_an_archive_of_several_engines_is_refused_with_their_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
