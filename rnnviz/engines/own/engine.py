@@ -13,7 +13,7 @@ from time import monotonic
 import rnnviz
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.file_version import file_version
-from rnnviz.engines.own.messages import STEP_SECONDS, Advanced, Broken, Done, Message, Printed, decode
+from rnnviz.engines.own.messages import PRINTED_LIMIT, STEP_SECONDS, Advanced, Broken, Done, Message, Printed, decode
 from rnnviz.model.errors import EngineError
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -21,7 +21,8 @@ from rnnviz.model.trace import Trace
 HOST_ARGUMENT = "--recurrence-host"
 """In a bundle there is no Python to be called with -m: the program is called with this instead."""
 
-_PRINTED_LIMIT = 20_000
+_LONGEST_LINE = 1 << 20
+"""Bytes of a message; code that writes to the host's pipe could do so without end."""
 
 # The host stops code that does not come back, unless that code lets no other thread run; then it is stopped from here.
 _SILENCE_SECONDS = STEP_SECONDS + 5.0
@@ -70,19 +71,20 @@ class _Printed:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._room = _PRINTED_LIMIT
+        self._room = PRINTED_LIMIT
 
     def add(self, text: str) -> None:
         """Keep the text, as long as there is room."""
         if self._room > 0:
-            self._parts.append(text[: self._room])
+            # A lone surrogate could be written into no file.
+            self._parts.append(text[: self._room].encode("utf-8", "backslashreplace").decode("utf-8"))
         self._room -= len(text)
 
     @property
     def text(self) -> str:
         """All of it; a last line says when there was more."""
         text = "".join(self._parts)
-        return text if self._room >= 0 else f"{text}\n(There was more: {_PRINTED_LIMIT:,} characters are kept.)\n"
+        return text if self._room >= 0 else f"{text}\n(There was more: {PRINTED_LIMIT:,} characters are kept.)\n"
 
     def after(self, sentence: str) -> str:
         """The sentence, and the last line that the code printed before it."""
@@ -161,8 +163,8 @@ def _command() -> list[str]:
 def _messages(process: subprocess.Popen[bytes]) -> Iterator[Message]:
     """The host's messages until its standard output ends."""
     assert process.stdout is not None
-    for line in process.stdout:
-        with suppress(ValueError, KeyError, TypeError):
+    while line := process.stdout.readline(_LONGEST_LINE):
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             yield decode(line)
 
 

@@ -16,7 +16,17 @@ from time import monotonic
 from types import FrameType
 from typing import BinaryIO
 
-from rnnviz.engines.own.messages import STEP_SECONDS, Advanced, Alive, Broken, Done, Message, Printed, encode
+from rnnviz.engines.own.messages import (
+    PRINTED_LIMIT,
+    STEP_SECONDS,
+    Advanced,
+    Alive,
+    Broken,
+    Done,
+    Message,
+    Printed,
+    encode,
+)
 from rnnviz.engines.own.recurrence import OwnRecurrence, RecurrenceError
 from rnnviz.engines.stack import run_stack
 from rnnviz.model.stored_inputs import open_inputs
@@ -26,6 +36,8 @@ _PR_SET_PDEATHSIG = 1
 _WATCH_INTERVAL = 0.1
 _ALIVE_INTERVAL = 1.0
 _PROGRESS_INTERVAL = 0.05
+_OUTSIDE_SECONDS = 60.0
+"""How long what lies between two calls may take: the user's code may run there, too, where an object is collected."""
 
 
 class Teller:
@@ -55,15 +67,18 @@ class PrintedText(io.TextIOBase):
 
     def __init__(self, teller: Teller) -> None:
         self._teller = teller
+        # One character more than is kept, by which the engine knows that there was more.
+        self._room = PRINTED_LIMIT + 1
 
     def writable(self) -> bool:
         """It can be written to."""
         return True
 
     def write(self, text: str) -> int:
-        """Tell the text."""
-        if text:
-            self._teller.tell(Printed(text))
+        """Send the text, as long as there is room."""
+        if text and self._room > 0:
+            self._teller.tell(Printed(text[: self._room]))
+            self._room -= len(text)
         return len(text)
 
 
@@ -78,6 +93,7 @@ class Watchman:
         self._teller = teller
         self._seconds = seconds
         self._began: float | None = None
+        self._ended = monotonic()
         self._watched = threading.get_ident()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -85,6 +101,7 @@ class Watchman:
         self._began = monotonic()
 
     def __exit__(self, *_: object) -> None:
+        self._ended = monotonic()
         self._began = None
 
     def _watch(self) -> None:
@@ -100,7 +117,7 @@ class Watchman:
                     )
                 )
                 _end()
-            if began is None and now - last > _ALIVE_INTERVAL:
+            if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:
                 last = now
                 self._teller.tell(Alive())
 

@@ -1,11 +1,15 @@
 """What the process that runs a user's file tells: one JSON object a line on its standard output."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
 STEP_SECONDS = 10.0
 """How long loading the file, or a single step, may take before it counts as endless."""
+
+
+PRINTED_LIMIT = 20_000
+"""How many characters of what the user's code prints are kept."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,11 @@ def decode(line: bytes) -> Message:
 
     Raises
     ------
-    ValueError, KeyError, TypeError
+    ValueError, KeyError, TypeError, AttributeError, RecursionError
         If the line is none, as when code below Python writes to standard output.
     """
     name, content = json.loads(line)
-    return _KINDS[name](**content)
+    kind = _KINDS[name]
+    if {key: type(value) for key, value in content.items()} != {field.name: field.type for field in fields(kind)}:
+        raise TypeError(f"{name} of other fields")
+    return kind(**content)

@@ -3,10 +3,11 @@
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ _MODULE = "__recurrence__"
 
 _LONGEST_TEXT = 500
 
+Returned = TypeVar("Returned")
+
 
 class RecurrenceError(Exception):
     """The user's code cannot be run; the text is one sentence that names the file and the line."""
@@ -32,7 +35,8 @@ class RecurrenceError(Exception):
 class OwnRecurrence:
     """The `step` of one file.
 
-    Every call into the user's code is made inside of `watched`, so that a watchman knows when it began.
+    Whatever may run code of the user's is done inside of `watched`, so that a watchman knows when it began: calls of
+    step, and also what is asked of the objects that it returns or raises.
     """
 
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
@@ -44,17 +48,24 @@ class OwnRecurrence:
             If it cannot be read, is no Python, raises, exits, or defines no step.
         """
         self._path = path
-        self._step: Any = None
+        self._definition = str(path)
+        """The file and, once it is known, the line where step is defined."""
         self._watched = nullcontext() if watched is None else watched
         module = ModuleType(_MODULE)
         module.__file__ = str(path)
         # Dataclasses and pickle look a class's module up by its name.
         sys.modules[_MODULE] = module
-        self._guarded(lambda: exec(self._compiled(), vars(module)))  # noqa: S102 - it is what they asked for
+        self._step: Any = self._guarded(lambda: self._loaded(module))
+
+    def _loaded(self, module: ModuleType) -> object:
+        exec(self._compiled(), vars(module))  # noqa: S102 - it is what they asked for
         step = getattr(module, "step", None)
         if not callable(step):
-            raise RecurrenceError(f"{path} defines no step(x, state, p), which every recurrence must define.")
-        self._step = step
+            raise RecurrenceError(f"{self._path} defines no step(x, state, p), which every recurrence must define.")
+        code = getattr(step, "__code__", None)
+        if isinstance(code, CodeType):
+            self._definition = f"{self._path}, line {code.co_firstlineno}"
+        return step
 
     def _compiled(self) -> CodeType:
         try:
@@ -78,7 +89,7 @@ class OwnRecurrence:
             direction = DIRECTIONS[task.backward]
             state = tuple(np.array(array) for array in (task.h0, task.c0) if array is not None)
             for done, t in enumerate(task.timesteps, start=1):
-                state = self._next(task.x[t], state, task.parameters, f"{direction}, t = {t}")
+                state = self._guarded(partial(self._next, task.x[t], state, task.parameters, f"{direction}, t = {t}"))
                 task.hidden[t] = state[0]
                 if task.cells is not None:
                     task.cells[t] = state[1]
@@ -94,7 +105,7 @@ class OwnRecurrence:
         names = ("h", "c")[: len(state)]
         # The user may write into what they are given.
         given = tuple(array.copy() for array in state)
-        returned = self._guarded(lambda: self._step(x.copy(), given, p))
+        returned = self._step(x.copy(), given, p)
         if not isinstance(returned, tuple | list) or len(returned) != len(state):
             raise self._unfit(
                 f"step returned {_described(returned)} at {where}, but it must return the tuple "
@@ -104,8 +115,7 @@ class OwnRecurrence:
 
     def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
         """One of the returned states as an array of its own, of the shape and dtype of `like`."""
-        # What they return may be an object of theirs, whose conversion is their code, too.
-        array = self._guarded(lambda: np.asarray(value))
+        array = np.asarray(value)
         if array.dtype.kind not in "biufO":
             raise self._unfit(f"step returned {name} of {array.dtype} at {where}, but it must hold real numbers")
         try:
@@ -122,42 +132,35 @@ class OwnRecurrence:
         return converted
 
     def _unfit(self, what: str) -> RecurrenceError:
-        return RecurrenceError(f"{self._definition()}: {what}.")
+        return RecurrenceError(f"{self._definition}: {what}.")
 
-    def _definition(self) -> str:
-        """The file and the line where step is defined."""
-        code = getattr(self._step, "__code__", None)
-        return str(self._path) if code is None else f"{self._path}, line {code.co_firstlineno}"
-
-    def _guarded(self, call: Callable[[], Any]) -> Any:
-        """Call into the user's code; whatever it raises becomes a sentence."""
-        try:
-            with self._watched:
+    def _guarded(self, call: Callable[[], Returned]) -> Returned:
+        """Run code of the user's; whatever it raises becomes a sentence."""
+        with self._watched:
+            try:
                 return call()
-        except RecurrenceError:
-            raise
-        except SystemExit as error:
-            raise RecurrenceError(
-                f"{self._at(error.__traceback__)}: the recurrence called sys.exit, which would end the run."
-            ) from error
-        except BaseException as error:
-            raise RecurrenceError(f"{self._at(error.__traceback__)}: {_told(error)}.") from error
+            except BaseException as error:
+                if type(error) is RecurrenceError:
+                    raise
+                raise RecurrenceError(f"{self._at(sys.exc_info()[2])}: {_cause(error)}.") from error
 
     def _at(self, trace: TracebackType | None) -> str:
         """The file and the last line of it that was being run."""
-        lines = [frame.lineno for frame in traceback.extract_tb(trace) if frame.filename == str(self._path)]
-        return f"{self._path}, line {lines[-1]}" if lines else self._definition()
+        lines = [line for frame, line in traceback.walk_tb(trace) if frame.f_code.co_filename == str(self._path)]
+        return f"{self._path}, line {lines[-1]}" if lines else self._definition
 
 
-def _told(error: BaseException) -> str:
-    """The error's type and what it says, in one line."""
-    try:
+def _cause(error: BaseException) -> str:
+    """The error's type and its text, in one line; both may be the user's code as well."""
+    if isinstance(error, SystemExit):
+        return "the recurrence called sys.exit, which would end the run"
+    name, text = BaseException.__name__, ""
+    with suppress(BaseException):
+        name = str(type(error).__name__)
         text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - how their error is printed is their code as well
-        text = ""
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]} ..."
-    return f"{type(error).__name__}: {text}".removesuffix(": ").removesuffix(".")
+    return f"{name}: {text}".removesuffix(": ").removesuffix(".")
 
 
 def _described(value: object) -> str:

@@ -18,6 +18,8 @@ from rnnviz.model.trace import create_trace
 from tests.analysis.audited import inputs_of
 from tests.engines.own.files import run, sentence_of, written
 from tests.engines.planted import RIGHT
+from tests.oracles.computed import assert_near
+from tests.oracles.recurrence import recurrence
 
 DYING = {
     "os._exit": ("import os\n\n\ndef step(x, state, p):\n    os._exit(5)\n", " ended its process (exit code 5)."),
@@ -36,7 +38,8 @@ def test_the_death_of_its_process_is_a_sentence(name: str, inputs: Inputs, tmp_p
 
 
 IMPATIENT = (
-    "import sys; from rnnviz.engines.own import host; host.STEP_SECONDS = 0.4; sys.exit(host.main(sys.argv[1:]))"
+    "import sys; from rnnviz.engines.own import host; host.STEP_SECONDS = host._OUTSIDE_SECONDS = 0.4; "
+    "sys.exit(host.main(sys.argv[1:]))"
 )
 
 
@@ -75,6 +78,68 @@ def test_an_endless_loop_is_stopped_and_its_line_is_told(name: str, inputs: Inpu
     code, lines = ENDLESS[name]
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
     assert any(sentence.startswith(f", line {line}: the recurrence was stopped, since it did not") for line in lines)
+
+
+OBJECTS = {
+    "the text of its error": "class Odd(Exception):\n    __str__ = endless\ndef step(x, state, p): raise Odd",
+    "the name of its error": (
+        "class Odd(type):\n    __name__ = property(endless)\nclass Error(Exception, metaclass=Odd): pass\n"
+        "def step(x, state, p): raise Error"
+    ),
+    "the length of its answer": "class Odd(tuple):\n    __len__ = endless\ndef step(x, state, p): return Odd(state)",
+    "the values of its answer": "class Odd(tuple):\n    __iter__ = endless\ndef step(x, state, p): return Odd(state)",
+    "the type of its answer": ("class Odd:\n    __class__ = property(endless)\ndef step(x, state, p): return Odd()"),
+    "an array of its own": "class Odd:\n    __array__ = endless\ndef step(x, state, p): return (Odd(),)",
+    "a number of its own": (
+        "import numpy\nclass Odd:\n    __float__ = endless\n"
+        "def step(x, state, p): return (numpy.full(state[0].shape, Odd()),)"
+    ),
+    "the end of its answer": "class Odd(tuple):\n    __del__ = endless\ndef step(x, state, p): return Odd(state)",
+    "a step that is made when it is asked for": "__getattr__ = endless",
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", OBJECTS)
+def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    code = f"def endless(*_):\n    while True: pass\n{OBJECTS[name]}\n"
+    sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
+    assert sentence.startswith(", line 2: the recurrence was stopped")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n\n\ndef hook(frame, *_):\n    if frame.f_code.co_name == 'advance':\n"
+        "        time.sleep(1000)\n\n\nsys.setprofile(hook)\n\n\ndef step(x, state, p):\n    return state\n"
+    )
+    assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
+        " ended its process (killed after 2 s of silence)."
+    )
+
+
+HARMLESS = {
+    "another working directory": "import os, tempfile\nos.chdir(tempfile.gettempdir())",
+    "its own file is gone": "import os\nos.unlink(__file__)",
+    "messages of its own": (
+        'import os\nfor fd in range(3, 30):\n    try:\n        os.write(fd, b\'["Printed", {"text": 5}]\\n'
+        '["Advanced", {"fraction": null}]\\n7\\n["Done", 3]\\n\' + b\'[\' * 100_000 + b\'\\n\')\n'
+        "    except OSError:\n        pass"
+    ),
+    "much in one line": "print('x' * 5_000_000)",
+    "a lone surrogate": "print('\\udc80')",
+    "a thread that prints without end": (
+        "import threading\ndef speak():\n    while True: print('x')\n"
+        "threading.Thread(target=speak, daemon=True).start()"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_else_it_does_changes_no_number(name: str, inputs: Inputs, tmp_path: Path) -> None:
+    trace, report = run(written(tmp_path, f"{HARMLESS[name]}\n{RIGHT['rnn_tanh']}"), inputs, tmp_path / "trace")
+    assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
+    assert len(report.printed.encode("utf-8")) < 21_000
 
 
 @pytest.mark.usefixtures("impatient")

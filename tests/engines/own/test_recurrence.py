@@ -55,7 +55,7 @@ def test_the_users_code_runs_under_watch_and_nothing_else_does(inputs: Inputs, t
     assert ENTERED == ["in", "load", "out"]
     ENTERED.clear()
     run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer(), lambda done: None)
-    assert ENTERED == ["in", "step", "out", "in", "array", "out"] * 12
+    assert ENTERED == ["in", "step", "array", "out"] * 12
 
 
 def test_the_file_is_a_module_that_is_found_by_its_name(tmp_path: Path) -> None:

@@ -105,6 +105,17 @@ BROKEN: dict[str, tuple[str, str]] = {
         "import sys\n\n\ndef step(x, state, p):\n    sys.exit('bye')\n",
         ", line 5: the recurrence called sys.exit, which would end the run.",
     ),
+    "an error whose text raises what ends a program": (
+        (
+            "class Odd(BaseException):\n    def __str__(self):\n        raise KeyboardInterrupt\n\n\n"
+            "def step(x, state, p):\n    raise Odd\n"
+        ),
+        ", line 7: Odd.",
+    ),
+    "an error without a trace": (
+        "class Odd(Exception):\n    __traceback__ = None\n\n\ndef step(x, state, p):\n    raise Odd\n",
+        ", line 6: Odd.",
+    ),
     "a keyboard interrupt": ("def step(x, state, p):\n    raise KeyboardInterrupt\n", ", line 2: KeyboardInterrupt."),
 }
 
