@@ -83,7 +83,8 @@ class NpzFile:
             return ""
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
-            return str(np.frombuffer(content, header.dtype)[0])
+            # numpy raises a SystemError where four bytes are no character.
+            return content.decode("utf-32-be" if header.dtype.str[0] == ">" else "utf-32-le", "replace").rstrip("\0")
 
     def _of_numbers(self, name: str) -> NpyHeader:
         header = self.headers[name]

@@ -81,7 +81,13 @@ def test_a_float16_recording_may_say_in_which_precision_it_was_computed(
     assert (found["verdict"], found["undetermined"]) == (verdict, share)
 
 
-@pytest.mark.parametrize("said", [np.array("double"), np.array(32), np.array(["float32"]), np.array("f" * 500)])
+NO_TEXT = np.array(0xFFFFFFFF, np.uint32).view("<U1")
+"""Four bytes that are no character."""
+
+
+@pytest.mark.parametrize(
+    "said", [np.array("double"), np.array(32), np.array(["float32"]), np.array("f" * 500), NO_TEXT]
+)
 def test_a_precision_of_computation_that_is_no_type_is_refused(
     tmp_path: Path, said: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
