@@ -102,6 +102,14 @@ class Values:
         """The index of an origin's first element."""
         return self._bases.setdefault(origin, len(self._bases) << 32)
 
+    def among(self, value: Value) -> list[Origin]:
+        """The origins of which a value has elements: of a row, those of the whole that are in it."""
+        try:
+            present = set(np.unique(value.read() >> 32).tolist())
+        except UnreadableError:
+            return list(value.origins)
+        return [origin for origin, base in self._bases.items() if origin in value.origins and base >> 32 in present]
+
     def sequence_shape(self, scope: Scope, node: NodeProto) -> tuple[int, int, bool]:
         """(T, N, whether one of them is open) of a recurrent node."""
         try:
@@ -205,8 +213,10 @@ class Values:
                 made = _cast(parts[0], attributes["to"].i)
             elif operator == "Concat":
                 made = _concatenated(parts, attributes["axis"].i)
-            elif operator == "ConstantOfShape":
-                made = self._constant_of_shape(attributes, parts[0])
+            elif operator in ("ConstantOfShape", "ConstantFill"):
+                made = self._constant_of_shape(operator, attributes, parts[0])
+            elif operator == "ReduceL2":
+                made = _norm(attributes, parts)
             else:
                 # Of the inputs behind the first, one that is left out keeps its place.
                 rest = iter(parts[1:])
@@ -218,8 +228,14 @@ class Values:
             raise UnreadableError(f"is made by {operator} and too large: its shape is {list(made.shape)}")
         return replace(made, open_size=any(part.open_size for part in parts))
 
-    def _constant_of_shape(self, attributes: Attributes, shape: Value) -> Value:
-        value = self._stored(attributes["value"].t) if "value" in attributes else _known(np.zeros(1, np.float32))
+    def _constant_of_shape(self, operator: str, attributes: Attributes, shape: Value) -> Value:
+        value = _known(np.zeros(1, np.float32))
+        if operator == "ConstantFill":  # of before opset 9, whose value is a float
+            if not attributes["input_as_shape"].i or ("dtype" in attributes and attributes["dtype"].i != 1):
+                raise ValueError
+            value = _known(np.array([attributes["value"].f if "value" in attributes else 0.0], np.float32))
+        elif "value" in attributes:
+            value = self._stored(attributes["value"].t)
         sizes = tuple(int(size) for size in _integers(shape))
         if value.shape != (1,) or any(size < 0 for size in sizes):
             raise ValueError
@@ -332,7 +348,7 @@ def _inferred(model: ModelProto) -> Declared:
     return {value.name: value for value in graph.value_info}
 
 
-_OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "DequantizeLinear"})
+_OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "ConstantFill", "DequantizeLinear", "ReduceL2"})
 _DATA_TYPES = {name: data_type for data_type, name in TYPES.items()}
 
 
@@ -389,6 +405,23 @@ def _arithmetic(operator: str, attributes: Attributes, parts: Sequence[Value]) -
     return Value(np.broadcast_shapes(*(part.shape for part in parts)), dtype, read)
 
 
+def _norm(attributes: Attributes, parts: Sequence[Value]) -> Value:
+    """The norm along axes, as of the rows of a weight that is kept as direction and length."""
+    if any(part.origins for part in parts):
+        raise UnreadableError("is computed by ReduceL2, not a constant")
+    shape = parts[0].shape
+    axes = _integers(parts[1]).tolist() if len(parts) > 1 else attributes["axes"].ints
+    along = tuple(range(len(shape))[axis] for axis in axes)
+    keep = "keepdims" not in attributes or bool(attributes["keepdims"].i)
+    kept = tuple(1 if k in along else size for k, size in enumerate(shape) if keep or k not in along)
+
+    def read() -> NDArray[Any]:
+        squares = np.square(parts[0].read().astype(np.float64))
+        return np.asarray(np.sqrt(squares.sum(along, keepdims=keep))).astype(parts[0].dtype)
+
+    return Value(kept, parts[0].dtype, read)
+
+
 def _quantization(parts: Sequence[Value]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """The scale and the zero point of DequantizeLinear."""
     return parts[0].read(), parts[1].read() if len(parts) > 1 else None
@@ -399,9 +432,10 @@ def _cast(part: Value, data_type: int) -> Value:
         raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, which is not read")
     dtype = helper.tensor_dtype_to_np_dtype(data_type)
     if part.origins:
-        if dtype != part.dtype:
+        # Lengths are cast from one type of whole numbers to another.
+        if dtype != part.dtype and (dtype.kind, part.dtype.kind) != ("i", "i"):
             raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, not a constant")
-        return part
+        return replace(part, dtype=dtype)
 
     def read() -> NDArray[Any]:
         with np.errstate(all="ignore"):  # a number beyond the type's range is infinite, and named where it is checked

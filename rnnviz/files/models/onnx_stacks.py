@@ -49,7 +49,8 @@ def _lower(placed: PlacedNode, places: Mapping[tuple[Scope, str], int], constant
             if not np.array_equal(value.read(), whole.swapaxes(0, 1) if by_batch else whole):
                 return None
         return lower
-    except UnreadableError:
+    except (UnreadableError, MemoryError):
+        # Layers whose outputs are too large to be followed are read one by one.
         return None
 
 

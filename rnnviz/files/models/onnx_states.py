@@ -1,6 +1,7 @@
 """Where the initial states and the sequence lengths of a recurrent node of an ONNX graph come from."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from onnx import NodeProto
@@ -17,6 +18,7 @@ EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
 
 _, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
 _LONGEST_LIST = 8
+_LARGEST_STATE = 1 << 24
 _SKIPPED = "time steps after the length of each sequence, which the model"
 
 
@@ -73,7 +75,7 @@ def lengths(placed: PlacedNode, constants: Constants) -> tuple[object, str]:
     scope = placed.scope
     try:
         found = [(values, values.find(scope, name)) for values in constants.both]
-        origins = sorted(source for _, source in found[0][1].origins)
+        origins = [source for _, source in found[0][0].among(found[0][1])]
         read = [value.read() for _, value in found]
     except UnreadableError:
         return (
@@ -105,9 +107,9 @@ def _state(
     values, value = variants[0]
     sources = [scope.find(source)[1] for scope, source in value.origins]
     if any(isinstance(source, NodeProto) for source in sources):
-        return _computed(placed, given, value)
+        return _computed(placed, given, values, value)
     if value.origins:
-        names = " and ".join(sorted(f'"{source}"' for _, source in value.origins))
+        names = " and ".join(f'"{source}"' for _, source in values.among(value))
         text = f"the caller of the model gives {name} of this network as {names}"
         return InitialState(_INPUT, (text,), rows=(_rows(values, value, placed),))
     arrays = [_constant_state(placed, name, variant, size, dtype) for _, variant in variants]
@@ -127,6 +129,8 @@ def _constant_state(placed: PlacedNode, name: str, value: Value, size: tuple[int
     if len(shape) != 3 or (shape[1 if by_batch else 0], shape[2]) != (d, h):
         needed = f"[N, {d}, {h}]" if by_batch else f"[{d}, N, {h}]"
         raise UnreadableError(f"{name} has the shape {list(shape)}, and the node needs {needed}")
+    if prod(shape) > _LARGEST_STATE:
+        raise UnreadableError(f"{name} has the shape {list(shape)}, which is too large to be read")
     if value.dtype.name != dtype:
         raise UnreadableError(f"{name} holds {value.dtype.name}, and the weights are {dtype}")
     array = widened_numbers(value)
@@ -147,9 +151,9 @@ def _rows(values: Values, value: Value, placed: PlacedNode) -> tuple[int, ...]:
     return tuple(int(index) for index in first.reshape(len(first), -1)[:, 0])
 
 
-def _computed(placed: PlacedNode, name: str, value: Value | None = None) -> InitialState:
+def _computed(placed: PlacedNode, name: str, values: Values | None = None, value: Value | None = None) -> InitialState:
     """A state that another part of the model computes, and that part's name."""
-    origins = sorted(value.origins, key=lambda origin: origin[1]) if value is not None else []
+    origins = [] if values is None or value is None else values.among(value)
     if origins and all(_is_final_state(*origin) for origin in origins):
         nodes = dict.fromkeys(f'"{PlacedNode(scope.producers[name], scope).name}"' for scope, name in origins)
         return _started_from(f"the final state of {' and '.join(nodes)}")

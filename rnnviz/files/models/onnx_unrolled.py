@@ -81,7 +81,9 @@ def unrolled(nodes: Sequence[PlacedNode]) -> PlacedNode | None:
         if node.op_type in _PRODUCTS and len(node.input) > 1 and node.output:
             products[placed.scope, node.output[0]] = _key(placed.scope, node.input[1]), placed
     for key, placed in products.values():
-        for before in _behind(placed, products):
+        behind = _behind(placed, products)
+        # A time step adds the product of its input, which layers that share their weights do not.
+        for before in behind if len(behind) > 1 else []:
             if products[before][0] == key:
                 return products[before][1]
     return None
@@ -191,7 +193,7 @@ def _direction(chain: Sequence[_Step], scope: Scope, constants: Constants) -> _D
         backward = _backward(chain, scope, whole, constants)
         if backward is None or (not first.previous and not _starts_from_zeros(first, b_hh, scope, constants)):
             return None
-    except UnreadableError:
+    except (UnreadableError, MemoryError):
         return None
     return _Direction(tuple(chain), product.input[0], product.input[1], second.weight, b_ih, b_hh, backward)
 

@@ -100,6 +100,7 @@ def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp
 OLDER = [
     ("lstm", {"do_constant_folding": False}, {}),
     ("gru", {"do_constant_folding": False}, {"bidirectional": True}),
+    ("gru", {"opset_version": 8}, {}),
     ("lstm", {"opset_version": 9}, {}),
     ("gru", {"opset_version": 11}, {"bidirectional": True}),
     ("rnn_tanh", {"opset_version": 13}, {"bidirectional": True}),
@@ -163,3 +164,44 @@ def test_time_steps_that_are_no_network_any_more_are_refused_as_unrolled(tmp_pat
         (entry,) = entries_of(tmp_path / "m.onnx")
         assert not entry.supported
         assert "unrolled" in entry.reason
+
+
+@pytest.mark.parametrize("folding", [True, False])
+def test_weights_kept_as_direction_and_length_are_combined(folding: bool, tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    module = Module("lstm", 1)
+    torch.nn.utils.parametrizations.weight_norm(module.rnn, "weight_hh_l0")
+    compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], do_constant_folding=folding)
+
+
+class EncoderAndDecoder(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.LSTM(FEATURES, H, 2)
+        self.decoder = torch.nn.LSTM(FEATURES, H, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.decoder(x, self.encoder(x)[1])[0]
+
+
+def test_each_layer_of_a_decoder_names_the_layer_that_it_starts_from(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    module = EncoderAndDecoder().eval()
+    x = torch.randn(T, N, FEATURES)
+    export(module, tmp_path / "m.onnx", x, dynamo=False)
+    encoder, _, _, decoder, *layers = entries_of(tmp_path / "m.onnx")
+    names = [f'the model starts this network from the final state of "/encoder/LSTM{k}"' for k in ("", "_1")]
+    assert [entry.assumptions for entry in (encoder, decoder, *layers)] == [(), tuple(names), *[(n,) for n in names]]
+    with torch.no_grad():
+        out, state = module.encoder(x)
+        expected = [out, module(x)]
+    states = [None, dict(zip("hc", [part.numpy() for part in state], strict=True))]
+    for entry, given, y in zip((encoder, decoder), states, expected, strict=True):
+        ran = computed_on(tmp_path / "m.onnx", x.numpy().swapaxes(0, 1), entry.name, state=given)
+        assert_near(ran.out, y.numpy(), 1e-5)
+
+
+def test_layers_that_share_their_weights_without_a_sequence_are_not_listed(tmp_path: Path) -> None:
+    linear = torch.nn.Linear(H, H)
+    export(torch.nn.Sequential(linear, torch.nn.Tanh(), linear), tmp_path / "m.onnx", torch.randn(N, H), dynamo=False)
+    assert entries_of(tmp_path / "m.onnx") == ()
