@@ -21,9 +21,11 @@ _CHECKPOINT = re.compile(r"arg:|aux:")
 _UNFUSED = "_unfused."
 _LAYER = re.compile(r"(?:.*[._:])?(?:lstm|gru|rnn)\d+_|(?:.*\.)?", re.DOTALL)
 """The prefixes that fused layers have unless the user gives them others."""
-_NAMED_AS_FUSED = "its arrays have the names of one fused layer, whose layers read each other's outputs"
+_NAMED_AS_FUSED = "its arrays have the names of a fused layer, and it is run as one: cells with such names may differ"
 _NUMBERED = "the file does not say whether the cells in its list read each other's outputs: each is a network here"
 _DIRECTIONS = "l_cell and r_cell are taken for the directions of a BidirectionalCell, which concatenates their outputs"
+_CALLED = "the file does not say how the cell is called: the sequence is read from its beginning"
+_REVERSED = "r_cell reads the sequence from its end: give it in reverse order, in which the outputs come as well"
 _WRAPPED = "the cell around it may change its outputs: the file does not say whether it is a ResidualCell or another"
 
 
@@ -48,15 +50,9 @@ def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found
         if form == "cell":
             found.append(_cell(_name(prefix), layers, tensors))
         elif form == "stacked" and not prefix.endswith(_UNFUSED):
-            numbers = sorted({layer for layer, _ in layers})
-            for number in numbers:
-                alone = {(0, side): arrays for (layer, side), arrays in layers.items() if layer == number}
-                listed = (_NUMBERED,) if len(numbers) > 1 else ()
-                found.append(_cell(f"{prefix}{number}", alone, tensors, listed))
+            found += _list(prefix, layers, tensors)
         else:
-            layer = assemble(_name(prefix.removesuffix(_UNFUSED)), layers, tensors, without_bias=False)
-            named = () if form == "stacked" or _LAYER.fullmatch(prefix) else (_NAMED_AS_FUSED,)
-            found.append(_assuming(layer, named))
+            found += _fused(form, prefix, layers, tensors)
     return found
 
 
@@ -64,10 +60,35 @@ def _name(prefix: str) -> str:
     return prefix.rstrip("._:")
 
 
+def _fused(form: str, prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
+    """A fused layer, or cells that the user has named like its layers, where they cannot be one network."""
+    layer = assemble(_name(prefix.removesuffix(_UNFUSED)), layers, tensors, without_bias=False)
+    if form == "stacked":
+        return [layer]
+    if not layer.entry.supported:
+        cells = _list(f"{prefix}l", layers, tensors)
+        kinds = {(cell.entry.cell, cell.entry.cells, cell.entry.hidden_size) for cell in cells}
+        if len(kinds) > 1 and all(cell.entry.supported for cell in cells):
+            return cells
+    return [_assuming(layer, () if _LAYER.fullmatch(prefix) else (_NAMED_AS_FUSED,))]
+
+
+def _list(prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
+    """Cells that have numbers, each by itself."""
+    numbers = sorted({layer for layer, _ in layers})
+    listed = (_NUMBERED,) if len(numbers) > 1 else ()
+    alone: list[Layers] = [
+        {(0, side): arrays for (layer, side), arrays in layers.items() if layer == number} for number in numbers
+    ]
+    return [_cell(f"{prefix}{n}", one, tensors, listed) for n, one in zip(numbers, alone, strict=True)]
+
+
 def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions: tuple[str, ...] = ()) -> Found:
     """A cell, or both of a BidirectionalCell; GRUCell alone has activations that are always the same."""
     found = assemble(name, layers, tensors, without_bias=False)
-    if name.endswith("base_cell"):
+    parts = name.split(".")
+    assumptions = (*assumptions, _REVERSED if "r_cell" in parts else _CALLED)
+    if parts[-1] == "base_cell":
         assumptions = (*assumptions, _WRAPPED)
     if found.entry.bidirectional:
         assumptions = (*assumptions, _DIRECTIONS)

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnviz.files.models import gluon_names, torch_names
 from rnnviz.files.models.assembly import Found
-from rnnviz.files.models.entry import Entry
+from rnnviz.files.models.entry import RNN_CELLS, Entry
 from rnnviz.files.models.tensors import Tensor, TensorFile
 from rnnviz.files.models.torch_parametrizations import CombinedWeights
 from rnnviz.model.arrays import FloatArray
@@ -71,7 +71,8 @@ def _distinct(found: Iterable[Found]) -> Iterable[Found]:
     """The same networks under names of their own: a file's only network may have none, and two may share one."""
     taken: set[str] = set()
     for each in found:
-        name = plain = each.entry.name or each.entry.cell or "rnn"
+        cells = (each.entry.cell, *each.entry.cells)
+        name = plain = each.entry.name or next((cell for cell in cells if cell and cell not in RNN_CELLS), "rnn")
         number = 2
         while name in taken:
             name, number = f"{plain} ({number})", number + 1

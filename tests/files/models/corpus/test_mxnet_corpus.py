@@ -14,7 +14,10 @@ from rnnviz.files.models.reading import entries_of
 from tests.files.models.corpus.cases import computed_on, entry_of
 from tests.oracles.computed import assert_near
 
-pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+pytestmark = [
+    pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed"),
+    pytest.mark.filterwarnings("ignore:NTC layout detected"),
+]
 BATCH, TIMESTEPS, FEATURES, HIDDEN = 2, 5, 3, 4
 
 Block = Any
@@ -104,6 +107,14 @@ def contributed(kind: str, *arguments: Any, **options: Any) -> Callable[[Any], B
     return lambda mx: getattr(mx.gluon.contrib.rnn, kind)(*arguments, **options)
 
 
+def lists_in_both_directions(mx: Any) -> Block:
+    sides = [mx.gluon.rnn.HybridSequentialRNNCell(prefix=f"{side}_") for side in "lr"]
+    for side in sides:
+        with side.name_scope():
+            side.add(cell("GRUCell")(mx))
+    return mx.gluon.rnn.BidirectionalCell(*sides)
+
+
 FUSED = {"LSTM": "lstm", "GRU": "gru", "RNN": "(rnn_relu)"}
 CASES: dict[str, Case] = {
     **{
@@ -164,6 +175,17 @@ CASES: dict[str, Case] = {
         listed("SequentialRNNCell", both("GRUCell"), both("GRUCell", features=2 * HIDDEN)),
         {"0": ("0", "gru"), "1": ("1", "gru")},
     ),
+    "both directions of lists": Case(
+        lambda mx: mx.gluon.rnn.BidirectionalCell(
+            *(listed("HybridSequentialRNNCell", cell("GRUCell"))(mx) for _ in "lr")
+        ),
+        {"l_cell.0": ("_children.l_cell.0", "gru"), "r_cell.0": ("_children.r_cell.0", "gru")},
+    ),
+    "cells with the names of layers": Case(
+        attributes(enc=cell("GRUCell", HIDDEN, prefix="l0_"), dec=cell("LSTMCell", HIDDEN, prefix="l1_")),
+        {"enc": ("enc", "gru"), "dec": ("dec", "(lstm)")},
+        {"net_l0": ("enc", "gru"), "net_l1": ("dec", "(lstm)")},
+    ),
     "residual": Case(around("ResidualCell", cell("GRUCell", HIDDEN)), {"base_cell": ("", "gru")}),
     "zoneout": Case(around("ZoneoutCell", cell("LSTMCell"), 0.2, 0.3), {"base_cell": ("", "(lstm)")}),
     "variational dropout": Case(
@@ -196,7 +218,8 @@ def filled(mx: Any, block: Block, dtype: str) -> Block:
 
 def at(block: Block, path: str) -> Block:
     for part in path.split(".") if path else ():
-        block = block[int(part)] if part.isdigit() else getattr(block, part)
+        place = int(part) if part.isdigit() else part
+        block = getattr(block, part) if hasattr(block, part) else block[place]
     return block
 
 
@@ -268,3 +291,51 @@ def test_each_network_computes_what_mxnet_does_or_says_why_it_is_not_read(mx: An
             assert len(entries_of(path)) == len(networks)
         for entry_name, (place, kind) in networks.items():
             assert_computes(path, entry_name, kind, computed_by(mx, at(block, place), case.dtype))
+
+
+def checkpoint(mx: Any, cells: Any, path: Path) -> tuple[Path, Computed]:
+    """The checkpoint of a Module with cells of `mx.rnn`, and what they compute."""
+    out, _ = cells.unroll(TIMESTEPS, mx.sym.Variable("data"), layout="NTC", merge_outputs=True)
+    shapes, _, _ = out.infer_shape(data=(BATCH, TIMESTEPS, FEATURES))
+    rng = np.random.default_rng(6)
+    names = zip(out.list_arguments(), shapes, strict=True)
+    arrays = {name: rng.normal(scale=0.5, size=shape).astype(np.float32) for name, shape in names}
+    bound = out.bind(mx.cpu(), {name: mx.nd.array(array) for name, array in arrays.items()})
+    computed = bound.forward()[0].asnumpy()
+    x = arrays.pop("data")
+    weights = {name: mx.nd.array(array) for name, array in arrays.items()}
+    mx.rnn.save_rnn_checkpoint(cells, str(path / "net"), 1, out, weights, {})
+    return path / "net-0001.params", Computed(x, {}, computed)
+
+
+def stack(mx: Any, *cells: Any) -> Any:
+    made = mx.rnn.SequentialRNNCell()
+    for one in cells:
+        made.add(one)
+    return made
+
+
+SYMBOLIC: dict[str, tuple[Callable[[Any], Any], dict[str, tuple[str | None, int]]]] = {
+    "lstm": (lambda mx: mx.rnn.LSTMCell(HIDDEN), {"lstm": (None, 1)}),
+    "gru": (lambda mx: mx.rnn.GRUCell(HIDDEN, prefix="a_"), {"a": ("gru", 1)}),
+    "stack": (
+        lambda mx: stack(mx, *(mx.rnn.GRUCell(HIDDEN, prefix=f"gru_l{n}_") for n in range(2))),
+        {"gru": ("gru", 2)},
+    ),
+    "fused": (lambda mx: mx.rnn.FusedRNNCell(HIDDEN, 2, mode="lstm", prefix="e_"), {"e": ("lstm", 2)}),
+    "unlike": (
+        lambda mx: stack(mx, mx.rnn.GRUCell(HIDDEN, prefix="l0_"), mx.rnn.GRUCell(5, prefix="l1_")),
+        {"l0": ("gru", 1), "l1": ("gru", 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_checkpoints_of_symbolic_cells(mx: Any, name: str, tmp_path: Path) -> None:
+    build, networks = SYMBOLIC[name]
+    path, expected = checkpoint(mx, build(mx), tmp_path)
+    assert {entry.name: (entry.cell, entry.num_layers) for entry in entries_of(path)} == networks
+    x = expected.x
+    for entry_name in networks:
+        x = computed_on(path, x, entry_name, "lstm").out.swapaxes(0, 1)
+    assert_near(x, expected.out, 1e-5)
