@@ -176,9 +176,7 @@ CASES: dict[str, Case] = {
         {"0": ("0", "gru"), "1": ("1", "gru")},
     ),
     "both directions of lists": Case(
-        lambda mx: mx.gluon.rnn.BidirectionalCell(
-            *(listed("HybridSequentialRNNCell", cell("GRUCell"))(mx) for _ in "lr")
-        ),
+        lists_in_both_directions,
         {"l_cell.0": ("_children.l_cell.0", "gru"), "r_cell.0": ("_children.r_cell.0", "gru")},
     ),
     "cells with the names of layers": Case(
