@@ -115,7 +115,7 @@ def optimizer_beside_flat_weights(folder: Path) -> tuple[Path, Networks | str]:
 @case
 def lbfgs_and_tensors_in_lists(folder: Path) -> tuple[Path, Networks | str]:
     made = gru()
-    optimizer = torch.optim.LBFGS(made.parameters())
+    optimizer = torch.optim.LBFGS(made.parameters(), 0.01, 2)
     x = torch.randn(2, 1, 3)
 
     def loss() -> Any:
@@ -1035,6 +1035,7 @@ def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_file_computes_what_its_modules_do_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(6)
     with warnings.catch_warnings():
         # PyTorch calls some of its ways to save deprecated.
         warnings.simplefilter("ignore")
