@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from google.protobuf.message import Error as ProtobufError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, shape_inference
 
@@ -75,13 +76,13 @@ class Values:
             If it is computed, or made of something that is not read; the sentence continues after the name of what it
             is for.
         """
-        # The scope is kept as a part of the key, so that its identity stays its own.
+        scope, name, source = scope.find(name)
         key = (scope, name)
         if key not in self._known:
             if depth > _DEEPEST:
                 raise UnreadableError(f"is made by more than {_DEEPEST} nodes behind each other")
             try:
-                self._known[key] = self._made(*scope.find(name), name, depth)
+                self._known[key] = self._made(scope, source, name, depth)
             except UnreadableError as error:
                 self._known[key] = str(error)
         known = self._known[key]
@@ -255,10 +256,10 @@ class Values:
             value = None
         if value is not None and (value.shape or not value.open_size):
             return value.shape, value.open_size
-        place, _source = scope.find(name)
-        shape, is_open = self._declared(place, name)
+        scope, name, _ = scope.find(name)
+        shape, is_open = self._declared(scope, name)
         if shape is None:
-            return (self._size((place, name)),) * _LARGEST_RANK, True
+            return (self._size((scope, name)),) * _LARGEST_RANK, True
         return shape, is_open
 
     def _declared(self, scope: Scope, name: str) -> tuple[tuple[int, ...] | None, bool]:
@@ -299,7 +300,7 @@ class Constants:
         values = [value for _, value in self.variants(scope, name)]
         first = values[0]
         for origin in first.origins:
-            source = origin[0].find(origin[1])[1]
+            source = origin[0].find(origin[1])[2]
             if isinstance(source, str):
                 raise UnreadableError(f"is the input {source} of the model, for which the file holds no numbers")
             raise UnreadableError("is computed by a recurrent node, not a constant")
@@ -343,7 +344,7 @@ def _inferred(model: ModelProto) -> Declared:
     """The shapes that follow from those that the model declares, of values in its main graph."""
     try:
         graph = shape_inference.infer_shapes(model).graph
-    except (RuntimeError, ValueError):
+    except (shape_inference.InferenceError, ProtobufError, RuntimeError, ValueError):
         return {}
     return {value.name: value for value in graph.value_info}
 

@@ -27,11 +27,16 @@ RECURRENT = ("RNN", "LSTM", "GRU")
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _DEEPEST = 64
 _MOST_NODES = 200_000
+_MOST_SCOPES = 1000
 
 
 @dataclass(eq=False)
 class Scope:
-    """The names that a graph, or a call of a function, knows; `main` is that of the model's own graph."""
+    """The names that a graph, or a call of a function, knows; `main` is that of the model's own graph.
+
+    `arguments` are the names outside that a function's inputs stand for, `calls` those inside that the outputs of a
+    call stand for.
+    """
 
     parent: "Scope | None" = None
     constants: dict[str, TensorProto | SparseTensorProto] = field(default_factory=dict)
@@ -40,23 +45,37 @@ class Scope:
     arguments: Mapping[str, tuple["Scope", str]] = field(default_factory=dict)
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
     declared: Mapping[str, ValueInfoProto] = field(default_factory=dict)
+    calls: dict[str, tuple["Scope", str]] = field(default_factory=dict)
     main: bool = False
 
-    def find(self, name: str) -> tuple["Scope", Source]:
-        """What `name` stands for, and the scope in which that is so."""
+    def find(self, name: str) -> tuple["Scope", str, Source]:
+        """The scope that defines `name`, its name there, and the source that it stands for.
+
+        Raises
+        ------
+        UnreadableError
+            If functions define it by itself.
+        """
         scope: Scope | None = self
-        while scope is not None:
+        place, wanted = self, name
+        for _ in range(_MOST_SCOPES):
+            if scope is None:
+                return place, wanted, None
             if name in scope.constants:
-                return scope, scope.constants[name]
-            if name in scope.producers:
-                return scope, scope.producers[name]
-            if name in scope.arguments:
+                return scope, name, scope.constants[name]
+            if name in scope.calls:
+                scope, name = scope.calls[name]
+                place, wanted = scope, name
+            elif name in scope.producers:
+                return scope, name, scope.producers[name]
+            elif name in scope.arguments:
                 scope, name = scope.arguments[name]
-                continue
-            if name in scope.inputs:
-                return scope, name
-            scope = scope.parent
-        return self, None
+                place, wanted = scope, name
+            elif name in scope.inputs:
+                return scope, name, name
+            else:
+                scope = scope.parent
+        raise UnreadableError(f"{wanted} is handed on by more than {_MOST_SCOPES} graphs")
 
     def attributes_of(self, node: NodeProto) -> Attributes:
         """A node's attributes by name; those that a function hands on are the ones of its call."""
@@ -133,7 +152,7 @@ def recurrent_ancestors(scope: Scope, names: Iterable[str]) -> dict[tuple[Scope,
     left = [(scope, name) for name in names]
     while left:
         scope, name = left.pop()
-        scope, source = scope.find(name)
+        scope, _, source = scope.find(name)
         if not isinstance(source, NodeProto) or (scope, source.output[0]) in seen:
             continue
         seen.add((scope, source.output[0]))
@@ -165,7 +184,11 @@ def _nodes(
         function = functions.get((node.domain, node.op_type))
         yield PlacedNode(node, scope, function is not None)
         if function is not None:
-            yield from _nodes(function, _call(function, node, scope), functions, depth + 1)
+            inside = _call(function, node, scope)
+            scope.calls |= {
+                name: (inside, own) for name, own in zip(node.output, function.output, strict=False) if name
+            }
+            yield from _nodes(function, inside, functions, depth + 1)
             continue
         for attribute in node.attribute:
             # One graph, or several of them, of If, Loop and Scan.

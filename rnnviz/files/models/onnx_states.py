@@ -18,6 +18,7 @@ EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
 
 _, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
 _LONGEST_LIST = 8
+_LONGEST_WAY = 32
 _LARGEST_STATE = 1 << 24
 _SKIPPED = "time steps after the length of each sequence, which the model"
 
@@ -78,10 +79,7 @@ def lengths(placed: PlacedNode, constants: Constants) -> tuple[object, str]:
         origins = [source for _, source in found[0][0].among(found[0][1])]
         read = [value.read() for _, value in found]
     except UnreadableError:
-        return (
-            scope.find(name)[0],
-            name,
-        ), f"the steps after each sequence's length, which the model computes as {name}"
+        return scope.find(name)[:2], f"{_SKIPPED} computes as {name}"
     if origins:
         given = " and ".join(f'"{source}"' for source in origins)
         return read[0].tobytes(), f"{_SKIPPED} gets as {given}"
@@ -105,7 +103,7 @@ def _state(
     except UnreadableError:
         return _computed(placed, given)
     values, value = variants[0]
-    sources = [scope.find(source)[1] for scope, source in value.origins]
+    sources = [scope.find(source)[2] for scope, source in value.origins]
     if any(isinstance(source, NodeProto) for source in sources):
         return _computed(placed, given, values, value)
     if value.origins:
@@ -160,17 +158,17 @@ def _computed(placed: PlacedNode, name: str, values: Values | None = None, value
     names = [f'"{ancestor.name}"' for ancestor in recurrent_ancestors(placed.scope, [name]).values()]
     if names:
         return _started_from(f"values that it computes from {' and '.join(names[:_LONGEST_LIST])}")
-    scope, source = placed.scope.find(name)
-    while isinstance(source, NodeProto) and source.op_type in MOVES and source.input:
-        name = source.input[0]
-        scope, source = scope.find(name)
+    scope, name, source = placed.scope.find(name)
+    for _ in range(_LONGEST_WAY):
+        if isinstance(source, NodeProto) and source.op_type in MOVES and source.input:
+            scope, name, source = scope.find(source.input[0])
     if isinstance(source, NodeProto):
         return _started_from(f'values that its node "{PlacedNode(source, scope).name}" ({source.op_type}) computes')
     return _started_from(f'"{name}", which a graph inside it passes from turn to turn')
 
 
 def _is_final_state(scope: Scope, name: str) -> bool:
-    return isinstance(scope.find(name)[1], NodeProto) and name != scope.producers[name].output[0]
+    return isinstance(scope.find(name)[2], NodeProto) and name != scope.producers[name].output[0]
 
 
 def _started_from(source: str) -> InitialState:

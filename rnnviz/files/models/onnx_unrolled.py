@@ -23,6 +23,7 @@ _ACTIVATIONS = ("Tanh", "Relu")
 _PRODUCTS = ("MatMul", "Gemm")
 _SQUASHING = ("Tanh", "Sigmoid", "Relu", "HardSigmoid", "Softsign")
 _MOST_TERMS = 4
+_LONGEST_WAY = 32
 _MOST_BETWEEN_STEPS = 64
 
 _Key: TypeAlias = tuple[object, ...]
@@ -97,7 +98,7 @@ def _behind(placed: PlacedNode, products: dict[tuple[Scope, str], tuple[_Key, Pl
     left = [(placed.scope, placed.node.input[0])]
     while left and len(seen) < _MOST_BETWEEN_STEPS:
         scope, name = left.pop()
-        scope, source = scope.find(name)
+        scope, name, source = scope.find(name)
         if (scope, name) in seen or not isinstance(source, NodeProto) or source.op_type in RECURRENT:
             continue
         seen.add((scope, name))
@@ -115,7 +116,7 @@ def _step(node: NodeProto, scope: Scope) -> _Step | None:
         return None
     product, constants, us = None, [], []
     for name in _terms(node.input[0], scope):
-        source = scope.find(_moved_from(name, scope))[1]
+        source = scope.find(_moved_from(name, scope))[2]
         if isinstance(source, NodeProto) and source.op_type == "MatMul" and scope.producers.get(name) is source:
             if product is not None:
                 return None
@@ -147,7 +148,10 @@ def _terms(name: str, scope: Scope) -> list[str]:
 
 def _moved_from(name: str, scope: Scope) -> str:
     """The name of the value whose elements are moved to `name`."""
-    while (node := scope.producers.get(name)) is not None and node.op_type in MOVES and node.input:
+    for _ in range(_LONGEST_WAY):
+        node = scope.producers.get(name)
+        if node is None or node.op_type not in MOVES or not node.input:
+            break
         name = node.input[0]
     return name
 
@@ -230,7 +234,7 @@ def _starts_from_zeros(first: _Step, b_hh: str, scope: Scope, constants: Constan
 
 def _key(scope: Scope, name: str) -> _Key:
     """The weight that a name stands for: exporters transpose one anew for each step."""
-    scope, source = scope.find(name)
+    scope, name, source = scope.find(name)
     if isinstance(source, NodeProto) and source.op_type in ("Transpose", "Identity") and source.input:
         return source.op_type, *(tuple(a.ints) for a in source.attribute), *_key(scope, source.input[0])
     return scope, name

@@ -30,6 +30,7 @@ class Graph:
     inputs: dict[str, tuple[int | str | None, ...] | None] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     dtype: Any = np.float32
+    functions: list[onnx.FunctionProto] = field(default_factory=list)
 
     def input(self, name: str, *shape: int | str | None) -> str:
         """An input of that shape, or of an undeclared one."""
@@ -90,8 +91,8 @@ class Graph:
             [helper.make_tensor_value_info(name, kind, None) for name in self.outputs],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )
-        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        opsets = [helper.make_opsetid("", self.opset), *[helper.make_opsetid(d, 1) for d in ("com.microsoft", "local")]]
+        return helper.make_model(graph, opset_imports=opsets, functions=self.functions, ir_version=8)
 
     def save(self, path: Path) -> Path:
         onnx.save(self.proto(), path)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from rnnviz.files.models.entry import Entry
@@ -210,6 +211,25 @@ def test_learned_states_of_layers_are_read_in_their_order(operator: str, tmp_pat
 
     entry = run_graph(stack(operator, learned), tmp_path / "m.onnx", "l0..l2")
     assert (entry.num_layers, entry.initial_state, entry.batch_size) == (3, "stored", N)
+
+
+def test_layers_in_functions_are_one_network_through_the_calls(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    body = [
+        onnx.helper.make_node("GRU", ["s", "w", "r", "b"], ["seq", "last"], linear_before_reset=1, hidden_size=H),
+        onnx.helper.make_node("Squeeze", ["seq", "one"], ["out"]),
+    ]
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    graph.functions = [onnx.helper.make_function("local", "Layer", ["s", "w", "r", "b", "one"], ["out"], body, opsets)]
+    graph.constant("axis", integers(1))
+    for k in range(2):
+        graph.recurrent("GRU", x, f"l{k}", features=H if k else FEATURES, seed=k + 1)
+        graph.nodes.pop()
+        x = graph.node("Layer", [x, f"l{k}_W", f"l{k}_R", f"l{k}_B", "axis"], f"x{k}", domain="local")
+    graph.outputs = [graph.node("Unsqueeze", [x, "axis"], "y")]
+    entry = run_graph(graph, tmp_path / "m.onnx", "seq..seq")
+    assert entry.num_layers == 2
 
 
 def names_in(graph: Graph, path: Path) -> list[str]:
