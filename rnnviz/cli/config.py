@@ -35,12 +35,13 @@ def _config(options: Namespace) -> Answer:
     if options.file is not None:
         if options.lesson is not None:
             raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
-        from rnnviz.files.config_toml import dump_config
+        from rnnviz.files.config_toml import check_paths, dump_config
         from rnnviz.files.models.assumptions import of_run
 
         config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
         for clause in of_run(entry, config):
             print_note(f"{options.file}: {entry.name}: {clause}.")
+        check_paths(config)
         return AGREE, dump_config(complete(config))
     for option in ("entry", "cell", "initial-state"):
         value = getattr(options, option.replace("-", "_"))

@@ -59,7 +59,7 @@ def _explain(options: Namespace) -> Answer:
         if options.json == "-":
             return AGREE, text
         with whole(Path(options.json)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     if options.quiet:
         return AGREE, ""
     from rnnviz.analysis.explain.report import report

@@ -43,7 +43,7 @@ def _inspect(options: Namespace) -> Answer:
         if options.json == "-":
             return AGREE, text
         with whole(Path(options.json)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
 
 

@@ -178,6 +178,8 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         If no engine has that name.
     """
     file = engine_file(name)
+    if name != name.encode("utf-8", "ignore").decode("utf-8"):
+        raise ConfigError(key, f"{key} names {shown(name)}, which is not UTF-8 text: rename the file or its folder.")
     if file is not None and not os.path.isfile(file):
         check_regular(file)
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')

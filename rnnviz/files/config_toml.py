@@ -13,6 +13,7 @@ from rnnviz.files.plain_text import read_plain_text
 from rnnviz.files.toml_text import parse_toml
 from rnnviz.model.config import SECTIONS, Config
 from rnnviz.model.engine_names import with_file
+from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
 
 PATHS = [
@@ -71,8 +72,26 @@ def dump_config(config: Config, folder: Path | None = None) -> str:
     return tomli_w.dumps(tables)
 
 
+def check_paths(config: Config) -> None:
+    """Refuse a path that a TOML file cannot hold, which is UTF-8 text.
+
+    Raises
+    ------
+    InputError
+        If a path in the config is not.
+    """
+
+    def check(path: str) -> str:
+        if path != path.encode("utf-8", "ignore").decode("utf-8"):
+            raise InputError(f"{path} cannot be named in a config: it is not UTF-8 text: rename it or its folder.")
+        return path
+
+    with_paths(config, check)
+
+
 def save_config(config: Config, path: Path) -> None:
-    """Write the config as a TOML file that says the same from its new place."""
+    """Write the config as a TOML file that says the same from its new place; raises as `check_paths` does."""
+    check_paths(config)
     with whole(path) as temporary:
         temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
 

@@ -25,7 +25,7 @@ def write_json(result: RunResult, path: Path) -> None:
         If the file cannot be written.
     """
     with whole(path) as temporary:
-        temporary.write_text(json_text(result), encoding="utf-8")
+        temporary.write_text(json_text(result), encoding="utf-8", errors="backslashreplace")
 
 
 def json_text(result: RunResult) -> str:

@@ -37,8 +37,8 @@ def write_sweep_csv(table: SweepTable, path: Path) -> None:
         If the file cannot be written.
     """
     rows = [row for row in table.rows if row.finding is not None]
-    with whole(path) as temporary:
-        _frame(table.keys, rows).write_csv(temporary)
+    with whole(path) as temporary, temporary.open("wb") as out:
+        _frame(table.keys, rows).write_csv(out)
 
 
 def write_sweep_json(table: SweepTable, path: Path) -> None:
@@ -50,7 +50,7 @@ def write_sweep_json(table: SweepTable, path: Path) -> None:
         If the file cannot be written.
     """
     with whole(path) as temporary:
-        temporary.write_text(sweep_json(table), encoding="utf-8")
+        temporary.write_text(sweep_json(table), encoding="utf-8", errors="backslashreplace")
 
 
 def sweep_json(table: SweepTable) -> str:
@@ -107,11 +107,11 @@ def _frame(keys: Sequence[str], rows: Sequence[Row]) -> pl.DataFrame:
     texts |= {name: [_text(finding[name]) for finding in found] for name in _NUMBERS}
     texts |= {_WRONG + name: [_text(place.get(name)) for place in wrong] for name in _PLACE}
     texts |= {_SECONDS + name: [_text(finding["seconds"].get(name)) for finding in found] for name in timed}
-    texts["reason"] = [finding["reason"] for finding in found]
+    texts["reason"] = [_text(finding["reason"]) for finding in found]
     if any("assumptions" in finding for finding in found):
         texts[_ASSUMPTIONS] = [json.dumps(finding.get("assumptions", []), ensure_ascii=False) for finding in found]
     texts["config"] = [
-        None if row.point.config is None else json.dumps(row.point.config.to_mapping(), ensure_ascii=False)
+        None if row.point.config is None else _text(json.dumps(row.point.config.to_mapping(), ensure_ascii=False))
         for row in rows
     ]
     return pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String))
@@ -121,7 +121,8 @@ def _text(value: Any) -> str | None:
     """A value as a CSV cell: numbers in the digits that read back, true and false as TOML writes them."""
     if value is None:
         return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _read_csv(path: Path) -> SweepTable:

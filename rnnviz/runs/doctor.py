@@ -3,14 +3,13 @@
 import os
 import platform
 import sys
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from rnnviz import __version__
 from rnnviz.engines.registry import ENGINES
 from rnnviz.model.memory import available_memory, readable
 from rnnviz.runs.log import log_path
+from rnnviz.runs.storage import temporary_place
 
 _PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars", "onnx", "onnxruntime", "torch")
 _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
@@ -23,7 +22,7 @@ def report() -> str:
         f"python: {platform.python_version()} ({sys.executable})",
         f"system: {platform.platform()}, {platform.machine()}, {os.cpu_count()} processors",
         f"memory available: {_memory()}",
-        f"temporary folder: {Path(tempfile.gettempdir())}",
+        f"temporary folder: {temporary_place()}",
         f"log: {log_path()}",
         "",
         "Packages",

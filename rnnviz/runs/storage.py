@@ -46,6 +46,14 @@ class Storage:
         return folder
 
 
+def temporary_place() -> str:
+    """What sentences call the system's folder for temporary files, which there may be none of."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "any temporary folder"
+
+
 _making = Lock()
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from tempfile import gettempdir
 from threading import Lock
 from typing import Any
 
@@ -23,7 +22,7 @@ from rnnviz.runs.log import log
 from rnnviz.runs.pipeline import Outcome, open_traces
 from rnnviz.runs.request import AuditMode, Load, RunRequest
 from rnnviz.runs.spawning import manner, start
-from rnnviz.runs.storage import remove_with, storage
+from rnnviz.runs.storage import remove_with, storage, temporary_place
 
 _request_ids = itertools.count(1)
 
@@ -83,7 +82,7 @@ class Supervisor:
         try:
             folder = storage().run_folder(request.id)
         except OSError as error:
-            sentence = f"The run could not be stored in {gettempdir()}: {error.strerror or error}."
+            sentence = f"The run could not be stored in {temporary_place()}: {error.strerror or error}."
             yield Failed(request.id, "engine", sentence)
             return
         try:

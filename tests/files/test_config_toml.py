@@ -1,6 +1,7 @@
 """Configs as TOML files: what is wrong is said in a sentence, and what is written says the same."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,14 @@ def test_a_saved_config_names_its_files_from_its_new_place(tmp_path: Path) -> No
     elsewhere.mkdir(parents=True)
     save_config(config, elsewhere / "copy.toml")
     assert load_config(elsewhere / "copy.toml") == load_config(tmp_path / "copy.toml") == config
+
+
+def test_a_path_that_is_no_text_cannot_be_saved(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, NETWORK))
+    named = replace(config, sequence=replace(config.sequence, path="/data/\udcff.npy", source="file"))
+    with pytest.raises(InputError, match="not UTF-8 text"):
+        save_config(named, tmp_path / "copy.toml")
+    assert not (tmp_path / "copy.toml").exists()
 
 
 def test_saving_where_nothing_can_be_written_is_a_sentence(tmp_path: Path) -> None:

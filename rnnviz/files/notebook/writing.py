@@ -36,7 +36,7 @@ def write_notebook(result: RunResult, path: Path) -> int:
     known = recorded(result)
     cells = list(notebook_cells(result, known))
     with whole(path) as temporary:
-        temporary.write_text(notebook_json(cells), encoding="utf-8")
+        temporary.write_text(notebook_json(cells), encoding="utf-8", errors="backslashreplace")
     return len(cells)
 
 

@@ -38,7 +38,7 @@ def write_report(result: RunResult, path: Path, pictures: Sequence[Picture] = ()
     InputError
         If the file cannot be written.
     """
-    content = report_html(result, pictures, datetime.now(UTC)).encode()
+    content = report_html(result, pictures, datetime.now(UTC)).encode("utf-8", "backslashreplace")
     with whole(path) as temporary:
         temporary.write_bytes(content)
     return len(content)

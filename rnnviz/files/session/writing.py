@@ -8,7 +8,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from rnnviz.files.atomic import whole
-from rnnviz.files.config_toml import dump_config, with_paths
+from rnnviz.files.config_toml import check_paths, dump_config, with_paths
 from rnnviz.files.plain_text import LARGEST_TEXT
 from rnnviz.files.session.contents import SavedSession, StoredFile
 from rnnviz.files.session.manifest import Manifest, dump_manifest
@@ -39,6 +39,7 @@ def write_session(
     """
     stored = _references(session, path.parent) if copies is None else _copied(copies)
     config = with_paths(session.config, lambda named: stored[named].path)
+    check_paths(config)
     manifest = dump_manifest(Manifest(session.document, session.look, session.choices, tuple(stored.values())))
     with whole(path) as temporary, ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, text in ((MANIFEST, manifest), (CONFIG, dump_config(config))):

@@ -80,7 +80,8 @@ class Journal:
             If the disk takes no more.
         """
         entry = {"key": key, "values": dict(values), **finding.to_mapping()}
-        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        # A path that is not UTF-8 has lone surrogates, which JSON reads back from this form.
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
             while line:
                 line = line[self._file.write(line) or 0 :]

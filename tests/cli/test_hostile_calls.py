@@ -1,0 +1,201 @@
+"""Calls that no one should make: each ends with an exit code of the contract, one sentence and every file."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.calls import WRONG
+from tests.cli.test_cli_program import ROOT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for a shell on Linux")
+
+CODES = {0, 1, 2, 3, 130, 143}
+NETWORK = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
+QUICK = f"--engines {WRONG} --audit off"
+
+READ = (
+    "R run pipe",
+    "R run /dev/zero",
+    "R run <(cat c.toml)",
+    "R run folder",
+    "R run missing.toml",
+    "R run ''",
+    "R run c.toml/x",
+    "R run dots.toml",
+    "R run deep.toml",
+    "R run large.toml",
+    "R run utf16.toml",
+    "R run latin.toml",
+    "R run circle.toml",
+    "R run private.toml",
+    "R run $'a\\nb.toml'",
+    "R run $'\\xff.toml'",
+    "R run w.npz",
+    "R sweep pipe",
+    "R sweep /dev/zero",
+    "R sweep dots.toml",
+    "R sweep s.toml --journal pipe",
+    "R sweep s.toml --journal /dev/full",
+    "R sweep s.toml --journal notes.txt",
+    "R explain pipe --layer 0 --timestep 0 --unit 0",
+    "R inspect pipe",
+    "R inspect /dev/zero",
+    "R inspect dots.toml",
+    "R config --from pipe",
+    "R convert pipe out.npz",
+    "R convert c.toml out.xyz",
+    "cp mine.py $'\\xff.py'; R run c.toml --engines manual,$'\\xff.py'",
+    "cp w.npz $'\\xff.npz'; R config --from $'\\xff.npz' --cell gru",
+    "R pipe",
+    "R missing.toml",
+)
+WRITTEN = (
+    "R run c.toml --csv c.toml",
+    "R run c.toml --json link",
+    "R run c.toml --npz hard",
+    "R run c.toml --report folder",
+    "R run c.toml --csv a --png a",
+    "R run c.toml --csv folder/../c.toml",
+    "R run c.toml --csv missing/a",
+    "R run c.toml --csv w.npz/a",
+    "R run weights.toml --npz w.npz",
+    "R run weights.toml --engines manual,./mine.py --csv mine.py",
+    "R explain c.toml --layer 0 --timestep 0 --unit 0 --json c.toml",
+    "R inspect w.npz --json w.npz",
+    "R convert w.npz w.npz --cell gru",
+    "R convert weights.toml w.npz",
+    "R sweep s.toml --csv s.toml",
+    "R sweep s.toml --journal s.toml",
+    "R sweep s.toml --csv s.results.jsonl",
+    "R sweep s.toml --json w.npz --csv w.npz",
+)
+STREAMS = (
+    "R config > /dev/full",
+    "R config lstm >&-",
+    "R config lstm | true; exit ${PIPESTATUS[0]}",
+    "R --help > /dev/full",
+    "R doctor <&- >&- 2>&-",
+    "R inspect w.npz > /dev/full",
+    "R run missing.toml 2> /dev/full",
+    "R run missing.toml 2>&-",
+    "PYTHONIOENCODING=ascii R config",
+    "PYTHONIOENCODING=cp1252 R config lstm",
+    "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 R run $'\\xe9.toml'",
+    "mkdir gone; cd gone; rmdir ../gone; R config",
+    "ulimit -f 0; R inspect w.npz --json a",
+    "ulimit -f 0; R doctor",
+)
+RUNS = (
+    f"R run c.toml {QUICK} --csv pipe",
+    f"R run c.toml {QUICK} --csv /dev/full --json a",
+    f"R run c.toml {QUICK} --csv /dev/stdout | true; exit ${{PIPESTATUS[0]}}",
+    f"R run c.toml {QUICK} --csv link-to-new --npz /dev/null --json >(cat > /dev/null)",
+    f"PYTHONIOENCODING=latin-1 R run c.toml {QUICK}",
+    f"R run mark.toml {QUICK} > /dev/full",
+    "R run c.toml --engines manual,./loud.py",
+    "R run c.toml --engines manual,./leaving.py 2>&1 >/dev/null | cat >&2; exit ${PIPESTATUS[0]}",
+    f"timeout -s TERM 1 {sys.executable} -m rnnviz run c.toml --engines manual,./slow.py --csv a; [ $? = 124 ]",
+    f"R sweep s.toml --engines manual --csv /dev/stdout --journal j {'| head -n 1'}",
+    f"ulimit -f 0; R run c.toml {QUICK} --csv a",
+    (
+        "mkdir $'\\xff'; cp weights.toml w.npz $'\\xff'; cd $'\\xff'; "
+        "R run weights.toml --audit off --csv a --npz b --json c --report d --notebook e --quiet"
+    ),
+    (
+        "mkdir $'\\xfe'; cp s.toml w.npz $'\\xfe'; printf '[parameters]\\npath = \"w.npz\"\\n' >> $'\\xfe/s.toml'; "
+        "R sweep $'\\xfe/s.toml' --engines manual --csv $'\\xfe/a' --json $'\\xfe/b'"
+    ),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files that are called names, and a private folder for temporary ones."""
+    place = tmp_path / "place"
+    (place / "folder").mkdir(parents=True)
+    (tmp_path / "temporary").mkdir()
+    rng = np.random.default_rng(0)
+    sizes = {"i2h_weight": (12, 3), "h2h_weight": (12, 4), "i2h_bias": (12,), "h2h_bias": (12,)}
+    np.savez(place / "w.npz", **{f"l0_{name}": rng.normal(size=size).astype("f4") for name, size in sizes.items()})
+    texts = {
+        "c.toml": NETWORK,
+        "mark.toml": f"\ufeff{NETWORK}",
+        "weights.toml": f'{NETWORK}[parameters]\npath = "w.npz"\n',
+        "s.toml": f"{NETWORK}[grid]\nsequence.timesteps = [1, 2]\n",
+        "dots.toml": "a." * 100_000 + "a = 1",
+        "deep.toml": "a = " + "[" * 100_000,
+        "notes.txt": "one\ntwo",
+        "mine.py": "def step(x, state, p):\n    return state\n",
+        "loud.py": "print('\\udc80 \\u2260' * 9)\n\n\ndef step(x, state, p):\n    return state\n",
+        "leaving.py": "import os\n\n\ndef step(x, state, p):\n    os._exit(0)\n",
+        "slow.py": "import time\n\n\ndef step(x, state, p):\n    time.sleep(60)\n",
+    }
+    for name, text in texts.items():
+        (place / name).write_text(text, encoding="utf-8")
+    (place / "utf16.toml").write_text(NETWORK, encoding="utf-16")
+    (place / "latin.toml").write_text("# é", encoding="latin-1")
+    (place / "private.toml").touch(0o000)
+    with (place / "large.toml").open("wb") as file:
+        file.truncate(1 << 30)
+    os.mkfifo(place / "pipe")
+    (place / "link").symlink_to("c.toml")
+    (place / "hard").hardlink_to(place / "c.toml")
+    (place / "link-to-new").symlink_to("new")
+    (place / "circle.toml").symlink_to("circle.toml")
+    return place
+
+
+def faults(line: str, folder: Path) -> list[str]:
+    """What is wrong with how a line of the shell ended."""
+    script = f'R() {{ "{sys.executable}" -m rnnviz "$@"; }}; {line}'
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "RNNVIZ_DEBUG"},
+        "PYTHONPATH": str(ROOT),
+        "TMPDIR": str(folder.parent / "temporary"),
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
+    )
+    said = done.stderr.decode("utf-8", "replace")
+    found = [word for word in ("Traceback", "should not have happened", "Exception ignored") if word in said]
+    if done.returncode not in CODES:
+        found.append(f"exit code {done.returncode}")
+    if said.count("\n") > 1:
+        found.append("more than one line")
+    return [f"{line}: {fault}: {said}" for fault in found]
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """What must be the same afterwards: the bytes of a file, the target of a link, the kind of another one."""
+    found: dict[str, object] = {}
+    for path in folder.iterdir():
+        if path.is_symlink():
+            found[path.name] = path.readlink()
+        else:
+            small = path.is_file() and path.stat().st_size < 1 << 20
+            found[path.name] = path.read_bytes() if small and path.name != "private.toml" else path.stat().st_mode
+    return found
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(READ, id="read"),
+        pytest.param(WRITTEN, id="written"),
+        pytest.param(STREAMS, id="streams"),
+        pytest.param(RUNS, id="runs", marks=pytest.mark.slow),
+    ],
+)
+def test_every_call_ends_with_its_exit_code_one_sentence_and_every_file(lines: tuple[str, ...], folder: Path) -> None:
+    before = contents(folder)
+    with ThreadPoolExecutor(2) as pool:
+        assert [fault for found in pool.map(lambda line: faults(line, folder), lines) for fault in found] == []
+    after = contents(folder)
+    assert {name: after.get(name) for name in before} == before
+    assert [name for name in after if name.startswith(".")] == []
+    assert list((folder.parent / "temporary").iterdir()) == []
