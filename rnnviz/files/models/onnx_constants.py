@@ -56,6 +56,10 @@ class Value:
     open_size: bool = False
 
 
+class _TooDeepError(UnreadableError):
+    """A value is made by too many nodes, counted from the name where the search began."""
+
+
 class Values:
     """The values of one model by scope and name; shapes are known without reading any number."""
 
@@ -80,9 +84,11 @@ class Values:
         key = (scope, name)
         if key not in self._known:
             if depth > _DEEPEST:
-                raise UnreadableError(f"is made by more than {_DEEPEST} nodes behind each other")
+                raise _TooDeepError(f"is made by more than {_DEEPEST} nodes behind each other")
             try:
                 self._known[key] = self._made(scope, source, name, depth)
+            except _TooDeepError:
+                raise  # from another name there may be fewer
             except UnreadableError as error:
                 self._known[key] = str(error)
         known = self._known[key]
@@ -105,16 +111,18 @@ class Values:
 
     def among(self, value: Value) -> list[Origin]:
         """The origins of which a value has elements: of a row, those of the whole that are in it."""
+        if not value.origins:
+            return []
         try:
             present = set(np.unique(value.read() >> 32).tolist())
         except UnreadableError:
             return list(value.origins)
         return [origin for origin, base in self._bases.items() if origin in value.origins and base >> 32 in present]
 
-    def sequence_shape(self, scope: Scope, node: NodeProto) -> tuple[int, int, bool]:
+    def sequence_shape(self, scope: Scope, node: NodeProto, depth: int = 0) -> tuple[int, int, bool]:
         """(T, N, whether one of them is open) of a recurrent node."""
         try:
-            shape, is_open = self._shape_of(scope, node.input[0], 0) if node.input else ((), True)
+            shape, is_open = self._shape_of(scope, node.input[0], depth) if node.input else ((), True)
         except UnreadableError:
             shape, is_open = (), True
         by_batch = layout_of(scope, node)
@@ -123,7 +131,7 @@ class Values:
             state = node.input[5] if len(node.input) > 5 else ""
             if state:
                 with contextlib.suppress(UnreadableError, IndexError):
-                    n = self.find(scope, state).shape[0 if by_batch else 1]
+                    n = self.find(scope, state, depth).shape[0 if by_batch else 1]
             return t, n, is_open
         return (shape[1], shape[0], is_open) if by_batch else (shape[0], shape[1], is_open)
 
@@ -182,7 +190,7 @@ class Values:
         r = self.find(scope, node.input[2] if len(node.input) > 2 else "", depth + 1)
         if len(r.shape) != 3:
             raise UnreadableError(f"is computed by {node.op_type}, whose weights do not fit")
-        t, n, is_open = self.sequence_shape(scope, node)
+        t, n, is_open = self.sequence_shape(scope, node, depth + 1)
         d, h = r.shape[0], r.shape[2]
         state = (n, d, h) if layout_of(scope, node) else (d, n, h)
         shape = state if name != node.output[0] else (n, t, d, h) if layout_of(scope, node) else (t, *state)

@@ -82,6 +82,9 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
         _check_types(attributes)
         cell = _cell(placed, cell, attributes)
         _check_computed(placed, cell, attributes, constants)
+        for values in constants.both:
+            # From the bottom up each layer's shape takes a few nodes; from the top it would take all of them at once.
+            values.sequence_shape(placed.scope, placed.node)
         return _node(placed, cell, attributes, constants)
     except UnreadableError as error:
         return _unread(placed, _refused(placed, cell, str(error), constants))

@@ -112,7 +112,7 @@ def _behind(placed: PlacedNode, products: dict[tuple[Scope, str], tuple[_Key, Pl
 
 def _step(node: NodeProto, scope: Scope) -> _Step | None:
     """The time step that ends with `node`, if it has the form of one."""
-    if node.op_type not in _ACTIVATIONS:
+    if node.op_type not in _ACTIVATIONS or not node.input or not node.output:
         return None
     product, constants, us = None, [], []
     for name in _terms(node.input[0], scope):
@@ -125,7 +125,7 @@ def _step(node: NodeProto, scope: Scope) -> _Step | None:
             constants.append(name)
         else:
             us.append(name)
-    if len(us) != 1:
+    if len(us) != 1 or (product is not None and len(product.input) != 2):
         return None
     previous, weight = product.input if product is not None else ("", "")
     return _Step(node.op_type, node.output[0], previous, weight, tuple(constants), us[0])
@@ -177,7 +177,7 @@ def _direction(chain: Sequence[_Step], scope: Scope, constants: Constants) -> _D
     first, second = chain[0], chain[1]
     whole = _moved_from(first.u, scope)
     u = scope.producers.get(whole)
-    if u is None or len(second.constants) > 1:
+    if u is None or len(u.input) != 2 or len(second.constants) > 1:
         return None
     product, b_ih = u, ""
     if u.op_type == "Add":
@@ -190,7 +190,12 @@ def _direction(chain: Sequence[_Step], scope: Scope, constants: Constants) -> _D
         and _key(scope, step.weight) == _key(scope, second.weight)
         for step in chain[1 if not first.previous else 0 :]
     )
-    if not alike or product.op_type != "MatMul" or any(_moved_from(step.u, scope) != whole for step in chain):
+    if (
+        not alike
+        or product.op_type != "MatMul"
+        or len(product.input) != 2
+        or any(_moved_from(step.u, scope) != whole for step in chain)
+    ):
         return None
     b_hh = second.constants[0] if second.constants else ""
     try:

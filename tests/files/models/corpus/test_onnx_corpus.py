@@ -213,6 +213,17 @@ def test_learned_states_of_layers_are_read_in_their_order(operator: str, tmp_pat
     assert (entry.num_layers, entry.initial_state, entry.batch_size) == (3, "stored", N)
 
 
+def test_a_deep_stack_is_one_network_and_a_graph_in_a_circle_is_none(tmp_path: Path) -> None:
+    deep = stack("GRU", lambda _graph, _k, _kind: "", layers=100)
+    first, *single = entries_of(deep.save(tmp_path / "m.onnx"))
+    assert (first.num_layers, len(single)) == (100, 100)
+    circle = stack("GRU", lambda _graph, _k, _kind: "")
+    circle.nodes[0].input[0] = "x2"
+    for operator in ("Tanh", "MatMul", "Transpose"):
+        circle.node(operator, [operator, "l0_R"], operator)
+    assert [entry.supported for entry in entries_of(circle.save(tmp_path / "c.onnx"))]
+
+
 def test_layers_in_functions_are_one_network_through_the_calls(tmp_path: Path) -> None:
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
