@@ -14,7 +14,9 @@ Where eight bounds are more than `JUDGED` of the largest hidden value that a cel
 neither right nor wrong: it is *undetermined*. So it is for infinite bounds, for arguments so large that rounding alone
 may move an activation, and for whatever is computed in float16, or recorded as float16 by code that does not say in
 which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what is known of it is relative
-to its terms. A value that no argument could give, such as 7 of a tanh, is wrong whatever the bound.
+to its terms. A step that is off by more than `CERTAIN` bounds, but by less than eight, is undetermined as well: it may
+be right, as in a sum of equal terms, or hide an error of the size of rounding. A value that no argument could give,
+such as 7 of a tanh, is wrong whatever the bound.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.analysis.audit_plan import Columns, all_columns, plan_lane, some_columns
-from rnnviz.analysis.audit_tally import Audit, Compared, Tally, WrongStep, undetermined
+from rnnviz.analysis.audit_tally import CERTAIN, Audit, Compared, Tally, WrongStep, undetermined
 from rnnviz.analysis.compare import Comparison
 from rnnviz.analysis.own_state import followed, layer_input, previous_hidden
 from rnnviz.analysis.running_error import ALLOWED, Running, exact, storage_bound
@@ -76,7 +78,9 @@ def audit(
         If the folder takes no more.
     """
     layers, directions, *_ = trace.shape
-    tally = Tally(trace.shape, folder, _compared(trace.engine, comparisons, traces))
+    # What was rounded when it was stored may be off by all of the eight bounds that this takes.
+    certain = ALLOWED if trace.stored_as else CERTAIN
+    tally = Tally(trace.shape, folder, _compared(trace.engine, comparisons, traces), certain)
     near = _violations(trace.engine, comparisons)
     with np.errstate(all="ignore"):
         for layer in range(layers):

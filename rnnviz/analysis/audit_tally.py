@@ -21,6 +21,10 @@ JUDGED = 2.0**-8
 """How much of the largest hidden value eight bounds may be if they are to judge a step."""
 
 
+CERTAIN = 3.0
+"""How many bounds a step may be off to be right for certain: but for sums of equal terms right engines stay below 2."""
+
+
 @dataclass(frozen=True)
 class WrongStep:
     """A step outside its bound: what the engine has there, and what the step gives from the engine's own state."""
@@ -113,9 +117,13 @@ class Tally:
         shape: tuple[int, int, int, int, int],
         folder: Path | None = None,
         compared: Sequence[Compared] = (),
+        certain: float = CERTAIN,
     ) -> None:
-        """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many."""
-        self._compared = compared
+        """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many.
+
+        A step that is more than `certain` bounds off is not taken for right.
+        """
+        self._compared, self._certain = compared, certain
         self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
         dtypes = dict.fromkeys(Audit.NAMES, "float64")
         self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
@@ -143,15 +151,20 @@ class Tally:
         at = layer, direction, times
         if undetermined is not None:
             np.fmax(ratio, undetermined.beyond, out=ratio)
-            unknown = undetermined.values & (ratio <= ALLOWED)
+        flat = int(ratio.argmax())
+        largest = float(ratio.flat[flat])
+        if undetermined is not None or largest > self._certain:
+            unknown = ratio > self._certain
+            if undetermined is not None:
+                unknown |= undetermined.values
+            unknown &= ratio <= ALLOWED
             self._count_undetermined(at, columns, h, unknown if fresh is None else unknown & fresh)
         for name, figures in (("ratio_over_time", ratio), ("error_over_time", error)):
             array = self._over_time[name]
             array[at] = np.fmax(array[at], figures.max(axis=(1, 2)))
         self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
-        flat = int(ratio.argmax())
-        if ratio.flat[flat] > self._worst:
-            self._worst = float(ratio.flat[flat])
+        if largest > self._worst:
+            self._worst = largest
             self._worst_at = _location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
         wrong = ratio > ALLOWED
         if wrong.any():

@@ -98,7 +98,7 @@ def _right(result: RunResult, judgement: Judgement, audited: list[str]) -> tuple
     known = [engine for engine in audited if not result.wrong(engine)]
     unknown = tuple(
         f"The audit cannot judge {covered(share) if share < 1.0 else 'any'} of {shown_name(engine)}'s values: "
-        f"rounding alone can move {'them' if share < 1.0 else 'each of them'} too far."
+        f"rounding can hide an error there."
         for engine in known
         if (share := judgement.audits[engine].undetermined)
     )

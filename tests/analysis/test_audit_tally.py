@@ -172,3 +172,14 @@ def test_an_audit_of_nothing_has_no_verdict() -> None:
     assert np.isnan(found.ratio_over_time).all()
     assert np.isnan(found.error_over_time).all()
     assert not found.ratio_over_time.flags.writeable
+
+
+def test_a_step_between_three_and_eight_bounds_off_is_undetermined_unless_its_storage_explains_it() -> None:
+    h, step = np.zeros(SHAPE), Running(np.zeros(SHAPE), np.ones(SHAPE), EPS)
+    h[0, 0, 0, 0] = 3.0, np.nextafter(3.0, 4.0), 8.0, np.nextafter(8.0, 9.0)
+    every = Columns(np.arange(3), np.arange(4))
+    for tally, undetermined in ((Tally(SHAPE), 2), (Tally(SHAPE, certain=8.0), 0)):
+        add(tally, (0, 0), slice(0, 5), every, h, step)
+        found = tally.audit(trace_of(h))
+        assert (found.undetermined_count, found.wrong) == (undetermined, 1)
+        assert found.undetermined == undetermined / 60

@@ -172,7 +172,7 @@ def test_undetermined_values_in_which_the_engines_agree_leave_a_drift_a_drift() 
     sequence = np.array(inputs.sequence)
     sequence[3] = 3e38
     inputs = with_sequence(inputs, sequence)
-    nudged = plain_trace(inputs, one_step(10, lambda before, h: h * (1.0 + 3e-7)))
+    nudged = plain_trace(inputs, one_step(10, lambda before, h: h * (1.0 + 1.5e-7)))
     result = result_of(inputs, manual(inputs), replace(nudged, engine="mine"))
     assert result.judgement is not None
     assert 0.0 < result.judgement.audits["mine"].undetermined <= 1 / 100
