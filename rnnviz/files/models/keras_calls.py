@@ -309,6 +309,6 @@ def _is_matrix(given: Sequence[Any]) -> bool:
 def _numbers(value: Any) -> NDArray[Any] | None:
     try:
         array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return array if array.ndim == 2 and array.size else None

@@ -89,8 +89,8 @@ def _walk(
         if is_recurrent(item):
             layer = _configured((*chain, name), own, item, calls, sliced or slices > 0, slices > 0)
             if not slices:
-                numbers[name] = len(found.listed)
                 below = numbers.get(calls.below(name) or "")
+                numbers[name] = len(found.listed)
                 # What reads from the end of a sequence turns its order round: on such a layer it would read it ahead.
                 if below is not None and merge_mode(found.listed[below].item) == "concat" and not goes_backwards(item):
                     layer = replace(layer, below=below)

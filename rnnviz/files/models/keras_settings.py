@@ -95,7 +95,7 @@ def computed_by(item: Item) -> Computed:
             "each of its directions is a stack of cells, and the two are joined at the top alone: "
             "a network here joins them after every layer"
         )
-    units = {table(cell.item.get("config")).get("units") for side in sides for cell in side}
+    units = {str(table(cell.item.get("config")).get("units")) for side in sides for cell in side}
     if len({(one.cell, one.reset_after) for one in found}) > 1 or len(units) > 1:
         parts = "directions do" if len(sides) == 2 else "cells do"
         raise UnreadableError(f"its {parts} not compute the same: all layers and directions of a network must")
@@ -250,7 +250,7 @@ def _computed(item: Item) -> Computed:
         raise UnreadableError(
             "reset_after = false applies the reset gate before the product, and the cell gru after it"
         )
-    return Computed("gru", use_bias, after)
+    return Computed("gru", use_bias, True if after is True else None)
 
 
 def _is_foreign(item: Item) -> bool:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import h5py
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rnnviz.files.models.keras import open_model
 from rnnviz.files.models.reading import entries_of, read_network
 from rnnviz.model.errors import InputError
 from tests.files.models.corpus.cases import computed_on, entry_of
@@ -764,3 +766,36 @@ def test_weights_as_keras_2_saved_them_ask_for_the_cell(name: str, tmp_path: Pat
         assert entry.supported == bool(entry.cells)
         assert entry.cell is None or not entry.supported
         assert entry.reason
+
+
+UNEXPECTED: list[Any] = [None, -1, 1e400, 10**400, True, "", "LSTM", [], {}, [[1], [2, 3]], [["a", 0, 0]], [None], [{}]]
+UNEXPECTED += [{"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": []}}}}]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list and table in a config with each of its keys."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from places(value[key])
+
+
+@pytest.mark.parametrize("name", ["states of both directions", "stack of both directions", "stacked cells with names"])
+def test_a_config_that_is_changed_at_random_is_refused_or_read(name: str, tmp_path: Path) -> None:
+    path, random = saved(CASES[name].build(), tmp_path / "m.keras"), Random(name)
+    with zipfile.ZipFile(path) as archive:
+        config, weights = archive.read("config.json"), archive.read("model.weights.h5")
+    read = 0
+    for _ in range(150):
+        changed = json.loads(config)
+        for _ in range(random.choice((1, 1, 4))):
+            holder, key = random.choice(list(places(changed)))
+            holder[key] = json.loads(json.dumps(random.choice(UNEXPECTED)))
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps(changed))
+            archive.writestr("model.weights.h5", weights)
+        try:
+            read += any(entry.supported for entry in open_model(path).entries)
+        except InputError as error:
+            assert str(path) in str(error)  # noqa: PT017 - either is good
+    assert read
