@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.files.models.onnx_graph import Attributes
+from rnnviz.files.models.stored_layers import UnreadableError
 
 Array: TypeAlias = NDArray[Any]
 Integers: TypeAlias = Sequence[Array | None]
@@ -166,13 +167,15 @@ def dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | No
 
     Raises
     ------
+    UnreadableError
+        If it dequantizes to another type, or in blocks of which each has its own scale.
     ValueError
-        If the inputs do not fit each other, or each block of numbers has its own scale.
+        If the inputs do not fit each other.
     """
-    if "block_size" in attributes and attributes["block_size"].i:
-        raise ValueError
-    if scale.ndim > 1 or scale.dtype != np.float32:
-        raise ValueError
+    if ("block_size" in attributes and attributes["block_size"].i) or scale.ndim > 1:
+        raise UnreadableError("is dequantized with one scale for each block of numbers, which is not read")
+    if scale.dtype != np.float32:
+        raise UnreadableError(f"is dequantized to {scale.dtype}, which is not read")
     if scale.size != 1 or scale.ndim == 1:
         axis = range(x.ndim)[attributes["axis"].i if "axis" in attributes else 1] if scale.size != 1 else 0
         if scale.size not in (1, x.shape[axis]):

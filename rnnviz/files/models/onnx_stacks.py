@@ -76,8 +76,8 @@ def _same_input(a: Sequence[int], b: Sequence[int]) -> bool:
 def _chain(top: int, below: Mapping[int, int]) -> list[int]:
     """The layers from `top` down."""
     chain = [top]
-    while chain[-1] in below:
-        chain.append(below[chain[-1]])
+    while (lower := below.get(chain[-1])) is not None and lower not in chain:
+        chain.append(lower)
     return chain
 
 

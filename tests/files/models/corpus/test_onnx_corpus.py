@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 from rnnviz.files.models.entry import Entry
 from rnnviz.files.models.reading import entries_of
@@ -454,6 +455,115 @@ def test_weights_behind_dequantize_are_those_of_onnx_runtime(kind: type, per: st
         graph.node("DequantizeLinear", given, name, axis=1)
         graph.nodes.insert(0, graph.nodes.pop())
     run_graph(graph, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("scale", "attributes", "word"),
+    [
+        (np.ones((1, 4 * H, 1), np.float32), {"axis": 2, "block_size": FEATURES}, "block"),
+        (np.ones((), np.float16), {}, "float16"),
+        (np.ones(3, np.float32), {"axis": 1}, "do not fit"),
+    ],
+)
+def test_other_quantizations_are_the_reason(
+    scale: Array, attributes: dict[str, int], word: str, tmp_path: Path
+) -> None:
+    graph = one("LSTM")
+    graph.constant("q", np.ones(graph.constants.pop("a_W").shape, np.int8))
+    graph.node("DequantizeLinear", ["q", graph.constant("scale", scale)], "a_W", **attributes)
+    entry = entry_of(graph.save(tmp_path / "m.onnx"))
+    assert not entry.supported
+    assert word in entry.reason
+
+
+@pytest.mark.parametrize("made", ["gather", "reversed", "split", "sum", "cast", "flatten", "tile"])
+def test_weights_that_the_graph_makes_of_constants_are_read(made: str, tmp_path: Path) -> None:
+    graph = one("LSTM")
+    w = graph.constants.pop("a_W")
+    if made == "cast":
+        w = w.astype(np.float64)
+    weight = graph.constant("w", w)
+    rows = w.shape[1]
+    match made:
+        case "gather":
+            graph.constant("order", np.random.default_rng(1).permutation(rows))
+            graph.node("Gather", [weight, "order"], "a_W", axis=1)
+        case "reversed":
+            cut = [graph.constant(f"cut{k}", integers(v)) for k, v in enumerate((-1, -(2**63) + 1, 1, -1))]
+            graph.node("Slice", [weight, *cut], "a_W")
+        case "split":
+            graph.node("Split", [weight, graph.constant("sizes", integers(5, rows - 5))], "first", "rest", axis=1)
+            graph.node("Concat", ["rest", "first"], "a_W", axis=1)
+        case "sum":
+            graph.node("Mul", [weight, graph.constant("half", np.float32(0.5))], "halved")
+            graph.node("Sub", ["halved", graph.constant("shift", normal(1, rows, 1))], "a_W")
+        case "cast":
+            graph.node("Cast", [weight], "a_W", to=1)
+        case "flatten":
+            graph.node("Flatten", [weight], "flat", axis=2)
+            graph.node("Reshape", ["flat", graph.constant("shape", integers(1, -1, FEATURES))], "a_W")
+        case "tile":
+            graph.constant("w", w[:, : rows // 2])
+            graph.node("Tile", [weight, graph.constant("twice", integers(1, 2, 1))], "a_W")
+    graph.nodes = [*graph.nodes[1:], graph.nodes[0]]
+    assert run_graph(graph, tmp_path / "m.onnx").supported
+
+
+def test_weights_that_are_scattered_are_the_reason(tmp_path: Path) -> None:
+    graph = one("LSTM")
+    graph.constant("w", graph.constants.pop("a_W"))
+    given = ["w", graph.constant("at", integers(0).reshape(1, 1)), graph.constant("new", normal(1, 4 * H, FEATURES))]
+    graph.node("ScatterND", given, "a_W")
+    entry = entry_of(graph.save(tmp_path / "m.onnx"))
+    assert (entry.supported, "W is computed by ScatterND" in entry.reason) == (False, True)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_directions_that_are_taken_apart_and_put_side_by_side_again_are_one_layer(
+    swapped: bool, tmp_path: Path
+) -> None:
+    graph = Graph()
+    y = graph.recurrent("LSTM", graph.input("x", None, None, FEATURES), "l0", directions=2)
+    graph.node("Split", [y, graph.constant("each", integers(1, 1))], "forward", "backward", axis=1)
+    sides = []
+    for side in ("forward", "backward"):
+        graph.node("Squeeze", [side, graph.constant("axis_1", integers(1))], f"{side}_3")
+        sides.append(graph.node("Transpose", [f"{side}_3"], f"{side}_n", perm=[1, 0, 2]))
+    graph.node("Concat", sides[:: -1 if swapped else 1], "both", axis=2)
+    x = graph.node("Transpose", ["both"], "x1", perm=[1, 0, 2])
+    graph.outputs = [graph.recurrent("LSTM", x, "l1", features=2 * H, directions=2, seed=2)]
+    if swapped:
+        assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1"]
+    else:
+        assert run_graph(graph, tmp_path / "m.onnx", "l0..l1").num_layers == 2
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_nodes_with_the_batch_first_are_read(operator: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", "N", "T", FEATURES)
+    states = [graph.constant(kind, normal(N, 1, H, seed=60 + k)) for k, kind in enumerate(kinds_of(operator))]
+    y = graph.recurrent(operator, x, "l0", layout=1, states=states)
+    x = graph.node("Squeeze", [y, graph.constant("axis_2", integers(2))], "x1")
+    graph.outputs = [graph.recurrent(operator, x, "l1", features=H, layout=1, states=states, seed=2)]
+    path = graph.save(tmp_path / "m.onnx")
+    # ONNX Runtime does not compute this layout on a CPU.
+    y = ReferenceEvaluator(str(path)).run(None, {"x": X.swapaxes(0, 1)})[0]
+    entry = entry_of(path, "l0..l1")
+    assert (entry.initial_state, entry.batch_size) == ("stored", N)
+    assert_near(computed_on(path, X.swapaxes(0, 1), entry.name).out, in_time(y.transpose(1, 2, 0, 3)), 1e-5)
+
+
+def test_names_that_are_empty_the_same_or_no_plain_text_are_told_apart(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    for name in ("ключ 键", "line\nbreak", "first", "second"):
+        graph.recurrent("GRU", x, name)
+    graph.nodes[2].name = graph.nodes[3].name = ""
+    graph.nodes[3].output[0] = "first_y"
+    graph.recurrent("GRU", x, "third")
+    graph.outputs = ["third_y"]
+    assert names_in(graph, tmp_path / "m.onnx") == ["ключ 键", "line\\nbreak", "first_y", "first_y#2", "third"]
 
 
 def test_operators_that_are_not_of_onnx_are_listed_with_what_they_are(tmp_path: Path) -> None:
