@@ -143,26 +143,26 @@ class Calls:
             return Start("stored", states=arrays) if any(array.any() for array in arrays) else Start("zeros")
         sources = [self._source(state) for state in call.states if isinstance(state, Ref)]
         if len(sources) + len(arrays) < len(call.states):
-            return Start("unknown", "the model gives this network an initial state that is not read")
+            return Start("computed", "the model gives this network an initial state that is not read")
         layers = frozenset(source.layer for source in sources)
         origins: dict[tuple[str, str], list[str]] = {}
         for source in dict.fromkeys(Ref(source.layer, 0, int(source.output > 0)) for source in sources):
             origins.setdefault(self._origin(source), []).append(f'"{source.layer}"')
-        named = (f"{origin[len(names) > 1]} {', '.join(names)}" for origin, names in origins.items())
+        named = (origin[len(names) > 1].replace("…", ", ".join(names)) for origin, names in origins.items())
         clause = f"the model starts this network from {' and '.join(named)}"
         given = not self._name and all(self._kind(source) == "InputLayer" for source in sources) and not arrays
         return Start("input" if given else "computed", clause, (), layers)
 
     def _origin(self, source: Ref) -> tuple[str, str]:
-        """Where a state comes from, in the singular and the plural, before names."""
+        """Where states come from, in the singular and the plural; their names go in place of the ellipsis."""
         item = self._items.get(source.layer)
         if item is not None and is_recurrent(item) and (source.output or not returns_sequences(item)):
-            return "the final state of", "the final states of"
+            return "the final state of …", "the final states of …"
         if self._kind(source) != "InputLayer":
-            return "the output of", "the outputs of"
+            return "the output of …", "the outputs of …"
         if self._name:
-            return f'the input of the model "{self._name}",', f'the inputs of the model "{self._name}",'
-        return "its input", "its inputs"
+            return f'the input … of the model "{self._name}"', f'the inputs … of the model "{self._name}"'
+        return "its input …", "its inputs …"
 
     def _kind(self, source: Ref) -> str:
         return class_of(self._items.get(source.layer, {}))

@@ -113,6 +113,8 @@ def _described(entry: Entry, cell: StoredCell | None) -> Entry:
 
 def _gates(recurrent: StoredArray) -> int:
     shape = recurrent.shape
+    if len(shape) > 2:
+        raise UnreadableError(f"{recurrent.path} is the kernel of a convolution, which no cell here has")
     if len(shape) == 2 and shape[0] and shape[1] % shape[0] == 0 and shape[1] // shape[0] in GATE_ORDER:
         return shape[1] // shape[0]
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")

@@ -123,12 +123,10 @@ def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
     """What a run takes for granted of a supported layer whose weights are stored as `stored`."""
     found = []
     config, mode = _ahead(item), merge_mode(item)
-    how = {"sum": "adds", "ave": "averages", "mul": "multiplies", "None": "puts out by themselves"}
     if mode != "concat":
-        doing = how.get(mode, "joins in its own way")
-        found.append(
-            f"Keras {doing} the two directions, which are shown next to each other here (merge_mode is {mode})"
-        )
+        how = {"sum": "adds", "ave": "averages", "mul": "multiplies", "None": "returns as two outputs"}
+        doing = how.get(mode, "joins in another way")
+        found.append(f"Keras {doing} the two directions, which are concatenated here (merge_mode is {mode})")
     if config.get("stateful"):
         found.append(
             "the layer is stateful: each batch but the first one starts from the final state of the one before it"

@@ -328,6 +328,11 @@ CASES: dict[str, Case] = {
     "convolution": Case(
         lambda: sequential(L.ConvLSTM1D(2, 3, name="a"), shape=(None, 6, 3)), refused={"a": "ConvLSTM1D is not read"}
     ),
+    "convolution without a config": Case(
+        lambda: sequential(L.ConvLSTM1D(2, 3, name="a"), shape=(None, 6, 3)),
+        refused={"a": "kernel of a convolution"},
+        endings=("weights.h5",),
+    ),
     "stateful": Case(
         lambda: keras.Sequential([keras.Input(batch_shape=(BATCH, None, FEATURES)), lstm(stateful=True)]), {"a": "lstm"}
     ),
@@ -444,7 +449,7 @@ def test_each_network_computes_what_keras_does_or_says_why_it_is_not_read(name: 
 STARTS = {
     "lstm": ("a", "zeros", ""),
     "encoder and decoder": ("dec", "computed", 'the final state of "enc"'),
-    "decoder within a model": ("inner/dec", "computed", 'the input of the model "inner", "h"'),
+    "decoder within a model": ("inner/dec", "computed", 'the input "h" of the model "inner"'),
     "a state goes up": ("a", "computed", 'the output of "start"'),
     "numpy state": ("a", "stored", ""),
     "states of both directions": ("b", "stored", ""),
