@@ -145,8 +145,8 @@ def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
         return f"rnn_{names[0]}"
     expected = _ACTIVATIONS[cell]
     if names != expected * count:
-        allowed = "tanh or relu in every direction" if cell == "rnn_tanh" else ", ".join(expected)
-        raise UnreadableError(f"its activations are {', '.join(given)}: they must be {allowed}")
+        allowed = "tanh or relu" if cell == "rnn_tanh" else ", ".join(expected)
+        raise UnreadableError(f"its activations are {', '.join(given)}: each direction must have {allowed}")
     return cell
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
 from rnnviz.files.models.entry import INITIAL_STATES
 from rnnviz.files.models.onnx_constants import Constants, Value, Values, layout_of, widened_numbers
@@ -20,7 +20,7 @@ _, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
 _LONGEST_LIST = 8
 _LONGEST_WAY = 32
 _LARGEST_STATE = 1 << 24
-_SKIPPED = "time steps after the length of each sequence, which the model"
+_SKIPPED = "those after the length of each sequence, which the model"
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,12 @@ def _computed(placed: PlacedNode, name: str, values: Values | None = None, value
         return _started_from(f"values that it computes from {' and '.join(names[:_LONGEST_LIST])}")
     scope, name, source = placed.scope.find(name)
     for _ in range(_LONGEST_WAY):
-        if isinstance(source, NodeProto) and source.op_type in MOVES and source.input:
-            scope, name, source = scope.find(source.input[0])
+        if not isinstance(source, NodeProto) or source.op_type not in MOVES or not source.input:
+            break
+        before = scope.find(source.input[0])
+        if isinstance(before[2], TensorProto):
+            break  # rows of a constant that the model chooses
+        scope, name, source = before
     if isinstance(source, NodeProto):
         return _started_from(f'values that its node "{PlacedNode(source, scope).name}" ({source.op_type}) computes')
     return _started_from(f'"{name}", which a graph inside it passes from turn to turn')

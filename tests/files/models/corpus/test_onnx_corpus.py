@@ -305,7 +305,13 @@ def test_a_decoder_of_two_layers_is_one_network_that_names_both_layers_of_the_en
 
 @pytest.mark.parametrize(
     ("through", "named"),
-    [("Tanh", '"a"'), ("MatMul", '"a"'), ("constant", '"state" (Tanh)'), ("loop", "from turn to turn")],
+    [
+        ("Tanh", '"a"'),
+        ("MatMul", '"a"'),
+        ("constant", '"state" (Tanh)'),
+        ("chosen", '"state" (Gather)'),
+        ("loop", "from turn to turn"),
+    ],
 )
 def test_a_state_that_is_computed_is_named(through: str, named: str, tmp_path: Path) -> None:
     graph = Graph()
@@ -320,10 +326,16 @@ def test_a_state_that_is_computed_is_named(through: str, named: str, tmp_path: P
         body = inner.proto().graph
         graph.node("Loop", [graph.constant("turns", np.int64(2)), "", "a_h"], "looped", body=body)
     else:
-        given = {"constant": ["learned"], "MatMul": ["a_h", "square"], "Tanh": ["a_h"]}[through]
+        given = {"constant": ["learned"], "MatMul": ["a_h", "square"], "Tanh": ["a_h"], "chosen": ["rows", "number"]}[
+            through
+        ]
+        graph.constant("rows", normal(5, N, H, seed=5))
+        if through == "chosen":
+            graph.node("Cast", [graph.input("number_in", 1)], "number", to=7)
+        operator = {"constant": "Tanh", "chosen": "Gather"}.get(through, through)
         graph.constant("learned", normal(1, N, H, seed=3))
         graph.constant("square", normal(H, H, seed=4))
-        state = graph.node("Tanh" if through == "constant" else through, given, "s", name="state")
+        state = graph.node(operator, given, "s", name="state")
         graph.recurrent("GRU", x, "b", states=[state], seed=2)
     graph.outputs = ["a_y"]
     entry = entry_of(graph.save(tmp_path / "m.onnx"), "b")
