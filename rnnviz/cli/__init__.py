@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_folder()
-        return _dispatch(words)
+        return _dispatch(words, ending=arguments is None)
     except SystemExit:
         # The parser has printed its help, or the version.
         raise SystemExit(print_answer(AGREE, "")) from None
@@ -64,12 +64,12 @@ def _check_folder() -> None:
         ) from error
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], ending: bool) -> int:
     if words and words[0] in _COMMANDS:
         parser = Parser(prog="rnnviz")
         add_commands(parser, {words[0]: _COMMANDS[words[0]]})
         options = parser.parse_args(words)
-        with signals_raised():
+        with signals_raised(ending):
             return print_answer(*options.answer(options))
     return open_window(window_parser().parse_args(words).file)
 

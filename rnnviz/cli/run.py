@@ -11,7 +11,7 @@ from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT, Answer
 from rnnviz.cli.loading import load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.cli.streams import print_note
+from rnnviz.cli.streams import all_written
 from rnnviz.model.config import Compare, Config
 from rnnviz.model.errors import InputError
 from rnnviz.model.fields import declarations
@@ -59,7 +59,7 @@ def _run(options: Namespace) -> Answer:
         reading = load_for_notebook
     with progress_bar(options.quiet) as tell:
         result = run(config, reading, tell, options.audit, _asked_for(options))
-    written = _write_outputs(result, options)
+    written = all_written(_writers(result, options))
     failed = result.verdict == "mismatch" or (options.strict and result.verdict != "agree")
     return MISMATCH if failed else AGREE if written else WRONG_INPUT, _text(result, options)
 
@@ -111,21 +111,6 @@ def _check_outputs(config: Config, options: Namespace) -> None:
     if options.json == "-":
         del outputs["--json"]
     check_outputs(outputs, {"the config": options.config, **files_read(config)})
-
-
-def _write_outputs(result: RunResult, options: Namespace) -> bool:
-    """Write every file that was asked for, and return whether all could be; one that cannot is a sentence.
-
-    The verdict keeps its exit code whatever becomes of the files, and one that fails takes no other with it.
-    """
-    complete = True
-    for write in _writers(result, options):
-        try:
-            write()
-        except InputError as error:
-            print_note(f"rnnviz: {error}")
-            complete = False
-    return complete
 
 
 def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], object]]:

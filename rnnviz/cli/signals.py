@@ -26,8 +26,11 @@ def exit_code_of(interrupt: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def signals_raised() -> Iterator[None]:
-    """Raise `Ended` in the main thread meanwhile; a signal that is ignored, as under nohup, stays ignored."""
+def signals_raised(ending: bool) -> Iterator[None]:
+    """Raise `Ended` in the main thread meanwhile; a signal that is ignored, as under nohup, stays ignored.
+
+    `ending` says that the program ends afterwards, and must not be interrupted in that.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -45,7 +48,7 @@ def signals_raised() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ending else handler)
 
 
 def ignore_signals() -> None:

@@ -3,12 +3,14 @@
 import codecs
 import os
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from io import TextIOWrapper
 from typing import TextIO
 
 from rnnviz.cli.exit_codes import WRONG_INPUT
+from rnnviz.model.errors import InputError
 
 _ESCAPED = "rnnviz.escaped"
 
@@ -41,6 +43,18 @@ def print_answer(code: int, text: str) -> int:
         print_note(f"rnnviz: Standard output cannot be written: {error.strerror or error}.")
         return code or WRONG_INPUT
     return code
+
+
+def all_written(writers: Iterable[Callable[[], object]]) -> bool:
+    """Write each output file, and return whether all could be; one that cannot is a sentence, and the others follow."""
+    complete = True
+    for write in writers:
+        try:
+            write()
+        except InputError as error:
+            print_note(f"rnnviz: {error}")
+            complete = False
+    return complete
 
 
 def print_note(text: str) -> None:

@@ -1,15 +1,15 @@
 """rnnviz sweep: compute a grid of configs, on this machine or on a cluster, and write a row for each."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH, Answer
+from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH, WRONG_INPUT, Answer
 from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.cli.streams import print_note
+from rnnviz.cli.streams import all_written, print_note
 from rnnviz.model.errors import EngineError, InputError
 from rnnviz.model.fields import Declared
 
@@ -38,7 +38,6 @@ def add_to(commands: Commands) -> None:
 
 
 def _sweep(options: Namespace) -> Answer:
-    from rnnviz.analysis.sweep_wording import report
     from rnnviz.files.inputs import load_inputs
     from rnnviz.files.outputs import check_outputs, files_read
     from rnnviz.files.resource_files import resource_path
@@ -70,12 +69,21 @@ def _sweep(options: Namespace) -> Answer:
             f"and the same command goes on with those that are left."
         )
     table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
-    text = _write(table, options)
-    if not options.quiet and options.json != "-":
-        text = f"{report(table.keys, table.rows)}\n"
+    written = all_written(_writers(table, options))
     verdicts = {row.finding.verdict for row in rows if row.finding is not None}
     code = MISMATCH if "mismatch" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
-    return code, text
+    return code or (AGREE if written else WRONG_INPUT), _text(table, options)
+
+
+def _text(table: "SweepTable", options: Namespace) -> str:
+    """The text for standard output."""
+    if options.json == "-":
+        from rnnviz.files.sweep_results import sweep_json
+
+        return sweep_json(table)
+    from rnnviz.analysis.sweep_wording import report
+
+    return "" if options.quiet else f"{report(table.keys, table.rows)}\n"
 
 
 def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[Row]":
@@ -113,14 +121,10 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
     return ClusterScheduler(options.scheduler)
 
 
-def _write(table: "SweepTable", options: Namespace) -> str:
-    """Write the files that were asked for, and return the text for standard output."""
-    from rnnviz.files.sweep_results import sweep_json, write_sweep_csv, write_sweep_json
+def _writers(table: "SweepTable", options: Namespace) -> Iterator[Callable[[], object]]:
+    from rnnviz.files.sweep_results import write_sweep_csv, write_sweep_json
 
     if options.csv is not None:
-        write_sweep_csv(table, options.csv)
-    if options.json == "-":
-        return sweep_json(table)
-    if options.json is not None:
-        write_sweep_json(table, Path(options.json))
-    return ""
+        yield lambda: write_sweep_csv(table, options.csv)
+    if options.json not in (None, "-"):
+        yield lambda: write_sweep_json(table, Path(options.json))

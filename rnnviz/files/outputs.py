@@ -21,16 +21,20 @@ def check_output(path: str | Path | None) -> None:
     Raises
     ------
     InputError
-        If its folder does not exist, it is a folder itself, or the system knows no file of that name.
+        If its folder does not exist or may not be written to, it is a folder itself, or the system knows no such name.
     """
     if path is None:
         return
-    file = Path(path).absolute()
+    path = Path(path)
+    file = path.absolute()
     try:
         mode = file.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
-        if not file.parent.is_dir():
-            raise InputError(f"{path} cannot be written: the folder {file.parent} does not exist.") from error
+        folder = Path(os.path.realpath(file)).parent if file.is_symlink() else file.parent
+        if not folder.is_dir():
+            raise InputError(f"{path} cannot be written: the folder {folder} does not exist.") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{path} cannot be written: the folder {folder} may not be written to.") from error
         return
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error

@@ -1,5 +1,6 @@
 """Outputs of the command line that take long: stopped by Ctrl-C they leave nothing; what an engine prints is told."""
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import nbformat
@@ -17,6 +19,7 @@ import pytest
 
 from rnnviz.cli import main, run
 from rnnviz.cli.exit_codes import INTERRUPTED, MISMATCH, WRONG_INPUT
+from rnnviz.files.starter import write_starter
 
 ROOT = Path(__file__).parents[2]
 ENGINES = "manual,mistake:no-h2h-bias"
@@ -63,10 +66,13 @@ def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
 
 
 @pytest.mark.slow
-def test_an_interrupt_in_the_middle_of_a_large_table_ends_the_program_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_middle_of_a_large_table_ends_the_program_and_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     path = tmp_path / "config.toml"
     path.write_text(
-        '[network]\ncell = "rnn_tanh"\ninput_size = 3\nhidden_size = 512\n[sequence]\ntimesteps = 2500\n',
+        '[network]\ncell = "rnn_tanh"\ninput_size = 3\nhidden_size = 512\n[sequence]\ntimesteps = 1000\n',
         encoding="utf-8",
     )
     folder = tmp_path / "out"
@@ -82,9 +88,12 @@ def test_an_interrupt_in_the_middle_of_a_large_table_ends_the_program_and_leaves
     ) as running:
         while not any(entry.stat().st_size for entry in folder.iterdir()):
             assert running.poll() is None
-        os.killpg(running.pid, signal.SIGINT)
+        # Some senders signal twice, and the second must not interrupt the cleaning up.
+        os.killpg(running.pid, number)
+        sleep(0.02)
+        os.killpg(running.pid, number)
         out, err = running.communicate(timeout=20)
-    assert (running.returncode, out, err) == (INTERRUPTED, "", "")
+    assert (running.returncode, out, err) == (128 + number, "", "")
     assert list(folder.iterdir()) == []
 
 
@@ -162,3 +171,31 @@ def test_a_run_too_large_for_a_notebook_is_refused_before_any_engine_computes(
     assert main(["run", config, "--engines", ENGINES, "--quiet", *outputs]) == WRONG_INPUT
     assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would hold ")
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+def test_a_file_that_cannot_be_written_takes_no_other_with_it_and_hides_no_disagreement(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, table = tmp_path / "pipe", tmp_path / "t.json"
+    os.mkfifo(pipe)
+    words = ["run", config, "--engines", ENGINES, "--csv", str(pipe), "--json", str(table), "--quiet"]
+    assert main(words) == MISMATCH
+    assert capsys.readouterr().err.count(f"rnnviz: {pipe} cannot be written") == 1
+    assert json.loads(table.read_text(encoding="utf-8"))["verdict"] == "mismatch"
+    write_starter("gru", tmp_path / "mine.py")
+    words[3] = f"manual,{tmp_path / 'mine.py'}"
+    assert main(words) == WRONG_INPUT
+    assert json.loads(table.read_text(encoding="utf-8"))["verdict"] == "agree"
+
+
+def test_a_sweep_whose_table_cannot_be_written_keeps_its_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
+    os.mkfifo(pipe)
+    network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
+    sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
+    write_starter("gru", tmp_path / "mine.py")
+    for engine, code in (("mistake:no-h2h-bias", MISMATCH), (str(tmp_path / "mine.py"), WRONG_INPUT)):
+        assert main(["sweep", str(sweep), "--engines", engine, "--csv", str(pipe), "--quiet"]) == code
+        assert "no program reads" in capsys.readouterr().err
