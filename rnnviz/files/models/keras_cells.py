@@ -66,11 +66,6 @@ class Matched:
     sides: Sides = ()
     problem: str = ""
 
-    @property
-    def first(self) -> StoredCell | None:
-        """The bottom cell, if there is one; any of them where they are not all there."""
-        return next((cell for side in self.sides for cell in side), next(iter(self.within), None))
-
 
 @dataclass(frozen=True)
 class FoundLayer:
@@ -110,7 +105,8 @@ def cells_of(layer: Configured, stored: StoredCells) -> Matched:
         within = _named_cells(layer, stored.cells)
         sides = _named_sides(wanted, within, layer.chain[-1])
     whole = [len(side) for side in sides] == [len(side) for side in wanted] and sum(map(len, sides)) == len(within)
-    return Matched(within, sides if whole else ())
+    # The bottom one first.
+    return Matched(tuple(cell for side in sides for cell in side), sides) if whole else Matched(within)
 
 
 def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundLayer]:

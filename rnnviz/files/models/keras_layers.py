@@ -4,7 +4,7 @@ Keras has its kernels transposed, its gates i, f, c, o and z, r, h, and one bias
 with reset_after has two, as Gluon's has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
     sides = sides_of(layer.item)
     known = is_read(layer.item)
     both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
-    entry = _described(Entry("/".join(layer.chain), None, None, None, count, both, None), matched.first)
+    entry = _described(Entry("/".join(layer.chain), None, None, None, count, both, None), matched.within)
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
@@ -86,7 +86,7 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
         within = tuple(cell for side in found.sides for cell in side)
         return configured_layer(file, listed, Matched(within, found.sides, found.problem))
     both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
-    entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells[0])
+    entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells)
     try:
         if found.problem:
             raise UnreadableError(found.problem)
@@ -101,14 +101,15 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
     return replace(layer, entry=entry)
 
 
-def _described(entry: Entry, cell: StoredCell | None) -> Entry:
-    """The entry with what the shapes of its first cell say of it."""
-    if cell is None:
+def _described(entry: Entry, cells: Sequence[StoredCell]) -> Entry:
+    """The entry with what the arrays of its cells say of it, of which the first is at the bottom."""
+    if not cells:
         return entry
-    kernel, recurrent = cell.kernel, cell.recurrent_kernel
+    kernel, recurrent = cells[0].kernel, cells[0].recurrent_kernel
     features = kernel.shape[0] if len(kernel.shape) == 2 else 0
     hidden = recurrent.shape[0] if len(recurrent.shape) == 2 else 0
-    return replace(entry, input_size=features or None, hidden_size=hidden or None, dtype=kernel.dtype)
+    biases = any(cell.bias is not None for cell in cells)
+    return replace(entry, input_size=features or None, hidden_size=hidden or None, dtype=kernel.dtype, biases=biases)
 
 
 def _gates(recurrent: StoredArray) -> int:
@@ -139,7 +140,7 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
         raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
     if len({cell.kernel.dtype for side in sides for cell in side}) > 1:
         raise UnreadableError("its cells are stored in different types")
-    return StoredLayer(replace(entry, biases=biased), lambda: _parameters(file, sides, needed))
+    return StoredLayer(entry, lambda: _parameters(file, sides, needed))
 
 
 def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: Computed) -> None:
