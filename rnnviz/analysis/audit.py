@@ -48,9 +48,6 @@ __all__ = ["Audit", "WrongStep", "audit"]
 
 _BLOCK_VALUES = 1 << 19
 
-_NARROWED = 17
-"""After every how many timesteps a carried cell state is narrowed; a prime, since sequences repeat themselves."""
-
 
 def audit(
     inputs: Inputs,
@@ -228,13 +225,6 @@ def _lstm_block(
         Running(v.value.reshape(steps, samples, -1), v.bound.reshape(steps, samples, -1), v.eps)
         for v in lstm_gates(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1))
     )
-    places = np.arange(_NARROWED - 1 - first % _NARROWED, steps, _NARROWED)
-    gate = Running(o.value[places], o.bound[places], o.eps)
-    low, high = lstm_cell_limits(gate, h[places].astype(np.float64), layer.stored_as)
-    if own_cells is not None:
-        own = own_cells[places].astype(np.float64)
-        reach = ALLOWED * (np.abs(own) * layer.eps + storage_bound(own, layer.stored_as))
-        low, high = np.fmax(low, own - reach), np.fmin(high, own + reach)
-    known = {place: (low[row], high[row]) for row, place in enumerate(places.tolist())}
+    known = lstm_cell_limits(layer, o, h, own_cells, first)
     cells, c = lstm_cells(f, i_g, c, backward=backward, known=known)
     return lstm_hidden(o, cells), c

@@ -18,7 +18,7 @@ import numpy as np
 
 from rnnviz.analysis.own_state import layer_input, previous_hidden
 from rnnviz.analysis.running_error import Running, exact, storage_bound
-from rnnviz.analysis.step import AuditedLayer, audited_layer, lstm_cells, lstm_gates
+from rnnviz.analysis.step import AuditedLayer, Limits, audited_layer, lstm_cell_limits, lstm_cells, lstm_gates
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.inputs import Inputs
 from rnnviz.model.trace import Trace
@@ -123,20 +123,20 @@ class CellStates:
         _, _, samples, units = _indices(columns)
         largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + step
         limit = min(_LARGEST_LOOK, max(_FIRST_LOOK, _LOOK_VALUES // (columns.shape[0] * columns.shape[1])))
-        blocks: list[tuple[Running, Running]] = []
+        blocks: list[tuple[Running, Running, Limits]] = []
         left, first, length = np.ones(columns.shape), step, _FIRST_LOOK
         while first > known and step - first < limit:
             start = max(known, first - length)
-            f, i_g = self._gates(columns, start, first)
+            f, i_g, known_cells = self._gates(columns, start, first)
             left *= f.value.prod(axis=0)
-            blocks.append((f, i_g))
+            blocks.append((f, i_g, known_cells))
             first, length = start, length * 2
             forgotten = bool(np.all(left * largest < self._negligible))
             if forgotten:
                 c = exact(np.zeros(columns.shape), self._eps)
             if forgotten or first == known:
-                for f, i_g in reversed(blocks):
-                    _, c = self._carry(columns, f, i_g, c)
+                for block in reversed(blocks):
+                    _, c = self._carry(columns, *block, c)
                 return c
         return None
 
@@ -150,14 +150,13 @@ class CellStates:
 
     def _follow(self, columns: Columns, first: int, last: int, c: Running) -> tuple[Running, Running]:
         with np.errstate(all="ignore"):
-            f, i_g = self._gates(columns, first, last)
-            return self._carry(columns, f, i_g, c)
+            return self._carry(columns, *self._gates(columns, first, last), c)
 
-    def _carry(self, columns: Columns, f: Running, i_g: Running, c: Running) -> tuple[Running, Running]:
+    def _carry(self, columns: Columns, f: Running, i_g: Running, known: Limits, c: Running) -> tuple[Running, Running]:
         """c of every step of a block, and the last that was computed."""
         backward = columns.direction == 1
         if self._own_gates is None:
-            return lstm_cells(f, i_g, c, backward=backward)
+            return lstm_cells(f, i_g, c, backward=backward, known=known)
         cells, last = np.empty_like(f.value), c.value
         for t in reversed(range(len(cells))) if backward else range(len(cells)):
             np.multiply(f.value[t], last, out=cells[t])
@@ -168,21 +167,26 @@ class CellStates:
     def _unbounded(self, value: FloatArray) -> Running:
         return Running(value, np.broadcast_to(np.nan, value.shape), self._eps)
 
-    def _gates(self, columns: Columns, first: int, last: int) -> tuple[Running, Running]:
-        """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time."""
+    def _gates(self, columns: Columns, first: int, last: int) -> tuple[Running, Running, Limits]:
+        """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time.
+
+        With them what the hidden values say of the cell states.
+        """
         self.interrupt()
-        layer, direction, samples, _ = _indices(columns)
+        layer, direction, samples, units = _indices(columns)
         timesteps = self._inputs.timesteps
         times = slice(timesteps - last, timesteps - first) if direction else slice(first, last)
         if self._own_gates is not None:
             f, i_g = (self._unbounded(value) for value in self._own_gates(columns, times))
-            return f, i_g
+            return f, i_g, {}
         x = layer_input(self._inputs, self._trace, layer, times, samples)
         h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
         rows = last - first, *columns.shape
-        gates = lstm_gates(self._layer(columns), x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
-        f, i_g = (Running(v.value.reshape(rows), v.bound.reshape(rows), v.eps) for v in gates[:2])
-        return f, i_g
+        prepared = self._layer(columns)
+        gates = lstm_gates(prepared, x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
+        f, i_g, o = (Running(v.value.reshape(rows), v.bound.reshape(rows), v.eps) for v in gates)
+        own = np.asarray(self._trace.hidden[layer, direction, times, samples, units])
+        return f, i_g, lstm_cell_limits(prepared, o, own, None, times.start)
 
     def _layer(self, columns: Columns) -> AuditedLayer:
         key = columns.layer, columns.direction, columns.units

@@ -6,7 +6,7 @@ previous state from the trace, so no step waits for another, but for the cell st
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from rnnviz.analysis.running_error import ALLOWED, Running, pre_activation, storage_bound, stored
 from rnnviz.model.arrays import FloatArray
 from rnnviz.model.parameters import LayerParameters
+
+Limits: TypeAlias = Mapping[int, tuple[FloatArray, FloatArray]]
+"""The least and the largest cell state after some steps, by their place in a block."""
+
+_NARROWED = 17
+"""After every how many timesteps a carried cell state is narrowed; a prime, since sequences repeat themselves."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def lstm_cell(f: Running, i_g: Running, c_previous: Running) -> Running:
 
 
 def lstm_cells(
-    f: Running, i_g: Running, c: Running, *, backward: bool, known: Mapping[int, tuple[FloatArray, FloatArray]] = {}
+    f: Running, i_g: Running, c: Running, *, backward: bool, known: Limits | None = None
 ) -> tuple[Running, Running]:
     """c of every step of a block, and the one that is carried on.
 
@@ -110,22 +116,34 @@ def lstm_cells(
     for t in reversed(range(len(f.value))) if backward else range(len(f.value)):
         c = lstm_cell(_at(f, t), _at(i_g, t), c)
         cells.value[t], cells.bound[t] = c.value, c.bound
-        if t in known:
+        if known and t in known:
             c = c.narrowed(*known[t])
     return cells, c
 
 
-def lstm_cell_limits(o: Running, h: FloatArray, stored_as: str) -> tuple[FloatArray, FloatArray]:
-    """Between which two numbers the engine's own c was when it computed h = o · tanh(c), in eight bounds.
+def lstm_cell_limits(
+    layer: AuditedLayer, o: Running, h: FloatArray, own_cells: FloatArray | None, first: int
+) -> Limits:
+    """Between which two numbers the engine's own c was, in eight bounds, after every few steps of a block (B, S, U).
 
-    They are infinite where h says nothing of c: where the output gate is closed, or tanh is flat.
+    They follow from its hidden values h = o · tanh(c), and are infinite where these say nothing of c: where the output
+    gate is closed, or tanh is flat. Its own cell states, if there are any, narrow them further. `first` is the block's
+    first timestep, so that the places are the same whatever the blocks.
     """
+    places = range(_NARROWED - 1 - first % _NARROWED, len(h), _NARROWED)
+    if not places:
+        return {}
+    gate, bound, h = o.value[places], o.bound[places], h[places].astype(np.float64)
     magnitude = np.abs(h)
-    off = o.bound * np.fmin(magnitude / o.value, 1.0) + o.eps * (o.value + magnitude)
-    off += storage_bound(h, stored_as)
-    off *= ALLOWED / np.fmax(o.value - ALLOWED * o.bound, 0.0)
-    middle = h / o.value
-    return np.arctanh(np.fmax(middle - off, -1.0)), np.arctanh(np.fmin(middle + off, 1.0))
+    off = bound * np.fmin(magnitude / gate, 1.0) + o.eps * (gate + magnitude) + storage_bound(h, layer.stored_as)
+    off *= ALLOWED / np.fmax(gate - ALLOWED * bound, 0.0)
+    middle = h / gate
+    low, high = np.arctanh(np.fmax(middle - off, -1.0)), np.arctanh(np.fmin(middle + off, 1.0))
+    if own_cells is not None:
+        own = own_cells[places].astype(np.float64)
+        reach = ALLOWED * (np.abs(own) * layer.eps + storage_bound(own, layer.stored_as))
+        low, high = np.fmax(low, own - reach), np.fmin(high, own + reach)
+    return {place: (low[row], high[row]) for row, place in enumerate(places)}
 
 
 def lstm_hidden(o: Running, c: Running) -> Running:

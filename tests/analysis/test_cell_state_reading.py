@@ -103,21 +103,30 @@ def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_the_bounds_are_those_of_the_recurrence_from_its_beginning(direction: int) -> None:
+def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_beginning(direction: int) -> None:
     inputs, trace = CASES[40.0]
     c0 = inputs.initial_state.c
     assert c0 is not None
     layer = audited_layer("lstm", 4, inputs.parameters.layer(0, direction), np.arange(1, 4), trace.eps)
     c = Running(c0[direction, 1:3, 1:4].astype(np.float64), np.zeros((2, 3)), trace.eps)
     h = inputs.initial_state.h[direction, 1:3]
-    cells = CellStates(inputs, trace)
+    cells, narrowed = CellStates(inputs, trace), False
     for t in reversed(range(T)) if direction else range(T):
         found = cells.before(0, direction, t, slice(1, 3), slice(1, 4))
-        np.testing.assert_allclose(found.bound, c.bound, rtol=1e-9)
+        assert_bounds(found.bound, c.bound, sure=narrowed)
         f, i_g, _ = lstm_gates(layer, inputs.sequence[t, 1:3], h)
         c, h = f * c + i_g, trace.hidden[0, direction, t, 1:3]
         after = CellStates(inputs, trace).after(0, direction, slice(t, t + 1), slice(1, 3), slice(1, 4))
-        np.testing.assert_allclose(after.bound[0], c.bound, rtol=1e-9)
+        assert_bounds(after.bound[0], c.bound, sure=narrowed)
+        narrowed |= t % 17 == 16
+
+
+def assert_bounds(found: np.ndarray, followed: np.ndarray, *, sure: bool) -> None:
+    """Those of the recurrence as it is followed; less, where a hidden value on the way says more of c."""
+    if sure:
+        assert (found <= 1.01 * followed).all()
+    else:
+        np.testing.assert_allclose(found, followed, rtol=1e-9)
 
 
 def test_what_an_engine_told_is_as_exact_as_its_precision() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from rnnviz.analysis.audit import audit
 from rnnviz.analysis.cell_checks import cell_checks
+from rnnviz.analysis.explain.arithmetic import explain
 from rnnviz.analysis.running_error import ALLOWED
 from rnnviz.analysis.wording import report
 from rnnviz.engines.manual import ManualEngine
@@ -208,6 +209,24 @@ def test_a_step_is_found_however_late_in_an_lstm_that_forgets_nothing(cell: bool
     assert found.first_wrong is not None
     assert found.first_wrong.where == Location(timestep=at)
     assert found.worst_ratio > 10 * ALLOWED
+
+
+def test_the_arithmetic_of_a_late_step_is_as_sharp_as_the_audit() -> None:
+    inputs = integrating(1500)
+    trace = plain_trace(inputs, one_step(1400, lambda before, h: h + np.float32(1e-4)))
+    found = audit(inputs, trace)
+    assert found.worst_at.timestep == 1400
+    explained = explain(inputs, trace, found.worst_at)
+    assert explained.ratio == pytest.approx(found.worst_ratio, rel=0.05)
+
+
+def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one() -> None:
+    inputs = integrating(3000)
+    trace = plain_trace(inputs, cell=True)
+    assert [check.holds for check in cell_checks(inputs, trace)] == [True, True]
+    cell = np.array(trace.cell)
+    cell[0, 0, 2900, 0, 1] += 1e-3
+    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
 
 
 def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
