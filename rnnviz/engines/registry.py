@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from unicodedata import category
 
 from rnnviz.engines.base import Engine
 from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake, mistakes_of
@@ -19,6 +20,9 @@ from rnnviz.model.engine_names import RECORDING, RecordingName, engine_file, is_
 from rnnviz.model.errors import ConfigError, EngineError
 from rnnviz.model.fields import shown
 from rnnviz.model.regular_file import check_regular
+
+_NOT_TEXT = ("Cc", "Cs")
+"""Control characters, which would command a terminal, and lone surrogates, which no file of text can hold."""
 
 _MXNET_WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")}
 
@@ -178,8 +182,12 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         If no engine has that name.
     """
     file = engine_file(name)
-    if name != name.encode("utf-8", "ignore").decode("utf-8"):
-        raise ConfigError(key, f"{key} names {shown(name)}, which is not UTF-8 text: rename the file or its folder.")
+    if any(category(character) in _NOT_TEXT for character in name):
+        raise ConfigError(
+            key,
+            f"{key} names {shown(name)}, which is not UTF-8 text or has control characters: rename the file or its "
+            f"folder.",
+        )
     if file is not None and not os.path.isfile(file):
         check_regular(file)
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')

@@ -14,6 +14,9 @@ from rnnviz.model.errors import InputError
 _LONGEST_PREFIX = 60
 """Characters of a temporary file's name that it has from the output's: with four bytes each, any system takes them."""
 
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""A pipe without a reader would be waited for, where the system has such pipes."""
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -90,15 +93,15 @@ def _write_through(source: Path, path: Path) -> None:
         opened = os.dup(descriptor)
     else:
         try:
-            # A pipe without a reader would be waited for.
-            opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            opened = os.open(path, os.O_WRONLY | _AT_ONCE)
         except OSError as error:
             if error.errno == errno.ENXIO and path.is_fifo():
                 raise InputError(
                     f"{path} cannot be written: it is a pipe that no program reads: start its reader first."
                 ) from error
             raise
-        os.set_blocking(opened, True)
+        if _AT_ONCE:
+            os.set_blocking(opened, True)
     try:
         with open(opened, "wb") as out, source.open("rb") as content:
             shutil.copyfileobj(content, out)

@@ -1,6 +1,7 @@
 """Texts that a user wrote, in files of their own."""
 
 import codecs
+import os
 from pathlib import Path
 
 from rnnviz.model.errors import InputError
@@ -13,6 +14,11 @@ _HEAD_BYTES = 64
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file that is not waited for: some regular ones of the system, such as its log, give more without end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_plain_text(path: Path, kind: str = "text") -> str:
     """The text of a file in UTF-8, without the mark that some editors put before it; `kind` is what it must be.
 
@@ -23,8 +29,8 @@ def read_plain_text(path: Path, kind: str = "text") -> str:
     """
     check_regular(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_TEXT + 1)
+        with open(path, "rb", opener=_open_at_once) as file:
+            content = file.read(LARGEST_TEXT + 1) or b""
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

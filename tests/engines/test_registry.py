@@ -201,3 +201,9 @@ def test_the_known_mistakes_of_a_network_are_those_that_its_engine_entries_accep
     new = [entry for entry in both if entry not in entries]
     assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}
     assert all(find_engine(entry.engine).unfit(network) is not None for entry in new)
+
+
+@pytest.mark.parametrize("name", ["a\nb.py", "\x1b[2J.py", "\udcff.py", "trace:\udcff.npz"])
+def test_a_name_that_no_text_can_hold_or_that_commands_a_terminal_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="not UTF-8 text or has control characters"):
+        find_engine(name)

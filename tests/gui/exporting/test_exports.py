@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -287,3 +288,25 @@ def test_without_a_view_in_use_the_values_at_the_cursor_are_copied_in_full(windo
     name, *place, value = lines[1].split("\t")
     assert (name, place) == ("gluon", ["0", "forward", "0", "0", "3"])
     assert np.float32(value) == window.session.result["gluon"].hidden[0, 0, 0, 0, 3]
+
+
+def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(qtbot, window, tmp_path):
+    path, config = tmp_path / "state.npz", window.session.config
+    network = config.network
+    shape = (network.num_layers * (1 + network.bidirectional), config.sequence.batch_size, network.hidden_size)
+    rng = np.random.default_rng(0)
+    np.savez(path, **{name: rng.normal(size=shape) for name in network.kind.state_names})
+    before = path.read_bytes()
+    source = replace(config.initial_state, source="file", path=str(path))
+    window.document.edit(replace(config, initial_state=source), "a state")
+    window.control.run()
+    qtbot.waitUntil(lambda: window.session.result.config.initial_state.path == str(path), timeout=30_000)
+    window.findChild(QAction, "export_npz").trigger()
+    dialog = window.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(path))
+    dialog.reject()
+    qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=10_000)
+    box = window.findChild(QMessageBox)
+    assert "initial_state.path" in box.text()
+    box.accept()
+    assert path.read_bytes() == before
