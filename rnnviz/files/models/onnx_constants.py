@@ -7,6 +7,7 @@ for any.
 """
 
 import contextlib
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -35,7 +36,7 @@ Declared: TypeAlias = Mapping[str, ValueInfoProto]
 _DEEPEST = 64
 _LARGEST_LIST = 1 << 16
 _LARGEST_BYTES = 1 << 33
-_MOST_INDICES = 1 << 24
+_MOST_INDICES = 1 << 26
 _OPEN_SIZES = ((3, 5, 7, 11, 13, 17, 19, 23), (5, 3, 11, 7, 17, 13, 23, 19))
 """What replaces open sizes, in turn: no two of one row are the same, and none is the same in both rows."""
 _LARGEST_RANK = 8
@@ -45,7 +46,7 @@ _LARGEST_RANK = 8
 class Value:
     """Shape and type of a value, and what reads its elements.
 
-    With `origins` the elements are numbers in the origins: `read` gives an index for each, which `Values.base` places.
+    With `origins` the elements are those of the origins: `read` gives an index for each, counted from `Values.base`.
     `open_size` is whether the value depends on a size that the model leaves open.
     """
 
@@ -70,6 +71,7 @@ class Values:
         self._known: dict[Origin, Value | str] = {}
         self._open: dict[object, int] = {}
         self._bases: dict[Origin, int] = {}
+        self._indices = 0
 
     def find(self, scope: Scope, name: str, depth: int = 0) -> Value:
         """The value of that name.
@@ -105,19 +107,27 @@ class Values:
         self._known[scope, name] = replace(value, read=cache(value.read))
         return value
 
-    def base(self, origin: Origin) -> int:
+    def base(self, origin: Origin, count: int = 1) -> int:
         """The index of an origin's first element."""
-        return self._bases.setdefault(origin, len(self._bases) << 32)
+        if origin not in self._bases:
+            self._bases[origin] = self._indices
+            self._indices += max(1, count)
+        return self._bases[origin]
+
+    def origin_of(self, index: int) -> Origin:
+        """The origin that has the element of that index."""
+        return list(self._bases)[bisect_right(list(self._bases.values()), index) - 1]
 
     def among(self, value: Value) -> list[Origin]:
         """The origins of which a value has elements: of a row, those of the whole that are in it."""
         if not value.origins:
             return []
         try:
-            present = set(np.unique(value.read() >> 32).tolist())
+            bases = list(self._bases.values())
+            present = set((np.searchsorted(bases, value.read().reshape(-1), "right") - 1).tolist())
         except UnreadableError:
             return list(value.origins)
-        return [origin for origin, base in self._bases.items() if origin in value.origins and base >> 32 in present]
+        return [origin for number, origin in enumerate(self._bases) if number in present and origin in value.origins]
 
     def sequence_shape(self, scope: Scope, node: NodeProto, depth: int = 0) -> tuple[int, int, bool]:
         """(T, N, whether one of them is open) of a recurrent node."""
@@ -197,12 +207,14 @@ class Values:
         return self._indexed((scope, name), shape, r.dtype, is_open=is_open)
 
     def _indexed(self, origin: Origin, shape: tuple[int, ...], dtype: np.dtype[Any], *, is_open: bool) -> Value:
-        base, count = self.base(origin), prod(shape)
+        count = prod(shape)
+        base = self.base(origin, count)
 
         def read() -> NDArray[Any]:
             if count > _MOST_INDICES:
                 raise UnreadableError(f"is made of {origin[1]}, which is too large to be followed")
-            return np.arange(base, base + count).reshape(shape)
+            narrow = base + count <= np.iinfo(np.int32).max
+            return np.arange(base, base + count, dtype=np.int32 if narrow else np.int64).reshape(shape)
 
         return Value(shape, dtype, read, frozenset({origin}), is_open)
 

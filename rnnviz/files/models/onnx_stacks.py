@@ -5,12 +5,13 @@ one kind, not depend on a layer below, and be rows in the order of the layers; a
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.files.models.onnx_constants import Constants, Values, layout_of
+from rnnviz.files.models.onnx_constants import Constants, Origin, Values, layout_of
 from rnnviz.files.models.onnx_graph import PlacedNode, Scope, recurrent_ancestors
 from rnnviz.files.models.onnx_nodes import RecurrentNode
 from rnnviz.files.models.stored_layers import UnreadableError
@@ -43,10 +44,10 @@ def _lower(placed: PlacedNode, places: Mapping[tuple[Scope, str], int], constant
         lower = places.get((scope, name))
         if lower is None or scope.producers[name].output[0] != name:
             return None
-        by_batch = layout_of(placed.scope, placed.node)
         for values, value in variants:
-            whole = _output(values, PlacedNode(scope.producers[name], scope))
-            if not np.array_equal(value.read(), whole.swapaxes(0, 1) if by_batch else whole):
+            x = value.read()
+            x = x.swapaxes(0, 1) if layout_of(placed.scope, placed.node) else x
+            if not _is_whole_output(x, values, (scope, name)):
                 return None
         return lower
     except (UnreadableError, MemoryError):
@@ -54,23 +55,29 @@ def _lower(placed: PlacedNode, places: Mapping[tuple[Scope, str], int], constant
         return None
 
 
-def _output(values: Values, placed: PlacedNode) -> NDArray[Any]:
-    """The elements of Y as the next layer reads them, (T, N, D·H)."""
-    y = values.find(placed.scope, placed.node.output[0]).read()
-    y = y.swapaxes(0, 1) if layout_of(placed.scope, placed.node) else y.swapaxes(1, 2)
-    return y.reshape(*y.shape[:2], -1)
+def _is_whole_output(x: NDArray[Any], values: Values, origin: Origin) -> bool:
+    """Whether x (T, N, D·H) holds the index of every element of an output Y, as the next layer reads them."""
+    scope, name = origin
+    shape = values.find(scope, name).shape
+    if layout_of(scope, scope.producers[name]):
+        n, t, d, h = shape
+        step, indices = d * h, (np.arange(n) * t * d * h)[:, None] + np.arange(d * h)
+    else:
+        t, d, n, h = shape
+        step, indices = d * n * h, np.arange(d * n * h).reshape(d, n, h).swapaxes(0, 1).reshape(n, d * h)
+    base = values.base(origin)
+    # One time step after the other: all of them at once would take the memory of a trace.
+    return x.shape == (t, n, d * h) and all(np.array_equal(x[k], base + k * step + indices) for k in range(t))
 
 
 def _in_order(lower: RecurrentNode, upper: RecurrentNode) -> bool:
     """Whether the layers' states from one input of the model are its rows from the bottom up."""
     return all(
-        max(a, default=0) < min(b, default=0) or not _same_input(a, b)
+        below < above
         for a, b in zip(lower.state.rows, upper.state.rows, strict=False)
+        for (origin, below), (other, above) in product(a, b)
+        if origin == other
     )
-
-
-def _same_input(a: Sequence[int], b: Sequence[int]) -> bool:
-    return bool({index >> 32 for index in a} & {index >> 32 for index in b})
 
 
 def _chain(top: int, below: Mapping[int, int]) -> list[int]:

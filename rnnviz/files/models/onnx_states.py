@@ -7,7 +7,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from rnnviz.files.models.entry import INITIAL_STATES
-from rnnviz.files.models.onnx_constants import Constants, Value, Values, layout_of, widened_numbers
+from rnnviz.files.models.onnx_constants import Constants, Origin, Value, Values, layout_of, widened_numbers
 from rnnviz.files.models.onnx_graph import PlacedNode, Scope, recurrent_ancestors
 from rnnviz.files.models.onnx_operators import MOVES
 from rnnviz.files.models.stored_layers import Arrays, UnreadableError
@@ -28,13 +28,13 @@ class InitialState:
     """One of a node's initial states, or all of them.
 
     `kind` is one of `entry.INITIAL_STATES`. `numbers` (D, N, H) are those of a constant state by "h" and "c". `rows`
-    are the indices of the first element of each direction's state in the inputs of the model, a tuple for each state.
+    are, for each state, the inputs of the model that hold the first element of each direction, and its index there.
     """
 
     kind: str
     assumptions: tuple[str, ...] = ()
     numbers: tuple[tuple[str, FloatArray], ...] = ()
-    rows: tuple[tuple[int, ...], ...] = ()
+    rows: tuple[tuple[tuple[Origin, int], ...], ...] = ()
 
     def read(self) -> Arrays:
         """The stored numbers, all for the same number of samples."""
@@ -137,16 +137,16 @@ def _constant_state(placed: PlacedNode, name: str, value: Value, size: tuple[int
     return np.array(array[:, :1] if alike else array)
 
 
-def _rows(values: Values, value: Value, placed: PlacedNode) -> tuple[int, ...]:
+def _rows(values: Values, value: Value, placed: PlacedNode) -> tuple[tuple[Origin, int], ...]:
     """Where the state of each direction begins in the inputs of the model."""
     if not value.shape:
-        return tuple(values.base(origin) for origin in value.origins)
+        return tuple((origin, values.base(origin)) for origin in value.origins)
     try:
         indices = value.read()
     except UnreadableError:
         return ()
     first = indices[0] if layout_of(placed.scope, placed.node) else indices[:, 0] if indices.ndim == 3 else indices
-    return tuple(int(index) for index in first.reshape(len(first), -1)[:, 0])
+    return tuple((values.origin_of(int(index)), int(index)) for index in first.reshape(len(first), -1)[:, 0])
 
 
 def _computed(placed: PlacedNode, name: str, values: Values | None = None, value: Value | None = None) -> InitialState:
