@@ -15,6 +15,7 @@ from typing import Any
 
 from rnnviz.analysis.claims.grammar import Claim, parse_claim
 from rnnviz.analysis.gates import QUANTITIES
+from rnnviz.files.config_toml import with_paths
 from rnnviz.files.lesson_index import lesson_entries
 from rnnviz.files.lesson_parts import LINK_SCHEME, PARTS
 from rnnviz.files.lessons import find_lesson
@@ -127,7 +128,7 @@ def parse_lesson(text: str, path: Path) -> GuidedLesson:
         raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
     steps: list[LessonStep] = []
     for section in sections:
-        steps.append(_step(name, section, steps[-1].config if steps else None))
+        steps.append(_step(name, section, steps[-1].config if steps else None, path.parent.absolute()))
     return GuidedLesson(name, title, " ".join(summary.split()), tuple(steps), path)
 
 
@@ -145,7 +146,7 @@ def _sections(text: str) -> Iterator[str]:
     yield "\n".join(lines).strip()
 
 
-def _step(lesson: str, section: str, before: Config | None) -> LessonStep:
+def _step(lesson: str, section: str, before: Config | None, folder: Path) -> LessonStep:
     heading, _, body = section.partition("\n")
     title = heading.removeprefix("## ").strip()
     where = f'Lesson {lesson}, step "{title}"'
@@ -162,7 +163,7 @@ def _step(lesson: str, section: str, before: Config | None) -> LessonStep:
     _check_keys(where, values, _STEP_KEYS)
     look = _look(where, values.get("look", {}))
     cursor = _cursor(where, values.get("cursor", {}))
-    config = _config(where, values, before)
+    config = _config(where, values, before, folder)
     return LessonStep(title, prose, config, cursor, look, _claims(where, values.get("claim", [])))
 
 
@@ -187,8 +188,8 @@ def _settings(where: str, body: str) -> tuple[str, str]:
     return "\n".join(prose).strip(), "\n".join(blocks[0])
 
 
-def _config(where: str, values: Mapping[str, Any], before: Config | None) -> Config:
-    """The config that is named, else that of the step before, with the changes that the step sets."""
+def _config(where: str, values: Mapping[str, Any], before: Config | None, folder: Path) -> Config:
+    """The named config, else that of the step before, with the step's changes; paths are relative to `folder`."""
     asked, changes = values.get("config"), values.get("set", {})
     if asked is not None and not isinstance(asked, str):
         raise InputError(f"{where}: config = {shown(asked)} must be the name of a config.")
@@ -203,7 +204,7 @@ def _config(where: str, values: Mapping[str, Any], before: Config | None) -> Con
             if section not in tables or not name:
                 raise InputError(f"{named(key)} = {shown(value)} is no key of a config.")
             tables[section][name] = value
-        return Config.from_mapping(tables) if changes else config
+        return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
