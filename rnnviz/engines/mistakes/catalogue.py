@@ -160,7 +160,7 @@ MISTAKES: dict[str, Mistake] = {
         Mistake(
             "cell-not-squashed",
             "h were o · c without the tanh",
-            "Papers that call the cell's output activation g(c) and leave it out of the figure.",
+            "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
             _of(("lstm",), Deviation(squash_cell=False)),
         ),
         Mistake(
@@ -172,7 +172,7 @@ MISTAKES: dict[str, Mistake] = {
         Mistake(
             "reset-before-matmul",
             "the reset gate were applied before the product W_hn h'",
-            "The original paper (Cho et al. 2014), Keras with reset_after=False and ONNX with linear_before_reset=0.",
+            "The published GRU (Cho et al. 2014), Keras with reset_after=False, ONNX with linear_before_reset=0.",
             _of(("gru",), Deviation(reset_before_matmul=True)),
         ),
         Mistake(
