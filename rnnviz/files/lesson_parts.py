@@ -1,34 +1,34 @@
-"""The parts of the window that a lesson can speak of, by the name that a lesson's file has for them."""
+"""The parts of the window that a lesson can point at, by the names that lesson files use."""
 
 PARTS = {
     "lanes": "the lanes",
-    "lane": "the lane at the cursor",
-    "vector": "the vector at the cursor",
-    "state-map": "the map of out and state",
-    "verdict": "the verdict",
-    "arithmetic": "the arithmetic of the value at the cursor",
+    "lane": "the selected lane",
+    "vector": "the selected vector",
+    "state-map": "the map of output and state",
+    "verdict": "the banner",
+    "arithmetic": "the arithmetic of the selected value",
     "units": "the units over time",
     "errors": "the error over time",
-    "checks": "the checks",
+    "checks": "the consistency checks",
     "mismatches": "the list of mismatches",
-    "audit": "the audit of every step",
+    "audit": "the step audit",
     "error-histogram": "the error histogram",
-    "what-if": "the known mistakes",
-    "panel": "the configuration",
-    "panel.network": "the network's part of the configuration",
+    "what-if": "the known bugs",
+    "panel": "the settings panel",
+    "panel.network": "the network settings",
     "panel.shapes": "the shapes of the parameters",
-    "panel.sequence": "the sequence's part of the configuration",
-    "panel.parameters": "the parameters' part of the configuration",
-    "panel.initial-state": "the initial state's part of the configuration",
-    "panel.comparison": "the comparison's part of the configuration",
+    "panel.sequence": "the sequence settings",
+    "panel.parameters": "the parameter settings",
+    "panel.initial-state": "the initial state settings",
+    "panel.comparison": "the comparison settings",
     "run": "the Run button",
-    "transport": "the controls of time",
-    "sample": "the choice of the sample",
-    "colours": "the choice of colours",
-    "lesson-box": "the choice of the lesson",
+    "transport": "the playback controls",
+    "sample": "the sample box",
+    "colours": "the color box",
+    "lesson-box": "the lesson box",
     "export": "the Export button",
 }
-"""Each name with what it means, in words that complete "look at ..."."""
+"""Each name with a noun phrase that completes "look at ..."."""
 
 LINK_SCHEME = "part"
-"""A lesson's text leads to a part by a link such as [the seed](part:panel.parameters)."""
+"""Scheme of a link in a lesson's text: [the seed](part:panel.parameters)."""

@@ -86,6 +86,12 @@ def test_a_step_goes_on_with_the_config_of_the_one_before() -> None:
     assert (second.config.sequence.timesteps, second.config.sequence.batch_size) == (3, 2)
 
 
+def test_a_path_in_a_lesson_is_relative_to_its_folder(tmp_path: Path) -> None:
+    text = step('config = "vanilla-t2"\n[set]\n"parameters.path" = "weights.npz"\n"parameters.initializer" = "file"')
+    (only,) = parse_lesson(text, tmp_path / "01-x.md").steps
+    assert only.config.parameters.path == str(tmp_path / "weights.npz")
+
+
 FIRST = 'config = "vanilla-t2"\n'
 WRONG = {
     "Two steps": 'begins with "Two steps": it must begin with "# Title"',

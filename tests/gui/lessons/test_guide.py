@@ -180,7 +180,7 @@ def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     key(read.window, Qt.Key.Key_Escape)
     assert read.lit is None
     assert not spotlight.isVisible()
-    assert read.pane.look.text() == "Look at the vector at the cursor"
+    assert read.pane.look.text() == "Look at the selected vector"
     read.pane.look.click()
     assert spotlight.isVisible()
 
