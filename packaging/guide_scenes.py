@@ -9,9 +9,11 @@ from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer, SignalInstance
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from safetensors.numpy import save_file
+from sample_model import lstm_weights
 
 from rnnviz.files.config_toml import parse_config
 from rnnviz.files.lesson_index import lesson_entries
+from rnnviz.files.resource_files import resource_path
 from rnnviz.gui.application import make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
@@ -80,11 +82,9 @@ def whole_window(window: MainWindow, _folder: Path) -> QWidget:
     return window
 
 
-def first_steps(window: MainWindow, folder: Path) -> QWidget:
+def first_steps(window: MainWindow, _folder: Path) -> QWidget:
     """The guide's first page after its last step."""
-    path = folder / "my-model.safetensors"
-    save_file(_lstm("", 8, 6, 2), str(path))
-    window.files.open(path)
+    window.files.open(resource_path("models", "sample-lstm.safetensors"))
     wait(window.runner.finished)
     config = window.session.config
     window.document.edit(replace(config, sequence=replace(config.sequence, timesteps=12)))
@@ -111,7 +111,7 @@ def mismatch(window: MainWindow, _folder: Path) -> QWidget:
 def model(window: MainWindow, folder: Path) -> QWidget:
     """The list of a file's networks."""
     path = folder / "translator.safetensors"
-    save_file({**_lstm("encoder.lstm.", 8, 6, 2), **_lstm("decoder.lstm.", 6, 12, 1)}, str(path))
+    save_file({**lstm_weights("encoder.lstm.", 8, 6, 2), **lstm_weights("decoder.lstm.", 6, 12, 1)}, str(path))
     window.files.open(path)
     for _ in range(100):
         settle(100)
@@ -185,19 +185,3 @@ def with_few_colours(image: QImage) -> QImage:
         away = np.minimum(away, np.square(channels - channels[chosen[-1]]).sum(axis=1))
     table = [int(colours[place]) for place in chosen]
     return image.convertToFormat(QImage.Format.Format_Indexed8, table, Qt.ImageConversionFlag.AvoidDither)
-
-
-def _lstm(prefix: str, inputs: int, hidden: int, layers: int) -> dict[str, np.ndarray]:
-    """Weights by PyTorch's names, drawn as PyTorch does."""
-    generator = np.random.default_rng(3)
-    edge = hidden**-0.5
-    made = {}
-    for layer in range(layers):
-        for name, shape in (
-            ("weight_ih", (4 * hidden, hidden if layer else inputs)),
-            ("weight_hh", (4 * hidden, hidden)),
-            ("bias_ih", (4 * hidden,)),
-            ("bias_hh", (4 * hidden,)),
-        ):
-            made[f"{prefix}{name}_l{layer}"] = generator.uniform(-edge, edge, shape).astype(np.float32)
-    return made

@@ -85,6 +85,7 @@ class Welcome(QObject):
         page.lesson_chosen.connect(self._open_lesson)
         page.recent_chosen.connect(self._window.files.open)
         page.model_wanted.connect(self._window.files.ask_open_model)
+        page.sample_wanted.connect(self._open_sample)
         page.config_wanted.connect(self._window.files.ask_open_config)
         page.small_network_wanted.connect(self._begin_small)
         page.guide_wanted.connect(self._window.help.guide.open_first_steps)
@@ -97,6 +98,9 @@ class Welcome(QObject):
         # A lesson whose run is shown already runs nothing.
         if self._window.guide.lesson is not None:
             self.leave()
+
+    def _open_sample(self) -> None:
+        self._window.files.open(resource_path("models", "sample-lstm.safetensors"))
 
     def _begin_small(self) -> None:
         from rnnviz.files.config_toml import load_config

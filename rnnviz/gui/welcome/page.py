@@ -37,6 +37,7 @@ class WelcomePage(QScrollArea):
     recent_chosen = Signal(object)
     """A `Path`."""
     model_wanted = Signal()
+    sample_wanted = Signal()
     config_wanted = Signal()
     small_network_wanted = Signal()
     guide_wanted = Signal()
@@ -153,6 +154,12 @@ class WelcomePage(QScrollArea):
                 "Runs a recurrent network with the weights of a file.",
                 self.model_wanted,
             ),
+            (
+                "Open the sample model",
+                "A small LSTM as PyTorch saves it",
+                "Runs the model file that comes with the program.",
+                self.sample_wanted,
+            ),
             ("Open a config…", "A network as a TOML file", "What `rnnviz config` prints.", self.config_wanted),
             (
                 "Start with a small LSTM",
@@ -162,7 +169,7 @@ class WelcomePage(QScrollArea):
             ),
             (
                 "Read the first steps",
-                "From your own model to a picture and a table (F1)",
+                "From a model file to a picture and a table (F1)",
                 "The guide's first page, which takes less than five minutes.",
                 self.guide_wanted,
             ),

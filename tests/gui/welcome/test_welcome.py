@@ -86,3 +86,10 @@ def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welc
     assert not settings.welcome
     welcomed.welcome.greet()
     assert not welcomed.welcome.shown
+
+
+def test_the_sample_model_comes_with_the_program_and_runs_at_once(welcomed, qtbot):
+    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+        entry_of(welcomed, "sample model").click()
+    assert welcomed.session.result.verdict == "agree"
+    assert welcomed.session.result.config.parameters.path.endswith("sample-lstm.safetensors")
