@@ -1,4 +1,4 @@
-"""The pages of the guide: Markdown files in resources/guide, in the order in which the index links to them."""
+"""The pages of the guide: Markdown files in resources/guide, grouped and ordered as the index lists them."""
 
 import re
 from dataclasses import dataclass
@@ -7,19 +7,20 @@ from functools import cache
 from rnnviz.files.resource_files import resource_path
 
 INDEX = "index"
+_GROUP = re.compile(r"^## +(.+?) *$", re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,4}) +(.+?) *$")
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
-_FENCE = "```"
+_FENCE = re.compile(r"`{3,}")
 _MARKS = re.compile(r"[*`|]|!?\[|\]\([^)]*\)")
 _AROUND = 40
-"""Characters that are shown before a word that was found."""
+"""Characters shown before the first match."""
 _LONGEST_LINE = 110
 
 
 @dataclass(frozen=True)
 class GuideSection:
-    """What stands beneath one heading; `anchor` is the heading as links write it."""
+    """The text below one heading; `anchor` is the heading as links write it."""
 
     page: str
     heading: str
@@ -38,22 +39,50 @@ class GuidePage:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Where its links lead, as they are written."""
+        """The targets of its links, as written."""
         return tuple(_LINK.findall(self.text))
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The files of its pictures, as they are written."""
+        """The files of its pictures, as written."""
         return tuple(_IMAGE.findall(self.text))
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A section in which the words of a search stand, and the line around the first of them."""
+    """A section that contains all words of a search, and the line around the first match."""
 
     page: GuidePage
     section: GuideSection
     line: str
+
+
+@dataclass(frozen=True)
+class GuideGroup:
+    """A heading of the index, and the names of the pages listed below it."""
+
+    title: str
+    pages: tuple[str, ...]
+
+
+@cache
+def guide_groups() -> tuple[GuideGroup, ...]:
+    """The groups in the order of the index; a page belongs to the first group that links to it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the installation lacks the guide.
+    """
+    _, *parts = _GROUP.split(_read(INDEX).text)
+    groups, seen = [], {INDEX}
+    for title, text in zip(parts[::2], parts[1::2], strict=True):
+        targets = (target.partition("#")[0] for target in _LINK.findall(text))
+        names = [target.removesuffix(".md") for target in targets if target.endswith(".md")]
+        pages = tuple(name for name in dict.fromkeys(names) if name not in seen)
+        seen |= set(pages)
+        groups.append(GuideGroup(title, pages))
+    return tuple(groups)
 
 
 @cache
@@ -65,13 +94,11 @@ def guide_pages() -> dict[str, GuidePage]:
     FileNotFoundError
         If the installation lacks the guide or a page that its index names.
     """
-    index = _read(INDEX)
-    names = [target.partition("#")[0].removesuffix(".md") for target in index.links if ".md" in target]
-    return {INDEX: index} | {name: _read(name) for name in dict.fromkeys(names) if name != INDEX}
+    return {INDEX: _read(INDEX)} | {name: _read(name) for group in guide_groups() for name in group.pages}
 
 
 def find_in_guide(query: str) -> tuple[Hit, ...]:
-    """The sections that hold every word of `query`, wherever in a word it stands; those that it names come first."""
+    """The sections that contain every word of `query`, also as part of a word; matches in headings come first."""
     words = query.casefold().split()
     if not words:
         return ()
@@ -102,17 +129,19 @@ def _read(name: str) -> GuidePage:
 def _sections(name: str, text: str) -> tuple[tuple[GuideSection, ...], str]:
     headings: list[str] = []
     bodies: list[list[str]] = []
-    fenced = False
+    fence = ""
     for line in text.splitlines():
-        if line.startswith(_FENCE):
-            fenced = not fenced
+        mark = _FENCE.match(line)
+        # A longer fence may contain shorter ones.
+        if mark is not None and fence in ("", line.rstrip()):
+            fence = "" if fence else mark[0]
             continue
-        heading = None if fenced else _HEADING.match(line)
+        heading = None if fence else _HEADING.match(line)
         if heading is not None:
             headings.append(_MARKS.sub("", heading[2]))
             bodies.append([])
         elif bodies:
-            bodies[-1].append(line if fenced else _MARKS.sub("", line))
+            bodies[-1].append(line if fence else _MARKS.sub("", line))
     sections = tuple(
         GuideSection(name, heading, anchor_of(heading), "\n".join(body))
         for heading, body in zip(headings, bodies, strict=True)

@@ -1,4 +1,4 @@
-"""One page of the guide as it is read: its pictures in the theme's colours, its headings reached by links."""
+"""One page of the guide: pictures in the colors of the theme, headings as targets of links."""
 
 from functools import lru_cache
 from typing import Any
@@ -20,7 +20,7 @@ _LIGHT, _DARK = "-light.png", "-dark.png"
 
 
 class GuideBrowser(QTextBrowser):
-    """Shows what it is told to; a link to another page is a wish."""
+    """Shows one page; a link to another page emits `page_wanted`."""
 
     page_wanted = Signal(str, str)
     """The name of a page, and the anchor of a heading on it or ""."""
@@ -49,13 +49,13 @@ class GuideBrowser(QTextBrowser):
         return self._page
 
     def show_page(self, page: GuidePage, anchor: str = "", words: list[str] | None = None) -> None:
-        """Show a page from one of its headings on, or from its top; `words` are marked in it."""
+        """Show a page scrolled to one of its headings or to its top; `words` are highlighted."""
         self._page, self._words = page, words or []
         self._render()
         self._scroll_to(anchor)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Show text and pictures in these colours from now on."""
+        """Use the colors of this theme for text and pictures."""
         self._theme = theme
         self._render_in_place()
 

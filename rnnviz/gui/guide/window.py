@@ -1,4 +1,4 @@
-"""The guide's window: an index that becomes what a search finds, and the page."""
+"""The guide's window: the grouped list of pages, or the results of a search, and one page."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.files.guide_pages import INDEX, find_in_guide, guide_pages
+from rnnviz.files.guide_pages import INDEX, find_in_guide, guide_groups, guide_pages
 from rnnviz.gui.guide.browser import GuideBrowser
 from rnnviz.gui.look.icons import Icons
 from rnnviz.gui.look.theme import Theme
 
 KEYS = {
-    "find": ("Ctrl+F", "Put the cursor into the search field."),
-    "back": ("Alt+Left", "Go back to the page before."),
-    "forward": ("Alt+Right", "Go on to the page that you came back from."),
+    "find": ("Ctrl+F", "Search the guide."),
+    "back": ("Alt+Left", "Go to the previous page."),
+    "forward": ("Alt+Right", "Go to the next page."),
 }
-"""The keys of this window alone, and what they do."""
+"""The keys of this window alone, and their effect."""
 _SIZE = QSize(1080, 760)
 _INDEX_WIDTH = 300
+_INDENT = "    "
 _SEARCH_MS = 120
 _PLACE = Qt.ItemDataRole.UserRole
 
@@ -41,7 +42,7 @@ class _Place:
 
 
 class GuideWindow(QWidget):
-    """Stands beside the program, so that one can read and do."""
+    """A window of its own, so that one can read a step and do it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -53,7 +54,7 @@ class GuideWindow(QWidget):
         self.search.setPlaceholderText(f"Search the guide ({KEYS['find'][0]})")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search the guide")
-        self.search.setToolTip("Finds the sections that hold all of these words, in whatever part of a word.")
+        self.search.setToolTip("Finds sections that contain all of these words or parts of words.")
         self._delay = QTimer(self, singleShot=True, interval=_SEARCH_MS)
         self._delay.timeout.connect(self._list)
         self.search.textChanged.connect(lambda _text: self._delay.start())
@@ -61,7 +62,7 @@ class GuideWindow(QWidget):
         self.places = QListWidget()
         self.places.setObjectName("guide_places")
         self.places.setAccessibleName("Pages of the guide")
-        self.places.setToolTip("The pages, or what was found; Enter or a click opens it.")
+        self.places.setToolTip("Pages, or search results. Press Enter or click to open one.")
         self.places.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.places.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.places.itemClicked.connect(self._choose)
@@ -137,9 +138,7 @@ class GuideWindow(QWidget):
         self.places.clear()
         words = tuple(self.search.text().split())
         if not words:
-            for page in guide_pages().values():
-                self._add(page.title, _Place(page.name), page.title)
-            self._mark_present()
+            self._list_pages()
             return
         hits = find_in_guide(self.search.text())
         for hit in hits:
@@ -147,9 +146,23 @@ class GuideWindow(QWidget):
             where = hit.page.title if heading == hit.page.title else f"{hit.page.title} › {heading}"
             self._add(f"{where}\n{hit.line}", _Place(hit.page.name, hit.section.anchor, words), f"{where}\n{hit.line}")
         if not hits:
-            nothing = QListWidgetItem("Nothing holds all of these words.\nTry one of them, or a part of it.")
+            nothing = QListWidgetItem("No section contains all of these words.\nTry fewer words, or parts of words.")
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
             self.places.addItem(nothing)
+
+    def _list_pages(self) -> None:
+        pages = guide_pages()
+        self._add(pages[INDEX].title, _Place(INDEX), pages[INDEX].title)
+        for group in guide_groups():
+            heading = QListWidgetItem(group.title)
+            font = heading.font()
+            font.setBold(True)
+            heading.setFont(font)
+            heading.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.places.addItem(heading)
+            for name in group.pages:
+                self._add(f"{_INDENT}{pages[name].title}", _Place(name), pages[name].title)
+        self._mark_present()
 
     def _add(self, text: str, place: _Place, tip: str) -> None:
         item = QListWidgetItem(text)
@@ -194,4 +207,8 @@ class GuideWindow(QWidget):
         """Mark the page that is read in the list of pages."""
         if self._at < 0 or self.search.text().strip():
             return
-        self.places.setCurrentRow(list(guide_pages()).index(self._visited[self._at].page))
+        present = self._visited[self._at].page
+        for row in range(self.places.count()):
+            place = self.places.item(row).data(_PLACE)
+            if place is not None and place.page == present:
+                self.places.setCurrentRow(row)
