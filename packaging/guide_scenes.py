@@ -1,12 +1,12 @@
-"""The pictures of the guide: what is done in the window, by hand as a reader would, before each of them is taken."""
+"""The scenes of the guide's pictures: each prepares the window before its picture is taken."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer, SignalInstance
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QEventLoop, QPoint, QRect, QSettings, Qt, QTimer, SignalInstance
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from safetensors.numpy import save_file
 from sample_model import lstm_weights
@@ -82,6 +82,55 @@ def whole_window(window: MainWindow, _folder: Path) -> QWidget:
     return window
 
 
+def parts(window: MainWindow, folder: Path) -> QWidget:
+    """The same run, with a number on each part of the window; the page of the window explains the numbers."""
+    whole_window(window, folder)
+    sides = {type(view).__name__: view for view in window.views}
+    numbered = (
+        window.toolbar,
+        window.panel,
+        window.verdict,
+        window.lanes,
+        sides["VectorTable"],
+        sides["StateMap"],
+        window.arrangement.tabs,
+        window.statusBar(),
+    )
+    _Numbers(window, numbered)
+    return window
+
+
+class _Numbers(QWidget):
+    """Draws 1, 2, 3, ... in discs near the upper right corner of widgets of one window."""
+
+    _RADIUS = 13
+
+    def __init__(self, window: QWidget, widgets: Sequence[QWidget]) -> None:
+        super().__init__(window)
+        self._widgets = tuple(widgets)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setGeometry(window.rect())
+        self.show()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """See Qt."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        font = self.font()
+        font.setBold(True)
+        font.setPixelSize(self._RADIUS + 3)
+        painter.setFont(font)
+        radius = self._RADIUS
+        for number, widget in enumerate(self._widgets, 1):
+            corner = widget.mapTo(self.window(), QPoint(widget.width(), 0))
+            down = min(radius + 4, widget.height() // 2)
+            disc = QRect(corner.x() - 2 * radius - 6, corner.y() + down - radius, 2 * radius, 2 * radius)
+            painter.setPen(QPen(QColor("white"), 2.0))
+            painter.setBrush(QColor("#b3261e"))
+            painter.drawEllipse(disc)
+            painter.drawText(disc, Qt.AlignmentFlag.AlignCenter, str(number))
+
+
 def first_steps(window: MainWindow, _folder: Path) -> QWidget:
     """The guide's first page after its last step."""
     window.files.open(resource_path("models", "sample-lstm.safetensors"))
@@ -137,7 +186,7 @@ def sweep(window: MainWindow, folder: Path) -> QWidget:
 
 SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "welcome": welcome,
-    "window": whole_window,
+    "parts": parts,
     "first-steps": first_steps,
     "lesson": lesson,
     "mismatch": mismatch,

@@ -1,4 +1,4 @@
-"""Opens the guide, at the page that fits what the user is at."""
+"""Opens the guide at the page for the pane in use."""
 
 from typing import TYPE_CHECKING
 
@@ -20,29 +20,29 @@ PAGES = {
     "ConfigPanel": "configs",
     "VerdictLine": "verdicts",
     "UnrolledView": "window#lanes",
-    "VectorTable": "window#vector-at-the-cursor",
-    "StateMap": "window#out-and-state",
+    "VectorTable": "window#hidden-state-at-the-selection",
+    "StateMap": "window#output-and-state",
     "ArithmeticView": "window#arithmetic",
     "UnitsPlot": "window#plots",
     "ErrorPlot": "window#plots",
     "ErrorHistogram": "window#plots",
-    "ChecksTable": "verdicts#checks",
+    "ChecksTable": "consistency-checks",
     "MismatchList": "verdicts#mismatches",
-    "AuditTable": "verdicts#audit",
-    "WhatIf": "verdicts#known-mistakes",
+    "AuditTable": "step-audit",
+    "WhatIf": "known-bugs",
     "PrintedText": "own-recurrences",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
     "HelpSheet": "keys",
 }
-"""The page, and after a # the heading, that tells of a widget of this class and of all that stands in it.
+"""The page, and after a # the heading, about widgets of a class and their children.
 
-Names, so that no view is imported for the sake of them.
+The classes are named, so that no view is imported for this table.
 """
 
 
 class GuideCommands(QObject):
-    """One window, made when it is first asked for."""
+    """One guide window, created when it is first needed."""
 
     def __init__(self, parent: QWidget, appearance: Appearance) -> None:
         super().__init__(parent)
@@ -52,15 +52,15 @@ class GuideCommands(QObject):
 
     @property
     def window(self) -> "GuideWindow | None":
-        """The guide's window, once it was opened."""
+        """The guide window, or None before it is first opened."""
         return self._window
 
     def open_for_focus(self) -> None:
-        """Open the guide at what tells of the part that the keyboard is in."""
+        """Open the guide at the page for the pane that has the keyboard focus."""
         self.open(page_for(QApplication.focusWidget()))
 
     def open_first_steps(self) -> None:
-        """Open the guide's first page."""
+        """Open the guide at the first steps."""
         self.open(FIRST_STEPS)
 
     def open(self, where: str) -> None:
@@ -78,7 +78,7 @@ class GuideCommands(QObject):
         self._window.browser.setFocus()
 
     def close(self) -> None:
-        """Close the guide with the program's window."""
+        """Close the guide together with the main window."""
         if self._window is not None:
             self._window.close()
 
@@ -88,7 +88,7 @@ class GuideCommands(QObject):
 
 
 def guide_beside(widget: QWidget | None) -> GuideCommands | None:
-    """The guide of the window that a widget belongs to, or None where there is none."""
+    """The guide of the window that a widget belongs to, or None."""
     while widget is not None:
         found = widget.findChild(GuideCommands, options=Qt.FindChildOption.FindDirectChildrenOnly)
         if found is not None:
@@ -98,7 +98,7 @@ def guide_beside(widget: QWidget | None) -> GuideCommands | None:
 
 
 def page_for(widget: QWidget | None) -> str:
-    """The page that tells of a widget: its own, or that of what it stands in."""
+    """The page about a widget, or about the nearest parent that has one."""
     while widget is not None:
         page = PAGES.get(type(widget).__name__)
         if page is not None:

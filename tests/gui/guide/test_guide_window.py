@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu, QMessageBox, QWidget
 
 import rnnviz.gui
-from rnnviz.files.guide_pages import guide_pages
+from rnnviz.files.guide_pages import guide_groups, guide_pages
 from rnnviz.gui.guide.commands import PAGES, page_for
 from rnnviz.gui.guide.window import GuideWindow
 from rnnviz.gui.look.theme import DARK, LIGHT
@@ -90,10 +90,18 @@ def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked
     assert "Exit codes" in guide.places.item(0).text()
     guide.search.setText("zzzz")
     guide._list()
-    assert "Nothing holds" in guide.places.item(0).text()
+    assert not guide.places.item(0).flags()
     guide.search.clear()
     guide._list()
-    assert guide.places.count() == len(guide_pages())
+    assert guide.places.count() == len(guide_pages()) + len(guide_groups())
+
+
+def test_groups_are_headings_that_nobody_can_open(guide):
+    rows = [guide.places.item(row) for row in range(guide.places.count())]
+    headings = [row.text() for row in rows if not row.flags()]
+    assert headings == [group.title for group in guide_groups()]
+    guide.open("known-bugs")
+    assert guide.places.currentItem().text().strip() == guide_pages()["known-bugs"].title
 
 
 def test_links_are_followed_and_gone_back_from(guide):
@@ -110,9 +118,9 @@ def test_links_are_followed_and_gone_back_from(guide):
 
 def test_pictures_are_those_of_the_theme(guide):
     guide.open("window")
-    light = guide.browser.loadResource(2, QUrl("images/window-light.png"))
+    light = guide.browser.loadResource(2, QUrl("images/parts-light.png"))
     guide.apply_theme(DARK)
-    dark = guide.browser.loadResource(2, QUrl("images/window-light.png"))
+    dark = guide.browser.loadResource(2, QUrl("images/parts-light.png"))
     assert light.pixelColor(3, 3).lightness() > 200 > 80 > dark.pixelColor(3, 3).lightness()
     assert dark.width() <= guide.browser.viewport().width()
     guide.apply_theme(LIGHT)
