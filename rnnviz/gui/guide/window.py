@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from rnnviz.files.guide_pages import INDEX, find_in_guide, guide_groups, guide_pages
 from rnnviz.gui.guide.browser import GuideBrowser
 from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.look.theme import LIGHT, Theme
 
 KEYS = {
     "find": ("Ctrl+F", "Search the guide."),
@@ -48,6 +48,7 @@ class GuideWindow(QWidget):
         super().__init__(parent, Qt.WindowType.Window)
         self.setWindowTitle("Guide")
         self.resize(_SIZE)
+        self._theme = LIGHT
         self._visited: list[_Place] = []
         self._at = -1
         self.search = QLineEdit()
@@ -87,7 +88,9 @@ class GuideWindow(QWidget):
         self._visit(_Place(page if page in guide_pages() else INDEX, anchor))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Use the colors of this theme."""
+        self._theme = theme
+        self._list()
         icons = Icons(theme)
         self.back.setIcon(icons["previous"])
         self.forward.setIcon(icons["next"])
@@ -158,6 +161,8 @@ class GuideWindow(QWidget):
             font = heading.font()
             font.setBold(True)
             heading.setFont(font)
+            # The palette's color for disabled items is too pale to read.
+            heading.setForeground(self._theme.color("text"))
             heading.setFlags(Qt.ItemFlag.NoItemFlags)
             self.places.addItem(heading)
             for name in group.pages:
