@@ -20,6 +20,7 @@ from rnnviz.files.guide_pages import guide_pages
 from rnnviz.files.resource_files import resource_path
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FRAMEWORK = re.compile(r"^import (torch|keras|onnx|mxnet)", re.MULTILINE)
 FILE = re.compile(r"# (\S+\.toml)\n")
 SAMPLE = str(resource_path("models", "sample-lstm.safetensors"))
 ENVIRONMENT = {"KERAS_BACKEND": "torch", "ORT_DISABLE_TELEMETRY": "1"}
@@ -28,6 +29,17 @@ ENVIRONMENT = {"KERAS_BACKEND": "torch", "ORT_DISABLE_TELEMETRY": "1"}
 def section(page: str, heading: str) -> str:
     """The text below a heading of the second level."""
     return re.split(r"^## ", guide_pages()[page].text.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+
+
+def run_python(body: str, folder: Path) -> None:
+    """Run a program, in a process of its own if it imports a framework."""
+    if FRAMEWORK.search(body) is None:
+        exec(compile(body, "guide", "exec"), {})
+        return
+    environment = os.environ | ENVIRONMENT
+    command = [sys.executable, "-c", body]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] | None = None) -> list[int]:
@@ -41,10 +53,7 @@ def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] 
         if language == "toml" and name is not None:
             (folder / name[1]).write_text(body, encoding="utf-8")
         elif language == "python":
-            done = subprocess.run(
-                [sys.executable, "-c", body], cwd=folder, env=os.environ | ENVIRONMENT, capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
+            run_python(body, folder)
         elif language == "sh":
             for line in body.splitlines():
                 words, _, target = line.partition(" > ")
