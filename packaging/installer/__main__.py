@@ -22,7 +22,7 @@ from installer.trimming import trim
 def main() -> None:
     """Make everything anew, and say what is made and how large it is."""
     if platform.system() != "Linux":
-        sys.exit("make installer makes packages for Linux, on Linux; README.md tells of other systems.")
+        sys.exit("make installer makes packages for Linux, on Linux; the guide describes other systems.")
     began = perf_counter()
     product, work, dist = Product(), ROOT / "build" / "installer", ROOT / "dist"
     prefix = work / "usr"

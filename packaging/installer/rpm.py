@@ -13,7 +13,7 @@ _SPEC = """\
 Name: rnnviz
 Version: {version}
 Release: 1
-Summary: See and prove every number inside a recurrent network
+Summary: See and compare every value inside a recurrent network
 License: MIT
 AutoReqProv: no
 {requires}

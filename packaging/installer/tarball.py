@@ -14,18 +14,18 @@ rnnviz {version} for Linux on {machine}
     bin/rnnviz              opens the window
     bin/rnnviz --help       the command line
 
-It runs from wherever it is unpacked. To have it in your menu and your shell, copy it into your home:
+It runs from any folder. To add it to your menu and your shell, copy it into your home:
 
     cp -r bin lib share ~/.local/
 
 To remove it again, delete ~/.local/bin/rnnviz, ~/.local/lib/rnnviz and what was copied into ~/.local/share.
 
-It needs glibc {glibc} or newer and these libraries, which a system with a desktop has; the program names the packages
-of those that are missing:
+It needs glibc {glibc} or newer and these libraries, which desktop systems have. The program names the packages of
+missing ones:
 
 {libraries}
 
-What it holds is told in share/doc/rnnviz, with the licences.
+share/doc/rnnviz contains a list of the contents, and the licenses.
 """
 
 

@@ -9,7 +9,7 @@ from rnnviz.gui.guide.commands import GuideCommands
 from rnnviz.gui.look.appearance import Appearance
 from rnnviz.gui.running.run_control import RunControl
 
-_ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See every number of a recurrent network, and prove every number."
+_ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See and check every value in a recurrent network."
 
 
 class HelpCommands(QObject):

@@ -25,7 +25,7 @@ _MARGIN = 28
 _INDENT = 12
 """Where the words of an entry begin."""
 _MOST_RECENT = 5
-_PROMISE = "See every number of a recurrent network, and prove every number."
+_PROMISE = "See and check every value in a recurrent network."
 _DROP = "Or drop a file anywhere here: a config, a model, an array, a recurrence."
 
 

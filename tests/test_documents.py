@@ -1,0 +1,90 @@
+"""The documents of the repository: true links, paths and commands, and no retired words."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from rnnviz.cli import _COMMANDS
+from rnnviz.cli.parser import Parser
+from rnnviz.files.guide_pages import anchor_of
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "resources" / "guide").glob("*.md"))
+DOCUMENTS = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")), *PAGES]
+LINK = re.compile(r"(?<!`)\[[^\]]+\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
+IN_REPOSITORY = re.compile(r"(tests|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
+IN_PACKAGE = re.compile(r"(analysis|cli|engines|files|gui|model|runs)/[\w./]+\.py")
+RETIRED = re.compile(
+    r"\b(stands?|standing|tells?|told|untold|beneath|anew|whoever|nobody|recurrences? of|"
+    r"hidden vectors? (?!`)|mistakes? on purpose|colou?red by|colours?|licence|favour|behaviour|neighbour|"
+    r"centres?|grey|lit|the former)\b|(?<![*-])\btimesteps?\b|held against|hold against|"
+    r"all the same|carr(y|ies|ied) (on|out)|from now on|so many|such a\b|of (one's|somebody's) own|\bis no [a-z]|\bprov(e|es|ed|en)\b|come (to|about)\b",
+    re.IGNORECASE,
+)
+
+
+def prose(path: Path) -> str:
+    """The text of a document without code."""
+    return CODE.sub("` `", FENCED.sub("", path.read_text(encoding="utf-8")))
+
+
+def name(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
+    for link in LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8"))):
+        if link.startswith("http"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in map(anchor_of, headings), link
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_file_of_the_repository_that_is_named_exists(path: Path) -> None:
+    for code in CODE.findall(path.read_text(encoding="utf-8")):
+        if IN_REPOSITORY.fullmatch(code):
+            assert (ROOT / code).exists(), code
+        elif IN_PACKAGE.fullmatch(code):
+            assert (ROOT / "rnnviz" / code).exists(), code
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_make_target_that_is_named_exists(path: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = re.findall(r"^make ([\w-]+)|`make ([\w-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {one or other for one, other in named} <= targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_no_retired_word_is_used(path: Path) -> None:
+    found = RETIRED.search(prose(path))
+    assert found is None, found
+
+
+def test_the_readme_is_short_and_its_commands_parse() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) <= 800
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
+        "Start",
+        "Check a model of your own",
+        "What you can do with it",
+        "Where it runs",
+        "Why MXNet?",
+        "Documentation",
+    ]
+    commands = re.findall(r"^\.venv/bin/rnnviz (.+)$", text, re.MULTILINE)
+    assert len(commands) >= 3
+    for line in commands:
+        words = shlex.split(line.split(" > ")[0])
+        parser = Parser(prog="rnnviz")
+        _COMMANDS[words[0]](parser.add_subparsers(required=True))
+        parser.parse_args(words)
