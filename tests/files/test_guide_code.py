@@ -142,3 +142,11 @@ def test_a_summary_is_read_as_the_page_on_ci_says(folder, capsys):
     assert main(["run", "check.toml", "--npz", "golden.npz", "--engines", "manual,onnx"]) == 0
     text = guide_pages()["ci"].text.replace("trace:golden.npz", "trace:golden.npz#onnx")
     assert perform(text, folder, capsys) == [0]
+
+
+def test_the_readme_is_performed_from_a_checkout(folder, capsys):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = text.replace(".venv/bin/rnnviz", "rnnviz").replace("resources/models/sample-lstm.safetensors", SAMPLE)
+    asked: list[list[str]] = []
+    assert perform(text, folder, capsys, asked.append) == [0, 1]
+    assert [words[0] for words in asked] == ["run", "test"]
