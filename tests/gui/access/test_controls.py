@@ -35,7 +35,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
 """Controls that tell in a tooltip why one would use them; tables and pictures tell of what the pointer is on."""
-MOST_LINKS = 60
+MOST_LINKS = 12
 """Tab goes on within a text from link to link."""
 
 
