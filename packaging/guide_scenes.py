@@ -11,18 +11,18 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from safetensors.numpy import save_file
 from sample_model import lstm_weights
 
-from rnnviz.files.config_toml import parse_config
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.files.resource_files import resource_path
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.model.location import Location
+from rnnviz.io.config_toml import parse_config
+from rnnviz.io.resources import resource_path
+from rnnviz.lessons.index import lesson_entries
 
 SIZE = 1200, 760
 _GIVE_UP_MS = 60_000
 _SETTLED_MS = 500
-_COLOURS = 256
+_COLORS = 256
 
 WINDOW = """
 network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
@@ -33,10 +33,10 @@ _MISMATCH = """
 network = { cell = "gru", input_size = 3, hidden_size = 5 }
 sequence = { batch_size = 2, timesteps = 9 }
 initial_state = { source = "normal" }
-compare = { reference = "gluon", candidates = ["mistake:no-h2h-bias"] }
+compare = { reference = "gluon", candidates = ["bug:no-h2h-bias"] }
 """
 _SWEEP = """
-engines = ["manual", "mistake:no-h2h-bias"]
+engines = ["manual", "bug:no-h2h-bias"]
 seeds = [0, 1]
 network = { cell = "lstm", input_size = 3, hidden_size = 4 }
 compare = { reference = "gluon" }
@@ -206,7 +206,7 @@ def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
     window.warm_up()
     shown = SCENES[name](window, folder)
     settle()
-    done = with_few_colours(shown.grab().toImage()).save(str(path))
+    done = with_few_colors(shown.grab().toImage()).save(str(path))
     for dialog in window.findChildren(QDialog):
         dialog.close()
     window.close()
@@ -215,22 +215,22 @@ def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
     return done
 
 
-def with_few_colours(image: QImage) -> QImage:
-    """The image in few colours: as a PNG it takes a third of the room.
+def with_few_colors(image: QImage) -> QImage:
+    """The image in few colors: as a PNG it takes a third of the room.
 
     Half of them are those that it has most of, the others those that are farthest from all that are chosen: a gradient
     is small and has many.
     """
     image = image.convertToFormat(QImage.Format.Format_RGB32)
     pixels = np.frombuffer(image.constBits(), np.uint32)
-    colours, counts = np.unique(pixels, return_counts=True)
-    channels = colours[:, None].view(np.uint8)[:, :3].astype(np.float32)
-    chosen = list(np.argsort(counts)[::-1][: _COLOURS // 2])
-    away = np.full(len(colours), np.inf, np.float32)
+    colors, counts = np.unique(pixels, return_counts=True)
+    channels = colors[:, None].view(np.uint8)[:, :3].astype(np.float32)
+    chosen = list(np.argsort(counts)[::-1][: _COLORS // 2])
+    away = np.full(len(colors), np.inf, np.float32)
     for place in chosen:
         away = np.minimum(away, np.square(channels - channels[place]).sum(axis=1))
-    while len(chosen) < min(_COLOURS, len(colours)):
+    while len(chosen) < min(_COLORS, len(colors)):
         chosen.append(int(np.argmax(away)))
         away = np.minimum(away, np.square(channels - channels[chosen[-1]]).sum(axis=1))
-    table = [int(colours[place]) for place in chosen]
+    table = [int(colors[place]) for place in chosen]
     return image.convertToFormat(QImage.Format.Format_Indexed8, table, Qt.ImageConversionFlag.AvoidDither)

@@ -13,15 +13,15 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from guide_scenes import SCENES as GUIDE_SCENES
-from guide_scenes import WINDOW, take_scene, with_few_colours
+from guide_scenes import WINDOW, take_scene, with_few_colors
 from PySide6.QtCore import QSettings, QTimer
 
-from rnnviz.files.config_toml import parse_config
+from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.model.config import Config
-from rnnviz.model.location import Location
+from rnnviz.io.config_toml import parse_config
 
 TARGET = Path(__file__).parent.parent / "resources" / "screenshots"
 GUIDE = Path(__file__).parent.parent / "resources" / "guide" / "images"
@@ -59,7 +59,7 @@ def take(scene: Scene, theme: str, settings: Settings, path: Path) -> bool:
         QTimer.singleShot(_SETTLED_MS, shoot)
 
     def shoot() -> None:
-        taken.append(with_few_colours(window.grab().toImage()).save(str(path)))
+        taken.append(with_few_colors(window.grab().toImage()).save(str(path)))
         window.close()
 
     def begin() -> None:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-    from rnnviz.analysis.comparison import Comparison, Mismatch
-    from rnnviz.analysis.result import RunResult
-    from rnnviz.model.config import Config
-    from rnnviz.model.errors import ConfigError, EngineError, InputError
-    from rnnviz.model.location import Location
-    from rnnviz.model.trace import Trace
+    from rnnviz.core.config import Config
+    from rnnviz.core.errors import ConfigError, EngineError, InputError
+    from rnnviz.core.trace import Trace
+    from rnnviz.core.trace_index import Location
+    from rnnviz.verify.comparison import Comparison, Mismatch
+    from rnnviz.verify.result import RunResult
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,15 +43,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "analysis.comparison",
-    "Config": "model.config",
-    "ConfigError": "model.errors",
-    "EngineError": "model.errors",
-    "InputError": "model.errors",
-    "Location": "model.location",
-    "Mismatch": "analysis.comparison",
-    "RunResult": "analysis.result",
-    "Trace": "model.trace",
+    "Comparison": "verify.comparison",
+    "Config": "core.config",
+    "ConfigError": "core.errors",
+    "EngineError": "core.errors",
+    "InputError": "core.errors",
+    "Location": "core.trace_index",
+    "Mismatch": "verify.comparison",
+    "RunResult": "verify.result",
+    "Trace": "core.trace",
 }
 
 if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type
@@ -79,13 +79,13 @@ def load_config(path: str | PathLike[str]) -> "Config":
     rnnviz.InputError
         If the file cannot be read, or a key is unknown, missing, of a wrong type or out of range.
     """
-    from rnnviz.engines.registry import with_present_reference
-    from rnnviz.files.config_toml import load_config
+    from rnnviz.engines.registry import with_fallback_reference
+    from rnnviz.io.config_toml import load_config
 
     told: list[str] = []
 
     def complete(config: "Config") -> "Config":
-        config, sentence = with_present_reference(config)
+        config, sentence = with_fallback_reference(config)
         told.append(sentence)
         return config
 
@@ -110,8 +110,8 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     rnnviz.EngineError
         If an engine is missing, failed or died.
     """
-    from rnnviz.files.inputs import load_inputs
-    from rnnviz.runs.supervisor import run
+    from rnnviz.execution.supervisor import run
+    from rnnviz.io.inputs import load_inputs
 
     return run(config, load_inputs, trusted=frozenset(trusted))
 

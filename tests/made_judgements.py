@@ -1,17 +1,17 @@
-"""Judgements on made results: real audits, and by decree what a test wants to be said beside them."""
+"""Judgments on made results: real audits, and by decree what a test wants to be said beside them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.engines.mistakes.catalogue import MISTAKES
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
+from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.verify.audit import audit
+from rnnviz.verify.result import Judgment, RunResult
 
 Diagnosis = tuple[tuple[str, ...], ...]
 
 
-def judged(
+def evaluated(
     result: RunResult,
     *,
     coverage: float = 1.0,
@@ -25,5 +25,5 @@ def judged(
         for name, trace in result.traces.items()
     }
     audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
-    phrases = {name: mistake.phrase for name, mistake in MISTAKES.items()}
-    return replace(result, judgement=Judgement(audits, diagnoses or {}, blind, remedy, phrases))
+    phrases = {name: mistake.phrase for name, mistake in KNOWN_BUGS.items()}
+    return replace(result, judgment=Judgment(audits, diagnoses or {}, blind, remedy, phrases))

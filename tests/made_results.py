@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.analysis.checks import notebook_checks
-from rnnviz.analysis.compare import compare
-from rnnviz.analysis.extent import largest_magnitude
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.engine import MistakeEngine
+from rnnviz.engines.faults.registry import PREFIX
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.mistakes.catalogue import PREFIX
-from rnnviz.engines.mistakes.engine import MistakeEngine
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
+from rnnviz.io.inputs import load_inputs
+from rnnviz.quantities.max_abs import largest_magnitude
+from rnnviz.verify.compare import compare
+from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.result import RunResult
 
 Edit = Callable[[Trace], None]
 
@@ -41,7 +41,7 @@ def made_result(
 ) -> RunResult:
     """A result in which every engine has the textbook's numbers, but for what its edit does to its trace.
 
-    Engines called mistake:NAME make that mistake.
+    Engines called bug:NAME make that mistake.
     """
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
@@ -81,7 +81,7 @@ def _trace(inputs: Inputs, name: str) -> Trace:
         output=np.zeros((inputs.timesteps, samples, network.directions * network.hidden_size), dtype),
         state_h=np.zeros(state, dtype),
         state_c=np.zeros(state, dtype) if lstm else None,
-        cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().knows_cell else None,
+        cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().provides_cell_state else None,
     )
     engine = MistakeEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)

@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
 
 SEEDS = st.integers(0, 2**63 - 1)
 SIZES = st.integers(1, 7)

@@ -21,8 +21,8 @@ TABLES = {
     "relations": (*_TESTS, "tests/engines/test_relations.py"),
     "mutants": ("tests.mutation", "--sample", "1000"),
     "fuzz": (*_TESTS, "tests/fuzz/test_fuzz.py"),
-    "model-files": (*_TESTS, "tests/files/models/test_fuzz.py"),
-    "faults": (*_TESTS, "tests/gui/running/test_faults.py"),
+    "model-files": (*_TESTS, "tests/io/model_formats/test_fuzz.py"),
+    "faults": (*_TESTS, "tests/gui/jobs/test_faults.py"),
     "long-run": (*_TESTS, "tests/soak/test_long_run.py"),
     "walk": ("tests.monkey", "20000", "--seed", "1"),
 }

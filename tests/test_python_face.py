@@ -14,9 +14,9 @@ import pytest
 
 import rnnviz
 from rnnviz.engines import registry
-from rnnviz.files.lessons import find_lesson
-from rnnviz.files.resource_files import resource_path
-from rnnviz.files.starter import starter
+from rnnviz.io.resources import resource_path
+from rnnviz.io.templates import starter
+from rnnviz.lessons.configs import find_lesson
 from tests.made_results import made_result
 
 _CLOSE_THE_WINDOW = """
@@ -80,7 +80,7 @@ def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_pa
     told = answer.stdout
     assert "manual agree" in told
     assert re.search(r"^layer 0, forward, t = 0, sample 0, unit 0 \S+ \S+$", told, re.MULTILINE)
-    assert "mistake:no-h2h-bias wrong (('no-h2h-bias',)" in told
+    assert "bug:no-h2h-bias wrong (('no-h2h-bias',)" in told
     assert "no-such-file.toml cannot be read" in told
     # What follows the line that shows the window comes after it was closed.
     assert re.search(r"^window: agree\n\d\S*\n\Z", told, re.MULTILINE)
@@ -111,11 +111,11 @@ def test_every_name_is_there_and_every_function_fully_annotated() -> None:
 
 
 def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() -> None:
-    result = made_result(("manual", "gluon", "mistake:no-h2h-bias"))
+    result = made_result(("manual", "gluon", "bug:no-h2h-bias"))
     seen = Reading(result._repr_html_()).text
-    first = result.comparison("mistake:no-h2h-bias").first_mismatch
+    first = result.comparison("bug:no-h2h-bias").first_mismatch
     assert first is not None
-    for words in ("manual and gluon agree", "mistake:no-h2h-bias differs from manual", str(first.where)):
+    for words in ("manual and gluon agree", "bug:no-h2h-bias differs from manual", str(first.where)):
         assert words in seen
     for value in (first.reference, first.candidate):
         assert f"{value:.3f}" in seen.split()
@@ -124,7 +124,7 @@ def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() ->
 
 
 def test_a_comparison_is_shown_by_itself() -> None:
-    comparison = made_result(("manual", "mistake:no-h2h-bias")).comparisons[0]
+    comparison = made_result(("manual", "bug:no-h2h-bias")).comparisons[0]
     seen = Reading(comparison._repr_html_()).text
     assert repr(comparison) in seen
     assert f"{comparison.mismatched} of {comparison.elements} values differ" in seen
@@ -136,7 +136,7 @@ def test_names_that_look_like_html_are_told_and_not_obeyed() -> None:
     assert "manual and <img src=x onerror=alert(1)>.py agree" in seen
 
 
-def test_what_is_shown_has_the_pages_own_colours_so_that_it_is_legible_on_a_dark_one() -> None:
+def test_what_is_shown_has_the_pages_own_colors_so_that_it_is_legible_on_a_dark_one() -> None:
     styles = "; ".join(Reading(made_result()._repr_html_()).styles)
     assert not re.search(r"(?<![-\w])color: (?!inherit)", styles)
     assert not re.search(r"background(-color)?: (?!none)", styles)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.runs import supervisor as runs
-from rnnviz.runs.events import Finished
-from rnnviz.runs.supervisor import Supervisor, new_request
+from rnnviz.core.config import Config
+from rnnviz.execution import supervisor as runs
+from rnnviz.execution.events import Finished
+from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.result import RunResult
 
 Run = Callable[..., RunResult]
 
@@ -40,7 +40,7 @@ class _Shared(Supervisor):
 
 @pytest.fixture(scope="module")
 def warm_child() -> Iterator[None]:
-    """What calls `rnnviz.runs.supervisor.run`, as commands do, gets the one child of the module."""
+    """What calls `rnnviz.execution.supervisor.run`, as commands do, gets the one child of the module."""
     shared = _Shared()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "Supervisor", lambda **_: shared)

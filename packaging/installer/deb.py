@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from installer.elf import glibc, needed
-from installer.licences import debian_package
+from installer.licenses import debian_package
 from installer.product import Product, call
 
 _CONTROL = """\
@@ -38,9 +38,9 @@ Upstream-Name: rnnviz
 Files: *
 Copyright: rnnviz contributors
 License: Expat
-{licence}
+{license}
 Comment: The folder /usr/lib/rnnviz holds further programs and libraries, each
- under the licence that is told below /usr/share/doc/rnnviz/licences.
+ under the license that is told below /usr/share/doc/rnnviz/licenses.
 """
 
 
@@ -57,7 +57,7 @@ def make_deb(prefix: Path, work: Path, product: Product, target: Path) -> None:
     copyright_file = root / "usr" / "share" / "doc" / "rnnviz" / "copyright"
     text = (prefix / "share/doc/rnnviz/LICENSE").read_text(encoding="utf-8")
     body = "\n".join(f" {line}" if line else " ." for line in text.strip().splitlines())
-    copyright_file.write_text(_COPYRIGHT.format(licence=body), encoding="utf-8")
+    copyright_file.write_text(_COPYRIGHT.format(license=body), encoding="utf-8")
 
     files = sorted(path for path in (root / "usr").rglob("*") if path.is_file() and not path.is_symlink())
     control = _CONTROL.format(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from installer.licences import copy_licences
+from installer.licenses import copy_licences
 from installer.product import ROOT, Product, call
 
 PROGRAM = Path("lib/rnnviz")
@@ -25,7 +25,7 @@ def lay(bundle: Path, prefix: Path, product: Product, system_libraries: Iterable
     call([sys.executable, script, str(prefix)], "python3", environment={"SOURCE_DATE_EPOCH": str(product.seconds)})
 
     documents = prefix / DOCUMENTS
-    copy_licences(documents / "licences", system_libraries)
+    copy_licences(documents / "licenses", system_libraries)
     shutil.copyfile(ROOT / "README.md", documents / "README.md")
     changes = gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0)
     (documents / "changelog.gz").write_bytes(changes)

@@ -19,7 +19,7 @@ from packageurl import PackageURL
 
 from installer.checksums import sha256
 from installer.distributions import distributions, needed_by
-from installer.licences import debian_package
+from installer.licenses import debian_package
 from installer.product import Product, call
 
 _SPDX = {
@@ -33,7 +33,7 @@ _CLASSIFIERS = {
     "BSD License": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
-    # Of PyInstaller; what it adds to a bundle may be under any licence.
+    # Of PyInstaller; what it adds to a bundle may be under any license.
     "GNU General Public License v2 (GPLv2)": "GPL-2.0-or-later WITH Bootloader-exception",
 }
 
@@ -73,7 +73,7 @@ def bill_of_materials(product: Product, files: Iterable[Path], system_libraries:
 
 
 def _component(
-    name: str, version: str, licence: str, url: PackageURL | None = None, kind: ComponentType = ComponentType.LIBRARY
+    name: str, version: str, license: str, url: PackageURL | None = None, kind: ComponentType = ComponentType.LIBRARY
 ) -> Component:
     return Component(
         type=kind,
@@ -81,7 +81,7 @@ def _component(
         version=version,
         purl=url,
         bom_ref=f"{name}@{version}",
-        licenses=[LicenseFactory().make_from_string(licence)],
+        licenses=[LicenseFactory().make_from_string(license)],
     )
 
 
@@ -91,7 +91,7 @@ def _package(name: str, package: Distribution) -> Component:
 
 
 def _licence(package: Distribution) -> str:
-    """The SPDX name of a package's licence, or what it says itself where that names none."""
+    """The SPDX name of a package's license, or what it says itself where that names none."""
     stated = package.metadata.get("License-Expression") or package.metadata.get("License") or ""
     first = stated.strip().splitlines()[0] if stated.strip() else ""
     for classifier in package.metadata.get_all("Classifier") or []:
@@ -109,7 +109,7 @@ def _debian(package: str) -> Component:
         version=version,
         purl=PackageURL("deb", "debian", package, version),
         bom_ref=f"{package}@{version}",
-        licenses=[DisjunctiveLicense(name=f"see share/doc/rnnviz/licences/{package}")],
+        licenses=[DisjunctiveLicense(name=f"see share/doc/rnnviz/licenses/{package}")],
     )
 
 

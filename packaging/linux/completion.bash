@@ -27,11 +27,11 @@ _rnnviz_files() {
 _rnnviz_engine() {
     local before=$1 name=${word##*,} engine
     compopt -o nospace 2>/dev/null
-    if [[ $name == trace:* ]]; then
-        local word=${name#trace:} found
+    if [[ $name == recording:* ]]; then
+        local word=${name#recording:} found
         _rnnviz_files npz
         found=("${COMPREPLY[@]}")
-        COMPREPLY=("${found[@]/#/${before}trace:}")
+        COMPREPLY=("${found[@]/#/${before}recording:}")
         return
     fi
     if [[ $name == [./~]* ]]; then

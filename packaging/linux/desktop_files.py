@@ -3,7 +3,7 @@
     python packaging/linux/desktop_files.py PREFIX
 
 `desktop_files` says what there is and where it goes below a prefix such as /usr; `install` writes it. RNNVIZ_HOME_URL
-is the address of the project's public repository, which the page of a software centre links to and takes its pictures
+is the address of the project's public repository, which the page of a software center links to and takes its pictures
 from, and SOURCE_DATE_EPOCH the time that the files are dated by.
 """
 

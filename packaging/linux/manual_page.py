@@ -26,8 +26,9 @@ _ENGINES = {
 
 _OTHER_ENGINES = {
     "./mine.py": "A recurrence of your own: a file that defines step(x, state, p). It runs only if it is named here.",
-    "mistake:NAME": "A known mistake made on purpose, such as mistake:no-h2h-bias.",
-    "trace:FILE.npz": "What other code computed and saved; #ENGINE after it chooses one of several recordings in it.",
+    "bug:NAME": "A known mistake made on purpose, such as bug:no-h2h-bias.",
+    "recording:FILE.npz": "What other code computed and saved; #ENGINE after it chooses one of several "
+    "recordings in it.",
 }
 
 _ENVIRONMENT = {

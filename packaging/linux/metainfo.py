@@ -1,4 +1,4 @@
-"""What a software centre shows: rnnviz.metainfo.xml with the releases of CHANGELOG.md and the pictures' addresses."""
+"""What a software center shows: rnnviz.metainfo.xml with the releases of CHANGELOG.md and the pictures' addresses."""
 
 import re
 import xml.etree.ElementTree as ET

@@ -7,10 +7,10 @@ from pathlib import Path
 from manual_page import options, takes_value
 
 from rnnviz.cli import command_parsers, window_parser
-from rnnviz.engines.mistakes.catalogue import MISTAKES
+from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.registry import ENGINES
-from rnnviz.files.lessons import lessons
-from rnnviz.files.models.formats import ENDINGS
+from rnnviz.io.model_formats.formats import ENDINGS
+from rnnviz.lessons.configs import lessons
 
 _CONFIGS, _SESSIONS = (".toml",), (".rnnviz",)
 _FILES = {
@@ -35,7 +35,7 @@ def completion() -> str:
     parsers = {"": window_parser(), **command_parsers()}
     parts = {
         "@COMMANDS@": " ".join(name for name in parsers if name),
-        "@ENGINES@": " ".join([*ENGINES, *(mistake.engine for mistake in MISTAKES.values()), "trace:"]),
+        "@ENGINES@": " ".join([*ENGINES, *(mistake.engine for mistake in KNOWN_BUGS.values()), "recording:"]),
         "    # @OPTIONS@\n": "".join(_options(name, options(parser)) for name, parser in parsers.items()),
         "    # @VALUES@\n": "".join(_places(name, options(parser)) for name, parser in parsers.items()),
     }

@@ -18,7 +18,7 @@ from rnnviz.cli.parser import Commands, Parser, add_commands
 from rnnviz.cli.signals import exit_code_of, signals_raised
 from rnnviz.cli.streams import prepare_streams, print_answer, print_note
 from rnnviz.cli.window import open_window
-from rnnviz.model.errors import EngineError, InputError
+from rnnviz.core.errors import EngineError, InputError
 
 _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "run": run.add_to,

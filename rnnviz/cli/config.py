@@ -8,12 +8,12 @@ from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.streams import print_note
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
-from rnnviz.model.errors import InputError
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
 
 if TYPE_CHECKING:
-    from rnnviz.files.models.entry import Entry
+    from rnnviz.io.model_formats.rnn_entry import Entry
 
 
 def add_to(commands: Commands) -> None:
@@ -35,8 +35,8 @@ def _config(options: Namespace) -> Answer:
     if options.file is not None:
         if options.lesson is not None:
             raise InputError(f'A config is that of the lesson "{options.lesson}" or --from a file: give one of both.')
-        from rnnviz.files.config_toml import check_paths, dump_config
-        from rnnviz.files.models.assumptions import of_run
+        from rnnviz.io.config_toml import check_paths, dump_config
+        from rnnviz.io.model_formats.assumptions import of_run
 
         config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
         for clause in of_run(entry, config):
@@ -47,7 +47,7 @@ def _config(options: Namespace) -> Answer:
         value = getattr(options, option.replace("-", "_"))
         if value is not None:
             raise InputError(f"--{option} = {value} belongs to a model file: give it by --from.")
-    from rnnviz.files.lessons import find_lesson, lessons
+    from rnnviz.lessons.configs import find_lesson, lessons
 
     if options.lesson is None:
         width = max(len(lesson.name) for lesson in lessons())
@@ -68,12 +68,12 @@ def config_from_model(
     InputError
         If there is no such entry, it cannot be run, or the cell or the initial state must be given.
     """
-    from rnnviz.cli.inspect import arrays_apart, entries_apart
-    from rnnviz.files.models.assumptions import open_state
-    from rnnviz.files.models.reading import config_of, nothing_recognized
-    from rnnviz.files.models.weights import choose
+    from rnnviz.cli.inspect import arrays_apart, entries_in_subprocess
+    from rnnviz.io.model_formats.assumptions import open_state
+    from rnnviz.io.model_formats.load import config_of, nothing_recognized
+    from rnnviz.io.model_formats.weights import choose
 
-    entries = entries_apart(path)
+    entries = entries_in_subprocess(path)
     if not entries:
         raise nothing_recognized(path, arrays_apart(path))
     entry = choose(entries, name, path)

@@ -8,9 +8,9 @@ from rnnviz.cli.config import config_from_model
 from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
-from rnnviz.model.errors import InputError
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
 
 _SECONDS = 3600.0
 
@@ -36,13 +36,13 @@ def add_to(commands: Commands) -> None:
 
 
 def _convert(options: Namespace) -> Answer:
-    from rnnviz.files.atomic import whole
-    from rnnviz.files.inputs import load_inputs
-    from rnnviz.files.models.assumptions import of_weights
-    from rnnviz.files.models.writing.formats import format_for
-    from rnnviz.files.outputs import check_outputs, files_read
-    from rnnviz.runs.apart import call_apart
-    from rnnviz.runs.weights import write_proved
+    from rnnviz.execution.export_weights import write_proved
+    from rnnviz.execution.subprocess_call import call_in_subprocess
+    from rnnviz.io.atomic import atomic_write
+    from rnnviz.io.inputs import load_inputs
+    from rnnviz.io.model_formats.assumptions import of_weights
+    from rnnviz.io.model_formats.save.formats import format_for
+    from rnnviz.io.outputs import check_outputs, files_read
 
     source: Path = options.source
     target: Path = options.target
@@ -51,8 +51,8 @@ def _convert(options: Namespace) -> Answer:
     config = _config(source, options)
     check_outputs({"OUT": target}, files_read(config))
     form.check(config.network, target)
-    with progress_bar(options.quiet) as tell, whole(target) as temporary:
-        proof = call_apart(
+    with progress_bar(options.quiet) as tell, atomic_write(target) as temporary:
+        proof = call_in_subprocess(
             write_proved,
             partial(load_inputs, config, of_weights),
             form,
@@ -72,7 +72,7 @@ def _convert(options: Namespace) -> Answer:
 def _config(source: Path, options: Namespace) -> Config:
     """The config itself, or one that runs the entry of a model file."""
     if source.suffix.lower() == ".toml":
-        from rnnviz.files.config_toml import load_config
+        from rnnviz.io.config_toml import load_config
 
         for option in ("entry", "cell"):
             if getattr(options, option) is not None:

@@ -13,6 +13,6 @@ def add_to(commands: Commands) -> None:
 
 
 def _doctor(options: Namespace) -> Answer:
-    from rnnviz.runs.doctor import report
+    from rnnviz.execution.doctor import report
 
     return AGREE, report()

@@ -8,9 +8,9 @@ from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.model.config import Config
-from rnnviz.model.errors import InputError
-from rnnviz.model.location import DIRECTIONS, Location
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace_index import DIRECTIONS, Location
 
 
 def add_to(commands: Commands) -> None:
@@ -30,10 +30,10 @@ def add_to(commands: Commands) -> None:
 
 
 def _explain(options: Namespace) -> Answer:
-    from rnnviz.analysis.explain.explanation import explain_value
-    from rnnviz.files.inputs import load_inputs
-    from rnnviz.files.outputs import check_outputs, files_read
-    from rnnviz.runs.supervisor import run
+    from rnnviz.execution.supervisor import run
+    from rnnviz.explain.explanation import explain_value
+    from rnnviz.io.inputs import load_inputs
+    from rnnviz.io.outputs import check_outputs, files_read
 
     config = load(options.config, options.engines)
     named = [] if options.engines is None else [name.strip() for name in options.engines.split(",")]
@@ -51,19 +51,19 @@ def _explain(options: Namespace) -> Answer:
     _check_sequence(result.config, where)
     explanation = explain_value(result, where)
     if options.json is not None:
-        from rnnviz.analysis.explain.json_form import to_json
-        from rnnviz.files.atomic import whole
+        from rnnviz.explain.as_json import to_json
+        from rnnviz.io.atomic import atomic_write
 
         figures = {**to_json(explanation), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
         text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if options.json == "-":
             return AGREE, text
-        with whole(Path(options.json)) as temporary:
+        with atomic_write(Path(options.json)) as temporary:
             temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     if options.quiet:
         return AGREE, ""
-    from rnnviz.analysis.explain.report import report
-    from rnnviz.analysis.notes import assumptions
+    from rnnviz.explain.report import report
+    from rnnviz.text.verdict_details import assumptions
 
     lines = (report(explanation, options.top), *assumptions(result))
     return AGREE, "".join(f"{line}\n" for line in lines)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.files.models.entry import RNN_CELLS, Entry
+from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry
 
 Read = TypeVar("Read")
 
@@ -25,16 +25,16 @@ def add_to(commands: Commands) -> None:
 
 
 def _inspect(options: Namespace) -> Answer:
-    from rnnviz.files.models.reading import nothing_recognized
+    from rnnviz.io.model_formats.load import nothing_recognized
 
     if options.json not in (None, "-"):
-        from rnnviz.files.outputs import check_outputs
+        from rnnviz.io.outputs import check_outputs
 
         check_outputs({"--json": options.json}, {"the model file": options.file})
-    entries = entries_apart(options.file)
+    entries = entries_in_subprocess(options.file)
     arrays = {} if entries else arrays_apart(options.file)
     if options.json is not None:
-        from rnnviz.files.atomic import whole
+        from rnnviz.io.atomic import atomic_write
 
         listed: dict[str, Any] = {"entries": [entry.to_json() for entry in entries]}
         if not entries:
@@ -42,30 +42,30 @@ def _inspect(options: Namespace) -> Answer:
         text = json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if options.json == "-":
             return AGREE, text
-        with whole(Path(options.json)) as temporary:
+        with atomic_write(Path(options.json)) as temporary:
             temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
 
 
-def entries_apart(path: Path) -> tuple[Entry, ...]:
+def entries_in_subprocess(path: Path) -> tuple[Entry, ...]:
     """The networks in a model file, read in a process of their own; raises an InputError if that cannot be done."""
-    from rnnviz.files.models.reading import entries_of
+    from rnnviz.io.model_formats.load import entries_of
 
     return _apart(entries_of, path)
 
 
 def arrays_apart(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of all arrays in a model file, read as `entries_apart` does."""
-    from rnnviz.files.models.reading import arrays_of
+    """The shapes of all arrays in a model file, read as `entries_in_subprocess` does."""
+    from rnnviz.io.model_formats.load import arrays_of
 
     return _apart(arrays_of, path)
 
 
 def _apart(read: Callable[[Path], Read], path: Path) -> Read:
-    from rnnviz.runs.apart import call_apart
+    from rnnviz.execution.subprocess_call import call_in_subprocess
 
     with progress_bar(quiet=False) as tell:
-        return call_apart(
+        return call_in_subprocess(
             *(read, path),
             what=f"{path} could not be read",
             tell=lambda done: tell(f"reading {path.name}", done),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rnnviz.cli.streams import print_note
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
 
 
 def load(path: Path, engines: str | None = None) -> Config:
@@ -14,16 +14,16 @@ def load(path: Path, engines: str | None = None) -> Config:
     InputError
         If the file cannot be read, or a key of it is wrong.
     """
-    from rnnviz.files.config_toml import load_config, unchanged
+    from rnnviz.io.config_toml import load_config, unchanged
 
     return load_config(path, complete if engines is None else unchanged)
 
 
 def complete(config: Config) -> Config:
     """The config by a reference that can run here; which it is, if not the usual one, is told on standard error."""
-    from rnnviz.engines.registry import with_present_reference
+    from rnnviz.engines.registry import with_fallback_reference
 
-    config, told = with_present_reference(config)
+    config, told = with_fallback_reference(config)
     if told:
         print_note(f"rnnviz: {told}")
     return config

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Callable, Mapping
 from typing import NoReturn, TypeAlias
 
-from rnnviz.model.errors import InputError
+from rnnviz.core.errors import InputError
 
 
 class Parser(ArgumentParser):

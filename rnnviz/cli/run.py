@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.analysis.result import RunResult
 from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT, Answer
 from rnnviz.cli.loading import load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import all_written
-from rnnviz.model.config import Compare, Config
-from rnnviz.model.errors import InputError
-from rnnviz.model.fields import declarations
+from rnnviz.core.config import Compare, Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.schema import declarations
+from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    from rnnviz.runs.request import Load
+    from rnnviz.core.inputs import Load
 
 
 def add_to(commands: Commands) -> None:
@@ -47,14 +47,14 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: Namespace) -> Answer:
-    from rnnviz.files.inputs import load_inputs
-    from rnnviz.runs.supervisor import run
+    from rnnviz.execution.supervisor import run
+    from rnnviz.io.inputs import load_inputs
 
     config = _with_options(load(options.config, options.engines or options.reference), options)
     _check_outputs(config, options)
     reading: Load = load_inputs
     if options.notebook is not None:
-        from rnnviz.files.notebook.writing import load_for_notebook
+        from rnnviz.io.export.notebook.export import load_for_notebook
 
         reading = load_for_notebook
     with progress_bar(options.quiet) as tell:
@@ -67,15 +67,15 @@ def _run(options: Namespace) -> Answer:
 def _text(result: RunResult, options: Namespace) -> str:
     """What standard output gets."""
     if options.json == "-":
-        from rnnviz.files.summary import json_text
+        from rnnviz.io.export.json_summary import json_text
 
         return json_text(result)
     if options.quiet:
         return ""
-    from rnnviz.analysis.naming import shown_name
-    from rnnviz.analysis.wording import report
+    from rnnviz.core.display_names import display_name
+    from rnnviz.text.verdict_text import report
 
-    printed = (f"\n{shown_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
+    printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
     return "".join((f"{report(result)}\n", *printed))
 
 
@@ -103,7 +103,7 @@ def _asked_for(options: Namespace) -> frozenset[str]:
 
 def _check_outputs(config: Config, options: Namespace) -> None:
     """Find out before a long run, not after it, that its result could not be written."""
-    from rnnviz.files.outputs import check_outputs, files_read
+    from rnnviz.io.outputs import check_outputs, files_read
 
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates adds to what --csv and --npz write: give at least one of them.")
@@ -115,28 +115,28 @@ def _check_outputs(config: Config, options: Namespace) -> None:
 
 def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], object]]:
     if options.csv is not None:
-        from rnnviz.files.table import write_csv
+        from rnnviz.io.export.csv import write_csv
 
         yield lambda: _with_bar(write_csv, result, options.csv, options)
     if options.npz is not None:
-        from rnnviz.files.archive import write_npz
+        from rnnviz.io.export.npz import write_npz
 
         yield lambda: _with_bar(write_npz, result, options.npz, options)
     if options.png is not None:
-        from rnnviz.gui.exporting.snapshot import save_png
+        from rnnviz.gui.export.offscreen_render import save_png
 
         yield lambda: save_png(result, options.png)
     if options.json not in (None, "-"):
-        from rnnviz.files.summary import write_json
+        from rnnviz.io.export.json_summary import write_json
 
         yield lambda: write_json(result, Path(options.json))
     if options.report is not None:
-        from rnnviz.files.report.writing import write_report
-        from rnnviz.gui.exporting.snapshot import report_picture
+        from rnnviz.gui.export.offscreen_render import report_picture
+        from rnnviz.io.export.report.export import write_report
 
         yield lambda: write_report(result, options.report, [report_picture(result)])
     if options.notebook is not None:
-        from rnnviz.files.notebook.writing import write_notebook
+        from rnnviz.io.export.notebook.export import write_notebook
 
         yield lambda: write_notebook(result, options.notebook)
 

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from rnnviz.cli.exit_codes import WRONG_INPUT
-from rnnviz.model.errors import InputError
+from rnnviz.core.errors import InputError
 
 _ESCAPED = "rnnviz.escaped"
 

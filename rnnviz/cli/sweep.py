@@ -10,16 +10,16 @@ from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import all_written, print_note
-from rnnviz.model.errors import EngineError, InputError
-from rnnviz.model.fields import Declared
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.schema import FieldSpec
 
 if TYPE_CHECKING:
-    from rnnviz.model.sweep_table import Row, SweepTable
-    from rnnviz.runs.sweep.driver import Sweeping
-    from rnnviz.runs.sweep.journal import Journal
-    from rnnviz.runs.sweep.scheduler import Scheduler
+    from rnnviz.sweeps.driver import Sweeping
+    from rnnviz.sweeps.journal import Journal
+    from rnnviz.sweeps.results import SweepRow, SweepTable
+    from rnnviz.sweeps.scheduler import Scheduler
 
-_WORKERS = Declared("int", "How many rows are computed at a time.", minimum=1, maximum=1024)
+_WORKERS = FieldSpec("int", "How many rows are computed at a time.", minimum=1, maximum=1024)
 
 
 def add_to(commands: Commands) -> None:
@@ -38,13 +38,13 @@ def add_to(commands: Commands) -> None:
 
 
 def _sweep(options: Namespace) -> Answer:
-    from rnnviz.files.inputs import load_inputs
-    from rnnviz.files.outputs import check_outputs, files_read
-    from rnnviz.files.resource_files import resource_path
-    from rnnviz.files.sweep_toml import base_of, load_sweep
-    from rnnviz.model.sweep_table import SweepTable
-    from rnnviz.runs.sweep.driver import Sweeping, check_engines
-    from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
+    from rnnviz.io.inputs import load_inputs
+    from rnnviz.io.outputs import check_outputs, files_read
+    from rnnviz.io.resources import resource_path
+    from rnnviz.sweeps.driver import Sweeping, check_engines
+    from rnnviz.sweeps.journal import Journal, journal_of, read_journal
+    from rnnviz.sweeps.results import SweepTable
+    from rnnviz.sweeps.toml import base_of, load_sweep
 
     if options.example:
         return AGREE, resource_path("sweeps", "example.toml").read_text(encoding="utf-8")
@@ -78,15 +78,15 @@ def _sweep(options: Namespace) -> Answer:
 def _text(table: "SweepTable", options: Namespace) -> str:
     """The text for standard output."""
     if options.json == "-":
-        from rnnviz.files.sweep_results import sweep_json
+        from rnnviz.sweeps.results_io import sweep_json
 
         return sweep_json(table)
-    from rnnviz.analysis.sweep_wording import report
+    from rnnviz.sweeps.text import report
 
     return "" if options.quiet else f"{report(table.keys, table.rows)}\n"
 
 
-def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[Row]":
+def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[SweepRow]":
     rows, size = list(sweeping.told), len(sweeping.told) + len(sweeping.left)
     if not sweeping.left:
         return rows
@@ -106,14 +106,14 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
 
 def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
     if options.scheduler is None:
-        from rnnviz.runs.sweep.local import LocalScheduler
+        from rnnviz.sweeps.local import LocalScheduler
 
         workers = None if options.workers is None else _WORKERS.check("--workers", options.workers)
         return LocalScheduler(tuple(warm), workers)
     if options.workers is not None:
         raise InputError("--workers and --scheduler exclude each other: the cluster has its own workers.")
     try:
-        from rnnviz.runs.sweep.cluster import ClusterScheduler
+        from rnnviz.sweeps.cluster import ClusterScheduler
     except ImportError as error:
         raise EngineError(
             "--scheduler needs Dask, which is an extra: install it with pip install rnnviz[cluster]."
@@ -122,7 +122,7 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
 
 
 def _writers(table: "SweepTable", options: Namespace) -> Iterator[Callable[[], object]]:
-    from rnnviz.files.sweep_results import write_sweep_csv, write_sweep_json
+    from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
 
     if options.csv is not None:
         yield lambda: write_sweep_csv(table, options.csv)

@@ -2,8 +2,8 @@
 
 import os
 
-from rnnviz.model.errors import InputError
-from rnnviz.model.regular_file import check_regular
+from rnnviz.core.errors import InputError
+from rnnviz.core.regular_file import check_regular
 
 
 def open_window(file: str | None) -> int:

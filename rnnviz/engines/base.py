@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
 
 Progress: TypeAlias = Callable[[float], None]
 """Called with the fraction of an engine's work that is done, 0 to 1."""
@@ -26,7 +26,7 @@ class EngineReport:
     """What an engine tells beside its trace.
 
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own;
-    `printed` is what a user's code printed; `untold` names arrays of the trace, such as "output", that a recording
+    `printed` is what a user's code printed; `missing` names arrays of the trace, such as "output", that a recording
     does not hold: see `Trace.untold`; `precision` is the type in which it holds the others, if that is not the
     network's, and `computed_in` the one in which they were computed, if it says so.
     """
@@ -34,7 +34,7 @@ class EngineReport:
     seconds: Mapping[str, float] = field(default_factory=dict)
     equalities: tuple[Equality, ...] = ()
     printed: str = ""
-    untold: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
     precision: str = ""
     computed_in: str = ""
 
@@ -43,7 +43,7 @@ class Engine(Protocol):
     """One way to compute the network."""
 
     @property
-    def knows_cell(self) -> bool:
+    def provides_cell_state(self) -> bool:
         """Whether `run` fills the trace's cell states of an LSTM."""
 
     @property

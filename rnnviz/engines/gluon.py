@@ -25,15 +25,15 @@ os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 import mxnet as mx
 from mxnet.gluon import rnn
 
+from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
-from rnnviz.engines.chain import fill_layer, initial_states
-from rnnviz.engines.said import last_said
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.config import Network
-from rnnviz.model.errors import EngineError
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import Parameters
-from rnnviz.model.trace import Trace
+from rnnviz.engines.error_text import last_line
+from rnnviz.engines.layerwise import fill_layer, initial_states
 
 _LAYERS = {
     "rnn_relu": lambda *sizes, **options: rnn.RNN(*sizes, activation="relu", **options),
@@ -48,7 +48,7 @@ _LARGEST_LOADED = 10
 class GluonEngine:
     """Gluon's fused kernels on the CPU, layer by layer and as one stack."""
 
-    knows_cell = False
+    provides_cell_state = False
     version = f"mxnet {mx.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
@@ -58,7 +58,7 @@ class GluonEngine:
             # The stack is timed without its construction, as the chain's blocks are built once, too.
             seconds, output, states = _run_stack(inputs)
         except mx.base.MXNetError as error:
-            raise EngineError(f"Gluon failed: {last_said(error)}") from error
+            raise EngineError(f"Gluon failed: {last_line(error)}") from error
         progress(1.0)
         equalities = [Equality("the fused stack's out is the chain's", output, trace.output)]
         equalities += [
@@ -84,7 +84,7 @@ def read_parameters(path: Path, network: Network) -> Parameters:
             block.collect_params().load(str(path), restore_prefix=block.prefix)
         arrays = {name: getattr(block, name).data().asnumpy() for name in network.parameter_shapes()}
     except (mx.base.MXNetError, AssertionError, ValueError) as error:
-        raise EngineError(f"Gluon refused the file: {last_said(error)}") from error
+        raise EngineError(f"Gluon refused the file: {last_line(error)}") from error
     return Parameters(network, arrays)
 
 

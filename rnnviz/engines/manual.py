@@ -25,14 +25,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy import add, dot, matmul, maximum, multiply, subtract, tanh
 
+from rnnviz.core.cells import CELLS
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.blas_threads import threads_for
-from rnnviz.engines.stack import LayerTask, run_stack
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.cells import CELLS
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import LayerParameters
-from rnnviz.model.trace import Trace
+from rnnviz.engines.layers import LayerTask, run_stack
 
 Step: TypeAlias = Callable[[FloatArray, FloatArray, Any, FloatArray, Any], None]
 """step(a, h', c', h, c): from a (G, N, H) and the previous state, write the next one into h and c, each (N, H)."""
@@ -203,7 +203,7 @@ def i2h_products(task: LayerTask, p: LayerParameters) -> Iterator[tuple[slice, F
 class ManualEngine:
     """The recurrence above over every layer and direction."""
 
-    knows_cell = True
+    provides_cell_state = True
     version = f"numpy {np.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:

@@ -11,15 +11,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.chain import fill_layer, initial_states
+from rnnviz.engines.error_text import last_line
+from rnnviz.engines.layerwise import fill_layer, initial_states
 from rnnviz.engines.onnx_runtime import onnxruntime
-from rnnviz.engines.said import last_said
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.config import Network
-from rnnviz.model.errors import EngineError
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
 
 GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn_relu": (0,), "rnn_tanh": (0,)}
 """Which of Gluon's gates stands at each of ONNX's places."""
@@ -33,7 +33,7 @@ _IR_VERSION = 9
 class OnnxEngine:
     """A chain of single-layer ONNX graphs in ONNX Runtime on the CPU."""
 
-    knows_cell = False
+    provides_cell_state = False
     version = f"onnxruntime {onnxruntime.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
@@ -47,7 +47,7 @@ class OnnxEngine:
             try:
                 y, *finals = session.run(None, feeds)
             except Exception as error:
-                raise EngineError(f"ONNX Runtime failed: {last_said(error)}") from error
+                raise EngineError(f"ONNX Runtime failed: {last_line(error)}") from error
             # Y is (T, D, N, H).
             x = np.concatenate([y[:, direction] for direction in range(network.directions)], axis=-1)
             fill_layer(trace, layer, x, finals)
@@ -108,4 +108,4 @@ def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise EngineError(f"ONNX Runtime refused the network: {last_said(error)}") from error
+        raise EngineError(f"ONNX Runtime refused the network: {last_line(error)}") from error

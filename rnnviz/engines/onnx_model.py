@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.error_text import first_line, last_line
 from rnnviz.engines.onnx import open_session
 from rnnviz.engines.onnx_runtime import onnxruntime
-from rnnviz.engines.said import first_said, last_said
-from rnnviz.model.errors import EngineError
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
 
 _OPERATORS = ("RNN", "LSTM", "GRU")
 
@@ -23,7 +23,7 @@ class OnnxModelEngine:
     Its recurrent nodes are the network's layers, from the bottom.
     """
 
-    knows_cell = False
+    provides_cell_state = False
     version = f"onnxruntime {onnxruntime.__version__}"
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class OnnxModelEngine:
         try:
             given = dict(zip(wanted, session.run(wanted, feeds), strict=True))
         except Exception as error:
-            raise EngineError(f"ONNX Runtime failed: {last_said(error)}") from error
+            raise EngineError(f"ONNX Runtime failed: {last_line(error)}") from error
         for layer, name in enumerate(layers):
             # Y is (T, D, N, H).
             trace.hidden[layer] = given[name].swapaxes(0, 1)
@@ -59,7 +59,7 @@ class OnnxModelEngine:
             model = onnx.load(self._path, format="protobuf")
             onnx.checker.check_model(model, full_check=True)
         except Exception as error:
-            raise EngineError(f"ONNX refused the model: {first_said(error)}") from error
+            raise EngineError(f"ONNX refused the model: {first_line(error)}") from error
         return model
 
 

@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from unicodedata import category
 
+from rnnviz.core.config import Compare, Config, Network
+from rnnviz.core.engine_spec import RECORDING, RecordingName, engine_file, is_own, is_recording
+from rnnviz.core.errors import ConfigError, EngineError
+from rnnviz.core.regular_file import check_regular
+from rnnviz.core.schema import display_value
 from rnnviz.engines.base import Engine
-from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, Mistake, mistakes_of
-from rnnviz.model.config import Compare, Config, Network
-from rnnviz.model.engine_names import RECORDING, RecordingName, engine_file, is_own, is_recording
-from rnnviz.model.errors import ConfigError, EngineError
-from rnnviz.model.fields import shown
-from rnnviz.model.regular_file import check_regular
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, KnownBug, known_bugs_of
 
 _NOT_TEXT = ("Cc", "Cs")
 """Control characters, which would command a terminal, and lone surrogates, which no file of text can hold."""
@@ -45,7 +45,7 @@ class EngineEntry:
     package: str | None
     load: Callable[[], Engine]
     dtypes: tuple[str, ...] = ("float32", "float64")
-    mistake: Mistake | None = None
+    mistake: KnownBug | None = None
     own: Path | None = None
 
     @property
@@ -61,14 +61,14 @@ class EngineEntry:
             return "The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch]."
         return f"The engine {self.name} needs the package {self.package}, which is not installed."
 
-    def unfit(self, network: Network) -> str | None:
+    def unsupported_reason(self, network: Network) -> str | None:
         """Why the engine cannot compute this network, in one sentence, or None if it can."""
         if network.dtype not in self.dtypes:
             return (
                 f"{self.title} computes recurrent layers in {', '.join(self.dtypes)} only, "
                 f"but network.dtype is {network.dtype}."
             )
-        return None if self.mistake is None else self.mistake.unfit(network)
+        return None if self.mistake is None else self.mistake.unsupported_reason(network)
 
     @property
     def version(self) -> str | None:
@@ -118,19 +118,19 @@ ENGINES: dict[str, EngineEntry] = {
 
 
 def _load_mistake(name: str) -> Engine:
-    from rnnviz.engines.mistakes.engine import MistakeEngine
+    from rnnviz.engines.faults.engine import MistakeEngine
 
     return MistakeEngine(name)
 
 
 def _load_own(path: str) -> Engine:
-    from rnnviz.engines.own.engine import OwnEngine
+    from rnnviz.engines.user_code.parent import OwnEngine
 
     return OwnEngine(path)
 
 
 def _load_recording(name: str) -> Engine:
-    from rnnviz.engines.recording.engine import RecordedEngine
+    from rnnviz.engines.replay.engine import RecordedEngine
 
     return RecordedEngine(name)
 
@@ -149,8 +149,8 @@ class MistakeEntry:
 
 
 def known_mistakes(network: Network) -> tuple[MistakeEntry, ...]:
-    """The mistakes that the network can have, in the catalogue's order."""
-    return tuple(MistakeEntry(m.name, m.engine, m.phrase, m.origin) for m in mistakes_of(network))
+    """The mistakes that the network can have, in the catalog's order."""
+    return tuple(MistakeEntry(m.name, m.engine, m.phrase, m.origin) for m in known_bugs_of(network))
 
 
 def is_mistake(name: str) -> bool:
@@ -166,7 +166,7 @@ def recordings_in(path: Path) -> tuple[str, ...]:
     InputError
         If the file cannot be read or is damaged.
     """
-    from rnnviz.engines.recording.contents import engines_in
+    from rnnviz.engines.replay.reader import engines_in
 
     return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path)) or (
         str(RecordingName(str(path))),
@@ -185,7 +185,8 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     if any(category(character) in _NOT_TEXT for character in name):
         raise ConfigError(
             key,
-            f"{key} names {shown(name)}, which is not UTF-8 text or has control characters: rename the file or its "
+            f"{key} names {display_value(name)}, which is not UTF-8 text or has control characters: rename "
+            "the file or its "
             f"folder.",
         )
     if file is not None and not os.path.isfile(file):
@@ -196,37 +197,38 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     if is_own(name):
         return EngineEntry(name, Path(name).name, None, partial(_load_own, name), own=Path(name))
     if is_mistake(name):
-        mistake = MISTAKES.get(name.removeprefix(PREFIX))
+        mistake = KNOWN_BUGS.get(name.removeprefix(PREFIX))
         if mistake is None:
             raise ConfigError(
-                key, f"{key} names {shown(name)}, which is no known mistake: it must be one of {', '.join(MISTAKES)}."
+                key,
+                f"{key} names {display_value(name)}, which is not a known bug: use one of {', '.join(KNOWN_BUGS)}.",
             )
         return EngineEntry(name, name, None, partial(_load_mistake, name), mistake=mistake)
     if name not in ENGINES:
         raise ConfigError(
             key,
-            f"{key} names {shown(name)}, which is no engine: it must be one of {', '.join(ENGINES)}, "
+            f"{key} names {display_value(name)}, which is no engine: it must be one of {', '.join(ENGINES)}, "
             f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of a recording.",
         )
     return ENGINES[name]
 
 
-def stand_in(network: Network, taken: Collection[str]) -> str | None:
+def fallback_engine(network: Network, taken: Collection[str]) -> str | None:
     """An engine that can be the reference here beside those that are taken, or None if there is none."""
     for name in _STAND_INS:
         entry = ENGINES[name]
-        if name not in taken and entry.unavailable is None and entry.unfit(network) is None:
+        if name not in taken and entry.unavailable is None and entry.unsupported_reason(network) is None:
             return name
     return None
 
 
-def with_present_reference(config: Config) -> tuple[Config, str]:
+def with_fallback_reference(config: Config) -> tuple[Config, str]:
     """A config that names no reference by one that can run here, and the sentence that says so, "" if nothing changes.
 
     Where none can, the config stays as it is, and running it says what is missing.
     """
     usual = ENGINES[Compare().reference]
-    name = None if usual.unavailable is None else stand_in(config.network, config.compare.candidates)
+    name = None if usual.unavailable is None else fallback_engine(config.network, config.compare.candidates)
     if name is None:
         return config, ""
     why = _why_no_mxnet(usual.name)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters, Parameters
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.chain import fill_layer, initial_states
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.config import Network
-from rnnviz.model.errors import EngineError
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import LayerParameters, Parameters
-from rnnviz.model.trace import Trace
+from rnnviz.engines.layerwise import fill_layer, initial_states
 
 _NAMES = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
 
@@ -24,7 +24,7 @@ _NAMES = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bia
 class TorchEngine:
     """A chain of single-layer PyTorch modules."""
 
-    knows_cell = False
+    provides_cell_state = False
     version = f"torch {torch.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.gui.platform import PlatformError, check_platform
+from rnnviz.gui.qt_check import PlatformError, check_platform
 
 if TYPE_CHECKING:
-    from rnnviz.analysis.result import RunResult
+    from rnnviz.verify.result import RunResult
 
 OK, NO_WINDOW = 0, 3
 _SWITCH_SECONDS = 0.001

@@ -14,17 +14,17 @@ from PySide6.QtCore import QCoreApplication, QSocketNotifier, QThread
 from PySide6.QtWidgets import QApplication
 
 import rnnviz
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.collector import Collector
-from rnnviz.gui.keeping.crash import CrashHandler
-from rnnviz.gui.keeping.keeper import Keeper
-from rnnviz.gui.keeping.lost_screen import keep_before_screen_is_lost, stop_waiting_for_that
-from rnnviz.gui.look.appearance import Appearance
-from rnnviz.gui.look.icons import application_icon
+from rnnviz.gui.gc_timer import Collector
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.recovery.display_loss import install_display_loss_handler, uninstall_display_loss_handler
+from rnnviz.gui.recovery.excepthook import CrashHandler
+from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.icons import application_icon
+from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.verify.result import RunResult
 
-_windows: dict[MainWindow, Keeper] = {}
+_windows: dict[MainWindow, SessionRecovery] = {}
 """Those that `show_result` opened, kept until they are closed."""
 _SPARE_OBJECTS = 200_000
 """How many a process that is somebody else's may make and keep while Qt's events wait, as during a long cell."""
@@ -35,15 +35,15 @@ def run_window(path: Path | None) -> int:
     application = make_application()
     settings = Settings()
     window = make_window(settings)
-    keeper = Keeper(window)
+    keeper = SessionRecovery(window)
     crashes = CrashHandler(window, keeper)
     crashes.install()
-    keep_before_screen_is_lost(keeper.save_now)
+    install_display_loss_handler(keeper.save_now)
     if path is None:
         window.welcome.greet()
     # The engines' process would compete with the first picture for the processor.
     if sys.platform == "darwin":
-        from rnnviz.gui.opened_files import OpenedFiles
+        from rnnviz.gui.file_open_events import OpenedFiles
 
         opened = OpenedFiles(application, window.files.open)
         window.usable.connect(lambda: window.begin(opened.begin() or path))
@@ -55,7 +55,7 @@ def run_window(path: Path | None) -> int:
     with _interruptible(application):
         code = application.exec()
     window.shut_down()
-    stop_waiting_for_that()
+    uninstall_display_loss_handler()
     crashes.uninstall()
     if not settings.save() and sys.stderr is not None:
         print(f"rnnviz: {settings.path} cannot be written: layout, theme and recent files are lost.", file=sys.stderr)
@@ -72,7 +72,7 @@ def show_result(result: RunResult) -> None:
     application = running if isinstance(running, QApplication) else make_application()
     window = make_window(Settings())
     window.usable.connect(window.warm_up)
-    keeper = Keeper(window, own_process=False)
+    keeper = SessionRecovery(window, own_process=False)
     window.take_result(result)
     window.show()
     _windows[window] = keeper

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from rnnviz.analysis.config_change import change_in_words
-from rnnviz.files.config_toml import load_config, save_config
-from rnnviz.gui.history import History, Origin, Step
-from rnnviz.gui.session import Session
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.undo import EditOrigin, History, Step
+from rnnviz.io.config_toml import load_config, save_config
+from rnnviz.text.config_diff import change_in_words
 
 
 class Document(QObject):
@@ -22,12 +22,12 @@ class Document(QObject):
     def __init__(self, session: Session, title: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        first = Step(session.config, Origin(title))
+        first = Step(session.config, EditOrigin(title))
         self._history = History(first)
-        self._stored: dict[Origin, Config] = {first.origin: first.config}
+        self._stored: dict[EditOrigin, Config] = {first.origin: first.config}
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> EditOrigin:
         """Where the present config came from."""
         return self._history.present.origin
 
@@ -79,31 +79,31 @@ class Document(QObject):
 
         Returns the sentence about a reference that stands in for the usual one, "" if none does.
         """
-        from rnnviz.engines.registry import with_present_reference
+        from rnnviz.engines.registry import with_fallback_reference
 
         told: list[str] = []
 
         def complete(config: Config) -> Config:
-            config, sentence = with_present_reference(config)
+            config, sentence = with_fallback_reference(config)
             told.append(sentence)
             return config
 
         path = path.absolute()
-        self._take(load_config(path, complete), Origin(path.name, path))
+        self._take(load_config(path, complete), EditOrigin(path.name, path))
         return "".join(told)
 
     def take(self, config: Config, title: str) -> None:
         """Work on a config that has no file of the user's, such as a lesson."""
-        self._take(config, Origin(title))
+        self._take(config, EditOrigin(title))
 
     def take_file(self, config: Config, path: Path) -> None:
         """Work on what a file of the user's holds, such as a session."""
         path = path.absolute()
-        self._take(config, Origin(path.name, path))
+        self._take(config, EditOrigin(path.name, path))
 
     def restore(self, config: Config, title: str, path: Path | None, *, modified: bool) -> None:
         """Work on what was not saved when the program ended; `path` and `modified` as they were then."""
-        origin = Origin(title, path)
+        origin = EditOrigin(title, path)
         if modified:
             self._stored.pop(origin, None)
         else:
@@ -118,7 +118,7 @@ class Document(QObject):
     def saved_as(self, path: Path, config: Config) -> None:
         """A file of the user's holds `config` from now on, and is what the window works on."""
         path = path.absolute()
-        origin = Origin(path.name, path)
+        origin = EditOrigin(path.name, path)
         self._stored[origin] = config
         self._history.rename(origin)
         self.changed.emit()
@@ -131,7 +131,7 @@ class Document(QObject):
         """Take back the last undo."""
         self._show(self._history.redo())
 
-    def _take(self, config: Config, origin: Origin) -> None:
+    def _take(self, config: Config, origin: EditOrigin) -> None:
         self._stored[origin] = config
         self._go(Step(config, origin, f"opening {origin.title}"))
 

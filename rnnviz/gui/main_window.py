@@ -5,49 +5,49 @@ from pathlib import Path
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.files.lessons import lessons
-from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.command_bindings import handlers
 from rnnviz.gui.commands.cursor import Cursor
-from rnnviz.gui.commands.explaining import Explaining
+from rnnviz.gui.commands.explain_controller import ExplainController
+from rnnviz.gui.commands.fault_commands import WhatIfCommands
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.commands.handlers import handlers
 from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.lane_commands import follow
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
-from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.toolbar import ToolBar
-from rnnviz.gui.commands.what_if_commands import WhatIfCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.drop_window import DropWindow
-from rnnviz.gui.exporting.export_menu import ExportMenu
-from rnnviz.gui.exporting.export_progress import ExportProgress
+from rnnviz.gui.export.export_menu import ExportMenu
+from rnnviz.gui.export.export_progress import ExportProgress
 from rnnviz.gui.first_paint import when_painted
-from rnnviz.gui.focus_order import move_focus
-from rnnviz.gui.following import Following
-from rnnviz.gui.keeping.session_commands import SessionCommands
-from rnnviz.gui.late_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
-from rnnviz.gui.lessons.guide import Guide
-from rnnviz.gui.look.appearance import Appearance
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.jobs.code_trust import CodeTrust
+from rnnviz.gui.jobs.progress import RunProgress
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.jobs.task_queue import Jobs
+from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
+from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
-from rnnviz.gui.running.jobs import Jobs
-from rnnviz.gui.running.own_recurrences import OwnRecurrences
-from rnnviz.gui.running.progress import RunProgress
-from rnnviz.gui.running.run_control import RunControl
-from rnnviz.gui.running.runner import Runner
-from rnnviz.gui.session import Session
+from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.sweep.commands import SweepCommands
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.state_map import StateMap
+from rnnviz.gui.tab_order import move_focus
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.view_sync import ViewSynchronizer
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.output_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.gui.views.verdict_line import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictLine
 from rnnviz.gui.welcome.commands import Welcome
+from rnnviz.lessons.configs import lessons
+from rnnviz.verify.result import RunResult
 
 _MESSAGE_MS = 10_000
 
@@ -75,14 +75,14 @@ class MainWindow(DropWindow):
         self.jobs = Jobs(self)
         self.cursor_ = Cursor(self.session)
         self.player = Player(self.session, self)
-        self.explaining = Explaining(self.session, self)
+        self.explaining = ExplainController(self.session, self)
         recent = RecentFiles(settings, self)
         self.sessions = SessionCommands(self, self, recent)
         self.files = FileCommands(self, self.session, self.document, recent, self.sessions)
 
         self._make_views()
         self.progress = RunProgress()
-        self.own = OwnRecurrences(self, settings)
+        self.own = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.own, recent)
         self._what_if = WhatIfCommands(self.session, self.document, self.control, self)
@@ -149,12 +149,12 @@ class MainWindow(DropWindow):
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictLine()
         side = (VectorTable(self._settings), StateMap())
-        self.views: list[View] = [self.verdict, *side]
+        self.views: list[ResultView] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
             self.explaining.add(view)
-        self._following = Following(self.session, self.views, eager=(self.verdict,), parent=self)
-        self.arrangement = Arrangement(self.panel, self.verdict, side, TABS)
+        self._following = ViewSynchronizer(self.session, self.views, eager=(self.verdict,), parent=self)
+        self.arrangement = MainLayout(self.panel, self.verdict, side, TABS)
         self.arrangement.show_tab(PRINTED, present=False)
         self.explaining.wanted.connect(lambda: self.arrangement.bring_forward(ARITHMETIC))
         self.setCentralWidget(self.arrangement)
@@ -162,7 +162,7 @@ class MainWindow(DropWindow):
     def _make_lanes(self) -> None:
         """Make what would keep the user waiting for the first picture: pyqtgraph is a third of the whole start."""
         from rnnviz.engines.registry import ENGINES
-        from rnnviz.gui.views.unrolled.flow_caption import FlowCaption
+        from rnnviz.gui.views.unrolled.dataflow_caption import FlowCaption
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView()
@@ -176,7 +176,7 @@ class MainWindow(DropWindow):
         else:
             when_painted(self.lanes, self._on_lanes_painted)
 
-    def _add_view(self, view: View, *, eager: bool = False) -> None:
+    def _add_view(self, view: ResultView, *, eager: bool = False) -> None:
         view.setAccessibleName(view.accessibleName() or view.title)
         view.apply_theme(self._appearance.theme)
         self.views.append(view)
@@ -184,7 +184,7 @@ class MainWindow(DropWindow):
         self.explaining.add(view)
         self._exports.add(view)
 
-    def _add_tab(self, view: View) -> None:
+    def _add_tab(self, view: ResultView) -> None:
         self._add_view(view, eager=view.title in EAGER)
         self.arrangement.put_behind_tab(view)
 

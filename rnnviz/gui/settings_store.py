@@ -20,7 +20,7 @@ class SettingsStore:
         self._format = file.format()
         self._values = {key: value for key in file.allKeys() if (value := _read(file, key)) is not None}
         self._unsaved: dict[str, object] = {}
-        self._pen: _Pen | None = None
+        self._pen: _SettingsWriter | None = None
         self._end_of_thread: weakref.finalize[..., SettingsStore] | None = None
 
     def value(self, key: str) -> object:
@@ -38,7 +38,7 @@ class SettingsStore:
         if self._pen is not None:
             return
         thread = QThread()
-        self._pen = _Pen(self.path, self._format)
+        self._pen = _SettingsWriter(self.path, self._format)
         self._pen.moveToThread(thread)
         thread.start()
         # A thread of Qt's that still runs where Python ends would bring the program down.
@@ -62,7 +62,7 @@ class SettingsStore:
         return saved
 
 
-class _Pen(QObject):
+class _SettingsWriter(QObject):
     """Writes on a thread of Qt's own.
 
     Qt puts a changed file on the disk in the events of the thread that changed it, and waits until it lies there: for
@@ -93,7 +93,7 @@ class _Pen(QObject):
         QThread.currentThread().quit()
 
 
-def _end(pen: _Pen, thread: QThread) -> None:
+def _end(pen: _SettingsWriter, thread: QThread) -> None:
     # Queued behind what is to be written: a thread that is told to quit leaves that undone.
     pen.finished.emit()
     thread.wait()

@@ -7,13 +7,13 @@ from time import perf_counter
 
 import pytest
 
-from rnnviz.analysis.audit import audit
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.model.stored_inputs import open_inputs
-from rnnviz.runs.allocation import keep_freed_memory
-from rnnviz.runs.pipeline import compute, judge_computed, open_traces
-from rnnviz.runs.request import RunRequest
+from rnnviz.core.config import Config
+from rnnviz.core.inputs_io import open_inputs
+from rnnviz.execution.malloc_tuning import disable_malloc_trim
+from rnnviz.execution.pipeline import compute, judge_computed, open_traces
+from rnnviz.execution.request import RunRequest
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
 from tests.benchmarks.grid import grid
 from tests.benchmarks.rows import Row, Table
 
@@ -22,15 +22,15 @@ _TIMES = 2.0
 
 
 def bench_audit(tmp_path: Path, table: Table, quick: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints the seconds of the engines (without Gluon's fused stack), of their audits and of the whole judgement."""
+    """Prints the seconds of the engines (without Gluon's fused stack), of their audits and of the whole judgment."""
     ratios: dict[str, float] = {}
     for name, config in list(grid().items())[: 3 if quick else None]:
-        engines, audits, judgement, coverage = measured(config, tmp_path / name, 1 if quick else ROUNDS)
+        engines, audits, judgment, coverage = measured(config, tmp_path / name, 1 if quick else ROUNDS)
         ratios[name] = audits / engines
         with capsys.disabled():
             print(
                 f"\n{name:38} engines {engines:7.3f} s   audit {audits:7.3f} s = {ratios[name]:5.2f} x"
-                f"   coverage {coverage:4.0%}   with diagnosis and sensitivity {judgement:7.3f} s",
+                f"   coverage {coverage:4.0%}   with diagnosis and sensitivity {judgment:7.3f} s",
                 end="",
             )
     worst = max(ratios, key=ratios.__getitem__)
@@ -42,10 +42,10 @@ def bench_audit(tmp_path: Path, table: Table, quick: bool, capsys: pytest.Captur
 
 
 def measured(config: Config, folder: Path, rounds: int) -> tuple[float, float, float, float]:
-    """The medians of some rounds, of the judgement one; the first round, which warms up, does not count."""
+    """The medians of some rounds, of the judgment one; the first round, which warms up, does not count."""
     # As the process does that runs engines and audits.
-    keep_freed_memory()
-    engines, audits, judgement, coverage = [], [], 0.0, 1.0
+    disable_malloc_trim()
+    engines, audits, judgment, coverage = [], [], 0.0, 1.0
     folder.mkdir()
     for turn in range(rounds + 1):
         request = RunRequest(turn, config, load_inputs)
@@ -60,7 +60,7 @@ def measured(config: Config, folder: Path, rounds: int) -> tuple[float, float, f
             audits.append(audited - began)
         if turn == rounds:
             judge_computed(request, place, outcome, lambda stage, done: None)
-            judgement = perf_counter() - audited
+            judgment = perf_counter() - audited
         coverage = min(audit.coverage for audit in found)
         shutil.rmtree(place)
-    return median(engines), median(audits), judgement, coverage
+    return median(engines), median(audits), judgment, coverage

@@ -14,13 +14,13 @@ from time import perf_counter
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.files.archive import write_npz
-from rnnviz.files.table import write_csv
-from rnnviz.gui.exporting.pictures import picture_of, write_picture
-from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.export.widget_render import render_widget, write_picture
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.npz import write_npz
+from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
 from tests.benchmarks.private_memory import MEGABYTE, watched
 from tests.benchmarks.rows import Row, Table
@@ -91,7 +91,7 @@ def picture_seconds(
             window.take_result(result)
             _settle(qapp)
             began = perf_counter()
-            image = picture_of(window, 4)
+            image = render_widget(window, 4)
             done = perf_counter()
             write_picture(image, folder / "window.png")
             drawn.append(done - began)

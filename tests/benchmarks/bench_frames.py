@@ -1,4 +1,4 @@
-"""How long the lanes take to pan, zoom, follow the cursor and change their colours over a large trace.
+"""How long the lanes take to pan, zoom, follow the cursor and change their colors over a large trace.
 
 At 1600 x 1000 pixels, with a mismatch overlay. A frame ends when it is painted; "complete" says when nothing stands
 in for what is shown any more.
@@ -15,9 +15,9 @@ import numpy as np
 from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
+from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
 
 WIDTH, HEIGHT = 1600, 1000
@@ -108,8 +108,8 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
             view.fit()
             view.zoom_time(zoom)
             settled(perf_counter())
-            ways = [lambda q=quantity: view.show_colour_by(q) for quantity in ("violation", "difference", "value")]
-            series(f"recolouring at {zoom:g} x", ways * 7, apart=True)
+            ways = [lambda q=quantity: view.show_color_by(q) for quantity in ("violation", "difference", "value")]
+            series(f"recoloring at {zoom:g} x", ways * 7, apart=True)
             engines = [lambda e=engine: view.show_engine(e) for engine in reversed(result.traces)]
             series(f"another engine at {zoom:g} x", engines * 10, apart=True)
             samples = [lambda s=sample: view.show_location(Location(sample=s)) for sample in (1, 0)]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rnnviz.model.config import Config
-from rnnviz.runs.allocation import keep_freed_memory
+from rnnviz.core.config import Config
+from rnnviz.execution.malloc_tuning import disable_malloc_trim
 from tests.benchmarks.growth import fit, geometric
 from tests.benchmarks.parts import costs_in_bytes, costs_in_seconds
 from tests.benchmarks.private_memory import MEGABYTE
@@ -37,7 +37,7 @@ _AXES: dict[tuple[str, str], tuple[dict[str, int], list[int]]] = {
 @pytest.fixture(scope="module")
 def timing() -> Iterator[ProcessPoolExecutor]:
     """A process that frees memory as that of the engines does."""
-    with ProcessPoolExecutor(1, get_context("spawn"), keep_freed_memory) as process:
+    with ProcessPoolExecutor(1, get_context("spawn"), disable_malloc_trim) as process:
         yield process
 
 

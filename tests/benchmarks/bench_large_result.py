@@ -8,10 +8,10 @@ from multiprocessing import get_context
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.verify.result import RunResult
 from tests.benchmarks import bench_frames, bench_window
 from tests.benchmarks.large_results import large_result
-from tests.benchmarks.private_memory import MEGABYTE, hand_back_freed_memory
+from tests.benchmarks.private_memory import MEGABYTE, malloc_trim
 from tests.benchmarks.rows import Row, Table
 
 _FRAME_MS = 16.0
@@ -76,5 +76,5 @@ def bench_memory_of_the_window(timesteps: int, table: Table, quick: bool) -> Non
 
 def _memory(timesteps: int) -> list[bench_window.Figure]:
     with large_result(timesteps, _MEMORY_UNITS, 1, 1) as result:
-        hand_back_freed_memory()
+        malloc_trim()
         return bench_window.measure_memory(result)

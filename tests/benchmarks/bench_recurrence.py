@@ -11,11 +11,11 @@ from time import perf_counter
 
 import pytest
 
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.runs.allocation import keep_freed_memory
-from rnnviz.runs.pipeline import compute
-from rnnviz.runs.request import RunRequest
+from rnnviz.core.config import Config
+from rnnviz.execution.malloc_tuning import disable_malloc_trim
+from rnnviz.execution.pipeline import compute
+from rnnviz.execution.request import RunRequest
+from rnnviz.io.inputs import load_inputs
 from tests.benchmarks.grid import grid
 from tests.benchmarks.rows import Row, Table
 
@@ -34,7 +34,7 @@ class Ratios:
 def ratios(config: Config, folder: Path, rounds: int | None = None) -> Ratios:
     """The medians of some rounds in new folders below `folder`, more of them where a round is short.
 
-    The first round, which warms up, does not count. Whoever asks has called `keep_freed_memory` as the child does.
+    The first round, which warms up, does not count. Whoever asks has called `disable_malloc_trim` as the child does.
     """
     taken: list[Ratios] = []
     seconds = _round(config, folder)[1]
@@ -78,7 +78,7 @@ def rows(measured: dict[str, Ratios]) -> list[Row]:
 
 def bench_recurrence(table: Table, quick: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prints a line for each row of the grid."""
-    keep_freed_memory()
+    disable_malloc_trim()
     configs = dict(list(grid().items())[:3]) if quick else grid()
     measured = {}
     for name, config in configs.items():

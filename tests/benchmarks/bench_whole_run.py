@@ -9,11 +9,11 @@ from time import perf_counter
 
 import pytest
 
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.runs.events import Failed, Finished
-from rnnviz.runs.request import AuditMode
-from rnnviz.runs.supervisor import Supervisor, new_request
+from rnnviz.core.config import Config
+from rnnviz.execution.events import Failed, Finished
+from rnnviz.execution.request import AuditMode
+from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.io.inputs import load_inputs
 from tests.benchmarks.growth import fit, geometric
 from tests.benchmarks.private_memory import MEGABYTE, watched
 from tests.benchmarks.rows import Row, Table

@@ -23,13 +23,13 @@ import psutil
 from PySide6.QtCore import QEventLoop, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.appearance import Appearance
+from rnnviz.core.trace import Trace, open_trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.settings import Settings
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace, open_trace
+from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
 
 WIDTH, HEIGHT = 1600, 1000
@@ -160,7 +160,7 @@ def _choices(window: MainWindow, result: RunResult) -> list[Figure]:
         "sample": [lambda n=n: session.set_location(session.location.moved(sample=n % samples)) for n in range(1, 21)],
         "engine": [lambda n=n: session.set_engine(engines[n % len(engines)]) for n in range(1, 21)],
         "candidate": [lambda n=n: session.set_candidate(candidates[(n + 1) % len(candidates)]) for n in range(20)],
-        "colours": [lambda n=n: session.set_colour_by(("violation", "difference", "value")[n % 3]) for n in range(21)],
+        "colors": [lambda n=n: session.set_color_by(("violation", "difference", "value")[n % 3]) for n in range(21)],
         "next mismatch": [lambda: session.go_to_mismatch(forward=True)] * 40,
         "previous mismatch": [lambda: session.go_to_mismatch(forward=False)] * 40,
     }

@@ -7,14 +7,14 @@ from time import perf_counter
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.verify.result import RunResult
 from tests.benchmarks.bench_growth import add_growth
 from tests.benchmarks.bench_window import HEIGHT, WIDTH, open_window, places, settle
 from tests.benchmarks.growth import geometric
 from tests.benchmarks.large_results import large_result
-from tests.benchmarks.private_memory import MEGABYTE, hand_back_freed_memory, watched
+from tests.benchmarks.private_memory import MEGABYTE, malloc_trim, watched
 from tests.benchmarks.rows import Table
 
 _ROUNDS, _MOVES = 3, 40
@@ -39,7 +39,7 @@ def bench_growth_in_the_window(axis: str, qapp: QApplication, table: Table, quic
         for size in sizes:
             wanted = {**base, axis: size}
             with large_result(wanted["T"], wanted["H"], wanted["L"], 1, wanted["N"]) as result:
-                hand_back_freed_memory()
+                malloc_trim()
                 with watched() as peak:
                     _open(window, result)
                 memory["opening a result"].append(max(peak.above, MEGABYTE))

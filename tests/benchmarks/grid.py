@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
 
 GRID = Path(__file__).with_name("grid.toml")
 

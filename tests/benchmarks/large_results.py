@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnviz.analysis.audit import Audit
-from rnnviz.analysis.checks import notebook_checks
-from rnnviz.analysis.compare import compare
-from rnnviz.analysis.pyramid import ComparedPyramids, build_values, needs_pyramid
-from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.model.config import Config
-from rnnviz.model.initial_state import draw_initial_state
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.location import Location
-from rnnviz.model.parameters import Parameters
-from rnnviz.model.pyramid import open_pyramids
-from rnnviz.model.trace import Trace, create_trace, open_trace
+from rnnviz.core.config import Config
+from rnnviz.core.initial_state import draw_initial_state
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.multiscale import open_pyramids
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace, create_trace, open_trace
+from rnnviz.core.trace_index import Location
+from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.compare import compare
+from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.result import Judgment, RunResult
 
 _BLOCK = 1 << 12
 _MISMATCHES = 50
@@ -59,7 +59,7 @@ def large_result(timesteps: int, units: int, layers: int, directions: int, sampl
             versions=dict.fromkeys(traces, "1.0"),
             extents=dict.fromkeys(traces, 1.0) | {"input": float(np.abs(inputs.sequence).max())},
             folder=folder,
-            judgement=Judgement({name: _audit(trace) for name, trace in traces.items()}, {}, (), None),
+            judgment=Judgment({name: _audit(trace) for name, trace in traces.items()}, {}, (), None),
         )
 
 

@@ -12,18 +12,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.compare import compare
-from rnnviz.analysis.pyramid import ComparedPyramids
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.config import Config
+from rnnviz.core.inputs_io import save_inputs
+from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.engines.registry import load_engine
-from rnnviz.files.archive import write_npz
-from rnnviz.files.inputs import load_inputs
-from rnnviz.files.table import write_csv
-from rnnviz.model.config import Config
-from rnnviz.model.stored_inputs import save_inputs
-from rnnviz.model.trace import Trace, create_trace, open_trace
-from tests.benchmarks.private_memory import hand_back_freed_memory, watched
+from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.npz import write_npz
+from rnnviz.io.inputs import load_inputs
+from rnnviz.multiscale.builder import ComparedPyramids
+from rnnviz.verify.audit import audit
+from rnnviz.verify.compare import compare
+from rnnviz.verify.result import RunResult
+from tests.benchmarks.private_memory import malloc_trim, watched
 
 _LEAST_SECONDS = 0.05
 """What is quicker is repeated for so long."""
@@ -108,7 +108,7 @@ def costs_in_bytes(parts: str, configs: Sequence[Config]) -> dict[str, list[floa
     for config in (configs[0], *configs):
         with made_case(config) as case:
             for name, part in _PARTS[parts].items():
-                hand_back_freed_memory()
+                malloc_trim()
                 with watched() as peak:
                     part(case)
                 found[name].append(peak.above)
@@ -128,7 +128,7 @@ def made_case(config: Config) -> Iterator[Case]:
         inputs = save_inputs(folder / "inputs", load_inputs(config))
         traces: dict[str, Trace] = {}
         for engine in config.compare.engines:
-            knows = load_engine(engine).knows_cell
+            knows = load_engine(engine).provides_cell_state
             size = inputs.timesteps, inputs.batch_size
             trace = create_trace(folder / engine, engine, config.network, *size, cell=knows)
             for lane in trace.hidden.reshape(-1, *trace.shape[2:]):

@@ -33,7 +33,7 @@ def private_memory(pid: int | None = None) -> int:
 _FIELDS = ("RssAnon", "VmSwap")
 
 
-def hand_back_freed_memory() -> None:
+def malloc_trim() -> None:
     """Let glibc give what is freed back to the system, so that it does not hide what is taken next."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).malloc_trim(0)

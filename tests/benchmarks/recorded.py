@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from rnnviz.files.atomic import whole
+from rnnviz.io.atomic import atomic_write
 from tests.benchmarks.rows import Row, Table
 
 _PACKAGES = ("rnnviz", "numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars")
@@ -42,7 +42,7 @@ def write_run(table: Table, path: Path, *, quick: bool) -> Path:
         "details": table.details,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

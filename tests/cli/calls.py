@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.cli import main
 
-WRONG = "manual,mistake:no-h2h-bias"
+WRONG = "manual,bug:no-h2h-bias"
 """Two engines that disagree; neither needs MXNet."""
 
 

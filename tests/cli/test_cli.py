@@ -50,7 +50,7 @@ def test_gluon_and_the_manual_recurrence_agree(rnnviz: Called, config: str) -> N
 def test_a_mismatch_is_told_and_exits_with_one(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--engines", WRONG)
     assert answer.code == 1
-    assert "mistake:no-h2h-bias" in answer.out
+    assert "bug:no-h2h-bias" in answer.out
     assert answer.err == ""
 
 
@@ -65,7 +65,7 @@ def test_json_on_standard_output_is_json_alone(rnnviz: Called, config: str) -> N
     figures = json.loads(answer.out)
     assert (figures["verdict"], figures["reference"]) == ("mismatch", "manual")
     assert figures["audit"]["manual"]["verdict"] == "right"
-    assert figures["audit"]["mistake:no-h2h-bias"]["verdict"] == "wrong"
+    assert figures["audit"]["bug:no-h2h-bias"]["verdict"] == "wrong"
     assert figures["first_mismatch"]["direction"] == "forward"
 
 
@@ -90,12 +90,12 @@ def reference_of(answer: Answer) -> tuple[str, list[str]]:
 
 
 def test_the_first_engine_is_the_reference_unless_another_is_named(rnnviz: Called, config: str) -> None:
-    engines = "manual, mistake:no-h2h-bias ,mistake:no-i2h-bias"
+    engines = "manual, bug:no-h2h-bias ,bug:no-i2h-bias"
     words = ("run", config, "--json", "-", "--engines", engines)
-    assert reference_of(rnnviz(*words)) == ("manual", ["mistake:no-h2h-bias", "mistake:no-i2h-bias"])
-    assert reference_of(rnnviz(*words, "--reference", "mistake:no-i2h-bias")) == (
-        "mistake:no-i2h-bias",
-        ["manual", "mistake:no-h2h-bias"],
+    assert reference_of(rnnviz(*words)) == ("manual", ["bug:no-h2h-bias", "bug:no-i2h-bias"])
+    assert reference_of(rnnviz(*words, "--reference", "bug:no-i2h-bias")) == (
+        "bug:no-i2h-bias",
+        ["manual", "bug:no-h2h-bias"],
     )
 
 

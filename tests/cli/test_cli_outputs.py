@@ -19,10 +19,10 @@ import pytest
 
 from rnnviz.cli import main, run
 from rnnviz.cli.exit_codes import INTERRUPTED, MISMATCH, WRONG_INPUT
-from rnnviz.files.starter import write_starter
+from rnnviz.io.templates import write_starter
 
 ROOT = Path(__file__).parents[2]
-ENGINES = "manual,mistake:no-h2h-bias"
+ENGINES = "manual,bug:no-h2h-bias"
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
     assert main(["run", config, "--engines", ENGINES, "--csv", str(path), "--gates", "--quiet"]) == MISMATCH
     header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
     assert header[7:10] == ["abs_error", "mismatch", "manual.r"]
-    assert header[-1] == "mistake:no-h2h-bias.pre_n"
+    assert header[-1] == "bug:no-h2h-bias.pre_n"
     capsys.readouterr()
     assert main(["run", config, "--engines", ENGINES, "--gates", "--quiet"]) == WRONG_INPUT
     assert capsys.readouterr().err == (
@@ -142,7 +142,7 @@ def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_ei
     words = ["run", config, "--engines", ENGINES, "--report", str(report), "--notebook", str(notebook), "--quiet"]
     assert main(words) == MISMATCH
     text = report.read_text(encoding="utf-8")
-    assert "mistake:no-h2h-bias is wrong" in text
+    assert "bug:no-h2h-bias is wrong" in text
     pictures = [b64decode(word) for word in re.findall(r'"data:image/png;base64,([^"]+)"', text)]
     assert len(set(pictures)) == 2
     for picture in pictures:
@@ -150,7 +150,7 @@ def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_ei
         assert struct.unpack(">II", picture[16:24]) == (1600, 1000)
     cells = nbformat.read(notebook, as_version=nbformat.NO_CONVERT)
     nbformat.validate(cells)
-    assert "mistake:no-h2h-bias is wrong" in cells.cells[0].source
+    assert "bug:no-h2h-bias is wrong" in cells.cells[0].source
 
 
 @pytest.mark.parametrize("kind", ["report", "notebook"])
@@ -196,6 +196,6 @@ def test_a_sweep_whose_table_cannot_be_written_keeps_its_verdict(
     network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
     sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
     write_starter("gru", tmp_path / "mine.py")
-    for engine, code in (("mistake:no-h2h-bias", MISMATCH), (str(tmp_path / "mine.py"), WRONG_INPUT)):
+    for engine, code in (("bug:no-h2h-bias", MISMATCH), (str(tmp_path / "mine.py"), WRONG_INPUT)):
         assert main(["sweep", str(sweep), "--engines", engine, "--csv", str(pipe), "--quiet"]) == code
         assert "no program reads" in capsys.readouterr().err

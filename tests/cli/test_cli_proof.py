@@ -26,7 +26,7 @@ def write(folder: Path, name: str = "config.toml", **tables: dict[str, Any]) -> 
         "sequence": {"timesteps": 4, "batch_size": 3},
         "parameters": {"initializer": "normal", "scale": 0.4},
         "initial_state": {"source": "normal"},
-        "compare": {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]},
+        "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
     }
     for table, keys in tables.items():
         base[table] = {**base[table], **keys}
@@ -53,9 +53,9 @@ def test_the_wrong_side_its_first_wrong_step_and_the_mistake_are_named(
     assert code == 1
     assert found["verdict"] == "mismatch"
     assert found["diagnosis"] == ["no-h2h-bias"]
-    assert found["blind_to"] == []
-    right, wrong = found["audit"]["manual"], found["audit"]["mistake:no-h2h-bias"]
-    assert list(found["audit"]) == ["manual", "mistake:no-h2h-bias"]
+    assert found["undetectable"] == []
+    right, wrong = found["audit"]["manual"], found["audit"]["bug:no-h2h-bias"]
+    assert list(found["audit"]) == ["manual", "bug:no-h2h-bias"]
     assert (right["verdict"], right["first_wrong"], right["coverage"]) == ("right", None, 1.0)
     assert 0 < right["worst_ratio"] < 8 < wrong["worst_ratio"]
     first = wrong["first_wrong"]
@@ -71,10 +71,10 @@ def test_the_wrong_side_its_first_wrong_step_and_the_mistake_are_named(
 
 
 def test_a_wrong_reference_is_named_and_not_the_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, found, _ = run(capsys, write(tmp_path), "--engines", "mistake:gates-z-r-n,manual")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "bug:gates-z-r-n,manual")
     assert code == 1
     assert found["audit"]["manual"]["verdict"] == "right"
-    assert found["audit"]["mistake:gates-z-r-n"]["verdict"] == "wrong"
+    assert found["audit"]["bug:gates-z-r-n"]["verdict"] == "wrong"
     assert found["diagnosis"] == ["gates-z-r-n"]
 
 
@@ -83,9 +83,9 @@ def test_several_candidates_each_have_their_verdict_and_the_worst_stands_at_the_
 ) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
-    code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{mine},mistake:update-gate-inverted")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{mine},bug:update-gate-inverted")
     assert code == 1
-    assert found["candidate"] == "mistake:update-gate-inverted"
+    assert found["candidate"] == "bug:update-gate-inverted"
     assert [each["verdict"] for each in found["comparisons"]] == ["agree", "mismatch"]
     agreeing, mismatching = found["comparisons"]
     assert list(agreeing["audit"]) == ["manual", str(mine)]
@@ -123,7 +123,7 @@ def test_what_a_config_cannot_show_is_told_beside_its_agreement(
     config = write(tmp_path, parameters={"bias": "zeros"}, sequence={"timesteps": 1})
     code, found, _ = run(capsys, config, "--engines", f"manual,{mine}")
     assert (code, found["verdict"], found["diagnosis"]) == (0, "agree", [])
-    assert found["blind_to"] == [
+    assert found["undetectable"] == [
         *("no-i2h-bias", "no-h2h-bias", "reverse-not-reversed", "reverse-not-realigned"),
         *("final-state-at-last-timestep", "h2h-bias-outside-reset"),
     ]
@@ -132,9 +132,9 @@ def test_what_a_config_cannot_show_is_told_beside_its_agreement(
 def test_a_broken_check_alone_is_a_mismatch_with_its_diagnosis(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code, found, _ = run(capsys, write(tmp_path), "--engines", "manual,mistake:final-state-at-last-timestep")
+    code, found, _ = run(capsys, write(tmp_path), "--engines", "manual,bug:final-state-at-last-timestep")
     assert (code, found["verdict"], found["mismatched"]) == (1, "mismatch", 0)
-    assert found["audit"]["mistake:final-state-at-last-timestep"]["verdict"] == "right"
+    assert found["audit"]["bug:final-state-at-last-timestep"]["verdict"] == "right"
     assert not all(check["holds"] for check in found["checks"])
     assert found["diagnosis"] == ["final-state-at-last-timestep"]
 
@@ -145,7 +145,7 @@ def test_without_an_audit_nobody_knows_who_is_wrong(
 ) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--audit", "off", *more)
     assert (code, found["verdict"]) == (1, "mismatch")
-    assert not {"audit", "diagnosis", "blind_to"} & set(found)
+    assert not {"audit", "diagnosis", "undetectable"} & set(found)
 
 
 def test_a_wrong_step_within_the_tolerance_is_a_mismatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from rnnviz.model.cells import CELLS
+from rnnviz.core.cells import CELLS
 from tests.cli.calls import Called, toml, write
 
 
@@ -49,7 +49,7 @@ def test_bad_input_is_one_sentence_and_exits_with_two(
     np.savez(tmp_path / "lacking.npz", **arrays)
     (tmp_path / "mine.py").write_text("raise SystemExit\n", encoding="utf-8")
     # Without an engine that needs MXNet the refusal comes as soon as a child has started.
-    compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"], **tables.pop("compare", {})}
+    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"], **tables.pop("compare", {})}
     sentence = rnnviz.refused("run", write(tmp_path, compare=compare, **tables))
     for part in parts:
         assert part in sentence

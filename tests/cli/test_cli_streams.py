@@ -11,7 +11,7 @@ import pytest
 
 from rnnviz.cli import streams
 from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT
-from rnnviz.files.starter import write_starter
+from rnnviz.io.templates import write_starter
 from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT, program
 

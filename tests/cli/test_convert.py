@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
+from rnnviz.core.config import Network
+from rnnviz.core.parameters import Parameters
 from rnnviz.engines.registry import ENGINES
-from rnnviz.files.config_toml import load_config
-from rnnviz.files.inputs import load_inputs
-from rnnviz.files.models.reading import read_parameters
-from rnnviz.files.models.writing import numpy_archive
-from rnnviz.model.config import Network
-from rnnviz.model.parameters import Parameters
-from tests.files.models.sources import in_torch_names, network, weights_of
+from rnnviz.io.config_toml import load_config
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.model_formats.load import read_parameters
+from rnnviz.io.model_formats.save import numpy_archive
+from tests.io.model_formats.sources import in_torch_names, network, weights_of
 
 CONFIG = """
 [network]
@@ -124,7 +124,7 @@ def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
         return function(*arguments)
 
     monkeypatch.setattr(numpy_archive, "write_weights", wrong)
-    monkeypatch.setattr("rnnviz.runs.apart.call_apart", here)
+    monkeypatch.setattr("rnnviz.execution.subprocess_call.call_in_subprocess", here)
     target = tmp_path / "w.npz"
     target.write_text("older")
     error = refusal(capsys, config, target, code=3)

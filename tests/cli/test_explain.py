@@ -21,7 +21,7 @@ input_size = 5
 hidden_size = 10
 [compare]
 reference = "manual"
-candidates = ["mistake:no-h2h-bias"]
+candidates = ["bug:no-h2h-bias"]
 """
 """The notebook's first network, two timesteps, by engines that need no framework."""
 AT = ("--layer", "0", "--direction", "forward", "--timestep", "1", "--unit", "3")
@@ -75,8 +75,8 @@ def test_a_wrong_engine_is_explained_beside_the_right_one_and_is_no_failure(
 ) -> None:
     code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
-    assert "mistake:no-h2h-bias is wrong here: it stored h = " in out
-    assert out.rstrip().splitlines()[-1].startswith("manual and mistake:no-h2h-bias agree in every line")
+    assert "bug:no-h2h-bias is wrong here: it stored h = " in out
+    assert out.rstrip().splitlines()[-1].startswith("manual and bug:no-h2h-bias agree in every line")
 
 
 def test_top_says_how_many_terms_are_printed(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +91,7 @@ def test_the_json_goes_to_standard_output_alone(notebook: str, capsys: pytest.Ca
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert found["where"] == {"layer": 0, "direction": "forward", "timestep": 1, "sample": 0, "unit": 3}
-    assert list(found["value"]) == ["manual", "mistake:no-h2h-bias"]
+    assert list(found["value"]) == ["manual", "bug:no-h2h-bias"]
     (gate,) = found["gates"]
     assert (gate["name"], gate["activation"], len(gate["terms"])) == ("h", "relu", 15)
     total = sum(term["product"] for term in gate["terms"]) + gate["i2h_bias"] + gate["h2h_bias"]
@@ -110,8 +110,8 @@ def test_quiet_writes_the_file_and_says_nothing(
 def test_engines_are_chosen_as_for_a_run_and_the_first_is_the_reference(
     notebook: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, out, _ = called(capsys, notebook, *AT, "--engines", "mistake:no-i2h-bias,manual", "--json", "-")
-    assert json.loads(out)["reference"] == "mistake:no-i2h-bias"
+    _, out, _ = called(capsys, notebook, *AT, "--engines", "bug:no-i2h-bias,manual", "--json", "-")
+    assert json.loads(out)["reference"] == "bug:no-i2h-bias"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_place_that_is_none_is_refused_before_anything_runs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rnnviz.runs.supervisor.run", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("rnnviz.execution.supervisor.run", lambda *_: pytest.fail("it ran"))
     assert called(capsys, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
 
 

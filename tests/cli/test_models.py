@@ -14,9 +14,9 @@ from onnx.reference import ReferenceEvaluator
 
 from rnnviz.cli import main
 from rnnviz.cli.inspect import table
-from rnnviz.files.models.entry import Entry
-from tests.files.models.sources import in_torch_names, network, random_arrays, weights_of
-from tests.files.models.specimens import write_keras_weights
+from rnnviz.io.model_formats.rnn_entry import Entry
+from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
+from tests.io.model_formats.specimens import write_keras_weights
 
 
 @pytest.fixture
@@ -165,9 +165,9 @@ def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same file, as if the model computed the initial state of its LSTM."""
     from rnnviz.cli import inspect
 
-    entry = inspect.entries_apart(model)[0]
+    entry = inspect.entries_in_subprocess(model)[0]
     computed = replace(entry, initial_state="computed", assumptions=('it starts from the final state of "enc"',))
-    monkeypatch.setattr(inspect, "entries_apart", lambda path: (computed,))
+    monkeypatch.setattr(inspect, "entries_in_subprocess", lambda path: (computed,))
     return model
 
 

@@ -31,17 +31,17 @@ def write(path: Path, candidate: str) -> Path:
 def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = write(tmp_path / "made.toml", "mistake:update-gate-inverted")
+    made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
     archive = tmp_path / "made.npz"
     assert main(["run", str(made), "--npz", str(archive), "--quiet"]) == 1
-    against = write(tmp_path / "against.toml", "trace:made.npz#mistake:update-gate-inverted")
+    against = write(tmp_path / "against.toml", "recording:made.npz#bug:update-gate-inverted")
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "npz", "png")}
     assert (
         main(["run", str(against), *(word for kind, path in outputs.items() for word in (f"--{kind}", str(path)))]) == 1
     )
-    name = f"trace:{archive}#mistake:update-gate-inverted"
+    name = f"recording:{archive}#bug:update-gate-inverted"
     said, err = capsys.readouterr()
-    assert said.startswith("✘ made.npz#mistake:update-gate-inverted is wrong from layer 0, forward, t = 0")
+    assert said.startswith("✘ made.npz#bug:update-gate-inverted is wrong from layer 0, forward, t = 0")
     assert err == ""
     found = json.loads(outputs["json"].read_text(encoding="utf-8"))
     assert (found["verdict"], found["candidate"]) == ("mismatch", name)
@@ -51,7 +51,7 @@ def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
         assert next(csv.reader(rows))[5:7] == ["manual", name]
     with np.load(outputs["npz"], allow_pickle=False) as again, np.load(archive, allow_pickle=False) as first:
         for kind in ("hidden", "output", "state"):
-            expected = first[f"mistake:update-gate-inverted.{kind}"]
+            expected = first[f"bug:update-gate-inverted.{kind}"]
             np.testing.assert_array_equal(again[f"{name}.{kind}"], expected)
 
 
@@ -69,15 +69,15 @@ def test_a_float16_recording_may_say_in_which_precision_it_was_computed(
     tmp_path: Path, computed_in: str, change: float, code: int, verdict: str, share: float
 ) -> None:
     archive = tmp_path / "mine.npz"
-    made = write(tmp_path / "made.toml", "mistake:update-gate-inverted")
+    made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
     main(["run", str(made), "--npz", str(archive), "--quiet"])
     with np.load(archive, allow_pickle=False) as arrays:
         kept = {kind: (arrays[f"manual.{kind}"] * change).astype(np.float16) for kind in ("hidden", "output", "state")}
     said = {"computed_in": np.array(computed_in)} if computed_in else {}
     np.savez(tmp_path / "mine.npz", **kept, **said)
-    config = write(tmp_path / "against.toml", "trace:mine.npz")
+    config = write(tmp_path / "against.toml", "recording:mine.npz")
     assert main(["run", str(config), "--json", str(tmp_path / "out.json"), "--quiet"]) == code
-    found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["audit"][f"trace:{archive}"]
+    found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["audit"][f"recording:{archive}"]
     assert (found["verdict"], found["undetermined"]) == (verdict, share)
 
 
@@ -91,11 +91,11 @@ NO_TEXT = np.array(0xFFFFFFFF, np.uint32).view("<U1")
 def test_a_precision_of_computation_that_is_no_type_is_refused(
     tmp_path: Path, said: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = write(tmp_path / "made.toml", "mistake:update-gate-inverted")
+    made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
     main(["run", str(made), "--npz", str(tmp_path / "made.npz"), "--quiet"])
     with np.load(tmp_path / "made.npz", allow_pickle=False) as arrays:
         np.savez(tmp_path / "mine.npz", hidden=arrays["manual.hidden"], computed_in=said)
-    assert main(["run", str(write(tmp_path / "against.toml", "trace:mine.npz"))]) == 2
+    assert main(["run", str(write(tmp_path / "against.toml", "recording:mine.npz"))]) == 2
     err = capsys.readouterr().err
     assert "computed_in in " in err
     assert "float16, float32 or float64" in err
@@ -106,10 +106,10 @@ def test_an_archive_of_several_engines_is_refused_with_their_names(
 ) -> None:
     config = write(tmp_path / "config.toml", "onnx")
     np.savez(tmp_path / "two.npz", **{"gluon.hidden": np.ones(1), "torch.hidden": np.ones(1)})
-    assert main(["run", str(config), "--engines", f"manual,trace:{tmp_path / 'two.npz'}"]) == 2
+    assert main(["run", str(config), "--engines", f"manual,recording:{tmp_path / 'two.npz'}"]) == 2
     said, err = capsys.readouterr()
     assert said == ""
     assert err == (
         f"rnnviz: {tmp_path}/two.npz holds what gluon and torch computed: name one of them, "
-        f"trace:{tmp_path}/two.npz#gluon or trace:{tmp_path}/two.npz#torch.\n"
+        f"recording:{tmp_path}/two.npz#gluon or recording:{tmp_path}/two.npz#torch.\n"
     )

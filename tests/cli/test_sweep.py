@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from rnnviz.cli import main
-from rnnviz.files.sweep_results import load_sweep_results
-from rnnviz.files.sweep_toml import load_sweep
-from tests.files.models.sources import in_torch_names, network, weights_of
+from rnnviz.sweeps.results_io import load_sweep_results
+from rnnviz.sweeps.toml import load_sweep
+from tests.io.model_formats.sources import in_torch_names, network, weights_of
 
 ROOT = Path(__file__).parents[2]
 CONFIG = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
@@ -42,7 +42,7 @@ def test_a_sweep_writes_its_rows_and_a_second_start_computes_none(
     assert pl.read_csv(tmp_path / "a.csv")["network.hidden_size"].to_list() == [4, 6]
     assert load_sweep_results(tmp_path / "a.json") == load_sweep_results(tmp_path / "a.csv")
     # Nothing can be computed any more, and nothing has to be.
-    monkeypatch.setattr("rnnviz.runs.sweep.local.LocalScheduler.submit", None)
+    monkeypatch.setattr("rnnviz.sweeps.local.LocalScheduler.submit", None)
     assert main(["sweep", str(path), "--json", "-", "--quiet"]) == 0
     out, _ = capfd.readouterr()
     assert json.loads(out) == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
@@ -50,13 +50,11 @@ def test_a_sweep_writes_its_rows_and_a_second_start_computes_none(
 
 def test_a_mismatch_is_told_and_is_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path)
-    assert main(["sweep", str(path), "--engines", "onnx, mistake:no-h2h-bias", "--workers", "1"]) == 1
+    assert main(["sweep", str(path), "--engines", "onnx, bug:no-h2h-bias", "--workers", "1"]) == 1
     out, _ = capfd.readouterr()
     counts, first, second = out.splitlines()
     assert counts == "✔ 2 agree · ✘ 2 mismatch"
-    assert all(
-        "engine mistake:no-h2h-bias: mistake:no-h2h-bias is wrong from layer 0" in line for line in (first, second)
-    )
+    assert all("engine bug:no-h2h-bias: bug:no-h2h-bias is wrong from layer 0" in line for line in (first, second))
     assert main(["sweep", str(path), "--engines", "onnx", "--quiet"]) == 0
     assert capfd.readouterr() == ("", "")
 
@@ -104,7 +102,7 @@ def test_the_example_is_a_sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str
 def test_a_cluster_finds_what_this_machine_finds(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     distributed = pytest.importorskip("distributed")
     path = write(tmp_path)
-    words = ["sweep", str(path), "--engines", "onnx,mistake:no-h2h-bias"]
+    words = ["sweep", str(path), "--engines", "onnx,bug:no-h2h-bias"]
     options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "host": "127.0.0.1"}
     with distributed.LocalCluster(processes=True, **options) as cluster:
         there = main([*words, "--scheduler", cluster.scheduler_address, "--journal", str(tmp_path / "there")])
@@ -142,7 +140,7 @@ def test_without_dask_a_scheduler_is_refused_with_what_to_install(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "rnnviz.runs.sweep.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "rnnviz.sweeps.cluster", raising=False)
     assert main(["sweep", str(write(tmp_path)), "--scheduler", "tcp://127.0.0.1:8786"]) == 3
     assert "install it with pip install rnnviz[cluster]." in capfd.readouterr().err
 

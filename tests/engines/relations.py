@@ -10,10 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.model.initial_state import State
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import Parameters
-from rnnviz.model.trace import Trace
+from rnnviz.core.initial_state import State
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace
 from tests.oracles.computed import Answer
 
 Array: TypeAlias = NDArray[np.floating]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from rnnviz.core.config import Config
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
+from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.onnx_runtime import answer_of_onnxruntime
 from tests.oracles.recurrence import recurrence
@@ -86,5 +86,5 @@ def test_out_and_states_stand_where_the_layout_and_the_direction_say(engine: Eng
 @given(config=configs(cell="lstm"))
 def test_only_engines_that_know_the_cell_states_fill_them(engine: Engine, config: Config) -> None:
     trace, _ = computed(engine, load_inputs(config))
-    assert (trace.cell is not None) == engine.knows_cell
+    assert (trace.cell is not None) == engine.provides_cell_state
     assert trace.cell is None or not np.isnan(trace.cell).any()

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rnnviz.engines.mistakes.catalogue import MISTAKES
-from rnnviz.engines.mistakes.deviation import Deviation
-from rnnviz.engines.mistakes.engine import run_deviation
-from rnnviz.model.inputs import Inputs
-from tests.analysis.audited import inputs_of
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.faults.spec import Fault
 from tests.oracles.computed import assert_near, empty_trace
+from tests.verify.audited import inputs_of
 
 Vector = np.ndarray
 State = tuple[Vector, Vector]
@@ -140,7 +140,7 @@ def written_out(inputs: Inputs, equation: Equation, carried: Carried = lambda ow
     return hidden, cells
 
 
-def assert_is(deviation: Deviation, inputs: Inputs, expected: tuple[Vector, Vector]) -> None:
+def assert_is(deviation: Fault, inputs: Inputs, expected: tuple[Vector, Vector]) -> None:
     trace = empty_trace(inputs, cell=True)
     run_deviation(deviation, inputs, trace, lambda done: None)
     assert_near(trace.hidden, expected[0], 1e-12)
@@ -150,7 +150,7 @@ def assert_is(deviation: Deviation, inputs: Inputs, expected: tuple[Vector, Vect
 
 @pytest.mark.parametrize(("cell", "name"), STEPS)
 def test_a_mistake_of_the_step_is_another_equation(cell: str, name: str) -> None:
-    inputs, variants = network(cell), MISTAKES[name].variants[cell]
+    inputs, variants = network(cell), KNOWN_BUGS[name].variants[cell]
     for deviation, equation in zip(variants, STEPS[cell, name], strict=True):
         assert_is(deviation, inputs, written_out(inputs, equation))
 
@@ -168,6 +168,6 @@ LOST: list[Carried] = [
 
 @pytest.mark.parametrize("cell", RIGHT)
 def test_a_state_that_is_not_carried_is_zero_or_the_initial_one_at_every_step(cell: str) -> None:
-    inputs, variants = network(cell), MISTAKES["state-not-carried"].variants[cell]
+    inputs, variants = network(cell), KNOWN_BUGS["state-not-carried"].variants[cell]
     for deviation, carried in zip(variants, LOST if cell == "lstm" else LOST[:2], strict=True):
         assert_is(deviation, inputs, written_out(inputs, RIGHT[cell], carried))

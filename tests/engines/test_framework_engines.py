@@ -7,17 +7,17 @@ import numpy as np
 import onnx
 import pytest
 
+from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import read_only
+from rnnviz.core.parameters import Parameters
 from rnnviz.engines import registry
 from rnnviz.engines.base import Engine
+from rnnviz.engines.error_text import first_line, last_line
+from rnnviz.engines.external_weights import load_file_engine, unsupported_reason
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.engines.said import first_said, last_said
-from rnnviz.engines.weight_files import load_file_engine, unfit
-from rnnviz.model.arrays import read_only
-from rnnviz.model.config import Network
-from rnnviz.model.errors import EngineError
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import Parameters
-from tests.files.models.writing.written import made, write
+from tests.io.model_formats.writing.written import made, write
 from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
 
@@ -34,7 +34,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> list[float]:
     """The engine makes of `given` what follows from `asked`; returns the progress that it told."""
-    trace = empty_trace(asked, cell=engine.knows_cell)
+    trace = empty_trace(asked, cell=engine.provides_cell_state)
     told: list[float] = []
     report = engine.run(given, trace, told.append)
     assert_agrees(trace, recurrence(asked), 1e-5)
@@ -71,7 +71,7 @@ def test_a_framework_takes_every_weight_from_its_own_file(
     zeros = {key: np.zeros_like(array) for key, array in asked.parameters.items()}
     told = assert_computes(engine, asked, replace(asked, parameters=Parameters(asked.network, zeros)))
     assert told[-1] == 1.0
-    assert not engine.knows_cell
+    assert not engine.provides_cell_state
     assert engine.version == load_engine(name).version
 
 
@@ -79,7 +79,7 @@ def test_a_framework_takes_every_weight_from_its_own_file(
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
 def test_float64_keeps_its_precision(name: str, cell: str, dtype: str) -> None:
     asked = made(cell, 2, True, dtype)
-    if ENGINES[name].unfit(asked.network) is not None:
+    if ENGINES[name].unsupported_reason(asked.network) is not None:
         pytest.skip(f"{name} computes in float32 only")
     trace = empty_trace(asked, cell=False)
     load_engine(name).run(asked, trace, lambda done: None)
@@ -163,7 +163,7 @@ def test_what_mxnet_says_when_it_fails_becomes_a_sentence(monkeypatch: pytest.Mo
     ids=repr,
 )
 def test_of_what_a_library_says_one_line_is_taken_or_else_its_kind(text: str, first: str, last: str) -> None:
-    assert (first_said(ValueError(text)), last_said(ValueError(text))) == (first, last)
+    assert (first_line(ValueError(text)), last_line(ValueError(text))) == (first, last)
 
 
 def test_only_three_frameworks_read_files(tmp_path: Path) -> None:
@@ -184,6 +184,6 @@ def test_why_an_engine_cannot_judge_a_file_is_said(monkeypatch: pytest.MonkeyPat
         ("onnx", single): None,
         ("onnx", double): "ONNX Runtime computes in float32 only",
     }
-    assert {(name, network): unfit(name, network) for name, network in cases} == cases
+    assert {(name, network): unsupported_reason(name, network) for name, network in cases} == cases
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    assert unfit("torch", single) == "PyTorch is not installed"
+    assert unsupported_reason("torch", single) == "PyTorch is not installed"

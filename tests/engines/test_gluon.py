@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from rnnviz.analysis.checks import equality, notebook_checks
-from rnnviz.analysis.compare import compare
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.compare import compare
+from rnnviz.verify.invariants import equality, notebook_checks
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs

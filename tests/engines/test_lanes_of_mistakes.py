@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import LayerParameters
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.parameter_faults import read_in_order
+from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.engines.faults.replay import StepWindow, expected_and_found
+from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.mistakes.catalogue import mistakes_of
-from rnnviz.engines.mistakes.deviation import Deviation
-from rnnviz.engines.mistakes.engine import run_deviation
-from rnnviz.engines.mistakes.lanes import LanePart, expected_and_found
-from rnnviz.engines.mistakes.parameter_changes import read_in_order
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.parameters import LayerParameters
-from rnnviz.model.trace import Trace
-from tests.analysis.audited import inputs_of
 from tests.oracles.computed import computed, empty_trace
+from tests.verify.audited import inputs_of
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 STEPS = 3
@@ -25,22 +25,22 @@ def network(cell: str, *, bidirectional: bool = True) -> Inputs:
     return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
 
 
-def made(deviation: Deviation, inputs: Inputs) -> Trace:
+def made(deviation: Fault, inputs: Inputs) -> Trace:
     trace = empty_trace(inputs, cell=True)
     run_deviation(deviation, inputs, trace, lambda done: None)
     return trace
 
 
-def parts(inputs: Inputs, *samples: int) -> list[LanePart]:
+def parts(inputs: Inputs, *samples: int) -> list[StepWindow]:
     lanes = [(layer, d) for layer in (0, 1) for d in range(inputs.network.directions)]
-    return [LanePart(*lane, STEPS, samples) for lane in lanes]
+    return [StepWindow(*lane, STEPS, samples) for lane in lanes]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_first_steps_of_every_lane_are_what_the_mistake_makes_of_them(cell: str, bidirectional: bool) -> None:
     inputs = network(cell, bidirectional=bidirectional)
-    for mistake in mistakes_of(inputs.network):
+    for mistake in known_bugs_of(inputs.network):
         for deviation in mistake.variants[cell]:
             trace = made(deviation, inputs)
             for part in parts(inputs, 1, 3):
@@ -52,12 +52,12 @@ def test_the_first_steps_of_every_lane_are_what_the_mistake_makes_of_them(cell: 
 @pytest.mark.parametrize(
     ("deviation", "stored"),
     [
-        (Deviation(), {0: [0, 1, 2], 1: [2, 3, 4]}),
-        (Deviation(backward="not_reversed"), {0: [0, 1, 2], 1: [0, 1, 2]}),
-        (Deviation(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
+        (Fault(), {0: [0, 1, 2], 1: [2, 3, 4]}),
+        (Fault(backward="not_reversed"), {0: [0, 1, 2], 1: [0, 1, 2]}),
+        (Fault(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
     ],
 )
-def test_the_steps_are_the_first_in_the_order_of_computation(deviation: Deviation, stored: dict[int, list]) -> None:
+def test_the_steps_are_the_first_in_the_order_of_computation(deviation: Fault, stored: dict[int, list]) -> None:
     inputs = network("lstm")
     trace = computed(ManualEngine(), inputs)[0]
     for part in parts(inputs, 5, 0):
@@ -70,12 +70,12 @@ def test_a_step_goes_on_from_what_the_engine_had_before_it() -> None:
     inputs = network("lstm")
     trace = computed(ManualEngine(), inputs)[0]
     for part in parts(inputs, 2):
-        right, found = expected_and_found(Deviation(), inputs, trace, part)
+        right, found = expected_and_found(Fault(), inputs, trace, part)
         np.testing.assert_allclose(right, found, rtol=0, atol=1e-12)
         second = -2 if part.direction else 1
         there = trace.hidden[part.layer, part.direction, second, 2]
         there += 0.5
-        after, found = expected_and_found(Deviation(), inputs, trace, part)
+        after, found = expected_and_found(Fault(), inputs, trace, part)
         off = (np.abs(after - found).max(axis=(1, 2)) > 1e-3)[:: -1 if part.direction else 1]
         assert off.tolist() == [False, True, True]
         there -= 0.5
@@ -83,13 +83,13 @@ def test_a_step_goes_on_from_what_the_engine_had_before_it() -> None:
 
 def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
     inputs = network("gru")
-    deviation = Deviation(batch_as_time=True)
+    deviation = Fault(batch_as_time=True)
     trace = made(deviation, inputs)
     # The sixth sample would be a sixth timestep.
-    expected, found = expected_and_found(deviation, inputs, trace, LanePart(1, 1, 4, (0, 4, 5)))
+    expected, found = expected_and_found(deviation, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
     np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], 2:].swapaxes(0, 1))
-    whole, _ = expected_and_found(deviation, inputs, trace, LanePart(0, 0, 9, (0,)))
+    whole, _ = expected_and_found(deviation, inputs, trace, StepWindow(0, 0, 9, (0,)))
     assert whole.shape == (6, 1, 4)
 
 

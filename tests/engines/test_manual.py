@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
 from rnnviz.engines import manual
+from rnnviz.engines.layers import layer_output
 from rnnviz.engines.manual import ManualEngine, finish_gates, gate_products, relu
-from rnnviz.engines.stack import layer_output
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
+from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_agrees, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs

@@ -7,23 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.checks import notebook_checks
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import ConfigError, EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults import faulty_cell as mistaken_recurrence
+from rnnviz.engines.faults.engine import MistakeEngine, run_deviation, trace_in_memory
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, known_bugs_of
+from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.mistakes import recurrence as mistaken_recurrence
-from rnnviz.engines.mistakes.catalogue import MISTAKES, PREFIX, mistakes_of
-from rnnviz.engines.mistakes.deviation import Deviation
-from rnnviz.engines.mistakes.engine import MistakeEngine, run_deviation, trace_in_memory
 from rnnviz.engines.registry import find_engine
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config, Network
-from rnnviz.model.errors import ConfigError, EngineError
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
-from tests.analysis.audited import inputs_of, with_parameters
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.invariants import notebook_checks
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
+from tests.verify.audited import inputs_of, with_parameters
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 NAMES = {
@@ -52,15 +52,15 @@ def test_a_network_can_have_the_mistakes_of_its_cell_and_directions(cell: str, b
     expected = {*NAMES["rnn"], *NAMES.get(cell, [])}
     if not bidirectional:
         expected -= BIDIRECTIONAL
-    assert {mistake.name for mistake in mistakes_of(network(cell, bidirectional=bidirectional))} == expected
-    assert set(MISTAKES) == {name for names in NAMES.values() for name in names}
+    assert {mistake.name for mistake in known_bugs_of(network(cell, bidirectional=bidirectional))} == expected
+    assert set(KNOWN_BUGS) == {name for names in NAMES.values() for name in names}
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", KNOWN_BUGS)
 def test_every_mistake_says_what_it_is_and_who_makes_it(name: str) -> None:
-    mistake = MISTAKES[name]
+    mistake = KNOWN_BUGS[name]
     assert mistake.name == name
-    assert mistake.engine == f"mistake:{name}"
+    assert mistake.engine == f"bug:{name}"
     assert mistake.origin.endswith(".")
     assert mistake.origin.replace("et al. ", "").count(". ") == 0
     assert not mistake.phrase.endswith(".")
@@ -69,12 +69,12 @@ def test_every_mistake_says_what_it_is_and_who_makes_it(name: str) -> None:
 
 
 def test_a_mistake_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
-    gru = MISTAKES["gates-z-r-n"]
-    assert gru.unfit(network("lstm", bidirectional=False)) == (
-        "mistake:gates-z-r-n is a mistake of gru, but network.cell is lstm."
+    gru = KNOWN_BUGS["gates-z-r-n"]
+    assert gru.unsupported_reason(network("lstm", bidirectional=False)) == (
+        "bug:gates-z-r-n is a mistake of gru, but network.cell is lstm."
     )
-    swapped = MISTAKES["concat-swapped"]
-    sentence = swapped.unfit(network("gru", bidirectional=False))
+    swapped = KNOWN_BUGS["concat-swapped"]
+    sentence = swapped.unsupported_reason(network("gru", bidirectional=False))
     assert sentence is not None
     assert "network.bidirectional is false" in sentence
     with pytest.raises(EngineError, match="bidirectional"):
@@ -82,15 +82,15 @@ def test_a_mistake_that_the_network_cannot_have_is_refused_with_the_reason() -> 
 
 
 def test_an_unknown_mistake_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r'"mistake:typo".*no-i2h-bias.*update-gate-inverted'):
-        find_engine("mistake:typo")
+    with pytest.raises(ConfigError, match=r'"bug:typo".*no-i2h-bias.*update-gate-inverted'):
+        find_engine("bug:typo")
 
 
 @given(config=configs())
 def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> None:
     inputs = load_inputs(config)
     trace = empty_trace(inputs, cell=True)
-    run_deviation(Deviation(), inputs, trace, lambda done: None)
+    run_deviation(Fault(), inputs, trace, lambda done: None)
     right, _ = computed(ManualEngine(), inputs)
     tolerance = 1e-12 if config.network.dtype == "float64" else 2e-5
     for name in ("hidden", "output", "state_h", "state_c", "cell"):
@@ -107,7 +107,7 @@ def test_blocks_of_time_are_seamless_and_cell_states_need_no_room(name: str, val
     trace = empty_trace(inputs, cell=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mistaken_recurrence, "_BLOCK_VALUES", values)
-        run_deviation(MISTAKES[name].variants["lstm"][0], inputs, trace, lambda done: None)
+        run_deviation(KNOWN_BUGS[name].variants["lstm"][0], inputs, trace, lambda done: None)
     whole = mistaken(name, inputs)
     for array in ("hidden", "output", "state_h", "state_c"):
         assert_near(getattr(trace, array), getattr(whole, array), 1e-12)
@@ -117,7 +117,7 @@ def test_blocks_of_time_are_seamless_and_cell_states_need_no_room(name: str, val
 def test_a_mistake_fills_every_number_and_leaves_the_inputs_alone(config: Config, data: st.DataObject) -> None:
     inputs = load_inputs(config)
     before = {name: np.array(array) for name, array in inputs.parameters.items()}
-    mistake = data.draw(st.sampled_from(mistakes_of(config.network)))
+    mistake = data.draw(st.sampled_from(known_bugs_of(config.network)))
     trace = mistaken(mistake.name, inputs)
     for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
         assert array is None or np.isfinite(array).all()
@@ -134,7 +134,7 @@ def test_every_mistake_is_found_by_the_audit_or_breaks_a_check(cell: str, bidire
     )
     right, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, right).verdict == "right"
-    for mistake in mistakes_of(inputs.network):
+    for mistake in known_bugs_of(inputs.network):
         trace = mistaken(mistake.name, inputs)
         broken = [c for c in notebook_checks(trace, *inputs.config.tolerances) if not c.holds]
         found = audit(inputs, trace)
@@ -277,12 +277,12 @@ def test_a_trace_for_a_part_of_a_run_has_the_networks_arrays_and_floats(cell: st
 
 
 def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
-    one, other = Deviation(squash_cell=False), Deviation(activation="relu")
+    one, other = Fault(squash_cell=False), Fault(activation="relu")
     both = one.together_with(other)
-    assert both == Deviation(squash_cell=False, activation="relu") == other.together_with(one)
-    assert Deviation(activation="relu").together_with(Deviation(activation="sigmoid")) is None
-    assert one.together_with(Deviation()) == one
-    ways = [MISTAKES[name].variants["gru"][0] for name in ("no-i2h-bias", "h2h-transposed", "no-h2h-bias")]
+    assert both == Fault(squash_cell=False, activation="relu") == other.together_with(one)
+    assert Fault(activation="relu").together_with(Fault(activation="sigmoid")) is None
+    assert one.together_with(Fault()) == one
+    ways = [KNOWN_BUGS[name].variants["gru"][0] for name in ("no-i2h-bias", "h2h-transposed", "no-h2h-bias")]
     chained = ways[0].together_with(ways[1])
     assert chained is not None
-    assert chained.together_with(ways[2]) == Deviation(parameters=tuple(way.parameters[0] for way in ways))
+    assert chained.together_with(ways[2]) == Fault(parameters=tuple(way.parameters[0] for way in ways))

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.checks import notebook_checks
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import EngineError
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config, Network
-from rnnviz.model.errors import EngineError
-from tests.analysis.audited import inputs_of
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.invariants import notebook_checks
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
+from tests.verify.audited import inputs_of
 
 pytestmark = pytest.mark.skipif(ENGINES["onnx"].unavailable is not None, reason="ONNX Runtime is not installed")
 
@@ -34,7 +34,7 @@ def test_the_cell_states_inside_are_not_known_but_the_final_ones_are() -> None:
     inputs = inputs_of({"timesteps": 4}, cell="lstm", hidden_size=6, num_layers=2, bidirectional=True)
     engine = load_engine("onnx")
     trace, _ = computed(engine, inputs)
-    assert not engine.knows_cell
+    assert not engine.provides_cell_state
     assert trace.cell is None
     assert trace.state_c is not None
     expected = recurrence(inputs).state_c
@@ -44,8 +44,8 @@ def test_the_cell_states_inside_are_not_known_but_the_final_ones_are() -> None:
 
 def test_float64_is_refused_by_a_sentence_that_says_what_is_possible() -> None:
     entry = ENGINES["onnx"]
-    assert entry.unfit(Network("gru", 3, 4, dtype="float32")) is None
-    assert entry.unfit(Network("gru", 3, 4, dtype="float64")) == (
+    assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float32")) is None
+    assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float64")) == (
         "ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64."
     )
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.core.config import Compare, Config, Network
+from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.engines import registry
+from rnnviz.engines.faults.engine import MistakeEngine
+from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.mistakes.catalogue import MISTAKES
-from rnnviz.engines.mistakes.engine import MistakeEngine
-from rnnviz.engines.own.engine import OwnEngine
-from rnnviz.engines.recording.engine import RecordedEngine
 from rnnviz.engines.registry import (
     ENGINES,
     EngineEntry,
@@ -22,10 +22,10 @@ from rnnviz.engines.registry import (
     known_mistakes,
     load_engine,
     recordings_in,
-    with_present_reference,
+    with_fallback_reference,
 )
-from rnnviz.model.config import Compare, Config, Network
-from rnnviz.model.errors import ConfigError, EngineError
+from rnnviz.engines.replay.engine import RecordedEngine
+from rnnviz.engines.user_code.parent import OwnEngine
 
 
 def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
@@ -34,7 +34,7 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
     assert caught.value.key == "compare.reference"
     assert caught.value.sentence == (
         'compare.reference names "tensorflow", which is no engine: it must be one of gluon, manual, onnx, torch, '
-        "mistake:NAME, the path of a .py file, or trace:PATH of a recording."
+        "bug:NAME, the path of a .py file, or recording:PATH of a recording."
     )
     with pytest.raises(ConfigError, match=r'^compare\.candidates names "tensorflow"') as caught:
         find_engine("tensorflow")
@@ -43,15 +43,14 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
 
 def test_an_unknown_mistake_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ConfigError) as caught:
-        find_engine("mistake:no-bias", "compare.reference")
+        find_engine("bug:no-bias", "compare.reference")
     assert caught.value.key == "compare.reference"
     assert caught.value.sentence == (
-        'compare.reference names "mistake:no-bias", which is no known mistake: it must be one of '
-        f"{', '.join(MISTAKES)}."
+        f'compare.reference names "bug:no-bias", which is not a known bug: use one of {", ".join(KNOWN_BUGS)}.'
     )
 
 
-@pytest.mark.parametrize("name", ["./none.py", "trace:none.npz", "trace:none.npz#gluon"])
+@pytest.mark.parametrize("name", ["./none.py", "recording:none.npz", "recording:none.npz#gluon"])
 def test_a_file_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         find_engine(name, "compare.reference")
@@ -63,9 +62,9 @@ def test_a_file_that_is_not_there_is_named(name: str) -> None:
     ("name", "title", "loaded"),
     [
         ("manual", "manual", ManualEngine),
-        ("mistake:no-h2h-bias", "mistake:no-h2h-bias", MistakeEngine),
+        ("bug:no-h2h-bias", "bug:no-h2h-bias", MistakeEngine),
         ("mine.py", "mine.py", OwnEngine),
-        ("trace:golden.npz", "trace:golden.npz", RecordedEngine),
+        ("recording:golden.npz", "recording:golden.npz", RecordedEngine),
     ],
 )
 def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
@@ -77,8 +76,8 @@ def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
     entry = find_engine(name)
     assert (entry.name, entry.title, entry.unavailable) == (name, title, None)
     assert entry.own == (Path("mine.py") if name == "mine.py" else None)
-    assert (entry.mistake and entry.mistake.engine) == (name if name.startswith("mistake:") else None)
-    assert is_mistake(name) == name.startswith("mistake:")
+    assert (entry.mistake and entry.mistake.engine) == (name if name.startswith("bug:") else None)
+    assert is_mistake(name) == name.startswith("bug:")
     assert isinstance(load_engine(name), loaded)
     if name == "mine.py":
         Path("deep").mkdir()
@@ -89,16 +88,20 @@ def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
 def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: Path) -> None:
     path = tmp_path / "golden.npz"
     with pytest.raises(
-        ConfigError, match=r'compare\.candidates names "trace:.*golden\.npz#torch", but there is no such'
+        ConfigError, match=r'compare\.candidates names "recording:.*golden\.npz#torch", but there is no such'
     ):
-        find_engine(f"trace:{path}#torch")
+        find_engine(f"recording:{path}#torch")
     np.savez(path, **{"torch.hidden": np.ones(1), "manual.state": np.ones(1)})
-    assert recordings_in(path) == (f"trace:{path}#torch", f"trace:{path}#manual")
-    entry = find_engine(f"trace:{path}#torch")
-    assert (entry.unavailable, entry.unfit(Network("gru", 2, 3, dtype="float64")), entry.own) == (None, None, None)
+    assert recordings_in(path) == (f"recording:{path}#torch", f"recording:{path}#manual")
+    entry = find_engine(f"recording:{path}#torch")
+    assert (entry.unavailable, entry.unsupported_reason(Network("gru", 2, 3, dtype="float64")), entry.own) == (
+        None,
+        None,
+        None,
+    )
     assert load_engine(entry.name).version.startswith("golden.npz, saved ")
     np.savez(path, hidden=np.ones(1))
-    assert recordings_in(path) == (f"trace:{path}",)
+    assert recordings_in(path) == (f"recording:{path}",)
 
 
 def test_the_manual_engine_is_available_everywhere() -> None:
@@ -159,7 +162,7 @@ def test_the_usual_reference_is_stood_in_for_by_one_that_can_run(
 ) -> None:
     missing(monkeypatch, *packages)
     config = Config(Network("gru", 2, 3, dtype=dtype), compare=Compare(candidates=candidates))
-    changed, told = with_present_reference(config)
+    changed, told = with_fallback_reference(config)
     if reference is None:
         assert (changed, told) == (config, "")
     else:
@@ -193,14 +196,14 @@ def test_the_known_mistakes_of_a_network_are_those_that_its_engine_entries_accep
     network = Network(cell, 2, 3)
     entries = known_mistakes(network)
     assert entries
-    assert all(find_engine(entry.engine).unfit(network) is None for entry in entries)
+    assert all(find_engine(entry.engine).unsupported_reason(network) is None for entry in entries)
     for entry in entries:
-        known = MISTAKES[entry.name]
+        known = KNOWN_BUGS[entry.name]
         assert (entry.engine, entry.phrase, entry.origin) == (known.engine, known.phrase, known.origin)
     both = known_mistakes(replace(network, bidirectional=True))
     new = [entry for entry in both if entry not in entries]
     assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}
-    assert all(find_engine(entry.engine).unfit(network) is not None for entry in new)
+    assert all(find_engine(entry.engine).unsupported_reason(network) is not None for entry in new)
 
 
 @pytest.mark.parametrize("name", ["a\nb.py", "\x1b[2J.py", "\udcff.py", "trace:\udcff.npz"])

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, EngineReport, Progress
-from rnnviz.engines.mistakes.catalogue import MISTAKES, mistakes_of
-from rnnviz.engines.mistakes.deviation import Deviation
-from rnnviz.engines.mistakes.engine import run_deviation
-from rnnviz.engines.own.recurrence import OwnRecurrence
+from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
+from rnnviz.engines.faults.spec import Fault
+from rnnviz.engines.layers import run_stack
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.engines.stack import run_stack
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
+from rnnviz.engines.user_code.user_step import OwnRecurrence
+from rnnviz.io.inputs import load_inputs
 from tests.engines.relations import RELATIONS
 from tests.oracles.computed import assert_agrees, computed
 from tests.strategies import SEEDS, configs
@@ -32,7 +32,7 @@ FLOAT32, FLOAT64 = 4e-5, 2e-12
 class Starters:
     """The recurrences that a user starts from, as their own files are run, but in this process."""
 
-    knows_cell = True
+    provides_cell_state = True
     version = "starters"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
@@ -47,17 +47,17 @@ class Mistaken:
     `layout`: only where the network's out has that layout.
     """
 
-    knows_cell = True
+    provides_cell_state = True
     version = "mistaken"
 
-    def __init__(self, deviation: Deviation, layout: str | None = None) -> None:
+    def __init__(self, deviation: Fault, layout: str | None = None) -> None:
         self._deviation = deviation
         self._layout = layout
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         makes_it = self._layout in (None, inputs.network.layout)
-        run_deviation(self._deviation if makes_it else Deviation(), inputs, trace, progress)
+        run_deviation(self._deviation if makes_it else Fault(), inputs, trace, progress)
         return EngineReport()
 
 
@@ -95,7 +95,7 @@ def check(relation: str, engine: Engine, inputs: Inputs, seed: int) -> None:
 def check_all(relation: str, engines: list[str], config: Config, seed: int) -> list[str]:
     """The engines that the relation was checked on, which are all that compute in the network's type."""
     inputs = load_inputs(fitted(config, relation))
-    fit = [name for name in engines if name == FILE or ENGINES[name].unfit(inputs.network) is None]
+    fit = [name for name in engines if name == FILE or ENGINES[name].unsupported_reason(inputs.network) is None]
     for name in fit:
         check(relation, engine_of(name), inputs, seed)
     return fit
@@ -158,7 +158,7 @@ BROKEN_BY = {
     "batch_order_does_not_matter": {"batch-as-time"},
     "carrying_the_state_equals_one_run": {*ORDER_OF_TIME, "state-not-carried"},
     # Whatever changes one step; what only changes how steps hang together, or the forget gate that is shut, does not.
-    "zero_recurrent_weights_equal_a_feed_forward_layer": set(MISTAKES)
+    "zero_recurrent_weights_equal_a_feed_forward_layer": set(KNOWN_BUGS)
     - {"h2h-transposed", "state-not-carried", "forget-bias-one"},
     "a_stack_equals_its_lanes_one_by_one": {*ORDER_OF_TIME, "concat-swapped"},
 }
@@ -169,7 +169,7 @@ def test_known_mistakes_break_the_relation(relation: str) -> None:
     seen = {
         mistake.name
         for cell in CELLS
-        for mistake in mistakes_of(inputs_for(relation, cell).network)
+        for mistake in known_bugs_of(inputs_for(relation, cell).network)
         if any(
             breaks(relation, Mistaken(deviation), inputs_for(relation, cell)) for deviation in mistake.variants[cell]
         )
@@ -181,6 +181,6 @@ def test_reading_one_layout_as_the_other_breaks_the_relation_of_layouts() -> Non
     relation = "the_layout_of_out_changes_no_number"
     assert {*BROKEN_BY, relation} == set(RELATIONS)
     inputs = inputs_for(relation, "lstm")
-    assert not breaks(relation, Mistaken(Deviation()), inputs)
+    assert not breaks(relation, Mistaken(Fault()), inputs)
     for layout in ("NTC", "TNC"):
-        assert breaks(relation, Mistaken(Deviation(batch_as_time=True), layout), inputs)
+        assert breaks(relation, Mistaken(Fault(batch_as_time=True), layout), inputs)

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.checks import notebook_checks
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError
 from rnnviz.engines import registry
 from rnnviz.engines.registry import load_engine
-from rnnviz.files.inputs import load_inputs
-from rnnviz.model.config import Config
-from rnnviz.model.errors import EngineError
-from tests.analysis.audited import inputs_of
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.invariants import notebook_checks
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
+from tests.verify.audited import inputs_of
 
 
 @given(config=configs())
@@ -35,7 +35,7 @@ def test_the_cell_states_inside_are_not_known_but_the_final_ones_are(dtype: str)
     inputs = inputs_of({"timesteps": 4}, cell="lstm", hidden_size=6, num_layers=2, bidirectional=True, dtype=dtype)
     engine = load_engine("torch")
     trace, _ = computed(engine, inputs)
-    assert not engine.knows_cell
+    assert not engine.provides_cell_state
     assert trace.cell is None
     assert trace.state_c is not None
     expected = recurrence(inputs).state_c

@@ -6,8 +6,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from rnnviz.model.errors import InputError
-from rnnviz.runs.apart import call_apart
+from rnnviz.core.errors import InputError
+from rnnviz.execution.subprocess_call import call_in_subprocess
 from tests.fuzz.cases import written
 from tests.fuzz.readers import outcome
 
@@ -28,13 +28,13 @@ def fuzz_files(kind: str, seeds: range, folder: Path) -> tuple[Counter[str], Fai
     while seeds:
         last.write_text(str(seeds.start))
         try:
-            outcomes, failed = call_apart(
+            outcomes, failed = call_in_subprocess(
                 _some, kind, seeds, folder, last, what="they could not be read", seconds=_ALL_SECONDS
             )
         except InputError as error:
             # Those before it are read again, so that they are counted.
             seed = int(last.read_text())
-            outcomes, failed = call_apart(
+            outcomes, failed = call_in_subprocess(
                 _some, kind, range(seeds.start, seed), folder, last, what="they could not be read again"
             )
             failed.append((seed, str(error)))

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.files.session.contents import Document, Look, SavedSession
-from rnnviz.files.session.named_files import files_to_copy
-from rnnviz.files.session.writing import write_session
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
-from tests.files.models.damage import damaged
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
+from rnnviz.io.session.file_refs import files_to_copy
+from rnnviz.io.session.save import write_session
+from rnnviz.io.session.types import SavedDocument, SavedSession, SavedViewState
 from tests.fuzz import kept, spoken, sweeps
 from tests.fuzz.readers import FEATURES, network_of
+from tests.io.model_formats.damage import damaged
 
 STARTERS = Path(__file__).parents[2] / "resources" / "recurrences"
 
@@ -110,7 +110,7 @@ def rnnviz(chance: Random, folder: Path) -> bytes:
     tables = {**config.to_mapping(), "sequence": {"source": "file", "path": str(x)}}
     config = Config.from_mapping(tables)
     copies = files_to_copy(config) if chance.random() < 0.7 else None
-    write_session(SavedSession(config, Document("a config"), Look()), path, copies)
+    write_session(SavedSession(config, SavedDocument("a config"), SavedViewState()), path, copies)
     content = path.read_bytes()
     x.unlink()
     path.unlink()

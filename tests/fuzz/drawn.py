@@ -6,8 +6,8 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from rnnviz.model.config import SECTIONS
-from rnnviz.model.fields import declarations
+from rnnviz.core.config import SECTIONS
+from rnnviz.core.schema import declarations
 from tests.strategies import any_config_mappings, config_mappings
 
 NUMBERS = st.one_of(
@@ -15,7 +15,7 @@ NUMBERS = st.one_of(
 )
 NAMES = st.one_of(
     st.sampled_from(
-        ["gluon", "manual", "torch", "mistake:no-i2h-bias", "mistake:", "./x.py", "trace:x.npz", "trace:#", "x.npz#y"]
+        ["gluon", "manual", "torch", "bug:no-i2h-bias", "bug:", "./x.py", "recording:x.npz", "trace:#", "x.npz#y"]
     ),
     st.text(max_size=6),
 )

@@ -7,8 +7,8 @@ from random import Random
 import numpy as np
 from PySide6.QtCore import QByteArray, QSettings
 
-from tests.files.models.damage import damaged
 from tests.fuzz.readers import network_of
+from tests.io.model_formats.damage import damaged
 
 _KEYS = (
     "window/geometry", "window/layout/whole", "window/layout/side", "window/layout/vector-columns", "window/welcome",

@@ -12,32 +12,32 @@ import numpy as np
 from PySide6.QtCore import QSettings, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.memory_budget import check_memory, demand
+from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.engines.own.recurrence import OwnRecurrence, RecurrenceError
-from rnnviz.engines.recording.engine import RecordedEngine
 from rnnviz.engines.registry import find_engine
-from rnnviz.engines.stack import run_stack
-from rnnviz.files.config_toml import dump_config, load_config, parse_config
-from rnnviz.files.guided_lessons import read_lesson
-from rnnviz.files.inputs import load_inputs
-from rnnviz.files.models.limits import limited_memory
-from rnnviz.files.names_in import read_feature_names, read_labels
-from rnnviz.files.sequence_in import open_sequence
-from rnnviz.files.session.reading import read_session
-from rnnviz.files.state_in import read_state
-from rnnviz.files.sweep_recognition import is_sweep_results
-from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
-from rnnviz.files.sweep_toml import is_sweep, load_sweep
-from rnnviz.files.vocabulary_in import read_vocabulary
-from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.engines.replay.engine import RecordedEngine
+from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
+from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.splitter_state import divide_as
-from rnnviz.gui.views.gate_columns import GateColumns
-from rnnviz.model.config import Config
-from rnnviz.model.errors import EngineError, InputError
-from rnnviz.model.memory import check_memory, demand
-from rnnviz.model.sequence_source import SequenceSource
-from tests.files.models.damage import networks_in
+from rnnviz.gui.views.column_menu import GateColumns
+from rnnviz.io.config_toml import dump_config, load_config, parse_config
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.model_formats.rlimits import limited_memory
+from rnnviz.io.readers.axis_labels import read_feature_names, read_labels
+from rnnviz.io.readers.initial_state import read_state
+from rnnviz.io.readers.sequence import open_sequence
+from rnnviz.io.readers.vocabulary import read_vocabulary
+from rnnviz.io.session.load import read_session
+from rnnviz.lessons.content import read_lesson
+from rnnviz.sweeps.file_type import is_sweep_results
+from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.toml import is_sweep, load_sweep
+from tests.io.model_formats.damage import networks_in
 from tests.oracles.computed import computed, empty_trace
 
 ALLOWANCE = 256 << 20
@@ -112,9 +112,9 @@ def _read_model(path: Path) -> None:
 
 def _read_recording(path: Path) -> None:
     inputs = load_inputs(network_of())
-    trace, report = computed(RecordedEngine(f"trace:{path}"), inputs)
+    trace, report = computed(RecordedEngine(f"recording:{path}"), inputs)
     assert trace.hidden.shape == inputs.hidden_shape
-    assert "hidden" in report.untold or not np.isnan(trace.hidden).all()
+    assert "hidden" in report.missing or not np.isnan(trace.hidden).all()
 
 
 def _read_labels(path: Path) -> None:

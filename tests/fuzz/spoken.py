@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.files.models.damage import damaged
-from tests.files.test_wav_in import wav as wav_file
 from tests.fuzz.readers import FEATURES, TIMESTEPS
+from tests.io.model_formats.damage import damaged
+from tests.io.readers.test_wav import wav as wav_file
 
 LESSONS = sorted((Path(__file__).parents[2] / "resources" / "lessons").glob("*.md"))
 

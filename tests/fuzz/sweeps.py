@@ -8,11 +8,11 @@ from typing import Any
 
 import tomli_w
 
-from rnnviz.files.sweep_results import write_sweep_csv, write_sweep_json
-from rnnviz.model.location import Location
-from rnnviz.model.sweep import Sweep
-from rnnviz.model.sweep_table import ROW_VERDICTS, Finding, FirstWrong, Row, SweepTable
-from tests.files.models.damage import damaged
+from rnnviz.core.trace_index import Location
+from rnnviz.sweeps.grid import Sweep
+from rnnviz.sweeps.results import ROW_VERDICTS, FirstWrong, SweepResult, SweepRow, SweepTable
+from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
+from tests.io.model_formats.damage import damaged
 
 _NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
 _GRID: dict[str, list[Any]] = {
@@ -49,7 +49,7 @@ def sweep(chance: Random, folder: Path) -> bytes:
     keys = chance.sample(sorted(_GRID), chance.randrange(4))
     grid: dict[str, Any] = {key: chance.sample(_GRID[key], chance.randrange(1, len(_GRID[key]) + 1)) for key in keys}
     values: dict[str, Any] = {"network": dict(_NETWORK), "grid": grid}
-    values |= {"engines": ["manual", "mistake:no-h2h-bias", "./mine.py"][: chance.randrange(1, 4)]}
+    values |= {"engines": ["manual", "bug:no-h2h-bias", "./mine.py"][: chance.randrange(1, 4)]}
     if chance.random() < 0.5:
         values["seeds"] = chance.sample(range(9), chance.randrange(1, 5))
     if chance.random() < 0.3:
@@ -129,11 +129,11 @@ def _table(chance: Random) -> SweepTable:
             "engines": ["manual", "onnx"],
         }
     )
-    rows = (Row(point, _finding(chance)) for point in drawn.points() if chance.random() < 0.8)
+    rows = (SweepRow(point, _finding(chance)) for point in drawn.points() if chance.random() < 0.8)
     return SweepTable(drawn.keys, tuple(rows))
 
 
-def _finding(chance: Random) -> Finding:
+def _finding(chance: Random) -> SweepResult:
     numbers = [chance.choice([None, 0.0, 1e-9, 3.0, float("inf"), float("nan")]) for _ in range(3)]
     wrong = FirstWrong("manual", Location(1, 1, 2, 0, 3)) if chance.random() < 0.5 else None
-    return Finding(chance.choice(ROW_VERDICTS), chance.choice(["", "It failed."]), *numbers, wrong, {"manual": 0.5})
+    return SweepResult(chance.choice(ROW_VERDICTS), chance.choice(["", "It failed."]), *numbers, wrong, {"manual": 0.5})

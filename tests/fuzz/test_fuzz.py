@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.files.config_toml import parse_config
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
+from rnnviz.io.config_toml import parse_config
 from tests.fuzz.apart import fuzz_files
 from tests.fuzz.cases import KINDS
 from tests.fuzz.drawn import tables, texts

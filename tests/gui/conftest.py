@@ -12,13 +12,13 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.collector import Collector
-from rnnviz.gui.look.appearance import Appearance
+from rnnviz.core.config import Config
+from rnnviz.execution.supervisor import Supervisor
+from rnnviz.gui.gc_timer import Collector
+from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.running.runner import Runner
 from rnnviz.gui.settings import Settings
-from rnnviz.model.config import Config
-from rnnviz.runs.supervisor import Supervisor
+from rnnviz.gui.theme.theme_manager import Appearance
 from tests.leaks import children
 
 

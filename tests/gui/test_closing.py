@@ -6,11 +6,11 @@ import psutil
 import pytest
 from PySide6.QtCore import QThread
 
-from rnnviz.gui.look.appearance import Appearance
+from rnnviz.core.config import Config
+from rnnviz.execution.supervisor import Supervisor
+from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.running.runner import Runner
-from rnnviz.model.config import Config
-from rnnviz.runs.supervisor import Supervisor
+from rnnviz.gui.theme.theme_manager import Appearance
 from tests.leaks import children
 
 LARGE = Config.from_mapping(

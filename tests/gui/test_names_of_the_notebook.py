@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnviz.analysis import numbers
-from rnnviz.files.guided_lessons import guided_lessons
+from rnnviz.core import number_format
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.panels.controls import CalmComboBox
-from rnnviz.gui.views.state_map import StateMap
-from rnnviz.gui.views.state_rows import LaneRow, PlaceRow
+from rnnviz.gui.panels.widgets import NoWheelComboBox
+from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.location import Location
+from rnnviz.lessons.content import guided_lessons
 
 _NETWORK = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
 _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)", "i2h_bias": "(10,)"}
@@ -93,7 +93,7 @@ class Seen:
             row = next(row for row in self._map.rows.rows if isinstance(row, PlaceRow) and row.place.text == name)
             values = self._map.rows.values(row)
             assert values is not None
-            return [numbers.short(value) for value in values]
+            return [number_format.short(value) for value in values]
         top = self._session.result.shape[0] - 1
         self._session.set_location(Location(top, 0, int(name[-2])))
         (out, *_) = self._map.chart.rows
@@ -149,7 +149,7 @@ def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run
             elif way == "is":
                 assert same(seen.named(name), np.concatenate([values[other] for other in others.split(", ")])), line
             else:
-                assert seen.named(name) == [numbers.short(value) for value in eval(name, arrays)], line
+                assert seen.named(name) == [number_format.short(value) for value in eval(name, arrays)], line
 
 
 @pytest.mark.parametrize("directions", ["l", "lr"])
@@ -161,7 +161,7 @@ def test_the_parameters_are_called_as_gluon_calls_them(
     shown = window.panel.summary.shapes.accessibleName().split("; ")
     assert sorted(shown) == sorted(f"{d}0_{kind} {shape}" for d in directions for kind, shape in _SHAPES.items())
     assert window.panel.summary.shapes.isVisible()
-    dtype = next(box for box in window.panel.findChildren(CalmComboBox) if box.accessibleName() == "Network: dtype")
+    dtype = next(box for box in window.panel.findChildren(NoWheelComboBox) if box.accessibleName() == "Network: dtype")
     assert dtype.currentText() == "float32"
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.files.config_toml import save_config
-from rnnviz.files.lessons import find_lesson
+from rnnviz.io.config_toml import save_config
+from rnnviz.lessons.configs import find_lesson
 from tests.gui.virtual_screen import virtual_screen
 
 # What a user does, by timers: `rnnviz FILE`, a look at the result, a picture, the end.
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui import application
 from rnnviz.gui.app import main
-from rnnviz.gui.exporting.pictures import picture_of, write_picture
+from rnnviz.gui.export.widget_render import render_widget, write_picture
 from pathlib import Path
 
 file, picture, settings = sys.argv[1:]
@@ -34,7 +34,7 @@ def watched(settings):
     def look():
         try:
             print(QApplication.platformName(), window.verdict.says, window.windowTitle(), flush=True)
-            write_picture(picture_of(window, 1), Path(picture))
+            write_picture(render_widget(window, 1), Path(picture))
         finally:
             window.close()
 
@@ -132,7 +132,7 @@ import sys
 from pathlib import Path
 
 import rnnviz
-from rnnviz.gui.exporting.snapshot import save_png
+from rnnviz.gui.export.offscreen_render import save_png
 
 if __name__ == "__main__":
     save_png(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))

@@ -10,12 +10,12 @@ from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt, QT
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.commands.keys import COMMANDS
-from rnnviz.gui.commands.recent import RecentFiles
-from rnnviz.gui.look.appearance import Appearance
-from rnnviz.gui.look.icons import Icons, application_icon
-from rnnviz.gui.look.theme import DARK, LIGHT
+from rnnviz.gui.commands.recent_files import RecentFiles
+from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.icons import Icons, application_icon
+from rnnviz.gui.theme.palettes import DARK, LIGHT
+from rnnviz.gui.theme.theme_manager import Appearance
 from tests.full_disk import files_of_at_most
 
 
@@ -176,7 +176,7 @@ def test_the_desktop_is_followed_while_it_is_asked_for(qtbot, qapp, monkeypatch)
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_every_icon_is_drawn_in_the_themes_colour(qapp, theme):
+def test_every_icon_is_drawn_in_the_themes_color(qapp, theme):
     icons = Icons(theme)
     for name in {command.icon for command in COMMANDS if command.icon} | {"pause", "export"}:
         image = icons[name].pixmap(24, 24).toImage()

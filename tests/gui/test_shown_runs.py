@@ -13,13 +13,13 @@ import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.config import Config
+from rnnviz.execution import log
 from rnnviz.gui import application
-from rnnviz.gui.collector import Collector
+from rnnviz.gui.gc_timer import Collector
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.model.config import Config
-from rnnviz.runs import log
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 
 

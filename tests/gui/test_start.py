@@ -10,14 +10,14 @@ import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtTest import QTest
 
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.app import NO_WINDOW, main
-from rnnviz.gui.late_views import TABS
-from rnnviz.gui.look.appearance import Appearance
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.lazy_views import TABS
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.platform import DisplayMissingError
-from rnnviz.gui.running.runner import Runner
+from rnnviz.gui.qt_check import DisplayMissingError
 from rnnviz.gui.settings import Settings
-from rnnviz.runs.supervisor import Supervisor
+from rnnviz.gui.theme.theme_manager import Appearance
 
 HEAVY = (
     "importlib.metadata",
@@ -29,7 +29,7 @@ HEAVY = (
     "rnnviz.gui.views.checks_table",
     "rnnviz.gui.views.mismatch_list",
     "rnnviz.gui.views.unrolled.view",
-    "rnnviz.runs.supervisor",
+    "rnnviz.execution.supervisor",
     "polars",
     "onnx",
     "onnxruntime",

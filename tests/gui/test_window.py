@@ -6,10 +6,10 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLabel, QMenu
 
-from rnnviz.files.lessons import lessons
-from rnnviz.gui.commands.help_sheet import HelpSheet
-from rnnviz.gui.commands.keys import COMMANDS
-from rnnviz.model.location import Location
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.commands.shortcuts_dialog import HelpSheet
+from rnnviz.gui.commands.table import COMMANDS
+from rnnviz.lessons.configs import lessons
 
 AGREEMENT = ("agree", "blind")
 """What the verdict line says of equal numbers; it also tells which mistakes the config could not reveal."""
@@ -130,8 +130,8 @@ def test_the_question_mark_lists_every_key(qtbot, window, press):
     sheet.reject()
 
 
-def test_colours_are_chosen_in_the_toolbar(window):
-    box = window.toolbar.colours
+def test_colors_are_chosen_in_the_toolbar(window):
+    box = window.toolbar.colors
     assert box.entries() == [
         "gluon",
         "manual",
@@ -151,31 +151,31 @@ def test_colours_are_chosen_in_the_toolbar(window):
     choose("manual")
     assert window.lanes.shown_engine == "manual"
     choose("violation")
-    assert window.session.colour_by == "violation"
-    window.session.set_colour_by("value")
+    assert window.session.color_by == "violation"
+    window.session.set_color_by("value")
     assert box.currentText() == "manual"
     choose("difference")
-    assert window.session.colour_by == "difference"
-    assert window.lanes.colour_bar.heading() == ("manual", "− gluon")
+    assert window.session.color_by == "difference"
+    assert window.lanes.color_bar.heading() == ("manual", "− gluon")
     choose("swipe")
-    assert (window.session.colour_by, window.lanes.shown_engine, window.lanes.swiped_to) == ("value", "gluon", "manual")
+    assert (window.session.color_by, window.lanes.shown_engine, window.lanes.swiped_to) == ("value", "gluon", "manual")
     choose("gluon")
     assert window.lanes.swiped_to is None
 
 
 def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config, press):
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4})
-    box = window.toolbar.colours
+    box = window.toolbar.colors
     press("q")
     assert (box.currentText(), window.lanes.shown_engine) == ("manual", "manual")
     for _ in range(4):
         press("q")
-    assert (window.session.quantity, window.lanes.colour_bar.heading()) == ("r", ("r", "reset gate"))
+    assert (window.session.quantity, window.lanes.color_bar.heading()) == ("r", ("r", "reset gate"))
     press("q", Qt.KeyboardModifier.ShiftModifier)
     assert window.lanes.swiped_to == "manual"
     press("q")
     run_config({"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4})
-    assert (box.currentText(), window.lanes.colour_bar.heading()) == ("gluon", ("h",))
+    assert (box.currentText(), window.lanes.color_bar.heading()) == ("gluon", ("h",))
 
 
 def test_every_control_has_a_name_and_says_why(window):
@@ -198,7 +198,7 @@ def test_no_two_commands_share_a_key():
 
 
 def test_every_control_has_room_in_a_small_window_even_with_long_sequences(run_config, window):
-    compare = {"candidates": ["manual", "mistake:no-h2h-bias"]}
+    compare = {"candidates": ["manual", "bug:no-h2h-bias"]}
     run_config(
         {"cell": "rnn_tanh", "input_size": 1, "hidden_size": 1},
         sequence={"timesteps": 10_000, "batch_size": 100},
@@ -213,10 +213,10 @@ def test_every_control_has_room_in_a_small_window_even_with_long_sequences(run_c
 def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config, window):
     run_config(
         {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3},
-        compare={"candidates": ["manual", "mistake:no-h2h-bias"]},
+        compare={"candidates": ["manual", "bug:no-h2h-bias"]},
     )
     box = window.toolbar.candidate
-    assert box.currentData() == "mistake:no-h2h-bias"
+    assert box.currentData() == "bug:no-h2h-bias"
     assert window.verdict.says == "mismatch"
     box.setCurrentIndex(box.findData("manual"))
     box.activated.emit(box.currentIndex())

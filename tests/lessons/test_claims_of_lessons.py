@@ -7,19 +7,19 @@ from importlib.util import find_spec
 
 import pytest
 
-from rnnviz.analysis.claims.finding import check_claims
-from rnnviz.analysis.claims.grammar import Claim
-from rnnviz.analysis.explain.digits import enough
-from rnnviz.analysis.explain.equations import equations
-from rnnviz.analysis.explain.explanation import explain_value
-from rnnviz.analysis.explain.ledger import ledger
-from rnnviz.analysis.gates import QUANTITIES
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
 from rnnviz.engines import registry
-from rnnviz.files.guided_lessons import LessonStep, guided_lessons
-from rnnviz.gui.lessons.runnable import runnable
-from rnnviz.model.config import Config
-from rnnviz.model.location import Location
+from rnnviz.explain.digit_format import format_short
+from rnnviz.explain.equations import equations
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.term_table import ledger
+from rnnviz.gui.lessons.engine_fallback import runnable
+from rnnviz.lessons.content import LessonStep, guided_lessons
+from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.statements.result import check_claims
+from rnnviz.quantities.gates import QUANTITIES
+from rnnviz.verify.result import RunResult
 from tests.warm_runs import Run, run_warm
 
 __all__ = ["run_warm"]
@@ -47,7 +47,7 @@ def run_once(run_warm: Run) -> Runs:
     return cache(run_warm)
 
 
-def untrue(result: RunResult, claims: Sequence[Claim], where: Location) -> list[str]:
+def untrue(result: RunResult, claims: Sequence[Statement], where: Location) -> list[str]:
     """The statements that are false, or that this run cannot answer."""
     findings = check_claims(result, claims, where)
     return [f"{f.claim.says} {f.claim.holds}: {f.reason or f.pairs}" for f in findings if f.holds is not True]
@@ -85,9 +85,9 @@ def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
 
 
 @every_step
-def test_what_the_lanes_are_coloured_by_is_something_that_the_cell_has(step: LessonStep) -> None:
+def test_what_the_lanes_are_colored_by_is_something_that_the_cell_has(step: LessonStep) -> None:
     has = {quantity.name for quantity in QUANTITIES[step.config.network.cell]}
-    assert step.look.colours in {None, "value", "violation", "difference", *has}
+    assert step.look.colors in {None, "value", "violation", "difference", *has}
 
 
 @pytest.mark.parametrize("step", WORKED.values(), ids=WORKED)
@@ -110,7 +110,7 @@ def figures_shown(result: RunResult, where: Location) -> tuple[set[float], set[t
     for line in dict.fromkeys([*arithmetic.by_symbol, *("c" if arithmetic.c is not None else ""), "h"]):
         for row in ledger([arithmetic], line).rows:
             figures = row.figures[0]
-            texts = tuple(enough(v) for v in (figures.factor, figures.input, figures.product) if v is not None)
+            texts = tuple(format_short(v) for v in (figures.factor, figures.input, figures.product) if v is not None)
             terms.add((row.name, *texts))
             shown |= set(map(float, texts))
     return shown, terms

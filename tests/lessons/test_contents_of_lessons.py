@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.files.guided_lessons import GuidedLesson, LessonStep, guided_lessons
-from rnnviz.files.lessons import find_lesson, lessons
-from rnnviz.files.resource_files import resource_path
-from rnnviz.model.parameters import draw_parameters
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.io.resources import resource_path
+from rnnviz.lessons.configs import find_lesson, lessons
+from rnnviz.lessons.content import GuidedLesson, LessonStep, guided_lessons
 
 LESSONS = guided_lessons()
 STEPS = {f"{lesson.name}-{number}": step for lesson in LESSONS for number, step in enumerate(lesson.steps, start=1)}
@@ -145,7 +145,7 @@ def test_a_config_and_a_starter_file_use_no_retired_word(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     comments = re.findall(r"#.*", text) if path.suffix == ".toml" else text.split('"""')[1:2]
     assert comments
-    assert retired_words(re.sub(r"mistake:\S+|timesteps", " ", " ".join(comments))) == []
+    assert retired_words(re.sub(r"bug:\S+|timesteps", " ", " ".join(comments))) == []
 
 
 def test_the_open_forget_gate_differs_from_the_random_lstm_by_its_bias_alone() -> None:

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from rnnviz.cli import main
-from rnnviz.runs import supervisor
+from rnnviz.execution import supervisor
 
 
 class CommandLine:

@@ -30,7 +30,7 @@ from tests.monkey.events import ask_for_menu, drop, mouse, press, wheel
 from tests.monkey.in_sight import dialogs, modal, visible, windows
 from tests.monkey.repertoire import ENDS, KEYS, MODIFIERS, SIZES, TEXTS
 
-Chosen = TypeVar("Chosen")
+DisplayOptions = TypeVar("DisplayOptions")
 _TRIES = 20
 """What cannot be done now, such as to answer where no dialog is open, is no action: another is drawn."""
 
@@ -286,5 +286,5 @@ class Hands:
         action = target.actionAt(at) if isinstance(target, QMenu) else None
         return action is not None and action.objectName() in ENDS
 
-    def _one_of(self, things: Sequence[Chosen]) -> Chosen:
+    def _one_of(self, things: Sequence[DisplayOptions]) -> DisplayOptions:
         return things[int(self._random.integers(len(things)))]

@@ -11,11 +11,11 @@ import numpy as np
 from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.config import Config
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.model.config import Config
+from rnnviz.verify.result import RunResult
 from tests.leaks import children
 from tests.monkey.hands import Hands
 from tests.monkey.heartbeat import Heartbeat

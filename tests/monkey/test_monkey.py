@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.files.resource_files import resource_path
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
+from rnnviz.io.resources import resource_path
 from tests.monkey.heartbeat import Frame
 from tests.monkey.verdicts import Verdicts
 from tests.warm_runs import Run, run_warm
@@ -45,7 +45,7 @@ def test_the_command_line_runs_code_that_the_window_ran_and_tells_of_another_ver
     verdicts = Verdicts(tmp_path, most=2)
     result = run_warm(config(own), frozenset({own}))
     verdicts.add(result, config(own))
-    verdicts.add(result, config("mistake:no-h2h-bias"))
+    verdicts.add(result, config("bug:no-h2h-bias"))
     (said,) = verdicts.wrong()
-    assert "mistake:no-h2h-bias" in said
+    assert "bug:no-h2h-bias" in said
     assert (verdicts.runs, verdicts.configs) == (2, 2)

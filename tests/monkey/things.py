@@ -11,7 +11,7 @@ _CONFIGS = {
     "small": _LSTM,
     "bidirectional": _GRU + "num_layers = 2\nbidirectional = true\n[sequence]\ntimesteps = 12\nbatch_size = 3\n",
     "mismatch": _GRU
-    + '[initial_state]\nsource = "normal"\n[compare]\ncandidates = ["manual", "mistake:reset-before-matmul"]\n',
+    + '[initial_state]\nsource = "normal"\n[compare]\ncandidates = ["manual", "bug:reset-before-matmul"]\n',
     "text": _LSTM + '[sequence]\nsource = "text"\ntext = "hello"\n',
     "wide": _GRU.replace("= 5", "= 200") + "[sequence]\ntimesteps = 400\nbatch_size = 2\n",
     "wrong-key": _LSTM.replace("hidden_size", "hidden_sise"),

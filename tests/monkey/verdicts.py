@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.files.config_toml import dump_config
-from rnnviz.files.session.named_files import paths_in
-from rnnviz.files.summary import json_text
-from rnnviz.model.config import Config
-from rnnviz.model.engine_names import is_own
+from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import is_own
+from rnnviz.io.config_toml import dump_config
+from rnnviz.io.export.json_summary import json_text
+from rnnviz.io.session.file_refs import paths_in
+from rnnviz.verify.result import RunResult
 from tests.monkey.command_line import CommandLine
 
 _PLACE = ("layer", "direction", "timestep", "sample", "unit")
@@ -55,7 +55,7 @@ class Verdicts:
     def add(self, result: RunResult, config: Config) -> None:
         """Take a finished run; what the window may run of the user's, the command line may run as well."""
         self.runs += 1
-        text, state, found = dump_config(config, self._folder), _state(config), judged(json.loads(json_text(result)))
+        text, state, found = dump_config(config, self._folder), _state(config), evaluated(json.loads(json_text(result)))
         asked = self._asked.get((text, state))
         if asked is None and len(self._asked) < self._most:
             answer = self._pool.submit(self._ask, len(self._asked), text, config, state)
@@ -84,17 +84,17 @@ class Verdicts:
         code, out, err = self._command_line.answer(*words)
         if _state(config) != state:
             return None
-        return judged(json.loads(out)) if code in (0, 1) else f"ended with {code}: {err.strip()}"
+        return evaluated(json.loads(out)) if code in (0, 1) else f"ended with {code}: {err.strip()}"
 
 
-def judged(summary: Judged) -> Judged:
+def evaluated(summary: Judged) -> Judged:
     """What a summary says that two runs of one config must have in common, whatever the machine does beside them."""
     first = summary["first_mismatch"]
     found = {key: summary[key] for key in ("verdict", "reference", "candidate", "elements", "mismatched", "nonfinite")}
     found["first_mismatch"] = None if first is None else {key: first[key] for key in _PLACE}
     found["checks"] = [(check["name"], check["engine"], check["holds"]) for check in summary["checks"]]
     found["audit"] = {engine: audit["verdict"] for engine, audit in summary["audit"].items()}
-    found["comparisons"] = [judged(one) for one in summary.get("comparisons", ())]
+    found["comparisons"] = [evaluated(one) for one in summary.get("comparisons", ())]
     return found
 
 

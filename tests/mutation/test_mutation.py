@@ -13,13 +13,13 @@ from tests.mutation.reasons import Reasons
 
 
 def test_the_copy_has_the_whole_project_and_tells_what_each_mutant_changes(tmp_path: Path) -> None:
-    mutants = copied(tmp_path, ["rnnviz/model/names.py"])
-    assert {mutant.file for mutant in mutants} == {"rnnviz/model/names.py"}
+    mutants = copied(tmp_path, ["rnnviz/core/axis_labels.py"])
+    assert {mutant.file for mutant in mutants} == {"rnnviz/core/axis_labels.py"}
     assert len({mutant.identity for mutant in mutants}) == len(mutants) > 10
-    source = (ROOT / "rnnviz/model/names.py").read_text(encoding="utf-8")
+    source = (ROOT / "rnnviz/core/axis_labels.py").read_text(encoding="utf-8")
     assert all(mutant.before in source and mutant.before != mutant.after for mutant in mutants)
-    assert "_mutmut_mutated" in (tmp_path / "rnnviz/model/names.py").read_text(encoding="utf-8")
-    unchanged = Path("rnnviz/model/config.py")
+    assert "_mutmut_mutated" in (tmp_path / "rnnviz/core/axis_labels.py").read_text(encoding="utf-8")
+    unchanged = Path("rnnviz/core/config.py")
     assert (tmp_path / unchanged).read_bytes() == (ROOT / unchanged).read_bytes()
 
 
@@ -45,11 +45,11 @@ def test_every_reason_that_is_kept_is_a_sentence_for_a_change_that_it_tells() ->
 def test_mutants_are_killed_by_the_tests_of_their_module_and_not_reached_by_those_of_another(tmp_path: Path) -> None:
     def outcomes(*tests: str) -> Counter[str]:
         results = tmp_path / "results.json"
-        command = [sys.executable, "-m", "tests.mutation", "rnnviz/model/engine_names.py", "--results", str(results)]
+        command = [sys.executable, "-m", "tests.mutation", "rnnviz/core/engine_spec.py", "--results", str(results)]
         subprocess.run([*command, "--tests", *tests], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
         return Counter(outcome for *_, outcome in json.loads(results.read_text(encoding="utf-8")))
 
-    by_its_own = outcomes("tests/model/test_engine_names.py")
+    by_its_own = outcomes("tests/core/test_engine_spec.py")
     assert by_its_own["killed"] > 0.8 * by_its_own.total()
     assert by_its_own["unreached"] == 0
-    assert set(outcomes("tests/model/test_memory.py")) == {"unreached"}
+    assert set(outcomes("tests/core/test_memory_budget.py")) == {"unreached"}

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from tests.mutation.killing import ORDERS, PATIENCE, SLOWEST
 from tests.mutation.mutants import Mutant
 
-TESTS = ("tests/engines", "tests/analysis", "tests/model")
+TESTS = ("tests/engines", "tests/verify", "tests/core")
 """What may kill a mutant: the tests of what is mutated, the folder that takes longest first."""
 FAR = 5
 """How much quicker a test has to be that is not named after what is mutated."""

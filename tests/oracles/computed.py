@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, EngineReport
-from rnnviz.model.inputs import Inputs
-from rnnviz.model.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
 
 def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
     """What `engine` makes of `inputs`."""
-    trace = empty_trace(inputs, cell=engine.knows_cell)
+    trace = empty_trace(inputs, cell=engine.provides_cell_state)
     report = engine.run(inputs, trace, lambda done: None)
     return trace, report
 

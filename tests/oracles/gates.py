@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.model.inputs import Inputs
+from rnnviz.core.inputs import Inputs
 
 SYMBOLS = {"lstm": "ifgo", "gru": "rzn", "rnn_relu": "h", "rnn_tanh": "h"}
 

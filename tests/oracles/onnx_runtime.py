@@ -5,8 +5,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from rnnviz.model.config import Network
-from rnnviz.model.inputs import Inputs
+from rnnviz.core.config import Network
+from rnnviz.core.inputs import Inputs
 from tests.oracles.computed import Answer
 
 # Where each of ONNX's gates stands among Gluon's: i, o, f, c among i, f, g, o and z, r, h among r, z, n.

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.model.inputs import Inputs
+from rnnviz.core.inputs import Inputs
 from tests.oracles.computed import Answer
 
 Vector = NDArray[np.float64]

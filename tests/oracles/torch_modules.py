@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnviz.model.inputs import Inputs
+from rnnviz.core.inputs import Inputs
 from tests.oracles.computed import Answer
 
 torch = pytest.importorskip("torch")

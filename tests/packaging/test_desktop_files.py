@@ -20,7 +20,7 @@ from PySide6.QtGui import QImage
 
 from rnnviz import __version__
 from rnnviz.cli import command_parsers, exit_codes, window_parser
-from rnnviz.files.models.formats import ENDINGS
+from rnnviz.io.model_formats.formats import ENDINGS
 
 ROOT = Path(__file__).parents[2]
 DAY = date(2026, 2, 3)
@@ -112,15 +112,15 @@ def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_e
     prefix: Path,
 ) -> None:
     space = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}
-    declared = {
+    config_field = {
         str(kind.get("type")): str(glob.get("pattern")).removeprefix("*")
         for kind in ET.parse(prefix / "share/mime/packages/rnnviz.xml").iterfind("m:mime-type", space)
         for glob in kind.iterfind("m:glob", space)
     }
     entry = keys((prefix / "share/applications/rnnviz.desktop").read_text(encoding="utf-8"))
     opened = [kind for kind in entry["MimeType"].split(";") if kind]
-    assert set(opened) == set(declared)
-    assert set(declared.values()) <= {".rnnviz", *ENDINGS}
+    assert set(opened) == set(config_field)
+    assert set(config_field.values()) <= {".rnnviz", *ENDINGS}
     provided = ET.fromstring(metainfo.metainfo(DAY)).iterfind("provides/mediatype")
     assert [kind.text for kind in provided] == opened
 
@@ -140,7 +140,7 @@ def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix: Path) -> Non
         image = QImage(str(prefix / f"share/icons/hicolor/{size}x{size}/apps/rnnviz.png"))
         assert (image.width(), image.height()) == (size, size)
         assert image.pixelColor(0, 0).alpha() == 0
-        # The middle of a node of the network, which the picture colours.
+        # The middle of a node of the network, which the picture colors.
         assert image.pixelColor(size * 24 // 64, size * 41 // 64).blue() > 150
         assert large.pixelColor(512 * 24 // 64, 512 * 41 // 64).blue() > 150
     assert (prefix / "share/icons/hicolor/scalable/apps/rnnviz.svg").read_bytes() == program_icon.SVG.read_bytes()

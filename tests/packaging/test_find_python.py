@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the script is for make, on systems with a shell")
 
 
-def stand_in(folder: Path, name: str, exit_code: int) -> Path:
+def fallback_engine(folder: Path, name: str, exit_code: int) -> Path:
     """A Python that answers the script's question with `exit_code`."""
     folder.mkdir(exist_ok=True)
     path = folder / name
@@ -31,27 +31,27 @@ def find(*folders: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_3_11_is_preferred(tmp_path: Path) -> None:
-    stand_in(tmp_path / "a", "python3.12", 0)
-    wanted = stand_in(tmp_path / "b", "python3.11", 0)
+    fallback_engine(tmp_path / "a", "python3.12", 0)
+    wanted = fallback_engine(tmp_path / "b", "python3.11", 0)
     assert find(tmp_path / "a", tmp_path / "b").stdout == f"{wanted}\n"
 
 
 def test_a_python_that_does_not_run_is_passed_over_for_one_behind_it(tmp_path: Path) -> None:
-    stand_in(tmp_path / "shims", "python3.11", 127)
-    stand_in(tmp_path / "shims", "python3.12", 127)
-    wanted = stand_in(tmp_path / "real", "python3.12", 0)
+    fallback_engine(tmp_path / "shims", "python3.11", 127)
+    fallback_engine(tmp_path / "shims", "python3.12", 127)
+    wanted = fallback_engine(tmp_path / "real", "python3.12", 0)
     assert find(tmp_path / "shims", tmp_path / "real").stdout == f"{wanted}\n"
 
 
 def test_a_plain_python3_will_do_if_it_is_of_the_right_version(tmp_path: Path) -> None:
-    wanted = stand_in(tmp_path, "python3", 0)
+    wanted = fallback_engine(tmp_path, "python3", 0)
     assert find(tmp_path).stdout == f"{wanted}\n"
 
 
 @pytest.mark.parametrize("versions", [(), ("python3",)], ids=["none", "of-another-version"])
 def test_no_python_is_said_in_a_sentence(tmp_path: Path, versions: tuple[str, ...]) -> None:
     for version in versions:
-        stand_in(tmp_path, version, 3)
+        fallback_engine(tmp_path, version, 3)
     answer = find(tmp_path)
     assert answer.returncode == 1
     assert answer.stdout == ""
@@ -61,7 +61,7 @@ def test_no_python_is_said_in_a_sentence(tmp_path: Path, versions: tuple[str, ..
 
 
 def test_a_python_without_venv_is_named_with_the_package_that_brings_it(tmp_path: Path) -> None:
-    python = stand_in(tmp_path, "python3.11", 4)
+    python = fallback_engine(tmp_path, "python3.11", 4)
     answer = find(tmp_path)
     assert answer.returncode == 1
     assert (

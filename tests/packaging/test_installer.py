@@ -110,7 +110,7 @@ def test_the_archive_holds_the_licence_of_every_part_and_nothing_unused(made: di
     with tarfile.open(made[".tar.gz"]) as archive:
         names = archive.getnames()
     for part in ("mxnet/LICENSE", "pyside6-essentials/LGPL-3.0.txt", "python/LICENSE.txt", "numpy/LICENSE.txt"):
-        assert f"rnnviz-{__version__}/share/doc/rnnviz/licences/{part}" in names
+        assert f"rnnviz-{__version__}/share/doc/rnnviz/licenses/{part}" in names
     unused = ("torch/", "translations", "Qt6Network", "Qt6Pdf", "WebEngine", "/tests/", "libcrypto")
     assert not [name for name in names if name.endswith((".h", ".pyi")) or any(word in name for word in unused)]
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage
 
 
 def is_the_picture(image: QImage, size: int) -> bool:
-    """Whether it has the size, nothing in its corner and the colour of a node in its place."""
+    """Whether it has the size, nothing in its corner and the color of a node in its place."""
     node = image.pixelColor(size * 24 // 64, size * 41 // 64)
     return image.size().toTuple() == (size, size) and image.pixelColor(0, 0).alpha() == 0 and node.blue() > 150
 

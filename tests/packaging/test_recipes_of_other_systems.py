@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from rnnviz import __version__
-from rnnviz.files.models.formats import ENDINGS
+from rnnviz.io.model_formats.formats import ENDINGS
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -93,8 +93,10 @@ def test_on_macos_the_spec_makes_an_application_that_opens_the_programs_files(
     information = plistlib.loads(plistlib.dumps(application.options["info_plist"]))
     assert information["CFBundleShortVersionString"] == __version__
     assert information["LSBackgroundOnly"] is False
-    declared = information["UTExportedTypeDeclarations"] + information["UTImportedTypeDeclarations"]
-    kinds = {kind["UTTypeIdentifier"]: kind["UTTypeTagSpecification"]["public.filename-extension"] for kind in declared}
+    config_field = information["UTExportedTypeDeclarations"] + information["UTImportedTypeDeclarations"]
+    kinds = {
+        kind["UTTypeIdentifier"]: kind["UTTypeTagSpecification"]["public.filename-extension"] for kind in config_field
+    }
     opened = [kind for entry in information["CFBundleDocumentTypes"] for kind in entry["LSItemContentTypes"]]
     assert set(opened) == set(kinds)
     endings = {f".{ending}" for listed in kinds.values() for ending in listed}

@@ -11,7 +11,7 @@ from shell_completion import completion
 
 from rnnviz.cli import command_parsers, window_parser
 from rnnviz.engines.registry import ENGINES
-from rnnviz.files.lessons import lessons
+from rnnviz.lessons.configs import lessons
 
 BASH = shutil.which("bash")
 
@@ -109,15 +109,15 @@ def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Comple
         "rnnviz run net.toml --engines ", "rnnviz run net.toml --engines gluon,", "rnnviz run net.toml --reference g"
     )
     assert set(ENGINES) < every
-    assert "mistake:no-h2h-bias" in every
+    assert "bug:no-h2h-bias" in every
     assert second == {f"gluon,{name}" for name in every if name != "gluon"}
     assert reference == {"gluon"}
 
 
 def test_what_bash_takes_for_a_word_of_its_own_is_left_out(complete: Complete) -> None:
     assert complete(
-        "rnnviz run net.toml --engines gluon,mistake:no-h2h",
-        "rnnviz run net.toml --engines gluon,trace:g",
+        "rnnviz run net.toml --engines gluon,bug:no-h2h",
+        "rnnviz run net.toml --engines gluon,recording:g",
         "rnnviz run net.toml --engines gluon,./m",
     ) == [{"no-h2h-bias"}, {"golden.npz"}, {"gluon,./mine.py"}]
 

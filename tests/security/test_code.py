@@ -24,18 +24,18 @@ CALLS = {
 }
 ALLOWED = {
     # The user's own file, which they have been asked about.
-    ("evaluation", "engines/own/recurrence.py"),
+    ("evaluation", "engines/user_code/user_step.py"),
     # How old files are, and the date of a report; what lasts is measured by a clock that only goes on.
-    ("a clock that jumps", "runs/desk.py"),
-    ("a clock that jumps", "files/report/writing.py"),
+    ("a clock that jumps", "execution/recovery_dir.py"),
+    ("a clock that jumps", "io/export/report/export.py"),
 }
 IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}
 # The window hears signals by a pair of sockets.
 SOCKETS = {"gui/application.py": {"socketpair"}}
-UNPICKLER = "files/models/pickled.py"
+UNPICKLER = "io/model_formats/safe_pickle.py"
 KNOWN_BY = {
     # A cluster is one that the user names.
-    "distributed": "runs/sweep/cluster.py",
+    "distributed": "sweeps/cluster.py",
     # A machine of its own for PyTorch's files, which calls nothing that they name.
     "pickle": UNPICKLER,
     "marshal": "nobody",

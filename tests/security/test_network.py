@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rnnviz.engines.registry import ENGINES
-from rnnviz.files.config_toml import save_config
-from rnnviz.files.lessons import find_lesson
+from rnnviz.io.config_toml import save_config
+from rnnviz.lessons.configs import find_lesson
 from tests.gui.test_programs import USE
 from tests.security.no_internet import supported
 

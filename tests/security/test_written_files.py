@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.files.atomic import whole
-from rnnviz.runs.desk import Desk
-from rnnviz.runs.state_folder import make_state_folder
-from rnnviz.runs.storage import Storage
+from rnnviz.execution.recovery_dir import RecoveryDir
+from rnnviz.execution.run_dirs import RunDirs
+from rnnviz.execution.state_dir import make_state_folder
+from rnnviz.io.atomic import atomic_write
 
 OUTPUTS = ("csv", "npz", "json", "report", "notebook")
 
@@ -32,7 +32,7 @@ path = "../read/w.npz"
 path = "../read/h.npz"
 [compare]
 reference = "manual"
-candidates = ["trace:../read/golden.npz"]
+candidates = ["recording:../read/golden.npz"]
 """
 
 
@@ -91,7 +91,7 @@ def test_a_run_writes_what_was_named_and_leaves_nothing_else(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("open_mask")
 def test_a_file_is_private_until_it_is_whole(tmp_path: Path) -> None:
-    with whole(tmp_path / "x.csv") as temporary:
+    with atomic_write(tmp_path / "x.csv") as temporary:
         assert mode(temporary) == 0o600
 
 
@@ -99,5 +99,5 @@ def test_a_file_is_private_until_it_is_whole(tmp_path: Path) -> None:
 def test_folders_for_runs_and_windows_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    storage, desk, state = Storage(), Desk(tmp_path), make_state_folder("windows")
+    storage, desk, state = RunDirs(), RecoveryDir(tmp_path), make_state_folder("windows")
     assert [mode(folder) for folder in (storage.folder, desk.folder, state)] == [0o700] * 3

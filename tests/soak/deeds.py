@@ -10,17 +10,17 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QAction, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMessageBox, QWidget
 
-from rnnviz.engines.mistakes.catalogue import mistakes_of
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.files.lessons import lessons
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.gui.app_state import ColorBy
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.session import ColourBy
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
-from rnnviz.model.location import Location
+from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lesson_entries
 
 _EDITS, _CONFIGS = 600, 8
-Chosen = TypeVar("Chosen")
+DisplayOptions = TypeVar("DisplayOptions")
 _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
 
 
@@ -53,7 +53,7 @@ class User:
             Deed("key", self._key, 30),
             Deed("cursor", self._cursor, 30),
             Deed("sample", self._sample, 5),
-            Deed("colours", self._colours, 4),
+            Deed("colors", self._colors, 4),
             Deed("candidate", self._candidate, 3),
             Deed("swipe", self._swipe, 3),
             Deed("engine", self._engine, 3),
@@ -154,8 +154,8 @@ class User:
     def _sample(self) -> None:
         self._trigger("sample_next", "sample_previous")
 
-    def _colours(self) -> None:
-        self._window.session.set_colour_by(self._one_of(get_args(ColourBy)))
+    def _colors(self) -> None:
+        self._window.session.set_color_by(self._one_of(get_args(ColorBy)))
 
     def _candidate(self) -> None:
         result = self._window.session.result
@@ -214,8 +214,8 @@ class User:
         sequence = {"timesteps": timesteps, "batch_size": self._among(1, 8)}
         config = Config.from_mapping({"network": network, "sequence": sequence})
         if self._random.random() < 0.4:
-            mistake = self._one_of([mistake.name for mistake in mistakes_of(config.network)])
-            config = replace(config, compare=replace(config.compare, candidates=("manual", f"mistake:{mistake}")))
+            mistake = self._one_of([mistake.name for mistake in known_bugs_of(config.network)])
+            config = replace(config, compare=replace(config.compare, candidates=("manual", f"bug:{mistake}")))
         return config
 
     def _guided_lesson(self) -> None:
@@ -285,5 +285,5 @@ class User:
     def _among(self, least: int, most: int) -> int:
         return int(self._random.integers(least, most + 1))
 
-    def _one_of(self, things: Sequence[Chosen]) -> Chosen:
+    def _one_of(self, things: Sequence[DisplayOptions]) -> DisplayOptions:
         return things[int(self._random.integers(len(things)))]

@@ -19,10 +19,10 @@ from time import monotonic
 from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.core.config import Config
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.model.config import Config
 from tests.leaks import children
 from tests.soak.growth_in_time import Slope, slope
 from tests.soak.readings import QUANTITIES, Reader, Reading
@@ -220,8 +220,8 @@ def _inside(wanted: argparse.Namespace) -> int:
     if wanted.json is not None:
         wanted.json.write_text(json.dumps(rows), encoding="utf-8")
     # Less than that is noise.
-    judged = wanted.amount >= (500 if wanted.part == "runs" else 2)
-    grown = [f"{each.name} grew." for each in found if judged and each.grew]
+    evaluated = wanted.amount >= (500 if wanted.part == "runs" else 2)
+    grown = [f"{each.name} grew." for each in found if evaluated and each.grew]
     wrong = [*long.troubles.sentences, *grown]
     print("\n".join(wrong) or "Nothing grew.")
     return 1 if wrong else 0

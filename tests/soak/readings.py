@@ -11,7 +11,7 @@ import psutil
 from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication
 
-from tests.benchmarks.private_memory import MEGABYTE, allocated, hand_back_freed_memory, private_memory
+from tests.benchmarks.private_memory import MEGABYTE, allocated, malloc_trim, private_memory
 from tests.leaks import children
 
 
@@ -70,7 +70,7 @@ class Reader:
         """
         gc.collect()
         QPixmapCache.clear()
-        hand_back_freed_memory()
+        malloc_trim()
         own = psutil.Process()
         spawned = children()
         child, age, of_child = _child(spawned)

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.gui.commands.keys import COMMANDS, Command
-from rnnviz.gui.look.icons import Icons
+from rnnviz.gui.commands.table import COMMANDS, Command
+from rnnviz.gui.theme.icons import Icons
 
 
 class Actions:
@@ -59,7 +59,7 @@ class Actions:
             self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
 
     def apply_icons(self, icons: Icons) -> None:
-        """Draw the icons in the theme's colours."""
+        """Draw the icons in the theme's colors."""
         self._icons = icons
         for command in COMMANDS:
             if command.icon:

@@ -1,6 +1,6 @@
 """Moving the one location by steps: through time, units, lanes and samples."""
 
-from rnnviz.gui.session import Session
+from rnnviz.gui.app_state import Session
 
 
 class Cursor:

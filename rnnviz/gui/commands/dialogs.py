@@ -6,10 +6,10 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from rnnviz.files.models.formats import ENDINGS
-from rnnviz.files.session.contents import ENDING as SESSION
-from rnnviz.gui.guide.commands import guide_beside
-from rnnviz.model.errors import InputError
+from rnnviz.core.errors import InputError
+from rnnviz.gui.help.commands import guide_beside
+from rnnviz.io.model_formats.formats import ENDINGS
+from rnnviz.io.session.types import ENDING as SESSION
 
 CONFIGS = "Configs (*.toml)"
 _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)

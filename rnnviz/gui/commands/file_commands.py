@@ -6,8 +6,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.files.lessons import Lesson
-from rnnviz.files.starter import write_starter
+from rnnviz.core.errors import InputError
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
     CONFIGS,
     MODELS,
@@ -19,14 +19,14 @@ from rnnviz.gui.commands.dialogs import (
     ask_to_save_over,
     tell_error,
 )
-from rnnviz.gui.commands.drops import comparing_own, config_with, is_config, is_model, is_of_sweep, is_session
-from rnnviz.gui.commands.known_files import KnownFiles
-from rnnviz.gui.commands.models import ModelCommands
-from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.commands.external_changes import KnownFiles
+from rnnviz.gui.commands.file_kinds import comparing_own, config_with, is_config, is_model, is_of_sweep, is_session
+from rnnviz.gui.commands.open_model import ModelCommands
+from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
-from rnnviz.gui.keeping.session_commands import SessionCommands
-from rnnviz.gui.session import Session
-from rnnviz.model.errors import InputError
+from rnnviz.gui.recovery.session_commands import SessionCommands
+from rnnviz.io.templates import write_starter
+from rnnviz.lessons.configs import Lesson
 
 
 class FileCommands(QObject):
@@ -116,7 +116,7 @@ class FileCommands(QObject):
     def open_lesson(self, lesson: Lesson) -> None:
         """Open a lesson; edits of what was open can be had back by undo."""
         # The registry of engines is not imported before the window is seen.
-        from rnnviz.gui.lessons.runnable import runnable
+        from rnnviz.gui.lessons.engine_fallback import runnable
 
         config, told = runnable(lesson.config)
         self._document.take(config, lesson.title)
@@ -124,7 +124,7 @@ class FileCommands(QObject):
 
     def make_runnable(self) -> None:
         """Let engines that there are run what the window begins with, if one of its own is missing."""
-        from rnnviz.gui.lessons.runnable import runnable
+        from rnnviz.gui.lessons.engine_fallback import runnable
 
         config, told = runnable(self._session.config)
         if told:

@@ -4,10 +4,10 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 import rnnviz
-from rnnviz.gui.commands.help_sheet import HelpSheet
-from rnnviz.gui.guide.commands import GuideCommands
-from rnnviz.gui.look.appearance import Appearance
-from rnnviz.gui.running.run_control import RunControl
+from rnnviz.gui.commands.shortcuts_dialog import HelpSheet
+from rnnviz.gui.help.commands import GuideCommands
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.theme.theme_manager import Appearance
 
 _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See and check every value in a recurrent network."
 
@@ -35,9 +35,9 @@ class HelpCommands(QObject):
     def report_problem(self) -> None:
         """Show versions, engines, the last failure and the end of the log, to be copied."""
         # Asks the system about much that a window does not need before it is seen.
-        from rnnviz.gui.keeping.problem_dialog import ProblemDialog
-        from rnnviz.runs.doctor import report
-        from rnnviz.runs.log import log_tail
+        from rnnviz.execution.doctor import report
+        from rnnviz.execution.log import log_tail
+        from rnnviz.gui.recovery.bug_report_dialog import ProblemDialog
 
         failure = self._control.last_failure
         last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"

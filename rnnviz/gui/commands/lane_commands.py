@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
-from rnnviz.analysis.ordering import OrderName
-from rnnviz.gui.session import Session
+from rnnviz.gui.app_state import Session
+from rnnviz.quantities.unit_order import OrderName
 
 if TYPE_CHECKING:
     # It is imported once the window is painted.
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def follow(session: Session, lanes: "UnrolledView") -> None:
     """Let the lanes show what the session says of them, and change it."""
-    lanes.show_colour_by(session.colour_by)
+    lanes.show_color_by(session.color_by)
     lanes.show_order(session.order)
-    session.colour_by_changed.connect(lanes.show_colour_by)
+    session.color_by_changed.connect(lanes.show_color_by)
     session.engine_changed.connect(lanes.show_engine)
     session.swipe_changed.connect(lanes.show_swipe)
     session.order_changed.connect(lanes.show_order)

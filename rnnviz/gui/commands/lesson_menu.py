@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
-from rnnviz.files.lesson_index import LessonEntry
-from rnnviz.files.lessons import Lesson
+from rnnviz.lessons.configs import Lesson
+from rnnviz.lessons.index import LessonEntry
 
 
 class LessonMenu(QMenu):

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.files.lessons import Lesson
 from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.keys import COMMANDS, MENUS
 from rnnviz.gui.commands.lesson_menu import LessonMenu
-from rnnviz.gui.commands.recent import RecentFiles, RecentMenu
-from rnnviz.gui.exporting.export_menu import ExportMenu
-from rnnviz.gui.look.motion import use_motion
+from rnnviz.gui.commands.recent_files import RecentFiles, RecentMenu
+from rnnviz.gui.commands.table import COMMANDS, MENUS
+from rnnviz.gui.export.export_menu import ExportMenu
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
-from rnnviz.gui.views.base import View
+from rnnviz.gui.theme.reduced_motion import use_motion
+from rnnviz.gui.views.base import ResultView
+from rnnviz.lessons.configs import Lesson
+from rnnviz.lessons.index import lesson_entries
 
 _THEME_WORDS = {"desktop": "&Follow the desktop", "light": "&Light", "dark": "&Dark"}
 _MOTION_WORDS = {
@@ -91,7 +91,7 @@ class Submenus:
         window: QWidget,
         recent: RecentFiles,
         lessons: Sequence[Lesson],
-        views: Sequence[View],
+        views: Sequence[ResultView],
         theme: str,
         settings: Settings,
     ) -> None:

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.files.models.entry import Entry
+from rnnviz.core.cells import CELLS
 from rnnviz.gui.commands.dialogs import STATES, ask_file
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.model.cells import CELLS
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.io.model_formats.rnn_entry import Entry
 
 _HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
 _INITIAL_STATES = {
@@ -45,7 +45,7 @@ _HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
 _ROWS_BESIDE_CHOICES = 5
 _GAP = "  "
 
-Chosen: TypeAlias = Callable[[Entry, str | None, str | None], None]
+DisplayOptions: TypeAlias = Callable[[Entry, str | None, str | None], None]
 
 
 class ModelDialog(QDialog):
@@ -54,7 +54,7 @@ class ModelDialog(QDialog):
     Networks that cannot be run are listed with the reason.
     """
 
-    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: Chosen) -> None:
+    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: DisplayOptions) -> None:
         """`chosen` gets the entry, and the cell and the initial state, each None where the file decides it."""
         super().__init__(parent)
         self._entries, self._chosen = entries, chosen

@@ -5,10 +5,10 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from rnnviz.analysis.phases import Order
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.stepping import Stepper
-from rnnviz.gui.look.motion import motion_reduced
-from rnnviz.gui.session import Session
+from rnnviz.gui.theme.reduced_motion import motion_reduced
+from rnnviz.quantities.traversal import Order
 
 _FRAME_MS = 16
 _SLOWEST = 2.0

@@ -5,16 +5,16 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rnnviz.analysis.wording import verdict_sentence
-from rnnviz.gui.arrangement import Arrangement
-from rnnviz.gui.commands import copying
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands import clipboard as copying
 from rnnviz.gui.commands.dialogs import tell, tell_error
 from rnnviz.gui.document import Document
-from rnnviz.gui.exporting.exporting import Exporter, Format
-from rnnviz.gui.following import Following
-from rnnviz.gui.running.jobs import Jobs
-from rnnviz.gui.session import Session
-from rnnviz.gui.views.base import View
+from rnnviz.gui.export.exporter import Exporter, Format
+from rnnviz.gui.jobs.task_queue import Jobs
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.view_sync import ViewSynchronizer
+from rnnviz.gui.views.base import ResultView
+from rnnviz.text.verdict_text import verdict_sentence
 
 
 class ResultCommands(QObject):
@@ -28,8 +28,8 @@ class ResultCommands(QObject):
         window: QWidget,
         session: Session,
         document: Document,
-        arrangement: Arrangement,
-        following: Following,
+        arrangement: MainLayout,
+        following: ViewSynchronizer,
         jobs: Jobs,
     ) -> None:
         super().__init__(window)
@@ -62,12 +62,12 @@ class ResultCommands(QObject):
             QApplication.clipboard().setText(text)
             self.noted.emit("Copied.")
 
-    def export_picture(self, view: View | None, scale: int) -> None:
+    def export_picture(self, view: ResultView | None, scale: int) -> None:
         """Export a picture of a view, or of the whole window."""
         name = self._stem if view is None else f"{self._stem} {view.title.lower()}"
         self._exporter.picture(self._window if view is None else view, scale, lambda: self._make_ready(view), name)
 
-    def export_report(self, lanes: View) -> None:
+    def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of its lanes."""
         if self._session.result is not None:
             self._exporter.report(self._session.result, lanes, lambda: self._make_ready(lanes), self._stem)
@@ -88,7 +88,7 @@ class ResultCommands(QObject):
     def _stem(self) -> str:
         return Path(self._document.origin.title).stem
 
-    def _make_ready(self, view: View | None) -> None:
+    def _make_ready(self, view: ResultView | None) -> None:
         """Let a view, or all that are in sight, show what a picture of them is to have."""
         if view is not None:
             self._arrangement.prepare(view)

@@ -2,9 +2,9 @@
 
 from PySide6.QtCore import QObject, Signal
 
-from rnnviz.analysis.phases import STAGES, Order, Walk, stage_regions, stage_text
-from rnnviz.gui.session import Session
-from rnnviz.model.location import Location
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
+from rnnviz.quantities.traversal import STAGES, Order, Traversal, stage_regions, stage_text
 
 
 class Stepper(QObject):
@@ -32,10 +32,10 @@ class Stepper(QObject):
         return None if self._stage is None else STAGES[self._stage]
 
     @property
-    def walk(self) -> Walk | None:
+    def walk(self) -> Traversal | None:
         """The steps in the order of computation."""
         result = self._session.result
-        return None if result is None else Walk(*result.shape[:3], self.order)
+        return None if result is None else Traversal(*result.shape[:3], self.order)
 
     def begin(self, by: int) -> None:
         """Stand on the first stage of the cursor's step, or, if going back, on the last one."""
@@ -92,7 +92,7 @@ class Stepper(QObject):
         """Light up nothing."""
         if self._stage is not None:
             self._stage = None
-            self._session.set_lit(())
+            self._session.set_highlight(())
             self.told.emit("")
 
     def _show(self, stage: int) -> None:
@@ -100,7 +100,7 @@ class Stepper(QObject):
         assert result is not None, "there are stages of a result only"
         network, timesteps = result.inputs.network, result.shape[2]
         self._stage, self._shown_at = stage, where
-        self._session.set_lit(stage_regions(network, where, timesteps, STAGES[stage]))
+        self._session.set_highlight(stage_regions(network, where, timesteps, STAGES[stage]))
         self.told.emit(stage_text(network, where, timesteps, STAGES[stage]))
 
     def _on_elsewhere(self, location: Location) -> None:

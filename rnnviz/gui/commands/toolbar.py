@@ -1,22 +1,22 @@
-"""The row of controls above everything: run, lesson, sample, time, colours, export."""
+"""The row of controls above everything: run, lesson, sample, time, colors, export."""
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
-from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.result import RunResult
-from rnnviz.files.lesson_index import LessonEntry, lesson_entries
-from rnnviz.files.lessons import Lesson
+from rnnviz.core.display_names import display_name
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.colours_box import WHY, ColoursBox
+from rnnviz.gui.commands.color_by_combo import WHY, ColorsBox
 from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.playback_controls import PlaybackControls
 from rnnviz.gui.commands.player import Player
-from rnnviz.gui.commands.transport import Transport
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.name_box import NameBox
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.session import Session
-from rnnviz.model.location import Location
+from rnnviz.gui.theme.elided_combo import ElidedComboBox
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.lessons.configs import Lesson
+from rnnviz.lessons.index import LessonEntry, lesson_entries
+from rnnviz.verify.result import RunResult
 
 
 class ToolBar(QToolBar):
@@ -51,11 +51,11 @@ class ToolBar(QToolBar):
         self.addSeparator()
         self.sample = self._sample_box(cursor)
         self.addSeparator()
-        self.transport = Transport(session, cursor, player, actions)
+        self.transport = PlaybackControls(session, cursor, player, actions)
         self.transport.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(self.transport)
         self.addSeparator()
-        self.colours = self._colours_box()
+        self.colors = self._colors_box()
         self.candidate = self._candidate_box()
         self.export = self._export_button(export)
 
@@ -79,7 +79,7 @@ class ToolBar(QToolBar):
             self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
 
     def apply_icons(self, icons: Icons) -> None:
-        """Draw the icons in the theme's colours."""
+        """Draw the icons in the theme's colors."""
         self._icons = icons
         self.export.setIcon(icons["export"])
         self._draw_run()
@@ -87,7 +87,7 @@ class ToolBar(QToolBar):
     def _draw_run(self) -> None:
         if self._icons is not None:
             stale = bool(self._run.property("stale"))
-            self._run.setIcon(self._icons.coloured("run", "on_accent" if stale else "text"))
+            self._run.setIcon(self._icons.colored("run", "on_accent" if stale else "text"))
 
     def _button(self, actions: Actions, command: str, name: str) -> QToolButton:
         button = QToolButton()
@@ -99,7 +99,7 @@ class ToolBar(QToolBar):
         self.addWidget(button)
         return button
 
-    def _labelled(self, text: str, control: QWidget, why: str) -> None:
+    def _labeled(self, text: str, control: QWidget, why: str) -> None:
         label = QLabel(f"{text} ")
         label.setToolTip(why)
         control.setToolTip(why)
@@ -110,7 +110,7 @@ class ToolBar(QToolBar):
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
         why = "Open a lesson, which leads through one thing about recurrent networks, or its config alone."
         # Its entries say what it is; a label would take the room of the last controls in a small window.
-        box = NameBox("Lesson", why, 13)
+        box = ElidedComboBox("Lesson", why, 13)
         box.setPlaceholderText("own config")
         for entry in lesson_entries():
             box.addItem(f"{entry.number}  {entry.title}", entry)
@@ -136,16 +136,16 @@ class ToolBar(QToolBar):
         box = QSpinBox()
         box.setKeyboardTracking(False)
         box.valueChanged.connect(cursor.go_to_sample)
-        self._labelled("Sample", box, "Which sequence of the batch every view shows, counted from 0 ([ and ]).")
+        self._labeled("Sample", box, "Which sequence of the batch every view shows, counted from 0 ([ and ]).")
         return box
 
-    def _colours_box(self) -> ColoursBox:
-        box = ColoursBox(self._session)
-        self._labelled("Colours", box, WHY)
+    def _colors_box(self) -> ColorsBox:
+        box = ColorsBox(self._session)
+        self._labeled("Colors", box, WHY)
         return box
 
     def _candidate_box(self) -> QComboBox:
-        box = NameBox("Candidate", "Which engine is held against the reference.", 9)
+        box = ElidedComboBox("Candidate", "Which engine is held against the reference.", 9)
         box.activated.connect(lambda index: self._session.set_candidate(box.itemData(index)))
         self._candidate_action = self.addWidget(box)
         return box
@@ -171,7 +171,7 @@ class ToolBar(QToolBar):
         self.candidate.clear()
         comparisons = () if result is None else result.comparisons
         for comparison in comparisons:
-            self.candidate.addItem(f"vs {shown_name(comparison.candidate)}", comparison.candidate)
+            self.candidate.addItem(f"vs {display_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
         if self._session.candidate is not None:
             self._on_candidate(self._session.candidate)

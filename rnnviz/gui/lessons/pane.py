@@ -4,17 +4,17 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from rnnviz.analysis.claims.finding import Finding
-from rnnviz.analysis.claims.grammar import Claim
-from rnnviz.files.guided_lessons import GuidedLesson
-from rnnviz.files.lesson_parts import PARTS
-from rnnviz.gui.lessons.claim_row import ClaimRow
-from rnnviz.gui.lessons.more_below import MoreBelow
-from rnnviz.gui.lessons.prose import Prose
-from rnnviz.gui.lessons.tally import Tally
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.strip_buttons import link_button
+from rnnviz.gui.lessons.lesson_text import Prose
+from rnnviz.gui.lessons.scroll_hint import ScrollHint
+from rnnviz.gui.lessons.statement_counter import StatementCounter
+from rnnviz.gui.lessons.statement_row import StatementRow
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.verdict_buttons import link_button
+from rnnviz.lessons.content import GuidedLesson
+from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.statements.result import StatementResult
+from rnnviz.lessons.targets import PARTS
 
 _MARGIN = 12
 _NAMED = 3
@@ -42,7 +42,7 @@ class LessonPane(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Lesson")
         self._theme = LIGHT
-        self.rows: list[ClaimRow] = []
+        self.rows: list[StatementRow] = []
         self.lesson_title = QLabel()
         self.lesson_title.setProperty("muted", True)
         self.place = QLabel()
@@ -66,14 +66,14 @@ class LessonPane(QWidget):
         self.back.clicked.connect(self.back_requested)
         self.next = QPushButton("Next")
         self.next.clicked.connect(self.next_requested)
-        self.tally = Tally()
+        self.tally = StatementCounter()
         self.tally.clicked.connect(self._reveal_claim)
         self.prose = Prose()
         self.prose.part_requested.connect(self.part_requested)
         self._claims = QVBoxLayout()
         self._claims.setSpacing(8)
         self.scroll_area = self._make_scroll()
-        self.more = MoreBelow(self.scroll_area)
+        self.more = ScrollHint(self.scroll_area)
         self._lay_out()
         self.apply_theme(LIGHT)
 
@@ -123,14 +123,14 @@ class LessonPane(QWidget):
             row.show_waiting(why)
         self._count()
 
-    def show_findings(self, findings: tuple[Finding, ...], *, own: bool) -> None:
+    def show_findings(self, findings: tuple[StatementResult, ...], *, own: bool) -> None:
         """Show what the claims came to; `own` says that they were checked on a config of the reader's."""
         for row, finding in zip(self.rows, findings, strict=True):
             row.show_finding(finding, own=own)
         self._count()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         icons = Icons(theme)
         self.close_button.setIcon(icons["close"])
@@ -170,12 +170,12 @@ class LessonPane(QWidget):
         self.scroll_area.verticalScrollBar().setValue(row.mapTo(self.scroll_area.widget(), QPoint()).y())
         row.setFocus()
 
-    def _make_rows(self, claims: tuple[Claim, ...]) -> None:
+    def _make_rows(self, claims: tuple[Statement, ...]) -> None:
         for row in self.rows:
             self._claims.removeWidget(row)
             row.hide()
             row.deleteLater()
-        self.rows = [ClaimRow(claim, self._theme) for claim in claims]
+        self.rows = [StatementRow(claim, self._theme) for claim in claims]
         for row in self.rows:
             self._claims.addWidget(row)
 

@@ -6,8 +6,8 @@ from PySide6.QtCore import QEasingCurve, QEvent, QObject, QRect, QRectF, Qt, QVa
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.gui.look.motion import motion_reduced
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.reduced_motion import motion_reduced
 
 _GLOW = 7
 """How far the glow reaches outside the line, in pixels."""
@@ -120,7 +120,7 @@ class Spotlight(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 
@@ -136,10 +136,10 @@ class Spotlight(QWidget):
         line = QRectF(self.lit.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
         # A part at the window's edge keeps its frame in sight.
         line = line.intersected(QRectF(self.rect()).adjusted(_LINE, _LINE, -_LINE, -_LINE))
-        colour = self._theme.color("accent")
+        color = self._theme.color("accent")
         for width, alpha in ((2.0 * _GLOW, 0.10), (_GLOW + 1.0, 0.16), (_LINE, 1.0)):
-            colour.setAlphaF(alpha * self._strength)
-            painter.setPen(QPen(colour, width))
+            color.setAlphaF(alpha * self._strength)
+            painter.setPen(QPen(color, width))
             painter.drawRoundedRect(line, 5.0, 5.0)
         painter.end()
 

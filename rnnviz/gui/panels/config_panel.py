@@ -6,17 +6,17 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.panels.applicability import ORDINARY, applicability
+from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.gui.panels.editors import Editor, LineEditor, make_editor
 from rnnviz.gui.panels.engine_editors import CandidatesEditor, Engines, ReferenceEditor
+from rnnviz.gui.panels.field_visibility import ORDINARY, applicability
+from rnnviz.gui.panels.labels import plain_label
 from rnnviz.gui.panels.section_form import Field, SectionForm
 from rnnviz.gui.panels.summary import NetworkSummary
-from rnnviz.gui.panels.words import plain_label
-from rnnviz.model.config import DEFAULT_TOLERANCES, SECTIONS, Config
-from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import Declared, declarations
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 
 _MARGIN = 10
 
@@ -149,7 +149,7 @@ class ConfigPanel(QWidget):
             self._fields[key].refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.summary.apply_theme(theme)
         for field in self._fields.values():
@@ -167,15 +167,15 @@ class ConfigPanel(QWidget):
         else:
             self._reveal(self._fields[wrong])
 
-    def _make_editor(self, key: str, declared: Declared, parent: QWidget) -> Editor:
+    def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
         if key == "compare.reference":
             self._reference = ReferenceEditor(parent)
             return self._reference
         if key == "compare.candidates":
-            self._candidates = CandidatesEditor(declared.why, parent)
+            self._candidates = CandidatesEditor(config_field.why, parent)
             self._candidates.recordings_added.connect(self._add_recordings)
             return self._candidates
-        return make_editor(key, declared, parent)
+        return make_editor(key, config_field, parent)
 
     def _add_recordings(self, names: tuple[str, ...]) -> None:
         self.set_engines({**self._engines, **dict.fromkeys(names)})
@@ -210,9 +210,9 @@ class ConfigPanel(QWidget):
             if not field.use.given or values[dotted] is None:
                 continue
             try:
-                tables[name][key] = field.declared.check(dotted, values[dotted])
+                tables[name][key] = field.config_field.check(dotted, values[dotted])
             except ConfigError as error:
-                if field.use.judged:
+                if field.use.evaluated:
                     errors[dotted] = error.sentence
         if not errors:
             try:

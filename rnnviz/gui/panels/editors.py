@@ -13,10 +13,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
-from rnnviz.gui.panels.controls import CalmComboBox, LongLineEdit, PathLineEdit, StepBox
-from rnnviz.gui.panels.words import FILE_FILTERS, choice_title, label, unset_words
-from rnnviz.model.fields import LARGEST_SIZE, Declared
+from rnnviz.gui.panels.labels import FILE_FILTERS, choice_title, label, unset_words
+from rnnviz.gui.panels.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
 
 
 class Editor(QObject):
@@ -71,10 +71,10 @@ class Editor(QObject):
 class ChoiceEditor(Editor):
     """One of the declared choices, by readable titles."""
 
-    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
-        self.combo = CalmComboBox(parent)
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        self.combo = NoWheelComboBox(parent)
         super().__init__(self.combo)
-        for choice in declared.choices:
+        for choice in config_field.choices:
             self.combo.addItem(choice_title(key, choice), choice)
         self.combo.setPlaceholderText(unset_words(key))
         self.combo.activated.connect(self.touch)
@@ -89,7 +89,7 @@ class ChoiceEditor(Editor):
 class SwitchEditor(Editor):
     """On or off, with the label beside the box."""
 
-    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         self.box = QCheckBox(label(key), parent)
         super().__init__(self.box)
         self.box.clicked.connect(self.touch)
@@ -143,10 +143,10 @@ class LineEditor(Editor):
 class IntegerEditor(LineEditor):
     """A whole number with steps; an optional one may be left empty."""
 
-    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
-        box = StepBox(int(declared.minimum or 0), int(declared.maximum or LARGEST_SIZE), parent)
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        box = FreeSpinBox(int(config_field.minimum or 0), int(config_field.maximum or LARGEST_SIZE), parent)
         super().__init__(box, box.lineEdit(), box)
-        self._optional = declared.optional
+        self._optional = config_field.optional
         self.line.setPlaceholderText(unset_words(key))
         box.edited.connect(self.touch)
 
@@ -157,10 +157,10 @@ class IntegerEditor(LineEditor):
 class FloatEditor(LineEditor):
     """A number; an optional one may be left empty, and its placeholder then says what is used."""
 
-    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         line = LongLineEdit(parent)
         super().__init__(line, line)
-        self._optional = declared.optional
+        self._optional = config_field.optional
         line.textEdited.connect(self.touch)
 
     def _parse(self, text: str) -> Any:
@@ -170,10 +170,10 @@ class FloatEditor(LineEditor):
 class TextEditor(LineEditor):
     """A text; an optional one may be left empty."""
 
-    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         line = LongLineEdit(parent)
         super().__init__(line, line)
-        self._optional = declared.optional
+        self._optional = config_field.optional
         line.setPlaceholderText(unset_words(key))
         line.textEdited.connect(self.touch)
 
@@ -184,7 +184,7 @@ class TextEditor(LineEditor):
 class PathEditor(LineEditor):
     """A file's path: typed, dropped, or chosen in a dialog. Paths become absolute, wherever the config is saved."""
 
-    def __init__(self, key: str, declared: Declared, parent: QWidget) -> None:
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         widget = QWidget(parent)
         line = PathLineEdit(widget)
         self.browse = QToolButton(widget)
@@ -223,7 +223,7 @@ class PathEditor(LineEditor):
             return text
 
 
-_EDITORS: dict[str, Callable[[str, Declared, QWidget], Editor]] = {
+_EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "choice": ChoiceEditor,
     "bool": SwitchEditor,
     "int": IntegerEditor,
@@ -233,9 +233,9 @@ _EDITORS: dict[str, Callable[[str, Declared, QWidget], Editor]] = {
 }
 
 
-def make_editor(key: str, declared: Declared, parent: QWidget) -> Editor:
+def make_editor(key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
     """The editor for a declaration's kind."""
-    return _EDITORS[declared.kind](key, declared, parent)
+    return _EDITORS[config_field.kind](key, config_field, parent)
 
 
 def number_or_text(text: str) -> int | float | str:

@@ -12,11 +12,11 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from rnnviz.analysis.naming import shown_name
-from rnnviz.gui.panels.controls import CalmComboBox, ElidedCheckBox
+from rnnviz.core.config import Compare
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.panels.add_recording_button import RecordingButton
 from rnnviz.gui.panels.editors import Editor
-from rnnviz.gui.panels.recordings import RecordingButton
-from rnnviz.model.config import Compare
+from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox
 
 Engines: TypeAlias = Mapping[str, str | None]
 """Engine names with the reason why each cannot run here, or None if it can."""
@@ -26,7 +26,7 @@ class ReferenceEditor(Editor):
     """The engine that the others are held against."""
 
     def __init__(self, parent: QWidget) -> None:
-        self.combo = CalmComboBox(parent)
+        self.combo = NoWheelComboBox(parent)
         super().__init__(self.combo)
         self._engines: Engines = {}
         self.combo.activated.connect(self.touch)
@@ -53,7 +53,7 @@ class ReferenceEditor(Editor):
         model = self.combo.model()
         assert isinstance(model, QStandardItemModel)
         for row, name in enumerate(names):
-            self.combo.addItem(shown_name(name), name)
+            self.combo.addItem(display_name(name), name)
             reason = self._engines.get(name)
             if reason is not None:
                 self.combo.setItemData(row, reason, Qt.ItemDataRole.ToolTipRole)
@@ -132,7 +132,7 @@ class CandidatesEditor(Editor):
         self.controls = (*self.boxes.values(), self.add)
 
     def _new_box(self, name: str) -> ElidedCheckBox:
-        box = ElidedCheckBox(shown_name(name), self._rows)
+        box = ElidedCheckBox(display_name(name), self._rows)
         box.setAccessibleName(f"Comparison: against {name}")
         box.clicked.connect(lambda checked: self._choose(name, checked))
         return box

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from rnnviz.model.cells import Cell
+from rnnviz.core.cells import Cell
 
 _TOKEN = re.compile(r"[A-Za-z]\w*'?|[^A-Za-z]+")
 _FUNCTIONS = {"relu", "tanh", "sigmoid"}

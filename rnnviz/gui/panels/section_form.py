@@ -6,15 +6,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.panels.applicability import ORDINARY, Use
-from rnnviz.gui.panels.controls import control_palette
+from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.gui.panels.editors import Editor, LineEditor, SwitchEditor
-from rnnviz.gui.panels.note import Note
-from rnnviz.gui.panels.words import SECTION_TITLES, accessible_name, label
-from rnnviz.model.fields import Declared, declarations
+from rnnviz.gui.panels.field_message import FieldMessage
+from rnnviz.gui.panels.field_visibility import ORDINARY, FieldState
+from rnnviz.gui.panels.labels import SECTION_TITLES, accessible_name, label
+from rnnviz.gui.panels.widgets import control_palette
+from rnnviz.gui.theme.palettes import Theme
 
-EditorFactory = Callable[[str, Declared, QWidget], Editor]
+EditorFactory = Callable[[str, FieldSpec, QWidget], Editor]
 
 
 class SectionForm(QWidget):
@@ -38,10 +38,10 @@ class SectionForm(QWidget):
         heading.setFont(font)
         self.grid.addWidget(heading, 0, 0, 1, 2)
         self.fields: dict[str, Field] = {}
-        for number, (key, declared) in enumerate(declarations(section).items()):
+        for number, (key, config_field) in enumerate(declarations(section).items()):
             dotted = f"{name}.{key}"
-            editor = make_editor(dotted, declared, self)
-            self.fields[dotted] = Field(dotted, declared, editor, theme, self.grid, 1 + 2 * number)
+            editor = make_editor(dotted, config_field, self)
+            self.fields[dotted] = Field(dotted, config_field, editor, theme, self.grid, 1 + 2 * number)
 
 
 class Field:
@@ -50,9 +50,11 @@ class Field:
     `wrong` is the sentence about what the user typed, `failed` the one that a run gave; the first goes before.
     """
 
-    def __init__(self, key: str, declared: Declared, editor: Editor, theme: Theme, grid: QGridLayout, row: int) -> None:
-        self.key, self.declared, self.editor = key, declared, editor
-        self.note: Note | None = None
+    def __init__(
+        self, key: str, config_field: FieldSpec, editor: Editor, theme: Theme, grid: QGridLayout, row: int
+    ) -> None:
+        self.key, self.config_field, self.editor = key, config_field, editor
+        self.note: FieldMessage | None = None
         self.use = ORDINARY
         self.wrong = self.failed = ""
         self._grid, self._row = grid, row
@@ -75,7 +77,7 @@ class Field:
         """Whether the field has a meaning for the chosen sources."""
         return self.use.visible
 
-    def set_use(self, use: Use) -> None:
+    def set_use(self, use: FieldState) -> None:
         """Show, hide or fix the field."""
         if use != self.use:
             self.use = use
@@ -90,17 +92,17 @@ class Field:
         wrong = self.wrong or self.failed
         sentence = wrong or self.editor.doubt
         if self.note is None and sentence:
-            self.note = Note(self._grid.parentWidget())
+            self.note = FieldMessage(self._grid.parentWidget())
             self._grid.addWidget(self.note, self._row + 1, 0, 1, 2)
         if self.note is not None:
             self.note.show_sentence(sentence, self._theme.color("wrong" if wrong else "doubtful"))
             self.note.setVisible(bool(sentence) and self.shown)
         if bool(wrong) is not self._painted_wrong:
             self._paint(bool(wrong))
-        self.editor.controls[0].setAccessibleDescription(sentence or self.use.why or self.declared.why)
+        self.editor.controls[0].setAccessibleDescription(sentence or self.use.why or self.config_field.why)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw the sentence in these colours from now on."""
+        """Draw the sentence in these colors from now on."""
         self._theme = theme
         self._paint(bool(self.wrong or self.failed))
         self.refresh()
@@ -122,7 +124,7 @@ class Field:
             control.setPalette(palette)
 
     def _explain(self, why: str) -> None:
-        tip = f"{why or self.declared.why}\n{self.key}"
+        tip = f"{why or self.config_field.why}\n{self.key}"
         for widget in (self.editor.widget, self.editor.controls[0]):
             widget.setToolTip(tip)
         if self._label is not None:

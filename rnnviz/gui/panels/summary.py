@@ -6,12 +6,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
-from rnnviz.gui.look.theme import Theme
+from rnnviz.core.config import Config
+from rnnviz.core.memory_budget import available_memory, demand, readable
 from rnnviz.gui.panels.equation import equation_table, equation_words
-from rnnviz.gui.panels.note import Note, WrappedText
-from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, parameter_words, state_words
-from rnnviz.model.config import Config
-from rnnviz.model.memory import available_memory, demand, readable
+from rnnviz.gui.panels.field_message import FieldMessage, WrappedText
+from rnnviz.gui.panels.shape_text import demand_words, output_words, parameter_rows, parameter_words, state_words
+from rnnviz.gui.theme.palettes import Theme
 
 _SHAPE = re.compile(r"\(.*?\)")
 
@@ -45,7 +45,7 @@ class NetworkSummary(QWidget):
         self._captions: dict[str, QLabel] = {}
         for row, (name, why) in enumerate(_ROWS.items(), start=1):
             self._add_row(row, name, why)
-        self.warning = Note(self)
+        self.warning = FieldMessage(self)
         self.warning.hide()
         self._grid.addWidget(self.warning, len(_ROWS) + 1, 0, 1, 2)
         self.unfold = QToolButton(self)
@@ -79,7 +79,7 @@ class NetworkSummary(QWidget):
             self._list_shapes()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         for text in self._captions.values():
             palette = QPalette(text.palette())

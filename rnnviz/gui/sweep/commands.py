@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.core.engine_spec import is_own
 from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, tell_error
-from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.running.own_recurrences import OwnRecurrences
-from rnnviz.gui.running.run_control import RunControl
-from rnnviz.model.engine_names import is_own
+from rnnviz.gui.jobs.code_trust import CodeTrust
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 if TYPE_CHECKING:
     from rnnviz.gui.sweep.runner import SweepRunner
     from rnnviz.gui.sweep.sweep_window import SweepWindow
     from rnnviz.gui.sweep.worker import OpenedSweep
-    from rnnviz.model.sweep_table import Row
+    from rnnviz.sweeps.results import SweepRow
 
 SWEEPS = "Sweeps and their results (*.toml *.csv *.json)"
 TABLES = "Tables (*.csv *.json)"
@@ -31,7 +31,7 @@ class SweepCommands(QObject):
     """A passing remark."""
 
     def __init__(
-        self, window: QWidget, document: Document, control: RunControl, own: OwnRecurrences, recent: RecentFiles
+        self, window: QWidget, document: Document, control: RunControl, own: CodeTrust, recent: RecentFiles
     ) -> None:
         super().__init__(window)
         self._main = window
@@ -66,7 +66,7 @@ class SweepCommands(QObject):
             self._runner.run(opened, self._own.trusted)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         if self.window is not None:
             self.window.apply_theme(theme)
@@ -123,7 +123,7 @@ class SweepCommands(QObject):
         in_front = self.window if self.window is not None and self.window.isVisible() else self._main
         tell_error(in_front, title, sentence)
 
-    def _open_row(self, row: "Row") -> None:
+    def _open_row(self, row: "SweepRow") -> None:
         assert self.window is not None
         assert self.window.opened is not None
         if row.point.config is not None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal
 
-from rnnviz.gui.sweep.worker import Halt, OpenedSweep, SweepJob, SweepWorker
-from rnnviz.model.sweep_table import SweepTable
+from rnnviz.gui.sweep.worker import OpenedSweep, StopToken, SweepJob, SweepWorker
+from rnnviz.sweeps.results import SweepTable
 
 
 class SweepRunner(QObject):
@@ -29,7 +29,7 @@ class SweepRunner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._halt = Halt()
+        self._halt = StopToken()
         self._busy = self._stopped = False
         self._thread = QThread(self)
         self._thread.setObjectName("sweeps")

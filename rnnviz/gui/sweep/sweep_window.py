@@ -4,17 +4,17 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.sweep_figures import SweepFigures
-from rnnviz.analysis.sweep_wording import called, counted
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.sweep.heat_panel import HeatPanel
+from rnnviz.core import number_format
+from rnnviz.gui.sweep.heatmap_panel import HeatPanel
 from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.sweep.worker import OpenedSweep
-from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.gui.views.tables import NumberTable
-from rnnviz.model.sweep_table import Row, SweepTable
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.sweeps.columns import SweepFigures
+from rnnviz.sweeps.results import SweepRow, SweepTable
+from rnnviz.sweeps.text import called, counted
 
 _REFRESH_MS = 150
 """So often at most is what rows change drawn anew while they come."""
@@ -27,7 +27,7 @@ class SweepWindow(QWidget):
     stop_requested = Signal()
     save_requested = Signal()
     row_opened = Signal(object)
-    """The `Row` whose run is asked for."""
+    """The `SweepRow` whose run is asked for."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -55,8 +55,8 @@ class SweepWindow(QWidget):
         self.heat = HeatPanel()
         self.heat.row_chosen.connect(self.choose)
         self.heat.row_activated.connect(self._open_place)
-        self._counts = SteadyLabel(bold=True)
-        self._reason = SteadyLabel(selectable=True)
+        self._counts = ElidedLabel(bold=True)
+        self._reason = ElidedLabel(selectable=True)
         self._reason.setAccessibleName("What the chosen row came to")
         self._bar = QProgressBar()
         self._bar.setFixedWidth(160)
@@ -82,7 +82,7 @@ class SweepWindow(QWidget):
         self._refresh()
         self.show_running(self._running)
 
-    def take(self, rows: list[Row]) -> None:
+    def take(self, rows: list[SweepRow]) -> None:
         """Rows have come."""
         for row in rows:
             self.figures.put(row)
@@ -120,7 +120,7 @@ class SweepWindow(QWidget):
         self.table.scrollTo(index)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         icons = Icons(theme)
         for action in (self.run_action, self.stop_action, self.save_action):
             action.setIcon(icons[action.objectName()])
@@ -175,7 +175,7 @@ class SweepWindow(QWidget):
         self._bar.setValue(figures.done)
         waiting = len(figures.rows) - figures.done
         told = counted(figures.counts)
-        self._counts.setText(f"{told} · {numbers.count(waiting)} waiting" if waiting else told)
+        self._counts.setText(f"{told} · {number_format.count(waiting)} waiting" if waiting else told)
         self.save_action.setEnabled(figures.done > 0)
 
     def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:

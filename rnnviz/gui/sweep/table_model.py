@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.sweep_figures import QUANTITIES, WAITING, SweepFigures, order, ranks
-from rnnviz.analysis.sweep_wording import ROW_MARKS, short_key, value_text
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.cells import Cell
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
-from rnnviz.model.sweep_table import FirstWrong, Row, SweepTable
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.cell_painter import TableCell
+from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.sweeps.columns import QUANTITIES, WAITING, SweepFigures, order, ranks
+from rnnviz.sweeps.results import FirstWrong, SweepRow, SweepTable
+from rnnviz.sweeps.text import ROW_MARKS, short_key, value_text
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
@@ -32,8 +32,8 @@ class _Column:
 
     heading: str
     why: str
-    text: Callable[[Row], str]
-    full: Callable[[Row], str]
+    text: Callable[[SweepRow], str]
+    full: Callable[[SweepRow], str]
     keys: Callable[[SweepFigures], NDArray[np.float64]]
     words: bool = False
 
@@ -66,10 +66,10 @@ class SweepModel(QAbstractTableModel):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._order) - 1, len(self._columns) - 1))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use these colours from now on."""
+        """Use these colors from now on."""
         self._theme = theme
 
-    def row(self, row: int) -> Row:
+    def row(self, row: int) -> SweepRow:
         """What stands in a row of the table."""
         return self.figures.rows[int(self._order[row])]
 
@@ -103,15 +103,15 @@ class SweepModel(QAbstractTableModel):
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
 
-    def cell(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> TableCell:
         """How a cell is drawn."""
         asked, found = self._columns[column], self.row(row)
-        colour = None
+        color = None
         if asked is _VERDICT or found.finding is None:
             role = "muted" if found.finding is None else _VERDICT_ROLES[found.finding.verdict]
-            colour = self._theme.color(role) if asked is _VERDICT else None
+            color = self._theme.color(role) if asked is _VERDICT else None
         text = f"{_SPACE}{asked.text(found)}" if asked.words and column else asked.text(found)
-        return Cell(text, colour, bold=asked is _VERDICT and found.finding is not None, left=asked.words)
+        return TableCell(text, color, bold=asked is _VERDICT and found.finding is not None, left=asked.words)
 
     def widest(self) -> list[str]:
         """For each column a text that is as wide as any in it."""
@@ -172,7 +172,7 @@ def _key_column(place: int, figures: SweepFigures) -> _Column:
     )
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: SweepRow) -> str:
     return "waiting" if row.finding is None else f"{ROW_MARKS[row.finding.verdict]} {row.finding.verdict}"
 
 
@@ -182,29 +182,29 @@ def _verdict_keys(figures: SweepFigures) -> NDArray[np.float64]:
 
 def _number_column(place: int) -> _Column:
     quantity = QUANTITIES[place]
-    short = numbers.duration if quantity.name in ("reference", "engine") else numbers.error
+    short = number_format.duration if quantity.name in ("reference", "engine") else number_format.error
 
-    def text(row: Row) -> str:
+    def text(row: SweepRow) -> str:
         value = quantity.value(row)
         return _NOTHING if value is None else short(value)
 
-    def full(row: Row) -> str:
+    def full(row: SweepRow) -> str:
         value = quantity.value(row)
-        return _NOTHING if value is None else numbers.full(value)
+        return _NOTHING if value is None else number_format.full(value)
 
     return _Column(quantity.title, quantity.why, text, full, lambda figures: figures.values[quantity.name])
 
 
-def _wrong(row: Row) -> FirstWrong | None:
+def _wrong(row: SweepRow) -> FirstWrong | None:
     return None if row.finding is None else row.finding.first_wrong
 
 
-def _wrong_text(row: Row) -> str:
+def _wrong_text(row: SweepRow) -> str:
     wrong = _wrong(row)
-    return _NOTHING if wrong is None else f"{shown_name(wrong.engine)} at {wrong.where}"
+    return _NOTHING if wrong is None else f"{display_name(wrong.engine)} at {wrong.where}"
 
 
-def _reason(row: Row) -> str:
+def _reason(row: SweepRow) -> str:
     return _NOTHING if row.finding is None else row.finding.reason
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from rnnviz.analysis.sweep_figures import SweepFigures
-from rnnviz.engines.registry import with_present_reference
-from rnnviz.files.inputs import load_inputs
-from rnnviz.files.sweep_toml import load_sweep
-from rnnviz.model.errors import EngineError, InputError
-from rnnviz.model.sweep import Point, Sweep
-from rnnviz.model.sweep_table import Row, SweepTable
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.engines.registry import with_fallback_reference
+from rnnviz.io.inputs import load_inputs
+from rnnviz.sweeps.columns import SweepFigures
+from rnnviz.sweeps.grid import Point, Sweep
+from rnnviz.sweeps.results import SweepRow, SweepTable
+from rnnviz.sweeps.toml import load_sweep
 
 if TYPE_CHECKING:
-    from rnnviz.runs.sweep.scheduler import Scheduler
+    from rnnviz.sweeps.scheduler import Scheduler
 
 _TELL_SECONDS = 0.1
 """Rows are told in bundles: the window need not hear of each."""
@@ -43,11 +43,11 @@ class SweepJob:
     trusted: frozenset[str] = frozenset()
 
 
-class _LeavingError(Exception):
+class _CancelledError(Exception):
     """The window is closing; nobody wants what was asked for."""
 
 
-class Halt:
+class StopToken:
     """Lets the window's thread stop a sweep that the worker's thread waits for."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Halt:
         """The points one by one, up to the wish to leave."""
         for point in points:
             if self._leaving:
-                raise _LeavingError
+                raise _CancelledError
             yield point
 
     def running(self, points: Iterable[Point]) -> Iterator[Point]:
@@ -100,7 +100,7 @@ class SweepWorker(QObject):
     opened = Signal(object)
     """An `OpenedSweep`."""
     came = Signal(object)
-    """A list of `Row`s that are new."""
+    """A list of `SweepRow`s that are new."""
     ended = Signal()
     """Every row has come, or the sweep was stopped."""
     saved = Signal(object)
@@ -108,7 +108,7 @@ class SweepWorker(QObject):
     failed = Signal(str, str)
     """What could not be done, and the sentence that says why."""
 
-    def __init__(self, halt: Halt) -> None:
+    def __init__(self, halt: StopToken) -> None:
         super().__init__()
         self._halt = halt
 
@@ -121,7 +121,7 @@ class SweepWorker(QObject):
                 self.opened.emit(_open_sweep(path, self._halt))
             else:
                 # What reads tables takes long to be imported, which nobody waits for on this thread.
-                from rnnviz.files.sweep_results import load_sweep_results
+                from rnnviz.sweeps.results_io import load_sweep_results
 
                 self.opened.emit(OpenedSweep(path, SweepFigures(load_sweep_results(path)), None))
 
@@ -138,7 +138,7 @@ class SweepWorker(QObject):
         """Write a table as JSON or CSV, by the path's ending."""
 
         def write() -> None:
-            from rnnviz.files.sweep_results import write_sweep_csv, write_sweep_json
+            from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
 
             (write_sweep_json if path.suffix.lower() == ".json" else write_sweep_csv)(table, path)
             self.saved.emit(path)
@@ -151,14 +151,14 @@ class SweepWorker(QObject):
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(title, str(error) or "There is too little memory for it.")
             return False
-        except _LeavingError:
+        except _CancelledError:
             return False
         return True
 
     def _run(self, job: SweepJob) -> None:
-        from rnnviz.runs.sweep.driver import Sweeping
-        from rnnviz.runs.sweep.journal import Journal, journal_of, read_journal
-        from rnnviz.runs.sweep.local import LocalScheduler
+        from rnnviz.sweeps.driver import Sweeping
+        from rnnviz.sweeps.journal import Journal, journal_of, read_journal
+        from rnnviz.sweeps.local import LocalScheduler
 
         path = journal_of(job.path)
         with Journal(path) as journal:
@@ -171,8 +171,8 @@ class SweepWorker(QObject):
                 finally:
                     self._halt.watch(None)
 
-    def _tell(self, rows: Iterator[Row]) -> None:
-        bundle: list[Row] = []
+    def _tell(self, rows: Iterator[SweepRow]) -> None:
+        bundle: list[SweepRow] = []
         last = 0.0
         for row in rows:
             bundle.append(row)
@@ -183,11 +183,11 @@ class SweepWorker(QObject):
             self.came.emit(bundle)
 
 
-def _open_sweep(path: Path, halt: Halt) -> OpenedSweep:
-    from rnnviz.runs.sweep.driver import check_engines, earlier
-    from rnnviz.runs.sweep.journal import journal_of, read_journal
+def _open_sweep(path: Path, halt: StopToken) -> OpenedSweep:
+    from rnnviz.sweeps.driver import check_engines, earlier
+    from rnnviz.sweeps.journal import journal_of, read_journal
 
-    sweep = load_sweep(path, complete=lambda config: with_present_reference(config)[0])
+    sweep = load_sweep(path, complete=lambda config: with_fallback_reference(config)[0])
     check_engines(sweep)
     rows = earlier(sweep, halt.reading(sweep.points()), read_journal(journal_of(path)))
     return OpenedSweep(path, SweepFigures(SweepTable(sweep.keys, tuple(rows))), sweep)

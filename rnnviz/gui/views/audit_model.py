@@ -5,15 +5,15 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.audit_rows import AuditRow, ToleranceRow
-from rnnviz.analysis.running_error import ALLOWED
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.cells import Cell
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.checks_model import WordsModel
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
-from rnnviz.model.location import Location
+from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.text.audit_rows import AuditRow, ToleranceRow
+from rnnviz.verify.running_error import ALLOWED
 
 _Roles = Qt.ItemDataRole
 
@@ -29,13 +29,13 @@ class AuditModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         icons = Icons(theme)
         self._looks = {
-            "right": (icons.coloured("check", "right"), theme.color("right")),
-            "wrong": (icons.coloured("cross", "wrong"), theme.color("wrong")),
-            "undetermined": (icons.coloured("info", "muted"), theme.color("muted")),
-            "not audited": (icons.coloured("info", "muted"), theme.color("muted")),
+            "right": (icons.colored("check", "right"), theme.color("right")),
+            "wrong": (icons.colored("cross", "wrong"), theme.color("wrong")),
+            "undetermined": (icons.colored("info", "muted"), theme.color("muted")),
+            "not audited": (icons.colored("info", "muted"), theme.color("muted")),
         }
         self._link = theme.color("accent")
         if self.rows:
@@ -49,7 +49,7 @@ class AuditModel(WordsModel):
                 (
                     a.verdict,
                     a.engine,
-                    numbers.error(a.ratio) if a.audited else "",
+                    number_format.error(a.ratio) if a.audited else "",
                     str(a.where) if a.audited else "",
                     a.coverage,
                 )
@@ -66,14 +66,14 @@ class AuditModel(WordsModel):
         """Where a row leads to."""
         return self._audits[row].where
 
-    def cell(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> TableCell:
         verdict, text = self.rows[row][0], self.rows[row][column]
-        mark, colour = self._looks[verdict]
+        mark, color = self._looks[verdict]
         if column == 0:
-            return Cell(text, colour, bold=verdict == "wrong", mark=mark, left=True)
+            return TableCell(text, color, bold=verdict == "wrong", mark=mark, left=True)
         if column == 2:
-            return Cell(text, colour if verdict == "wrong" else None)
-        return Cell(text, self._link if column == 3 else None, left=True)
+            return TableCell(text, color if verdict == "wrong" else None)
+        return TableCell(text, self._link if column == 3 else None, left=True)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
         if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole and section == 2:
@@ -82,9 +82,12 @@ class AuditModel(WordsModel):
 
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
         if role == FULL_ROLE and index.column() == 2:
-            return numbers.full(self._audits[index.row()].ratio)
+            return number_format.full(self._audits[index.row()].ratio)
         if role == _Roles.ToolTipRole and index.column() == 2:
-            return f"{numbers.full(self._audits[index.row()].ratio)} rounding bounds; up to {ALLOWED:g} a step is right"
+            return (
+                f"{number_format.full(self._audits[index.row()].ratio)} rounding bounds; up to {ALLOWED:g} a "
+                "step is right"
+            )
         return super().data(index, role)
 
     def widest(self) -> list[str]:
@@ -105,10 +108,10 @@ class TolerancesModel(WordsModel):
     def show_pairs(self, pairs: Sequence[ToleranceRow]) -> None:
         """Show other pairs."""
         self.pairs = list(pairs)
-        self.show_rows([(pair.name, numbers.full(pair.rtol), pair.shown_atol) for pair in pairs])
+        self.show_rows([(pair.name, number_format.full(pair.rtol), pair.shown_atol) for pair in pairs])
 
-    def cell(self, row: int, column: int) -> Cell:
-        return Cell(self.rows[row][column], left=column == 0)
+    def cell(self, row: int, column: int) -> TableCell:
+        return TableCell(self.rows[row][column], left=column == 0)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
         if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole and section > 0:
@@ -118,7 +121,7 @@ class TolerancesModel(WordsModel):
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
         pair = self.pairs[index.row()]
         if role == FULL_ROLE and index.column() > 0:
-            return numbers.full(pair.rtol if index.column() == 1 else pair.atol)
+            return number_format.full(pair.rtol if index.column() == 1 else pair.atol)
         if role == _Roles.ToolTipRole:
             return pair.pair
         return super().data(index, role)

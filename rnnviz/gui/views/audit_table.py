@@ -3,14 +3,14 @@
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QWidget
 
-from rnnviz.analysis.audit_rows import audit_rows, tolerance_remark, tolerance_rows
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import Theme
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.gui.views.tables import NumberTable
-from rnnviz.model.location import Location
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.text.audit_rows import audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.verify.result import RunResult
 
 _INTRO = (
     "Each step is computed again in float64 from the engine's own previous state: a right engine stays within a few "
@@ -19,7 +19,7 @@ _INTRO = (
 _UNAUDITED = "No step of this run has been audited, so that nobody knows which engine is right."
 
 
-class AuditTable(View):
+class AuditTable(ResultView):
     """The engines on the left, tolerances on the right; `title_changed` tells the tab's new text."""
 
     title = "Audit"
@@ -31,7 +31,7 @@ class AuditTable(View):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._empty = QLabel("Press F5 to run: every step of every engine is checked by itself.")
-        self._intro = SteadyLabel(_INTRO)
+        self._intro = ElidedLabel(_INTRO)
         self._unaudited = QLabel(_UNAUDITED)
         for label in (self._empty, self._unaudited):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -46,7 +46,7 @@ class AuditTable(View):
         self.tolerances = NumberTable()
         self.tolerances.setModel(self.tolerances_model)
         self.tolerances.setAccessibleName("Tolerances")
-        self._heading = SteadyLabel("Tolerances", bold=True)
+        self._heading = ElidedLabel("Tolerances", bold=True)
         self.copy_button = QPushButton("Copy")
         self.copy_button.setAccessibleName("Copy the smallest tolerances that pass")
         self.copy_button.clicked.connect(self._copy_pair)

@@ -6,9 +6,9 @@ from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.bars import Bar, Bars
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.core import number_format
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.quantities.histogram_bins import Bars, HistogramBar
 
 _PAD = 6
 _BESIDE = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -44,7 +44,7 @@ class BarChart(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 
@@ -112,7 +112,7 @@ class BarChart(QWidget):
     def _ground(self) -> QRectF:
         """Where the bars stand: labels are to the left and beneath, a count above the highest bar."""
         line = self.fontMetrics().height()
-        widest = numbers.count(10**self._decades) if self._bars is not None else "0"
+        widest = number_format.count(10**self._decades) if self._bars is not None else "0"
         left = self.fontMetrics().horizontalAdvance(widest) + 2 * _PAD
         return QRectF(left, line + _PAD, self.width() - left - _PAD, self.height() - 2 * line - 2 * _PAD)
 
@@ -167,7 +167,7 @@ class BarChart(QWidget):
             painter.setPen(self._theme.color("muted"))
             text = QRectF(0, y - line / 2, ground.left() - _PAD, line)
             painter.drawText(
-                text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, numbers.count(10**decade)
+                text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, number_format.count(10**decade)
             )
             below = y
         painter.setPen(self._theme.color("border"))
@@ -189,20 +189,20 @@ class BarChart(QWidget):
     def _paint_bar(self, painter: QPainter, place: int) -> None:
         assert self._bars is not None
         bar, rect = self._bars.bars[place], self.bar_rect(place)
-        colour = self._theme.color("wrong" if bar.outside else "accent")
+        color = self._theme.color("wrong" if bar.outside else "accent")
         if place == self._chosen:
             column = QRectF(rect.left() - 1, 0, rect.width() + 2, self._ground.bottom())
-            tint = QColor(colour)
+            tint = QColor(color)
             tint.setAlphaF(0.16)
             painter.fillRect(column, tint)
         if bar.count:
-            painter.fillRect(rect, colour)
+            painter.fillRect(rect, color)
             if bar.outside:
-                # Colour is not alone in telling them apart.
+                # Color is not alone in telling them apart.
                 painter.fillRect(rect, QBrush(self._theme.color("outline_under"), Qt.BrushStyle.BDiagPattern))
-                painter.setPen(colour)
+                painter.setPen(color)
                 painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
-        count = numbers.count(bar.count)
+        count = number_format.count(bar.count)
         fits = self.fontMetrics().horizontalAdvance(count) + 2 <= self._unit
         if bar.count and (fits or place == self._chosen):
             self._paint_count(painter, rect, count, bold=place == self._chosen)
@@ -241,7 +241,7 @@ class BarChart(QWidget):
             )
 
 
-def told(bar: Bar) -> str:
+def told(bar: HistogramBar) -> str:
     """What a bar says in words."""
-    values = "1 value" if bar.count == 1 else f"{numbers.count(bar.count)} values"
+    values = "1 value" if bar.count == 1 else f"{number_format.count(bar.count)} values"
     return f"{bar.words[:1].upper()}{bar.words[1:]}: {values}"

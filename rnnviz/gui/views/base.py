@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.analysis.regions import Region
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import Theme
-from rnnviz.model.location import Location
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.quantities.highlights import Region
+from rnnviz.verify.result import RunResult
 
 
-class View(QWidget):
+class ResultView(QWidget):
     """One picture of a result at a location.
 
     A view computes nothing that takes time and keeps no selection of its own: it shows what it is given and
@@ -37,22 +37,22 @@ class View(QWidget):
         """Move to a place, which always lies inside the shown result. Must take a few milliseconds at most."""
         raise NotImplementedError
 
-    def show_lit(self, lit: Sequence[Region]) -> None:
+    def show_highlight(self, lit: Sequence[Region]) -> None:
         """Light up what the view shows of these regions; views that show no part of a lane light up nothing."""
 
     def settle(self) -> None:
         """Show at once what is still on its way, as before a picture is taken."""
 
-    def choices(self) -> tuple[str, ...] | None:
-        """What the user chose in this view alone, in words that `choose_again` understands: a session keeps it.
+    def save_state(self) -> tuple[str, ...] | None:
+        """What the user chose in this view alone, in words that `restore_state` understands: a session keeps it.
 
         None if nothing can be chosen in it.
         """
         return None
 
-    def choose_again(self, choices: Sequence[str]) -> None:
+    def restore_state(self, choices: Sequence[str]) -> None:
         """Make a session's choices again; words that mean nothing here are passed over."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         raise NotImplementedError

@@ -5,14 +5,14 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.checks import Check
-from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.cells import Cell
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.cell_painter import TableCell
+from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.verify.invariants import Check
+from rnnviz.verify.result import RunResult
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
@@ -33,9 +33,9 @@ class WordsModel(QAbstractTableModel):
         self.rows = list(rows)
         self.endResetModel()
 
-    def cell(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> TableCell:
         """How a cell is drawn."""
-        return Cell(self.rows[row][column], left=True)
+        return TableCell(self.rows[row][column], left=True)
 
     def widest(self) -> list[str]:
         """For each column its longest text."""
@@ -72,12 +72,12 @@ class ChecksModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         icons = Icons(theme)
         self._muted = theme.color("muted")
         self._looks = {
-            "holds": (icons.coloured("check", "right"), theme.color("right")),
-            "fails": (icons.coloured("cross", "wrong"), theme.color("wrong")),
+            "holds": (icons.colored("check", "right"), theme.color("right")),
+            "fails": (icons.colored("cross", "wrong"), theme.color("wrong")),
         }
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
@@ -87,15 +87,15 @@ class ChecksModel(WordsModel):
         ordered = sorted(checks, key=lambda check: check.holds)
         self.show_rows([("holds" if c.holds else "fails", c.engine, c.name, c.detail) for c in ordered])
 
-    def cell(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> TableCell:
         words = self.rows[row]
-        mark, colour = self._looks[words[0]]
+        mark, color = self._looks[words[0]]
         fails = words[0] == "fails"
         if column == 0:
-            return Cell(words[0], colour, bold=fails, mark=mark, left=True)
+            return TableCell(words[0], color, bold=fails, mark=mark, left=True)
         if column == 3:
-            return Cell(words[3], colour if fails else self._muted, left=True)
-        return Cell(words[column], left=True)
+            return TableCell(words[3], color if fails else self._muted, left=True)
+        return TableCell(words[column], left=True)
 
     def widest(self) -> list[str]:
         found = super().widest()
@@ -115,7 +115,7 @@ class EnginesModel(WordsModel):
             return
         self.show_rows(
             [
-                (shown_name(name), numbers.duration(seconds), result.versions.get(name, ""))
+                (display_name(name), number_format.duration(seconds), result.versions.get(name, ""))
                 for name, seconds in sorted(result.seconds.items(), key=lambda item: _order(result, item[0]))
             ]
         )

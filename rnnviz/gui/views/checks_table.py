@@ -3,14 +3,14 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.base import View
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.checks_model import ChecksModel, EnginesModel
-from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.gui.views.tables import NumberTable
-from rnnviz.model.location import Location
+from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.verify.result import RunResult
 
 _INTRO = (
     "Each engine's out, state and hidden vectors are held against each other: they must be the same numbers in "
@@ -18,7 +18,7 @@ _INTRO = (
 )
 
 
-class ChecksTable(View):
+class ChecksTable(ResultView):
     """The checks on the left, times and versions on the right; `title_changed` tells the tab's new text."""
 
     title = "Checks"
@@ -31,7 +31,7 @@ class ChecksTable(View):
         self._empty = QLabel("Press F5 to run: whether out, state and the hidden vectors of each engine fit together.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self._intro = SteadyLabel(_INTRO)
+        self._intro = ElidedLabel(_INTRO)
         self.model = ChecksModel()
         self.table = _table(self.model, "Checks")
         self.engines_model = EnginesModel()
@@ -56,7 +56,9 @@ class ChecksTable(View):
             return ""
         checks = self._result.checks
         failed = sum(not check.holds for check in checks)
-        return f"✘ {numbers.count(failed)} of {numbers.count(len(checks))}" if failed else f"{len(checks)} ✔"
+        return (
+            f"✘ {number_format.count(failed)} of {number_format.count(len(checks))}" if failed else f"{len(checks)} ✔"
+        )
 
     @property
     def tab_text(self) -> str:

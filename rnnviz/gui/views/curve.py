@@ -9,8 +9,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.analysis.outline import Outline, bends
-from rnnviz.model.arrays import FloatArray
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.quantities.minmax_envelope import Outline, drop_collinear
 
 _DOTS_SHOWN = 64
 """Up to so many timesteps each value has a dot of its own; a sequence of one step is nothing but dots."""
@@ -42,7 +42,7 @@ class Curve:
         self.outline = outline
         x, y = outline.points()
         self._dots = _finite_points(x, y) if outline.timesteps <= _DOTS_SHOWN else []
-        x, y = bends(x, y)
+        x, y = drop_collinear(x, y)
         self._path = pg.arrayToQPath(x, np.asarray(y, np.float64), connect="finite")
         self._changed()
 
@@ -116,8 +116,8 @@ def _finite_points(x: NDArray[np.float64], y: FloatArray) -> list[QPointF]:
     return [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True) if np.isfinite(point[1])]
 
 
-def cosmetic_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+def cosmetic_pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
     """A pen whose width is in pixels, whatever the plot's scale."""
-    pen = QPen(colour, width, style)
+    pen = QPen(color, width, style)
     pen.setCosmetic(True)
     return pen

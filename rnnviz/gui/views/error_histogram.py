@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.bars import Bar, Bars, ulp_bars, violation_bars
-from rnnviz.analysis.compare import Comparison
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import Theme
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.bar_chart import BarChart, told
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.model.location import Location
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.quantities.histogram_bins import Bars, HistogramBar, ulp_bars, violation_bars
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.result import RunResult
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ _QUANTITIES = (
 )
 
 
-class ErrorHistogram(View):
+class ErrorHistogram(ResultView):
     """A bar for each factor of two, from exact zero to the worst; a bar leads to its first value."""
 
     title = "Error histogram"
@@ -54,7 +54,7 @@ class ErrorHistogram(View):
         self._bars: Bars | None = None
         self._empty = QLabel("Press F5 to run: how large the differences are, and how many values have which.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._said = SteadyLabel(bold=True)
+        self._said = ElidedLabel(bold=True)
         self._choice = QComboBox()
         self._choice.setAccessibleName("Quantity")
         for quantity in _QUANTITIES:
@@ -85,7 +85,7 @@ class ErrorHistogram(View):
         return self._said.text()
 
     @property
-    def bars(self) -> tuple[Bar, ...]:
+    def bars(self) -> tuple[HistogramBar, ...]:
         """What is drawn."""
         return () if self._bars is None else self._bars.bars
 
@@ -97,7 +97,12 @@ class ErrorHistogram(View):
         """A row for each bar."""
         rows = [("above", "up to", "values", "first at")]
         rows += [
-            (numbers.full(bar.low), numbers.full(bar.high), str(bar.count), "" if bar.first is None else str(bar.first))
+            (
+                number_format.full(bar.low),
+                number_format.full(bar.high),
+                str(bar.count),
+                "" if bar.first is None else str(bar.first),
+            )
             for bar in self.bars
         ]
         return "".join("\t".join(row) + "\n" for row in rows) if self.bars else ""
@@ -129,9 +134,10 @@ class ErrorHistogram(View):
         if bars is None or comparison is None:
             return
         if place is None:
-            equal = f"{_share(bars.bars[0].count, bars.total)} of {numbers.count(bars.total)} values are equal"
+            equal = f"{_share(bars.bars[0].count, bars.total)} of {number_format.count(bars.total)} values are equal"
             outside = (
-                f"{numbers.count(comparison.mismatched) if comparison.mismatched else 'none'} outside the tolerance"
+                f"{number_format.count(comparison.mismatched) if comparison.mismatched else 'none'} outside "
+                "the tolerance"
             )
             self._said.setText(f"{equal}, {outside}; a bar leads to its first value")
         else:
@@ -149,4 +155,4 @@ class ErrorHistogram(View):
 def _share(count: int, total: int) -> str:
     """A part of all values in percent: "0 %", "0.02 %", "37 %"."""
     percent = 100.0 * count / total
-    return f"{percent:.0f} %" if count in (0, total) or 1.0 <= percent < 99.5 else f"{numbers.error(percent)} %"
+    return f"{percent:.0f} %" if count in (0, total) or 1.0 <= percent < 99.5 else f"{number_format.error(percent)} %"

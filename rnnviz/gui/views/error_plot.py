@@ -8,25 +8,25 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from rnnviz.analysis.compare import Comparison
-from rnnviz.analysis.error_series import QUANTITIES, ErrorSeries, Quantity, error_series
-from rnnviz.analysis.outline import Outline, largest_of, outline_of
-from rnnviz.analysis.places import lane_text
-from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.series import LogScale, log_scale
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import SteadyLabel
+from rnnviz.core.indexing import lane_text
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.lane_curves import LaneCurves
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.log_axis import LogTimePlot
-from rnnviz.model.location import Location
+from rnnviz.quantities.error_series import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
+from rnnviz.quantities.minmax_envelope import Outline, largest_of, outline_of
+from rnnviz.quantities.plot_series import LogScale, log_scale
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.result import RunResult
 
 _MOST_LANES = 16
 """More lanes than these, besides the cursor's, are drawn as one curve: the largest of them."""
 
 
-class ErrorPlot(View):
+class ErrorPlot(ResultView):
     """The cursor's lane stands out, the other lanes are thin; a line says what is tolerated.
 
     Where steps were audited, what each engine is off by within one step stands beside what has added up.
@@ -43,15 +43,15 @@ class ErrorPlot(View):
         self._theme = LIGHT
         self._lane: tuple[int, int] | None = None
 
-        self._heading = SteadyLabel(bold=True)
-        self._at_cursor = SteadyLabel()
+        self._heading = ElidedLabel(bold=True)
+        self._at_cursor = ElidedLabel()
         self._at_cursor.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
         self._choice = QComboBox()
-        self._choice.setAccessibleName("Quantity")
+        self._choice.setAccessibleName("ErrorQuantity")
         for quantity in QUANTITIES:
             self._choice.addItem(quantity.title, quantity.name)
             self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
@@ -96,7 +96,7 @@ class ErrorPlot(View):
         return self._quantity.name
 
     @property
-    def _quantity(self) -> Quantity:
+    def _quantity(self) -> ErrorQuantity:
         return QUANTITIES[self._choice.currentIndex()]
 
     @property

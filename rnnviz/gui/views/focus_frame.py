@@ -4,16 +4,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFocusEvent, QPalette
 from PySide6.QtWidgets import QFrame, QLabel, QTableView
 
-from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.theme.palettes import Theme
 
 
 class FramedTable(QTableView):
-    """Its frame has the accent's colour while it has the keyboard."""
+    """Its frame has the accent's color while it has the keyboard."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         palette = self.palette()
-        # Qt draws a plain frame in the colour of texts, which the cells and the headings have from elsewhere.
+        # Qt draws a plain frame in the color of texts, which the cells and the headings have from elsewhere.
         palette.setColor(QPalette.ColorRole.WindowText, theme.color("accent"))
         self.setPalette(palette)
 

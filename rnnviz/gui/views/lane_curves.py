@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
-from rnnviz.analysis.outline import Outline
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.cells import blend
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.cell_painter import blend
 from rnnviz.gui.views.curve import Curve, cosmetic_pen
 from rnnviz.gui.views.time_plot import TimePlot
+from rnnviz.quantities.minmax_envelope import Outline
 
 _DASHED_UP_TO = 600
 """More timesteps in sight are drawn in solid lines: dashes would run together, and take long to draw."""
 _COMPANIONS = ((1, Qt.PenStyle.DashLine), (2, Qt.PenStyle.DotLine))
-"""The colour, by its place in the theme's series, and the line of each companion."""
+"""The color, by its place in the theme's series, and the line of each companion."""
 
 
 class LaneCurves:
@@ -58,7 +58,7 @@ class LaneCurves:
             curves.clear()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         for curve in self._others:
             curve.draw_with(self.thin, depth=1.0)
@@ -80,7 +80,7 @@ class LaneCurves:
 
     def companion(self, place: int) -> QPen:
         """Of one of the curves beside it."""
-        colour, style = _COMPANIONS[place]
+        color, style = _COMPANIONS[place]
         if not self._dashed:
-            return cosmetic_pen(QColor(self._theme.series[colour]), 1.0)
-        return cosmetic_pen(QColor(self._theme.series[colour]), 1.5, style)
+            return cosmetic_pen(QColor(self._theme.series[color]), 1.0)
+        return cosmetic_pen(QColor(self._theme.series[color]), 1.5, style)

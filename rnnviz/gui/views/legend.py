@@ -4,7 +4,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 _LINE = 24
 _PAD = 6
@@ -43,7 +43,7 @@ class LegendKey(QAbstractButton):
         self.updateGeometry()
 
     def show_line(self, pen: QPen, theme: Theme) -> None:
-        """Draw the line with this pen, the name in the theme's colours."""
+        """Draw the line with this pen, the name in the theme's colors."""
         self._pen, self._theme = pen, theme
         self.update()
 

@@ -6,12 +6,12 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QTextDocument
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from rnnviz.analysis.wording import Part, plain
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.focus_frame import LinkLabel
+from rnnviz.text.verdict_text import TextPart, plain
 
 _PADDING = 5
-_MORE = Part(" …")
+_MORE = TextPart(" …")
 
 
 class LinkedText(QWidget):
@@ -26,10 +26,10 @@ class LinkedText(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._sentence: tuple[Part, ...] = ()
-        self._brief: tuple[Part, ...] = ()
+        self._sentence: tuple[TextPart, ...] = ()
+        self._brief: tuple[TextPart, ...] = ()
         self._secondary = ""
-        self._links: list[Part] = []
+        self._links: list[TextPart] = []
         self._theme = LIGHT
         self._primary = LinkLabel(self)
         self._primary.setTextFormat(Qt.TextFormat.RichText)
@@ -54,14 +54,14 @@ class LinkedText(QWidget):
         lines = [document.toPlainText()] + ([self._beneath.text()] if not self._beneath.isHidden() else [])
         return "\n".join(lines)
 
-    def show_text(self, sentence: tuple[Part, ...], brief: tuple[Part, ...], secondary: str) -> None:
+    def show_text(self, sentence: tuple[TextPart, ...], brief: tuple[TextPart, ...], secondary: str) -> None:
         """Show a sentence; `brief` says the same in fewer words, `secondary` what is left out first."""
         self._sentence, self._brief, self._secondary = sentence, brief, secondary
         self._primary.setAccessibleName(plain(sentence))
         self._fit()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
@@ -111,7 +111,7 @@ class LinkedText(QWidget):
         self._primary.setGeometry(0, top, width, line)
         self._beneath.setGeometry(0, top + line, width, line)
 
-    def _markup(self, parts: tuple[Part, ...]) -> str:
+    def _markup(self, parts: tuple[TextPart, ...]) -> str:
         self._links, pieces = [], []
         for part in parts:
             # A line must not end within "t = 11".

@@ -7,10 +7,10 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.analysis.series import LogScale
-from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.curve import cosmetic_pen
 from rnnviz.gui.views.time_plot import TimePlot
+from rnnviz.quantities.plot_series import LogScale
 
 _ABOVE = [(0.0, 1.0), (0.0, 1.0)]
 """The label stands on its line, not in it."""
@@ -81,7 +81,7 @@ class LogTimePlot(TimePlot):
         self.show_values(bottom, top)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         super().apply_theme(theme)
         self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         self._limit.label.setColor(theme.color("wrong"))

@@ -3,18 +3,18 @@
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.mismatch_rows import MismatchRows, mismatch_rows
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import SteadyLabel
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.mismatch_model import MismatchModel
-from rnnviz.gui.views.tables import NumberTable
-from rnnviz.model.location import DIRECTIONS, Location
+from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.verify.mismatch_rows import MismatchRows, mismatch_rows
+from rnnviz.verify.result import RunResult
 
 
-class MismatchList(View):
+class MismatchList(ResultView):
     """A table of mismatches; choosing a row moves the cursor there. `title_changed` tells the tab's new text."""
 
     title = "Mismatches"
@@ -29,7 +29,7 @@ class MismatchList(View):
         self._empty = QLabel()
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self._said = SteadyLabel("")
+        self._said = ElidedLabel("")
         self.layers = _filter("Only this layer", "Which layer's mismatches are listed.")
         self.directions = _filter("Only this direction", "Which direction's mismatches are listed.")
         self.layers.currentIndexChanged.connect(self._gather)
@@ -65,7 +65,7 @@ class MismatchList(View):
     @property
     def tab_text(self) -> str:
         """The title with how many there are."""
-        return self.title if self._rows is None else f"{self.title}  {numbers.count(self._total())}"
+        return self.title if self._rows is None else f"{self.title}  {number_format.count(self._total())}"
 
     def copy_text(self) -> str:
         """The chosen rows, or all of them."""
@@ -130,9 +130,9 @@ class MismatchList(View):
             self.model.show_rows(None, "reference", "candidate")
             return
         self.model.show_rows(rows, result.reference.engine, str(self._candidate))
-        shown = f"{numbers.count(len(rows))} mismatches"
+        shown = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
-            shown = f"The first {numbers.count(len(rows))} of {numbers.count(rows.total)} mismatches"
+            shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
         self._said.setText(f"{shown}, in the order of computation; a heading sorts them.")
         self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
 

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.mismatch_rows import MismatchRows
-from rnnviz.analysis.naming import shown_name
-from rnnviz.gui.views.cells import Cell
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
-from rnnviz.model.location import DIRECTIONS, Location
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.gui.views.cell_painter import TableCell
+from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.verify.mismatch_rows import MismatchRows
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
@@ -34,7 +34,7 @@ class MismatchModel(QAbstractTableModel):
         """Show other rows, sorted as those before."""
         self.beginResetModel()
         self._rows = rows
-        self.headings = (*_PLACES, shown_name(reference), shown_name(candidate), "difference", "violation", "ULP")
+        self.headings = (*_PLACES, display_name(reference), display_name(candidate), "difference", "violation", "ULP")
         self._order, self._places = self._sorted(), None
         self.endResetModel()
 
@@ -60,9 +60,9 @@ class MismatchModel(QAbstractTableModel):
         self._order, self._places = self._sorted(), None
         self.layoutChanged.emit()
 
-    def cell(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> TableCell:
         """How a cell is drawn."""
-        return Cell(self._text(row, column, full=False), left=column == 1)
+        return TableCell(self._text(row, column, full=False), left=column == 1)
 
     def widest(self) -> list[str]:
         """For each column a text that is as wide as any in it."""
@@ -100,11 +100,11 @@ class MismatchModel(QAbstractTableModel):
             return str(int(rows.where[place, column]))
         if column in (5, 6):
             value = (rows.reference if column == 5 else rows.candidate)[place]
-            return numbers.full(value) if full else numbers.short(value)
+            return number_format.full(value) if full else number_format.short(value)
         if column == 9:
-            return str(int(rows.ulp[place])) if full else numbers.ulp(int(rows.ulp[place]))
+            return str(int(rows.ulp[place])) if full else number_format.ulp(int(rows.ulp[place]))
         value = (rows.error if column == 7 else rows.violation)[place]
-        return numbers.full(float(value)) if full else numbers.error(value)
+        return number_format.full(float(value)) if full else number_format.error(value)
 
     def _sorted(self) -> NDArray[np.intp]:
         if self._rows is None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import Theme
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
 
 MOST_PINNED = 4
 
@@ -57,8 +57,8 @@ class PinButton(QToolButton):
         self.setAccessibleDescription(why)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw the icon in these colours."""
-        self.setIcon(Icons(theme).coloured("pin", "text"))
+        """Draw the icon in these colors."""
+        self.setIcon(Icons(theme).colored("pin", "text"))
 
     def _toggle(self) -> None:
         if self._unit in self._pinned:

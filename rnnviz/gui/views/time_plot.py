@@ -11,10 +11,10 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.series import pixel_bands
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.core import number_format
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.curve import Curve, CurvesItem
+from rnnviz.quantities.plot_series import pixel_bands
 
 _FEWEST_PIXELS = 64
 """So wide is a plot at least that has not been laid out yet."""
@@ -108,7 +108,7 @@ class TimePlot(pg.PlotWidget):
         self._curves.remove(curve)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw axes, ground and cursor in these colours; the curves are their owner's."""
+        """Draw axes, ground and cursor in these colors; the curves are their owner's."""
         self._theme = theme
         self.setBackground(theme.color("base"))
         for name in ("left", "bottom"):
@@ -140,7 +140,7 @@ class _TimestepAxis(pg.AxisItem):
         return [(step, 0.0) for step in whole]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        return [numbers.count(round(value)) for value in values]
+        return [number_format.count(round(value)) for value in values]
 
 
 class GapMarks(pg.GraphicsObject):
@@ -162,7 +162,7 @@ class GapMarks(pg.GraphicsObject):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 
@@ -182,19 +182,19 @@ class GapMarks(pg.GraphicsObject):
         transform = painter.transform()
         painter.resetTransform()
         ground = transform.mapRect(view)
-        colour = self._theme.color(self._role)
+        color = self._theme.color(self._role)
         tint = self._theme.color(self._role)
         tint.setAlphaF(0.18)
         for start, stop in pixel_bands(self.runs, view.left(), view.right(), max(1, round(ground.width()))):
             band = QRectF(ground.left() + start, ground.top(), stop - start, ground.height())
             painter.fillRect(band, tint)
-            painter.fillRect(QRectF(band.left(), ground.bottom() - 4, band.width(), 4), colour)
-            self._name(painter, band, colour)
+            painter.fillRect(QRectF(band.left(), ground.bottom() - 4, band.width(), 4), color)
+            self._name(painter, band, color)
 
-    def _name(self, painter: QPainter, band: QRectF, colour: QColor) -> None:
+    def _name(self, painter: QPainter, band: QRectF, color: QColor) -> None:
         """Write the word on a band, upright where only that fits."""
         metrics = painter.fontMetrics()
-        painter.setPen(colour)
+        painter.setPen(color)
         if band.width() > metrics.horizontalAdvance(self._word) + 4:
             painter.drawText(band, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, self._word)
         elif band.width() > metrics.height():

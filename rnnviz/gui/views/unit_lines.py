@@ -8,29 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QPen
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.gate_series import SeriesKey, series_key
-from rnnviz.analysis.lane_quantities import Quantity
-from rnnviz.analysis.outline import Outline, block_for, outline_of, unit_outline
-from rnnviz.analysis.own_state import followed
-from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.series import finite_range, unit_over_time
+from rnnviz.core import number_format
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.curve import Curve
-from rnnviz.gui.views.series_reader import SeriesReader
+from rnnviz.gui.views.series_worker import SeriesReader
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
-from rnnviz.model.arrays import FloatArray
-from rnnviz.model.location import Location
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.gate_series import SeriesKey, series_key
+from rnnviz.quantities.minmax_envelope import Outline, block_for, outline_of, unit_outline
+from rnnviz.quantities.plot_series import finite_range, unit_over_time
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.step_inputs import followed
 
 _DASHED_UP_TO = 600
 """More timesteps in sight are drawn in thin solid lines: dashes would run together, and take long to draw."""
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Of the engines that are held against the reference, one after the other."""
-_TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {numbers.NAN: np.isnan, numbers.INFINITY: np.isinf}
+_TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
 
 
 @dataclass
 class UnitLine:
-    """One curve: which engine's, of which unit, in which colour, and what was read of it last.
+    """One curve: which engine's, of which unit, in which color, and what was read of it last.
 
     `dashes` are in strokes' widths, none for the reference. `pinned` is the unit of a curve that stays while the cursor
     moves, else None.
@@ -38,7 +38,7 @@ class UnitLine:
 
     engine: str
     pinned: int | None
-    colour: str
+    color: str
     depth: float
     dashes: tuple[float, ...]
     curve: Curve
@@ -52,7 +52,7 @@ class UnitLine:
 
     def pen(self, *, dashes: bool) -> QPen:
         """Wide and solid beneath thin and dashed, so that both are seen where they are equal."""
-        pen = QPen(self.colour)
+        pen = QPen(self.color)
         pen.setCosmetic(True)
         if not dashes:
             return pen
@@ -71,8 +71,8 @@ class UnitLines:
         self._result: RunResult | None = None
         self._location = Location()
         self.gaps = {
-            numbers.NAN: GapMarks(plot, numbers.NAN, "nan"),
-            numbers.INFINITY: GapMarks(plot, numbers.INFINITY, "infinite"),
+            number_format.NAN: GapMarks(plot, number_format.NAN, "nan"),
+            number_format.INFINITY: GapMarks(plot, number_format.INFINITY, "infinite"),
         }
         self._quantity: Quantity = "value"
         self._series = SeriesReader(plot)
@@ -95,10 +95,10 @@ class UnitLines:
         self._series.forget()
 
     def add(
-        self, engine: str, pinned: int | None, colour: str, depth: float, *, dashes: tuple[float, ...], shown: bool
+        self, engine: str, pinned: int | None, color: str, depth: float, *, dashes: tuple[float, ...], shown: bool
     ) -> UnitLine:
         """Add a curve, whose values `read` reads; those of greater depth lie above."""
-        line = UnitLine(engine, pinned, colour, depth, dashes, self._plot.add_curve(QPen(colour), depth))
+        line = UnitLine(engine, pinned, color, depth, dashes, self._plot.add_curve(QPen(color), depth))
         line.curve.set_visible(shown)
         self._lines.append(line)
         return line
@@ -128,7 +128,9 @@ class UnitLines:
             count = sum(int(last - first) + 1 for first, last in _gaps(lines, test))
             if count:
                 exactly = "" if lines[0][0].block == 1 else "up to "
-                told.append(f"{word} at {exactly}{numbers.count(count)} {'timestep' if count == 1 else 'timesteps'}")
+                told.append(
+                    f"{word} at {exactly}{number_format.count(count)} {'timestep' if count == 1 else 'timesteps'}"
+                )
         return ", ".join(told)
 
     def draw(self) -> None:

@@ -7,25 +7,25 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.explain.provenance import quantity_place
-from rnnviz.analysis.lane_quantities import Quantity
-from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.outline import Outline
-from rnnviz.analysis.places import lane_text
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.labels import SteadyLabel
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.core.indexing import lane_text
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import quantity_place
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.pin_button import PinButton
-from rnnviz.gui.views.quantity_choice import QuantityChoice
+from rnnviz.gui.views.quantity_combo import QuantityChoice
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.model.location import Location
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.minmax_envelope import Outline
+from rnnviz.verify.result import RunResult
 
 
-class UnitsPlot(View):
+class UnitsPlot(ResultView):
     """The reference is solid, the others dashed; a legend tells the values at the cursor."""
 
     title = "Units over time"
@@ -41,8 +41,8 @@ class UnitsPlot(View):
         self._built: tuple[object, ...] | None = None
         self._shown: tuple[object, ...] | None = None
 
-        self._heading = SteadyLabel(bold=True)
-        self._strange = SteadyLabel()
+        self._heading = ElidedLabel(bold=True)
+        self._strange = ElidedLabel()
         self.choice = QuantityChoice("What the curves show of the unit: h, or a gate, a state or a change.")
         self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
@@ -115,13 +115,13 @@ class UnitsPlot(View):
         seen = self.plot.timesteps_in_sight
         columns = [values for line in there if (values := self._lines.values(line, seen)) is not None]
         rows = zip(seen, *columns, strict=True)
-        lines = [heading] + [[str(t), *map(numbers.full, row)] for t, *row in rows]
+        lines = [heading] + [[str(t), *map(number_format.full, row)] for t, *row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
 
-    def choices(self) -> tuple[str, ...]:
+    def save_state(self) -> tuple[str, ...]:
         return (self.choice.quantity, *map(str, self.pinned))
 
-    def choose_again(self, choices: Sequence[str]) -> None:
+    def restore_state(self, choices: Sequence[str]) -> None:
         self._pin.pin(int(word) for word in choices if word.isascii() and word.isdecimal())
         quantities = [quantity for quantity in get_args(Quantity) if quantity in choices]
         if quantities:
@@ -187,7 +187,7 @@ class UnitsPlot(View):
         for key, line in self._keys:
             value = self._lines.value(line, where.timestep)
             there = self._lines.has_value(line, where.timestep)
-            key.show_value("…" if value is None else numbers.short(value) if there else "none")
+            key.show_value("…" if value is None else number_format.short(value) if there else "none")
         told = ", ".join(key.accessibleName() for key, _ in self._keys)
         self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
 
@@ -226,26 +226,26 @@ class UnitsPlot(View):
             line = self._add_line(engine, None, series[place % len(series)], 10.0 + place)
             self._add_engine_key(line, reference)
         for unit in pinned:
-            colour = series[(len(engines) + self.pinned.index(unit)) % len(series)]
-            first = self._add_line(reference, unit, colour, 2.0)
+            color = series[(len(engines) + self.pinned.index(unit)) % len(series)]
+            first = self._add_line(reference, unit, color, 2.0)
             if self._candidate is not None:
-                self._add_line(self._candidate, unit, colour, 3.0)
+                self._add_line(self._candidate, unit, color, 3.0)
             self._add_pinned_key(first, unit)
 
-    def _add_line(self, engine: str, pinned: int | None, colour: str, depth: float) -> UnitLine:
+    def _add_line(self, engine: str, pinned: int | None, color: str, depth: float) -> UnitLine:
         assert self._result is not None
         shown = engine not in self._hidden
-        return self._lines.add(engine, pinned, colour, depth, dashes=self._dashes(engine), shown=shown)
+        return self._lines.add(engine, pinned, color, depth, dashes=self._dashes(engine), shown=shown)
 
     def _dashes(self, engine: str) -> tuple[float, ...]:
-        """None for the reference; of others those of their place, so that it takes no colours to tell them apart."""
+        """None for the reference; of others those of their place, so that it takes no colors to tell them apart."""
         assert self._result is not None
         others = [name for name in self._result.traces if name != self._result.reference.engine]
         return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()
 
     def _add_engine_key(self, line: UnitLine, reference: str) -> None:
         role = "the reference" if line.engine == reference else f"held against {reference}"
-        key = LegendKey(shown_name(line.engine), f"{line.engine}, {role}. Click to hide or show its curves.")
+        key = LegendKey(display_name(line.engine), f"{line.engine}, {role}. Click to hide or show its curves.")
         key.setCheckable(True)
         key.setChecked(line.engine not in self._hidden)
         key.toggled.connect(lambda shown, engine=line.engine: self._show_engine(engine, shown))

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.gate_vector import GateVector
-from rnnviz.analysis.lane_quantities import Choice, Quantity
-from rnnviz.analysis.naming import shown_name
-from rnnviz.analysis.vectors import Difference, Vector
-from rnnviz.analysis.wording_of_names import shortened, visible
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.cells import Cell
-from rnnviz.gui.views.tables import FULL_ROLE, AnyIndex
+from rnnviz.core import number_format
+from rnnviz.core.axis_label_text import shortened, visible
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.cell_painter import TableCell
+from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.quantities.catalog import Choice, Quantity
+from rnnviz.quantities.gate_values import GateVector
+from rnnviz.quantities.vectors import Difference, Vector
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
@@ -40,12 +40,12 @@ class VectorModel(QAbstractTableModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self._wrong = theme.color("wrong")
         self._muted = theme.color("muted")
-        self._strange = {numbers.NAN: theme.color("nan"), numbers.INFINITY: theme.color("infinite")}
-        self._mark = Icons(theme).coloured("cross", "wrong")
+        self._strange = {number_format.NAN: theme.color("nan"), number_format.INFINITY: theme.color("infinite")}
+        self._mark = Icons(theme).colored("cross", "wrong")
         self._tell_all()
 
     def show_vector(
@@ -129,7 +129,7 @@ class VectorModel(QAbstractTableModel):
         engines = [label for label, _ in self._vector.columns]
         reference, candidate = self._compared
         if role == _Roles.DisplayRole:
-            return [self._unit, *map(shown_name, engines), "Δ", "ULP"][section]
+            return [self._unit, *map(display_name, engines), "Δ", "ULP"][section]
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
             return [self._unit, *engines, "difference", "ULP"][section]
         if role == _Roles.ToolTipRole:
@@ -152,14 +152,14 @@ class VectorModel(QAbstractTableModel):
             return f"{words}, mismatch" if column == 0 and self.mismatched(row) else words
         return None
 
-    def cell(self, row: int, column: int) -> Cell:
-        """How a cell is drawn: one that is outside the tolerance in bold, in the wrong's colour and marked."""
+    def cell(self, row: int, column: int) -> TableCell:
+        """How a cell is drawn: one that is outside the tolerance in bold, in the wrong's color and marked."""
         text = self._text(row, column, full=False)
         if self._is_marked(row, column):
-            return Cell(text, self._wrong, bold=True, mark=self._mark if column == 0 else None)
+            return TableCell(text, self._wrong, bold=True, mark=self._mark if column == 0 else None)
         if column == 0:
-            return Cell(text, self._muted)
-        return Cell(text, self._strange.get(text.removeprefix("-")))
+            return TableCell(text, self._muted)
+        return TableCell(text, self._strange.get(text.removeprefix("-")))
 
     def widest(self) -> list[str]:
         """For each column a text as wide as it may need."""
@@ -194,32 +194,32 @@ class VectorModel(QAbstractTableModel):
             return f"{row} {name if full else shortened(name, _SHORT_NAME)}" if name else str(row)
         if column <= len(vector.columns):
             value = vector.columns[column - 1][1][row]
-            return numbers.full(value) if full else numbers.short(value)
+            return number_format.full(value) if full else number_format.short(value)
         if column >= self._compared_columns:
             assert self._gates is not None, "there are columns for them"
             gate = self._gates.value(self._added[column - self._compared_columns].name, row)
-            return numbers.full(gate) if full else numbers.short(gate)
+            return number_format.full(gate) if full else number_format.short(gate)
         difference = vector.difference
         assert difference is not None, "the columns beyond the engines' are there for a difference only"
         if column == len(vector.columns) + 1:
             signed = difference.signed[row]
-            return numbers.full(signed) if full else numbers.error(signed)
+            return number_format.full(signed) if full else number_format.error(signed)
         distance = int(difference.ulp[row])
-        return str(distance) if full and distance != numbers.UNDEFINED_ULP else numbers.ulp(distance)
+        return str(distance) if full and distance != number_format.UNDEFINED_ULP else number_format.ulp(distance)
 
     def _explanation(self, row: int) -> str:
         """Every figure of a row in full."""
         vector = self._vector
         assert vector is not None, "an empty model has no cells"
         lines = [f"{self._unit} {self._text(row, 0, full=True)}"]
-        lines += [f"{label}: {numbers.full(values[row])}" for label, values in vector.columns]
+        lines += [f"{label}: {number_format.full(values[row])}" for label, values in vector.columns]
         difference = vector.difference
         if difference is not None:
             reference, candidate = self._compared
-            lines.append(f"{candidate} - {reference}: {numbers.full(difference.signed[row])}")
+            lines.append(f"{candidate} - {reference}: {number_format.full(difference.signed[row])}")
             lines.append(f"ULP: {self._text(row, self._compared_columns - 1, full=True)}")
             state = "mismatch" if difference.mismatched[row] else "within the tolerance"
-            lines.append(f"difference / tolerance: {numbers.error(difference.violation[row])} ({state})")
+            lines.append(f"difference / tolerance: {number_format.error(difference.violation[row])} ({state})")
         for column, added in enumerate(self._added, self._compared_columns):
             lines.append(f"{added.name}: {self._text(row, column, full=True)}")
         return "\n".join(lines)
@@ -231,8 +231,8 @@ def _longest_number(vector: Vector | None) -> str:
     for _, values in vector.columns if vector is not None else ():
         finite = np.isfinite(values)
         if finite.any():
-            texts += [numbers.short(values[finite].min()), numbers.short(values[finite].max())]
-        texts += [numbers.short(value) for value in np.unique(values[~finite])]
+            texts += [number_format.short(values[finite].min()), number_format.short(values[finite].max())]
+        texts += [number_format.short(value) for value in np.unique(values[~finite])]
     return max(texts, key=len)
 
 

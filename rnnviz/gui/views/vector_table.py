@@ -6,21 +6,21 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QVBoxLayout, QWidget
 
-from rnnviz.analysis.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
-from rnnviz.analysis.gate_vector import GateVectors
-from rnnviz.analysis.places import initial_text, input_text, lane_text, passage_text
-from rnnviz.analysis.regions import Region, rows_lit
-from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.vectors import VectorKind, kinds_at, vector_at
-from rnnviz.analysis.wording_of_names import timestep_in_words
-from rnnviz.gui.look.theme import Theme
+from rnnviz.core.axis_label_text import timestep_in_words
+from rnnviz.core.indexing import initial_text, input_text, lane_text, passage_text
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.gate_columns import GateColumns
-from rnnviz.gui.views.labels import SteadyLabel
-from rnnviz.gui.views.lit_table import LitTable
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.column_menu import GateColumns
+from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.highlight_table import HighlightTable
 from rnnviz.gui.views.vector_model import VectorModel
-from rnnviz.model.location import Location
+from rnnviz.quantities.gate_values import GateVectors
+from rnnviz.quantities.highlights import Region, highlighted_rows
+from rnnviz.quantities.vectors import VectorKind, kinds_at, vector_at
+from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {
     "hidden": ("Hidden", "The hidden vector h that this step computes."),
@@ -38,7 +38,7 @@ _SHORT_NAME = 14
 """So many characters of a timestep's name leave room for the rest of the heading."""
 
 
-class VectorTable(View):
+class VectorTable(ResultView):
     """A heading that says where the cursor is, tabs for the vectors there, and one of them as a table."""
 
     title = "Vector at the cursor"
@@ -56,8 +56,8 @@ class VectorTable(View):
         self._gates: GateVectors | None = None
         self._lit: Sequence[Region] = ()
 
-        self._heading = SteadyLabel("No vector yet", bold=True, selectable=True)
-        self._passage = SteadyLabel(selectable=True)
+        self._heading = ElidedLabel("No vector yet", bold=True, selectable=True)
+        self._passage = ElidedLabel(selectable=True)
         self._empty = QLabel("Press F5 to run: the hidden vector at the cursor appears here, by every engine.")
         self._empty.setWordWrap(True)
         self._tabs = QTabBar()
@@ -68,7 +68,7 @@ class VectorTable(View):
         self._tabs.setUsesScrollButtons(False)
         self._tabs.currentChanged.connect(self._on_tab)
         self.model = VectorModel()
-        self.table = LitTable()
+        self.table = HighlightTable()
         self.table.setModel(self.model)
         self.table.setAccessibleName(self.title)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
@@ -123,10 +123,10 @@ class VectorTable(View):
         """The chosen rows, or all, in full precision."""
         return self.table.copy_text() if self._result is not None else ""
 
-    def choices(self) -> tuple[str, ...]:
+    def save_state(self) -> tuple[str, ...]:
         return (_TAB + self._kind, *(choice.name for choice in self.columns.chosen))
 
-    def choose_again(self, choices: Sequence[str]) -> None:
+    def restore_state(self, choices: Sequence[str]) -> None:
         self.columns.choose_these([word for word in choices if not word.startswith(_TAB)])
         for kind in self._kinds:
             if _TAB + kind in choices:
@@ -152,7 +152,7 @@ class VectorTable(View):
         if self.model.columnCount() != before:
             self._fit_columns()
 
-    def show_lit(self, lit: Sequence[Region]) -> None:
+    def show_highlight(self, lit: Sequence[Region]) -> None:
         """Frame the components that are in these regions."""
         self._lit = lit
         self._frame()
@@ -220,8 +220,12 @@ class VectorTable(View):
 
     def _frame(self) -> None:
         result = self._result
-        rows = rows_lit(self._lit, result.inputs.network, result.shape[2], self._location, self._kind) if result else []
-        self.table.show_lit(rows)
+        rows = (
+            highlighted_rows(self._lit, result.inputs.network, result.shape[2], self._location, self._kind)
+            if result
+            else []
+        )
+        self.table.show_highlight(rows)
 
     def _show_kinds(self, kinds: tuple[VectorKind, ...]) -> None:
         if kinds == self._kinds:

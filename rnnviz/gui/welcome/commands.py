@@ -5,26 +5,26 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
-from rnnviz.files.lesson_index import LessonEntry, lesson_entries
-from rnnviz.files.resource_files import resource_path
-from rnnviz.gui.arrangement import Arrangement
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
-from rnnviz.gui.commands.recent import RecentFiles
+from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
-from rnnviz.gui.lessons.guide import Guide
-from rnnviz.gui.running.runner import Runner
-from rnnviz.gui.session import Session
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
+from rnnviz.io.resources import resource_path
+from rnnviz.lessons.index import LessonEntry, lesson_entries
 
 if TYPE_CHECKING:
     from rnnviz.gui.welcome.page import WelcomePage
 
 
-class Begun(Protocol):
+class WelcomeHost(Protocol):
     """The window, as far as one can begin in it."""
 
-    arrangement: Arrangement
+    arrangement: MainLayout
     document: Document
     files: FileCommands
     guide: Guide
@@ -36,7 +36,7 @@ class Begun(Protocol):
 class Welcome(QObject):
     """Shown by a start without a file, and by command; it makes way as soon as something runs or is opened."""
 
-    def __init__(self, window: Begun, parent: QObject, settings: Settings, recent: RecentFiles) -> None:
+    def __init__(self, window: WelcomeHost, parent: QObject, settings: Settings, recent: RecentFiles) -> None:
         super().__init__(parent)
         self._window, self._settings, self._recent = window, settings, recent
         self._page: WelcomePage | None = None
@@ -103,8 +103,8 @@ class Welcome(QObject):
         self._window.files.open(resource_path("models", "sample-lstm.safetensors"))
 
     def _begin_small(self) -> None:
-        from rnnviz.files.config_toml import load_config
-        from rnnviz.gui.lessons.runnable import runnable
+        from rnnviz.gui.lessons.engine_fallback import runnable
+        from rnnviz.io.config_toml import load_config
 
         config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))
         self._window.document.take(config, "Small LSTM")

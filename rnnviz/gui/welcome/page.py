@@ -16,9 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.files.lesson_index import LessonEntry
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.welcome.entry import Entry
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.welcome.start_button import Entry
+from rnnviz.lessons.index import LessonEntry
 
 _WIDEST = 1080
 _MARGIN = 28

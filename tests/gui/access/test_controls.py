@@ -21,17 +21,17 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.files.models.entry import Entry
-from rnnviz.gui.commands.help_sheet import HelpSheet
 from rnnviz.gui.commands.model_dialog import ModelDialog
-from rnnviz.gui.focus_order import controls_in_order
-from rnnviz.gui.guide.window import GuideWindow
-from rnnviz.gui.keeping.crash_dialog import CrashDialog
-from rnnviz.gui.keeping.problem_dialog import ProblemDialog
+from rnnviz.gui.commands.shortcuts_dialog import HelpSheet
+from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.recovery.bug_report_dialog import ProblemDialog
+from rnnviz.gui.recovery.crash_dialog import CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
+from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.lessons.index import lesson_entries
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
 """Controls that tell in a tooltip why one would use them; tables and pictures tell of what the pointer is on."""
@@ -114,7 +114,7 @@ def seen(window: QWidget) -> set[QWidget]:
 
 def test_every_control_of_the_window_has_a_name_and_says_why(run_config, window):
     # A mismatch has more to offer than a run that agrees.
-    compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]}
+    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
     tabs = window.arrangement.tabs
     for place in range(tabs.count()):

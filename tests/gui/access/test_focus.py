@@ -8,8 +8,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QScrollArea, QWidget
 
-from rnnviz.gui.focus_order import controls_in_order
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.tab_order import controls_in_order
 
 AROUND = 4
 SEEN_PIXELS = 24
@@ -46,7 +46,7 @@ def change(window: MainWindow, widget: QWidget) -> int:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_kind_of_control_shows_that_it_has_the_keyboard(qtbot, run_config, window, theme):
-    compare = {"reference": "manual", "candidates": ["mistake:no-h2h-bias"]}
+    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
     window._appearance.choose(theme)
     qtbot.waitUntil(window.updatesEnabled)

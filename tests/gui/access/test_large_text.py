@@ -8,9 +8,9 @@ from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QTabBar, QToolBar, QWidget
 
-from rnnviz.gui.commands.help_sheet import HelpSheet
-from rnnviz.gui.guide.window import GuideWindow
-from rnnviz.gui.look.text_size import scaled
+from rnnviz.gui.commands.shortcuts_dialog import HelpSheet
+from rnnviz.gui.help.window import GuideWindow
+from rnnviz.gui.theme.scaling import scaled
 
 LARGE = 2560, 1440
 SLACK = 4
@@ -81,7 +81,7 @@ def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
 def test_the_picture_grows_with_the_text(large_window):
     stage = large_window.lanes._stage
     assert scaled(11) == 22
-    assert stage.colour_bar.size().width() == scaled(92)
+    assert stage.color_bar.size().width() == scaled(92)
     assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()
     # The axis' own label begins beneath the numbers.
     assert stage.axis.label.y() >= stage.axis.style["tickTextHeight"] - SLACK

@@ -6,8 +6,8 @@ import pytest
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle
 
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.gui.look.motion import motion_reduced, use_motion
+from rnnviz.gui.theme.reduced_motion import motion_reduced, use_motion
+from rnnviz.lessons.index import lesson_entries
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rnnviz.model.progress import advance, expect
+from rnnviz.core.progress import advance, expect
 
 
 def read_half_for_ever(_path: Path) -> None:

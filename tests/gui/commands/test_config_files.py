@@ -10,10 +10,10 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from rnnviz.files.config_toml import load_config, save_config
-from rnnviz.files.lessons import lessons
-from rnnviz.gui.commands.recent import RecentMenu
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
+from rnnviz.gui.commands.recent_files import RecentMenu
+from rnnviz.io.config_toml import load_config, save_config
+from rnnviz.lessons.configs import lessons
 
 CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}})
 CONTROL = Qt.KeyboardModifier.ControlModifier

@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.gui.commands.dialogs import ask_new_file
-from rnnviz.gui.exporting.weights import FILTERS
+from rnnviz.gui.export.weights import FILTERS
 
 
 def test_the_ending_follows_the_chosen_filter(qtbot):

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 from rnnviz.engines import registry
-from rnnviz.files.lessons import lessons
+from rnnviz.lessons.configs import lessons
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.player import Player, speed
-from rnnviz.gui.session import Session
-from rnnviz.model.location import Location
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 
 
@@ -85,7 +85,7 @@ def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: An
     told: list[str] = []
     parts: list[set[str]] = []
     player.stepper.told.connect(told.append)
-    session.lit_changed.connect(lambda lit: parts.append({region.part for region in lit}))
+    session.highlight_changed.connect(lambda lit: parts.append({region.part for region in lit}))
     player.toggle()
     assert told == ["reads x[1] and h0 and c0 of layer 0 ←"]
     with qtbot.waitSignal(player.playing_changed, timeout=10_000):
@@ -119,7 +119,7 @@ def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: An
     player = Player(session)
     player.set_factor(16.0)
     lit: list[object] = []
-    session.lit_changed.connect(lit.append)
+    session.highlight_changed.connect(lit.append)
     for backward, seen in ((False, [1, 2, 3]), (True, [2, 1, 0])):
         visited: list[int] = []
         session.location_changed.connect(lambda where, visited=visited: visited.append(where.timestep))

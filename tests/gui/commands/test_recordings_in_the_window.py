@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from PySide6.QtTest import QTest
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.wording import verdict_sentence
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.state_map import StateMap
+from rnnviz.gui.views.output_map import StateMap
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.result import RunResult
 
 
 def with_recording(qtbot: Any, window: MainWindow, path: Path) -> RunResult:
@@ -31,7 +31,7 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state
     hidden = np.array(result["manual"].hidden)
     hidden[0, 0, -1, 0, 3] += np.float32(0.25)
     np.savez(tmp_path / "golden.npz", hidden=hidden)
-    name = f"trace:{tmp_path / 'golden.npz'}"
+    name = f"recording:{tmp_path / 'golden.npz'}"
     result = with_recording(qtbot, window, tmp_path / "golden.npz")
     assert list(result.traces)[-1] == name
     comparison = result.comparison(name)
@@ -76,7 +76,7 @@ def test_lanes_that_were_not_recorded_say_so_and_the_verdict_is_not_green(
     assert result is not None
     state = np.array(result["manual"].state_h)
     np.savez(tmp_path / "golden.npz", state=state)
-    name = f"trace:{tmp_path / 'golden.npz'}"
+    name = f"recording:{tmp_path / 'golden.npz'}"
     result = with_recording(qtbot, window, tmp_path / "golden.npz")
     last = result.shape[2] - 1
     words = verdict_sentence(result, name)

@@ -7,9 +7,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
-from rnnviz.files.starter import starter
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.printed_text import PrintedText
+from rnnviz.gui.views.stdout_view import StdoutView
+from rnnviz.io.templates import starter
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, 
         mine.write_text(starter("rnn_relu").replace(" + p.i2h_bias", ""))
     assert window.verdict.says == "mismatch"
     assert window.session.result is not None
-    assert window.session.result.judgement is not None
-    assert window.session.result.judgement.diagnoses[str(mine)] == (("no-i2h-bias",),)
+    assert window.session.result.judgment is not None
+    assert window.session.result.judgment.diagnoses[str(mine)] == (("no-i2h-bias",),)
 
 
 def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_mended_file_runs(
@@ -97,7 +97,7 @@ def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
 def test_what_a_recurrence_prints_is_shown_in_a_tab_that_is_there_only_then(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
-    (view,) = [view for view in window.views if isinstance(view, PrintedText)]
+    (view,) = [view for view in window.views if isinstance(view, StdoutView)]
     tabs = window.arrangement.tabs
     assert not tabs.isTabVisible(tabs.indexOf(view))
     window.own.trust(str(mine))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rnnviz.files.lesson_index import LessonEntry
+from rnnviz.core.config import Config
 from rnnviz.gui.lessons.pane import LessonPane
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.model.config import Config
+from rnnviz.lessons.index import LessonEntry
 
 LESSON = """# A lesson of the tests
 What it is about.
@@ -41,7 +41,7 @@ Nothing is said.
 timestep = 1
 [look]
 part = "checks"
-colours = "violation"
+colors = "violation"
 [[claim]]
 says = "The hidden size is ten."
 holds = "H == 10"
@@ -91,7 +91,7 @@ class Read:
 
         def settled() -> bool:
             result, control = self.window.session.result, self.window.control
-            current = result is not None and result.judgement is not None and not control.freshness.stale
+            current = result is not None and result.judgment is not None and not control.freshness.stale
             return current and not self.window.runner.busy and all(row.finding for row in self.pane.rows)
 
         self.qtbot.waitUntil(settled, timeout=20_000)
@@ -115,7 +115,7 @@ def make_entry(tmp_path: Path) -> Callable[..., LessonEntry]:
 def entries(make_entry: Callable[..., LessonEntry], monkeypatch: pytest.MonkeyPatch) -> list[LessonEntry]:
     """The lessons that there are, as far as the guide knows."""
     known = [make_entry(), make_entry(LESSON.replace("A lesson", "Another"), 2)]
-    monkeypatch.setattr("rnnviz.gui.lessons.guide.lesson_entries", lambda: known)
+    monkeypatch.setattr("rnnviz.gui.lessons.controller.lesson_entries", lambda: known)
     return known
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.model.location import Location
+from rnnviz.core.trace_index import Location
+from rnnviz.lessons.index import lesson_entries
 from tests.gui.lessons.conftest import Read, changed
 
 FOLLOWING = '''# A lesson that follows

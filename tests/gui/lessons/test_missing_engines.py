@@ -2,9 +2,9 @@
 
 import pytest
 
-from rnnviz.analysis.config_change import changed_keys
-from rnnviz.files.lessons import find_lesson
-from rnnviz.gui.lessons.runnable import runnable
+from rnnviz.gui.lessons.engine_fallback import runnable
+from rnnviz.lessons.configs import find_lesson
+from rnnviz.text.config_diff import changed_keys
 
 
 @pytest.fixture

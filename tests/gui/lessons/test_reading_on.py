@@ -8,7 +8,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.views.arithmetic.ledger_table import LedgerTable
+from rnnviz.gui.views.arithmetic.term_table import LedgerTable
 from tests.gui.lessons.conftest import LESSON, Read
 
 LINKED = LESSON.replace("is `state`.", "is `state`; [the seed](part:panel.parameters) makes it.")

@@ -9,13 +9,13 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QScrollArea, QWidget
 
-from rnnviz.gui.look.theme import DARK, LIGHT
+from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import declarations
 from rnnviz.gui.panels.config_panel import ConfigPanel
-from rnnviz.gui.panels.controls import StepBox
-from rnnviz.gui.panels.words import label
-from rnnviz.model.config import SECTIONS, Config
-from rnnviz.model.errors import ConfigError
-from rnnviz.model.fields import declarations
+from rnnviz.gui.panels.labels import label
+from rnnviz.gui.panels.widgets import FreeSpinBox
+from rnnviz.gui.theme.palettes import DARK, LIGHT
 from tests.gui.panels.conftest import CONFIG
 from tests.strategies import any_config_mappings
 
@@ -32,7 +32,7 @@ def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel) -> None:
         field = panel.field(dotted)
         assert field.editor.controls[0].accessibleName(), dotted
         assert dotted in field.editor.widget.toolTip()
-        assert field.declared.why in field.editor.widget.toolTip()
+        assert field.config_field.why in field.editor.widget.toolTip()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_the_wheel_scrolls_and_changes_no_value(panel, qtbot) -> None:
     scroll = panel.findChild(QScrollArea, "panel_scroll")
     bar = scroll.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 0)
-    controls = [c for c in (*panel.findChildren(QComboBox), *panel.findChildren(StepBox)) if c.isVisible()]
+    controls = [c for c in (*panel.findChildren(QComboBox), *panel.findChildren(FreeSpinBox)) if c.isVisible()]
     assert len(controls) > 10
     before = panel.config
     for control in controls:
@@ -280,5 +280,5 @@ def test_the_panel_follows_the_theme(panel, qtbot, type_into) -> None:
         panel.apply_theme(theme)
         assert line.palette().base().color() == theme.color("wrong_surface")
         picture = panel.field("network.hidden_size").note.grab().toImage()
-        colours = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
-        assert theme.wrong in colours
+        colors = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
+        assert theme.wrong in colors

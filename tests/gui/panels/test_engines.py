@@ -55,17 +55,17 @@ def test_a_candidate_that_becomes_the_reference_changes_places_with_it(panel, ca
 
 
 def test_names_that_nothing_is_known_about_are_kept(panel, candidates) -> None:
-    compare = replace(CONFIG.compare, reference="./mine.py", candidates=("mistake:no-h2h-bias", "gluon", "later"))
+    compare = replace(CONFIG.compare, reference="./mine.py", candidates=("bug:no-h2h-bias", "gluon", "later"))
     config = replace(CONFIG, compare=compare)
     panel.show_config(config)
     panel.set_engines(ENGINES)
     assert panel.config == config
     check(candidates, "gluon")
-    assert panel.config.compare.engines == ("./mine.py", "mistake:no-h2h-bias", "later")
+    assert panel.config.compare.engines == ("./mine.py", "bug:no-h2h-bias", "later")
     assert panel.field("compare.reference").editor.combo.currentText() == "mine.py"
     check(candidates, "later")
     check(candidates, "later")
-    assert panel.config.compare.candidates == ("mistake:no-h2h-bias", "later")
+    assert panel.config.compare.candidates == ("bug:no-h2h-bias", "later")
 
 
 def test_a_chosen_engine_that_cannot_run_here_is_doubted_and_can_be_given_up(panel, qtbot, candidates) -> None:

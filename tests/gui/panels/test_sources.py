@@ -6,8 +6,8 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 
-from rnnviz.gui.panels.shapes import parameter_rows
-from rnnviz.model.config import Config
+from rnnviz.core.config import Config
+from rnnviz.gui.panels.shape_text import parameter_rows
 from tests.gui.panels.conftest import CONFIG
 
 

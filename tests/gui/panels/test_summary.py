@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
 from rnnviz.gui.panels.equation import equation_rows
-from rnnviz.gui.panels.shapes import demand_words, output_words, parameter_rows, state_words
-from rnnviz.model.cells import CELLS
-from rnnviz.model.config import Config
+from rnnviz.gui.panels.shape_text import demand_words, output_words, parameter_rows, state_words
 from tests.gui.panels.conftest import CONFIG
 
 

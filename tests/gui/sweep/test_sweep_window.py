@@ -11,20 +11,20 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from rnnviz.files.inputs import load_inputs
-from rnnviz.files.sweep_results import load_sweep_results, write_sweep_csv, write_sweep_json
-from rnnviz.gui.look.theme import DARK
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.sweep.sweep_window import SweepWindow
-from rnnviz.model.sweep import Point, Sweep
-from rnnviz.model.sweep_table import SweepTable
-from rnnviz.runs.sweep.driver import Sweeping
-from rnnviz.runs.sweep.journal import Journal
-from rnnviz.runs.sweep.local import LocalScheduler
-from tests.runs.sweep.swept import sweep
+from rnnviz.gui.theme.palettes import DARK
+from rnnviz.io.inputs import load_inputs
+from rnnviz.sweeps.driver import Sweeping
+from rnnviz.sweeps.grid import Point, Sweep
+from rnnviz.sweeps.journal import Journal
+from rnnviz.sweeps.local import LocalScheduler
+from rnnviz.sweeps.results import SweepTable
+from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from tests.sweeps.swept import sweep
 
 SWEEP = """
-engines = ["onnx", "mistake:no-h2h-bias"]
+engines = ["onnx", "bug:no-h2h-bias"]
 [network]
 cell = "lstm"
 input_size = 3
@@ -97,7 +97,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     click_heading(shown, "violation")
     click_heading(shown, "violation")
     assert texts(shown, "verdict")[:4] == ["✘ mismatch"] * 2 + ["✔ agree"] * 2
-    worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_violation or 0.0)
+    worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
     before = bare_window.session.config
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         click_row(shown, 0)
@@ -105,7 +105,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert bare_window.session.result is not None
     assert bare_window.session.result.config == worst.point.config
     assert bare_window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
-    assert "mistake:no-h2h-bias is wrong from layer 0" in shown.said
+    assert "bug:no-h2h-bias is wrong from layer 0" in shown.said
     bare_window.document.undo()
     assert bare_window.session.config == before
 
@@ -117,7 +117,7 @@ def test_enter_opens_a_row_and_a_refused_one_says_why(qtbot: Any, bare_window: M
         QTest.keyClick(shown.table, Qt.Key.Key_Return)
     assert bare_window.session.config.network.hidden_size == 6
     QTest.keyClick(shown.table, Qt.Key.Key_Down)
-    assert "engine mistake:gates-z-r-n: mistake:gates-z-r-n" in shown.said
+    assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.said
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -150,7 +150,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
     QTest.keyClick(heat.map, Qt.Key.Key_Down)
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
-    assert heat.said.startswith("hidden_size 6, engine mistake:no-h2h-bias: mismatch, violation ")
+    assert heat.said.startswith("hidden_size 6, engine bug:no-h2h-bias: mismatch, violation ")
     assert shown.model.place(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         at = heat.map.cell_rect(0, 0).center().toPoint()

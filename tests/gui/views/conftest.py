@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.views.verdict_line import VerdictLine
-from rnnviz.model.trace import Trace
+from rnnviz.core.trace import Trace
+from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.verify.result import RunResult
 from tests.gui.views.verdicts import PLACE
 from tests.made_results import made_result
 

@@ -8,12 +8,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit_table import AuditTable
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
-from tests.made_judgements import judged
+from rnnviz.verify.result import RunResult
+from tests.made_judgements import evaluated
 from tests.made_results import made_result
 
 PLACE = Location(0, 0, 3, 1, 2)
@@ -38,7 +38,7 @@ def adding(amount: float):
 @pytest.fixture
 def wrong() -> RunResult:
     result = made_result(("gluon", "manual", "torch"), edits={"manual": adding(0.0123456)}, num_layers=2)
-    return judged(result, diagnoses={"manual": (("no-h2h-bias",),)})
+    return evaluated(result, diagnoses={"manual": (("no-h2h-bias",),)})
 
 
 def test_each_engine_has_a_row_with_its_verdict_and_its_coverage(view: AuditTable, wrong: RunResult) -> None:
@@ -64,13 +64,13 @@ def test_an_engine_is_wrong_by_its_checks_alone_too(view: AuditTable) -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0] += 1.0
 
-    view.show_result(judged(made_result(edits={"manual": edit})), "manual")
+    view.show_result(evaluated(made_result(edits={"manual": edit})), "manual")
     assert view.reasons == "manual is wrong: 2 checks fail."
 
 
 def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) -> None:
     with qtbot.waitSignal(view.title_changed) as told:
-        view.show_result(judged(made_result()), "manual")
+        view.show_result(evaluated(made_result()), "manual")
     assert told.args == ["Audit  2 ✔"]
     with qtbot.waitSignal(view.title_changed) as told:
         view.show_result(wrong, "manual")
@@ -78,7 +78,7 @@ def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) ->
 
 
 def test_a_sampled_audit_tells_its_coverage(view: AuditTable) -> None:
-    view.show_result(judged(made_result(batch_size=50), coverage=0.38), "manual")
+    view.show_result(evaluated(made_result(batch_size=50), coverage=0.38), "manual")
     assert [row[4] for row in view.model.rows] == ["38 %", "38 %"]
 
 
@@ -132,17 +132,17 @@ def test_without_an_audit_it_says_so_and_has_the_tolerances_all_the_same(view: A
 def test_what_is_copied_is_the_table_in_full_with_the_reasons(view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
     lines = view.copy_text().splitlines()
-    assert wrong.judgement is not None
-    assert float(lines[2].split("\t")[2]) == wrong.judgement.audits["manual"].worst_ratio
+    assert wrong.judgment is not None
+    assert float(lines[2].split("\t")[2]) == wrong.judgment.audits["manual"].worst_ratio
     assert lines[-1] == view.reasons
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_colour_what_is_wrong(view: AuditTable, wrong: RunResult, theme) -> None:
+def test_both_themes_color_what_is_wrong(view: AuditTable, wrong: RunResult, theme) -> None:
     view.show_result(wrong, "manual")
     view.apply_theme(theme)
-    assert view.model.cell(1, 0).colour.name() == theme.wrong
-    assert view.model.cell(0, 0).colour.name() == theme.right
+    assert view.model.cell(1, 0).color.name() == theme.wrong
+    assert view.model.cell(0, 0).color.name() == theme.right
     view.grab()
 
 

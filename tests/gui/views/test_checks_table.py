@@ -3,9 +3,9 @@
 import pytest
 from PySide6.QtCore import Qt
 
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.trace import Trace
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.checks_table import ChecksTable
-from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
 
@@ -72,11 +72,11 @@ def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTab
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_colour_what_fails(view: ChecksTable, theme) -> None:
+def test_both_themes_color_what_fails(view: ChecksTable, theme) -> None:
     view.show_result(made_result(edits={"manual": broken_state}), "manual")
     view.apply_theme(theme)
-    assert view.model.cell(0, 0).colour.name() == theme.wrong
-    assert view.model.cell(2, 0).colour.name() == theme.right
+    assert view.model.cell(0, 0).color.name() == theme.wrong
+    assert view.model.cell(2, 0).color.name() == theme.right
     view.grab()
 
 

@@ -5,10 +5,10 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_histogram import ErrorHistogram
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
 PLACE = Location(0, 1, 3, 1, 2)

@@ -7,12 +7,12 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
+from rnnviz.verify.audit import audit
+from rnnviz.verify.result import Judgment, RunResult
 from tests.made_results import made_result
 
 
@@ -140,7 +140,7 @@ def test_what_is_copied_is_the_lane_in_full(view: ErrorPlot) -> None:
     assert [int(row[3]) for row in rows[1:]] == comparison.mismatched_over_time[0, 1].tolist()
 
 
-def judged(result: RunResult, *, gap: int | None = None) -> RunResult:
+def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
     """Audited, but for the timestep `gap` of the first lane."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
     if gap is not None:
@@ -149,18 +149,18 @@ def judged(result: RunResult, *, gap: int | None = None) -> RunResult:
             for array in figures.values():
                 array[0, 0, gap] = np.nan
             audits[name] = replace(found, **figures)
-    return replace(result, judgement=Judgement(audits, {}, (), None))
+    return replace(result, judgment=Judgment(audits, {}, (), None))
 
 
 def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: ErrorPlot) -> None:
-    result = judged(made_result(edits={"manual": nudge}, bidirectional=True))
+    result = evaluated(made_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
     assert [key.text() for key in view.keys] == ["added up", "manual, one step", "gluon, one step"]
-    assert result.judgement is not None
+    assert result.judgment is not None
     for name in ("manual", "gluon"):
-        errors = result.judgement.audits[name].error_over_time[0, 1]
+        errors = result.judgment.audits[name].error_over_time[0, 1]
         drawn = view.beside[f"{name}, one step"]
         between = (errors > 0.0) & np.isfinite(errors)
         assert np.allclose(drawn[between], np.log10(errors[between]))
@@ -168,7 +168,7 @@ def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: 
 
 
 def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> None:
-    result = judged(made_result(edits={"manual": nudge}, bidirectional=True))
+    result = evaluated(made_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("audit")
     view.show_location(Location(0, 1, 2))
@@ -179,7 +179,7 @@ def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> N
 
 
 def test_a_timestep_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot) -> None:
-    view.show_result(judged(made_result(), gap=3), "manual")
+    view.show_result(evaluated(made_result(), gap=3), "manual")
     view.choose("audit")
     view.show_location(Location(0, 0, 3))
     assert np.flatnonzero(np.isnan(view.lane_curve)).tolist() == [3]
@@ -194,17 +194,17 @@ def test_without_an_audit_the_plot_says_so_until_there_is_one(view: ErrorPlot) -
     assert "No step of this run has been audited." in [
         label.text() for label in view.findChildren(QLabel) if label.isVisible()
     ]
-    view.show_result(judged(made_result()), "manual")
+    view.show_result(evaluated(made_result()), "manual")
     assert view.plot.isVisible()
 
 
 def test_what_is_copied_of_an_audited_run_holds_the_audit(view: ErrorPlot) -> None:
-    result = judged(made_result(edits={"manual": nudge}, bidirectional=True))
+    result = evaluated(made_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
     column = heading.index("step audit: gluon")
-    assert result.judgement is not None
-    assert [float(row[column]) for row in rows] == result.judgement.audits["gluon"].ratio_over_time[0, 0].tolist()
+    assert result.judgment is not None
+    assert [float(row[column]) for row in rows] == result.judgment.audits["gluon"].ratio_over_time[0, 0].tolist()
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)

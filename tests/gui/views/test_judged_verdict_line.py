@@ -5,10 +5,10 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.views.verdict_line import VerdictLine
-from rnnviz.model.trace import Trace
-from tests.gui.views.verdicts import PLACE, button, judged, shown
+from rnnviz.core.trace import Trace
+from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.verify.result import RunResult
+from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 from tests.made_results import made_result
 
 
@@ -28,7 +28,7 @@ def sentence_label(line: VerdictLine) -> QLabel:
 def test_the_audit_names_the_wrong_side_and_what_it_looks_like(
     qtbot, line: VerdictLine, mismatching: RunResult
 ) -> None:
-    line.show_result(judged(mismatching), "manual")
+    line.show_result(evaluated(mismatching), "manual")
     assert line.says == "mismatch"
     assert line.text == f"manual is wrong from {PLACE}, as if the h2h bias were left out"
     assert "gluon is right at every step." in shown(line)
@@ -46,7 +46,7 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictLin
     assert line.text.endswith("auditing…")
     assert "Auditing gluon: whether every step is right" in shown(line)
     assert button(line, "next").isVisible()
-    line.show_result(judged(mismatching), "manual")
+    line.show_result(evaluated(mismatching), "manual")
     line.show_running(None)
     assert line.says == "mismatch"
     line.show_running("computing with gluon")
@@ -54,27 +54,27 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictLin
 
 
 def test_drift_is_explained_in_a_clause(line: VerdictLine) -> None:
-    line.show_result(judged(drifting()), "manual")
+    line.show_result(evaluated(drifting()), "manual")
     assert line.says == "drift"
     assert "every step of both is right, and their rounding has grown on the way" in line.text
     assert button(line, "next").isVisible()
 
 
 def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: VerdictLine) -> None:
-    line.show_result(judged(made_result(batch_size=50), coverage=0.38), "manual")
+    line.show_result(evaluated(made_result(batch_size=50), coverage=0.38), "manual")
     assert line.says == "agree"
     assert "38 % of the values audited" in shown(line)
     assert "38 % of the values have been audited" in button(line, "Audit everything").toolTip()
     with qtbot.waitSignal(line.full_audit_requested):
         qtbot.mouseClick(button(line, "Audit everything"), Qt.MouseButton.LeftButton)
-    line.show_result(judged(made_result()), "manual")
+    line.show_result(evaluated(made_result()), "manual")
     assert not button(line, "Audit everything").isVisible()
 
 
 def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_something(line: VerdictLine) -> None:
-    line.show_result(judged(made_result(num_layers=2)), "manual")
+    line.show_result(evaluated(made_result(num_layers=2)), "manual")
     proven, icon = line.text, line.findChild(QLabel).pixmap().toImage()
-    line.show_result(judged(made_result(num_layers=2), blind=True), "manual")
+    line.show_result(evaluated(made_result(num_layers=2), blind=True), "manual")
     assert line.says == "blind"
     assert line.text == "gluon and manual agree, but this run could not reveal 2 known mistakes"
     assert proven.startswith("gluon and manual agree: ")
@@ -82,7 +82,7 @@ def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_someth
 
 
 def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, line: VerdictLine) -> None:
-    line.show_result(judged(made_result(), blind=True), "manual")
+    line.show_result(evaluated(made_result(), blind=True), "manual")
     label = sentence_label(line)
     label.linkHovered.emit("0")
     assert label.toolTip().splitlines() == [
@@ -97,21 +97,21 @@ def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, li
 
 
 def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictLine) -> None:
-    result = judged(made_result(), blind=True)
+    result = evaluated(made_result(), blind=True)
     line.show_result(result, "manual")
     remedy = button(line, "Use zero biases")
     assert remedy.text() == "Use zero biases"
     with qtbot.waitSignal(line.remedy_requested) as asked:
         qtbot.mouseClick(remedy, Qt.MouseButton.LeftButton)
-    assert result.judgement is not None
-    assert asked.args == [result.judgement.remedy]
-    line.show_result(judged(made_result(), blind=True, cure=False), "manual")
+    assert result.judgment is not None
+    assert asked.args == [result.judgment.remedy]
+    line.show_result(evaluated(made_result(), blind=True, cure=False), "manual")
     assert not remedy.isVisible()
     assert "could not reveal 2 known mistakes" in line.text
 
 
 def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: VerdictLine) -> None:
-    line.show_result(judged(made_result(), blind=True, coverage=0.5), "manual")
+    line.show_result(evaluated(made_result(), blind=True, coverage=0.5), "manual")
     line.show_stale(True)
     assert not button(line, "Use zero biases").isVisible()
     assert not button(line, "Audit everything").isVisible()
@@ -121,7 +121,7 @@ def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: Ver
 def test_with_everything_to_say_the_strip_keeps_its_height_and_its_words_inside(line: VerdictLine, width: int) -> None:
     height = line.sizeHint().height()
     line.resize(width, height)
-    line.show_result(judged(drifting(), blind=True, coverage=0.5), "manual")
+    line.show_result(evaluated(drifting(), blind=True, coverage=0.5), "manual")
     assert line.sizeHint().height() == height
     assert line.minimumSizeHint().width() <= 700
     text = sentence_label(line)

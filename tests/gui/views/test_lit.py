@@ -8,16 +8,15 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
-from rnnviz.analysis.lanes import INPUT, Lane
-from rnnviz.analysis.regions import Region, lane_region, rows_lit
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.config import Network
+from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.state_map import StateMap
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.model.config import Network
-from rnnviz.model.location import Location
+from rnnviz.quantities.highlights import Region, highlighted_rows, lane_region
 from tests.made_results import made_result
 
 
@@ -55,7 +54,7 @@ def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, sho
     assert lit_rows(state_map) == ["Layer 2", "out[0][0][4:8]", "state[0][5][0]"]
     (frame,) = lanes.lit.frames
     assert frame.region == Region(Lane(2, 1), range(1), range(4))
-    x, y, width, height = lanes.geometry_in_view.rect(Cell(Lane(2, 1), 0, 1))
+    x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(2, 1), 0, 1))
     assert frame.rect.contains(x, y)
     assert frame.rect.contains(x + width, y + height)
     assert table.table.lit == (range(4),)
@@ -96,7 +95,7 @@ def test_the_keyboard_lights_up_and_leads_to_every_part(qtbot: Any, shown: MainW
 
 
 def test_another_result_puts_everything_out(shown: MainWindow) -> None:
-    shown.session.set_lit((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
+    shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
     assert shown.lanes.lit.frames
     shown.session.set_result(made_result(timesteps=1))
     assert shown.session.lit == ()
@@ -106,13 +105,13 @@ def test_another_result_puts_everything_out(shown: MainWindow) -> None:
 def test_the_features_of_the_layer_below_are_lit_where_they_stand_in_the_input() -> None:
     network = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
     backward = Region(Lane(0, 1), range(2, 3), range(4))
-    assert rows_lit([backward], network, 5, Location(1, 0, 2), "input") == [range(4, 8)]
-    assert rows_lit([backward], network, 5, Location(1, 0, 3), "input") == []
+    assert highlighted_rows([backward], network, 5, Location(1, 0, 2), "input") == [range(4, 8)]
+    assert highlighted_rows([backward], network, 5, Location(1, 0, 3), "input") == []
     x = Region(INPUT, range(5), range(3))
-    assert rows_lit([x], network, 5, Location(0, 1, 4), "input") == [range(3)]
+    assert highlighted_rows([x], network, 5, Location(0, 1, 4), "input") == [range(3)]
     h0 = Region(Lane(0, 1), range(5, 6), range(4), array="c")
-    assert rows_lit([h0], network, 5, Location(0, 1, 4), "c0") == [range(4)]
-    assert rows_lit([h0], network, 5, Location(0, 1, 4), "h0") == []
+    assert highlighted_rows([h0], network, 5, Location(0, 1, 4), "c0") == [range(4)]
+    assert highlighted_rows([h0], network, 5, Location(0, 1, 4), "h0") == []
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -130,9 +129,9 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
         return lanes.grab().toImage()
 
     before = picture()
-    lanes.show_lit((lane_region(result.inputs.network, 1, 0, 200),))
+    lanes.show_highlight((lane_region(result.inputs.network, 1, 0, 200),))
     assert picture() != before
-    lanes.show_lit(())
+    lanes.show_highlight(())
     assert picture() == before
 
 

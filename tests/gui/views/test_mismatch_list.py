@@ -3,10 +3,10 @@
 import pytest
 from PySide6.QtCore import Qt
 
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
 PLACES = {

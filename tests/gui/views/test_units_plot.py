@@ -5,13 +5,13 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QToolButton
 
-from rnnviz.analysis import numbers
-from rnnviz.gui.look.theme import THEMES
-from rnnviz.gui.views import series_reader
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views import series_worker
 from rnnviz.gui.views.pin_button import MOST_PINNED
 from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 from tests.oracles.gates import gates_of
 
@@ -64,7 +64,7 @@ def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
         drawn = view.curve(engine, 3)
         assert drawn is not None
         assert drawn.low == pytest.approx(expected, abs=1e-6)
-        assert (engine, numbers.short(expected[2])) in [(key.text(), key.value) for key in view.keys]
+        assert (engine, number_format.short(expected[2])) in [(key.text(), key.value) for key in view.keys]
     assert view.heading.startswith("f of unit 3")
     lines = [line.split("\t") for line in view.copy_text().splitlines()]
     assert lines[0] == ["timestep", "gluon f unit 3", "manual f unit 3"]
@@ -74,7 +74,7 @@ def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
 
 
 def test_a_long_gate_is_computed_beside_the_window_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
-    monkeypatch.setattr(series_reader, "_AT_ONCE", 0)
+    monkeypatch.setattr(series_worker, "_AT_ONCE", 0)
     result = made_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
     view.show_result(result, "manual")
     view.show_location(Location(unit=3))
@@ -93,7 +93,7 @@ def test_the_legend_tells_the_values_at_the_cursor(view: UnitsPlot) -> None:
     result = made_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 3, 0, 2))
-    value = numbers.short(result["gluon"].hidden[0, 0, 3, 0, 2])
+    value = number_format.short(result["gluon"].hidden[0, 0, 3, 0, 2])
     assert [(key.text(), key.value) for key in view.keys] == [("gluon", value), ("manual", value)]
 
 
@@ -138,12 +138,12 @@ def test_only_as_many_units_are_pinned_as_can_be_told_apart(qtbot, view: UnitsPl
 
 
 def test_what_was_chosen_is_chosen_again_as_far_as_it_is_there(view: UnitsPlot) -> None:
-    view.choose_again(("r", "2", "0", "2", "99", "-1", "nonsense"))
-    assert view.choices() == ("r", "2", "0", "99")
+    view.restore_state(("r", "2", "0", "2", "99", "-1", "nonsense"))
+    assert view.save_state() == ("r", "2", "0", "99")
     view.show_result(made_result(cell="gru", hidden_size=5), "manual")
-    assert view.choices() == ("r", "2", "0")
+    assert view.save_state() == ("r", "2", "0")
     view.show_result(made_result(cell="lstm", hidden_size=5), "manual")
-    assert view.choices() == ("value", "2", "0")
+    assert view.save_state() == ("value", "2", "0")
 
 
 def test_an_engine_can_be_hidden(qtbot, view: UnitsPlot) -> None:

@@ -4,23 +4,23 @@ from dataclasses import replace
 
 from PySide6.QtWidgets import QLabel, QToolButton
 
-from rnnviz.analysis.audit import audit
-from rnnviz.analysis.result import Judgement, RunResult
-from rnnviz.gui.views.verdict_line import VerdictLine
-from rnnviz.model.location import Location
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.verify.audit import audit
+from rnnviz.verify.result import Judgment, RunResult
 
 PLACE = Location(0, 1, 3, 1, 2)
 PHRASES = {"no-h2h-bias": "the h2h bias were left out", "h2h-transposed": "the h2h weight were transposed"}
 
 
-def judged(result: RunResult, *, coverage: float = 1.0, blind: bool = False, cure: bool = True) -> RunResult:
+def evaluated(result: RunResult, *, coverage: float = 1.0, blind: bool = False, cure: bool = True) -> RunResult:
     """Audited in full, whatever `coverage` says; blind or not by decree."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
     audits = {name: replace(a, audited=round(coverage * a.elements)) for name, a in audits.items()}
     diagnoses = {name: (("no-h2h-bias",),) for name, found in audits.items() if found.wrong}
     remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
     names = ("h2h-transposed", "no-h2h-bias") if blind else ()
-    return replace(result, judgement=Judgement(audits, diagnoses, names, remedy if blind and cure else None, PHRASES))
+    return replace(result, judgment=Judgment(audits, diagnoses, names, remedy if blind and cure else None, PHRASES))
 
 
 def button(line: VerdictLine, name: str) -> QToolButton:

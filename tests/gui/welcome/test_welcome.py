@@ -5,8 +5,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog
 
-from rnnviz.files.lesson_index import lesson_entries
-from rnnviz.gui.welcome.entry import Entry
+from rnnviz.gui.welcome.start_button import Entry
+from rnnviz.lessons.index import lesson_entries
 
 
 @pytest.fixture

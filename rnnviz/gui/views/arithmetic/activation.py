@@ -7,11 +7,11 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.explain.curve import ActivationCurve
-from rnnviz.analysis.explain.digits import enough
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.core import number_format
+from rnnviz.explain.curve import ActivationCurve
+from rnnviz.explain.digit_format import format_short
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.card import MARKS
 
 _PAD, _DOT = 6.0, 4.5
@@ -46,12 +46,12 @@ class ActivationPlot(QWidget):
         if curve is None:
             return "This line has no activation: it adds products."
         return "\n".join(
-            f"{engine}: {curve.activation}({numbers.full(x)}) = {numbers.full(y)}"
+            f"{engine}: {curve.activation}({number_format.full(x)}) = {number_format.full(y)}"
             for engine, (x, y) in zip(self._engines, curve.points, strict=True)
         )
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 
@@ -118,10 +118,12 @@ class ActivationPlot(QWidget):
     def _paint_texts(self, painter: QPainter, curve: ActivationCurve) -> None:
         """The activation above; the reference's point beneath, and the candidate's where it is another."""
         line, theme = self.fontMetrics().height(), self._theme
-        texts = list(dict.fromkeys(f"{curve.activation}({enough(x)}) = {enough(y)}" for x, y in curve.points))
+        texts = list(
+            dict.fromkeys(f"{curve.activation}({format_short(x)}) = {format_short(y)}" for x, y in curve.points)
+        )
         room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
         if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
-            texts = list(dict.fromkeys(f"{enough(x)} ↦ {enough(y)}" for x, y in curve.points))
+            texts = list(dict.fromkeys(f"{format_short(x)} ↦ {format_short(y)}" for x, y in curve.points))
         marks = MARKS if len(texts) > 1 else ("",)
         painter.setPen(theme.color("text"))
         for text, mark, top in zip(texts, marks, (0.0, self.height() - line - 1.0), strict=False):

@@ -4,12 +4,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
-from rnnviz.analysis.naming import shown_name
-from rnnviz.gui.look.theme import Theme
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards
-from rnnviz.gui.views.arithmetic.ledger_table import LedgerTable
-from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.arithmetic.term_table import LedgerTable
+from rnnviz.gui.views.arithmetic.view_model import Page
 
 _PLOT_SHARE, _PLOT_LESS = 7, 40
 """The curve has a seventh of the width less so many pixels, which the ledger of a narrow window needs."""
@@ -34,10 +34,10 @@ class Body(QSplitter):
         if self.cards.minimumWidth() != needed:
             self._divide()
         self.table.show_page(page)
-        self.plot.show_curve(page.curve, [shown_name(arithmetic.engine) for arithmetic in page.arithmetics])
+        self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         for part in (self.cards, self.table, self.plot):
             part.apply_theme(theme)
 

@@ -7,10 +7,10 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from rnnviz.analysis.explain.provenance import Place, in_words, lane_of, notation
-from rnnviz.gui.look.icons import Icons
-from rnnviz.gui.look.theme import Theme
-from rnnviz.model.location import ARROWS
+from rnnviz.core.trace_index import ARROWS
+from rnnviz.explain.provenance import Place, in_words, lane_of, notation
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
 
 _BETWEEN = "‹"
 _LEAST = 120
@@ -43,7 +43,7 @@ class Breadcrumbs(QWidget):
         self._row.addStretch()
         self._crumbs: list[QWidget] = []
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Trail")
+        self.setAccessibleName("NavigationHistory")
 
     @property
     def names(self) -> list[str]:
@@ -62,7 +62,7 @@ class Breadcrumbs(QWidget):
         self._fill()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         icons = Icons(theme)
         self.back.setIcon(icons["previous"])
         self.forward.setIcon(icons["next"])

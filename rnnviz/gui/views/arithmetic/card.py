@@ -7,12 +7,12 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.explain.equations import Line
-from rnnviz.analysis.explain.provenance import Place, in_words
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.arithmetic.typeset import Column, Faces, columns, paint_number, paint_symbol
-from rnnviz.gui.views.cells import blend
+from rnnviz.core import number_format
+from rnnviz.explain.equations import EquationLine
+from rnnviz.explain.provenance import Place, in_words
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.equation_layout import EquationColumn, Faces, columns, paint_number, paint_symbol
+from rnnviz.gui.views.cell_painter import blend
 
 _PAD, _GAP, _INSET = 8, 14, 3
 MARKS = ("●", "□")
@@ -30,7 +30,7 @@ class CardContent:
 
     name: str
     engines: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[EquationLine, ...]
     sources: tuple[Place | None, ...]
     parts: bool = False
     detailed: bool = True
@@ -67,7 +67,7 @@ class Card(QWidget):
         self._theme = LIGHT
         self._faces = Faces(self.font())
         self._content: CardContent | None = None
-        self._columns: tuple[Column, ...] = ()
+        self._columns: tuple[EquationColumn, ...] = ()
         self._link: int | None = None
         self._checked = False
         self.setMouseTracking(True)
@@ -105,7 +105,7 @@ class Card(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 
@@ -168,7 +168,7 @@ class Card(QWidget):
         for token, column in enumerate(self._columns):
             if not column.sign and self.link_rect(token).contains(point):
                 values = [
-                    f"{engine}: {numbers.full(value)}"
+                    f"{engine}: {number_format.full(value)}"
                     for engine, line in zip(content.engines, content.lines, strict=True)
                     if (value := line.tokens[token].value) is not None
                 ]
@@ -274,8 +274,8 @@ class Card(QWidget):
             shown = painter.fontMetrics().elidedText(engines, Qt.TextElideMode.ElideRight, round(room))
             self._write(painter, shown, end, row, theme.color("muted"))
 
-    def _write(self, painter: QPainter, text: str, end: float, row: int, colour: QColor) -> None:
-        painter.setPen(colour)
+    def _write(self, painter: QPainter, text: str, end: float, row: int, color: QColor) -> None:
+        painter.setPen(color)
         y = _INSET + 1.0 + row * self._faces.height + self._faces.ascent + (1 if row else 0)
         painter.drawText(QPointF(end - self._faces.width(text), y), text)
 

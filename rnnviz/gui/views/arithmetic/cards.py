@@ -3,13 +3,13 @@
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from rnnviz.analysis.explain.equations import Line
-from rnnviz.analysis.explain.parting import Parting
-from rnnviz.analysis.explain.provenance import Place, token_source
-from rnnviz.analysis.naming import shown_name
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.core.display_names import display_name
+from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.equations import EquationLine
+from rnnviz.explain.provenance import Place, token_source
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import Card, CardContent
-from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.arithmetic.view_model import Page
 
 
 class Cards(QScrollArea):
@@ -63,7 +63,7 @@ class Cards(QScrollArea):
             self.setMinimumWidth(wide + 20)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         for card in self.cards:
             card.apply_theme(theme)
@@ -101,7 +101,7 @@ class Cards(QScrollArea):
 def card_contents(page: Page) -> tuple[CardContent, ...]:
     """A card for each line of a page, and last one for what the engines stored."""
     first = page.arithmetics[0]
-    engines = tuple(shown_name(arithmetic.engine) for arithmetic in page.arithmetics)
+    engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
     names = {"c": "cell state", "h": "hidden value", "stored": "stored"} | names
     marked = parting_line(page)
@@ -133,13 +133,13 @@ def parting_line(page: Page) -> int | None:
     return 0 if parting.step == "input" else symbols.index(_line_of(parting))
 
 
-def _line_of(parting: Parting) -> str:
+def _line_of(parting: Divergence) -> str:
     if parting.gate is not None:
         return parting.gate
     return "c" if parting.step in ("previous", "c") else "h"
 
 
-def _sources(page: Page, line: Line) -> tuple[Place | None, ...]:
+def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:
     """Where each token's number came from; what the line itself gives leads nowhere."""
     first = page.arithmetics[0]
     return tuple(

@@ -6,22 +6,22 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
-from rnnviz.analysis.explain.explanation import explain_value
-from rnnviz.analysis.explain.origin import origin
-from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, step_of
-from rnnviz.analysis.explain.report import report
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.input_source import origin
+from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, step_of
+from rnnviz.explain.report import report
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
 from rnnviz.gui.views.arithmetic.cards import parting_line
-from rnnviz.gui.views.arithmetic.end_page import EndPage
-from rnnviz.gui.views.arithmetic.inquiry import Inquiry
-from rnnviz.gui.views.arithmetic.listing import Listing
-from rnnviz.gui.views.arithmetic.page import Page, Question
-from rnnviz.gui.views.arithmetic.parting_note import PartingNote
-from rnnviz.gui.views.base import View
-from rnnviz.model.location import Location
+from rnnviz.gui.views.arithmetic.debouncer import Debouncer
+from rnnviz.gui.views.arithmetic.divergence_label import PartingNote
+from rnnviz.gui.views.arithmetic.list_options import Listing
+from rnnviz.gui.views.arithmetic.source_page import EndPage
+from rnnviz.gui.views.arithmetic.view_model import Page, PageRequest
+from rnnviz.gui.views.base import ResultView
+from rnnviz.verify.result import RunResult
 
 _LEAST_TERMS = 32
 """So many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
@@ -30,7 +30,7 @@ _OTHER_ROWS = 8
 """Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
 
 
-class ArithmeticView(View):
+class ArithmeticView(ResultView):
     """Cards with the equations, the chosen one's ledger and activation; or the end of a trail.
 
     The numbers are worked out beside the window, the last place asked for first; until they are there the picture
@@ -53,7 +53,7 @@ class ArithmeticView(View):
         self._place: Place = self._location
         self._line = ""
         self._page: Page | None = None
-        self._inquiry = Inquiry(self)
+        self._inquiry = Debouncer(self)
         self._inquiry.answered.connect(self._on_answer)
 
         self.crumbs = Breadcrumbs()
@@ -213,7 +213,7 @@ class ArithmeticView(View):
     def _ask(self) -> None:
         if self._result is None or self.ends:
             return
-        question = Question(
+        question = PageRequest(
             self._result, self._candidate, self._location, self._line, self.listing.order, self._top(self._location)
         )
         if self._page is not None and self._page.question.same_as(question):

@@ -6,22 +6,22 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QPainter, QPen
 
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.views.unrolled.blocks import Block
-from rnnviz.gui.views.unrolled.colours import hatch, pixel
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.unrolled.colormap import hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry
 from rnnviz.gui.views.unrolled.layout import Band
-from rnnviz.gui.views.unrolled.scale import Scale
-from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.gui.views.unrolled.strokes import arrow
+from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.shapes import arrow
 from rnnviz.gui.views.unrolled.tiles import image_of
+from rnnviz.gui.views.unrolled.visible_values import Block
 
 _ROOM_FOR_LABEL = 32.0
 _HATCHED_EDGE = 14.0
 _LABEL_FONT, _LARGEST_LABEL = 10, 13
 
 
-def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Block, density: float) -> None:
+def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block, density: float) -> None:
     """Fill the boxes of a lane and outline the mismatching ones."""
     band = block.band
     scale = Scale(band.row * density, band.rows)
@@ -29,13 +29,13 @@ def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Bloc
     bins = scale.bins(first, stop)
     rows = bins.starts - block.rows.start
     edges = np.append(np.diff(bins.starts) > 0, False)
-    colours = shown.paint.of(band.lane)[1][block.indices]
+    colors = shown.paint.of(band.lane)[1][block.indices]
     top = geometry.top_of(band) + first / density
     ground = pixel(shown.theme.base)
     for place, timestep in enumerate(block.timesteps):
         x, width = geometry.column(timestep)
         left, across = round(x * density), max(1, round(width * density))
-        column = np.repeat(colours[rows, place, None], across, axis=1)
+        column = np.repeat(colors[rows, place, None], across, axis=1)
         # The middle is the number's.
         edge = min(across // 6, round(_HATCHED_EDGE * density))
         indices = np.repeat(block.indices[rows, place, None], edge, axis=1)
@@ -48,7 +48,7 @@ def paint_boxes(painter: QPainter, shown: Shown, geometry: Geometry, block: Bloc
     _outline(painter, shown, geometry, block)
 
 
-def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Block, exposed: QRectF) -> None:
+def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block, exposed: QRectF) -> None:
     """Write the numbers of a lane on its cells."""
     size = geometry.font_pixels(block.band)
     if not size:
@@ -57,11 +57,11 @@ def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Bl
     painter.setFont(font)
     metrics = QFontMetricsF(font)
     advance, rise = metrics.horizontalAdvance("0"), (metrics.ascent() - metrics.descent()) / 2.0
-    colours = shown.paint.inks(block.band.lane)
+    colors = shown.paint.inks(block.band.lane)
     top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
-    centres = [geometry.x_of(timestep) for timestep in block.timesteps]
+    centers = [geometry.x_of(timestep) for timestep in block.timesteps]
     half = geometry.box_width / 2.0
-    inside = [exposed.left() - half <= centre <= exposed.right() + half for centre in centres]
+    inside = [exposed.left() - half <= center <= exposed.right() + half for center in centers]
     digits = digits_on(geometry, block.band)
     for row, (place_down, texts) in enumerate(zip(block.rows, block.texts(digits), strict=True)):
         begin, end = scale.span(place_down)
@@ -70,17 +70,17 @@ def paint_numbers(painter: QPainter, shown: Shown, geometry: Geometry, block: Bl
         baseline = top + (begin + end) / 2.0 + rise
         for place, text in enumerate(texts):
             if inside[place]:
-                painter.setPen(colours[block.indices[row, place]])
-                painter.drawText(QPointF(centres[place] - advance * len(text) / 2.0, baseline), text)
+                painter.setPen(colors[block.indices[row, place]])
+                painter.drawText(QPointF(centers[place] - advance * len(text) / 2.0, baseline), text)
 
 
-def paint_recurrence(painter: QPainter, shown: Shown, geometry: Geometry, block: Block) -> None:
+def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block) -> None:
     """Arrows from h[t-1] to h[t], or from h[t+1] to h[t] in a backward lane."""
     if block.band.lane.layer is None:
         return
     backward = block.band.lane.direction == 1
     y = round(geometry.top_of(block.band) + block.band.height / 2.0) + 0.5
-    colour = shown.theme.color("muted")
+    color = shown.theme.color("muted")
     # Past the edges of the view, so that an arrow goes on to the step that is just out of it.
     last = geometry.picture.timesteps - 1
     steps = list(block.timesteps)
@@ -92,12 +92,12 @@ def paint_recurrence(painter: QPainter, shown: Shown, geometry: Geometry, block:
         left, width = geometry.column(before)
         start, end = left + width + FRAME + 1.0, geometry.column(after)[0] - FRAME - 1.0
         ends = QPointF(start, y), QPointF(end, y)
-        arrow(painter, ends[backward], ends[not backward], colour)
+        arrow(painter, ends[backward], ends[not backward], color)
         if end - start >= _ROOM_FOR_LABEL:
             _label(painter, shown, QRectF(start, y - 18.0, end - start, 14.0), "h2h", Qt.AlignmentFlag.AlignHCenter)
 
 
-def paint_frames(painter: QPainter, shown: Shown, geometry: Geometry) -> None:
+def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
     """A frame around what one layer computes at one timestep, and an arrow to it from what it reads.
 
     Both directions of a layer read the same numbers, and the layer above reads both: they share a frame.
@@ -114,10 +114,10 @@ def paint_frames(painter: QPainter, shown: Shown, geometry: Geometry) -> None:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(x - FRAME, top, width + 2.0 * FRAME, bottom - top), FRAME, FRAME)
             if below is not None:
-                centre = round(x + width / 2.0) + 0.5
-                arrow(painter, QPointF(centre, below - 1.0), QPointF(centre, bottom + 1.0), shown.theme.color("muted"))
+                center = round(x + width / 2.0) + 0.5
+                arrow(painter, QPointF(center, below - 1.0), QPointF(center, bottom + 1.0), shown.theme.color("muted"))
                 if width >= _ROOM_FOR_LABEL:
-                    place = QRectF(centre + 6.0, bottom, width / 2.0, below - bottom)
+                    place = QRectF(center + 6.0, bottom, width / 2.0, below - bottom)
                     _label(painter, shown, place, "i2h", Qt.AlignmentFlag.AlignLeft)
             below = top
 
@@ -136,7 +136,7 @@ def number_font(pixels: int) -> QFont:
     return font
 
 
-def _outline(painter: QPainter, shown: Shown, geometry: Geometry, block: Block) -> None:
+def _outline(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block) -> None:
     if not block.marks.any():
         return
     top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
@@ -161,7 +161,7 @@ def _layers(geometry: Geometry) -> list[list[Band]]:
     return list(reversed(layers.values()))
 
 
-def _label(painter: QPainter, shown: Shown, rect: QRectF, text: str, side: Qt.AlignmentFlag) -> None:
+def _label(painter: QPainter, shown: RenderState, rect: QRectF, text: str, side: Qt.AlignmentFlag) -> None:
     font = painter.font()
     # Between two layers there is no room for more.
     small = number_font(min(scaled(_LABEL_FONT), _LARGEST_LABEL))

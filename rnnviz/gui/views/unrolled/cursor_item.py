@@ -4,9 +4,9 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.unrolled.geometry import FRAME, Cell, Geometry
-from rnnviz.gui.views.unrolled.strokes import two_toned
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
+from rnnviz.gui.views.unrolled.shapes import two_toned
 
 _WIDE_COLUMN = 14.0
 _SMALLEST_BOX = 7.0
@@ -54,7 +54,7 @@ class _Line(_Stroke):
                 painter.drawLine(round(x), round(self.rect.top()), round(x), round(self.rect.bottom()))
 
 
-class Cursor:
+class CursorItem:
     """A line through all lanes at one timestep, and a box around one cell."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
@@ -69,7 +69,7 @@ class Cursor:
         for item in (self.left, self.right, self.box):
             item.place(QRectF(), LIGHT)
 
-    def stand(self, cell: Cell, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
+    def stand(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
         """Stand at a cell; `parting` what lies before its timestep from the rest, with a line on that edge."""
         x, y, width, height = geometry.rect(cell)
         bottom = geometry.height

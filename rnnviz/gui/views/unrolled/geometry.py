@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import NamedTuple
 
-from rnnviz.analysis.lanes import Lane
-from rnnviz.analysis.ordering import LaneOrders, UnitOrder
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.views.unrolled.camera import Camera, Room
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, Band, Stack, hidden_row, number_row, stack_lanes
-from rnnviz.gui.views.unrolled.scale import Scale
+from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.viewport import Camera, Room
+from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
 
 DIGIT_SHARE = 0.62
 """A digit's width in a monospace font, as a share of the font's size."""
@@ -33,7 +33,7 @@ class Rect(NamedTuple):
     height: float
 
 
-class Cell(NamedTuple):
+class CellGeometry(NamedTuple):
     """One value: its lane, timestep (-1 or T for the initial state's column) and unit."""
 
     lane: Lane
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Picture:
+class Scene:
     """What a network's picture consists of: its lanes with their rows, T, and how wide its numbers are in digits."""
 
     lanes: tuple[tuple[Lane, int], ...]
@@ -85,7 +85,7 @@ class Picture:
 class Geometry:
     """A picture in a place of `width` x `height` pixels, seen by a camera."""
 
-    picture: Picture
+    picture: Scene
     width: float
     height: float
     camera: Camera
@@ -105,7 +105,7 @@ class Geometry:
         return min(self.pitch - max(_SHORTEST_ARROW, self.pitch * _ARROW_SHARE), _WIDEST_BOX)
 
     def x_of(self, time: float) -> float:
-        """Where a time lies; timestep t is centred on t."""
+        """Where a time lies; timestep t is centered on t."""
         return (time - self.camera.start) * self.pitch
 
     def time_at(self, x: float) -> float:
@@ -114,8 +114,8 @@ class Geometry:
 
     def column(self, timestep: int) -> tuple[float, float]:
         """Left edge and width of a timestep's cells."""
-        centre = self.x_of(timestep)
-        return centre - self.box_width / 2.0, self.box_width
+        center = self.x_of(timestep)
+        return center - self.box_width / 2.0, self.box_width
 
     def edge(self, timestep: int) -> float:
         """Where a timestep's column begins, with the frame around it."""
@@ -130,7 +130,7 @@ class Geometry:
         """Whether the numbers of any hidden lane in view are written."""
         return any(self.font_pixels(band) for band in self.bands_in_view() if band.lane.layer is not None)
 
-    def rect(self, cell: Cell) -> Rect:
+    def rect(self, cell: CellGeometry) -> Rect:
         """Where a cell lies, to whole pixels down, as the heat map draws it."""
         band = self.stack.band(cell.lane)
         # Where there is one row for all units, each stands in it.
@@ -166,14 +166,14 @@ class Geometry:
         scale, top = Scale(band.row, band.rows), self.top_of(band)
         return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, band.height) - 1e-6) + 1)
 
-    def hit(self, x: float, y: float) -> Cell | None:
+    def hit(self, x: float, y: float) -> CellGeometry | None:
         """The cell at a place: the nearest lane and unit, and the column; None outside the picture."""
         if not (0.0 <= x < self.width and 0.0 <= y < self.height):
             return None
         band = self.stack.nearest(y + self.camera.scroll)
         unit = self.picture.unit_at(band.lane, Scale(band.row, band.rows).cell_at(y - self.top_of(band)))
         timestep = floor(self.time_at(x) + 0.5)
-        return Cell(band.lane, min(max(timestep, -1), self.picture.timesteps), unit)
+        return CellGeometry(band.lane, min(max(timestep, -1), self.picture.timesteps), unit)
 
     def font_pixels(self, band: Band) -> int:
         """The size of a lane's numbers, 0 where there is no room for them."""
@@ -184,21 +184,21 @@ class Geometry:
         return size if band.row >= number_row() and size >= smallest else 0
 
 
-def look(picture: Picture, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:
+def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:
     """The geometry of what a camera sees, with the camera brought within the data (or fitted to all of it)."""
     if fit:
         camera = Camera(zoom=_fitting_zoom(picture, width, height))
     with_boxes = stack_lanes(picture.lanes, height, camera.zoom, boxes=True)
     numbers = hidden_row(with_boxes) >= number_row()
-    room = room_for(picture, width, height, with_boxes, numbers)
+    room = viewport_limits(picture, width, height, with_boxes, numbers)
     camera = camera.fitted(room) if fit else camera.within(room)
     boxes = numbers and width / camera.span >= picture.box_pitch * (1.0 - 1e-9)
     stack = with_boxes if boxes else stack_lanes(picture.lanes, height, camera.zoom, boxes=False)
-    camera = camera.within(room_for(picture, width, height, stack, numbers))
+    camera = camera.within(viewport_limits(picture, width, height, stack, numbers))
     return Geometry(picture, width, height, camera, stack, boxes)
 
 
-def _fitting_zoom(picture: Picture, width: float, height: float) -> float:
+def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
     """1, or a little more where that brings a short sequence's numbers into view: wide cells without one waste room."""
     row = hidden_row(stack_at_rest(picture, height))
     short = width / picture.timesteps >= picture.box_pitch
@@ -207,7 +207,7 @@ def _fitting_zoom(picture: Picture, width: float, height: float) -> float:
     return 1.0
 
 
-def room_for(picture: Picture, width: float, height: float, stack: Stack, numbers: bool) -> Room:
+def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> Room:
     """How far a camera may go in such a picture; the initial state is shown only beside numbers."""
     row = hidden_row(stack_at_rest(picture, height))
     return Room(
@@ -225,16 +225,14 @@ def room_for(picture: Picture, width: float, height: float, stack: Stack, number
 def room_of(geometry: Geometry) -> Room:
     """How far the camera of a geometry may go."""
     numbers = hidden_row(geometry.stack) >= number_row()
-    return room_for(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
+    return viewport_limits(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
 
 
-def stack_at_rest(picture: Picture, height: float) -> Stack:
+def stack_at_rest(picture: Scene, height: float) -> Stack:
     """The lanes as they lie when none is enlarged."""
     return stack_lanes(picture.lanes, height, 1.0, boxes=True)
 
 
-def picture_of(
-    lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int, orders: LaneOrders | None = None
-) -> Picture:
+def scene_of(lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int, orders: LaneOrders | None = None) -> Scene:
     """A picture of lanes with their rows, from the top down."""
-    return Picture(tuple(lanes), timesteps, digits, orders)
+    return Scene(tuple(lanes), timesteps, digits, orders)

@@ -6,17 +6,16 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import Lane
-from rnnviz.analysis.wording_of_names import feature_title
-from rnnviz.gui.look.text_size import scaled
+from rnnviz.core import number_format
+from rnnviz.core.axis_label_text import feature_title
+from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.boxes import number_font
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.layout import Band, number_row
-from rnnviz.gui.views.unrolled.scale import Scale
-from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.gui.views.unrolled.strokes import arrow, verdict_mark
-from rnnviz.model.location import ARROWS, DIRECTIONS
+from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.shapes import arrow, verdict_mark
 
 _PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
 _UNIT_FONT = 9
@@ -38,7 +37,7 @@ class Flag:
         return f"{self.title}: {self.verdict}" if self.verdict else self.title
 
 
-def flag_of(shown: Shown, lane: Lane) -> Flag:
+def flag_of(shown: RenderState, lane: Lane) -> Flag:
     """The header of a lane; it counts over all samples."""
     if lane.layer is None:
         return Flag(lane, _INPUT, "", None)
@@ -50,10 +49,12 @@ def flag_of(shown: Shown, lane: Lane) -> Flag:
     if not both:
         return Flag(lane, title, "not recorded", None)
     at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
-    return Flag(lane, title, f"{numbers.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched)
+    return Flag(
+        lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
+    )
 
 
-def computing(shown: Shown) -> str:
+def computing(shown: RenderState) -> str:
     """What is said of a lane that still shows something else, or nothing."""
     return f"computing {shown.quantity} …"
 
@@ -64,12 +65,12 @@ class Headers(QGraphicsWidget):
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsToShape)
-        self._shown: Shown | None = None
+        self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self._digits = 1
         self._computing = frozenset[Lane]()
 
-    def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
+    def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
         same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
@@ -82,7 +83,7 @@ class Headers(QGraphicsWidget):
             self._computing = lanes
             self.update()
 
-    def make_room(self, shown: Shown | None) -> None:
+    def make_room(self, shown: RenderState | None) -> None:
         """Be as wide as the headers are."""
         lanes = () if shown is None else shown.picture().lanes
         self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
@@ -107,7 +108,7 @@ class Headers(QGraphicsWidget):
             self._paint_flag(painter, shown, band, geometry)
             self._paint_units(painter, shown, band, geometry)
 
-    def _paint_flag(self, painter: QPainter, shown: Shown, band: Band, geometry: Geometry) -> None:
+    def _paint_flag(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
         flag, theme = flag_of(shown, band.lane), shown.theme
         bold = QFont(self.font())
         bold.setBold(True)
@@ -154,7 +155,7 @@ class Headers(QGraphicsWidget):
         if lines > 1 and flag.verdict:
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
-    def _paint_verdict(self, painter: QPainter, shown: Shown, flag: Flag, line: QRectF) -> None:
+    def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: Flag, line: QRectF) -> None:
         if flag.lane in self._computing:
             painter.setFont(self.font())
             painter.setPen(shown.theme.color("accent"))
@@ -176,7 +177,7 @@ class Headers(QGraphicsWidget):
             painter, QRectF(left, line.top() + (line.height() - _MARK) / 2.0, _MARK, _MARK), bool(flag.agrees), tone
         )
 
-    def _paint_units(self, painter: QPainter, shown: Shown, band: Band, geometry: Geometry) -> None:
+    def _paint_units(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
         """Every unit beside a row with room for it, else the first and the last one."""
         size = _unit_size(band)
         painter.setFont(number_font(size))
@@ -190,7 +191,7 @@ class Headers(QGraphicsWidget):
             line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
-    def _rows(self, shown: Shown, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
+    def _rows(self, shown: RenderState, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
         """The units that are named and what stands beside them: a number, or a feature's name."""
         units = list(geometry.rows_in_view(band))
         if band.row < number_row() - 1.0:
@@ -214,7 +215,7 @@ class Headers(QGraphicsWidget):
         metrics = QFontMetricsF(number_font(scaled(_UNIT_FONT)))
         return max(map(metrics.horizontalAdvance, texts), default=0.0)
 
-    def _tone(self, shown: Shown, flag: Flag) -> QColor:
+    def _tone(self, shown: RenderState, flag: Flag) -> QColor:
         return shown.theme.color("right" if flag.agrees else "wrong")
 
     def _text_width(self) -> float:

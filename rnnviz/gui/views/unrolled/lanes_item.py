@@ -4,14 +4,14 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QBackingStore, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.analysis.lanes import Lane
-from rnnviz.gui.views.unrolled.blocks import Number, block_in_view, numbers_of
+from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.boxes import digits_on, paint_boxes, paint_frames, paint_numbers, paint_recurrence
 from rnnviz.gui.views.unrolled.geometry import Geometry
-from rnnviz.gui.views.unrolled.heat import Heat
+from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
 from rnnviz.gui.views.unrolled.layout import Band
-from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.gui.views.unrolled.strokes import arrow
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.shapes import arrow
+from rnnviz.gui.views.unrolled.visible_values import Number, block_in_view, numbers_of
 
 _ARROW, _PILL = 24.0, QRectF(0.0, 0.0, 34.0, 14.0)
 _SHORTEST_WITH_ARROW = 24.0
@@ -35,15 +35,15 @@ class LanesItem(QGraphicsObject):
         super().__init__(parent)
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
-        self._shown: Shown | None = None
+        self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self.complete = False
         """Whether all that is in view has been painted on the screen."""
-        self._heat = Heat(self)
+        self._heat = HeatmapLayer(self)
         self._heat.arrived.connect(self.update)
         self._heat.computing_changed.connect(self.computing_changed)
 
-    def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
+    def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
         if _size(geometry) != _size(self._geometry):
             self.prepareGeometryChange()
@@ -62,7 +62,7 @@ class LanesItem(QGraphicsObject):
         """Nobody looks: draw nothing beside the window until somebody does."""
         self._heat.rest()
 
-    def move_split(self, shown: Shown, geometry: Geometry) -> None:
+    def move_split(self, shown: RenderState, geometry: Geometry) -> None:
         """Part the two engines elsewhere, and paint no more than what changes from one to the other."""
         before, self._shown = self._shown, shown
         self.complete = False
@@ -121,7 +121,7 @@ class LanesItem(QGraphicsObject):
             self.completed.emit()
 
     @staticmethod
-    def _paint_direction(painter: QPainter, shown: Shown, geometry: Geometry, band: Band) -> None:
+    def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, band: Band) -> None:
         """The direction of computation, in the corner at which it ends, on a ground of its own."""
         if band.lane.layer is None or band.height < _SHORTEST_WITH_ARROW:
             return

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import floor
 
-from rnnviz.analysis.lanes import Lane
-from rnnviz.gui.look.text_size import text_scale
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.theme.scaling import text_scale
 
 MARGIN = 6.0
 SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.analysis.ordering import ORDERS, OrderName
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.look.theme import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.quantities.unit_order import ORDERS, OrderName
 
 _RIGHT, _TOP = 6.0, 4.0
 
@@ -39,7 +39,7 @@ class OrderLabel(QGraphicsWidget):
         return f"units by {ORDERS[self._name][0]} ▾"
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 

@@ -5,11 +5,11 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.analysis.lanes import Lane
-from rnnviz.analysis.selection import Query, Selection
-from rnnviz.analysis.series import pixel_bands
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
+from rnnviz.quantities.plot_series import pixel_bands
+from rnnviz.quantities.range_query import Query, Selection
 
 _STRIP, _TICK = 5.0, 6.0
 
@@ -28,7 +28,7 @@ class RangeMarks(QGraphicsItem):
         self.hide()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.update()
 
@@ -64,7 +64,7 @@ class RangeMarks(QGraphicsItem):
         if self._found is None:
             return
         for unit in self._found.units:
-            rect = geometry.rect(Cell(lane, query.times.start, unit))
+            rect = geometry.rect(CellGeometry(lane, query.times.start, unit))
             tick = QRectF(left - _TICK - 1.0, rect.y, _TICK, max(rect.height, 1.0))
             painter.fillRect(tick, self._theme.color("accent"))
         self._paint_others(painter, geometry, self._found)

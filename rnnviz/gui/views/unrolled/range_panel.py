@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.analysis.numbers import count
-from rnnviz.analysis.selection import MOST, THRESHOLD, Match, Query, Selection
-from rnnviz.gui.look.text_size import scaled
+from rnnviz.core.number_format import count
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.quantities.range_query import MOST, THRESHOLD, Match, Query, Selection
 
 _STEPS = 100
 _FEW = 8

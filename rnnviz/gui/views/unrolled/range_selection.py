@@ -9,14 +9,14 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.analysis.places import lane_text
-from rnnviz.analysis.result import RunResult
-from rnnviz.analysis.selection import Match, Query, Selection, select
-from rnnviz.gui.running.beside import Beside
+from rnnviz.core.indexing import lane_text
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.jobs.latest_task import LatestTask
+from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.range_panel import RangePanel
-from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.gui.views.unrolled.stage import Stage
-from rnnviz.model.location import Location
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.quantities.range_query import Match, Query, Selection, select
+from rnnviz.verify.result import RunResult
 
 _MARGIN = 8
 _RANGE = re.compile(r"range (\d{1,9}) (\d) (\d{1,10}) (\d{1,10}) (-?\d+\.\d+)", re.ASCII)
@@ -28,17 +28,17 @@ class RangeSelection(QObject):
 
     location_requested = Signal(object)
 
-    def __init__(self, stage: Stage, parent: QWidget) -> None:
+    def __init__(self, stage: UnrolledCanvas, parent: QWidget) -> None:
         super().__init__(parent)
         self._stage, self._around = stage, parent
-        self._shown: Shown | None = None
+        self._shown: RenderState | None = None
         self._location = Location()
         self._result: RunResult | None = None
         self.query: Query | None = None
         """The range that is chosen."""
         self.found: Selection | None = None
         """What was found for it, if it is known by now."""
-        self._beside = Beside("ranges", self)
+        self._beside = LatestTask("ranges", self)
         self._beside.done.connect(self._take)
         self.panel = RangePanel(parent)
         self.panel.threshold_changed.connect(self._on_threshold)
@@ -46,7 +46,7 @@ class RangeSelection(QObject):
         self.panel.closed.connect(self.clear)
         stage.box.range_dragged.connect(self._drag)
 
-    def follow(self, shown: Shown | None, location: Location) -> None:
+    def follow(self, shown: RenderState | None, location: Location) -> None:
         """Look at these lanes from now on; a range of other numbers, another engine or sample is given up.
 
         A result that has been audited meanwhile has the same numbers.

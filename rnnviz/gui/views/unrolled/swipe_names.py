@@ -6,10 +6,10 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.analysis.naming import shown_name
-from rnnviz.gui.look.text_size import scaled
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.geometry import Geometry
-from rnnviz.gui.views.unrolled.shown import Shown
+from rnnviz.gui.views.unrolled.render_state import RenderState
 
 HEIGHT = 20.0
 _GAP = 7.0
@@ -30,22 +30,22 @@ class SwipeNames(QGraphicsWidget):
 
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
-        self._shown: Shown | None = None
+        self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self.make_room(None)
 
-    def make_room(self, shown: Shown | None) -> None:
+    def make_room(self, shown: RenderState | None) -> None:
         """Be there if there are two names to write."""
         height = float(scaled(HEIGHT)) if shown is not None and shown.right is not None else 0.0
         self.setMinimumHeight(height)
         self.setMaximumHeight(height)
 
-    def show_lanes(self, shown: Shown | None, geometry: Geometry | None) -> None:
+    def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         """Paint this from now on."""
         self._shown, self._geometry = shown, geometry
         self.update()
 
-    def move_split(self, shown: Shown, geometry: Geometry) -> None:
+    def move_split(self, shown: RenderState, geometry: Geometry) -> None:
         """Part the two engines elsewhere.
 
         Qt paints every item that meets the smallest rectangle around all changes: those of this strip must not be wider
@@ -64,7 +64,7 @@ class SwipeNames(QGraphicsWidget):
         edge = min(max(geometry.edge(shown.split), 0.0), width)
         found = []
         for side, room in ((shown.left, edge), (shown.right, width - edge)):
-            text = shown_name(side.engine)
+            text = display_name(side.engine)
             if room < min(_SHORTEST, metrics.horizontalAdvance(text)) + _GAP:
                 continue
             text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room - _GAP)

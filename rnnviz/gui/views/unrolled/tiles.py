@@ -11,38 +11,39 @@ from typing import NamedTuple
 import numpy as np
 from PySide6.QtGui import QColor, QImage
 
-from rnnviz.analysis.computed_pieces import Wanted, always
-from rnnviz.analysis.lane_quantities import Quantity
-from rnnviz.analysis.lanes import Lane, LaneSource
-from rnnviz.analysis.ordering import OrderKey
-from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.unrolled.colours import STEPS, UNTOLD, ColourScale, PixelArray, colour_table, hatch, on
-from rnnviz.gui.views.unrolled.marks import OUTLINED_CELL, REACH, mark_cells, mark_region
-from rnnviz.gui.views.unrolled.scale import Scale
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.unrolled.colormap import STEPS, UNTOLD, ColorScale, PixelArray, color_table, hatch, on
+from rnnviz.gui.views.unrolled.mismatch_overlay import OUTLINED_CELL, REACH, mark_cells, mark_region
+from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.multiscale.chunked_compute import Wanted, always
+from rnnviz.multiscale.reader import LaneSource
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.unit_order import OrderKey
 
 COLUMNS, ROWS = 256, 256
 
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """How numbers become pixels: the scale of hidden lanes, that of the input, and the theme's colours for each."""
+    """How numbers become pixels: the scale of hidden lanes, that of the input, and the theme's colors for each."""
 
     theme: Theme
-    hidden: ColourScale
-    input: ColourScale
+    hidden: ColorScale
+    input: ColorScale
     hidden_table: PixelArray = field(init=False)
     input_table: PixelArray = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden_table", colour_table(self.theme, self.hidden))
-        object.__setattr__(self, "input_table", colour_table(self.theme, self.input))
+        object.__setattr__(self, "hidden_table", color_table(self.theme, self.hidden))
+        object.__setattr__(self, "input_table", color_table(self.theme, self.input))
 
-    def of(self, lane: Lane) -> tuple[ColourScale, PixelArray]:
-        """The scale and the colours of a lane."""
+    def of(self, lane: Lane) -> tuple[ColorScale, PixelArray]:
+        """The scale and the colors of a lane."""
         return (self.input, self.input_table) if lane.layer is None else (self.hidden, self.hidden_table)
 
     def inks(self, lane: Lane) -> list[QColor]:
-        """The colour of a text on each of the colours of a lane."""
+        """The color of a text on each of the colors of a lane."""
         return self._input_inks if lane.layer is None else self._hidden_inks
 
     @cached_property
@@ -54,7 +55,7 @@ class Paint:
         return [on(int(entry), self.theme) for entry in self.input_table]
 
 
-class Look(NamedTuple):
+class TileStyle(NamedTuple):
     """What tells the images of one source in one paint from those of all others.
 
     `turn` counts the results that were shown: images of an earlier one are stale. `low` and `high` are the ends of the
@@ -75,7 +76,7 @@ class Look(NamedTuple):
 class TileKey(NamedTuple):
     """One piece: whose and of which lane, in pixels that are so many to a timestep and to a unit, and its place."""
 
-    look: Look
+    look: TileStyle
     lane: Lane
     times: float
     units: float
@@ -86,7 +87,7 @@ class TileKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """An image, and the indices of the special colours that occur in it."""
+    """An image, and the indices of the special colors that occur in it."""
 
     image: QImage
     special: frozenset[int]
@@ -94,11 +95,11 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Makes the images of one source; any thread may. `seen` gathers the special colours of those that were shown."""
+    """Makes the images of one source; any thread may. `seen` gathers the special colors of those that were shown."""
 
     source: LaneSource
     paint: Paint
-    look: Look
+    look: TileStyle
     seen: set[int] = field(default_factory=set)
 
 
@@ -118,7 +119,7 @@ class Request(NamedTuple):
         return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
 
     def draw(self, wanted: Wanted = always) -> Tile:
-        """Read what it shows and colour it.
+        """Read what it shows and color it.
 
         Raises
         ------
@@ -128,7 +129,7 @@ class Request(NamedTuple):
         times, units, lane, density = self.times, self.units, self.key.lane, self.key.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
         right, bottom = min(left + COLUMNS, times.pixels), min(top + ROWS, units.pixels)
-        # Marks reach into the neighbouring pieces.
+        # Marks reach into the neighboring pieces.
         wide_left, wide_top = max(0, left - REACH), max(0, top - REACH)
         wide_right, wide_bottom = min(right + REACH, times.pixels), min(bottom + REACH, units.pixels)
         across, down = times.bins(wide_left, wide_right), units.bins(wide_top, wide_bottom)

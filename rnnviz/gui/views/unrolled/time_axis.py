@@ -8,12 +8,12 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.wording_of_names import IN_FULL, timestep_in_words
-from rnnviz.gui.look.text_size import scaled
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.unrolled.step_names import Metrics, StepName, StepNames, tick_step
-from rnnviz.model.names import Names
+from rnnviz.core import number_format
+from rnnviz.core.axis_label_text import IN_FULL, timestep_in_words
+from rnnviz.core.axis_labels import Names
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.unrolled.tick_labels import Metrics, StepName, StepNames, tick_step
 
 INITIAL = "h0"
 LABEL = "timestep"
@@ -90,7 +90,7 @@ class TimeAxis(pg.AxisItem):
             self._write_label()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._theme = theme
         self.setPen(theme.color("border"))
         self.setTextPen(theme.color("text"))
@@ -98,7 +98,7 @@ class TimeAxis(pg.AxisItem):
 
     def _write_label(self) -> None:
         self.setLabel(f"{LABEL}{_GAP}{HINT}" if self._hinting else LABEL, color=self._theme.muted)
-        # pyqtgraph centres a label only when the axis changes its size.
+        # pyqtgraph centers a label only when the axis changes its size.
         self.resizeEvent()
 
     def resizeEvent(self, event: Any = None) -> None:
@@ -143,7 +143,7 @@ class TimeAxis(pg.AxisItem):
             painter.drawText(line, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, name.text)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """The timesteps that are labelled: 1, 2 or 5 times a power of ten apart."""
+        """The timesteps that are labeled: 1, 2 or 5 times a power of ten apart."""
         step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
         first = max(0, -(-int(low) // step) * step) if low > 0 else 0
         values = [float(t) for t in range(first, min(self._timesteps, int(high + 1)), step) if low <= t <= high]
@@ -152,7 +152,7 @@ class TimeAxis(pg.AxisItem):
 
     def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
         """Whole numbers, h0 for the initial state."""
-        return [numbers.count(round(v)) if 0 <= v < self._timesteps else INITIAL for v in values]
+        return [number_format.count(round(v)) if 0 <= v < self._timesteps else INITIAL for v in values]
 
 
 def _name_font() -> QFont:

@@ -6,32 +6,31 @@ from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from rnnviz.analysis.lane_quantities import Quantity
-from rnnviz.analysis.lanes import Lane
-from rnnviz.analysis.ordering import OrderName
-from rnnviz.analysis.regions import Region
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.base import View
-from rnnviz.gui.views.unrolled.blocks import Number
-from rnnviz.gui.views.unrolled.chosen import Chosen
-from rnnviz.gui.views.unrolled.contents import outlines_in_view, table_in_view
-from rnnviz.gui.views.unrolled.describe import describe
-from rnnviz.gui.views.unrolled.geometry import Cell, Geometry
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
+from rnnviz.gui.views.unrolled.clipboard_text import outlines_in_view, table_in_view
+from rnnviz.gui.views.unrolled.display_options import DisplayOptions
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.header import Flag, flag_of
-from rnnviz.gui.views.unrolled.moves import cell_at, place_of, pointed_at, unit_beside
-from rnnviz.gui.views.unrolled.ordering import Ordering
+from rnnviz.gui.views.unrolled.hit_actions import cell_at, place_of, pointed_at, unit_beside
 from rnnviz.gui.views.unrolled.range_selection import RangeSelection
-from rnnviz.gui.views.unrolled.shown import Shown
-from rnnviz.gui.views.unrolled.stage import Stage
+from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.swipe_names import Name
-from rnnviz.model.location import Location
+from rnnviz.gui.views.unrolled.tooltip_text import describe
+from rnnviz.gui.views.unrolled.unit_order_worker import Ordering
+from rnnviz.gui.views.unrolled.visible_values import Number
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.highlights import Region
+from rnnviz.quantities.unit_order import OrderName
+from rnnviz.verify.result import RunResult
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2
 
 
-class UnrolledView(View):
+class UnrolledView(ResultView):
     """Lanes of one sample, bottom layer at the bottom; zoomed in, boxes with numbers and arrows.
 
     The values are those of the reference unless `show_engine` names another engine.
@@ -51,10 +50,10 @@ class UnrolledView(View):
         self._ordering = Ordering(self)
         self._ordering.found.connect(self._on_order)
         self._ordering.requested.connect(self.order_requested)
-        self._chosen = Chosen(self._ordering)
-        self._shown: Shown | None = None
-        self._stage = Stage(self)
-        self.canvas, self.box, self.colour_bar = self._stage.canvas, self._stage.box, self._stage.colour_bar
+        self._chosen = DisplayOptions(self._ordering)
+        self._shown: RenderState | None = None
+        self._stage = UnrolledCanvas(self)
+        self.canvas, self.box, self.color_bar = self._stage.canvas, self._stage.box, self._stage.color_bar
         self.lit = self._stage.lit
         self.chosen_camera, self.look_with = self._stage.chosen_camera, self._stage.look_with
         layout = QHBoxLayout(self)
@@ -102,7 +101,7 @@ class UnrolledView(View):
         """Every number that is written in view, with its cell: what is painted."""
         return self._stage.lanes.numbers()
 
-    def visible_outlines(self) -> list[Cell]:
+    def visible_outlines(self) -> list[CellGeometry]:
         """Every mismatching cell of the shown sample in view."""
         geometry = self.geometry_in_view
         return [] if self._shown is None or geometry is None else outlines_in_view(self._shown, geometry)
@@ -124,7 +123,7 @@ class UnrolledView(View):
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
-        if self.colour_bar.sceneBoundingRect().contains(place):
+        if self.color_bar.sceneBoundingRect().contains(place):
             # Names that are too long for the bar stand here in full.
             return shown.words()
         if told := self._stage.axis.description_at(place):
@@ -144,10 +143,10 @@ class UnrolledView(View):
 
     # The contract of a view
 
-    def choices(self) -> tuple[str, ...]:
+    def save_state(self) -> tuple[str, ...]:
         return self.ranges.words()
 
-    def choose_again(self, choices: Sequence[str]) -> None:
+    def restore_state(self, choices: Sequence[str]) -> None:
         self.ranges.choose_by(choices)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -167,28 +166,28 @@ class UnrolledView(View):
         if other_sample:
             self._renew()
         if self._shown is not None:
-            self._shown = self._shown.wiped_to(location.timestep)
+            self._shown = self._shown.with_split(location.timestep)
         self._stage.show_cursor(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
-    def show_lit(self, lit: Sequence[Region]) -> None:
+    def show_highlight(self, lit: Sequence[Region]) -> None:
         """Frame these regions."""
-        self._stage.show_lit(lit)
+        self._stage.show_highlight(lit)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colors from now on."""
         self._chosen.theme = theme
         self._stage.apply_theme(theme)
         self._renew()
 
-    def show_colour_by(self, colour_by: Quantity) -> None:
+    def show_color_by(self, color_by: Quantity) -> None:
         """Show the hidden lanes by another quantity.
 
-        "violation" colours their values by the violation of the tolerance. By "difference" the numbers are the
+        "violation" colors their values by the violation of the tolerance. By "difference" the numbers are the
         candidate's less the reference's, whichever engine is shown; any other quantity is computed from the shown
         engine's values. What the network does not have is shown by value.
         """
-        if self._chosen.take_quantity(colour_by):
+        if self._chosen.take_quantity(color_by):
             self._renew()
 
     def show_order(self, name: OrderName) -> None:
@@ -220,7 +219,7 @@ class UnrolledView(View):
     def show_swipe(self, other: str | None) -> None:
         """Draw another engine's values from the cursor's timestep on: moving the cursor wipes from one to the other.
 
-        None draws one engine everywhere. It shows while colours tell values, and where the result has both engines.
+        None draws one engine everywhere. It shows while colors tell values, and where the result has both engines.
 
         Raises
         ------
@@ -240,11 +239,11 @@ class UnrolledView(View):
         """Show the time axis `factor` times as large, around the cursor if it is in view, else the middle."""
         self._stage.zoom_around(factor, self._location.timestep)
 
-    def _point(self, cell: Cell) -> None:
+    def _point(self, cell: CellGeometry) -> None:
         if self._shown is not None:
             self.location_requested.emit(pointed_at(self._shown, self._location, cell))
 
-    def _explain(self, cell: Cell) -> None:
+    def _explain(self, cell: CellGeometry) -> None:
         if self._shown is not None:
             self.explanation_requested.emit(place_of(self._shown, self._location, cell))
 
@@ -253,7 +252,7 @@ class UnrolledView(View):
         self.show_location(self._location)
 
     def _renew(self) -> None:
-        """Read the numbers anew: another result, engine, sample, colouring or theme."""
+        """Read the numbers anew: another result, engine, sample, coloring or theme."""
         self._shown = self._chosen.shown(self._location)
         self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())

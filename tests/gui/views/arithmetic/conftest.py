@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.model.location import Location
+from rnnviz.verify.result import RunResult
 from tests.gui.views.arithmetic.seen import WHERE
 from tests.made_results import made_result
 

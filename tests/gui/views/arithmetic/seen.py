@@ -2,10 +2,10 @@
 
 from PySide6.QtCore import Qt
 
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.arithmetic.card import Card
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.tables import FULL_ROLE
-from rnnviz.model.location import Location
+from rnnviz.gui.views.number_table import FULL_ROLE
 
 WHERE = Location(layer=1, direction=1, timestep=2, sample=1, unit=1)
 

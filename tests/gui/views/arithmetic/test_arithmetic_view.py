@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.explain.digits import enough
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core import number_format
+from rnnviz.explain.digit_format import format_short
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.tables import FULL_ROLE
-from tests.analysis.explain.arithmetics import explained
+from rnnviz.gui.views.number_table import FULL_ROLE
+from tests.explain.arithmetics import explained
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 from tests.made_results import made_result
 
@@ -42,10 +42,10 @@ def test_the_numbers_are_those_of_the_parameters_and_the_engines_own_state(view:
         shown = row(view, "h[3][2]")
         cells = [text(view, shown, column(view, name)) for name in ("weight", "input", "prod.")]
         weight = float(p.h2h_weight[at, 2])
-        assert cells == [enough(weight), enough(h[2]), enough(weight * h[2])]
+        assert cells == [format_short(weight), format_short(h[2]), format_short(weight * h[2])]
         full = view.table.ledger.index(shown, column(view, "input")).data(FULL_ROLE)
-        assert full == numbers.full(float(h[2]))
-        assert text(view, row(view, "a + b"), column(view, "gluon sum")) == enough(a + b)
+        assert full == number_format.full(float(h[2]))
+        assert text(view, row(view, "a + b"), column(view, "gluon sum")) == format_short(a + b)
     c = card(view, "c").content.lines[0].result.value
     assert c == pytest.approx(trace.cell[1, 1, 2, 1, 1], abs=1e-6)
     assert card(view, "h").content.lines[0].result.value == pytest.approx(trace.hidden[WHERE.index], abs=1e-6)
@@ -79,14 +79,14 @@ def test_engines_with_the_same_digits_share_a_row_of_a_card_and_others_have_thei
 ) -> None:
     show()
     assert [engines for _, engines in card(view, "h").content.rows] == ["gluon, manual"]
-    show(engines=("gluon", "mistake:no-h2h-bias"), candidate="mistake:no-h2h-bias")
-    assert [engines for _, engines in card(view, "h").content.rows] == ["● gluon", "□ mistake:no-h2h-bias"]
+    show(engines=("gluon", "bug:no-h2h-bias"), candidate="bug:no-h2h-bias")
+    assert [engines for _, engines in card(view, "h").content.rows] == ["● gluon", "□ bug:no-h2h-bias"]
 
 
 def test_a_mistake_is_marked_in_the_first_line_that_parts_and_named_in_a_sentence(
     view: ArithmeticView, show: Any
 ) -> None:
-    name = "mistake:gates-i-f-o-g"
+    name = "bug:gates-i-f-o-g"
     show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="lstm")
     assert [own.content.parts for own in view.cards.cards] == [False] * 6 + [True]
     assert "part in what they stored" in view.note.text()
@@ -125,20 +125,20 @@ def test_terms_are_sorted_and_as_many_as_one_wants(qtbot: Any, view: ArithmeticV
 
 
 def test_what_is_copied_is_the_whole_arithmetic(view: ArithmeticView, show: Any) -> None:
-    show(cell="gru", engines=("gluon", "manual", "mistake:no-h2h-bias"))
+    show(cell="gru", engines=("gluon", "manual", "bug:no-h2h-bias"))
     copied = view.copy_text()
     assert copied.startswith("h[2][1] of layer 1 backward ←, sample 1: GRU")
     assert "n = tanh(a_n + r · b_n)" in copied
-    assert "mistake:no-h2h-bias" in copied
+    assert "bug:no-h2h-bias" in copied
 
 
 def test_numbers_are_told_in_full_where_the_pointer_rests(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     own = card(view, "f")
     told = own.told_at(own.link_rect(2).center())
-    assert f"gluon: {numbers.full(view.page.arithmetics[0].by_symbol['f'].pre.a.total)}" in told
+    assert f"gluon: {number_format.full(view.page.arithmetics[0].by_symbol['f'].pre.a.total)}" in told
     first = view.table.ledger.row(0).figures[0]
-    assert f"{numbers.full(first.factor)} × {numbers.full(first.input)}" in view.table.ledger.told(0)
+    assert f"{number_format.full(first.factor)} × {number_format.full(first.input)}" in view.table.ledger.told(0)
 
 
 def test_a_nan_is_spelled_out_and_draws_no_bar(view: ArithmeticView, show: Any) -> None:
@@ -148,7 +148,7 @@ def test_a_nan_is_spelled_out_and_draws_no_bar(view: ArithmeticView, show: Any) 
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_part_is_painted_in_the_themes_colours(view: ArithmeticView, show: Any, theme: str) -> None:
+def test_every_part_is_painted_in_the_themes_colors(view: ArithmeticView, show: Any, theme: str) -> None:
     show(cell="gru")
     view.apply_theme(THEMES[theme])
     image: QImage = view.grab().toImage()

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from rnnviz.analysis.explain.provenance import InitialPlace, InputPlace
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.model.location import Location
 from tests.gui.views.arithmetic.seen import WHERE
 from tests.made_results import made_result
 

@@ -6,14 +6,14 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
-from rnnviz.analysis.explain.digits import enough
-from rnnviz.analysis.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
+from rnnviz.explain.digit_format import format_short
+from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row
 
 
 def test_the_sentence_leads_to_the_line(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    name = "mistake:reset-before-matmul"
+    name = "bug:reset-before-matmul"
     show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="gru")
     qtbot.mouseClick(view.note, Qt.MouseButton.LeftButton)
     assert view.cards.cards[-1].hasFocus()
@@ -77,8 +77,8 @@ def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: Ari
 def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show: Any) -> None:
     result = show(cell="lstm")
     for place, said in (
-        (InputPlace(2, 1, 0), "x[2][0] = " + enough(float(result.inputs.sequence[2, 1, 0]))),
-        (InitialPlace("c", 1, 1, 1, 2), "c0[2] = " + enough(float(result.inputs.initial_state.c[3, 1, 2]))),
+        (InputPlace(2, 1, 0), "x[2][0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
+        (InitialPlace("c", 1, 1, 1, 2), "c0[2] = " + format_short(float(result.inputs.initial_state.c[3, 1, 2]))),
     ):
         view.show_trail((WHERE, place), 1)
         assert view.ends
@@ -92,7 +92,7 @@ def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show:
 
 
 def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    show(cell="lstm", engines=("gluon", "mistake:no-i2h-bias"), candidate="mistake:no-i2h-bias")
+    show(cell="lstm", engines=("gluon", "bug:no-i2h-bias"), candidate="bug:no-i2h-bias")
     wanted = {view.note, view.table, view.listing.orders, view.listing.count, view.cards.cards[0]}
     reached: set[QWidget] = set()
     view.note.setFocus()

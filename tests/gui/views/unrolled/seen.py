@@ -7,9 +7,9 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
+from rnnviz.core.trace import Trace
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.trace import Trace
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 
 

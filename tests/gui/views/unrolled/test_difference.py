@@ -4,73 +4,73 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import INPUT
-from rnnviz.gui.look.theme import LIGHT, Theme
-from rnnviz.gui.views.unrolled.blocks import fitting
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import INPUT
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.trace import Trace
-from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, colour_of, small, spoil, texts
+from rnnviz.gui.views.unrolled.visible_values import fitting
+from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, spoil, texts
 
 SIZE = (1000, 600)
 
 
-def tooltip(view: UnrolledView, cell: Cell) -> str:
+def tooltip(view: UnrolledView, cell: CellGeometry) -> str:
     x, y, width, height = view.geometry_in_view.rect(cell)
     return view.description_at(view.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:], 16)
+def rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:], 16)
 
 
 def test_differences_are_the_candidates_numbers_less_the_references(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
-    view.show_colour_by("difference")
+    view.show_color_by("difference")
     r, c = (result[name].hidden[0, 0, :, 0].astype(np.float64) for name in ("gluon", "manual"))
-    computed = {(t, unit): numbers.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
+    computed = {(t, unit): number_format.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
     assert texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
     assert [computed[1, unit] for unit in (0, 1, 4)] == ["0.5", "-0.25", "0"]
-    assert texts(view, INPUT)[2, 3] == numbers.short(result.inputs.sequence[2, 0, 3])
+    assert texts(view, INPUT)[2, 3] == number_format.short(result.inputs.sequence[2, 0, 3])
     view.show_engine("manual")
     assert texts(view)[1, 1] == "-0.25"
-    view.show_colour_by("value")
-    assert texts(view)[1, 1] == numbers.short(result["manual"].hidden[0, 0, 1, 0, 1])
+    view.show_color_by("value")
+    assert texts(view)[1, 1] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 1])
 
 
 @BOTH_THEMES
-def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_colour(
+def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_color(
     view: UnrolledView, theme: Theme
 ) -> None:
     view.apply_theme(theme)
     view.show_result(small(), "manual")
-    view.show_colour_by("difference")
+    view.show_color_by("difference")
     neutral, above = rgb(theme.diverging[3]), rgb(theme.diverging[-1])
-    assert np.abs(np.subtract(colour_of(view, Cell(LANE, 2, 6)), neutral)).max() <= 2
-    assert colour_of(view, Cell(LANE, 1, 0)) == above
-    red, _, blue = colour_of(view, Cell(LANE, 1, 1))
+    assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 2, 6)), neutral)).max() <= 2
+    assert color_of(view, CellGeometry(LANE, 1, 0)) == above
+    red, _, blue = color_of(view, CellGeometry(LANE, 1, 1))
     assert blue > red + 20
 
 
 def test_engines_that_agree_to_the_last_bit_are_neutral_everywhere(view: UnrolledView) -> None:
     view.show_result(small(edits={}), "manual")
-    view.show_colour_by("difference")
+    view.show_color_by("difference")
     assert set(texts(view).values()) == {"0"}
-    assert np.abs(np.subtract(colour_of(view, Cell(LANE, 1, 0)), rgb(LIGHT.diverging[3]))).max() <= 2
+    assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 1, 0)), rgb(LIGHT.diverging[3]))).max() <= 2
 
 
-def test_the_colour_bar_names_both_engines_and_a_users_file_by_its_name(view: UnrolledView) -> None:
+def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view: UnrolledView) -> None:
     view.show_result(small(), "manual")
-    assert view.colour_bar.heading() == ("h",)
-    view.show_colour_by("difference")
-    assert view.colour_bar.heading() == ("manual", "− gluon")
+    assert view.color_bar.heading() == ("h",)
+    view.show_color_by("difference")
+    assert view.color_bar.heading() == ("manual", "− gluon")
     own = "/home/somebody/mine.py"
     view.show_result(small(engines=("gluon", own), edits={own: spoil}), own)
-    assert view.colour_bar.heading() == ("mine.py", "− gluon")
+    assert view.color_bar.heading() == ("mine.py", "− gluon")
     assert "mine.py − gluon" in view.accessibleDescription()
-    assert "mine.py − gluon" in view.description_at(view.colour_bar.sceneBoundingRect().center())
+    assert "mine.py − gluon" in view.description_at(view.color_bar.sceneBoundingRect().center())
 
 
 def test_a_difference_that_is_no_number_is_spelled_out_and_two_nans_do_not_differ(view: UnrolledView) -> None:
@@ -81,18 +81,18 @@ def test_a_difference_that_is_no_number_is_spelled_out_and_two_nans_do_not_diffe
         trace.hidden[0, 0, 0, 0, 1:5] = np.nan, np.nan, np.inf, -np.inf
 
     view.show_result(small(edits={"gluon": one, "manual": other}), "manual")
-    view.show_colour_by("difference")
+    view.show_color_by("difference")
     assert [texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
-    assert colour_of(view, Cell(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
+    assert color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
 
 
 def test_a_difference_is_given_in_full_on_hover_and_copy(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
-    view.show_colour_by("difference")
+    view.show_color_by("difference")
     at = 0, 0, 1, 0, 2
     exact = float(result["manual"].hidden[at]) - float(result["gluon"].hidden[at])
-    assert f"manual − gluon = {numbers.full(exact)}" in tooltip(view, Cell(LANE, 1, 2))
+    assert f"manual − gluon = {number_format.full(exact)}" in tooltip(view, CellGeometry(LANE, 1, 2))
     lines = view.copy_text().splitlines()
     assert lines[0].split("\t")[0] == "layer 0 → forward: manual − gluon"
     assert float(lines[1 + 2].split("\t")[3]) == exact
@@ -109,8 +109,8 @@ def test_a_difference_is_cut_in_its_precision_before_it_outgrows_a_narrow_cell(d
 def test_without_a_candidate_there_is_no_difference_to_show(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, None)
-    view.show_colour_by("difference")
-    assert texts(view)[1, 0] == numbers.short(result["gluon"].hidden[0, 0, 1, 0, 0])
+    view.show_color_by("difference")
+    assert texts(view)[1, 0] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 0])
 
 
 def test_every_way_to_look_leaves_the_cells_in_their_places(view: UnrolledView) -> None:
@@ -123,5 +123,5 @@ def test_every_way_to_look_leaves_the_cells_in_their_places(view: UnrolledView) 
     before = view.geometry_in_view
     view.show_engine("manual")
     assert view.geometry_in_view == before
-    view.show_colour_by("difference")
+    view.show_color_by("difference")
     assert view.geometry_in_view == before

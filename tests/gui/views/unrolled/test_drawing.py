@@ -11,13 +11,13 @@ import pytest
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.views.unrolled import heat
-from rnnviz.gui.views.unrolled.stage import Stage
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.views.unrolled import heatmap
+from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.tiles import Request, Tile
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
+from rnnviz.verify.result import RunResult
 from tests.gui.conftest import own_threads, threads_left
 from tests.made_results import made_result
 
@@ -43,8 +43,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
         return draw(request, *rest)
 
     monkeypatch.setattr(Request, "draw", drawn)
-    monkeypatch.setattr(heat, "_AT_ONCE", 0)
-    monkeypatch.setattr(heat, "_FIRST_AT_ONCE", 0)
+    monkeypatch.setattr(heatmap, "_AT_ONCE", 0)
+    monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 0)
     yield gate
     gate.set()
 
@@ -128,7 +128,7 @@ def test_what_is_next_to_come_into_view_is_drawn_ahead(qtbot: Any, view: Unrolle
     view.show_result(long_result(), "manual")
     view.zoom_time(6.0)
     complete(qtbot, view)
-    store = view.findChild(Stage).lanes.findChild(heat.Heat).store
+    store = view.findChild(UnrolledCanvas).lanes.findChild(heatmap.HeatmapLayer).store
     qtbot.waitUntil(lambda: max(key.across for key in _current(view, store)) > view.box.width() // 256)
     with held(gate):
         view.box.pan_asked.emit(-150.0, 0.0)
@@ -141,7 +141,7 @@ def _current(view: UnrolledView, store: Any) -> list[Any]:
     return [key for key in store._tiles if key.times == pytest.approx(pitch)]
 
 
-@pytest.mark.parametrize("change", ["colours", "engine", "sample", "result"])
+@pytest.mark.parametrize("change", ["colors", "engine", "sample", "result"])
 def test_another_picture_replaces_the_old_one_as_a_whole(
     qtbot: Any, view: UnrolledView, gate: Event, change: str
 ) -> None:
@@ -151,8 +151,8 @@ def test_another_picture_replaces_the_old_one_as_a_whole(
     before = pixels(view)
     with held(gate):
         match change:
-            case "colours":
-                view.show_colour_by("difference")
+            case "colors":
+                view.show_color_by("difference")
             case "engine":
                 view.show_engine("manual")
             case "sample":
@@ -175,7 +175,7 @@ def test_pieces_of_an_earlier_result_are_dropped(qtbot: Any, view: UnrolledView,
         view.show_result(long_result(edits={}, timesteps=1400), "manual")
         QApplication.processEvents()
     complete(qtbot, view)
-    store = view.findChild(Stage).lanes.findChild(heat.Heat).store
+    store = view.findChild(UnrolledCanvas).lanes.findChild(heatmap.HeatmapLayer).store
     assert {key.look.turn for key in store._tiles} == {2}
     view.show_result(None, None)
     assert len(store) == 0
@@ -189,7 +189,7 @@ def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
     assert own_threads() == Counter(lanes=1)
     view.hide()
     assert threads_left() == Counter()
-    view.show_colour_by("violation")
+    view.show_color_by("violation")
     view.show()
     complete(qtbot, view)
     view.close()
@@ -199,7 +199,7 @@ def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
 def test_a_small_change_is_drawn_within_the_frame(
     qtbot: Any, view: UnrolledView, gate: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heat, "_FIRST_AT_ONCE", 1 << 30)
+    monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 1 << 30)
     with held(gate):
         view.show_result(long_result(), "manual")
         QApplication.processEvents()

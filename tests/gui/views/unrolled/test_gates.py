@@ -1,4 +1,4 @@
-"""Gates, states, changes and norms on the lanes: their numbers, colours and marks, and what is said meanwhile."""
+"""Gates, states, changes and norms on the lanes: their numbers, colors and marks, and what is said meanwhile."""
 
 from collections.abc import Iterator
 from threading import Event, current_thread, main_thread
@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.lane_gates import LaneGates
-from rnnviz.analysis.lanes import INPUT, Lane
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.views.unrolled import heat
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
+from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 from tests.oracles.gates import gates_of
 
@@ -40,44 +39,44 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
 def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, quantity: str) -> None:
     result = small(cell)
     view.show_result(result, "manual")
-    view.show_colour_by(quantity)
+    view.show_color_by(quantity)
     expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
     written = texts(view)
     assert {place: written[place] for place in np.ndindex(expected.shape)} == {
-        place: numbers.short(value) for place, value in np.ndenumerate(expected)
+        place: number_format.short(value) for place, value in np.ndenumerate(expected)
     }
-    assert texts(view, INPUT)[2, 1] == numbers.short(result.inputs.sequence[2, 0, 1])
+    assert texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
     assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 3)]
-    assert view.colour_bar.heading()[0] == quantity
+    assert view.color_bar.heading()[0] == quantity
 
 
 def test_another_engines_gates_follow_from_its_own_values(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
-    view.show_colour_by("o")
+    view.show_color_by("o")
     view.show_engine("manual")
     expected = gates_of(result.inputs, result["manual"].hidden)["o"][0, 0, :, 0]
-    assert texts(view)[2, 0] == numbers.short(expected[2, 0])
+    assert texts(view)[2, 0] == number_format.short(expected[2, 0])
 
 
 def test_only_what_has_an_initial_state_shows_one(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
-        view.show_colour_by(quantity)
+        view.show_color_by(quantity)
         before = {unit: text for (t, unit), text in texts(view).items() if t < 0}
         array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
-        assert before == ({} if array is None else {unit: numbers.short(v) for unit, v in enumerate(array)})
+        assert before == ({} if array is None else {unit: number_format.short(v) for unit, v in enumerate(array)})
 
 
 def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbot: Any, view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     view.show_location(Location(timestep=2, unit=4))
-    view.show_colour_by("norm")
+    view.show_color_by("norm")
     norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
     written = {t: text for (t, _), text in texts(view).items() if t >= 0}
-    assert written == {t: numbers.short(value) for t, value in enumerate(norm)}
+    assert written == {t: number_format.short(value) for t, value in enumerate(norm)}
     assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 0)]
     geometry = view.geometry_in_view
     assert geometry is not None
@@ -89,7 +88,7 @@ def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbo
 def test_what_is_pointed_at_is_told_in_full(view: UnrolledView) -> None:
     result = small("gru")
     view.show_result(result, "manual")
-    view.show_colour_by("r")
+    view.show_color_by("r")
     geometry = view.geometry_in_view
     assert geometry is not None
     y = geometry.top_of(geometry.stack.band(LANE)) + 2.5 * geometry.stack.band(LANE).row
@@ -102,11 +101,11 @@ def test_what_is_pointed_at_is_told_in_full(view: UnrolledView) -> None:
 
 def test_what_the_next_network_has_not_is_shown_by_value_and_comes_back(view: UnrolledView) -> None:
     view.show_result(small("lstm"), "manual")
-    view.show_colour_by("f")
+    view.show_color_by("f")
     view.show_result(small("gru"), "manual")
-    assert view.colour_bar.heading() == ("h",)
+    assert view.color_bar.heading() == ("h",)
     view.show_result(small("lstm"), "manual")
-    assert view.colour_bar.heading()[0] == "f"
+    assert view.color_bar.heading()[0] == "f"
 
 
 @pytest.fixture
@@ -121,8 +120,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
         return read(gates, *place)
 
     monkeypatch.setattr(LaneGates, "read", held)
-    monkeypatch.setattr(heat, "_AT_ONCE", 0)
-    monkeypatch.setattr(heat, "_FIRST_AT_ONCE", 0)
+    monkeypatch.setattr(heatmap, "_AT_ONCE", 0)
+    monkeypatch.setattr(heatmap, "_FIRST_AT_ONCE", 0)
     yield gate
     gate.set()
 
@@ -131,7 +130,7 @@ def test_headers_say_what_is_being_computed_until_it_is_there(qtbot: Any, view: 
     view.show_result(small(timesteps=1500, hidden_size=32, num_layers=2), "manual")
     qtbot.waitUntil(lambda: view.picture_complete)
     gate.clear()
-    view.show_colour_by("i")
+    view.show_color_by("i")
     qtbot.waitUntil(lambda: view.computing == {Lane(0, 0), Lane(1, 0)})
     assert not view.picture_complete
     gate.set()
@@ -143,10 +142,10 @@ def test_what_is_superseded_is_not_computed_to_its_end(qtbot: Any, view: Unrolle
     view.show_result(small(timesteps=20_000, hidden_size=16), "manual")
     qtbot.waitUntil(lambda: view.picture_complete)
     gate.clear()
-    view.show_colour_by("i")
+    view.show_color_by("i")
     qtbot.waitUntil(lambda: bool(view.computing))
-    view.show_colour_by("value")
+    view.show_color_by("value")
     qtbot.waitUntil(lambda: not view.computing)
     gate.set()
     qtbot.waitUntil(lambda: view.picture_complete)
-    assert view.colour_bar.heading() == ("h",)
+    assert view.color_bar.heading() == ("h",)

@@ -6,26 +6,26 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rnnviz.analysis.lanes import INPUT, Lane, lanes_of
-from rnnviz.gui.views.unrolled.camera import Camera
-from rnnviz.gui.views.unrolled.geometry import Cell, Geometry, Picture, look, picture_of, room_of
+from rnnviz.core.trace_index import INPUT, Lane, lanes_of
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene, layout_for, room_of, scene_of
 from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, SHORTEST_INPUT, SHORTEST_LANE
+from rnnviz.gui.views.unrolled.viewport import Camera
 
 
-def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Picture:
+def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Scene:
     lanes = [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
-    return picture_of(lanes, timesteps, 6)
+    return scene_of(lanes, timesteps, 6)
 
 
 PICTURES = st.builds(
     picture, st.integers(1, 6), st.integers(1, 2), st.integers(1, 300), st.integers(1, 300), st.integers(1, 5000)
 )
 CAMERAS = st.builds(Camera, st.floats(-1e4, 1e4), st.floats(3.0, 1e4), st.floats(1.0, 20.0), st.floats(-1e4, 1e4))
-GEOMETRIES = st.builds(look, PICTURES, st.integers(50, 1800), st.integers(50, 1200), CAMERAS)
+GEOMETRIES = st.builds(layout_for, PICTURES, st.integers(50, 1800), st.integers(50, 1200), CAMERAS)
 
 
-def fitted(shown: Picture, width: float = 520.0, height: float = 520.0) -> Geometry:
-    return look(shown, width, height, Camera(), fit=True)
+def fitted(shown: Scene, width: float = 520.0, height: float = 520.0) -> Geometry:
+    return layout_for(shown, width, height, Camera(), fit=True)
 
 
 @given(GEOMETRIES)
@@ -55,7 +55,7 @@ def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataO
     # A window of one column may look at the initial state alone.
     assume(len(geometry.timesteps_in_view()))
     timestep = data.draw(st.sampled_from(geometry.timesteps_in_view()))
-    x, y, width, height = geometry.rect(Cell(band.lane, timestep, unit))
+    x, y, width, height = geometry.rect(CellGeometry(band.lane, timestep, unit))
     hit = geometry.hit(x + width / 2.0, y + height / 2.0)
     if hit is not None:
         assert (hit.lane, hit.timestep) == (band.lane, timestep)
@@ -116,7 +116,7 @@ def test_a_row_is_as_tall_in_the_input_as_in_the_other_lanes() -> None:
 
 
 def test_the_view_follows_the_cursor_no_further_than_it_must() -> None:
-    geometry = look(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
+    geometry = layout_for(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
     room = room_of(geometry)
     assert geometry.camera.showing(150, room) == geometry.camera
     assert geometry.camera.showing(300, room).start == pytest.approx(201.5)

@@ -5,8 +5,8 @@ from typing import Any
 import psutil
 import pytest
 
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
 from tests.benchmarks.large_results import large_result
 
 TIMESTEPS, UNITS = 300_000, 128
@@ -24,8 +24,8 @@ def test_the_window_holds_little_of_a_long_trace_wherever_one_looks_at_it(qtbot:
         view.show_result(result, "other")
         qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
         before = psutil.Process().memory_info().rss
-        for colour_by in ("value", "violation", "difference"):
-            view.show_colour_by(colour_by)
+        for color_by in ("value", "violation", "difference"):
+            view.show_color_by(color_by)
             for zoom in (1.0, 8.0, 64.0, 512.0):
                 view.fit()
                 view.zoom_time(zoom)

@@ -7,10 +7,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QScrollBar
 
-from rnnviz.analysis.lanes import Lane
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
 from tests.gui.views.unrolled.seen import long_result, small, turn_wheel
 from tests.made_results import made_result
 
@@ -81,7 +80,7 @@ def test_the_cursor_stays_in_view(view: UnrolledView) -> None:
     for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
         view.show_location(where)
         x, y, width, height = view.geometry_in_view.rect(
-            Cell(Lane(where.layer, where.direction), where.timestep, where.unit)
+            CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit)
         )
         assert 0.0 <= x + width / 2.0 <= view.geometry_in_view.width
         assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
@@ -91,7 +90,7 @@ def test_moving_the_cursor_does_not_read_the_lanes_again(view: UnrolledView, mon
     view.show_result(long_result(), "manual")
     view.grab()
     read: list[Any] = []
-    monkeypatch.setattr("rnnviz.analysis.lanes.TraceLanes.read", lambda *arguments: read.append(arguments))
+    monkeypatch.setattr("rnnviz.multiscale.reader.MultiscaleReader.read", lambda *arguments: read.append(arguments))
     view.show_location(Location(timestep=200, unit=3))
     view.grab()
     assert read == []

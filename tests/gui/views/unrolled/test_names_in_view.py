@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPointF, QRectF
 
-from rnnviz.analysis.lanes import INPUT, Lane
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import THEMES
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.trace_index import INPUT, Lane
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.names import Names
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 
 LONG = "a label that is longer than anybody would wish for, and goes on and on"
@@ -31,7 +31,7 @@ def under(view: UnrolledView, timestep: int) -> QPointF:
     return axis.mapToScene(QPointF(geometry.x_of(timestep), axis.size().height() / 2.0))
 
 
-def over(view: UnrolledView, cell: Cell) -> QPointF:
+def over(view: UnrolledView, cell: CellGeometry) -> QPointF:
     geometry = view.geometry_in_view
     assert geometry is not None
     return view.box.mapToScene(QRectF(*geometry.rect(cell)).center())
@@ -58,13 +58,13 @@ def test_a_place_tells_its_names_in_full(view: UnrolledView) -> None:
     assert view.description_at(under(view, 1)) == f"t = 1 '{LONG}'"
     assert view.description_at(under(view, 0)) == "t = 0 'Mon'"
     assert written(view)[1].endswith("…")
-    assert view.description_at(over(view, Cell(Lane(0, 0), 1, 2))).startswith(
+    assert view.description_at(over(view, CellGeometry(Lane(0, 0), 1, 2))).startswith(
         f"layer 0, forward, t = 1 '{LONG}', sample 0, unit 2\n"
     )
-    assert view.description_at(over(view, Cell(INPUT, 0, 0))).startswith(
+    assert view.description_at(over(view, CellGeometry(INPUT, 0, 0))).startswith(
         "input, t = 0 'Mon', sample 0, feature 0 'open'\n"
     )
-    assert view.description_at(over(view, Cell(INPUT, 2, 1))).startswith("input, t = 2, sample 0, feature 1\n")
+    assert view.description_at(over(view, CellGeometry(INPUT, 2, 1))).startswith("input, t = 2, sample 0, feature 1\n")
 
 
 def test_what_is_copied_has_the_names(view: UnrolledView) -> None:

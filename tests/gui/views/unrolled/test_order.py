@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import Lane
-from rnnviz.analysis.regions import lane_region
-from rnnviz.gui.views.unrolled import ordering
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.views.unrolled import unit_order_worker
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
+from rnnviz.quantities.highlights import lane_region
 from tests.made_results import made_result
 
 LANE = Lane(0, 0)
@@ -41,7 +40,7 @@ def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot
     assert rows_of(view) == expected
     for number in view.visible_numbers():
         if number.cell.lane == LANE and number.cell.timestep >= 0:
-            assert number.text == numbers.short(h[number.cell.timestep, number.cell.unit])
+            assert number.text == number_format.short(h[number.cell.timestep, number.cell.unit])
     assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 3)]
     assert "activity" in view.order_text
     geometry = view.geometry_in_view
@@ -63,13 +62,13 @@ def test_what_is_told_of_a_unit_is_its_own(view: UnrolledView, quantity: Any) ->
     result = made_result(hidden_size=6, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
     view.show_order("activity")
-    view.show_colour_by(quantity)
+    view.show_color_by(quantity)
     geometry = view.geometry_in_view
     assert geometry is not None
     h = {name: trace.hidden[0, 0, :, 0].astype(np.float64) for name, trace in result.traces.items()}
     expected = h["manual"][1] - h["gluon"][1] if quantity == "difference" else h["gluon"][1] - h["gluon"][0]
     for unit in range(6):
-        rect = geometry.rect(Cell(LANE, 1, unit))
+        rect = geometry.rect(CellGeometry(LANE, 1, unit))
         told = view.description_at(view.box.mapToScene(QPointF(rect.x + 5.0, rect.y + rect.height / 2.0)))
         assert f"unit {unit}\n" in told
         value = float(told.splitlines()[1].split(" = ")[1].split(":")[0])
@@ -79,7 +78,7 @@ def test_what_is_told_of_a_unit_is_its_own(view: UnrolledView, quantity: Any) ->
 def test_an_order_that_takes_long_is_found_beside_the_window(
     qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ordering, "_AT_ONCE", 0)
+    monkeypatch.setattr(unit_order_worker, "_AT_ONCE", 0)
     view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
     view.show_order("component")
     assert view.order_text == "finding the order …"
@@ -92,7 +91,7 @@ def test_a_norm_has_no_order(view: UnrolledView) -> None:
     view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
     view.show_location(Location(unit=4))
     view.show_order("activity")
-    view.show_colour_by("norm")
+    view.show_color_by("norm")
     assert rows_of(view) == [0]
 
 
@@ -102,5 +101,5 @@ def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_bef
 ) -> None:
     view.show_result(made_result(hidden_size=units, timesteps=4), "manual")
     view.show_order("activity")
-    view.show_lit((lane_region(made_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
+    view.show_highlight((lane_region(made_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
     assert view.lit.frames == []

@@ -7,11 +7,11 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 
 
@@ -112,12 +112,12 @@ def test_a_range_stays_when_its_result_has_been_audited(qtbot: Any, view: Unroll
 def test_what_a_session_says_of_a_range_is_chosen_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(result(), "manual")
     for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
-        view.choose_again([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])
-        assert view.choices() == ()
-    view.choose_again(["range 0 0 10 14 0.5"])
+        view.restore_state([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])
+        assert view.save_state() == ()
+    view.restore_state(["range 0 0 10 14 0.5"])
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     assert view.ranges.panel.text == "2 of 6 units are on throughout: 1, 4"
-    assert view.choices() == ("range 0 0 10 14 0.5",)
+    assert view.save_state() == ("range 0 0 10 14 0.5",)
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)

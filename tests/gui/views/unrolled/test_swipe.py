@@ -8,16 +8,16 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import INPUT, Lane, TraceLanes
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import Theme
-from rnnviz.gui.views.unrolled.geometry import Cell
-from rnnviz.gui.views.unrolled.stage import Stage
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
-from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, colour_of, small, texts
+from rnnviz.multiscale.reader import MultiscaleReader
+from rnnviz.verify.result import RunResult
+from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
 
 SIZE = (1000, 600)
 
@@ -46,7 +46,7 @@ def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]
     painter = QPainter(image)
     option = QStyleOptionGraphicsItem()
     option.exposedRect = QRectF(image.rect())
-    view.findChild(Stage).lanes.paint(painter, option)
+    view.findChild(UnrolledCanvas).lanes.paint(painter, option)
     painter.end()
     return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
 
@@ -63,17 +63,19 @@ def test_a_swipe_writes_one_engines_numbers_before_the_cursor_and_the_others_fro
     for direction in (0, 1):
         left, right = (result[name].hidden[0, direction, :, 0] for name in ("gluon", "manual"))
         expected = {
-            (t, unit): numbers.short((left if t < split else right)[t, unit]) for t in range(4) for unit in range(10)
+            (t, unit): number_format.short((left if t < split else right)[t, unit])
+            for t in range(4)
+            for unit in range(10)
         }
         initial = result.inputs.initial_state.h[direction, 0]
-        expected |= {(4 if direction else -1, unit): numbers.short(initial[unit]) for unit in range(10)}
+        expected |= {(4 if direction else -1, unit): number_format.short(initial[unit]) for unit in range(10)}
         assert texts(view, Lane(0, direction)) == expected
     x = result.inputs.sequence[:, 0]
-    assert texts(view, INPUT) == {(t, unit): numbers.short(x[t, unit]) for t in range(4) for unit in range(5)}
+    assert texts(view, INPUT) == {(t, unit): number_format.short(x[t, unit]) for t in range(4) for unit in range(5)}
 
 
 @pytest.mark.parametrize("timesteps", [4, 40, 3000])
-def test_each_side_of_a_swipe_is_coloured_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
+def test_each_side_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
     result, split = small(timesteps=timesteps, batch_size=1, edits={"manual": off}), timesteps // 3
     swipe(view, result, split)
     both = lanes_of_picture(view)
@@ -104,13 +106,13 @@ def test_a_swipe_to_and_fro_reads_and_draws_no_lane_twice(view: UnrolledView, mo
     swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": off}), 399)
     view.grab()
     made: list[Any] = []
-    read = TraceLanes.read
+    read = MultiscaleReader.read
 
-    def counted(lanes: TraceLanes, lane: Lane, *bins: Any) -> Any:
+    def counted(lanes: MultiscaleReader, lane: Lane, *bins: Any) -> Any:
         made.append(lane)
         return read(lanes, lane, *bins)
 
-    monkeypatch.setattr(TraceLanes, "read", counted)
+    monkeypatch.setattr(MultiscaleReader, "read", counted)
     view.show_location(Location(timestep=0))
     view.grab()
     assert 0 < len(made) < 20
@@ -148,13 +150,13 @@ def test_a_swipe_takes_room_for_its_names_only_while_it_is_on(view: UnrolledView
     assert view.swipe_names() == []
 
 
-def test_a_swipe_rests_while_colours_tell_something_else_or_both_sides_are_one_engine(view: UnrolledView) -> None:
+def test_a_swipe_rests_while_colors_tell_something_else_or_both_sides_are_one_engine(view: UnrolledView) -> None:
     swipe(view, small(), 2)
-    for colour_by in ("difference", "violation"):
-        view.show_colour_by(colour_by)
+    for color_by in ("difference", "violation"):
+        view.show_color_by(color_by)
         assert view.swiped_to is None
         assert view.swipe_names() == []
-    view.show_colour_by("value")
+    view.show_color_by("value")
     assert view.swiped_to == "manual"
     view.show_engine("manual")
     assert view.swiped_to is None
@@ -180,16 +182,16 @@ def test_a_swipe_to_an_engine_that_was_not_run_is_an_error_and_rests_in_a_later_
     assert view.swiped_to is None
 
 
-def test_equal_numbers_have_equal_colours_on_both_sides(view: UnrolledView) -> None:
+def test_equal_numbers_have_equal_colors_on_both_sides(view: UnrolledView) -> None:
     def enlarge(trace: Trace) -> None:
         trace.hidden[0, 0, 3, 0, 0] = 8.0
 
     result = small(edits={"manual": enlarge})
     result.extents["manual"] = 8.0
     swipe(view, result, 0)
-    right = colour_of(view, Cell(LANE, 1, 5))
+    right = color_of(view, CellGeometry(LANE, 1, 5))
     view.show_location(Location(timestep=3))
-    assert colour_of(view, Cell(LANE, 1, 5)) == right
+    assert color_of(view, CellGeometry(LANE, 1, 5)) == right
 
 
 def test_a_swipe_legend_speaks_of_what_comes_into_view(qtbot: Any, view: UnrolledView) -> None:
@@ -198,12 +200,12 @@ def test_a_swipe_legend_speaks_of_what_comes_into_view(qtbot: Any, view: Unrolle
 
     swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": edit}), 399)
     QApplication.processEvents()
-    assert "NaN" not in view.colour_bar.legend()
+    assert "NaN" not in view.color_bar.legend()
     before = on_screen(view)
     view.show_location(Location(timestep=300))
     view.show_location(Location(timestep=20))
-    qtbot.waitUntil(lambda: "NaN" in view.colour_bar.legend())
-    left = view.canvas.mapTo(view, view.canvas.mapFromScene(view.colour_bar.scenePos())).x()
+    qtbot.waitUntil(lambda: "NaN" in view.color_bar.legend())
+    left = view.canvas.mapTo(view, view.canvas.mapFromScene(view.color_bar.scenePos())).x()
     bar = left, 0, view.width() - left, view.height()
     qtbot.waitUntil(lambda: on_screen(view).copy(*bar) != before.copy(*bar))
 

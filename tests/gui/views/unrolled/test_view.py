@@ -9,34 +9,33 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from rnnviz.analysis import numbers
-from rnnviz.analysis.lanes import INPUT, Lane
-from rnnviz.gui.look.theme import DARK, LIGHT, THEMES
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.location import Location
-from rnnviz.model.trace import Trace
 from tests.gui.views.unrolled.seen import long_result, small, spoil
 from tests.made_results import made_result
 
 
-def on_canvas(view: UnrolledView, cell: Cell) -> QPoint:
+def on_canvas(view: UnrolledView, cell: CellGeometry) -> QPoint:
     geometry = view.geometry_in_view
     assert geometry is not None
     x, y, width, height = geometry.rect(cell)
     return view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
 
 
-def click(qtbot: Any, view: UnrolledView, cell: Cell) -> Any:
+def click(qtbot: Any, view: UnrolledView, cell: CellGeometry) -> Any:
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=on_canvas(view, cell))
     return asked.args[0]
 
 
-def colours(view: UnrolledView) -> set[str]:
+def colors(view: UnrolledView) -> set[str]:
     image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     pixels = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
-    return {f"#{int(colour) & 0xFFFFFF:06x}" for colour in np.unique(pixels)}
+    return {f"#{int(color) & 0xFFFFFF:06x}" for color in np.unique(pixels)}
 
 
 def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: UnrolledView) -> None:
@@ -62,11 +61,15 @@ def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timestep
         lane, first = Lane(0, direction), timesteps if direction else -1
         for unit in range(10):
             for t in range(timesteps):
-                expected[Cell(lane, t, unit)] = numbers.short(result["gluon"].hidden[0, direction, t, 0, unit])
-            expected[Cell(lane, first, unit)] = numbers.short(result.inputs.initial_state.h[direction, 0, unit])
+                expected[CellGeometry(lane, t, unit)] = number_format.short(
+                    result["gluon"].hidden[0, direction, t, 0, unit]
+                )
+            expected[CellGeometry(lane, first, unit)] = number_format.short(
+                result.inputs.initial_state.h[direction, 0, unit]
+            )
     for unit in range(5):
         for t in range(timesteps):
-            expected[Cell(INPUT, t, unit)] = numbers.short(result.inputs.sequence[t, 0, unit])
+            expected[CellGeometry(INPUT, t, unit)] = number_format.short(result.inputs.sequence[t, 0, unit])
     assert shown == expected
 
 
@@ -76,15 +79,15 @@ def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView)
     assert view.shown_engine == "gluon"
 
     def text(timestep: int, unit: int) -> str:
-        cell = Cell(Lane(0, 0), timestep, unit)
+        cell = CellGeometry(Lane(0, 0), timestep, unit)
         return next(number.text for number in view.visible_numbers() if number.cell == cell)
 
-    assert text(1, 7) == numbers.short(result["gluon"].hidden[0, 0, 1, 0, 7])
+    assert text(1, 7) == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 7])
     view.show_engine("manual")
     assert view.shown_engine == "manual"
-    assert text(1, 7) == numbers.short(result["manual"].hidden[0, 0, 1, 0, 7])
+    assert text(1, 7) == number_format.short(result["manual"].hidden[0, 0, 1, 0, 7])
     view.show_location(Location(sample=1))
-    assert text(1, 7) == numbers.short(result["manual"].hidden[0, 0, 1, 1, 7])
+    assert text(1, 7) == number_format.short(result["manual"].hidden[0, 0, 1, 1, 7])
     with pytest.raises(KeyError, match="torch"):
         view.show_engine("torch")
 
@@ -107,35 +110,35 @@ def test_a_click_selects_the_cell_under_it(qtbot: Any, view: UnrolledView, name:
     view.apply_theme(THEMES[name])
     view.show_result(small(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(sample=1))
-    assert click(qtbot, view, Cell(Lane(1, 1), 0, 3)) == Location(1, 1, 0, 1, 3)
-    assert click(qtbot, view, Cell(Lane(0, 0), 1, 9)) == Location(0, 0, 1, 1, 9)
+    assert click(qtbot, view, CellGeometry(Lane(1, 1), 0, 3)) == Location(1, 1, 0, 1, 3)
+    assert click(qtbot, view, CellGeometry(Lane(0, 0), 1, 9)) == Location(0, 0, 1, 1, 9)
 
 
 def test_a_click_selects_the_cell_in_a_heat_map_too(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(made_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
-    assert click(qtbot, view, Cell(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
+    assert click(qtbot, view, CellGeometry(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
 
 
 def test_a_click_on_the_input_moves_the_timestep_alone(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(small(num_layers=2), "manual")
     view.show_location(Location(1, 0, 0, 0, 4))
-    assert click(qtbot, view, Cell(INPUT, 1, 2)) == Location(1, 0, 1, 0, 4)
+    assert click(qtbot, view, CellGeometry(INPUT, 1, 2)) == Location(1, 0, 1, 0, 4)
 
 
 def test_the_initial_state_is_the_first_step_to_a_click(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(small(), "manual")
-    assert click(qtbot, view, Cell(Lane(0, 0), -1, 6)) == Location(0, 0, 0, 0, 6)
+    assert click(qtbot, view, CellGeometry(Lane(0, 0), -1, 6)) == Location(0, 0, 0, 0, 6)
 
 
 def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": spoil}), "manual")
-    assert view.visible_outlines() == [Cell(Lane(0, 0), 1, 7)]
-    assert LIGHT.outline in colours(view)
+    assert view.visible_outlines() == [CellGeometry(Lane(0, 0), 1, 7)]
+    assert LIGHT.outline in colors(view)
     view.show_location(Location(sample=1))
-    assert view.visible_outlines() == [Cell(Lane(0, 0), 1, 2)]
+    assert view.visible_outlines() == [CellGeometry(Lane(0, 0), 1, 2)]
     view.show_result(small(), "manual")
     assert view.visible_outlines() == []
-    assert LIGHT.outline not in colours(view)
+    assert LIGHT.outline not in colors(view)
 
 
 def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) -> None:
@@ -145,11 +148,11 @@ def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) ->
     view.resize(300, 400)
     view.show_result(long_result(edit), "manual")
     view.show_location(Location(timestep=399))
-    assert LIGHT.outline in colours(view)
+    assert LIGHT.outline in colors(view)
     view.apply_theme(DARK)
-    assert DARK.outline in colours(view)
+    assert DARK.outline in colors(view)
     view.show_result(long_result(), "manual")
-    assert DARK.outline not in colours(view)
+    assert DARK.outline not in colors(view)
 
 
 def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
@@ -162,20 +165,20 @@ def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     assert [flag.agrees for flag in view.lane_flags()] == [True, False, None]
 
 
-def test_colours_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) -> None:
+def test_colors_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": spoil}), "manual")
     before, by_value = view.visible_numbers(), view.grab().toImage()
-    view.show_colour_by("violation")
+    view.show_color_by("violation")
     assert view.visible_numbers() == before
     assert view.grab().toImage() != by_value
-    view.show_colour_by("value")
+    view.show_color_by("value")
     assert view.grab().toImage() == by_value
     with pytest.raises(ValueError, match="gate"):
-        view.show_colour_by("gate")
+        view.show_color_by("gate")
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_what_is_no_number_has_its_colours_and_a_legend(view: UnrolledView, theme: Any) -> None:
+def test_what_is_no_number_has_its_colors_and_a_legend(view: UnrolledView, theme: Any) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
         trace.hidden[0, 0, 90:99, 0, 5:15] = np.inf
@@ -184,11 +187,11 @@ def test_what_is_no_number_has_its_colours_and_a_legend(view: UnrolledView, them
     view.apply_theme(theme)
     view.show_result(long_result(edit), "manual")
     view.grab()
-    assert view.colour_bar.legend() == []
+    assert view.color_bar.legend() == []
     view.show_engine("manual")
-    shown = colours(view)
+    shown = colors(view)
     assert {theme.nan, theme.infinite} <= shown
-    assert view.colour_bar.legend() == ["NaN", "+infinity", "-infinity"]
+    assert view.color_bar.legend() == ["NaN", "+infinity", "-infinity"]
 
 
 def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
@@ -199,21 +202,21 @@ def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
     view.show_engine("manual")
     texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
     assert [texts[unit] for unit in range(3)] == ["NaN", "infinity", "-infinity"]
-    assert LIGHT.nan in colours(view)
-    place = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), 0, 2))))
+    assert LIGHT.nan in colors(view)
+    place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 0, 2))))
     assert "-infinity" in view.description_at(place)
 
 
 def test_the_tooltip_gives_every_engines_value_in_full(view: UnrolledView) -> None:
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
-    place = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), 1, 7))))
+    place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 1, 7))))
     lines = view.description_at(place).splitlines()
     assert lines[0] == "layer 0, forward, t = 1, sample 0, unit 7"
-    assert numbers.full(result["gluon"].hidden[0, 0, 1, 0, 7]) in lines[1]
-    assert numbers.full(result["manual"].hidden[0, 0, 1, 0, 7]) in lines[2]
+    assert number_format.full(result["gluon"].hidden[0, 0, 1, 0, 7]) in lines[1]
+    assert number_format.full(result["manual"].hidden[0, 0, 1, 0, 7]) in lines[2]
     assert "0.5" in lines[2]
-    initial = QPointF(view.canvas.mapToScene(on_canvas(view, Cell(Lane(0, 0), -1, 7))))
+    initial = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), -1, 7))))
     assert "initial state" in view.description_at(initial)
     assert view.description_at(QPointF(-5.0, -5.0)) == ""
 

@@ -7,12 +7,12 @@ import pytest
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage
 
-from rnnviz.analysis.lanes import Lane
-from rnnviz.analysis.result import RunResult
-from rnnviz.gui.look.theme import THEMES
-from rnnviz.gui.views.unrolled.geometry import Cell
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.model.trace import Trace
+from rnnviz.verify.result import RunResult
 from tests.made_results import made_result
 
 LANE = Lane(0, 0)
@@ -37,7 +37,7 @@ def pixels(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
     return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
 
 
-def colour_of(view: UnrolledView, cell: Cell) -> tuple[int, int, int]:
+def color_of(view: UnrolledView, cell: CellGeometry) -> tuple[int, int, int]:
     """Red, green and blue beside the number on a cell."""
     x, y, _, height = view.geometry_in_view.rect(cell)
     corner = view.box.mapToScene(QPointF(x + 5.0, y + height / 2.0))

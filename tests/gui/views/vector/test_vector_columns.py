@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
-from rnnviz.analysis import numbers
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.model.location import Location
 from tests.made_results import made_result
 from tests.oracles.gates import gates_of
 
@@ -29,7 +29,7 @@ def test_gates_have_columns_if_they_are_chosen(view: VectorTable) -> None:
     expected = gates_of(result.inputs, result["gluon"].hidden)
     shown = columns_of(view, "f", "c")
     for name, texts in shown.items():
-        assert texts == [numbers.short(value) for value in expected[name][0, 1, 2, 1].astype(np.float32)]
+        assert texts == [number_format.short(value) for value in expected[name][0, 1, 2, 1].astype(np.float32)]
     assert view.copy_text().splitlines()[0].split("\t")[-2:] == ["f", "c"]
     copied = float(view.copy_text().splitlines()[1].split("\t")[-1])
     assert copied == pytest.approx(expected["c"][0, 1, 2, 1, 0], rel=1e-5)
@@ -56,9 +56,9 @@ def test_chosen_columns_come_back_where_the_cell_has_them(qtbot, settings) -> No
 
 def test_a_session_brings_the_tab_back_where_there_is_one_and_an_older_one_changes_none(view: VectorTable) -> None:
     view.show_result(made_result(cell="lstm"), "manual")
-    view.choose_again(["tab c0", "f"])
-    assert view.choices() == ("tab c0", "f")
+    view.restore_state(["tab c0", "f"])
+    assert view.save_state() == ("tab c0", "f")
     view.show_location(Location(timestep=2))
     for words in (["f"], ["tab c0", "f"], ["tab", "tab x", "f"]):
-        view.choose_again(words)
-        assert view.choices() == ("tab hidden", "f")
+        view.restore_state(words)
+        assert view.save_state() == ("tab hidden", "f")

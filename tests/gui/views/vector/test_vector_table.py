@@ -7,12 +7,12 @@ import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtWidgets import QApplication, QTabBar
 
-from rnnviz.analysis import numbers
-from rnnviz.gui.look.theme import THEMES
+from rnnviz.core import number_format
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.model.location import Location
-from rnnviz.model.names import Names
-from rnnviz.model.trace import Trace
 from tests.made_results import made_result
 
 
@@ -38,7 +38,9 @@ def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
     view.show_result(result, "manual")
     view.show_location(where)
     hidden = result["gluon"].hidden[1, 1, 2, 1]
-    assert cells(view) == [[str(u), numbers.short(h), numbers.short(h), "0", "0"] for u, h in enumerate(hidden)]
+    assert cells(view) == [
+        [str(u), number_format.short(h), number_format.short(h), "0", "0"] for u, h in enumerate(hidden)
+    ]
     assert view.heading == "Layer 1, backward, t = 2, sample 1"
     assert view.passage.replace("\u00a0", " ") == "read after t = 3 · carried to t = 1"
     assert marked(view) == []
@@ -85,7 +87,7 @@ def test_hovering_tells_every_figure_in_full(view: VectorTable) -> None:
     result = made_result()
     view.show_result(result, "manual")
     told = view.model.index(2, 1).data(Qt.ItemDataRole.ToolTipRole)
-    assert f"gluon: {numbers.full(result['gluon'].hidden[0, 0, 0, 0, 2])}" in told
+    assert f"gluon: {number_format.full(result['gluon'].hidden[0, 0, 0, 0, 2])}" in told
     assert "within the tolerance" in told
 
 
@@ -149,13 +151,13 @@ def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view:
     view.show_location(where)
     view.choose("input")
     below = result["gluon"].hidden[0, :, 2, 1].reshape(-1)
-    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in below]
+    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in below]
     view.table.setCurrentIndex(view.model.index(6, 0))
     with qtbot.waitSignal(view.location_requested) as asked:
         view.table.activated.emit(view.model.index(6, 0))
     assert asked.args == [Location(0, 1, 2, 1, 2)]
     view.show_location(where.moved(layer=0))
-    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in result.inputs.sequence[2, 1]]
+    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result.inputs.sequence[2, 1]]
     assert "the input x" in view.passage
 
 
@@ -167,10 +169,10 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
     assert [tabs.tabText(i) for i in range(tabs.count())] == ["Hidden", "Cell", "Input", "h0", "c0"]
     view.choose("c0")
     assert result.inputs.initial_state.c is not None
-    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in result.inputs.initial_state.c[1, 0]]
+    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result.inputs.initial_state.c[1, 0]]
     view.show_location(Location(0, 1, 3))
     assert "c0" not in view.kinds
-    assert [row[1] for row in cells(view)] == [numbers.short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
+    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
 
 
 def test_a_smaller_result_takes_the_place_of_a_larger_one(view: VectorTable) -> None:
@@ -189,7 +191,7 @@ def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> No
 
     view.apply_theme(theme)
     view.show_result(made_result(edits={"manual": edit}), "manual")
-    assert view.model.cell(3, 2).colour.name() == theme.wrong
+    assert view.model.cell(3, 2).color.name() == theme.wrong
     image = view.table.viewport().grab().toImage()
     rect = view.table.visualRect(view.model.index(3, 2))
     seen = {

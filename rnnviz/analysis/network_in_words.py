@@ -1,9 +1,0 @@
-"""A network as a title names it."""
-
-from rnnviz.model.config import Network
-
-
-def network_in_words(network: Network) -> str:
-    """ "LSTM, 2 layers, both directions"."""
-    layers = f"{network.num_layers} layer{'s' * (network.num_layers > 1)}"
-    return f"{network.kind.title}, {layers}, {'both directions' if network.bidirectional else 'one direction'}"

@@ -1,0 +1,281 @@
+"""The configuration of one run: five frozen sections, validated once, here.
+
+The contract is the TOML file that these sections mirror; only `cell`, `input_size` and `hidden_size` have
+no default.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from rnnviz.core.cells import CELLS, Cell
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
+from rnnviz.core.sequence_config import SequenceSource as SequenceSource
+from rnnviz.core.sequence_config import alphabet, check_sequence
+
+DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
+"""(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """The recurrent network: `num_layers` layers of one cell, in one or both directions."""
+
+    cell: str = config_field("choice", "Which recurrence each layer computes.", choices=tuple(CELLS))
+    input_size: int = config_field("int", "I: how many features each timestep has.", minimum=1)
+    hidden_size: int = config_field("int", "H: how many units each layer and direction has.", minimum=1)
+    num_layers: int = config_field("int", "L: how many layers stand on each other.", 1, minimum=1, maximum=1000)
+    bidirectional: bool = config_field("bool", "Whether each layer also reads the sequence from its end.", False)
+    layout: str = config_field("choice", "The axes of out: batch or time first.", "NTC", choices=("NTC", "TNC"))
+    dtype: str = config_field(
+        "choice", "The floats that the engines compute in.", "float32", choices=("float32", "float64")
+    )
+
+    @property
+    def kind(self) -> Cell:
+        """The cell's definition."""
+        return CELLS[self.cell]
+
+    @property
+    def directions(self) -> int:
+        """D: 2 if bidirectional else 1."""
+        return 2 if self.bidirectional else 1
+
+    def layer_input_size(self, layer: int) -> int:
+        """The features that `layer` reads: I for the first layer, D·H above it."""
+        return self.input_size if layer == 0 else self.directions * self.hidden_size
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Gluon's parameter names with their shapes, in the order in which they are drawn."""
+        rows = self.kind.gate_count * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.num_layers):
+            for side in "lr"[: self.directions]:
+                shapes[f"{side}{layer}_i2h_weight"] = (rows, self.layer_input_size(layer))
+                shapes[f"{side}{layer}_h2h_weight"] = (rows, self.hidden_size)
+                shapes[f"{side}{layer}_i2h_bias"] = (rows,)
+                shapes[f"{side}{layer}_h2h_bias"] = (rows,)
+        return shapes
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the parameters are."""
+        rows = self.kind.gate_count * self.hidden_size
+        first = rows * (self.input_size + self.hidden_size + 2)
+        above = rows * (self.directions * self.hidden_size + self.hidden_size + 2)
+        return self.directions * (first + (self.num_layers - 1) * above)
+
+    def state_shape(self, batch_size: int) -> tuple[int, int, int]:
+        """(L·D, N, H): the shape of h, and of c, whatever the layout."""
+        return self.num_layers * self.directions, batch_size, self.hidden_size
+
+    def hidden_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int, int, int]:
+        """(L, D, T, N, H): the shape of a trace."""
+        return self.num_layers, self.directions, timesteps, batch_size, self.hidden_size
+
+    def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:
+        """The shape of out in the network's layout."""
+        width = self.directions * self.hidden_size
+        return (batch_size, timesteps, width) if self.layout == "NTC" else (timesteps, batch_size, width)
+
+
+@dataclass(frozen=True)
+class ParameterSource:
+    """Where weights and biases come from."""
+
+    initializer: str = config_field(
+        "choice",
+        "How the weights are drawn.",
+        "xavier",
+        choices=("xavier", "normal", "uniform", "orthogonal", "file"),
+    )
+    bias: str = config_field("choice", "How the biases are drawn.", "uniform", choices=("zeros", "uniform"))
+    scale: float = config_field(
+        "float", "The deviation of normal weights, the half-width of uniform weights and biases.", 0.1, above=0.0
+    )
+    seed: int = config_field("int", "The seed of the parameters.", 1, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = config_field("path", "A model file, or weights by Gluon's names.", None, optional=True)
+    entry: str | None = config_field("text", "Which recurrent layer of a model file.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class InitialStateSource:
+    """Where h0, and c0 of an LSTM, come from."""
+
+    source: str = config_field(
+        "choice", "What the network remembers at first.", "zeros", choices=("zeros", "normal", "file")
+    )
+    seed: int = config_field("int", "The seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = config_field("path", "An .npz file with h, and c for an LSTM.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Which engines are run, and how near is near enough."""
+
+    reference: str = config_field("text", "The engine that the others are held against.", "gluon")
+    candidates: tuple[str, ...] = config_field("names", "The engines held against the reference.", ("manual",))
+    rtol: float | None = config_field(
+        "float", "Relative tolerance; by dtype if empty.", None, minimum=0.0, optional=True
+    )
+    atol: float | None = config_field(
+        "float", "Absolute tolerance; by dtype if empty.", None, minimum=0.0, optional=True
+    )
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The reference first, then the candidates."""
+        return (self.reference, *self.candidates)
+
+    def tolerances(self, rtol: float, atol: float) -> tuple[float, float]:
+        """(rtol, atol): as they were given, else these."""
+        return rtol if self.rtol is None else self.rtol, atol if self.atol is None else self.atol
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, as the user asked for it."""
+
+    network: Network
+    sequence: SequenceSource = field(default_factory=SequenceSource)
+    parameters: ParameterSource = ParameterSource()
+    initial_state: InitialStateSource = InitialStateSource()
+    compare: Compare = Compare()
+
+    @property
+    def tolerances(self) -> tuple[float, float]:
+        """(rtol, atol): as given, else the defaults of the network's dtype."""
+        return self.compare.tolerances(*DEFAULT_TOLERANCES[self.network.dtype])
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Config":
+        """Validate a mapping as a TOML file gives it.
+
+        Raises
+        ------
+        ConfigError
+            On the first key that is unknown, missing, of a wrong type, out of range or without its partner.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError("config", "A config must be a table of tables, such as [network].")
+        for name in values:
+            if name not in SECTIONS:
+                raise ConfigError(
+                    name, f"{display_key(name)} is not a known table: a config may hold {', '.join(SECTIONS)}."
+                )
+        sequence = _sequence(values.get("sequence", {}))
+        config = cls(
+            network=_network(values.get("network", {}), sequence),
+            sequence=sequence,
+            parameters=_parameters(values.get("parameters", {})),
+            initial_state=_initial_state(values.get("initial_state", {})),
+            compare=section_from_mapping(Compare, "compare", values.get("compare", {})),
+        )
+        return config.checked()
+
+    def checked(self) -> "Config":
+        """The same config, once what several keys must satisfy together has been checked.
+
+        Raises
+        ------
+        ConfigError
+            If a source lacks the path or text that it reads, or an engine stands on both sides.
+        """
+        for section, key in (("sequence", "source"), ("parameters", "initializer"), ("initial_state", "source")):
+            source = getattr(self, section)
+            from_file = getattr(source, key) == "file"
+            if from_file and source.path is None:
+                raise ConfigError(
+                    f"{section}.path", f'{section}.path is missing: {section}.{key} = "file" needs the file\'s path.'
+                )
+            if source.path is not None and not from_file:
+                raise ConfigError(
+                    f"{section}.path",
+                    f'{section}.path = "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
+                    f'it must be "file", or the path left out.',
+                )
+        check_sequence(self.sequence, self.parameters.path)
+        if self.parameters.entry is not None and self.parameters.path is None:
+            raise ConfigError(
+                "parameters.entry",
+                f'parameters.entry = "{self.parameters.entry}" names a layer of a file, '
+                f"but parameters.path is missing.",
+            )
+        if not self.compare.candidates:
+            raise ConfigError("compare.candidates", "compare.candidates = [] is not allowed: name at least one engine.")
+        if self.compare.reference in self.compare.candidates:
+            raise ConfigError(
+                "compare.candidates",
+                f'compare.candidates holds "{self.compare.reference}", which is the reference: '
+                f"an engine must be held against another one.",
+            )
+        return self
+
+    def to_mapping(self) -> dict[str, dict[str, Any]]:
+        """The tables of a TOML file that says the same; keys that are None are left out."""
+        tables = {}
+        for name in SECTIONS:
+            section = getattr(self, name)
+            values = {key: getattr(section, key) for key in declarations(type(section))}
+            tables[name] = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in values.items()
+                if value is not None
+            }
+        return tables
+
+    def with_engines(self, engines: tuple[str, ...], reference: str | None = None) -> "Config":
+        """The same run by other engines: the first is the reference unless `reference` names one.
+
+        Raises
+        ------
+        ConfigError
+            If fewer than two engines are left, or one is named twice.
+        """
+        chosen = reference if reference is not None else engines[0] if engines else self.compare.reference
+        others = tuple(name for name in engines if name != chosen)
+        if len(set(engines)) != len(engines):
+            raise ConfigError("compare.candidates", f"The engines {', '.join(engines)} name one engine twice.")
+        return replace(self, compare=replace(self.compare, reference=chosen, candidates=others)).checked()
+
+
+SECTIONS: dict[str, type] = {
+    "network": Network,
+    "sequence": SequenceSource,
+    "parameters": ParameterSource,
+    "initial_state": InitialStateSource,
+    "compare": Compare,
+}
+assert list(SECTIONS) == [f.name for f in fields(Config)]
+
+
+def _network(values: Any, sequence: SequenceSource) -> Network:
+    """The network, whose input a text decides; I is 1 while only files can tell it and no other number is given."""
+    if sequence.brings_input_size and isinstance(values, Mapping):
+        values = {"input_size": 1, **values}
+    elif sequence.text is not None:
+        return section_from_mapping(Network, "network", values, input_size=len(alphabet(sequence.symbols)))
+    return section_from_mapping(Network, "network", values)
+
+
+def _sequence(values: Any) -> SequenceSource:
+    implied = _implied(values, "source", {"path": "file", "text": "text"})
+    return section_from_mapping(SequenceSource, "sequence", implied).sized_by_text()
+
+
+def _parameters(values: Any) -> ParameterSource:
+    return section_from_mapping(ParameterSource, "parameters", _implied(values, "initializer", {"path": "file"}))
+
+
+def _initial_state(values: Any) -> InitialStateSource:
+    return section_from_mapping(InitialStateSource, "initial_state", _implied(values, "source", {"path": "file"}))
+
+
+def _implied(values: Any, key: str, implies: dict[str, str]) -> Any:
+    """A path alone says that it is to be read."""
+    if isinstance(values, Mapping) and key not in values:
+        for partner, source in implies.items():
+            if partner in values:
+                return {**values, key: source}
+    return values

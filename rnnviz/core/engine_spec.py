@@ -1,0 +1,54 @@
+"""The names of engines that are files: the user's own code by its path, and a recording as recording:PATH.
+
+In an archive of several engines' arrays, recording:PATH#ENGINE names one of them.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+RECORDING = "recording:"
+
+_CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
+
+
+class RecordingName(NamedTuple):
+    """A recording's file, and whose arrays in it are meant; "" where it holds no more than one engine's."""
+
+    path: str
+    engine: str = ""
+
+    def __str__(self) -> str:
+        return f"{RECORDING}{self.path}#{self.engine}" if self.engine else f"{RECORDING}{self.path}"
+
+
+def is_own(name: str) -> bool:
+    """Whether the name of an engine is the path of a user's file of code."""
+    return name.endswith(".py") and not is_recording(name)
+
+
+def is_recording(name: str) -> bool:
+    """Whether the engine of that name is what somebody recorded elsewhere."""
+    return name.startswith(RECORDING)
+
+
+def recording_name(name: str) -> RecordingName:
+    """The parts of a recording's name."""
+    rest = name.removeprefix(RECORDING)
+    chosen = _CHOSEN.fullmatch(rest)
+    return RecordingName(rest) if chosen is None else RecordingName(chosen["path"], chosen["engine"])
+
+
+def engine_file(name: str) -> str | None:
+    """The path of the file that an engine is, or None if it is none."""
+    if is_recording(name):
+        return recording_name(name).path
+    return name if is_own(name) else None
+
+
+def with_file(name: str, change: Callable[[str], str]) -> str:
+    """The name with another path in it, if it has one."""
+    if is_recording(name):
+        recording = recording_name(name)
+        return str(recording._replace(path=change(recording.path)))
+    return change(name) if is_own(name) else name

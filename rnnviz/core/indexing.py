@@ -1,0 +1,89 @@
+"""Where a hidden vector stands: in the order of computation, in `out`, and in `state`."""
+
+from rnnviz.core.config import Network
+from rnnviz.core.trace_index import DIRECTIONS, Location
+
+
+def first_timestep(direction: int, timesteps: int) -> int:
+    """Where a direction begins: at 0, or backward at T-1."""
+    return timesteps - 1 if direction else 0
+
+
+def last_timestep(direction: int, timesteps: int) -> int:
+    """Where a direction ends and leaves its final state: at T-1, or backward at 0."""
+    return 0 if direction else timesteps - 1
+
+
+def read_after(where: Location, timesteps: int) -> int | None:
+    """The timestep whose state this step reads; None for the initial state."""
+    if where.timestep == first_timestep(where.direction, timesteps):
+        return None
+    return where.timestep + (1 if where.direction else -1)
+
+
+def carried_to(where: Location, timesteps: int) -> int | None:
+    """The timestep that reads this step's state; None if it leaves as the final state."""
+    if where.timestep == last_timestep(where.direction, timesteps):
+        return None
+    return where.timestep + (-1 if where.direction else 1)
+
+
+def state_row(network: Network, where: Location) -> int:
+    """The index of a lane in a state of shape (L·D, N, H)."""
+    return where.layer * network.directions + where.direction
+
+
+def out_columns(network: Network, direction: int) -> slice:
+    """The features of `out` that are a direction of the top layer."""
+    size = network.hidden_size
+    return slice(direction * size, (direction + 1) * size)
+
+
+def in_out(network: Network, where: Location) -> bool:
+    """Whether a place is part of `out`: only the top layer is."""
+    return where.layer == network.num_layers - 1
+
+
+def lane_text(network: Network, where: Location) -> str:
+    """ "layer 1, backward"; where there is one direction only, "layer 1"."""
+    return f"layer {where.layer}" + (f", {DIRECTIONS[where.direction]}" if network.bidirectional else "")
+
+
+def out_index(network: Network, where: Location) -> str:
+    """`out` at a sample and timestep, with every feature, as the network's layout has it: "out[0][7]"."""
+    rows = (where.sample, where.timestep) if network.layout == "NTC" else (where.timestep, where.sample)
+    return f"out[{rows[0]}][{rows[1]}]"
+
+
+def out_text(network: Network, where: Location) -> str:
+    """The part of `out` that is a top layer's vector: "out[0][7]", or of one of two directions "out[0][7][10:20]"."""
+    if not network.bidirectional:
+        return out_index(network, where)
+    size = network.hidden_size
+    features = f"{size}:{2 * size}" if where.direction else f":{size}"
+    return f"{out_index(network, where)}[{features}]"
+
+
+def state_text(network: Network, where: Location, *, cell: bool = False) -> str:
+    """The part of `state` that a lane of one sample leaves: "state[0][3][0]", and its cell state "state[1][3][0]"."""
+    return f"state[{int(cell)}][{state_row(network, where)}][{where.sample}]"
+
+
+def input_text(network: Network, where: Location) -> str:
+    """What a step of the first layer reads of the sequence, which has the layout of `out`: "dat[0][7]"."""
+    return out_index(network, where).replace("out", "dat")
+
+
+def initial_text(network: Network, where: Location, *, cell: bool = False) -> str:
+    """The part of the initial state that a lane of one sample begins with: "initial_state[0][3][0]"."""
+    return f"initial_{state_text(network, where, cell=cell)}"
+
+
+def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
+    """What a step reads and who reads it: "read after t = 8 · carried to t = 6"; `brief` for a narrow place."""
+    before, after = read_after(where, timesteps), carried_to(where, timesteps)
+    start = "h0" if brief else "the initial state"
+    read = f"read after {start if before is None else f't = {before}'}"
+    if after is not None:
+        return f"{read} · carried to t = {after}"
+    return f"{read} · carried out as {'' if brief else 'the final state '}state[0][{state_row(network, where)}]"

@@ -1,0 +1,84 @@
+"""A run's inputs as a folder: `config.json`, `input.npy`, `names.json` and `assumptions.json` if it has some, and all
+other numbers together.
+
+The parameters in Gluon's order and the initial state share a file, because a short run takes no longer than it takes
+to make a file for each.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.config import Config
+from rnnviz.core.initial_state import State
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, store_mapped
+from rnnviz.core.multiscale import open_pyramids
+from rnnviz.core.parameters import Parameters
+
+_CONFIG, _NAMES, _ASSUMPTIONS = "config.json", "names.json", "assumptions.json"
+_SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
+
+
+def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
+    """Write the inputs into a new folder and return them as they are mapped from there.
+
+    Raises
+    ------
+    OSError
+        If the folder exists or the disk is full.
+    """
+    folder.mkdir(parents=True)
+    (folder / _CONFIG).write_bytes(json.dumps(inputs.config.to_mapping()).encode())
+    if inputs.names:
+        names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
+        (folder / _NAMES).write_bytes(json.dumps(names).encode())
+    if inputs.assumptions:
+        (folder / _ASSUMPTIONS).write_bytes(json.dumps(inputs.assumptions).encode())
+    sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
+    arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
+    numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
+    for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
+        part[...] = array
+    return replace(_inputs(inputs.config, sequence, numbers, folder, inputs.names), assumptions=inputs.assumptions)
+
+
+def open_inputs(folder: Path) -> Inputs:
+    """The inputs that `save_inputs` wrote, read-only and mapped.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder does not hold them.
+    """
+    config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
+    names = UNNAMED
+    if (folder / _NAMES).exists():
+        names = Names(**json.loads((folder / _NAMES).read_bytes()))
+    assumed = folder / _ASSUMPTIONS
+    assumptions = tuple(json.loads(assumed.read_bytes())) if assumed.exists() else ()
+    sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
+    inputs = _inputs(config, sequence, numbers, folder, names)
+    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions)
+
+
+def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:
+    """The inputs whose parameters and initial state lie one after another in `numbers`."""
+    network = config.network
+    shapes = network.parameter_shapes()
+    state_shapes = [network.state_shape(sequence.shape[1])] * len(network.kind.state_names)
+    numbers.flags.writeable = False
+    parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
+    parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
+    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, names=names)
+
+
+def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:
+    """Views of consecutive numbers, of these shapes."""
+    start = 0
+    for shape in shapes:
+        yield numbers[start : start + prod(shape)].reshape(shape)
+        start += prod(shape)

@@ -1,0 +1,115 @@
+"""How much memory and disk a run needs, before anything is allocated."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.multiscale import values_in_levels
+
+# How much of the widest layer lives in memory beside the parameters and the sequence: an engine's copy of its
+# input, its gates and its output.
+_WORKING_COPIES = 3
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that a run needs in memory, and on disk for its traces."""
+
+    memory: int
+    disk: int
+
+
+def demand(config: Config) -> MemoryEstimate:
+    """What `config` needs at least, from its sizes alone."""
+    network, sequence = config.network, config.sequence
+    itemsize = 4 if network.dtype == "float32" else 8
+    steps = sequence.timesteps * sequence.batch_size
+    widest = network.directions * network.hidden_size
+    parameters = network.parameter_count * itemsize
+    inputs = steps * network.input_size * itemsize
+    layer = steps * (widest + network.layer_input_size(0)) * itemsize
+    # Parameters are drawn in float64 before they are rounded, and every engine holds its own copy.
+    memory = network.parameter_count * (8 + 2 * itemsize) + inputs + _WORKING_COPIES * layer
+    hidden = network.num_layers * steps * widest * itemsize
+    arrays = 2 if network.kind.has_cell_state else 1
+    disk = len(config.compare.engines) * (arrays * hidden + steps * widest * itemsize) + inputs + parameters
+    return MemoryEstimate(memory, disk + _pyramids(config, itemsize))
+
+
+def _pyramids(config: Config, itemsize: int) -> int:
+    """Bytes on disk of the coarser copies of a long run's arrays."""
+    network, sequence = config.network, config.sequence
+    hidden = values_in_levels(network.hidden_shape(sequence.timesteps, sequence.batch_size))
+    inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
+    # The ends of an engine's values; the ends of a candidate's differences, its violations and its marks.
+    ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
+    return (
+        len(config.compare.engines) * hidden * ends + len(config.compare.candidates) * hidden * compared + inputs * ends
+    )
+
+
+def check_demand(config: Config, folder: Path) -> None:
+    """Refuse a run that this machine cannot hold.
+
+    Raises
+    ------
+    ConfigError
+        If the memory or the disk below `folder` is too small; the sentence says how much the run would take
+        and which size contributes most.
+    """
+    check_memory(config)
+    needed = demand(config)
+    free = shutil.disk_usage(folder).free
+    if needed.disk > free:
+        raise ConfigError(*_refusal(config, f"{readable(needed.disk)} of disk in {folder}", readable(free)))
+
+
+def check_memory(config: Config) -> None:
+    """Refuse a run that needs more memory than there is; raises a ConfigError as `check_demand` does."""
+    needed, memory = demand(config).memory, available_memory()
+    if memory is not None and needed > memory:
+        raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory)))
+
+
+def available_memory() -> int | None:
+    """Bytes that a new process can use, or None where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def readable(count: float) -> str:
+    """Bytes as a person reads them: 3.2 GB."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB", "TB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} PB"
+
+
+def _refusal(config: Config, needed: str, there_is: str) -> tuple[str, str]:
+    sizes = {
+        "network.input_size": config.network.input_size,
+        "network.hidden_size": config.network.hidden_size,
+        "sequence.timesteps": config.sequence.timesteps,
+        "sequence.batch_size": config.sequence.batch_size,
+        "network.num_layers": config.network.num_layers,
+    }
+    key = max(sizes, key=lambda name: sizes[name])
+    return key, (
+        f"This run would take {needed}, but there are {there_is}: "
+        f"{key} = {sizes[key]:,} is the largest of its sizes, make it smaller."
+    )

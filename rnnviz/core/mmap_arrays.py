@@ -1,0 +1,142 @@
+"""Arrays as this program hands them around: floating, contiguous and read-only, and mapped where they are large."""
+
+import mmap
+import os
+from io import BytesIO, RawIOBase
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+_NEIGHBOURS = 1 << 16
+
+_WRITTEN_BYTES = 1 << 30
+"""Up to this size a file is written before it is mapped. Pages that are first met in a map are made one by one, each
+with an entry in the file system's journal, which takes three times as long as writing them together."""
+_ZEROS = bytes(1 << 20)
+_IN_MEMORY_BYTES = 1 << 26
+
+
+def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
+    """A contiguous view or copy of `array` in `dtype` that nobody can write to."""
+    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
+        result = np.ascontiguousarray(array, dtype=dtype)
+    if result is array:
+        result = result.view()
+    result.flags.writeable = False
+    return result
+
+
+def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    """A writable array of zeros in a new `.npy` file, whose pages reach the disk as they are written.
+
+    With a structured dtype and the shape () it is a record of several arrays.
+
+    Raises
+    ------
+    OSError
+        If the file exists, cannot be made or the disk is full.
+    """
+    header = _header(dtype, shape)
+    size = len(header) + prod(shape) * np.dtype(dtype).itemsize
+    with path.open("xb+", buffering=0) as file:
+        file.write(header)
+        _make_room(file, size)
+        return _array_in(mmap.mmap(file.fileno(), size), dtype, shape, len(header))
+
+
+def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
+    """A writable array to be filled: in memory, or in a temporary file without a name where it is large.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size <= _IN_MEMORY_BYTES:
+        return np.empty(shape, dtype)
+    with TemporaryFile(buffering=0) as file:
+        _make_room(file, size)
+        return _array_in(mmap.mmap(file.fileno(), size), dtype, shape, 0)
+
+
+def store_mapped(path: Path, array: FloatArray) -> FloatArray:
+    """Write an array to a new `.npy` file and return it as it is mapped from there, read-only.
+
+    Raises
+    ------
+    OSError
+        If the file exists, cannot be made or the disk is full.
+    """
+    header = _header(array.dtype.str, array.shape)
+    with path.open("xb+", buffering=0) as file:
+        file.write(header)
+        rest = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        while rest:
+            rest = rest[file.write(rest) :]
+        mapped = mmap.mmap(file.fileno(), len(header) + array.nbytes, access=mmap.ACCESS_READ)
+    return _array_in(mapped, array.dtype.str, array.shape, len(header))
+
+
+def open_mapped(path: Path, *, writable: bool = False) -> Any:
+    """The array in a `.npy` file, mapped: opening it reads no numbers.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file is missing or holds no array of numbers.
+    """
+    mapped = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
+    # An ordinary array is quicker to slice, and keeps the map open.
+    return np.asarray(mapped.view(np.ndarray))
+
+
+def _header(dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """What a `.npy` file begins with; its length is a multiple of 64, so that the numbers are aligned."""
+    header = BytesIO()
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+        header, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
+
+
+def _make_room(file: RawIOBase, size: int) -> None:
+    """Let the file reach from where it is to `size`.
+
+    A full disk must be an error here: met while a page is written, it ends the process.
+    """
+    if size > _WRITTEN_BYTES and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    rest = size - file.tell()
+    while rest:
+        rest -= file.write(memoryview(_ZEROS)[:rest]) or 0
+
+
+def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, ...], offset: int) -> FloatArray:
+    return np.ndarray(shape, dtype, mapped, offset)
+
+
+def release_pages(array: NDArray[Any]) -> None:
+    """Let go of the memory in which a mapped array, or a part of one, stands: what is read again comes from the file.
+
+    Nothing happens to an array in memory of its own. A process that reads all of a long file would else hold all of it.
+    """
+    mapped: Any = array
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    # Only a map has it, and not on every system.
+    if array.size == 0 or not hasattr(mapped, "madvise"):
+        return
+    address = int(array.__array_interface__["data"][0])
+    begin = address - int(np.frombuffer(mapped, np.uint8).__array_interface__["data"][0])
+    span = sum((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)) + array.itemsize
+    # The system brings in the neighbors of a page as well.
+    begin, stop = begin - begin % _NEIGHBOURS, min(begin + span + _NEIGHBOURS, len(mapped))
+    mapped.madvise(mmap.MADV_DONTNEED, begin, stop - begin)

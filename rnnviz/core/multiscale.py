@@ -1,0 +1,107 @@
+"""Coarser copies of a long array, so that a picture of the whole of it need not read the whole of it.
+
+An array (L, D, T, N, U) has levels: in each one, blocks of so many timesteps and units are reduced to one number, and
+a folder holds one memory-mapped `.npy` file for each level. A short array has none: reading it is quick enough.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import create_mapped, open_mapped
+
+_FEWEST_VALUES = 1 << 22
+"""What one sample has of values at least, to have levels: fewer are reduced in a few milliseconds."""
+_FEWEST_BLOCKS = 1024
+"""How many blocks of time a level has at least: a picture that shows all of it is about as many pixels wide."""
+_WIDE = 2048
+"""With so many units in all lanes, a picture shows several of them on a pixel."""
+_FINEST, _STEP, _SQUARE = 16, 4, 4
+
+LevelArray: TypeAlias = NDArray[Any]
+
+
+class Level(NamedTuple):
+    """How many timesteps and how many units make a block, powers of two."""
+
+    times: int
+    units: int
+
+
+def levels_of(shape: tuple[int, ...]) -> tuple[Level, ...]:
+    """The levels of an array (L, D, T, N, U), from the finest on."""
+    layers, directions, timesteps, _, units = shape
+    if layers * directions * timesteps * units < _FEWEST_VALUES:
+        return ()
+    levels = []
+    if layers * directions * units >= _WIDE and timesteps // _SQUARE >= _FEWEST_BLOCKS:
+        levels.append(Level(_SQUARE, _SQUARE))
+    times = _FINEST
+    while timesteps // times >= _FEWEST_BLOCKS:
+        levels.append(Level(times, 1))
+        times *= _STEP
+    return tuple(levels)
+
+
+def level_shape(shape: tuple[int, ...], level: Level) -> tuple[int, ...]:
+    """(L, D, blocks of time, N, blocks of units): the last blocks may be cut off."""
+    layers, directions, timesteps, samples, units = shape
+    return layers, directions, -(-timesteps // level.times), samples, -(-units // level.units)
+
+
+def values_in_levels(shape: tuple[int, ...]) -> int:
+    """How many values all levels of an array hold together."""
+    return sum(prod(level_shape(shape, level)) for level in levels_of(shape))
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """The levels of one array, reduced in one way."""
+
+    levels: Mapping[Level, LevelArray]
+
+    def __bool__(self) -> bool:
+        return bool(self.levels)
+
+
+NO_PYRAMID = Pyramid({})
+
+
+def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Pyramid:
+    """The writable levels of an array (L, D, T, N, U) in new files of a folder that exists.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be made or the disk is full.
+    """
+    return Pyramid(
+        {
+            level: create_mapped(_path(folder, name, level), dtype, level_shape(shape, level))
+            for level in levels_of(shape)
+        }
+    )
+
+
+def open_pyramids(folder: Path) -> dict[str, Pyramid]:
+    """The pyramids in a folder by name, mapped and read-only: opening reads no numbers.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file is none of ours.
+    """
+    found: dict[str, dict[Level, LevelArray]] = {}
+    for path in sorted(folder.glob("*.level-*x*.npy")):
+        name, _, size = path.name.removesuffix(".npy").rpartition(".level-")
+        times, _, units = size.partition("x")
+        found.setdefault(name, {})[Level(int(times), int(units))] = open_mapped(path)
+    return {name: Pyramid(levels) for name, levels in found.items()}
+
+
+def _path(folder: Path, name: str, level: Level) -> Path:
+    return folder / f"{name}.level-{level.times}x{level.units}.npy"

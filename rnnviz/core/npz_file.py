@@ -1,0 +1,149 @@
+"""The arrays of an `.npz` file: known from their headers, and read one by one; nothing is ever unpickled."""
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.npy_header import DAMAGE, NpyHeader, check_numeric, read_npy_header
+from rnnviz.core.progress import advance
+from rnnviz.core.regular_file import check_regular
+
+_ENDING = ".npy"
+_NPY = b"\x93NUMPY"
+_PIECE_BYTES = 1 << 20
+_WORD_BYTES = 256
+
+
+class NpzFile:
+    """An `.npz` file. Opening it reads the header of each array, which must be as long as it says, and no number."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises an InputError if the file is missing, no `.npz` file, or damaged."""
+        check_regular(path)
+        self.path = path
+        self.headers: dict[str, NpyHeader] = {}
+        with self._opened() as archive:
+            for info in archive.infolist():
+                if info.filename.endswith(_ENDING):
+                    with archive.open(info) as member:
+                        header = read_npy_header(member, info.file_size)
+                    self.headers[info.filename.removesuffix(_ENDING)] = header
+
+    def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
+        """An array of numbers, flat, in the order of the file: the place of each piece's first number, and the piece.
+
+        Raises
+        ------
+        InputError
+            If the array holds no real numbers, or does not hold what its checksum says, which is known at its end.
+        """
+        header = self._of_numbers(name)
+        with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
+            if read_npy_header(file, archive.getinfo(f"{name}{_ENDING}").file_size) != header:
+                raise InputError(f"{self.path} was saved anew while it was read.")
+            place, rest = 0, header.size - header.begin
+            while rest:
+                content = file.read(min(rest, _PIECE_BYTES))
+                if len(content) < min(rest, _PIECE_BYTES):
+                    raise EOFError(f"{name} is shorter than it says")
+                rest -= len(content)
+                piece = np.frombuffer(content, header.dtype)
+                yield place, piece
+                place += piece.size
+            # The checksum is looked at where a file ends.
+            if file.read(1):
+                raise ValueError(f"{name} is longer than it says")
+
+    def read(self, name: str) -> FloatArray:
+        """One of the arrays, in its own type; how far it is, is told (see `progress`). Raises as `pieces` does."""
+        header = self._of_numbers(name)
+        with self._told():
+            numbers = np.empty(prod(header.shape), header.dtype)
+            for place, piece in self.pieces(name):
+                numbers[place : place + piece.size] = piece
+                advance(piece.nbytes)
+        return numbers.reshape(header.shape, order="F" if header.fortran else "C")
+
+    def text(self, name: str) -> str:
+        """The text that an array without axes holds, "" if it holds none or one that is longer than a word.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        header = self.headers[name]
+        if header.dtype.kind != "U" or header.shape or header.dtype.itemsize > _WORD_BYTES:
+            return ""
+        with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
+            content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
+            # numpy raises a SystemError where four bytes are no character.
+            return content.decode("utf-32-be" if header.dtype.str[0] == ">" else "utf-32-le", "replace").rstrip("\0")
+
+    def _of_numbers(self, name: str) -> NpyHeader:
+        header = self.headers[name]
+        check_numeric(header.dtype, f"{name} in {self.path}")
+        return header
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        with self._told(), zipfile.ZipFile(self.path) as archive:
+            yield archive
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever is met on the way becomes a sentence."""
+        try:
+            yield
+        except InputError:
+            raise
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+        except MemoryError as error:
+            raise InputError(f"{self.path} asks for more memory than there is: it is too large, or damaged.") from error
+        except DAMAGE as error:
+            if _is_single(self.path):
+                raise InputError(f"{self.path} is no .npz file: it holds a single array.") from error
+            raise damaged(self.path, ".npz", str(error) or type(error).__name__) from error
+
+
+def read_npz(
+    path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
+) -> dict[str, FloatArray]:
+    """The numbers in an `.npz` file by name; whole numbers as float64.
+
+    In a file that holds names under `prefix`, as a run's own archive does, only those are read, without it.
+    `check` gets their shapes before any number is read, and raises an InputError where they do not fit.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, called anything but `.npz` or no `.npz` file, or an array in it is not numeric.
+    """
+    if path.suffix.lower() != ".npz":
+        raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')
+    file = NpzFile(path)
+    stored = {name.removeprefix(prefix): name for name in _under(prefix, file.headers)}
+    check({name: file.headers[whole].shape for name, whole in stored.items()})
+    arrays = {name: file.read(whole) for name, whole in stored.items()}
+    return {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in arrays.items()}
+
+
+def _under(prefix: str, names: Iterable[str]) -> list[str]:
+    """The names that begin with `prefix`, or all if none does."""
+    every = list(names)
+    return [name for name in every if name.startswith(prefix)] or every
+
+
+def _is_single(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_NPY)) == _NPY
+    except OSError:
+        return False

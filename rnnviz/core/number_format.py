@@ -1,0 +1,119 @@
+"""Numbers in words and digits, the same in every view, message and copied table.
+
+A value is shown as a notebook prints it, with three decimals, and read in full on demand: `full` gives the
+shortest digits that read back to the same float of the same dtype. NaN and infinities are spelled out, in words that
+`float` reads back.
+"""
+
+from decimal import ROUND_CEILING, Decimal
+from math import isinf, isnan
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Number: TypeAlias = float | np.floating[Any]
+
+DECIMALS = 3
+LARGEST_PLAIN = 1e6
+"""From here on a value is written with an exponent: its decimals would only take room."""
+_SMALLEST_PLAIN_ERROR, _LARGEST_PLAIN_ERROR = 1e-3, 1e4
+_LARGEST_PLAIN_ULP = 100_000
+
+NAN, INFINITY = "NaN", "infinity"
+UNDEFINED_ULP = 2**64 - 1
+"""What `ulp_distance` gives where one of the two numbers is NaN."""
+
+
+def short(value: Number) -> str:
+    """Three decimals, as the notebook prints: "0.652", "-0.000", "NaN", "-infinity", "1.235e+6"."""
+    number = float(value)
+    if not _finite(number):
+        return _spelled(number)
+    if abs(number) >= LARGEST_PLAIN:
+        return _exponent(f"{number:.{DECIMALS}e}")
+    return f"{number:.{DECIMALS}f}"
+
+
+def full(value: Number) -> str:
+    """The shortest digits that read back to the same float: of float32 for a numpy float32, else of float64."""
+    number = float(value)
+    if not _finite(number):
+        return _spelled(number)
+    return _exponent(str(value) if isinstance(value, np.floating) else repr(number))
+
+
+def format_pair(one: Number, other: Number) -> tuple[str, str]:
+    """Two values that differ, with three decimals if those tell them apart, else with every digit."""
+    pair = short(one), short(other)
+    return pair if pair[0] != pair[1] else (full(one), full(other))
+
+
+def error(value: Number) -> str:
+    """A difference in two digits: "0", "6e-8", "0.041", "-1.3", "120", "infinity"."""
+    number = float(value)
+    if not _finite(number):
+        return _spelled(number)
+    if number == 0.0:
+        return "0"
+    rounded = float(f"{number:.1e}")
+    if _SMALLEST_PLAIN_ERROR <= abs(rounded) < _LARGEST_PLAIN_ERROR:
+        return np.format_float_positional(rounded, trim="-")
+    mantissa, _, exponent = f"{number:.1e}".partition("e")
+    return _exponent(f"{mantissa.removesuffix('.0')}e{exponent}")
+
+
+def format_ceil(value: Number) -> str:
+    """A limit in two digits, rounded up, so that what needs `value` passes with the limit as it is read."""
+    number = float(value)
+    if not _finite(number):
+        return error(number)
+    exact = Decimal(number)
+    step = Decimal(1).scaleb(exact.adjusted() - 1)
+    return error(float(exact.quantize(step, ROUND_CEILING)))
+
+
+def count(value: int) -> str:
+    """An integer with thousands separators: "3,200"."""
+    return f"{value:,}"
+
+
+def ulp(value: int) -> str:
+    """A distance in floats: "1", "12,345", "4.3e+9"; "none" where one side is NaN, which lies in no order."""
+    if value == UNDEFINED_ULP:
+        return "none"
+    return count(value) if value < _LARGEST_PLAIN_ULP else error(value)
+
+
+def duration(seconds: float) -> str:
+    """How long something took, or will take: "0.3 ms", "41 ms", "1.2 s", "14 s", "2 min 5 s", "1 h 4 min"."""
+    if seconds < 0.0095:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _finite(number: float) -> bool:
+    return not (isnan(number) or isinf(number))
+
+
+def _spelled(number: float) -> str:
+    if isnan(number):
+        return NAN
+    return INFINITY if number > 0 else f"-{INFINITY}"
+
+
+def _exponent(text: str) -> str:
+    """1.5e-08 as 1.5e-8."""
+    mantissa, e, exponent = text.partition("e")
+    if not e:
+        return text
+    sign = "-" if exponent.startswith("-") else "+"
+    return f"{mantissa}e{sign}{exponent.lstrip('+-').lstrip('0')}"

@@ -1,0 +1,106 @@
+"""The network's weights and biases, drawn once from numpy's generator and handed to every engine."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray, read_only
+
+
+@dataclass(frozen=True)
+class LayerParameters:
+    """One layer in one direction; G·H rows, gate by gate.
+
+    Shapes: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias (G·H,), h2h_bias (G·H,).
+    """
+
+    i2h_weight: FloatArray
+    h2h_weight: FloatArray
+    i2h_bias: FloatArray
+    h2h_bias: FloatArray
+
+
+class Parameters(Mapping[str, FloatArray]):
+    """Read-only arrays by Gluon's names, such as `l0_i2h_weight` and `r1_h2h_bias`."""
+
+    def __init__(self, network: Network, arrays: Mapping[str, FloatArray]) -> None:
+        """Keep `arrays` in Gluon's order.
+
+        Raises
+        ------
+        InputError
+            If an array is missing, superfluous or misshapen; the sentence says both shapes.
+        """
+        check_shapes(network, {name: array.shape for name, array in arrays.items()})
+        self._arrays = {name: read_only(arrays[name], network.dtype) for name in network.parameter_shapes()}
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def layer(self, layer: int, direction: int) -> LayerParameters:
+        """The four arrays of one layer in direction 0 (forward) or 1 (backward)."""
+        prefix = f"{'lr'[direction]}{layer}_"
+        return LayerParameters(*(self._arrays[prefix + kind] for kind in LayerParameters.__annotations__))
+
+
+def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check what is known of a network's parameters before their numbers are read.
+
+    Raises
+    ------
+    InputError
+        If an array is missing, superfluous or misshapen; the sentence says both shapes.
+    """
+    needed = network.parameter_shapes()
+    for name, shape in needed.items():
+        if name not in shapes:
+            raise InputError(f"The weights lack {name}, which must have the shape {shape}.")
+        if shapes[name] != shape:
+            raise InputError(f"{name} has the shape {shapes[name]}, but the network needs {shape}.")
+    for name in shapes:
+        if name not in needed:
+            raise InputError(f"The weights hold {name}, which this network does not have: it has {', '.join(needed)}.")
+
+
+def draw_parameters(network: Network, source: ParameterSource) -> Parameters:
+    """Draw weights and biases in Gluon's order by `numpy.random.default_rng(source.seed)`.
+
+    xavier is Gluon's default: U(-w, w) with w = sqrt(3 / ((rows + columns) / 2)). orthogonal gives
+    matrices with orthonormal columns (or rows, where there are fewer of them). Everything is drawn in
+    float64, so that both dtypes start from the same numbers.
+    """
+    generator = np.random.default_rng(source.seed)
+    arrays = {}
+    for name, shape in network.parameter_shapes().items():
+        if name.endswith("bias"):
+            zeros = source.bias == "zeros"
+            arrays[name] = np.zeros(shape) if zeros else generator.uniform(-source.scale, source.scale, shape)
+        else:
+            arrays[name] = _draw_weight(generator, source, shape)
+    return Parameters(network, arrays)
+
+
+def _draw_weight(generator: np.random.Generator, source: ParameterSource, shape: tuple[int, ...]) -> FloatArray:
+    rows, columns = shape
+    if source.initializer == "xavier":
+        width = sqrt(3.0 / ((rows + columns) / 2.0))
+        return generator.uniform(-width, width, shape)
+    if source.initializer == "normal":
+        return generator.normal(0.0, source.scale, shape)
+    if source.initializer == "uniform":
+        return generator.uniform(-source.scale, source.scale, shape)
+    tall = generator.normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(tall)
+    # QR alone favors some rotations; the signs of R's diagonal make the draw uniform (Mezzadri 2007).
+    q = q * np.sign(np.diagonal(r))
+    return np.asarray(q if rows >= columns else q.T)

@@ -1,0 +1,181 @@
+"""Declared parameters: what a config key may hold, said once.
+
+The validation of a TOML file and the forms of the window are both made from these declarations, so that
+they cannot disagree about what is allowed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from math import isfinite
+from typing import Any, TypeVar
+
+from rnnviz.core.errors import ConfigError, printable
+
+# Beyond this no array of that length exists on any machine that runs the program, and products of sizes
+# still fit a 64-bit integer.
+LARGEST_SIZE = 10**9
+LARGEST_SEED = 2**63 - 1
+_LISTED = 12
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """What one config key may hold.
+
+    `kind` is one of "int", "float", "bool", "choice", "text", "path", "names". `choices` belongs to "choice";
+    `minimum` and `maximum` (inclusive) to numbers; `above` is an exclusive lower limit. `optional` keys may
+    be None, which TOML writes by leaving the key out. `why` is the tooltip of the form's field.
+    """
+
+    kind: str
+    why: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    optional: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words that end an error sentence."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(f'"{c}"' for c in self.choices)
+        if self.kind == "bool":
+            return "true or false"
+        if self.kind == "int":
+            return f"a whole number from {int(self.minimum or 0)} to {int(self.largest or 0)}"
+        if self.kind == "float":
+            if self.above is not None:
+                return f"a finite number above {self.above:g}"
+            return f"a finite number of at least {self.minimum:g}" if self.minimum is not None else "a finite number"
+        if self.kind == "names":
+            return "a list of engine names without repetition"
+        if self.kind == "path":
+            return "the path of a file"
+        return "a text that is not empty"
+
+    @property
+    def largest(self) -> float | None:
+        """`maximum`; a whole number without one is a size."""
+        return LARGEST_SIZE if self.maximum is None and self.kind == "int" else self.maximum
+
+    def check(self, key: str, value: Any) -> Any:
+        """Return `value` as the dataclass holds it.
+
+        Raises
+        ------
+        ConfigError
+            If the value has the wrong type or is out of range; the sentence says what is allowed.
+        """
+        if value is None and self.optional:
+            return None
+        checked = self._accept(value)
+        if checked is None:
+            raise ConfigError(key, f"{key} = {display_value(value)} is not allowed: it must be {self.allowed}.")
+        return checked
+
+    def _accept(self, value: Any) -> Any:
+        if self.kind == "bool":
+            return value if isinstance(value, bool) else None
+        if self.kind == "choice":
+            return value if isinstance(value, str) and value in self.choices else None
+        if self.kind == "int":
+            good = isinstance(value, int) and not isinstance(value, bool) and self._in_range(value)
+            return value if good else None
+        if self.kind == "float":
+            good = isinstance(value, int | float) and not isinstance(value, bool)
+            return float(value) if good and _is_finite(value) and self._in_range(value) else None
+        if self.kind == "names":
+            good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
+            return tuple(value) if good and len(set(value)) == len(value) else None
+        if self.kind == "path" and isinstance(value, str) and "\0" in value:
+            return None
+        return value if isinstance(value, str) and value else None
+
+    def _in_range(self, value: float) -> bool:
+        return (
+            (self.minimum is None or value >= self.minimum)
+            and (self.largest is None or value <= self.largest)
+            and (self.above is None or value > self.above)
+        )
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
+
+
+def display_value(value: Any) -> str:
+    """The value in one line, as TOML would show it, cut to a length that fits a sentence."""
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    else:
+        try:
+            text = str(value)
+        except ValueError:  # Python writes no whole number of more than 4,300 digits
+            text = "a number of thousands of digits"
+    return _cut(printable(text))
+
+
+def display_key(key: object) -> str:
+    """A key that nobody knows, in one line and cut to a length that fits a sentence; as it is if it is a plain word."""
+    return _cut(printable(str(key)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in quotes, in one line; of many the first, and how many more there are."""
+    more = len(names) - _LISTED
+    return ", ".join(display_value(name) for name in names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def config_field(kind: str, why: str, default: Any = ..., **limits: Any) -> Any:
+    """A dataclass field that carries its declaration; without `default` the key is required."""
+    metadata = {"declared": FieldSpec(kind, why, **limits)}
+    return field(metadata=metadata) if default is ... else field(default=default, metadata=metadata)
+
+
+def declarations(section: type) -> dict[str, FieldSpec]:
+    """The declarations of a section's keys, in order; fields without a declaration are not keys."""
+    return {f.name: f.metadata["declared"] for f in fields(section) if "declared" in f.metadata}
+
+
+def section_from_mapping(section: type[Section], name: str, values: Any, **fixed: Any) -> Section:
+    """Build one section of a config from a mapping as TOML gives it.
+
+    Raises
+    ------
+    ConfigError
+        If `values` is no table, or a key is unknown, missing, of a wrong type or out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            name, f"{name} = {display_value(values)} is not allowed: it must be a table, written [{name}]."
+        )
+    keys = declarations(section)
+    for key in values:
+        if key not in keys:
+            raise ConfigError(
+                f"{name}.{key}",
+                f"{name}.{display_key(key)} = {display_value(values[key])} is not a known key: [{name}] "
+                f"may hold {', '.join(keys)}.",
+            )
+    checked = {key: keys[key].check(f"{name}.{key}", value) for key, value in values.items()}
+    for item in fields(section):  # type: ignore[arg-type]
+        required = item.name in keys and item.default is MISSING
+        if required and item.name not in checked and item.name not in fixed:
+            raise ConfigError(
+                f"{name}.{item.name}",
+                f"{name}.{item.name} is missing and has no default: it must be {keys[item.name].allowed}.",
+            )
+    return section(**{**checked, **fixed})

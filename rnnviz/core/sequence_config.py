@@ -1,0 +1,167 @@
+"""Where the input sequence comes from: the keys of [sequence], and which of them go together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
+
+
+@dataclass(frozen=True)
+class SequenceSource:
+    """Where the input sequence comes from; a file or a text decides its own batch size and timesteps.
+
+    A choice that is None is its first one, unless its file tells another.
+    """
+
+    source: str = config_field(
+        "choice",
+        "What the network reads.",
+        "normal",
+        choices=("normal", "uniform", "impulse", "sine", "file", "text"),
+    )
+    batch_size: int = config_field("int", "N: how many sequences are computed side by side.", 16, minimum=1)
+    timesteps: int = config_field("int", "T: how many steps each sequence has.", 2, minimum=1)
+    seed: int = config_field("int", "The seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = config_field(
+        "path", "An .npy or .npz file of (T, I) or (N, T, I), a .csv table or a .wav sound.", None, optional=True
+    )
+    array: str | None = config_field("text", "Which array of an .npz file, if it holds several.", None, optional=True)
+    axes: str | None = config_field(
+        "choice",
+        "The axes of an array of three: samples or time first. By default samples, and time for what a run exported.",
+        None,
+        choices=("NTI", "TNI"),
+        optional=True,
+    )
+    frame: int | None = config_field(
+        "int",
+        "How many samples of a sound are one timestep; by default as many as fill the network's input.",
+        None,
+        minimum=1,
+        optional=True,
+    )
+    text: str | None = config_field("text", "A text; each character or word is a timestep.", None, optional=True)
+    tokens: str | None = config_field(
+        "choice",
+        "What a text is read by: characters, or words between white space.",
+        None,
+        choices=("characters", "words"),
+        optional=True,
+    )
+    vocabulary: str | None = config_field(
+        "path",
+        "A file of tokens, one a line or JSON of token and index; without it, what the text holds.",
+        None,
+        optional=True,
+    )
+    unknown: str | None = config_field(
+        "text",
+        "The token that stands for what the vocabulary lacks; without it, that is an error.",
+        None,
+        optional=True,
+    )
+    embedding: str | None = config_field(
+        "text",
+        "The matrix (V, I) whose row is read for each token, by its name in the file of the weights.",
+        None,
+        optional=True,
+    )
+    embedding_path: str | None = config_field(
+        "path", "A file of its own that the embedding is in: .npy, .npz or a model file.", None, optional=True
+    )
+    labels: str | None = config_field(
+        "path", "A text file that names the timesteps, with a line for each.", None, optional=True
+    )
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What the text is read as, one for each timestep: its characters, or its words."""
+        text = self.text or ""
+        return tuple(text.split()) if self.tokens == "words" else text
+
+    @property
+    def brings_input_size(self) -> bool:
+        """Whether files decide I, which is known when they are read: a text's vocabulary or embedding does."""
+        return self.vocabulary is not None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether each token is read as a row of a matrix."""
+        return self.embedding is not None or self.embedding_path is not None
+
+    def of_file(self, path: str) -> "SequenceSource":
+        """The same sizes and labels, with the sequence from a file."""
+        return SequenceSource("file", self.batch_size, self.timesteps, self.seed, path, labels=self.labels)
+
+    def sized_by_text(self) -> "SequenceSource":
+        """The source with the batch size and timesteps of its text, if it has one."""
+        return self if self.text is None else replace(self, batch_size=1, timesteps=max(1, len(self.symbols)))
+
+
+def alphabet(symbols: Sequence[str]) -> Sequence[str]:
+    """The distinct characters or words in the order of their code points: one input feature each."""
+    distinct = sorted(set(symbols))
+    return "".join(distinct) if isinstance(symbols, str) else tuple(distinct)
+
+
+def check_sequence(source: SequenceSource, weights: str | None) -> None:
+    """Check what several keys must satisfy together; `weights` is parameters.path.
+
+    Raises
+    ------
+    ConfigError
+        If a key is given that nothing reads, or one is missing.
+    """
+    if (source.source == "text") != (source.text is not None):
+        raise ConfigError(
+            "sequence.text",
+            'sequence.text and sequence.source = "text" go together: give both or neither.',
+        )
+    for key, (what, is_read) in _READ_WITH.items():
+        value = getattr(source, key)
+        if value is not None and not is_read(source):
+            raise ConfigError(
+                f"sequence.{key}", f"sequence.{key} = {display_value(value)} is not read here: it goes with {what}."
+            )
+    if source.text is not None and not source.symbols:
+        raise ConfigError("sequence.text", f"sequence.text = {display_value(source.text)} holds no word.")
+    if source.embedding is not None and source.embedding_path is None and weights is None:
+        raise ConfigError(
+            "sequence.embedding",
+            f"sequence.embedding = {display_value(source.embedding)} names an array of the file of "
+            "parameters.path, which is "
+            f"missing: give it, or sequence.embedding_path for a file of its own.",
+        )
+    if source.embedding is not None and _ending(source.embedding_path) == ".npy":
+        raise ConfigError(
+            "sequence.embedding",
+            f"sequence.embedding = {display_value(source.embedding)} is not read here: "
+            f"an .npy file, which sequence.embedding_path is, holds one array and no names.",
+        )
+
+
+def _ending(path: str | None) -> str:
+    return PurePath(path or "").suffix.lower()
+
+
+def _is_text(source: SequenceSource) -> bool:
+    return source.source == "text"
+
+
+def _has_vocabulary(source: SequenceSource) -> bool:
+    return source.vocabulary is not None
+
+
+_READ_WITH: dict[str, tuple[str, Callable[[SequenceSource], bool]]] = {
+    "array": ("a sequence.path that ends in .npz", lambda source: _ending(source.path) == ".npz"),
+    "axes": ("a sequence.path that ends in .npy or .npz", lambda source: _ending(source.path) in (".npy", ".npz")),
+    "frame": ("a sequence.path that ends in .wav", lambda source: _ending(source.path) == ".wav"),
+    "tokens": ("sequence.text", _is_text),
+    "vocabulary": ("sequence.text", _is_text),
+    "unknown": ("sequence.vocabulary", _has_vocabulary),
+    "embedding": ("sequence.vocabulary", _has_vocabulary),
+    "embedding_path": ("sequence.vocabulary", _has_vocabulary),
+}
+"""The keys that only some sources read: what each goes with, and whether it is there."""

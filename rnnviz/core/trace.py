@@ -1,0 +1,213 @@
+"""What one engine computed: a folder of memory-mapped `.npy` files.
+
+A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
+by everybody else. The arrays are time first, so that one timestep of one lane lies together on disk.
+
+A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
+takes to make a file for each.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnviz.core.config import Network
+from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
+from rnnviz.core.multiscale import Pyramid, open_pyramids
+
+_RECORD, _ENGINE, _MISSING = "trace.npy", "engine", "missing"
+_TYPES = ("precision", "computed_in")
+_SMALL_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One engine's numbers.
+
+    Attributes
+    ----------
+    engine:
+        The engine's name, as in a config.
+    hidden:
+        (L, D, T, N, H): every hidden vector of every layer, direction, timestep and sample.
+    output:
+        (T, N, D·H): what the engine itself returned as `out`, time first whatever the layout.
+    state_h, state_c:
+        (L·D, N, H): what the engine itself returned as its final state; `state_c` only for an LSTM.
+    cell:
+        (L, D, T, N, H): the cell states, where the engine knows them.
+    untold:
+        The names of arrays that a recording does not hold: what stands there only follows from the others, so that
+        their agreement proves nothing. Hidden vectors that do not follow are NaN, and `recorded` tells which ones are
+        there. A `state_c` that is not there is None.
+    precision:
+        The type in which the numbers were recorded; empty if it is the network's own.
+    computed_in:
+        The type in which they were computed, where a recording says so; else they are taken to have been computed in
+        the type in which they were recorded.
+    folder:
+        Where the arrays are mapped from, if they are.
+    pyramids:
+        Coarser copies of what was made of `hidden`, by name; none of a short trace.
+    """
+
+    engine: str
+    hidden: FloatArray
+    output: FloatArray
+    state_h: FloatArray
+    state_c: FloatArray | None = None
+    cell: FloatArray | None = None
+    missing: frozenset[str] = frozenset()
+    precision: str = ""
+    computed_in: str = ""
+    folder: Path | None = None
+    pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Whose numbers they are and their shape: the arrays would be too long to read."""
+        return f"Trace of {self.engine}: hidden (L, D, T, N, H) = {self.hidden.shape}, {self.hidden.dtype}"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(L, D, T, N, H)."""
+        layers, directions, timesteps, samples, units = self.hidden.shape
+        return layers, directions, timesteps, samples, units
+
+    @property
+    def partial(self) -> bool:
+        """Whether hidden vectors are missing, as they may in a recording."""
+        layers, directions, timesteps, *_ = self.shape
+        lanes = ((layer, direction) for layer in range(layers) for direction in range(directions))
+        return any(len(self.recorded(*lane)) < timesteps for lane in lanes)
+
+    @property
+    def eps(self) -> float:
+        """The spacing of numbers at 1 in the coarser of the network's type and the one that they were computed in."""
+        return max(self._spacing(""), self._spacing(self.computed_in or self.precision))
+
+    @property
+    def stored_as(self) -> str:
+        """The type to which the numbers were rounded when they were stored, "" if none is coarser than the computation.
+
+        It is known only of a recording that says in which type it was computed.
+        """
+        return self.precision if self._spacing(self.precision) > self.eps else ""
+
+    def _spacing(self, kind: str) -> float:
+        return float(np.finfo(kind or self.hidden.dtype).eps)
+
+    def recorded(self, layer: int, direction: int) -> range:
+        """The timesteps of a lane whose hidden vectors are there; of a recording not always all.
+
+        `output` alone tells those of the top layer, and `state` the last that each lane computes.
+        """
+        layers, _, timesteps, *_ = self.shape
+        if "hidden" not in self.missing or (layer == layers - 1 and "output" not in self.missing):
+            return range(timesteps)
+        if "state_h" in self.missing:
+            return range(0)
+        last = 0 if direction else timesteps - 1
+        return range(last, last + 1)
+
+    def holds(self, layer: int, direction: int, timestep: int) -> bool:
+        """Whether the hidden vectors of a step are there."""
+        return timestep in self.recorded(layer, direction)
+
+    def output_in(self, layout: str) -> FloatArray:
+        """`out` as a view in the layout "NTC" or "TNC"."""
+        return self.output.swapaxes(0, 1) if layout == "NTC" else self.output
+
+    def lane(self, layer: int, direction: int, sample: int) -> FloatArray:
+        """(T, H): one layer and direction of one sample, a view."""
+        lane: FloatArray = self.hidden[layer, direction, :, sample, :]
+        return lane
+
+
+def create_trace(
+    folder: Path, engine: str, network: Network, timesteps: int, batch_size: int, *, cell: bool = False
+) -> Trace:
+    """A writable trace in a new folder; pages reach the disk as they are written.
+
+    `cell` asks for the cell states' array, which an LSTM engine that knows them fills.
+
+    Raises
+    ------
+    OSError
+        If the folder exists or the disk is full.
+    """
+    folder.mkdir(parents=True)
+    hidden_shape = network.hidden_shape(timesteps, batch_size)
+    shapes: dict[str, tuple[int, ...]] = {
+        "hidden": hidden_shape,
+        "output": (timesteps, batch_size, network.directions * network.hidden_size),
+        "state_h": network.state_shape(batch_size),
+    }
+    if network.kind.has_cell_state:
+        shapes["state_c"] = network.state_shape(batch_size)
+        if cell:
+            shapes["cell"] = hidden_shape
+    name_bytes = engine.encode()
+    record = [(name, network.dtype, shape) for name, shape in shapes.items()]
+    arrays: Any
+    if sum(prod(shape) for shape in shapes.values()) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
+        # The name comes last, as no array would be aligned after it.
+        arrays = create_mapped(folder / _RECORD, np.dtype([*record, (_ENGINE, f"S{len(name_bytes)}")]), ())
+        arrays[_ENGINE] = name_bytes
+    else:
+        (folder / _ENGINE).write_bytes(name_bytes)
+        arrays = {name: create_mapped(folder / f"{name}.npy", dtype, shape) for name, dtype, shape in record}
+    return Trace(engine, **{name: arrays[name] for name in shapes}, folder=folder)
+
+
+def open_trace(folder: Path, *, writable: bool = False) -> Trace:
+    """The trace in `folder`, mapped, and read-only unless it is to be filled: opening reads no numbers.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder is no trace.
+    """
+    arrays: dict[str, Any]
+    if (folder / _RECORD).exists():
+        record = open_mapped(folder / _RECORD, writable=writable)
+        arrays = {name: record[name] for name in record.dtype.names}
+        engine = bytes(arrays.pop(_ENGINE)[()]).decode()
+    else:
+        engine = (folder / _ENGINE).read_bytes().decode()
+        arrays = {
+            name: open_mapped(folder / f"{name}.npy", writable=writable)
+            for name in ("hidden", "output", "state_h", "state_c", "cell")
+            if (folder / f"{name}.npy").exists()
+        }
+    trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
+    precision, computed_in = (path.read_bytes().decode() if (path := folder / name).exists() else "" for name in _TYPES)
+    trace = replace(trace, precision=precision, computed_in=computed_in)
+    if not (folder / _MISSING).exists():
+        return trace
+    return _without(trace, (folder / _MISSING).read_bytes().decode().split())
+
+
+def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
+    """The trace as one that lacks these arrays and was recorded or computed in other types, however often it is opened.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    missing = sorted(missing)
+    if trace.folder is not None and missing:
+        (trace.folder / _MISSING).write_bytes(" ".join(missing).encode())
+    for name, kind in zip(_TYPES, (precision, computed_in), strict=True):
+        if trace.folder is not None and kind:
+            (trace.folder / name).write_bytes(kind.encode())
+    return _without(replace(trace, precision=precision, computed_in=computed_in), missing)
+
+
+def _without(trace: Trace, missing: Iterable[str]) -> Trace:
+    names = frozenset(missing)
+    return replace(trace, missing=names, state_c=None if "state_c" in names else trace.state_c)

@@ -1,0 +1,79 @@
+"""What a deviation would have made of one lane, given everything that an engine itself computed around it.
+
+Taking the layer's input and every previous hidden vector from the engine's own trace keeps lanes and steps apart: a
+mistake is recognized from a few steps of each lane, however large the network and however chaotic.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.faulty_cell import mistaken_layer
+from rnnviz.engines.faults.spec import Fault
+from rnnviz.engines.layers import LayerTask
+
+
+@dataclass(frozen=True)
+class StepWindow:
+    """The first steps of one lane in its order of computation: `steps` of them, for some of the samples."""
+
+    layer: int
+    direction: int
+    steps: int
+    samples: tuple[int, ...]
+
+
+def expected_and_found(
+    deviation: Fault, inputs: Inputs, trace: Trace, part: StepWindow
+) -> tuple[FloatArray, FloatArray]:
+    """What the deviation makes of each of the lane's first steps, and what the trace has there, both (S, N, H)."""
+    layer, direction = part.layer, part.direction
+    network = inputs.network
+    k = layer * network.directions + direction
+    x, found = _layer_input(deviation, inputs, trace, layer), trace.hidden[layer, direction]
+    states = [array[k] for array in inputs.initial_state.arrays]
+    if deviation.batch_as_time:
+        x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
+        states = [state[np.arange(inputs.timesteps) % inputs.batch_size] for state in states]
+    samples = [sample for sample in part.samples if sample < x.shape[1]]
+    read, stored = _first_steps(deviation, direction, len(x), part.steps)
+    x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
+    states = [np.ascontiguousarray(state[samples]) for state in states]
+    hidden = np.empty_like(found)
+    carried = found[::-1] if direction and deviation.backward == "not_realigned" else found
+    task = LayerTask(
+        cell=network.cell,
+        parameters=inputs.parameters.layer(layer, direction),
+        x=np.ascontiguousarray(x),
+        h0=states[0],
+        c0=states[1] if len(states) == 2 else None,
+        hidden=hidden,
+        cells=None,
+        backward=direction == 1,
+    )
+    with np.errstate(all="ignore"):
+        mistaken_layer(deviation, carried)(task, lambda _: None)
+    return hidden, found
+
+
+def _layer_input(deviation: Fault, inputs: Inputs, trace: Trace, layer: int) -> FloatArray:
+    """(T, N, I): the sequence, or the layer below as the deviation joins it."""
+    if layer == 0:
+        return inputs.sequence
+    below = trace.hidden[layer - 1]
+    if len(below) == 1:
+        only: FloatArray = below[0]
+        return only
+    return np.concatenate(below[::-1] if deviation.concat_swapped else below, axis=-1)
+
+
+def _first_steps(deviation: Fault, direction: int, length: int, steps: int) -> tuple[slice, slice]:
+    """Which timesteps the first steps read, and where they are stored."""
+    steps = min(steps, length)
+    start, end = slice(steps), slice(length - steps, length)
+    if direction == 0 or deviation.backward == "not_reversed":
+        return start, start
+    return end, start if deviation.backward == "not_realigned" else end

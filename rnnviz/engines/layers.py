@@ -1,0 +1,90 @@
+"""Layers on layers, in one or both directions: what surrounds a recurrence, whoever computes it.
+
+Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters
+from rnnviz.core.trace import Trace
+from rnnviz.engines.base import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTask:
+    """One layer in one direction, and where what is computed goes.
+
+    `x` is the layer's input (T, N, I); `h0`, and `c0` of an LSTM, are the states before the first step (N, H); `hidden`
+    and, where the cell states are wanted, `cells` are (T, N, H) and are filled. A backward layer starts at t = T-1, so
+    its final state is the one at t = 0.
+    """
+
+    cell: str
+    parameters: LayerParameters
+    x: FloatArray
+    h0: FloatArray
+    c0: FloatArray | None
+    hidden: FloatArray
+    cells: FloatArray | None
+    backward: bool
+
+    @property
+    def timesteps(self) -> range:
+        """Every t in the order of computation."""
+        return range(len(self.x))[:: -1 if self.backward else 1]
+
+
+RunLayer: TypeAlias = Callable[[LayerTask, Progress], tuple[FloatArray, FloatArray | None]]
+"""How one layer is computed in one direction: fills the task's `hidden` and `cells`, returns the final (h, c)."""
+
+
+class Join(Protocol):
+    """How the directions of a layer (D, T, N, H) become the input (T, N, D·H) of the next one; see `layer_output`."""
+
+    def __call__(self, hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """Return the joined array, written into `out` if there is one."""
+
+
+def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """concat(forward, backward) on the feature axis at the same t: (D, T, N, H) gives (T, N, D·H)."""
+    if len(hidden) == 1 and out is None:
+        only: FloatArray = hidden[0]
+        return only
+    return np.concatenate(list(hidden), axis=-1, out=out)
+
+
+def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progress, join: Join = layer_output) -> None:
+    """Fill the trace's hidden vectors, cell states, out and final states."""
+    network, h0, c0 = inputs.network, inputs.initial_state.h, inputs.initial_state.c
+    lanes = network.num_layers * network.directions
+    x = inputs.sequence
+    for layer in range(network.num_layers):
+        for direction in range(network.directions):
+            k = layer * network.directions + direction
+
+            def lane_progress(done: float, k: int = k) -> None:
+                progress((k + done) / lanes)
+
+            task = LayerTask(
+                cell=network.cell,
+                parameters=inputs.parameters.layer(layer, direction),
+                x=x,
+                h0=h0[k],
+                c0=None if c0 is None else c0[k],
+                hidden=trace.hidden[layer, direction],
+                cells=None if trace.cell is None else trace.cell[layer, direction],
+                backward=direction == 1,
+            )
+            h, c = run_layer(task, lane_progress)
+            trace.state_h[k] = h
+            if c is not None and trace.state_c is not None:
+                trace.state_c[k] = c
+        # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
+        last = layer == network.num_layers - 1
+        x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)

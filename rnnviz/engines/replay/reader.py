@@ -1,0 +1,173 @@
+"""What a recording holds: whose arrays, and whether they are those of a network and a sequence.
+
+The arrays have the names that a run's own archive gives them: `hidden` (L, D, T, N, H), `output` in the network's
+layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
+an engine's name and a dot.
+
+Beside them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
+they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
+the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
+taken to have been computed in float16.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.core.config import Network
+from rnnviz.core.engine_spec import RecordingName, recording_name
+from rnnviz.core.errors import InputError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.schema import display_key
+
+_TELLING = ("hidden", "output", "state")
+_OF_LSTM = ("cell", "cell_state")
+_COMPUTED_IN = "computed_in"
+_TYPES = ("float16", "float32", "float64")
+_LISTED = 6
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One engine's arrays in an archive: `arrays` gives the names in the file by what they are.
+
+    `computed_in` is the name of the text that says in which type they were computed, "" if there is none.
+    """
+
+    archive: NpzFile
+    arrays: Mapping[str, str]
+    computed_in: str = ""
+
+    def of(self, network: Network) -> dict[str, str]:
+        """The arrays that such a network has."""
+        kinds = (*_TELLING, *_OF_LSTM) if network.kind.has_cell_state else _TELLING
+        return {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
+
+
+def open_recording(name: str) -> Recording:
+    """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, stands for; no number is read.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is damaged, holds nothing of that engine, or does not tell whose arrays are meant.
+    """
+    asked = recording_name(name)
+    archive = NpzFile(Path(asked.path))
+    owner = _owner(asked, archive.headers)
+    prefix = f"{owner}." if owner else ""
+    kinds = (*_TELLING, *_OF_LSTM)
+    arrays = {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers}
+    said = (name for name in (f"{prefix}{_COMPUTED_IN}", _COMPUTED_IN) if name in archive.headers)
+    return Recording(archive, arrays, next(said, ""))
+
+
+def engines_in(path: Path) -> tuple[str, ...]:
+    """The engines whose arrays an archive holds by their names; none if they stand there without one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is damaged.
+    """
+    return _engines(NpzFile(path).headers)
+
+
+def check_recording(recording: Recording, inputs: Inputs) -> None:
+    """Hold every array's shape and type against what is run, before a number is read.
+
+    Raises
+    ------
+    InputError
+        If one does not fit.
+    """
+    for kind, name in recording.of(inputs.network).items():
+        _check_array(recording.archive, name, expected(kind, inputs))
+    computed_in(recording)
+
+
+def computed_in(recording: Recording) -> str:
+    """The type in which the arrays were computed, as the file says; empty if it does not.
+
+    Raises
+    ------
+    InputError
+        If it says something else than the name of a type.
+    """
+    if not recording.computed_in:
+        return ""
+    found = recording.archive.text(recording.computed_in)
+    if found not in _TYPES:
+        raise InputError(
+            f"{recording.computed_in} in {recording.archive.path} is "
+            f"{display_key(found) if found else 'no short text'}: "
+            f'it must be {_listed(_TYPES, "or")}, as np.array("float32") stores it.'
+        )
+    return found
+
+
+def precision(recording: Recording, network: Network) -> str:
+    """The coarsest type in which the arrays that such a network has are recorded."""
+    types = [recording.archive.headers[name].dtype.newbyteorder("=") for name in recording.of(network).values()]
+    return str(max(types, key=lambda kind: float(np.finfo(kind).eps)).name)
+
+
+def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
+    """The axes of an array, as they are written, and their sizes."""
+    network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
+    if kind in ("hidden", "cell"):
+        return "(L, D, T, N, H)", inputs.hidden_shape
+    if kind == "output":
+        axes = "(N, T, D·H)" if network.layout == "NTC" else "(T, N, D·H)"
+        return axes, network.output_shape(steps, samples)
+    return "(L·D, N, H)", network.state_shape(samples)
+
+
+def _owner(asked: RecordingName, names: Iterable[str]) -> str:
+    """Whose arrays are meant, "" for those without an engine's name."""
+    engines = _engines(names)
+    if asked.engine:
+        if asked.engine not in engines:
+            there = f"it holds {_listed(engines)}" if engines else "no array in it has an engine's name"
+            raise InputError(f'{asked.path} holds nothing of an engine "{asked.engine}": {there}.')
+        return asked.engine
+    if any(kind in names for kind in _TELLING):
+        return ""
+    if not engines:
+        raise InputError(
+            f"{asked.path} holds {_listed(sorted(names)) or 'no array'}: a recording holds hidden, output or state, "
+            f"alone or after an engine's name and a dot."
+        )
+    if len(engines) > 1:
+        choices = _listed(engines, "or", before=f"{asked._replace(engine='')}#")
+        raise InputError(f"{asked.path} holds what {_listed(engines)} computed: name one of them, {choices}.")
+    return engines[0]
+
+
+def _engines(names: Iterable[str]) -> tuple[str, ...]:
+    owners = (name.rpartition(".") for name in names)
+    return tuple(dict.fromkeys(owner for owner, _, kind in owners if owner and kind in _TELLING))
+
+
+def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
+    words = [before + display_key(name) for name in names]
+    if len(words) > _LISTED:
+        words = [*words[: _LISTED - 1], f"{len(words) - _LISTED + 1} more"]
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
+    header, (axes, shape) = archive.headers[name], wanted
+    if header.shape != shape:
+        raise InputError(
+            f"{name} in {archive.path} has the shape {header.shape}, but the network and the sequence ask for "
+            f"{axes} = {shape}."
+        )
+    if header.dtype.newbyteorder("=").name not in _TYPES:
+        raise InputError(
+            f"{name} in {archive.path} holds values of the type {header.dtype}: a recording holds "
+            f"{_listed(_TYPES, 'or')}, so that numbers of another kind, such as fixed-point ones, are to be converted."
+        )

@@ -1,0 +1,68 @@
+"""What the process that runs a user's file tells: one JSON object a line on its standard output."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TypeAlias
+
+STEP_SECONDS = 10.0
+"""How long loading the file, or a single step, may take before it counts as endless."""
+
+
+PRINTED_LIMIT = 20_000
+"""How many characters of what the user's code prints are kept."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The user's code printed something."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The fraction of the work that is done."""
+
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Alive:
+    """Nothing has happened, but the host is at work outside the user's code."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The user's code cannot be run to its end; one sentence with the line of their file."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The trace is filled."""
+
+
+Message: TypeAlias = Printed | Advanced | Alive | Failed | Done
+
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Printed, Advanced, Alive, Failed, Done)}
+
+
+def encode(message: Message) -> bytes:
+    """The message as a line."""
+    return (json.dumps([type(message).__name__, asdict(message)]) + "\n").encode()
+
+
+def decode(line: bytes) -> Message:
+    """The message of a line.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, AttributeError, RecursionError
+        If the line is none, as when code below Python writes to standard output.
+    """
+    name, content = json.loads(line)
+    kind = _KINDS[name]
+    if {key: type(value) for key, value in content.items()} != {field.name: field.type for field in fields(kind)}:
+        raise TypeError(f"{name} of other fields")
+    return kind(**content)

@@ -1,0 +1,173 @@
+"""A user's `step(x, state, p)`: loaded from a file, called step by step, and held to its contract."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters
+from rnnviz.core.regular_file import check_regular
+from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.engines.base import Progress
+from rnnviz.engines.layers import LayerTask, RunLayer
+
+_MODULE = "__recurrence__"
+"""What the user's file is imported as: no name that a module of theirs could have."""
+
+
+_LONGEST_TEXT = 500
+
+Returned = TypeVar("Returned")
+
+
+class RecurrenceError(Exception):
+    """The user's code cannot be run; the text is one sentence that names the file and the line."""
+
+
+class OwnRecurrence:
+    """The `step` of one file.
+
+    Whatever may run code of the user's is done inside of `watched`, so that a watchman knows when it began: calls of
+    step, and also what is asked of the objects that it returns or raises.
+    """
+
+    def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
+        """Run the file once and take its `step`.
+
+        Raises
+        ------
+        RecurrenceError
+            If it cannot be read, is no Python, raises, exits, or defines no step.
+        """
+        self._path = path
+        self._definition = str(path)
+        """The file and, once it is known, the line where step is defined."""
+        self._watched = nullcontext() if watched is None else watched
+        module = ModuleType(_MODULE)
+        module.__file__ = str(path)
+        # Dataclasses and pickle look a class's module up by its name.
+        sys.modules[_MODULE] = module
+        self._step: Any = self._guarded(lambda: self._loaded(module))
+
+    def _loaded(self, module: ModuleType) -> object:
+        exec(self._compiled(), vars(module))  # noqa: S102 - it is what they asked for
+        step = getattr(module, "step", None)
+        if not callable(step):
+            raise RecurrenceError(f"{self._path} defines no step(x, state, p), which every recurrence must define.")
+        code = getattr(step, "__code__", None)
+        if isinstance(code, CodeType):
+            self._definition = f"{self._path}, line {code.co_firstlineno}"
+        return step
+
+    def _compiled(self) -> CodeType:
+        try:
+            check_regular(self._path)
+            return compile(self._path.read_bytes(), str(self._path), "exec")
+        except InputError as error:
+            raise RecurrenceError(str(error)) from error
+        except OSError as error:
+            raise RecurrenceError(f"{self._path} cannot be read: {error.strerror}.") from error
+        except SyntaxError as error:
+            # Of null bytes, Python tells no line.
+            at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
+            raise RecurrenceError(f"{at}: {type(error).__name__}: {error.msg}.") from error
+        except ValueError as error:
+            raise RecurrenceError(f"{self._path} is no Python file: {error}.") from error
+
+    def run_layer(self) -> RunLayer:
+        """The step as a way to run one layer; see `engines.stack.RunLayer`."""
+
+        def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+            direction = DIRECTIONS[task.backward]
+            state = tuple(np.array(array) for array in (task.h0, task.c0) if array is not None)
+            for done, t in enumerate(task.timesteps, start=1):
+                state = self._guarded(partial(self._next, task.x[t], state, task.parameters, f"{direction}, t = {t}"))
+                task.hidden[t] = state[0]
+                if task.cells is not None:
+                    task.cells[t] = state[1]
+                progress(done / len(task.x))
+            return state[0], state[1] if len(state) == 2 else None
+
+        return run_layer
+
+    def _next(
+        self, x: FloatArray, state: tuple[FloatArray, ...], p: LayerParameters, where: str
+    ) -> tuple[FloatArray, ...]:
+        """The state that the user's step returns, in the network's dtype."""
+        names = ("h", "c")[: len(state)]
+        # The user may write into what they are given.
+        given = tuple(array.copy() for array in state)
+        returned = self._step(x.copy(), given, p)
+        if not isinstance(returned, tuple | list) or len(returned) != len(state):
+            raise self._unfit(
+                f"step returned {_described(returned)} at {where}, but it must return the tuple "
+                f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+            )
+        return tuple(self._array(value, name, state[0], where) for name, value in zip(names, returned, strict=True))
+
+    def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
+        """One of the returned states as an array of its own, of the shape and dtype of `like`."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise self._unfit(f"step returned {name} of {array.dtype} at {where}, but it must hold real numbers")
+        try:
+            with np.errstate(over="ignore"):
+                converted: FloatArray = array.astype(like.dtype)
+        except (TypeError, ValueError):
+            raise self._unfit(
+                f"step returned {_described(value)} for {name} at {where}, but it must be an array of numbers"
+            ) from None
+        if converted.shape != like.shape:
+            raise self._unfit(
+                f"step returned {name} of the shape {converted.shape} at {where}, but it must be {like.shape}"
+            )
+        return converted
+
+    def _unfit(self, what: str) -> RecurrenceError:
+        return RecurrenceError(f"{self._definition}: {what}.")
+
+    def _guarded(self, call: Callable[[], Returned]) -> Returned:
+        """Run code of the user's; whatever it raises becomes a sentence."""
+        with self._watched:
+            try:
+                return call()
+            except BaseException as error:
+                if type(error) is RecurrenceError:
+                    raise
+                raise RecurrenceError(f"{self._at(sys.exc_info()[2])}: {_cause(error)}.") from error
+
+    def _at(self, trace: TracebackType | None) -> str:
+        """The file and the last line of it that was being run."""
+        lines = [line for frame, line in traceback.walk_tb(trace) if frame.f_code.co_filename == str(self._path)]
+        return f"{self._path}, line {lines[-1]}" if lines else self._definition
+
+
+def _cause(error: BaseException) -> str:
+    """The error's type and its text, in one line; both may be the user's code as well."""
+    if isinstance(error, SystemExit):
+        return "the recurrence called sys.exit, which would end the run"
+    name, text = BaseException.__name__, ""
+    with suppress(BaseException):
+        name = str(type(error).__name__)
+        text = " ".join(str(error).split())
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]} ..."
+    return f"{name}: {text}".removesuffix(": ").removesuffix(".")
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, np.ndarray):
+        return f"an array of the shape {value.shape}"
+    if isinstance(value, tuple | list):
+        return f"{len(value)} value{'' if len(value) == 1 else 's'}"
+    return f"a value of the type {type(value).__name__}"

@@ -1,0 +1,182 @@
+"""The process that runs a user's file: python -m rnnviz.engines.user_code.worker FILE INPUTS TRACE.
+
+It fills the trace in the folder TRACE from the inputs in the folder INPUTS and tells how it goes on its standard
+output. It ends when its standard input does, which is when the process that asked for it is gone.
+"""
+
+import ctypes
+import io
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import BinaryIO
+
+from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.trace import open_trace
+from rnnviz.engines.layers import run_stack
+from rnnviz.engines.user_code.protocol import (
+    PRINTED_LIMIT,
+    STEP_SECONDS,
+    Advanced,
+    Alive,
+    Done,
+    Failed,
+    Message,
+    Printed,
+    encode,
+)
+from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
+
+_PR_SET_PDEATHSIG = 1
+_WATCH_INTERVAL = 0.1
+_ALIVE_INTERVAL = 1.0
+_PROGRESS_INTERVAL = 0.05
+_OUTSIDE_SECONDS = 60.0
+"""How long what lies between two calls may take: the user's code may run there, too, where an object is collected."""
+
+
+class MessageWriter:
+    """Writes messages, one at a time, whichever thread they come from."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._last = 0.0
+
+    def tell(self, message: Message) -> None:
+        """Write a message."""
+        with self._lock:
+            self._out.write(encode(message))
+            self._out.flush()
+
+    def advance(self, fraction: float) -> None:
+        """Tell progress, but not more often than a person can see."""
+        now = monotonic()
+        if now - self._last >= _PROGRESS_INTERVAL:
+            self._last = now
+            self.tell(Advanced(fraction))
+
+
+class CapturedOutput(io.TextIOBase):
+    """Standard output and error of the user's code."""
+
+    def __init__(self, teller: MessageWriter) -> None:
+        self._teller = teller
+        # One character more than is kept, by which the engine knows that there was more.
+        self._room = PRINTED_LIMIT + 1
+
+    def writable(self) -> bool:
+        """It can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Send the text, as long as there is room."""
+        if text and self._room > 0:
+            self._teller.tell(Printed(text[: self._room]))
+            self._room -= len(text)
+        return len(text)
+
+
+class CallWatchdog:
+    """Ends the process when a call into the user's code takes too long, and says where it was.
+
+    It is a context manager: what runs inside of it is the user's.
+    """
+
+    def __init__(self, path: Path, teller: MessageWriter, seconds: float) -> None:
+        self._path = path
+        self._teller = teller
+        self._seconds = seconds
+        self._began: float | None = None
+        self._ended = monotonic()
+        self._watched = threading.get_ident()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def __enter__(self) -> None:
+        self._began = monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = monotonic()
+        self._began = None
+
+    def _watch(self) -> None:
+        pause, last = threading.Event(), monotonic()
+        while not pause.wait(_WATCH_INTERVAL):
+            began, now = self._began, monotonic()
+            if began is not None and now - began > self._seconds:
+                line = self._line()
+                at = f"{self._path}, line {line}" if line else str(self._path)
+                self._teller.tell(
+                    Failed(
+                        f"{at}: the recurrence was stopped, since it did not come back within {self._seconds:.0f} s."
+                    )
+                )
+                _end()
+            if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:
+                last = now
+                self._teller.tell(Alive())
+
+    def _line(self) -> int | None:
+        """The innermost line of the user's file that is being run."""
+        frame: FrameType | None = sys._current_frames().get(self._watched)
+        while frame is not None:
+            if frame.f_code.co_filename == str(self._path):
+                return frame.f_lineno
+            frame = frame.f_back
+        return None
+
+
+def main(arguments: list[str]) -> int:
+    """Run the user's file; the exit code is 0 if the trace is filled."""
+    path, inputs_folder, trace_folder = (Path(argument) for argument in arguments)
+    _die_with_parent()
+    teller = MessageWriter(os.fdopen(os.dup(1), "wb"))
+    # What code below Python prints must not be taken for messages, and what it reads is not there.
+    os.dup2(2, 1)
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open until the process ends
+    os.dup2(sys.stdin.fileno(), 0)
+    sys.stdout = sys.stderr = CapturedOutput(teller)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(path.parent.absolute()))
+    try:
+        inputs, trace = open_inputs(inputs_folder), open_trace(trace_folder, writable=True)
+        own = OwnRecurrence(path, CallWatchdog(path, teller, STEP_SECONDS))
+        run_stack(inputs, trace, own.run_layer(), teller.advance)
+    except RecurrenceError as error:
+        teller.tell(Failed(str(error)))
+        return 1
+    teller.tell(Done())
+    return 0
+
+
+def _die_with_parent() -> None:
+    """End with the process that asked, whatever the user's code is doing then."""
+    if sys.platform == "linux":
+        # The thread below needs Python's lock, which code that hangs below Python may hold for ever.
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(os.fdopen(os.dup(0), "rb"),), daemon=True).start()
+
+
+def _end_with(stdin: BinaryIO) -> None:
+    stdin.read()
+    _end()
+
+
+def _end() -> None:
+    """End this process and those that the user's code may have started in its group."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        with suppress(OSError):
+            os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    # The interpreter's own end would wait for threads that the user's code may have left running.
+    os._exit(main(sys.argv[1:]))

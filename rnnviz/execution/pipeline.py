@@ -1,0 +1,195 @@
+"""One run from its config to what the numbers say: the same with and without a window.
+
+The pipeline runs in the process that holds the engines and leaves everything in a folder.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from rnnviz.core.config import Config
+from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import is_recording
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.memory_budget import check_demand
+from rnnviz.core.progress import watched
+from rnnviz.core.trace import Trace, create_trace, open_trace, with_missing
+from rnnviz.engines.base import Engine
+from rnnviz.engines.registry import find_engine, load_engine
+from rnnviz.engines.replay.reader import check_recording, open_recording
+from rnnviz.execution.evaluate import evaluate
+from rnnviz.execution.request import RunRequest
+from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.quantities.max_abs import largest_magnitude
+from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
+from rnnviz.verify.compare import Comparison, compare
+from rnnviz.verify.invariants import Check, equality, notebook_checks
+from rnnviz.verify.result import Judgment
+from rnnviz.verify.tolerances import tolerances
+
+Tell = Callable[[str, float], None]
+"""Called with what is being done and the fraction of the whole run that is done."""
+
+# How the progress bar is shared out until the run is compared; the engines take most of that time.
+_READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found, small enough to travel on a pipe; the arrays stay in the run's folder."""
+
+    config: Config
+    comparisons: tuple[Comparison, ...]
+    checks: tuple[Check, ...]
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    extents: dict[str, float]
+    printed: dict[str, str]
+
+
+def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
+    """Run every engine of the request's config, compare them, and leave the arrays in `folder`.
+
+    Raises
+    ------
+    InputError
+        If the config, or a file that it names, is wrong.
+    EngineError
+        If an engine is missing or fails.
+    """
+    config = request.config
+    _check_engines(config, request.trusted)
+    check_demand(config, folder.parent)
+    tell("reading the inputs", 0.0)
+    # A large file is a small part of the whole and takes long all the same, so that its own part is told beside it.
+    with watched(lambda done: tell(f"reading the inputs, {int(100 * done)} %", _READ * done)):
+        inputs = request.load(config)
+    _check_recordings(inputs)
+    check_demand(inputs.config, folder.parent)
+    inputs = save_inputs(folder / "inputs", inputs)
+    build_values(folder / "inputs", inputs.sequence[None, None])
+
+    names = config.compare.engines
+    traces: dict[str, Trace] = {}
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    printed: dict[str, str] = {}
+    checks: list[Check] = []
+    extents = {"input": largest_magnitude(inputs.sequence)}
+    for place, name in enumerate(names):
+        start = _READ + _ENGINES * place / len(names)
+        stage = f"{'reading' if is_recording(name) else 'computing with'} {display_name(name)}"
+        tell(stage, start)
+
+        def progress(done: float, stage: str = stage, start: float = start) -> None:
+            tell(stage, start + done * _ENGINES / len(names))
+
+        with _at_its_key(config, name):
+            engine = load_engine(name)
+            versions[name] = engine.version
+            trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
+            began = perf_counter()
+            report = engine.run(inputs, trace, progress)
+        seconds[name] = perf_counter() - began - sum(report.seconds.values())
+        seconds.update(report.seconds)
+        if report.printed:
+            printed[name] = report.printed
+        if report.missing or report.precision or report.computed_in:
+            trace = with_missing(trace, report.missing, report.precision, report.computed_in)
+        traces[name] = trace
+        extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
+        rtol, atol = tolerances(config, trace)
+        checks += notebook_checks(trace, rtol, atol)
+        if is_recording(name):
+            checks += cell_checks(inputs, trace)
+        checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
+
+    comparisons = tuple(_compare_all(config, traces, tell))
+    for c in comparisons:
+        checks += cell_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
+    tell("done", 1.0)
+    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed)
+
+
+def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, tell: Tell) -> Judgment:
+    """Audit what `compute` left in `folder`."""
+    inputs = open_inputs(folder / "inputs")
+    traces = open_traces(outcome.config, folder)
+    return evaluate(request, inputs, traces, outcome.comparisons, outcome.checks, tell)
+
+
+def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
+    """The traces that `compute` left in `folder`, by engine, the reference first."""
+    return {name: open_trace(folder / f"engine-{place}") for place, name in enumerate(config.compare.engines)}
+
+
+def _check_engines(config: Config, trusted: frozenset[str]) -> None:
+    """Refuse an engine that does not exist, cannot compute this network or was not asked for, before anything runs."""
+    for name in config.compare.engines:
+        key = _key(config, name)
+        entry = find_engine(name, key)
+        unsupported_reason = entry.unsupported_reason(config.network)
+        if unsupported_reason is not None:
+            raise ConfigError(key, unsupported_reason)
+        if entry.own is not None and name not in trusted:
+            raise ConfigError(
+                key,
+                f'{key} names "{name}", which is code that would run on this machine: it is run only when you '
+                f"ask for it yourself, with --engines on the command line or when the window asks.",
+            )
+
+
+def _check_recordings(inputs: Inputs) -> None:
+    """Refuse a recording of something else before the other engines have computed for a long time."""
+    for name in inputs.config.compare.engines:
+        if is_recording(name):
+            with _at_its_key(inputs.config, name):
+                check_recording(open_recording(name), inputs)
+
+
+def _key(config: Config, engine: str) -> str:
+    """The key of a config that names the engine."""
+    return "compare.reference" if engine == config.compare.reference else "compare.candidates"
+
+
+@contextmanager
+def _at_its_key(config: Config, engine: str) -> Iterator[None]:
+    """Let what is wrong with the file that an engine is be told at the key that names it."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except InputError as error:
+        raise ConfigError(_key(config, engine), str(error)) from error
+
+
+def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
+    return create_trace(
+        folder, name, inputs.network, inputs.timesteps, inputs.batch_size, cell=engine.provides_cell_state
+    )
+
+
+def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[Comparison]:
+    reference, candidates = config.compare.reference, config.compare.candidates
+    comparisons = []
+    for place, name in enumerate(candidates):
+        start = _READ + _ENGINES + _COMPARE * place / len(candidates)
+
+        def progress(done: float, name: str = name, start: float = start) -> None:
+            tell(
+                f"comparing {display_name(name)} with {display_name(reference)}",
+                start + done * _COMPARE / len(candidates),
+            )
+
+        one, other = traces[reference], traces[name]
+        rtol, atol = tolerances(config, one, other)
+        pyramids = ComparedPyramids(one, other, first=place == 0) if needs_pyramid(other) else None
+        watch = (lambda *_: None) if pyramids is None else pyramids.add
+        comparisons.append(compare(one, other, rtol, atol, progress, watch, folder=other.folder))
+        if pyramids is not None:
+            pyramids.finish()
+    return comparisons

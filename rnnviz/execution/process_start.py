@@ -1,0 +1,106 @@
+"""How a child process is started: with how many threads, without the user's script, and wherever we are."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from threading import Lock
+from types import ModuleType
+
+_starting = Lock()
+
+_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+@contextmanager
+def threads_of_children(count: int | None) -> Iterator[None]:
+    """Let children that are started meanwhile compute with so many threads; None leaves it to them.
+
+    The libraries read it once, when they are loaded, which for numpy is before a child's own code begins.
+    """
+    if count is None:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in _VARIABLES}
+    os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def children_allowed() -> Iterator[None]:
+    """Let a daemonic process, as a worker of a cluster may be, start a child.
+
+    multiprocessing forbids it because such a process is killed without a chance to end its children. Ours end by
+    themselves when their parent is gone.
+    """
+    own = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    daemonic = own.get("daemon")
+    if not daemonic:
+        yield
+        return
+    own["daemon"] = False
+    try:
+        yield
+    finally:
+        own["daemon"] = daemonic
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let children that are started meanwhile not hear a Ctrl-C, which all processes of a terminal get.
+
+    They ignore it once their own code runs; until then they would print where they were interrupted.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It is started with the first child, and lets the signals through again that it blocks for itself.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start(process: BaseProcess, threads: int | None) -> None:
+    """Start a process that computes with so many threads, or with as many as it likes.
+
+    A spawned child runs the parent's main script again, which would start the user's own script, and with it this
+    call, a second time. It has no need of it: the script is hidden while the child starts.
+    """
+    with _starting, threads_of_children(threads), children_allowed(), _deaf_children():
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+def describe_exit(exitcode: int | None) -> str:
+    """How a process ended, in words."""
+    if exitcode is None:
+        return "nobody knows how"
+    if exitcode < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-exitcode).name}"
+    return f"exit code {exitcode}"

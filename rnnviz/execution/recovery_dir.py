@@ -1,0 +1,125 @@
+"""The private folder of one window while it is open: what it has not saved, and files that it unpacked.
+
+It vanishes with the window. If the process ends in another way it stays, and the next window finds it: the folder tells
+by the id and the start of its process whether that still lives.
+"""
+
+import json
+import platform
+import shutil
+import tempfile
+import time
+from os import getpid
+from pathlib import Path
+
+import psutil
+
+_OWNER = "owner.json"
+AUTOSAVE, CRASH = "autosave.rnnviz", "crash.txt"
+_UNOWNED_SECONDS = 60.0
+"""A folder without an owner may be one that is being made."""
+_KEPT_SECONDS, _ALWAYS_KEPT = 30 * 24 * 3600.0, 3
+
+
+class RecoveryDir:
+    """A folder (0700) for this process within `parent`."""
+
+    def __init__(self, parent: Path) -> None:
+        """Raises an OSError if it cannot be made."""
+        self._parent = parent
+        self.folder = Path(tempfile.mkdtemp(prefix="window-", dir=parent))
+        owner = {"host": platform.node(), "process": getpid(), "started": _started(getpid())}
+        try:
+            (self.folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+        except OSError:
+            self.close()
+            raise
+        self._claimed = 0
+
+    @property
+    def autosave(self) -> Path:
+        """Where what is not saved is kept."""
+        return self.folder / AUTOSAVE
+
+    @property
+    def crash(self) -> Path:
+        """Where the system's own report of a crash goes."""
+        return self.folder / CRASH
+
+    def close(self) -> None:
+        """Remove the folder with everything in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def abandoned(self) -> list[Path]:
+        """The folders of windows that ended without removing them, the newest first; what is too old is removed.
+
+        A few stay however old they are: a clock that was wrong when they were written, or is now, makes them look so.
+        """
+        left = []
+        for folder in self._parent.glob("window-*"):
+            if folder == self.folder or not _is_abandoned(folder):
+                continue
+            if any(_holds_something(folder / name) for name in (AUTOSAVE, CRASH)):
+                left.append(folder)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        left.sort(key=left_at, reverse=True)
+        for folder in left[_ALWAYS_KEPT:]:
+            if time.time() - left_at(folder) > _KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+                left.remove(folder)
+        return left
+
+    def claim(self, folder: Path) -> Path | None:
+        """Take over what another window left, so that nobody else can; None if somebody was quicker."""
+        self._claimed += 1
+        own = self.folder / f"left-{self._claimed}"
+        try:
+            return folder.rename(own)
+        except OSError:
+            return None
+
+
+def _holds_something(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def left_at(folder: Path) -> float:
+    """When a window last kept something, in seconds of the system's clock; 0 if nobody knows."""
+    for name in (AUTOSAVE, CRASH, _OWNER):
+        try:
+            return (folder / name).stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        host, process, started = owner["host"], int(owner["process"]), owner["started"]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        try:
+            return time.time() - folder.stat().st_mtime > _UNOWNED_SECONDS
+        except OSError:
+            return False
+    # Of a process on another machine that shares the folder nobody knows here.
+    return bool(host == platform.node() and _started(process) != started)
+
+
+def _started(process: int) -> str:
+    """When a process started, as a text that no other process with its id has; "" if there is none that lives.
+
+    On Linux in ticks since the machine started, which a change of the clock does not touch.
+    """
+    try:
+        if platform.system() == "Linux":
+            status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+            state, *fields = status.rpartition(")")[2].split()
+            return "" if state in "ZX" else fields[18]
+        return str(psutil.Process(process).create_time())
+    except (OSError, IndexError, psutil.Error):
+        return ""

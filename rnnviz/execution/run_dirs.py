@@ -1,0 +1,91 @@
+"""The folders in which runs lie while they are used.
+
+Each program run has one private folder in the system's temporary one, named by its process. If the process is killed
+its children remove the folder; what is left behind all the same is removed by the next program.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+import weakref
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+import psutil
+
+_PREFIX = "rnnviz-"
+_OWNER = re.compile(rf"{_PREFIX}(\d{{1,9}})-", re.ASCII)
+"""No system has processes of longer numbers, but everybody can make a folder that is called after one."""
+_ATTEMPTS = 20
+
+
+class RunDirs:
+    """A private folder (0700) for the runs of this process, which vanishes with it."""
+
+    def __init__(self) -> None:
+        """Raises an OSError if it cannot be made."""
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        self.folder = self._make()
+
+    def run_folder(self, request_id: int) -> Path:
+        """Where the run of that id lies; it does not exist yet. Raises an OSError if there can be none.
+
+        Systems empty their temporary folder now and then, under programs that run for weeks.
+        """
+        if not self.folder.is_dir():
+            self.folder = self._make()
+        return self.folder / f"run-{request_id}"
+
+    def _make(self) -> Path:
+        parent = Path(tempfile.gettempdir())
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+        remove_with(self, folder)
+        return folder
+
+
+def temporary_place() -> str:
+    """What sentences call the system's folder for temporary files, which there may be none of."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "any temporary folder"
+
+
+_making = Lock()
+
+
+def storage() -> RunDirs:
+    """The one storage of this process, whichever thread asks first."""
+    with _making:
+        return _storage()
+
+
+@cache
+def _storage() -> RunDirs:
+    return RunDirs()
+
+
+def remove_with(owner: object, folder: Path) -> None:
+    """Remove `folder` when nobody uses `owner` any more, and at the latest when this process ends.
+
+    Arrays that are still mapped from it stay readable.
+    """
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+
+
+def remove_all_of(folder: Path) -> None:
+    """Remove a folder in which somebody may still be writing, as far as it goes."""
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*-*"):
+        owner = _OWNER.match(folder.name)
+        if owner is not None and not psutil.pid_exists(int(owner[1])):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,265 @@
+"""The parent's side of the child process: start it warm, ask it, kill it, start the next one."""
+
+import contextlib
+import itertools
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.inputs import Load
+from rnnviz.core.inputs_io import open_inputs
+from rnnviz.execution import worker, worker_main
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed
+from rnnviz.execution.log import log
+from rnnviz.execution.pipeline import Outcome, open_traces
+from rnnviz.execution.process_start import describe_exit, start
+from rnnviz.execution.request import AuditMode, RunRequest
+from rnnviz.execution.run_dirs import remove_with, storage, temporary_place
+from rnnviz.verify.result import RunResult
+
+_request_ids = itertools.count(1)
+
+
+def new_request(
+    config: Config, load: Load, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()
+) -> RunRequest:
+    """A request with an id above all earlier ones."""
+    return RunRequest(next(_request_ids), config, load, audit, trusted)
+
+
+class Supervisor:
+    """Runs requests in a warm child process, one at a time.
+
+    All methods belong to one thread but for `cancel`, which any other may call. Gluon's forward cannot be
+    interrupted, so cancelling kills the child, and a new one warms up behind it.
+    """
+
+    def __init__(self, warm: tuple[str, ...] = ("manual", "gluon"), threads: int | None = None) -> None:
+        """`warm` names the engines that the child imports first; `threads` is how many it computes with, if not all."""
+        self._warm = warm
+        self._threads = threads
+        self._lock = Lock()
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._running: int | None = None
+        self._killed = False
+        self._cancelled: set[int] = set()
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the child if there is none; it imports its engines while the caller goes on."""
+        with self._lock:
+            if self._closed or (self._process is not None and _lives(self._process)):
+                return
+            self._drop_child()
+            self._process, self._connection = _start_child(self._warm, self._threads, storage().folder)
+
+    def cancel(self, request_id: int) -> None:
+        """Stop the run of that id, now or before it begins. Other runs are not touched."""
+        with self._lock:
+            self._cancelled.add(request_id)
+            if self._running == request_id and self._process is not None:
+                self._process.kill()
+                self._killed = True
+
+    def close(self) -> None:
+        """End the child; results stay readable as long as they are used."""
+        with self._lock:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
+            self._drop_child()
+
+    def events(self, request: RunRequest) -> Iterator[Event]:
+        """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
+        try:
+            folder = storage().run_folder(request.id)
+        except OSError as error:
+            sentence = f"The run could not be stored in {temporary_place()}: {error.strerror or error}."
+            yield Failed(request.id, "engine", sentence)
+            return
+        try:
+            self.start()
+        except OSError as error:
+            sentence = f"The process that computes could not be started: {error.strerror or error}."
+            yield Failed(request.id, "engine", sentence)
+            return
+        handed_over = False
+        try:
+            for event in self._converse(request, folder):
+                handed_over = handed_over or isinstance(event, Computed | Finished)
+                yield event
+        finally:
+            if not handed_over:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _converse(self, request: RunRequest, folder: Path) -> Iterator[Event]:
+        with self._lock:
+            process, connection = self._process, self._connection
+            self._running, self._killed = request.id, False
+            cancelled = request.id in self._cancelled
+        answered = False
+        try:
+            if cancelled or process is None or connection is None:
+                answered = True
+                yield Cancelled(request.id)
+                return
+            last_stage = STARTING
+            computed: RunResult | None = None
+            yield Progressed(request.id, last_stage, 0.0)
+            try:
+                for kind, content in _ask(process, connection, request, str(folder)):
+                    if kind == worker.READY:
+                        continue
+                    if kind == "progress":
+                        last_stage, fraction = content
+                        yield Progressed(request.id, last_stage, fraction)
+                    elif kind == "failed":
+                        answered = True
+                        yield Failed(request.id, *content)
+                    elif kind == "computed":
+                        computed = _open_result(request, content, folder)
+                        yield Computed(request.id, computed)
+                    else:
+                        answered = True
+                        outcome, judgment = content
+                        result = _open_result(request, outcome, folder) if computed is None else computed
+                        yield Finished(request.id, replace(result, judgment=judgment))
+            except _ChildDiedError:
+                yield self._died(request, process, last_stage)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                sentence = f"The run was computed, but what it left in {folder} cannot be opened: {reason}."
+                yield Failed(request.id, "engine", sentence)
+        finally:
+            self._settle(request, process, answered)
+        with contextlib.suppress(OSError):  # the next run meets the same error and tells it
+            self.start()
+
+    def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
+        """Leave no child that is busy with this request, or that was told to die and has not yet."""
+        with self._lock:
+            self._running = None
+            self._cancelled.discard(request.id)
+            # A child whose answer nobody waited for would give it to the next request. A killed one may still look
+            # alive for a moment, also where the run was stopped just after its last message.
+            if process is not None and process is self._process and (self._killed or not answered):
+                process.kill()
+                process.join()
+
+    def _died(self, request: RunRequest, process: BaseProcess, stage: str) -> Event:
+        process.join()
+        with self._lock:
+            if request.id in self._cancelled:
+                return Cancelled(request.id)
+        log.warning("the process that computes ended while %s (%s)", stage, describe_exit(process.exitcode))
+        return Failed(
+            request.id,
+            "engine",
+            f"The process that computes ended while {stage} ({describe_exit(process.exitcode)}): "
+            f"no result was made, and the next run starts a new one.",
+        )
+
+    def _drop_child(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.join()
+            with contextlib.suppress(ValueError):  # somebody else has waited for it, and it cannot know that it ended
+                self._process.close()
+        self._process = self._connection = None
+
+
+def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResult:
+    """The result of a run whose arrays lie in `folder`."""
+    inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
+    # A result and the same one with its judgment share their inputs, and need the folder as long as either lives.
+    remove_with(inputs, folder)
+    return RunResult(
+        request_id=request.id,
+        inputs=inputs,
+        traces=open_traces(outcome.config, folder),
+        comparisons=outcome.comparisons,
+        checks=outcome.checks,
+        seconds=outcome.seconds,
+        versions=outcome.versions,
+        extents=outcome.extents,
+        printed=outcome.printed,
+        folder=folder,
+    )
+
+
+class _ChildDiedError(Exception):
+    """The child is gone before it answered."""
+
+
+def _ask(process: BaseProcess, connection: Connection, request: RunRequest, folder: str) -> Iterator[tuple[str, Any]]:
+    """Send a request and yield the child's messages up to the last one."""
+    try:
+        connection.send((request, folder))
+        while True:
+            wait([connection, process.sentinel])
+            if not connection.poll():
+                raise _ChildDiedError
+            kind, content = connection.recv()
+            yield kind, content
+            if kind in ("failed", "finished"):
+                return
+    except (EOFError, OSError) as error:
+        raise _ChildDiedError from error
+
+
+def _lives(process: BaseProcess) -> bool:
+    """Unlike `is_alive`, right even where somebody else has waited for the process."""
+    return not wait([process.sentinel], 0)
+
+
+def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tuple[BaseProcess, Connection]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=worker_main.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
+    start(process, threads)
+    theirs.close()
+    return process, ours
+
+
+def run(
+    config: Config,
+    load: Load,
+    tell: Callable[[str, float], None] = lambda stage, fraction: None,
+    audit: AuditMode = "auto",
+    trusted: frozenset[str] = frozenset(),
+) -> RunResult:
+    """Run once in a child process of its own and return the result; `trusted` as in a `RunRequest`.
+
+    Raises
+    ------
+    InputError
+        If the config or a file that it names is wrong.
+    EngineError
+        If an engine is missing, failed or died.
+    """
+    supervisor = Supervisor(warm=config.compare.engines)
+    request = new_request(config, load, audit, trusted)
+    try:
+        for event in supervisor.events(request):
+            match event:
+                case Progressed(_, stage, fraction):
+                    tell(stage, fraction)
+                case Finished(_, result):
+                    return result
+                case Failed(_, "input", sentence):
+                    raise InputError(sentence)
+                case Failed(_, _, sentence):
+                    raise EngineError(sentence)
+    finally:
+        supervisor.close()
+    raise EngineError("The run was stopped.")

@@ -1,0 +1,151 @@
+"""The child process that holds the engines.
+
+Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back.
+"""
+
+import gc
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from errno import ENOMEM
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from traceback import format_exc
+from typing import Any, TypeAlias
+
+from rnnviz.core.errors import ConfigError, EngineError, InputError
+from rnnviz.execution.malloc_tuning import disable_malloc_trim, malloc_trim, preallocate_blas_buffers
+from rnnviz.execution.pipeline import Tell, compute, judge_computed
+from rnnviz.execution.request import RunRequest
+from rnnviz.execution.run_dirs import remove_all_of
+
+READY = "ready"
+_PROGRESS_INTERVAL = 0.05
+_LAST_SECONDS = 10.0
+_NO_MEMORY = "The run needs more memory than there is: make a size smaller."
+_IDLE = 0.3
+"""After so many seconds without a request the next one is not expected at once."""
+
+_COMPUTE = 0.7
+"""The part of an audited run's progress that computing and comparing take."""
+
+Message: TypeAlias = tuple[str, Any]
+
+
+def begin() -> None:
+    """Take from the system what has to be had before anything is computed.
+
+    Raises
+    ------
+    MemoryError
+        If there is too little memory.
+    """
+    disable_malloc_trim()
+    preallocate_blas_buffers()
+
+
+def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
+    """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one.
+
+    `storage` is the parent's folder for runs, which goes with the parent.
+    """
+    # The parent decides what a Ctrl-C in the terminal means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    storages = {storage}
+    watch = Thread(target=_die_with_parent, args=(storages,), daemon=True)
+    watch.start()
+    _warm_up(warm)
+    try:
+        connection.send((READY, None))
+        while True:
+            if not connection.poll(_IDLE):
+                _rest()
+            request, folder = connection.recv()
+            storages.add(Path(folder).parent)
+            _answer(connection, request, Path(folder))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # The parent is gone, and what it left is being removed.
+        watch.join(_LAST_SECONDS)
+
+
+def _rest() -> None:
+    """Let go what nobody holds any more.
+
+    Gluon's layers hold themselves, and the collector by itself would let those of thousands of runs pile up.
+    """
+    gc.collect()
+    malloc_trim()
+
+
+def _die_with_parent(storages: set[Path]) -> None:
+    """End this process when its parent is gone, even in the middle of a forward that nothing can interrupt.
+
+    A parent that was killed, or whose screen went away, could not remove its folders.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        for storage in tuple(storages):
+            remove_all_of(storage)
+        os._exit(0)
+
+
+def _warm_up(engines: tuple[str, ...]) -> None:
+    from rnnviz.engines.registry import load_engine
+
+    for name in engines:
+        try:
+            load_engine(name)
+        except (InputError, EngineError):
+            # A run that names the engine will say so; a run that does not need it must not fail for it.
+            continue
+
+
+def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
+    last = 0.0
+
+    def tell(stage: str, fraction: float) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _PROGRESS_INTERVAL:
+            last = now
+            connection.send(("progress", (stage, fraction)))
+
+    for message in _messages(request, folder, tell):
+        connection.send(message)
+
+
+def _messages(request: RunRequest, folder: Path, tell: Tell) -> Iterator[Message]:
+    """The outcome as "computed", if steps are to be audited, and with its judgment as "finished"; or "failed"."""
+    try:
+        audited = request.audit != "off"
+        share = _COMPUTE if audited else 1.0
+        outcome = compute(request, folder, lambda stage, done: tell(stage, share * done))
+        judgment = None
+        if audited:
+            yield "computed", outcome
+            judgment = judge_computed(
+                request, folder, outcome, lambda stage, done: tell(stage, share + (1.0 - share) * done)
+            )
+        yield "finished", (outcome, judgment)
+    except ConfigError as error:
+        yield "failed", ("input", error.sentence, error.key, "")
+    except InputError as error:
+        yield "failed", ("input", str(error), None, "")
+    except EngineError as error:
+        yield "failed", ("engine", str(error), None, format_exc())
+    except MemoryError:
+        yield "failed", ("input", _NO_MEMORY, None, format_exc())
+    except OSError as error:
+        if error.errno == ENOMEM:
+            # A file could not be mapped, which has nothing to do with the disk.
+            yield "failed", ("input", _NO_MEMORY, None, format_exc())
+            return
+        # numpy tells a full disk without the system's words for it.
+        reason = error.strerror or f"the disk takes no more ({error})"
+        yield "failed", ("engine", f"The run could not be stored in {folder.parent}: {reason}.", None, format_exc())
+    except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
+        yield "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())

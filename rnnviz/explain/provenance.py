@@ -1,0 +1,179 @@
+"""Where the numbers of an arithmetic came from: a trail that can be followed to the input."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from rnnviz.core.axis_label_text import feature_index
+from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.indexing import read_after
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.explain.terms import Kind
+
+if TYPE_CHECKING:
+    # A place is known before there is anything to explain, and the window's start imports it.
+    from rnnviz.explain.equations import Token
+    from rnnviz.explain.step_breakdown import StepBreakdown
+
+
+@dataclass(frozen=True)
+class InputPlace:
+    """One number of the sequence: x[timestep, sample, feature]; `names` are those of its timesteps and features."""
+
+    timestep: int
+    sample: int
+    feature: int
+    names: Names = field(default=UNNAMED, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class InitialPlace:
+    """One number of the initial state; `state` is "h" or "c"."""
+
+    state: str
+    layer: int
+    direction: int
+    sample: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """The cell state of a unit after the step at `where`."""
+
+    where: Location
+
+
+@dataclass(frozen=True)
+class GatePlace:
+    """A gate, by its symbol, of the step at `where`."""
+
+    where: Location
+    gate: str
+
+
+Source: TypeAlias = Location | InputPlace | InitialPlace
+"""What a term's input is: a hidden value, a number of the sequence, or one of h0."""
+
+Place: TypeAlias = Source | CellPlace | GatePlace
+"""Whatever a trail can lead to."""
+
+_GATES = frozenset("ifgorzn")
+"""The symbols of an LSTM's and a GRU's gates. An RNN's step is nothing but one, and is known as its h."""
+
+
+def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int) -> Source:
+    """Where column `index` of a weight matrix reads.
+
+    W_h2h reads the lane's own previous step, or h0; W_i2h the sequence, or above the first layer the forward
+    direction of the layer below in its first H columns and the backward one in the others.
+    """
+    where = arithmetic.where
+    if kind == "h2h":
+        return _previous(arithmetic, index)
+    if where.layer == 0:
+        return InputPlace(where.timestep, where.sample, index, arithmetic.names)
+    direction, unit = divmod(index, len(arithmetic.h_previous))
+    return where.moved(layer=where.layer - 1, direction=direction, unit=unit)
+
+
+def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
+    """Where the unit's own h' comes from."""
+    return _previous(arithmetic, arithmetic.where.unit)
+
+
+def previous_cell(arithmetic: "StepBreakdown") -> CellPlace | InitialPlace:
+    """Where the c' of an LSTM comes from."""
+    place = own_previous(arithmetic)
+    if isinstance(place, Location):
+        return CellPlace(place)
+    return InitialPlace("c", place.layer, place.direction, place.sample, place.unit)
+
+
+def gate_source(arithmetic: "StepBreakdown", gate: str) -> GatePlace:
+    """The gate of that symbol that a line of the arithmetic uses."""
+    return GatePlace(arithmetic.where, gate)
+
+
+def quantity_place(where: Location, quantity: str) -> Place:
+    """Whose arithmetic tells how a unit's number of a quantity came about: a cell state's, a gate's, or the step's."""
+    if quantity == "c":
+        return CellPlace(where)
+    gate = quantity.removeprefix("pre_")
+    return GatePlace(where, gate) if gate in _GATES else where
+
+
+def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
+    """Where a number of an equation comes from; None for a sign, and for a and b, which the gate's own terms make."""
+    if token.gate is not None:
+        return gate_source(arithmetic, token.gate)
+    match token.text:
+        case "h'":
+            return own_previous(arithmetic)
+        case "c'":
+            return previous_cell(arithmetic)
+        case "c":
+            return CellPlace(arithmetic.where)
+    return None
+
+
+def step_of(place: Place) -> Location | None:
+    """The step whose arithmetic shows a place; None for what no step computes: the input and the initial state."""
+    match place:
+        case Location():
+            return place
+        case CellPlace() | GatePlace():
+            return place.where
+    return None
+
+
+def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
+    """Whether a run of hidden values (L, D, T, N, H) and so many features has such a place."""
+    layers, directions, timesteps, samples, units = shape
+    match place:
+        case InputPlace():
+            return place.timestep < timesteps and place.sample < samples and place.feature < input_size
+        case InitialPlace():
+            inside = place.layer < layers and place.direction < directions
+            return inside and place.sample < samples and place.unit < units
+    step = step_of(place)
+    return step is not None and step == step.within(shape)
+
+
+def notation(place: Place) -> str:
+    """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]".
+
+    A feature that has a name stands by it: x[1]["open"].
+    """
+    match place:
+        case InputPlace():
+            return f"x[{place.timestep}][{feature_index(place.names, place.feature)}]"
+        case InitialPlace():
+            return f"{place.state}0[{place.unit}]"
+        case CellPlace():
+            return f"c[{place.where.timestep}][{place.where.unit}]"
+        case GatePlace():
+            return f"{place.gate}[{place.where.timestep}][{place.where.unit}]"
+        case Location():
+            return f"h[{place.timestep}][{place.unit}]"
+
+
+def lane_of(place: Place) -> tuple[int, int] | None:
+    """(layer, direction) of a place; None for the input, which is of no lane."""
+    if isinstance(place, InputPlace):
+        return None
+    at = place.where if isinstance(place, CellPlace | GatePlace) else place
+    return at.layer, at.direction
+
+
+def in_words(place: Place) -> str:
+    """A place with its lane: "h[0][3] of layer 0, backward", "x[1][0]"."""
+    lane = lane_of(place)
+    return notation(place) if lane is None else f"{notation(place)} of layer {lane[0]}, {DIRECTIONS[lane[1]]}"
+
+
+def _previous(arithmetic: "StepBreakdown", unit: int) -> Location | InitialPlace:
+    where = arithmetic.where
+    timestep = read_after(where, arithmetic.timesteps)
+    if timestep is None:
+        return InitialPlace("h", where.layer, where.direction, where.sample, unit)
+    return where.moved(timestep=timestep, unit=unit)

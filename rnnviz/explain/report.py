@@ -1,0 +1,160 @@
+"""An explanation as text that can be followed with paper and pencil, the engines side by side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rnnviz.core import number_format
+from rnnviz.core.axis_label_text import timestep_in_words
+from rnnviz.core.display_names import display_name
+from rnnviz.core.trace_index import ARROWS, Location
+from rnnviz.explain.digit_format import align_decimals, format_short
+from rnnviz.explain.equations import EquationLine, equations
+from rnnviz.explain.explanation import Explanation
+from rnnviz.explain.partial_sums import first_parted_sum
+from rnnviz.explain.provenance import notation, own_previous, previous_cell
+from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.term_table import TermRow, TermTable, TermValues, ledger
+from rnnviz.verify.running_error import ALLOWED
+
+_BETWEEN = "  "
+"""Parts the columns: so little that two engines side by side are no wider than most terminals."""
+
+
+def report(explanation: Explanation, top: int | None = None) -> str:
+    """The whole arithmetic; of each gate the `top` terms that weigh most and the rest summed, else all if few."""
+    each = list(explanation.arithmetics.values())
+    first = explanation.reference
+    where = explanation.where
+    sizes = f"{number_format.count(len(first.h_previous))} units, {number_format.count(len(first.x))} inputs"
+    place = f"h[{where.timestep}][{where.unit}] of layer {where.layer} {_direction(where)}, sample {where.sample}"
+    named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
+    lines = [
+        f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
+        "",
+        *(f"  {equation}" for equation in first.cell.equations),
+        "  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h",
+        "",
+        *_states(each),
+    ]
+    by_engine = [equations(arithmetic) for arithmetic in each]
+    for row, gate in enumerate(first.gates):
+        lines += ["", f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
+        lines += _equation(each, [steps[row] for steps in by_engine])
+    for row in range(len(first.gates), len(by_engine[0])):
+        lines += ["", *_equation(each, [steps[row] for steps in by_engine])]
+    lines += ["", *_outcome(each), "", *explanation.sentences]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _direction(where: Location) -> str:
+    return f"{('forward', 'backward')[where.direction]} {ARROWS[where.direction]}"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of a table: what it is called, its numbers as text, one for each column, and whether it is marked."""
+
+    name: str
+    cells: tuple[str, ...]
+    marked: bool = False
+
+
+def _table(header: Sequence[str], rows: Sequence[_Row], names: Sequence[str] = ()) -> Iterator[str]:
+    """The rows with their decimal points below each other, and above them the header and the names of the engines."""
+    width = max(len(row.name) for row in rows)
+    columns = [align_decimals([row.cells[k] for row in rows]) for k in range(len(header))]
+    widths = [max(len(title), len(column[0])) for title, column in zip(header, columns, strict=True)]
+    if names:
+        yield _joined(" " * width, _names_above(widths, names))
+    yield _joined(" " * width, [f"{title:>{w}}" for title, w in zip(header, widths, strict=True)])
+    for place, row in enumerate(rows):
+        line = _joined(f"{row.name:<{width}}", [f"{c[place]:>{w}}" for c, w in zip(columns, widths, strict=True)])
+        yield f"≠{line[1:]}" if row.marked else line
+
+
+def _names_above(widths: list[int], names: Sequence[str]) -> list[str]:
+    """The engines' names over their columns, which are made as wide as these.
+
+    The first column is the weights', which all engines share; each engine has as many of the others.
+    """
+    each = (len(widths) - 1) // len(names)
+    cells = [" " * widths[0]]
+    for k, name in enumerate(names):
+        first, last = 1 + each * k, each * (k + 1)
+        span = sum(widths[first : last + 1]) + len(_BETWEEN) * (each - 1)
+        widths[last] += max(0, len(name) - span)
+        cells.append(f"{name:^{span}}")
+    return cells
+
+
+def _joined(name: str, cells: Sequence[str]) -> str:
+    return "  " + _BETWEEN.join([name, *cells])
+
+
+def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
+    """What the step carries on."""
+    first = each[0]
+    rows = [_Row(f"h' = {notation(own_previous(first))}", tuple(format_short(a.previous.h) for a in each))]
+    if first.previous.c is not None:
+        values = tuple(format_short(a.previous.c) for a in each if a.previous.c is not None)
+        rows.append(_Row(f"c' = {notation(previous_cell(first))}", values))
+    yield from _table([display_name(a.engine) for a in each], rows)
+
+
+def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[str]:
+    """What a gate adds up, as the window lists it; ≠ marks the first row in which an engine's sum parts."""
+    each = list(explanation.arithmetics.values())
+    partings = {name: parting for name, parting in explanation.partings.items() if parting is not None}
+    found = ledger(each, symbol, top=top, parting=next(iter(partings.values()), None))
+    marked = {
+        first_parted_sum(found, each[0], engine, partings[arithmetic.engine])
+        for engine, arithmetic in enumerate(each)
+        if arithmetic.engine in partings
+    }
+    factors = [row.figures[0].factor for row in found.rows]
+    rows = [
+        _Row(
+            row.name,
+            (_cell(factor), *(cell for own in row.figures for cell in _figures(found, row, own))),
+            marked=place in marked,
+        )
+        for place, (row, factor) in enumerate(zip(found.rows, factors, strict=True))
+    ]
+    added = ("× r",) if found.scaled else ()
+    header = ["weight", *("× input", "= product", *added, "sum") * len(each)]
+    yield from _table(header, rows, [display_name(a.engine) for a in each])
+
+
+def _figures(found: TermTable, row: TermRow, own: TermValues) -> Iterator[str]:
+    """One engine's cells of a row."""
+    yield _cell(own.input)
+    yield _cell(found.product(row, own))
+    if found.scaled:
+        yield _cell(own.added)
+    yield _cell(own.stop)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else format_short(value)
+
+
+def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> Iterator[str]:
+    """The equation once, and beneath it the numbers of each engine; engines with the same digits share a line."""
+    yield f"  {lines[0].symbols}"
+    named: dict[str, list[str]] = {}
+    for arithmetic, line in zip(each, lines, strict=True):
+        named.setdefault(line.numbers, []).append(display_name(arithmetic.engine))
+    width = max(len(text) for text in named)
+    for text, engines in named.items():
+        yield f"  {text:<{width}}   {', '.join(engines)}"
+
+
+def _outcome(each: Sequence[StepBreakdown]) -> Iterator[str]:
+    """What the arithmetic gives, and what the engines have."""
+    rows = [
+        _Row("h of this arithmetic", tuple(format_short(a.h) for a in each)),
+        _Row("h of the engine", tuple(format_short(a.stored) for a in each)),
+        _Row("difference", tuple(number_format.error(a.difference) for a in each)),
+        _Row("allowed for rounding", tuple(number_format.error(ALLOWED * a.bound) for a in each)),
+    ]
+    yield from _table([display_name(a.engine) for a in each], rows)

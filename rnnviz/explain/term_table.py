@@ -1,0 +1,255 @@
+"""One line of an arithmetic as a ledger: what is added up, in which order, and what it comes to after each entry."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import ARROWS
+from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.provenance import (
+    CellPlace,
+    InputPlace,
+    Place,
+    Source,
+    gate_source,
+    input_source,
+    notation,
+    own_previous,
+    previous_cell,
+)
+from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
+from rnnviz.explain.terms import Kind
+
+Order: TypeAlias = Literal["index", "weight"]
+RowKind: TypeAlias = Literal["term", "rest", "bias", "part", "total"]
+
+SHOWN_TERMS = 16
+"""So many terms of a gate are shown unless asked otherwise: all of a small network's."""
+
+
+@dataclass(frozen=True)
+class TermValues:
+    """One engine's numbers in a row, None where it has no such number.
+
+    `factor` times `input` is `product`; `added` is what the row adds, which brings the sum from `start` to `stop`.
+    A row that only repeats what was added before it adds nothing itself.
+    """
+
+    factor: float | None = None
+    input: float | None = None
+    product: float | None = None
+    added: float | None = None
+    start: float = 0.0
+    stop: float | None = None
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """An entry: a term, the terms that are not listed, a bias, one half's sum, or the whole.
+
+    `source` is where the row's input comes from; `parts` tells that the engines part here first.
+    """
+
+    kind: RowKind
+    name: str
+    figures: tuple[TermValues, ...]
+    source: Place | None = None
+    parts: bool = False
+
+
+@dataclass(frozen=True)
+class TermTable:
+    """The rows of a line, with each engine's figures in the order of the arithmetics.
+
+    `line` is the symbol that the line gives. `terms` is how many there are, listed or not. `shared` tells that the
+    factors are weights, the same for every engine; `scaled` that a term adds something else than its product.
+    """
+
+    line: str
+    rows: tuple[TermRow, ...]
+    terms: int
+    shared: bool = True
+    scaled: bool = False
+
+    def product(self, row: TermRow, own: TermValues) -> float | None:
+        """What an engine has beneath the products: of a row without one what it adds. The whole is among the sums."""
+        if row.kind == "total":
+            return None
+        return own.added if own.product is None and not self.scaled else own.product
+
+
+def ledger(
+    each: Sequence[StepBreakdown],
+    line: str,
+    order: Order = "index",
+    top: int | None = None,
+    parting: Divergence | None = None,
+) -> TermTable:
+    """The ledger of the line that gives `line`: a gate's symbol, "c", or "h".
+
+    Of a gate the `top` terms are listed that weigh most in the first engine, unless asked otherwise all if they are
+    few, and the rest summed. `parting` is where two of the engines part: its row is listed in any case.
+
+    Raises
+    ------
+    KeyError
+        If the cell has no such line.
+    """
+    if line in each[0].by_symbol:
+        return _gate(each, line, order, top, parting)
+    if line != "h" and not (line == "c" and each[0].c is not None):
+        raise KeyError(f"{line} is no line of the cell {each[0].cell.name}")
+    return _state(each, line, parting)
+
+
+def _gate(
+    each: Sequence[StepBreakdown], symbol: str, order: Order, top: int | None, parting: Divergence | None
+) -> TermTable:
+    gates = [arithmetic.by_symbol[symbol] for arithmetic in each]
+    pre = gates[0].pre
+    count, terms = len(pre.a.products), len(pre)
+    shown = pre.by_weight()
+    limit = top if top is not None else terms if terms <= SHOWN_TERMS else SHOWN_TERMS
+    marked = _marked_term(parting, count)
+    if marked is not None and marked not in shown[:limit]:
+        shown = np.concatenate([[marked], shown[shown != marked]])
+    shown = shown[:limit]
+    builder = _GateRows(each, gates, marked)
+    total_parts = parting is not None and parting.gate == symbol
+    rows = builder.by_index(np.sort(shown)) if order == "index" else builder.by_weight(shown)
+    rows = (*rows, builder.total(parts=total_parts))
+    return TermTable(symbol, rows, terms, scaled=gates[0].scaled)
+
+
+def _marked_term(parting: Divergence | None, count: int) -> int | None:
+    """The place of the term whose input is where the engines part, if it is one's."""
+    if parting is None or parting.index is None:
+        return None
+    return parting.index if parting.kind == "i2h" else count + parting.index
+
+
+class _GateRows:
+    """Rows of one gate; places count the terms of x first, then those of h'."""
+
+    def __init__(self, each: Sequence[StepBreakdown], gates: Sequence[GateArithmetic], marked: int | None) -> None:
+        self._each, self._gates, self._marked = each, gates, marked
+        self._count = len(gates[0].pre.a.products)
+        self._terms = len(gates[0].pre)
+        self._sums = [0.0] * len(gates)
+        self._added = [np.concatenate([g.pre.a.contributions, g.pre.b.contributions]) for g in gates]
+
+    def by_index(self, shown: NDArray[np.intp]) -> tuple[TermRow, ...]:
+        subscript = f"_{self._gates[0].symbol}" if self._gates[0].scaled else ""
+        rows: list[TermRow] = []
+        halves: tuple[tuple[Kind, str, int, int], ...] = (
+            ("i2h", "a", 0, self._count),
+            ("h2h", "b", self._count, self._terms),
+        )
+        for kind, name, first, last in halves:
+            listed = shown[(shown >= first) & (shown < last)]
+            rows += [self._term(int(place)) for place in listed]
+            rows += self._rest(np.setdiff1d(np.arange(first, last), listed), listed=bool(len(listed)))
+            rows += [self._bias(kind), self._half(kind, name + subscript)]
+        return tuple(rows)
+
+    def by_weight(self, shown: NDArray[np.intp]) -> tuple[TermRow, ...]:
+        rows = [self._term(int(place)) for place in shown]
+        rows += self._rest(np.setdiff1d(np.arange(self._terms), shown), listed=bool(len(shown)))
+        return (*rows, self._bias("i2h"), self._bias("h2h"))
+
+    def total(self, *, parts: bool) -> TermRow:
+        """The argument of the activation, as the arithmetic has it."""
+        gate = self._gates[0]
+        name = f"a_{gate.symbol} + r · b_{gate.symbol}" if gate.scaled else "a + b"
+        figures = tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in self._gates)
+        return TermRow("total", name, figures, parts=parts)
+
+    def _term(self, place: int) -> TermRow:
+        terms = [gate.pre.term(place) for gate in self._gates]
+        source = input_source(self._each[0], terms[0].kind, terms[0].index)
+        figures = tuple(
+            self._figures(k, term.contribution, term.weight, term.input, term.product) for k, term in enumerate(terms)
+        )
+        return TermRow("term", term_name(self._each[0], source), figures, source, parts=place == self._marked)
+
+    def _rest(self, places: NDArray[np.intp], *, listed: bool) -> list[TermRow]:
+        if not len(places):
+            return []
+        with np.errstate(all="ignore"):
+            sums = [float(added[places].sum()) for added in self._added]
+        name = f"{number_format.count(len(places))} {'more' if listed else 'terms'}"
+        return [TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))]
+
+    def _bias(self, kind: Kind) -> TermRow:
+        sides = [gate.pre.a if kind == "i2h" else gate.pre.b for gate in self._gates]
+        figures = tuple(
+            self._figures(k, float(np.multiply(side.factor, side.bias)), product=side.bias)
+            for k, side in enumerate(sides)
+        )
+        return TermRow("bias", f"b_{kind}", figures)
+
+    def _half(self, kind: Kind, name: str) -> TermRow:
+        """a, or b with what it adds: r · b of a GRU's candidate."""
+        sides = [gate.pre.a if kind == "i2h" else gate.pre.b for gate in self._gates]
+        return TermRow("part", name, tuple(TermValues(product=side.total) for side in sides))
+
+    def _figures(
+        self,
+        engine: int,
+        added: float,
+        factor: float | None = None,
+        read: float | None = None,
+        product: float | None = None,
+    ) -> TermValues:
+        start = self._sums[engine]
+        with np.errstate(all="ignore"):
+            self._sums[engine] = float(np.add(start, added))
+        return TermValues(factor, read, product, added, start, self._sums[engine])
+
+
+def term_name(first: StepBreakdown, place: Source) -> str:
+    """What a term reads, with the direction where the layer below has two: "x[1][0]", "h[1][3] ←"."""
+    text = notation(place)
+    if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
+        return text
+    return f"{text} {ARROWS[place.direction]}"
+
+
+def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None) -> TermTable:
+    """c or h from the gates: one or two products."""
+    rows: list[TermRow] = []
+    sums = [0.0] * len(each)
+    products = [list(_products(arithmetic, line)) for arithmetic in each]
+    for place, (name, source, _, _) in enumerate(products[0]):
+        figures = []
+        for engine, own in enumerate(products):
+            _, _, factor, read = own[place]
+            with np.errstate(all="ignore"):
+                added, start = float(np.multiply(factor, read)), sums[engine]
+                sums[engine] = float(np.add(start, added))
+            figures.append(TermValues(factor, read, added, added, start, sums[engine]))
+        parts = parting is not None and parting.step == "previous" and name.endswith("c'")
+        rows.append(TermRow("term", name, tuple(figures), source, parts))
+    values = [arithmetic.h if line == "h" else arithmetic.c for arithmetic in each]
+    parts = parting is not None and parting.step == line
+    rows.append(TermRow("total", line, tuple(TermValues(product=value, stop=value) for value in values), parts=parts))
+    return TermTable(line, tuple(rows), len(products[0]), shared=False)
+
+
+def _products(arithmetic: StepBreakdown, line: str) -> Iterator[tuple[str, Place, float, float]]:
+    """What is multiplied: its name, where its second factor comes from, and the two."""
+    gate = {symbol: own.value for symbol, own in arithmetic.by_symbol.items()}
+    where, previous = arithmetic.where, arithmetic.previous
+    if arithmetic.c is None:
+        yield "(1 - z) · n", gate_source(arithmetic, "n"), 1.0 - gate["z"], gate["n"]
+        yield "z · h'", own_previous(arithmetic), gate["z"], previous.h
+    elif line == "h":
+        yield "o · tanh(c)", CellPlace(where), gate["o"], float(np.tanh(arithmetic.c))
+    else:
+        assert previous.c is not None, "a step that has c has read c'"
+        yield "f · c'", previous_cell(arithmetic), gate["f"], previous.c
+        yield "i · g", gate_source(arithmetic, "g"), gate["i"], gate["g"]

@@ -1,0 +1,157 @@
+"""What the window shows: one config, one result, one location. Every view follows these signals."""
+
+from typing import TypeAlias
+
+from PySide6.QtCore import QObject, Signal
+
+from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
+from rnnviz.quantities.catalog import Quantity, quantity_for
+from rnnviz.quantities.highlights import Region
+from rnnviz.quantities.unit_order import OrderName
+from rnnviz.verify.mismatch_navigation import neighbor_mismatch
+from rnnviz.verify.result import VERDICTS, RunResult
+
+ColorBy: TypeAlias = Quantity
+
+
+class Session(QObject):
+    """The single place where config, result, candidate, location and coloring change.
+
+    Signals carry the new value and are sent only when it differs. The location always lies inside the result.
+    """
+
+    config_changed = Signal(object)
+    result_changed = Signal(object)
+    numbers_changed = Signal()
+    """The result that is shown from now on has other numbers than the one before: it has not only been audited."""
+    candidate_changed = Signal(str)
+    location_changed = Signal(object)
+    color_by_changed = Signal(str)
+    order_changed = Signal(str)
+    engine_changed = Signal(str)
+    swipe_changed = Signal(object)
+    """The engine that is drawn from the cursor on, or None."""
+    highlight_changed = Signal(object)
+    """The regions that are lit up from now on."""
+
+    def __init__(self, config: Config, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.config = config
+        self.result: RunResult | None = None
+        self.candidate: str | None = None
+        self._chosen: str | None = None
+        self.location = Location()
+        self.color_by: ColorBy = "value"
+        self.order: OrderName = "index"
+        self.swiping = False
+        self.engine: str | None = None
+        self.lit: tuple[Region, ...] = ()
+
+    def set_config(self, config: Config) -> None:
+        """Take another config; the last result stays until a run replaces it."""
+        if config != self.config:
+            self.config = config
+            self.config_changed.emit(config)
+
+    def set_result(self, result: RunResult | None) -> None:
+        """Show another result; the location stays as near as the new shape allows."""
+        other = result is None or self.result is None or result.traces is not self.result.traces
+        self.result = result
+        names = [] if result is None else [c.candidate for c in result.comparisons]
+        if result is None:
+            self.candidate = None
+        elif self._chosen in names:
+            self.candidate = self._chosen
+        else:
+            # A candidate that agrees must not hide one that does not.
+            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.comparison_verdict(c)))
+            self.candidate = worst.candidate
+        if result is None or self.engine not in result.traces:
+            self.engine = None if result is None else result.reference.engine
+        if result is not None:
+            self.location = self.location.within(result.shape)
+        if other:
+            # What is lit may not be there any more.
+            self.set_highlight(())
+        self.result_changed.emit(result)
+        if other:
+            self.numbers_changed.emit()
+        if result is not None:
+            self.location_changed.emit(self.location)
+
+    def set_candidate(self, candidate: str) -> None:
+        """Hold another of the result's candidates against the reference, in this result and in later ones."""
+        self._chosen = candidate
+        if candidate != self.candidate:
+            self.candidate = candidate
+            self.candidate_changed.emit(candidate)
+            if self.swiping:
+                self.swipe_changed.emit(self.swipe)
+
+    def set_location(self, location: Location) -> None:
+        """Move the cursor; a place outside the result becomes the nearest one inside."""
+        if self.result is None:
+            return
+        inside = location.within(self.result.shape)
+        if inside != self.location:
+            self.location = inside
+            self.location_changed.emit(inside)
+
+    def set_color_by(self, color_by: ColorBy) -> None:
+        """Show the lanes by another quantity, in this result and in later ones that have it."""
+        if color_by != self.color_by:
+            self.color_by = color_by
+            self.color_by_changed.emit(color_by)
+
+    def set_highlight(self, lit: tuple[Region, ...]) -> None:
+        """Light up other regions in every view, or none."""
+        if lit != self.lit:
+            self.lit = lit
+            self.highlight_changed.emit(lit)
+
+    def set_order(self, order: OrderName) -> None:
+        """Let the units of each lane stand in another order."""
+        if order != self.order:
+            self.order = order
+            self.order_changed.emit(order)
+
+    @property
+    def quantity(self) -> ColorBy:
+        """What the lanes show: `color_by`, or the values where the network has no such thing."""
+        config = self.config if self.result is None else self.result.config
+        return quantity_for(self.color_by, config.network.cell, compared=True)
+
+    def set_engine(self, engine: str) -> None:
+        """Draw the values of another of the result's engines."""
+        if engine != self.engine:
+            self.engine = engine
+            self.engine_changed.emit(engine)
+
+    @property
+    def swipe(self) -> str | None:
+        """The engine that is drawn from the cursor on while the user swipes between two: the candidate."""
+        return self.candidate if self.swiping else None
+
+    def set_swiping(self, swiping: bool) -> None:
+        """Draw the reference's values up to the cursor and the candidate's from it on, or one engine's everywhere."""
+        if swiping and self.result is not None:
+            self.set_engine(self.result.reference.engine)
+        if swiping != self.swiping:
+            self.swiping = swiping
+            self.swipe_changed.emit(self.swipe)
+
+    def go_to_mismatch(self, *, forward: bool) -> bool:
+        """Move to the next or previous mismatch in the order of computation; False if there is none."""
+        if self.result is None or self.candidate is None:
+            return False
+        found = neighbor_mismatch(
+            self.result.comparison(self.candidate),
+            self.result.reference,
+            self.result[self.candidate],
+            self.location,
+            forward=forward,
+        )
+        if found is not None:
+            self.set_location(found)
+        return found is not None

@@ -1,0 +1,108 @@
+"""What the lanes can be shown by, as one list: the engines' values, what a comparison says, and the cell's gates."""
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.core.display_names import display_name
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.theme.elided_combo import ElidedComboBox
+from rnnviz.quantities.catalog import Quantity, choices_of
+from rnnviz.verify.result import RunResult
+
+WHY = (
+    "What the lanes show: an engine's values; the violation, which is the difference as a multiple of the tolerance; "
+    "candidate - reference; the reference left of the cursor and the candidate from it on; or what the cell computes "
+    "beside h: its gates, states, and what goes into its activations (Q and Shift+Q go through the list)."
+)
+_NARROW = 9
+
+
+class ColorsBox(ElidedComboBox):
+    """Follows the session and changes it; headings part the entries into groups and cannot be chosen.
+
+    An entry's data is (quantity, engine or None, whether two engines share the lanes).
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__("Colors", WHY, _NARROW, parent)
+        self._session = session
+        self.setMaxVisibleItems(30)
+        self.activated.connect(self._choose)
+        for changed in (session.color_by_changed, session.engine_changed, session.swipe_changed):
+            changed.connect(self._select)
+        session.result_changed.connect(self.show_result)
+        self.show_result(None)
+
+    def entries(self) -> list[str]:
+        """The entries that can be chosen, from the top down."""
+        return [self.itemText(place) for place in self._places()]
+
+    def step(self, by: int) -> None:
+        """Choose the next entry, or the one before; after the last one comes the first."""
+        places = self._places()
+        if self.isEnabled() and places:
+            here = places.index(self.currentIndex()) if self.currentIndex() in places else -1
+            self._choose(places[(here + by) % len(places)])
+
+    def show_result(self, result: RunResult | None) -> None:
+        """List what there is of a result."""
+        with QSignalBlocker(self):
+            self.clear()
+            self.setEnabled(result is not None)
+            if result is None:
+                self._add("values", "value")
+                self._add("violation", "violation")
+            else:
+                self._list(result)
+        self._select()
+
+    def _list(self, result: RunResult) -> None:
+        self._head("Values of")
+        for name in result.traces:
+            self._add(display_name(name), "value", engine=name)
+        self._head("Compared")
+        self._add("violation", "violation")
+        self._add("difference", "difference")
+        self._add("swipe", "value", swiping=True)
+        group = ""
+        for choice in choices_of(result.config.network.cell):
+            if choice.group != group:
+                group = choice.group
+                self._head(group)
+            self._add(choice.text, choice.name, why=f"{choice.title.capitalize()}, computed from the shown engine's h.")
+
+    def _head(self, text: str) -> None:
+        model = self.model()
+        assert isinstance(model, QStandardItemModel)
+        item = QStandardItem(text)
+        item.setEnabled(False)
+        font = self.font()
+        font.setBold(True)
+        item.setFont(font)
+        model.appendRow(item)
+
+    def _add(
+        self, text: str, quantity: Quantity, *, engine: str | None = None, swiping: bool = False, why: str = ""
+    ) -> None:
+        self.addItem(text, (quantity, engine, swiping))
+        if why:
+            self.setItemData(self.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
+
+    def _places(self) -> list[int]:
+        return [place for place in range(self.count()) if self.itemData(place) is not None]
+
+    def _select(self) -> None:
+        session = self._session
+        engine = None if session.swiping or session.quantity != "value" else session.engine
+        wanted = session.quantity, engine, session.swiping
+        for place in self._places():
+            if self.itemData(place) == wanted:
+                self.setCurrentIndex(place)
+
+    def _choose(self, place: int) -> None:
+        quantity, engine, swiping = self.itemData(place)
+        if engine is not None:
+            self._session.set_engine(engine)
+        self._session.set_color_by(quantity)
+        self._session.set_swiping(swiping)

@@ -1,0 +1,124 @@
+"""What each command does, in terms of the window's parts."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.explain_controller import ExplainController
+from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.lane_commands import next_order
+from rnnviz.gui.commands.player import Player
+from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.document import Document
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.recovery.session_commands import SessionCommands
+from rnnviz.gui.sweep.commands import SweepCommands
+from rnnviz.gui.tab_order import move_to_part
+from rnnviz.gui.welcome.commands import Welcome
+
+_ZOOM = 1.5
+
+
+class Zoomable(Protocol):
+    """What shows a part of the time."""
+
+    def zoom_time(self, factor: float) -> None:
+        """Show the time axis so many times as large."""
+
+    def step_unit(self, by: int) -> None:
+        """Move the cursor to a unit beside its own, in the order in which they stand."""
+
+    def fit(self) -> None:
+        """Show all of it."""
+
+
+class CommandHost(Protocol):
+    """The window, as far as commands know it. Its lanes are there by the time a command can be given."""
+
+    arrangement: MainLayout
+    cursor_: Cursor
+    player: Player
+    explaining: ExplainController
+    guide: Guide
+    files: FileCommands
+    sessions: SessionCommands
+    sweeps: SweepCommands
+    document: Document
+    results: ResultCommands
+    control: RunControl
+    help: HelpCommands
+    toolbar: ToolBar
+    welcome: Welcome
+    session: Session
+
+    @property
+    def lanes(self) -> Zoomable:
+        """The unrolled network."""
+
+    def stop(self) -> None:
+        """Stop what goes on."""
+
+    def close(self) -> bool:
+        """End everything."""
+
+
+def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
+    """What is called for each command of the table, by its id."""
+    cursor = window.cursor_
+    move = cursor.move
+    return {
+        "open": window.files.ask_open,
+        "open_sweep": window.sweeps.ask_open,
+        "open_recurrence": window.files.ask_open_recurrence,
+        "new_recurrence": window.files.ask_new_recurrence,
+        "save": window.files.save,
+        "save_as": window.files.ask_save_as,
+        "save_session": window.sessions.ask_save,
+        "save_session_with_files": window.sessions.ask_save_with_files,
+        "quit": window.close,
+        "undo": window.document.undo,
+        "redo": window.document.redo,
+        "copy": window.results.copy,
+        "run": window.control.run,
+        "run_full_audit": window.control.run_with_full_audit,
+        "stop": window.stop,
+        "timestep_next": lambda: move(timestep=1),
+        "timestep_previous": lambda: move(timestep=-1),
+        "timestep_first": lambda: cursor.go_to(0),
+        "timestep_last": cursor.go_to_end,
+        "play": window.player.toggle,
+        "play_backward": lambda: window.player.toggle(backward=True),
+        "phase_next": lambda: window.player.step(1),
+        "phase_previous": lambda: window.player.step(-1),
+        "faster": lambda: window.player.change_speed(1),
+        "slower": lambda: window.player.change_speed(-1),
+        "unit_previous": lambda: window.lanes.step_unit(-1),
+        "unit_next": lambda: window.lanes.step_unit(1),
+        "lane_above": lambda: cursor.move_lane(1),
+        "lane_below": lambda: cursor.move_lane(-1),
+        "sample_previous": lambda: move(sample=-1),
+        "sample_next": lambda: move(sample=1),
+        "mismatch_next": window.results.next_mismatch,
+        "mismatch_previous": window.results.previous_mismatch,
+        **window.explaining.handlers(),
+        **window.guide.handlers(),
+        "quantity_next": lambda: window.toolbar.colors.step(1),
+        "quantity_previous": lambda: window.toolbar.colors.step(-1),
+        "order_next": next_order(window.session),
+        "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
+        "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
+        "fit": lambda: window.lanes.fit(),
+        "part_next": lambda: move_to_part((window.toolbar, *window.arrangement.parts), forward=True),
+        "part_previous": lambda: move_to_part((window.toolbar, *window.arrangement.parts), forward=False),
+        "enlarge_tabs": window.arrangement.enlarge_tabs,
+        "guide": window.help.guide.open_for_focus,
+        "welcome": window.welcome.show,
+        "keys": window.help.show_keys,
+        "problem": window.help.report_problem,
+        "about": window.help.show_about,
+    }

@@ -1,0 +1,42 @@
+"""What if? A known mistake is computed beside the other engines, and shown."""
+
+from dataclasses import replace
+
+from PySide6.QtCore import QObject
+
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.document import Document
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.verify.result import RunResult
+
+
+class WhatIfCommands(QObject):
+    """Puts a mistake among the candidates, runs, and holds it against the reference as soon as it is there."""
+
+    def __init__(self, session: Session, document: Document, control: RunControl, parent: QObject) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._document = document
+        self._control = control
+        self._awaited: str | None = None
+        session.result_changed.connect(self._on_result)
+
+    def compute(self, engine: str) -> None:
+        """Compute the mistake that `engine` makes, in the place of another one."""
+        # The registry knows every engine; the window is seen before it is imported.
+        from rnnviz.engines.registry import is_mistake
+
+        self._awaited = engine
+        compare = self._session.config.compare
+        if engine not in compare.engines:
+            others = (name for name in compare.candidates if not is_mistake(name))
+            changed = replace(compare, candidates=(*others, engine))
+            name = f"comparing with {engine}"
+            self._document.edit(replace(self._session.config, compare=changed), name)
+        self._control.run()
+
+    def _on_result(self, result: RunResult | None) -> None:
+        awaited = self._awaited
+        if result is not None and awaited is not None and awaited in result.traces:
+            self._awaited = None
+            self._session.set_candidate(awaited)

@@ -1,0 +1,119 @@
+"""What a file that is dropped on the window is good for."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import RecordingName
+from rnnviz.core.errors import InputError
+from rnnviz.core.npz_file import NpzFile
+from rnnviz.io.model_formats.formats import ENDINGS, is_model_file
+from rnnviz.io.model_formats.named_arrays import is_weight
+from rnnviz.io.readers.sequence import ENDINGS as SEQUENCES
+from rnnviz.io.session.types import ENDING
+from rnnviz.sweeps.file_type import is_sweep_results
+from rnnviz.sweeps.toml import is_sweep
+
+_WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
+_STATE = {"h", "c"}
+_RECORDED = {"hidden", "output", "state"}
+
+
+def is_config(path: Path) -> bool:
+    """Whether a file is opened as a config."""
+    return path.suffix.lower() == ".toml"
+
+
+def is_session(path: Path) -> bool:
+    """Whether a file is opened as a session."""
+    return path.suffix.lower() == ENDING
+
+
+def is_of_sweep(path: Path) -> bool:
+    """Whether a file is a sweep, or the rows that one came to; what it begins with decides."""
+    ending = path.suffix.lower()
+    if ending == ".toml":
+        return is_sweep(path)
+    return ending in (".csv", ".json") and is_sweep_results(path)
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file or folder is opened as a model, which brings its own network."""
+    if path.suffix.lower() != ".npz":
+        return path.is_dir() or is_model_file(path)
+    try:
+        names = set(NpzFile(path).headers)
+    except InputError:
+        return False  # which `config_with` will say
+    return any(is_weight(name) for name in names) and not _is_for_the_network(names) and not _is_state(names)
+
+
+def _is_state(names: set[str]) -> bool:
+    return "h" in names and names <= _STATE
+
+
+def _is_for_the_network(names: set[str]) -> bool:
+    """Whether these are weights by Gluon's own names, which the present network reads."""
+    return any(name.startswith("parameters.") for name in names) or all(_WEIGHT.fullmatch(name) for name in names)
+
+
+def config_with(config: Config, path: Path) -> Config:
+    """The config that reads a file: a sequence, weights, an initial state, a recording, or the user's recurrence.
+
+    Raises
+    ------
+    InputError
+        If the file is of no use here; the sentence says which files are.
+    """
+    ending = path.suffix.lower()
+    if ending == ".py":
+        return comparing_own(config, path)
+    if ending in SEQUENCES and ending != ".npz":
+        return replace(config, sequence=config.sequence.of_file(str(path)))
+    if ending == ".npz":
+        names = set(NpzFile(path).headers)
+        if _is_state(names):
+            return replace(config, initial_state=replace(config.initial_state, source="file", path=str(path)))
+        if names and _is_for_the_network(names):
+            return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
+        if names & _RECORDED:
+            return _comparing(config, path)
+        if len(names) == 1:
+            return replace(config, sequence=config.sequence.of_file(str(path)))
+        raise InputError(
+            f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "
+            "l0_i2h_weight, the initial state h, and c for an LSTM, a recording's hidden, output or state, or a "
+            "sequence as its only array."
+        )
+    raise InputError(
+        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a session ({ENDING}), '
+        f"a recurrence (.py), a sequence ({', '.join(SEQUENCES)}), weights, an initial state or a recording (.npz), "
+        f"or a model ({', '.join(ENDINGS)}) can be dropped here."
+    )
+
+
+def comparing_own(config: Config, path: Path) -> Config:
+    """The config in which the user's own recurrence is held against the reference.
+
+    The manual engine makes room for it; other candidates were chosen on purpose.
+    """
+    name, compare = str(path), config.compare
+    if name in compare.engines:
+        return config
+    others = tuple(other for other in compare.candidates if other != "manual")
+    return replace(config, compare=replace(compare, candidates=(*others, name)))
+
+
+def _comparing(config: Config, path: Path) -> Config:
+    """The config in which a recording is held against the reference as well."""
+    name, compare = str(RecordingName(str(path))), config.compare
+    if name in compare.engines:
+        return config
+    return replace(config, compare=replace(compare, candidates=(*compare.candidates, name)))
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)[:4]
+    more = len(names) - len(shown)
+    return "nothing" if not shown else ", ".join(shown) + (f" and {more} more" if more else "")

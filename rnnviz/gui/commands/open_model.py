@@ -1,0 +1,108 @@
+"""Opening a model file: read beside the window, in a process of its own, and run as a config."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QProgressDialog, QWidget
+
+from rnnviz.core.errors import InputError
+from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.gui.commands.dialogs import tell_error
+from rnnviz.gui.commands.model_dialog import ModelDialog
+from rnnviz.gui.commands.recent_files import RecentFiles
+from rnnviz.gui.document import Document
+from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
+from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
+from rnnviz.io.model_formats.rnn_entry import Entry
+
+_TITLE = "The model cannot be opened"
+_ADVICE = "troubleshooting#a-model-file-is-refused"
+_SHOW_AFTER_MS = 500
+_WIDTH = 360
+
+
+class ModelCommands(QObject):
+    """Opens model files one after the other. An error is a dialog, and nothing else changes."""
+
+    _read = Signal(object, object)
+
+    def __init__(self, window: QWidget, document: Document, recent: RecentFiles) -> None:
+        super().__init__(window)
+        self._window, self._document, self._recent = window, document, recent
+        self._jobs = Jobs(self)
+        self._waiting: QProgressDialog | None = None
+        self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
+        self._jobs.failed.connect(lambda title, error: tell_error(self._window, _TITLE, error, _ADVICE))
+        self._jobs.progressed.connect(self._on_progressed)
+        self._jobs.busy_changed.connect(self._on_busy)
+
+    def open(self, path: Path) -> None:
+        """Find out what the file holds; its only network is run, and of several the user chooses one.
+
+        A network that is run under assumptions is chosen, too, so that the user reads them.
+        """
+
+        def work(progress: Progress) -> str:
+            what = f"{path} could not be read"
+            entries = call_in_subprocess(entries_of, path, what=what, tell=progress)
+            if not entries:
+                raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, tell=progress))
+            self._read.emit(path, entries)
+            return ""
+
+        self._waiting = self._waiting or self._make_waiting(path)
+        self._jobs.start(Job(f"reading {path.name}", work))
+
+    def close(self) -> None:
+        """Read no more."""
+        self._jobs.close()
+
+    def _make_waiting(self, path: Path) -> QProgressDialog:
+        """What appears if reading takes its time."""
+        dialog = QProgressDialog(f"Reading {path.name}", "Stop", 0, 0, self._window)
+        dialog.setWindowTitle("Open model")
+        dialog.setAccessibleName("Progress of the reading")
+        dialog.setMinimumDuration(_SHOW_AFTER_MS)
+        dialog.setMinimumWidth(_WIDTH)
+        # It is closed when the file has been read, and not when its end is near.
+        dialog.setAutoReset(False)
+        dialog.setAutoClose(False)
+        dialog.canceled.connect(self._jobs.stop)
+        return dialog
+
+    def _on_progressed(self, title: str, fraction: float) -> None:
+        """Until a file tells how far it is, the bar shows by moving that something goes on."""
+        if self._waiting is not None:
+            self._waiting.setLabelText(f"{title[:1].upper()}{title[1:]}")
+            self._waiting.setMaximum(100 if fraction > 0.0 else 0)
+            self._waiting.setValue(int(100 * fraction))
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.canceled.disconnect(self._jobs.stop)
+            waiting.close()
+            waiting.deleteLater()
+
+    def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
+        first = entries[0]
+        asks = first.cell is None or first.leaves_initial_state_open
+        if len(entries) == 1 and not (first.supported and (asks or first.reason or first.assumptions)):
+            self._take(path, first, None, None)
+            return
+
+        def chosen(entry: Entry, cell: str | None, initial_state: str | None) -> None:
+            self._take(path, entry, cell, initial_state)
+
+        ModelDialog(self._window, path.name, entries, chosen).open()
+
+    def _take(self, path: Path, entry: Entry, cell: str | None, initial_state: str | None) -> None:
+        try:
+            config = config_of(path, entry, cell, initial_state)
+        except InputError as error:
+            tell_error(self._window, _TITLE, error, _ADVICE)
+            return
+        self._document.take(config, f"{path.name}: {entry.name}")
+        if path.is_file():
+            self._recent.add(path)

@@ -1,0 +1,135 @@
+"""Where the cursor is in time, and the buttons and the slider that move it."""
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
+
+from rnnviz.core.axis_label_text import timestep_in_words
+from rnnviz.core.axis_labels import UNNAMED
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.player import FACTORS, Player
+from rnnviz.quantities.traversal import Order
+from rnnviz.verify.result import RunResult
+
+_SHORT_NAME = 10
+"""So many characters of a timestep's name have room in the tool bar."""
+_BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
+_ORDERS: dict[Order, tuple[str, str]] = {
+    "lane": ("&One lane: the cursor's", "Play the cursor's lane, a backward one from T - 1 on."),
+    "layers": ("&All lanes, layer by layer", "Play the whole network in the order in which it is computed."),
+}
+
+
+class SpeedMenu(QToolButton):
+    """How quickly is played and what, in a menu; the button says the speed."""
+
+    def __init__(self, player: Player, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._player = player
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setAutoRaise(True)
+        self.setAccessibleName("Speed and order of playing")
+        self.setToolTip(
+            "How quickly is played, and which lanes. Up to 2× each step of a short sequence shows what it reads,\n"
+            "computes and carries on. (< and >)"
+        )
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self._speeds, self._orders = QActionGroup(self), QActionGroup(self)
+        for factor in FACTORS:
+            action = self._add(menu, self._speeds, factor_text(factor), factor)
+            action.triggered.connect(lambda _on=False, factor=factor: player.set_factor(factor))
+        menu.addSeparator()
+        for order, (text, why) in _ORDERS.items():
+            action = self._add(menu, self._orders, text, order)
+            action.setToolTip(why)
+            action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
+        self.setMenu(menu)
+        self.setFixedWidth(max(map(self.fontMetrics().horizontalAdvance, map(factor_text, FACTORS))) + 10)
+        player.pace_changed.connect(self._show)
+        self._show()
+
+    def _add(self, menu: QMenu, group: QActionGroup, text: str, value: object) -> QAction:
+        action = menu.addAction(text)
+        action.setCheckable(True)
+        action.setData(value)
+        group.addAction(action)
+        return action
+
+    def _show(self) -> None:
+        player = self._player
+        self.setText(factor_text(player.factor))
+        self.setAccessibleDescription(f"{factor_text(player.factor)}, {_ORDERS[player.order][0].replace('&', '')}")
+        for group, value in ((self._speeds, player.factor), (self._orders, player.order)):
+            for action in group.actions():
+                action.setChecked(action.data() == value)
+
+
+def factor_text(factor: float) -> str:
+    """A speed as it is shown: "0.5×", and of the quickest "max"."""
+    return "max" if factor == FACTORS[-1] else f"{factor:g}×"
+
+
+class PlaybackControls(QWidget):
+    """First, previous, play, next, last; how quickly is played; a slider; the timestep in words."""
+
+    def __init__(
+        self, session: Session, cursor: Cursor, player: Player, actions: Actions, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Timestep")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        for name in _BUTTONS:
+            button = QToolButton()
+            button.setDefaultAction(actions[name])
+            button.setAccessibleName(actions[name].text().replace("&", ""))
+            button.setAutoRaise(True)
+            layout.addWidget(button)
+        self.pace = SpeedMenu(player)
+        layout.addWidget(self.pace)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setMinimumWidth(48)
+        self.slider.setMaximumWidth(320)
+        self.slider.setAccessibleName("Timestep")
+        self.slider.setToolTip("Which timestep every view shows.")
+        self.slider.valueChanged.connect(cursor.go_to)
+        layout.addSpacing(4)
+        layout.addWidget(self.slider, 100)
+        layout.addSpacing(4)
+        self.label = QLabel()
+        self.label.setToolTip("The timestep at the cursor, counted from 0.")
+        layout.addWidget(self.label)
+        # In a wide window the slider is as long as it gets: what is left lies behind all of it, not between.
+        layout.addStretch(1)
+        session.result_changed.connect(self._on_result)
+        session.location_changed.connect(self._on_location)
+        self._on_result(None)
+
+    def _on_result(self, result: RunResult | None) -> None:
+        self._timesteps = 0 if result is None else result.shape[2]
+        self._names = UNNAMED if result is None else result.inputs.names
+        # Room for the longest text, so that nothing moves while the cursor does.
+        widest = self._words(max(self._timesteps - 1, 0))
+        if self._names.timesteps:
+            longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
+            widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}' of {self._timesteps}"
+        # Of a fixed size, or every text would have the whole tool bar laid out anew.
+        self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, max(self._timesteps - 1, 0))
+            self.slider.setPageStep(max(1, self._timesteps // 10))
+        self.slider.setEnabled(self._timesteps > 1)
+        self.label.setText("" if result is None else self._words(self.slider.value()))
+
+    def _on_location(self, location: Location) -> None:
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(location.timestep)
+        self.label.setText(self._words(location.timestep))
+
+    def _words(self, timestep: int) -> str:
+        return f"{timestep_in_words(self._names, timestep, _SHORT_NAME)} of {self._timesteps}"

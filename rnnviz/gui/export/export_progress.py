@@ -1,0 +1,47 @@
+"""How far an export is, and the button that stops it."""
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
+
+from rnnviz.gui.jobs.progress import SHOW_AFTER_MS
+from rnnviz.gui.jobs.progress_row import ProgressRow
+from rnnviz.gui.jobs.task_queue import Jobs
+
+
+class ExportProgress(QWidget):
+    """In the status bar while something is being written that takes its time; else it takes no room."""
+
+    def __init__(self, jobs: Jobs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._row = ProgressRow("Progress of the export", "How much of the file is written.")
+        stop = QPushButton("Stop")
+        stop.setObjectName("stop_export")
+        stop.setAccessibleName("Stop the export")
+        stop.setToolTip("Stop writing and leave nothing behind; a file that was there before stays as it was.")
+        stop.clicked.connect(jobs.stop)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 10, 0)
+        layout.addWidget(self._row)
+        layout.addWidget(stop)
+        self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
+        self._delay.timeout.connect(self.show)
+        jobs.progressed.connect(self._on_progressed)
+        jobs.busy_changed.connect(self._on_busy)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What is in sight, in words."""
+        return self._row.text if self.isVisible() else ""
+
+    def _on_progressed(self, title: str, fraction: float) -> None:
+        if fraction <= 0.0:
+            self._row.begin(title)
+        self._row.tell(title, fraction)
+
+    def _on_busy(self, busy: bool) -> None:
+        if busy:
+            self._delay.start()
+        else:
+            self._delay.stop()
+            self.hide()

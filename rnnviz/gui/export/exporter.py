@@ -1,0 +1,173 @@
+"""Writing what was found and what is seen to files the user names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.core.errors import InputError
+from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
+from rnnviz.gui.export.incremental_grab import IncrementalGrab
+from rnnviz.gui.export.weights import FILTERS, write_weights
+from rnnviz.gui.export.widget_render import png_of, write_picture
+from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
+from rnnviz.io.export.report.picture import LANES_IN_WORDS, ReportPicture
+from rnnviz.io.outputs import check_outputs, files_read
+from rnnviz.verify.result import RunResult
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file that holds a run's numbers; `write` returns what to say of it beside its name."""
+
+    id: str
+    ending: str
+    title: str
+    why: str
+    filters: str
+    write: Callable[[RunResult, Path, Progress], str]
+
+
+def _write_csv(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
+    from rnnviz.io.export.csv import write_csv
+
+    return f"{write_csv(result, path, progress, gates=gates):,} rows"
+
+
+def _write_npz(result: RunResult, path: Path, progress: Progress, *, gates: bool = False) -> str:
+    from rnnviz.io.export.npz import write_npz
+
+    return f"{write_npz(result, path, progress, gates=gates):,} arrays"
+
+
+def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
+    from rnnviz.io.export.json_summary import write_json
+
+    write_json(result, path)
+    return "the verdict and its figures"
+
+
+def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
+    from rnnviz.io.export.notebook.export import write_notebook
+
+    return f"{write_notebook(result, path):,} cells"
+
+
+_TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*.json)"
+_GATES = (
+    "gates, cell states and the activations' arguments:\nof every engine what the true arithmetic gives from that "
+    "engine's own states."
+)
+
+FORMATS = (
+    Format(
+        "notebook",
+        "ipynb",
+        "Note&book…",
+        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
+        "Notebooks (*.ipynb)",
+        _write_notebook,
+    ),
+    Format("csv", "csv", "Table (&CSV)…", "Every hidden value as a row.", _TABLES, _write_csv),
+    Format(
+        "csv_gates",
+        "csv",
+        "Table with &gates and cell states (CSV)…",
+        f"Every hidden value as a row, and beside it {_GATES}",
+        _TABLES,
+        partial(_write_csv, gates=True),
+    ),
+    Format("npz", "npz", "Arrays (&NPZ)…", "Every array, the inputs and the config.", _ARRAYS, _write_npz),
+    Format(
+        "npz_gates",
+        "npz",
+        "Arrays with gates and cell s&tates (NPZ)…",
+        f"Every array, the inputs and the config, and also {_GATES}",
+        _ARRAYS,
+        partial(_write_npz, gates=True),
+    ),
+    Format("json", "json", "Summary (&JSON)…", "The verdict, its figures and the checks.", _SUMMARIES, _write_json),
+    Format(
+        "weights",
+        "params",
+        "Weights as a &model file…",
+        "The weights of this run for Gluon, PyTorch, ONNX Runtime or numpy.\n"
+        "The file is read back and run before it appears.",
+        FILTERS,
+        write_weights,
+    ),
+)
+
+
+_REPORT_SCALE = 2
+"""A report is read on all kinds of screens, and printed."""
+
+
+class Exporter:
+    """Asks where to, and hands the writing to a thread."""
+
+    def __init__(self, window: QWidget, jobs: Jobs) -> None:
+        self._window = window
+        self._jobs = jobs
+
+    def numbers(self, kind: Format, result: RunResult, name: str) -> None:
+        """Export a result's numbers; `name` is what the file is called unless the user says otherwise."""
+
+        def write(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                check_outputs({"an export": path}, files_read(result.config))
+                return f"Saved {path} ({kind.write(result, path, progress)})."
+
+            self._jobs.start(Job(f"writing {path.name}", work))
+
+        ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
+
+    def report(self, result: RunResult, lanes: QWidget, make_ready: Callable[[], object], name: str) -> None:
+        """Export a report of a result with a picture of its lanes as they are once `make_ready` was called."""
+
+        def ask(image: QImage) -> None:
+            def write(path: Path) -> None:
+                def work(progress: Progress) -> str:
+                    from rnnviz.io.export.report.export import write_report
+
+                    caption = "The unrolled network as the window showed it."
+                    picture = ReportPicture(caption, LANES_IN_WORDS, image.width() // _REPORT_SCALE, png_of(image))
+                    progress(0.5)
+                    return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
+
+                self._jobs.start(Job(f"writing {path.name}", work))
+
+            ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
+
+        self._take(lanes, _REPORT_SCALE, make_ready, "Export report", ask)
+
+    def picture(self, widget: QWidget, scale: int, make_ready: Callable[[], object], name: str) -> None:
+        """Export a picture of a widget as it is once `make_ready` was called, before a dialog can cover it."""
+
+        def ask(image: QImage) -> None:
+            def write(path: Path) -> None:
+                def work(progress: Progress) -> str:
+                    write_picture(image, path, progress)
+                    return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
+
+                self._jobs.start(Job(f"writing {path.name}", work))
+
+            ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
+
+        self._take(widget, scale, make_ready, "Export picture", ask)
+
+    def _take(
+        self,
+        widget: QWidget,
+        scale: int,
+        make_ready: Callable[[], object],
+        title: str,
+        ask: Callable[[QImage], None],
+    ) -> None:
+        try:
+            IncrementalGrab(widget, scale, make_ready, ask, lambda: self._take(widget, scale, make_ready, title, ask))
+        except InputError as error:
+            tell_error(self._window, title, str(error))

@@ -1,0 +1,84 @@
+"""A picture of a finished run without a window: the verdict above the unrolled network."""
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEvent, QMessageLogContext, Qt, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QAbstractButton, QApplication, QVBoxLayout, QWidget
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.export.widget_render import png_of, render_widget, write_picture
+from rnnviz.gui.theme.palettes import THEMES, ThemeName
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.io.export.report.picture import LANES_IN_WORDS, ReportPicture
+from rnnviz.verify.result import RunResult
+
+
+def save_png(
+    result: RunResult, path: Path, theme: ThemeName = "light", width: int = 1600, height: int = 1000, scale: int = 1
+) -> None:
+    """Draw a result and write it as a PNG of width · scale by height · scale pixels.
+
+    The first mismatch is where the cursor stands, if there is one. Needs no display.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    application = _application()
+    write_picture(_draw(result, theme, width, height, scale), path)
+    del application
+
+
+def report_picture(result: RunResult, width: int = 1600, height: int = 1000) -> ReportPicture:
+    """The same for a report, drawn for a light page and for a dark one."""
+    application = _application()
+    light, dark = (png_of(_draw(result, theme, width, height, 1)) for theme in ("light", "dark"))
+    del application
+    return ReportPicture("The verdict, and the unrolled network beneath it.", LANES_IN_WORDS, width, light, dark)
+
+
+def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) -> QImage:
+    colors = THEMES[theme]
+    sheet = QWidget()
+    sheet.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
+    sheet.setAutoFillBackground(True)
+    sheet.setPalette(colors.palette())
+    layout = QVBoxLayout(sheet)
+    candidate = max(result.comparisons, key=lambda comparison: comparison.mismatched)
+    first = candidate.first_mismatch
+    for view, stretch in ((VerdictLine(), 0), (UnrolledView(), 1)):
+        layout.addWidget(view, stretch)
+        view.apply_theme(colors)
+        view.show_result(result, candidate.candidate)
+        view.show_location(Location() if first is None else first.where)
+    for button in sheet.findChildren(QAbstractButton):
+        # Nobody can press it in a picture.
+        button.hide()
+    sheet.resize(width, height)
+    sheet.show()
+    try:
+        return render_widget(sheet, scale)
+    finally:
+        # A graphics view that is left to the interpreter's exit ends the process with a fault.
+        sheet.close()
+        sheet.deleteLater()
+        QCoreApplication.sendPostedEvents(sheet, QEvent.Type.DeferredDelete)
+
+
+def _application() -> QApplication:
+    """The running application, or one that needs no display."""
+    running = QApplication.instance()
+    if isinstance(running, QApplication):
+        return running
+    qInstallMessageHandler(_tell)
+    return QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
+
+
+def _tell(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+    """Pass on what Qt says, but for what the offscreen platform says of every window."""
+    if "propagateSizeHints" not in message:
+        print(message, file=sys.stderr)

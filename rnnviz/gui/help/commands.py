@@ -1,0 +1,107 @@
+"""Opens the guide at the page for the pane in use."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QApplication, QWidget
+
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.theme_manager import Appearance
+
+if TYPE_CHECKING:
+    from rnnviz.gui.help.window import GuideWindow
+
+FIRST_STEPS = "first-steps"
+
+PAGES = {
+    "WelcomePage": FIRST_STEPS,
+    "LessonPane": "window#lessons",
+    "ToolBar": "window#toolbar",
+    "ConfigPanel": "configs",
+    "VerdictLine": "verdicts",
+    "UnrolledView": "window#lanes",
+    "VectorTable": "window#hidden-state-at-the-selection",
+    "StateMap": "window#output-and-state",
+    "ArithmeticView": "window#arithmetic",
+    "UnitsPlot": "window#plots",
+    "ErrorPlot": "window#plots",
+    "ErrorHistogram": "window#plots",
+    "ChecksTable": "consistency-checks",
+    "MismatchList": "verdicts#mismatches",
+    "AuditTable": "step-audit",
+    "WhatIf": "known-bugs",
+    "StdoutView": "own-recurrences",
+    "ModelDialog": "models",
+    "SweepWindow": "sweeps",
+    "HelpSheet": "keys",
+}
+"""The page, and after a # the heading, about widgets of a class and their children.
+
+The classes are named, so that no view is imported for this table.
+"""
+
+
+class GuideCommands(QObject):
+    """One guide window, created when it is first needed."""
+
+    def __init__(self, parent: QWidget, appearance: Appearance) -> None:
+        super().__init__(parent)
+        self._parent, self._appearance = parent, appearance
+        self._window: GuideWindow | None = None
+        appearance.add(self._apply_theme)
+
+    @property
+    def window(self) -> "GuideWindow | None":
+        """The guide window, or None before it is first opened."""
+        return self._window
+
+    def open_for_focus(self) -> None:
+        """Open the guide at the page for the pane that has the keyboard focus."""
+        self.open(page_for(QApplication.focusWidget()))
+
+    def open_first_steps(self) -> None:
+        """Open the guide at the first steps."""
+        self.open(FIRST_STEPS)
+
+    def open(self, where: str) -> None:
+        """Open the guide at a page, or at a heading, as `PAGES` writes it."""
+        if self._window is None:
+            from rnnviz.gui.help.window import GuideWindow
+
+            self._window = GuideWindow(self._parent)
+            self._window.apply_theme(self._appearance.theme)
+        page, _, anchor = where.partition("#")
+        self._window.show()
+        self._window.raise_()
+        self._window.activateWindow()
+        self._window.open(page, anchor)
+        self._window.browser.setFocus()
+
+    def close(self) -> None:
+        """Close the guide together with the main window."""
+        if self._window is not None:
+            self._window.close()
+
+    def _apply_theme(self, theme: Theme) -> None:
+        if self._window is not None:
+            self._window.apply_theme(theme)
+
+
+def guide_beside(widget: QWidget | None) -> GuideCommands | None:
+    """The guide of the window that a widget belongs to, or None."""
+    while widget is not None:
+        found = widget.findChild(GuideCommands, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        if found is not None:
+            return found
+        widget = widget.parentWidget()
+    return None
+
+
+def page_for(widget: QWidget | None) -> str:
+    """The page about a widget, or about the nearest parent that has one."""
+    while widget is not None:
+        page = PAGES.get(type(widget).__name__)
+        if page is not None:
+            return page
+        widget = widget.parentWidget()
+    return FIRST_STEPS

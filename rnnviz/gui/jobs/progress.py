@@ -1,0 +1,71 @@
+"""How far a run is: what is done, how much of it, how long it will take. Its room is kept while nothing runs."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QWidget
+
+from rnnviz.gui.jobs.progress_row import ProgressRow
+
+SHOW_AFTER_MS = 200
+"""What ends within a blink never shows a bar."""
+
+
+class RunProgress(QStackedWidget):
+    """In the status bar: a run's progress while one goes on, else how long the last one took."""
+
+    stage_shown = Signal(object)
+    """What a run that takes its time is doing, or None when it is over."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._summary = QLabel()
+        self._summary.setToolTip("How long each engine took in the last run, and what it computed with.")
+        self._row = ProgressRow("Progress of the run", "How much of the run is done.", clock)
+        self._row.setContentsMargins(0, 0, 10, 0)
+        idle = QWidget()
+        idle_layout = QHBoxLayout(idle)
+        idle_layout.setContentsMargins(0, 0, 10, 0)
+        idle_layout.addStretch(1)
+        idle_layout.addWidget(self._summary)
+        self.addWidget(idle)
+        self.addWidget(self._row)
+        self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
+        self._delay.timeout.connect(self._reveal)
+
+    @property
+    def running(self) -> bool:
+        """Whether the bar is in sight."""
+        return self.currentIndex() == 1
+
+    @property
+    def text(self) -> str:
+        """What is in sight, in words."""
+        return self._row.text if self.running else self._summary.text()
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._row.begin("starting")
+        self._delay.start()
+
+    def tell(self, stage: str, fraction: float) -> None:
+        """So much of the run is done."""
+        self._row.tell(stage, fraction)
+        if self.running:
+            self.stage_shown.emit(stage)
+
+    def end(self) -> None:
+        """The run is over."""
+        self._delay.stop()
+        if self.running:
+            self.setCurrentIndex(0)
+            self.stage_shown.emit(None)
+
+    def summarize(self, text: str) -> None:
+        """What to say while nothing runs."""
+        self._summary.setText(text)
+
+    def _reveal(self) -> None:
+        self.setCurrentIndex(1)
+        self.stage_shown.emit(self._row.stage)

@@ -1,0 +1,183 @@
+"""From a wish to run to what is shown: which part of the window hears what of a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from rnnviz.core import number_format
+from rnnviz.core.config import Config
+from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import is_recording, recording_name
+from rnnviz.execution.events import Failed
+from rnnviz.execution.request import AuditMode
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.jobs.auto_run import AUTOMATIC_VALUES, AutoRun, run_size
+from rnnviz.gui.jobs.code_trust import CodeTrust
+from rnnviz.gui.jobs.file_watcher import WatchedFiles
+from rnnviz.gui.jobs.progress import RunProgress
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.verify.result import RunResult
+
+
+class ErrorPlace(Protocol):
+    """Where the sentence about a wrong config key is shown."""
+
+    def show_error(self, key: str, sentence: str) -> bool:
+        """Show it at the key's field; False if there is none."""
+
+    def clear_errors(self) -> None:
+        """Every key is right as far as is known."""
+
+
+class RunControl(QObject):
+    """Runs the session's config, by command or by itself, and brings the answer to the session.
+
+    The last result stays until another one is there.
+    """
+
+    error_changed = Signal(object)
+    """The sentence that says why there is no newer result, or None."""
+    stale_changed = Signal(bool)
+    """Whether what is shown is of an older config and will not be renewed by itself."""
+    noted = Signal(str)
+    """A passing remark."""
+
+    def __init__(
+        self,
+        session: Session,
+        runner: Runner,
+        progress: RunProgress,
+        errors: ErrorPlace,
+        own: CodeTrust,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._runner = runner
+        self._progress = progress
+        self._errors = errors
+        self._own = own
+        self._invalid: str | None = None
+        self._stale = False
+        self.last_failure: Failed | None = None
+        """What went wrong last, for a bug report."""
+        self.freshness = AutoRun(session, self)
+        self.freshness.run_due.connect(self.run)
+        self.freshness.changed.connect(self._update_stale)
+        session.config_changed.connect(self._on_config)
+        own.edited.connect(self.run)
+        self._files = WatchedFiles(self)
+        self._files.edited.connect(self._on_files_edited)
+        runner.started.connect(self._on_started)
+        runner.progressed.connect(progress.tell)
+        runner.computed.connect(self._on_result)
+        runner.finished.connect(self._on_finished)
+        runner.failed.connect(self._on_failed)
+        runner.stopped.connect(self._on_stopped)
+        runner.busy_changed.connect(self._update_stale)
+
+    def run(self) -> None:
+        """Run the present config, unless its fields hold something that is no config.
+
+        Code of the user's that the config names runs only after the user has been asked.
+        """
+        self._run("auto")
+
+    def run_with_full_audit(self) -> None:
+        """Run the present config and audit every step of every engine."""
+        self._run("full")
+
+    def _run(self, audit: AuditMode) -> None:
+        if self._invalid is not None:
+            self.error_changed.emit(self._invalid)
+            return
+        config = self._session.config
+        self._own.watch(config)
+        self._files.watch(_watched(config))
+        unasked = self._own.unasked(config)
+        if unasked:
+            self.freshness.postpone()
+            self._own.ask(unasked, lambda: self._run(audit), lambda: self._refuse_code(unasked))
+        else:
+            self._runner.run(config, audit, self._own.trusted)
+
+    def _refuse_code(self, paths: list[str]) -> None:
+        self.error_changed.emit(f"Not run, as you wished: this config computes with code from {', '.join(paths)}.")
+
+    def refuse(self, _key: str, sentence: str) -> None:
+        """The fields hold no config, for the reason in `sentence`: nothing is run until they do."""
+        self._invalid = sentence
+        self.freshness.postpone()
+
+    def accept(self) -> None:
+        """The fields hold a config again."""
+        if self._invalid is not None:
+            self._invalid = None
+            self.error_changed.emit(None)
+            self.freshness.consider()
+
+    def take(self, result: RunResult) -> None:
+        """Show a result that was computed elsewhere."""
+        self._on_result(result, result.config)
+        self._summarize(result)
+
+    def _on_files_edited(self, paths: set[str]) -> None:
+        """What a file holds now is read by a run: at once, if it is done before one notices."""
+        if run_size(self._session.config) <= AUTOMATIC_VALUES:
+            self.run()
+        else:
+            self.noted.emit(f"{', '.join(Path(path).name for path in paths)} was edited: the next run reads it.")
+
+    def _on_config(self, _config: Config) -> None:
+        self.accept()
+        self.error_changed.emit(None)
+
+    def _on_started(self, _config: Config) -> None:
+        self.freshness.postpone()
+        self._errors.clear_errors()
+        self.error_changed.emit(None)
+        self._progress.begin()
+
+    def _on_result(self, result: RunResult, config: Config) -> None:
+        self._session.set_result(result)
+        self.freshness.show(config)
+
+    def _on_finished(self, result: RunResult, config: Config) -> None:
+        self._progress.end()
+        self._on_result(result, config)
+        self._summarize(result)
+
+    def _on_failed(self, event: Failed) -> None:
+        self.last_failure = event
+        self._progress.end()
+        if event.key is not None:
+            self._errors.show_error(event.key, event.sentence)
+        self.error_changed.emit(event.sentence)
+        self._update_stale()
+
+    def _on_stopped(self) -> None:
+        self._progress.end()
+        self.noted.emit("Stopped; the last result is still shown." if self._session.result else "Stopped.")
+
+    def _summarize(self, result: RunResult) -> None:
+        times = [
+            f"{display_name(name)} {number_format.duration(result.seconds[name])}"
+            for name in result.traces
+            if name in result.seconds
+        ]
+        self._progress.summarize(" · ".join((*times, *dict.fromkeys(result.versions.values()))))
+
+    def _update_stale(self) -> None:
+        stale = self.freshness.stale and not self.freshness.due and not self._runner.busy
+        if stale != self._stale:
+            self._stale = stale
+            self.stale_changed.emit(stale)
+
+
+def _watched(config: Config) -> Iterator[str]:
+    """The files that others write while the window is open: labels of the timesteps, and recordings."""
+    if config.sequence.labels is not None:
+        yield config.sequence.labels
+    yield from (recording_name(name).path for name in config.compare.engines if is_recording(name))

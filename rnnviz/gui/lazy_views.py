@@ -1,0 +1,165 @@
+"""The views behind the tabs, which the first picture of the window does without: they are empty at first anyway.
+
+Each is made when the window has nothing else to do, or at once when its tab is chosen. No view's module is imported
+before that.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from rnnviz.gui.commands.explain_controller import ExplainController
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.views.base import ResultView
+
+ARITHMETIC, MISMATCHES, PRINTED = "Arithmetic", "Mismatches", "Printed"
+TABS = (
+    ARITHMETIC,
+    "Units over time",
+    "Error over time",
+    "Checks",
+    MISMATCHES,
+    "Audit",
+    "Error histogram",
+    "What if?",
+    PRINTED,
+)
+"""The titles of the views, from left to right."""
+_MODULES = (
+    "arithmetic.view",
+    "units_plot",
+    "error_plot",
+    "checks_table",
+    "mismatch_list",
+    "audit_table",
+    "error_histogram",
+    "fault_view",
+    "stdout_view",
+)
+EAGER = frozenset({"Checks", "Audit", PRINTED})
+"""Those that follow a result even while hidden, as their tab tells something of it."""
+
+
+class LateViews(QObject):
+    """Makes the views and connects what only one of them has with its tab and the window."""
+
+    made = Signal(object)
+    """A `ResultView` that is to follow the session and to be put behind its tab."""
+    completed = Signal()
+    """Every view is made."""
+
+    def __init__(
+        self,
+        arrangement: MainLayout,
+        explaining: ExplainController,
+        compute_mistake: Callable[[str], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._arrangement = arrangement
+        self._explaining = explaining
+        self._compute_mistake = compute_mistake
+        makers = (
+            self._arithmetic,
+            self._units,
+            self._errors,
+            self._checks,
+            self._mismatches,
+            self._audit,
+            self._histogram,
+            self._what_if,
+            self._printed,
+        )
+        self._left: dict[str, Callable[[], ResultView]] = dict(zip(TABS, makers, strict=True))
+        self._steps = self._in_small_steps()
+        # Fires when all else is handled, so that no view is made between a key and its effect.
+        self._idle = QTimer(self, interval=0)
+        self._idle.timeout.connect(self._next)
+        arrangement.tab_chosen.connect(self.make)
+
+    def begin(self) -> None:
+        """Make one view after the other from now on."""
+        self._idle.start()
+
+    def halt(self) -> None:
+        """Make no further view by itself."""
+        self._idle.stop()
+
+    def make(self, title: str) -> None:
+        """Make the view of a tab, unless it has been made."""
+        make = self._left.pop(title, None)
+        if make is not None:
+            self.made.emit(make())
+
+    def _next(self) -> None:
+        step = next(self._steps, None)
+        if step is None:
+            self._idle.stop()
+            self.completed.emit()
+        else:
+            step()
+
+    def _in_small_steps(self) -> Iterator[Callable[[], object]]:
+        """Importing a view's module and making the view would together take longer than a frame."""
+        for title, module in zip(TABS, _MODULES, strict=True):
+            if title in self._left:
+                yield partial(import_module, f"rnnviz.gui.views.{module}")
+            if title in self._left:
+                yield partial(self.make, title)
+
+    def _arithmetic(self) -> ResultView:
+        from rnnviz.gui.views.arithmetic.view import ArithmeticView
+
+        view = ArithmeticView()
+        self._explaining.lead(view)
+        return view
+
+    def _units(self) -> ResultView:
+        from rnnviz.gui.views.units_plot import UnitsPlot
+
+        return UnitsPlot()
+
+    def _errors(self) -> ResultView:
+        from rnnviz.gui.views.error_plot import ErrorPlot
+
+        return ErrorPlot()
+
+    def _checks(self) -> ResultView:
+        from rnnviz.gui.views.checks_table import ChecksTable
+
+        view = ChecksTable()
+        view.title_changed.connect(partial(self._arrangement.set_tab_text, view.title))
+        return view
+
+    def _mismatches(self) -> ResultView:
+        from rnnviz.gui.views.mismatch_list import MismatchList
+
+        return MismatchList()
+
+    def _audit(self) -> ResultView:
+        from rnnviz.gui.views.audit_table import AuditTable
+
+        view = AuditTable()
+        view.title_changed.connect(partial(self._arrangement.set_tab_text, view.title))
+        return view
+
+    def _histogram(self) -> ResultView:
+        from rnnviz.gui.views.error_histogram import ErrorHistogram
+
+        return ErrorHistogram()
+
+    def _what_if(self) -> ResultView:
+        from rnnviz.gui.views.fault_view import WhatIf
+
+        view = WhatIf()
+        view.mistake_requested.connect(self._compute_mistake)
+        return view
+
+    def _printed(self) -> ResultView:
+        from rnnviz.gui.views.stdout_view import StdoutView
+
+        view = StdoutView()
+        view.presence_changed.connect(lambda present: self._arrangement.show_tab(PRINTED, present=present))
+        return view

@@ -1,0 +1,296 @@
+"""Leads through a lesson: sets each step up, points at its part of the window, and has its claims checked."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast, get_args
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.gui.app_state import ColorBy, Session
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.dialogs import tell_error
+from rnnviz.gui.document import Document
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.lessons.left_column import LessonColumn
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.panels.config_panel import ConfigPanel
+from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.lessons.index import LessonEntry, lesson_entries
+from rnnviz.text.config_diff import changed_keys
+
+if TYPE_CHECKING:
+    # These are imported when a lesson is opened, not before the window is painted.
+    from rnnviz.gui.lessons.pane import LessonPane
+    from rnnviz.gui.lessons.spotlight import Spotlight
+    from rnnviz.gui.lessons.widget_lookup import HighlightTarget
+    from rnnviz.lessons.content import GuidedLesson, LessonStep
+    from rnnviz.lessons.statements.result import StatementResult
+
+_COMMANDS = ("lesson_next", "lesson_back", "lesson_again", "lesson_close")
+_LAYOUT = "lesson"
+
+
+class LessonHost(Protocol):
+    """The window, as far as a lesson sets it up."""
+
+    session: Session
+    document: Document
+    arrangement: MainLayout
+    control: RunControl
+    panel: ConfigPanel
+    runner: Runner
+
+
+class Guide(QObject):
+    """One lesson at a time, or none. The reader may change anything at any time and come back."""
+
+    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: Appearance) -> None:
+        super().__init__(parent)
+        self._window, self._parent = window, parent
+        self._settings, self._appearance = settings, appearance
+        self._actions: Actions | None = None
+        self._pane: LessonPane | None = None
+        self._entry: LessonEntry | None = None
+        self._lesson: GuidedLesson | None = None
+        self._at = 0
+        self._config: Config | None = None
+        self._arriving = False
+
+    @property
+    def lesson(self) -> "GuidedLesson | None":
+        """The lesson that is open."""
+        return self._lesson
+
+    @property
+    def spotlight(self) -> "Spotlight":
+        """What lights up a part, once a lesson has been opened."""
+        return self._light.spotlight
+
+    @property
+    def pane(self) -> "LessonPane | None":
+        """The pane, once a lesson has been opened."""
+        return self._pane
+
+    def handlers(self) -> dict[str, Callable[[], object]]:
+        """What the commands of lessons do."""
+        steps = (self.next, self.back, self.again, self.leave)
+        return dict(zip(_COMMANDS, steps, strict=True))
+
+    def attend(self, actions: Actions) -> None:
+        """Follow the window from now on, and offer the commands as far as they do anything."""
+        self._actions = actions
+        window = self._window
+        self._column.splitterMoved.connect(self._save_layout)
+        window.session.config_changed.connect(self._show_changes)
+        window.session.location_changed.connect(lambda _location: self._follow())
+        window.control.freshness.changed.connect(self._follow)
+        window.control.error_changed.connect(self._on_error)
+        self._appearance.add(self._apply_theme)
+        self._offer()
+
+    def open(self, entry: LessonEntry) -> None:
+        """Open a lesson where it was left. One that is not as it must be is a dialog, and nothing else changes."""
+        from rnnviz.lessons.content import read_lesson
+
+        try:
+            lesson = read_lesson(entry.path)
+        except InputError as error:
+            tell_error(self._parent, "The lesson cannot be opened", error)
+            return
+        self._make_pane()
+        assert self._pane is not None
+        self._entry, self._lesson = entry, lesson
+        self._settings.open_lesson = entry.name
+        self._column.open(self._pane, self._settings.layout(_LAYOUT))
+        # A lesson that was finished begins anew.
+        reached = self._settings.lesson_step(entry.name)
+        self._enter(reached if reached < len(lesson.steps) else 0)
+        self._pane.scroll_area.setFocus()
+
+    def resume(self) -> None:
+        """Open the lesson that was open when the window was last closed."""
+        for entry in lesson_entries():
+            if entry.name == self._settings.open_lesson:
+                self.open(entry)
+
+    def next(self) -> None:
+        """Go on: to the next step, after the last one to the next lesson, and after that away."""
+        if self._lesson is None or self._entry is None:
+            return
+        if self._at + 1 < len(self._lesson.steps):
+            self._enter(self._at + 1)
+            return
+        self._settings.set_lesson_step(self._entry.name, len(self._lesson.steps))
+        following = self._following
+        if following is None:
+            self.leave()
+        else:
+            self.open(following)
+
+    def back(self) -> None:
+        """Go back one step."""
+        if self._lesson is not None and self._at > 0:
+            self._enter(self._at - 1)
+
+    def again(self) -> None:
+        """Set the present step up again, whatever the reader has changed."""
+        if self._lesson is not None:
+            self._enter(self._at, scroll=False)
+
+    def leave(self) -> None:
+        """Close the lesson; the config stays as it is."""
+        if self._lesson is None:
+            return
+        self._lesson = self._entry = self._config = None
+        self._arriving = False
+        self._settings.open_lesson = ""
+        self._checker.forget()
+        self.spotlight.put_out()
+        self._window.arrangement.return_from_tabs()
+        self._column.close_pane()
+        self._offer()
+
+    def close(self) -> None:
+        """End what goes on beside the window; the lesson counts as open."""
+        if self._pane is not None:
+            self.spotlight.put_out()
+            self._checker.rest()
+
+    @property
+    def _column(self) -> LessonColumn:
+        return self._window.arrangement.column
+
+    @property
+    def step(self) -> "LessonStep | None":
+        """The step that is shown."""
+        return None if self._lesson is None else self._lesson.steps[self._at]
+
+    @property
+    def _following(self) -> LessonEntry | None:
+        entries = lesson_entries()
+        return next((e for e in entries if self._entry is not None and e.number == self._entry.number + 1), None)
+
+    def _make_pane(self) -> None:
+        if self._pane is not None:
+            return
+        from rnnviz.gui.lessons.highlighter import Light
+        from rnnviz.gui.lessons.pane import LessonPane
+        from rnnviz.gui.lessons.statement_worker import Checker
+
+        self._pane = pane = LessonPane()
+        assert self._actions is not None
+        # The window has all its parts by now, and is one whose parts can be lit up.
+        self._light = Light(cast("HighlightTarget", self._window), self._parent, self._actions)
+        self._checker = Checker(self)
+        self._checker.answered.connect(self._on_findings)
+        pane.next_requested.connect(self.next)
+        pane.back_requested.connect(self.back)
+        pane.again_requested.connect(self.again)
+        pane.light_requested.connect(self._point)
+        pane.part_requested.connect(self._light.point_at)
+        pane.close_requested.connect(self.leave)
+        self._apply_theme(self._appearance.theme)
+
+    def _enter(self, number: int, *, scroll: bool = True) -> None:
+        """Show a step and set it up; the rest follows when its run is there."""
+        from rnnviz.gui.lessons.engine_fallback import runnable
+
+        assert self._lesson is not None
+        assert self._entry is not None
+        assert self._pane is not None
+        self._at = number
+        step = self._lesson.steps[number]
+        self._settings.set_lesson_step(self._entry.name, number)
+        self._config, note = runnable(step.config)
+        self.spotlight.put_out()
+        self._checker.forget()
+        if scroll:
+            last = "Finish" if self._following is None else "Next lesson"
+            self._pane.show_step(self._lesson, number, note, last)
+        self._arriving = True
+        window = self._window
+        if window.session.config != self._config or window.document.origin.title != self._entry.heading:
+            window.document.take(self._config, self._entry.heading)
+        # Fields that hold no config are no change that undo knows of.
+        window.panel.show_config(self._config)
+        window.control.accept()
+        self._show_changes()
+        # A run that goes on may be of a config in between, and would take the place of what is shown.
+        if not self._fresh or window.runner.busy:
+            window.control.run()
+        self._follow()
+        self._offer()
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether the result that is shown is of the present config."""
+        return self._window.session.result is not None and not self._window.control.freshness.stale
+
+    def _follow(self) -> None:
+        """Once the run is there, arrive at the step and check its claims."""
+        step, result = self.step, self._window.session.result
+        if step is None or self._pane is None:
+            return
+        if result is None or not self._fresh:
+            self._checker.forget()
+            coming = self._window.runner.busy or self._window.control.freshness.due
+            self._pane.show_waiting(
+                "the run is not done yet" if coming else "the configuration has been changed and not run"
+            )
+            return
+        if self._arriving:
+            self._arriving = False
+            self._arrive()
+        self._checker.ask(result, step.claims, self._window.session.location)
+
+    def _arrive(self) -> None:
+        """Put the cursor and the colors where the step wants them, and light its part up."""
+        step, session = self.step, self._window.session
+        assert step is not None
+        assert session.result is not None
+        session.set_location(step.location(session.location))
+        if step.look.engine in session.result.traces:
+            session.set_engine(str(step.look.engine))
+        colors = step.look.colors
+        if colors is not None and colors in get_args(ColorBy):
+            session.set_swiping(False)
+            session.set_color_by(cast(ColorBy, colors))
+        self._point()
+
+    def _point(self) -> None:
+        """Light up the part that the step speaks of."""
+        step = self.step
+        if step is not None and step.look.part is not None:
+            self._light.point_at(step.look.part, step.look.line)
+
+    def _show_changes(self, _config: Config | None = None) -> None:
+        if self._pane is not None and self._config is not None:
+            self._pane.show_changed(changed_keys(self._config, self._window.session.config))
+
+    def _on_findings(self, findings: "tuple[StatementResult, ...]") -> None:
+        if self._pane is not None and self._config is not None:
+            self._pane.show_findings(findings, own=self._window.session.config != self._config)
+
+    def _on_error(self, sentence: str | None) -> None:
+        if self._pane is not None and self.step is not None and sentence is not None:
+            self._pane.show_waiting("the run failed, as the line above the lanes says")
+
+    def _apply_theme(self, theme: Theme) -> None:
+        if self._pane is not None:
+            self._pane.apply_theme(theme)
+            self.spotlight.apply_theme(theme)
+
+    def _offer(self) -> None:
+        if self._actions is None:
+            return
+        is_open = self._lesson is not None
+        for command, enabled in zip(_COMMANDS, (is_open, is_open and self._at > 0, is_open, is_open), strict=True):
+            self._actions[command].setEnabled(enabled)
+
+    def _save_layout(self) -> None:
+        self._settings.set_layout(_LAYOUT, self._column.saveState())

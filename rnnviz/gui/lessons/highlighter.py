@@ -1,0 +1,63 @@
+"""Puts the spotlight on a part of the window by its name, and out again."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.lessons.spotlight import Spotlight
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.lessons.targets import PARTS
+
+if TYPE_CHECKING:
+    # It imports the lanes, which are there by the time that anything is lit up.
+    from rnnviz.gui.lessons.widget_lookup import HighlightTarget
+
+_ARITHMETIC = 340
+"""How many pixels a cell's equations, or the terms of a small network's, need to be seen together."""
+
+
+class Light(QObject):
+    """The spotlight of one window; Esc puts it out."""
+
+    def __init__(self, window: "HighlightTarget", parent: QWidget, actions: Actions) -> None:
+        super().__init__(parent)
+        self._window, self._stop = window, actions["stop"]
+        self.spotlight = Spotlight(parent)
+        window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
+        # Esc stops a run while one goes on; else nothing but the light is there to go.
+        self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
+        self._dark.activated.connect(self.spotlight.put_out)
+        self.spotlight.changed.connect(self._heed_escape)
+        self._stop.changed.connect(self._heed_escape)
+        self._stop.triggered.connect(self.spotlight.put_out)
+        self._heed_escape()
+
+    def point_at(self, part: str, line: str | None = None) -> None:
+        """Bring a part into sight and light it up; `part` is one of `lesson_parts.PARTS`.
+
+        `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+        """
+        from rnnviz.gui.lessons.widget_lookup import target_of
+
+        # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
+        if part == "arithmetic":
+            self._window.arrangement.lend_to_tabs(scaled(_ARITHMETIC))
+        elif not part.startswith("panel"):
+            self._window.arrangement.return_from_tabs()
+        target = target_of(self._window, part)
+        if line is not None:
+            self._choose(line)
+        self.spotlight.light(target.widget, target.area, f"Look at {PARTS[part]}.")
+
+    def _choose(self, line: str) -> None:
+        from rnnviz.gui.views.arithmetic.view import ArithmeticView
+
+        for view in self._window.views:
+            if isinstance(view, ArithmeticView):
+                view.choose_line(line)
+
+    def _heed_escape(self) -> None:
+        self._dark.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())

@@ -1,0 +1,61 @@
+"""The window's left column: the panel, and above it the lesson while one is open."""
+
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtWidgets import QSplitter, QWidget
+
+from rnnviz.gui.splitter_state import divide_as
+from rnnviz.gui.theme.scaling import scaled
+
+_LESSON_WIDTH, _WIDEST_AT_FIRST = 340, 460
+"""What a line of prose needs at least, and what is wide enough for it."""
+_SHARE_OF_WINDOW = 6
+_LESSON_SHARE, _PANEL_SHARE = 2, 1
+
+
+class LessonColumn(QSplitter):
+    """Makes room for a lesson and gives it back."""
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self._panel = panel
+        self._pane: QWidget | None = None
+        self._width_before = 0
+        self.addWidget(panel)
+        self.setChildrenCollapsible(False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a lesson is shown."""
+        return self._pane is not None and not self._pane.isHidden()
+
+    def open(self, pane: QWidget, state: QByteArray) -> None:
+        """Show the lesson's pane above the panel, divided as in `state` if it can be understood."""
+        if self.is_open:
+            return
+        if self._pane is None:
+            self._pane = pane
+            self.insertWidget(0, pane)
+            self.setStretchFactor(0, _LESSON_SHARE)
+            self.setStretchFactor(1, _PANEL_SHARE)
+        pane.show()
+        if not divide_as(self, state):
+            unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
+            self.setSizes([_LESSON_SHARE * unit, _PANEL_SHARE * unit])
+        self._width_before = self.width()
+        self.setMinimumWidth(scaled(_LESSON_WIDTH))
+        wide = min(max(self.window().width() // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH)), scaled(_WIDEST_AT_FIRST))
+        self._widen(max(self.width(), wide))
+
+    def close_pane(self) -> None:
+        """Leave the whole column to the panel, as wide as it was."""
+        if self._pane is not None and self.is_open:
+            self._pane.hide()
+            self.setMinimumWidth(0)
+            self._widen(self._width_before)
+
+    def _widen(self, width: int) -> None:
+        whole = self.parentWidget()
+        if isinstance(whole, QSplitter) and width:
+            first, *others = whole.sizes()
+            others[0] += first - width
+            whole.setSizes([width, *others])

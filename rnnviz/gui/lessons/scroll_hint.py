@@ -1,0 +1,75 @@
+"""What of a step is still to be read further down: a scroll bar alone does not say that there are claims."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QScrollArea, QToolButton, QWidget
+
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+
+_KEPT_IN_SIGHT = 36
+"""How many pixels of what was read last stay in sight when one scrolls: about two lines."""
+_CLIPPED = 4
+"""So many pixels of something may be out of sight before it counts as such: less is its margin."""
+
+
+class ScrollHint(QToolButton):
+    """Stands beneath the text, keeps its room, and is seen while some of the text or of the claims is further down."""
+
+    def __init__(self, area: QScrollArea) -> None:
+        super().__init__()
+        self._area = area
+        self._text: QWidget | None = None
+        self._claims: Sequence[QWidget] = ()
+        self.setAutoRaise(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setToolTip("Read on: scroll down by what is in sight. The arrow keys scroll as well.")
+        # What is read must not move because there is nothing more to come.
+        kept = self.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        self.setSizePolicy(kept)
+        self.clicked.connect(self._read_on)
+        bar = area.verticalScrollBar()
+        bar.valueChanged.connect(self._count)
+        bar.rangeChanged.connect(self._count)
+        self.apply_theme(LIGHT)
+        self._count()
+
+    def follow(self, text: QWidget, claims: Sequence[QWidget]) -> None:
+        """Count these from now on; they stand in what the area scrolls."""
+        self._text, self._claims = text, claims
+        self._count()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self.setStyleSheet(
+            f"QToolButton {{ color: {theme.accent}; border: 1px solid {theme.window}; border-radius: 4px;"
+            f" padding: 1px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"
+        )
+
+    def _count(self) -> None:
+        bar = self._area.verticalScrollBar()
+        text = self._text is not None and self._is_below(self._text)
+        claims = sum(map(self._is_below, self._claims))
+        words = ["more text"] if text else []
+        if claims:
+            words.append(f"{claims} claim{'s' if claims > 1 else ''}")
+        said = " and ".join(words)
+        self.setText(f"\N{DOWNWARDS ARROW} {said} below")
+        self.setAccessibleName(f"Read on: {said} below")
+        seen = bool(words) and bar.value() < bar.maximum()
+        if self.hasFocus() and not seen:
+            # Whoever came here by Tab goes on from here, and not from where Qt puts the keyboard.
+            self.focusNextPrevChild(True)
+        self.setVisible(seen)
+
+    def _is_below(self, widget: QWidget) -> bool:
+        bottom = widget.mapTo(self._area.widget(), QPoint(0, widget.height())).y()
+        return bottom > self._area.verticalScrollBar().value() + self._area.viewport().height() + _CLIPPED
+
+    def _read_on(self) -> None:
+        bar, focused = self._area.verticalScrollBar(), self.hasFocus()
+        bar.setValue(bar.value() + max(bar.pageStep() - _KEPT_IN_SIGHT, bar.singleStep()))
+        if focused and not self.isVisible():
+            self._area.setFocus()

@@ -1,0 +1,161 @@
+"""One claim of a step: whether it holds, and the numbers on both sides."""
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QAction, QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from rnnviz.gui.lessons.lesson_text import no_break
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.statements.result import Operand, Pair, StatementResult
+
+_ICON, _MARGIN = 16, 8
+_ONE_LINE = 32
+"""How many characters a line of the narrow pane has room for, beside the sign between text and number."""
+_LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
+    True: ("check", "right", "right_surface", "Holds"),
+    False: ("cross", "wrong", "wrong_surface", "Does not hold"),
+    None: ("clock", "muted", "raised", "Not checked"),
+}
+"""Icon, color, surface and words by whether the claim holds."""
+
+
+class StatementRow(QWidget):
+    """Says a claim in words, with its mark, and shows the numbers that it rests on."""
+
+    def __init__(self, claim: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.claim = claim
+        self.finding: StatementResult | None = None
+        self._theme, self._icons = theme, Icons(theme)
+        self._own = False
+        self._waiting = "the run is not done yet"
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setToolTip(f"Checked on the numbers of the run that is shown: {claim.holds}")
+        self._icon = QLabel()
+        self._icon.setFixedWidth(_ICON)
+        self.mark = QLabel()
+        self.mark.setTextFormat(Qt.TextFormat.PlainText)
+        self.mark.setWordWrap(True)
+        self._says = QLabel(no_break(claim.says))
+        self._says.setTextFormat(Qt.TextFormat.PlainText)
+        self._says.setWordWrap(True)
+        self._numbers = QVBoxLayout()
+        self._numbers.setSpacing(1)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        layout.setHorizontalSpacing(8)
+        layout.setVerticalSpacing(3)
+        layout.setColumnStretch(1, 1)
+        layout.addWidget(self._icon, 0, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._says, 0, 1)
+        layout.addWidget(self.mark, 1, 1)
+        layout.addLayout(self._numbers, 2, 1)
+        copy = QAction("Copy the numbers in full", self)
+        copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(self.copy_text()))
+        self.addAction(copy)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self._write()
+
+    @property
+    def shown_numbers(self) -> tuple[str, ...]:
+        """The lines of numbers, as they stand there."""
+        labels = (self._numbers.itemAt(place).widget() for place in range(self._numbers.count()))
+        return tuple(label.text() for label in labels if isinstance(label, QLabel))
+
+    def show_waiting(self, why: str) -> None:
+        """The claim is not checked yet, for the reason given; the numbers of the last run stand until then."""
+        self.finding, self._waiting = None, why
+        self._mark()
+
+    def show_finding(self, finding: StatementResult, *, own: bool) -> None:
+        """Show what checking came to; `own` says that it was checked on a config of the reader's."""
+        self.finding, self._own = finding, own
+        self._write()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._theme, self._icons = theme, Icons(theme)
+        self._write()
+
+    def copy_text(self) -> str:
+        """The claim and its numbers, with every digit."""
+        lines = [self.claim.says, f"{self.claim.holds}: {self.mark.text()}"]
+        for pair in () if self.finding is None else self.finding.pairs:
+            lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
+        return "\n".join(lines)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        _, color, surface, _ = _LOOKS[self._holds]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        edge = self._theme.color("accent" if self.hasFocus() else color if self._holds is not None else "border")
+        edge.setAlphaF(1.0 if self.hasFocus() else 0.45)
+        painter.setPen(QPen(edge, 2.0 if self.hasFocus() else 1.0))
+        painter.setBrush(self._theme.color(surface))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0), 5.0, 5.0)
+        painter.end()
+
+    @property
+    def _holds(self) -> bool | None:
+        return None if self.finding is None else self.finding.holds
+
+    def _write(self) -> None:
+        self._mark()
+        self._write_numbers()
+        self.setAccessibleDescription(" ".join(self.shown_numbers))
+        self.updateGeometry()
+
+    def _mark(self) -> None:
+        icon, color, _, words = _LOOKS[self._holds]
+        self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
+        if self._holds is None:
+            reason = self._waiting if self.finding is None else self.finding.reason
+            text = f"{words} yet: {reason}." if self.finding is None else f"{words}: {reason}"
+        else:
+            text = f"{words} on your config" if self._own else words
+        self.mark.setText(text)
+        self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
+        self.setAccessibleName(f"{text}: {self.claim.says}")
+        self.update()
+
+    def _write_numbers(self) -> None:
+        while self._numbers.count():
+            label = self._numbers.takeAt(0).widget()
+            label.hide()
+            label.deleteLater()
+        told: set[str] = set()
+        for pair in () if self.finding is None else self.finding.pairs:
+            for side in _told(pair):
+                if side.text in told:
+                    continue
+                told.add(side.text)
+                full = side.full or side.shown
+                if len(side.text) + len(side.shown) <= _ONE_LINE:
+                    self._add_line(f"{side.text} = {side.shown}", "text", full, 0)
+                else:
+                    self._add_line(side.text, "muted", side.text, 0)
+                    self._add_line(side.shown, "text", full, 8)
+            if pair.apart and pair.apart != "0":
+                self._add_line(f"largest difference {pair.apart}", "muted", "", 0)
+
+    def _add_line(self, text: str, color: str, tooltip: str, indent: int) -> None:
+        label = QLabel(text)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
+        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        font.setPointSizeF(self.font().pointSizeF() * 0.92)
+        label.setFont(font)
+        label.setIndent(indent)
+        label.setToolTip(tooltip)
+        label.setStyleSheet(f"color: {self._theme.color(color).name()};")
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        label.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._numbers.addWidget(label)
+
+
+def _told(pair: Pair) -> list[Operand]:
+    """The sides that say something that their text does not."""
+    return [side for side in (pair.left, pair.right) if side.text not in (side.shown, side.full, f"'{side.shown}'")]

@@ -1,0 +1,106 @@
+"""Where each part of the window is that a lesson can speak of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from PySide6.QtCore import QPointF, QRect
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.lessons.spotlight import Area
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.panels.config_panel import ConfigPanel
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.unrolled.view import UnrolledView
+
+TAB_OF = {
+    "arithmetic": "Arithmetic",
+    "units": "Units over time",
+    "errors": "Error over time",
+    "checks": "Checks",
+    "mismatches": "Mismatches",
+    "audit": "Audit",
+    "error-histogram": "Error histogram",
+    "what-if": "What if?",
+}
+"""The parts behind tabs, and their views' titles."""
+VIEW_OF = {"vector": "Vector at the cursor", "state-map": "Final state and output", "verdict": "Verdict"}
+"""The parts that are views always in sight, and their titles."""
+SECTION_OF = {
+    "panel.network": "network",
+    "panel.sequence": "sequence",
+    "panel.parameters": "parameters",
+    "panel.initial-state": "initial_state",
+    "panel.comparison": "compare",
+}
+"""The parts of the panel, and the config's sections that they show."""
+
+
+class HighlightTarget(Protocol):
+    """The window, as far as its parts can be lit up."""
+
+    session: Session
+    arrangement: MainLayout
+    panel: ConfigPanel
+    toolbar: ToolBar
+    lanes: UnrolledView
+    views: list[ResultView]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A widget to light up, and the area of it that is meant, if not all."""
+
+    widget: QWidget
+    area: Area | None = None
+
+
+def target_of(window: HighlightTarget, part: str) -> Target:
+    """The part of that name, one of `lesson_parts.PARTS`, once it has been brought into sight."""
+    if part in TAB_OF:
+        window.arrangement.bring_forward(TAB_OF[part])
+        return Target(window.arrangement.tabs)
+    if part in VIEW_OF:
+        return Target(next(view for view in window.views if view.title == VIEW_OF[part]))
+    if part in SECTION_OF:
+        return Target(window.panel.reveal_section(SECTION_OF[part]))
+    return _SIMPLE[part](window)
+
+
+def _lanes(window: HighlightTarget) -> Target:
+    return Target(window.lanes)
+
+
+def _lane(window: HighlightTarget) -> Target:
+    return Target(window.lanes.canvas, partial(_lane_area, window))
+
+
+def _lane_area(window: HighlightTarget) -> QRect:
+    """The cursor's lane in the canvas's pixels; the whole canvas while nothing is drawn in it."""
+    lanes, where = window.lanes, window.session.location
+    geometry = lanes.geometry_in_view
+    if geometry is None:
+        return QRect(lanes.canvas.rect())
+    band = geometry.stack.band(Lane(where.layer, where.direction))
+    top = geometry.top_of(band)
+    corners = (QPointF(0.0, top), QPointF(geometry.width, top + band.height))
+    first, last = (lanes.canvas.mapFromScene(lanes.box.mapToScene(corner)) for corner in corners)
+    return QRect(first, last)
+
+
+_SIMPLE: dict[str, Callable[[HighlightTarget], Target]] = {
+    "lanes": _lanes,
+    "lane": _lane,
+    "panel": lambda window: Target(window.panel),
+    "panel.shapes": lambda window: Target(window.panel.reveal_shapes()),
+    "run": lambda window: Target(window.toolbar.widgetForAction(window.toolbar.actions()[0])),
+    "transport": lambda window: Target(window.toolbar.transport),
+    "sample": lambda window: Target(window.toolbar.sample),
+    "colors": lambda window: Target(window.toolbar.colors),
+    "lesson-box": lambda window: Target(window.toolbar.lesson),
+    "export": lambda window: Target(window.toolbar.export),
+}

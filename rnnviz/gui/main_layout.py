@@ -1,0 +1,226 @@
+"""Where the parts of the window stand: panel, lanes, side, tabs; how they are divided comes back."""
+
+from collections.abc import Iterable, Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+
+from rnnviz.gui.lessons.left_column import LessonColumn
+from rnnviz.gui.settings import Settings
+from rnnviz.gui.splitter_state import divide_as
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.base import ResultView
+from rnnviz.io.session.types import SavedViewState
+
+_PANEL_WIDTH = 264
+_LANES_SHARE = 6
+_LEAST_SIDE, _MOST_SIDE = 330, 480
+_LEAST_TABS, _MOST_TABS = 216, 380
+
+
+class MainLayout(QWidget):
+    """The window's central widget. It has room for the lanes and a tab for each further view before these are there."""
+
+    tab_chosen = Signal(str)
+    """The title of the view whose tab came to the front."""
+
+    view_added = Signal(object)
+    """A `ResultView` that stands behind its tab from now on."""
+
+    def __init__(self, panel: QWidget, verdict: ResultView, side: Sequence[ResultView], titles: Iterable[str]) -> None:
+        """`titles` are those of the views that `put_behind_tab` will bring."""
+        super().__init__()
+        self._divided = False
+        self._verdict = verdict
+        self._before_enlarging: list[int] = []
+        self._lent = 0
+        self._side = QSplitter(Qt.Orientation.Vertical)
+        for view in side:
+            self._side.addWidget(view)
+        self._middle = QSplitter(Qt.Orientation.Horizontal)
+        self._middle.addWidget(QWidget())
+        self._middle.addWidget(self._side)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName("Further views")
+        self.tabs.tabBar().setAccessibleName("Further views")
+        self._titles = list(titles)
+        for title in self._titles:
+            self.tabs.addTab(QWidget(), title)
+        self.tabs.currentChanged.connect(lambda place: self.tab_chosen.emit(self._titles[place]))
+        self._upper = QSplitter(Qt.Orientation.Vertical)
+        self._upper.addWidget(self._middle)
+        self._upper.addWidget(self.tabs)
+        self._upper.splitterMoved.connect(self._keep_lent)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._upper)
+        work = QWidget()
+        work_layout = QVBoxLayout(work)
+        work_layout.setContentsMargins(0, 8, 8, 0)
+        work_layout.setSpacing(6)
+        work_layout.addWidget(verdict)
+        work_layout.addWidget(self._pages, 1)
+        self._whole = QSplitter(Qt.Orientation.Horizontal)
+        self.column = LessonColumn(panel)
+        self._whole.addWidget(self.column)
+        self._whole.addWidget(work)
+        layout = self._rows = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._whole, 1)
+        # What grows with the window, and by which share: never the panel.
+        for splitter, shares in (
+            (self._whole, (0, 1)),
+            (self._middle, (_LANES_SHARE, 1)),
+            (self._upper, (3, 1)),
+            (self._side, (3, 2)),
+        ):
+            splitter.setChildrenCollapsible(False)
+            for place, share in enumerate(shares):
+                splitter.setStretchFactor(place, share)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Divide the room when it is known for the first time; from then on each part grows by its share."""
+        super().resizeEvent(event)
+        if not self._divided:
+            self._divided = True
+            self._divide(self.width(), self.height())
+
+    def _divide(self, width: int, height: int) -> None:
+        panel = min(scaled(_PANEL_WIDTH), width // 3)
+        middle = width - panel
+        side = min(max(width // 5, scaled(_LEAST_SIDE)), scaled(_MOST_SIDE), middle // 2)
+        tabs = min(max(height // 4, scaled(_LEAST_TABS)), scaled(_MOST_TABS), height // 2)
+        upper = height - tabs
+        self._whole.setSizes([panel, middle])
+        self._middle.setSizes([middle - side, side])
+        self._upper.setSizes([upper, tabs])
+        self._side.setSizes([upper // 2, upper // 2])
+
+    def put_in_the_middle(self, lanes: ResultView) -> None:
+        """Put the lanes where room was kept for them."""
+        self._middle.replaceWidget(0, lanes).deleteLater()
+        # A splitter keeps the share in its widget, and the one that is gone had it.
+        self._middle.setStretchFactor(0, _LANES_SHARE)
+
+    @property
+    def covered(self) -> bool:
+        """Whether something stands in the place of lanes, side and tabs."""
+        return self._pages.currentWidget() is not self._upper
+
+    def cover(self, page: QWidget) -> None:
+        """Show a page in the place of lanes, side and tabs."""
+        self._pages.setCurrentIndex(self._pages.addWidget(page))
+
+    def uncover(self) -> None:
+        """Show lanes, side and tabs again."""
+        self._pages.setCurrentWidget(self._upper)
+
+    def put_behind_tab(self, view: ResultView) -> None:
+        """Put a view behind the tab of its title, which stays as it is."""
+        place = self._titles.index(view.title)
+        kept, text, visible = self.tabs.widget(place), self.tabs.tabText(place), self.tabs.isTabVisible(place)
+        chosen = self.tabs.currentIndex()
+        before = self.tabs.blockSignals(True)
+        self.tabs.insertTab(place, view, text)
+        self.tabs.setTabVisible(place, visible)
+        self.tabs.removeTab(place + 1)
+        self.tabs.setCurrentIndex(chosen)
+        self.tabs.blockSignals(before)
+        kept.deleteLater()
+        self.view_added.emit(view)
+
+    def show_tab(self, title: str, *, present: bool) -> None:
+        """Offer a view's tab, or hide it while the view has nothing to show."""
+        self.tabs.setTabVisible(self._titles.index(title), present)
+
+    def set_tab_text(self, title: str, text: str) -> None:
+        """Let a view's tab say more than its title."""
+        self.tabs.setTabText(self._titles.index(title), text)
+
+    def bring_forward(self, title: str) -> None:
+        """Put a view's tab in front."""
+        self.tabs.setCurrentIndex(self._titles.index(title))
+
+    @property
+    def parts(self) -> list[QWidget]:
+        """What the window is divided into, as one reads it; not all of it need be in sight."""
+        column = [self.column.widget(place) for place in range(self.column.count())]
+        if self.covered:
+            return [*column, self._verdict, self._pages.currentWidget()]
+        side = [self._side.widget(place) for place in range(self._side.count())]
+        return [*column, self._verdict, self._middle.widget(0), *side, self.tabs]
+
+    def enlarge_tabs(self) -> None:
+        """Give the views behind tabs all the height that the others can spare, or back what they had before."""
+        self.return_from_tabs()
+        before, self._before_enlarging = self._before_enlarging, []
+        if not before:
+            self._before_enlarging = self._upper.sizes()
+        self._upper.setSizes(before or [0, sum(self._upper.sizes())])
+
+    def lend_to_tabs(self, height: int) -> None:
+        """Give the views behind tabs so much height, or half of what there is, until `return_from_tabs`."""
+        above, tabs = self._upper.sizes()
+        more = min(height, (above + tabs) // 2) - tabs
+        if more > 0:
+            self._upper.setSizes([above - more, tabs + more])
+            # What the lanes need at least they keep.
+            self._lent += self._upper.sizes()[1] - tabs
+
+    def return_from_tabs(self) -> None:
+        """Take back what was lent, unless somebody has divided the height otherwise since."""
+        above, tabs = self._upper.sizes()
+        if self._lent and tabs > self._lent:
+            self._upper.setSizes([above + self._lent, tabs - self._lent])
+        self._lent = 0
+
+    def _keep_lent(self) -> None:
+        self._lent = 0
+
+    def prepare(self, view: ResultView) -> None:
+        """Give a view whose tab is behind the size that it has in front, so that a picture of it can be made."""
+        if self.tabs.indexOf(view) >= 0 and self.tabs.currentWidget() is not view:
+            view.resize(self.tabs.currentWidget().size())
+
+    def save(self, settings: Settings) -> None:
+        """Remember how the parts are divided, and which tab is in front."""
+        self.return_from_tabs()
+        for name, splitter in self._splitters.items():
+            settings.set_layout(name, splitter.saveState())
+
+    def restore(self, settings: Settings) -> None:
+        """Divide the parts as they were, if all of it can be understood."""
+        states = {name: settings.layout(name) for name in self._splitters}
+        self._divided = all(divide_as(self._splitters[name], state) for name, state in states.items())
+
+    @property
+    def tab_in_front(self) -> str:
+        """The title of the view whose tab is in front."""
+        return self._titles[self.tabs.currentIndex()]
+
+    def offer_tab(self, title: str) -> None:
+        """Put the tab of that title in front, if there is one to be seen."""
+        if title in self._titles and self.tabs.isTabVisible(self._titles.index(title)):
+            self.bring_forward(title)
+
+    def put_on_top(self, bar: QWidget) -> None:
+        """Put a bar above everything."""
+        self._rows.insertWidget(0, bar)
+
+    def shares(self) -> dict[str, float]:
+        """Of each divided part the share of its first half."""
+        sizes = {name: splitter.sizes() for name, splitter in self._splitters.items()}
+        return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
+
+    def divide_by(self, look: SavedViewState) -> None:
+        """Divide the parts as a session did."""
+        for name, splitter in self._splitters.items():
+            share, room = getattr(look, name), sum(splitter.sizes())
+            if share is not None and room > 0:
+                splitter.setSizes([round(share * room), room - round(share * room)])
+
+    @property
+    def _splitters(self) -> dict[str, QSplitter]:
+        return {"whole": self._whole, "upper": self._upper, "middle": self._middle, "side": self._side}

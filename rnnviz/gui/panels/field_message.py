@@ -1,0 +1,105 @@
+"""Text that wraps wherever it must, and the sentence beneath a field, with a drawn sign before it."""
+
+from math import ceil
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QTextLayout, QTextOption
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+_SIGN = 13.0
+
+
+class WrappedText(QWidget):
+    """A paragraph that breaks long paths, names and numbers, too: nothing in it is ever cut off.
+
+    Qt's label breaks between words only, and a path is one word.
+    """
+
+    _indent = 0.0
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text = ""
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_text(self, text: str) -> None:
+        """Show another text."""
+        if text != self.text:
+            self.text = text
+            self.updateGeometry()
+            self.update()
+
+    def heightForWidth(self, width: int) -> int:
+        """The height of the wrapped text."""
+        return max(int(_SIGN), ceil(self._laid_out(width)[1]))
+
+    def sizeHint(self) -> QSize:
+        """As high as the text needs at the present width."""
+        return QSize(120, self.heightForWidth(max(self.width(), 120)))
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow enough for any form."""
+        return QSize(60, int(_SIGN))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the lines."""
+        layout, _ = self._laid_out(self.width())
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self._color())
+        layout.draw(painter, QPointF(self._indent, 0.0))
+        self._decorate(painter)
+        painter.end()
+
+    def _color(self) -> QColor:
+        return self.palette().windowText().color()
+
+    def _decorate(self, painter: QPainter) -> None:
+        """Draw what stands beside the text."""
+
+    def _laid_out(self, width: int) -> tuple[QTextLayout, float]:
+        """The text in lines, and their height."""
+        layout = QTextLayout(self.text, self.font())
+        option = QTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        layout.setTextOption(option)
+        height = 0.0
+        layout.beginLayout()
+        while (line := layout.createLine()).isValid():
+            line.setLineWidth(max(20.0, width - self._indent))
+            line.setPosition(QPointF(0.0, height))
+            height += line.height()
+        layout.endLayout()
+        return layout, height
+
+
+class FieldMessage(WrappedText):
+    """A sentence with a sign before it, which says without color that it is a warning."""
+
+    _indent = _SIGN + 5.0
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sign_color = QColor()
+
+    def show_sentence(self, sentence: str, color: QColor) -> None:
+        """Show a sentence in a color."""
+        self._sign_color = color
+        self.setAccessibleName(sentence)
+        self.show_text(sentence)
+        self.update()
+
+    def _color(self) -> QColor:
+        return self._sign_color
+
+    def _decorate(self, painter: QPainter) -> None:
+        top = max(0.0, (self.fontMetrics().height() - _SIGN) / 2.0)
+        circle = QRectF(0.5, top + 0.5, _SIGN - 1.0, _SIGN - 1.0)
+        painter.setPen(QPen(self._sign_color, 1.3))
+        painter.drawEllipse(circle)
+        x = circle.center().x()
+        painter.setPen(QPen(self._sign_color, 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawLine(QPointF(x, circle.top() + 3.0), QPointF(x, circle.top() + 6.6))
+        painter.drawPoint(QPointF(x, circle.top() + 9.2))

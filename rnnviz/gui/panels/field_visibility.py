@@ -1,0 +1,118 @@
+"""Which fields have a meaning for the chosen sources, and which are decided by what another field holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+from rnnviz.core.sequence_config import SequenceSource, alphabet
+
+Values: TypeAlias = Mapping[str, Any]
+"""The forms' values by dotted key, as typed: any of them may be wrong."""
+
+
+@dataclass(frozen=True)
+class FieldState:
+    """What becomes of one field.
+
+    `visible` fields are shown. A field that is not `given` stays out of the config, whatever it holds. `fixed`
+    is shown in place of the field's own value where something else decides it; `why` says what.
+    """
+
+    visible: bool = True
+    given: bool = True
+    fixed: str | None = None
+    why: str = ""
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether a wrong value in the field is wrong for the config: not where nobody can see or use it."""
+        return self.visible and self.given and self.fixed is None
+
+
+ORDINARY = FieldState()
+_HIDDEN = FieldState(visible=False)
+_LEFT_OUT = FieldState(visible=False, given=False)
+_IN_FILES = {"path", "array", "axes", "frame"}
+_BY_ENDING = {".npy": {"axes"}, ".npz": {"array", "axes"}, ".wav": {"frame"}}
+"""What is read of a sequence's file beside its path."""
+_OF_VOCABULARIES = {"unknown", "embedding", "embedding_path"}
+_OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
+
+
+def applicability(values: Values) -> dict[str, FieldState]:
+    """The fields that are not simply shown and used."""
+    return {**_sequence(values), **_parameters(values), **_initial_state(values)}
+
+
+def _sequence(values: Values) -> dict[str, FieldState]:
+    source = values["sequence.source"]
+    uses = {f"sequence.{key}": _LEFT_OUT for key in _IN_FILES | _OF_TEXTS if key not in _read(values)}
+    if source not in ("normal", "uniform"):
+        uses["sequence.seed"] = _HIDDEN
+    if source == "file":
+        file = FieldState(
+            fixed="from the file", why="The file decides how many sequences there are and how long they are."
+        )
+        uses |= {"sequence.batch_size": file, "sequence.timesteps": file}
+    if source == "text" and values["sequence.text"]:
+        uses |= _text(values)
+    return uses
+
+
+def _read(values: Values) -> set[str]:
+    """The keys of files and texts that the chosen source reads."""
+    source, vocabulary = values["sequence.source"], values["sequence.vocabulary"]
+    if source == "text":
+        return {"text", "tokens", "vocabulary"} | (_OF_VOCABULARIES if vocabulary else set())
+    if source == "file":
+        ending = PurePath(str(values["sequence.path"] or "")).suffix.lower()
+        return {"path"} | _BY_ENDING.get(ending, set())
+    return set()
+
+
+def _text(values: Values) -> dict[str, FieldState]:
+    """A text decides all sizes, unless a file that only a run reads has its part in the number of features."""
+    words = values["sequence.tokens"] == "words"
+    symbols = SequenceSource(text=values["sequence.text"], tokens=values["sequence.tokens"]).symbols
+    uses = {
+        "sequence.batch_size": FieldState(fixed="1, the text", why="A text is one sequence."),
+        "sequence.timesteps": FieldState(
+            fixed=f"{len(symbols)}, its {'words' if words else 'length'}",
+            why=f"Each {'word' if words else 'character'} is one timestep.",
+        ),
+    }
+    if not values["sequence.vocabulary"]:
+        features = FieldState(
+            fixed=f"{len(alphabet(symbols))}, the {'words' if words else 'alphabet'}",
+            why=f"Each distinct {'word' if words else 'character'} of the text is one input feature.",
+        )
+    elif values["sequence.embedding"] or values["sequence.embedding_path"]:
+        features = FieldState(fixed="the embedding's", why="Each token is read as a row of the embedding.")
+    else:
+        features = FieldState(fixed="the vocabulary's", why="Each token of the vocabulary is one input feature.")
+    return {**uses, "network.input_size": features}
+
+
+def _parameters(values: Values) -> dict[str, FieldState]:
+    initializer, bias = values["parameters.initializer"], values["parameters.bias"]
+    uses: dict[str, FieldState] = {}
+    if initializer == "file":
+        uses |= {f"parameters.{key}": _HIDDEN for key in ("bias", "scale", "seed")}
+    else:
+        uses["parameters.path"] = _LEFT_OUT
+        if initializer not in ("normal", "uniform") and bias != "uniform":
+            uses["parameters.scale"] = _HIDDEN
+    if initializer != "file" or values["parameters.entry"] is None:
+        uses["parameters.entry"] = _LEFT_OUT
+    return uses
+
+
+def _initial_state(values: Values) -> dict[str, FieldState]:
+    source = values["initial_state.source"]
+    uses: dict[str, FieldState] = {}
+    if source != "file":
+        uses["initial_state.path"] = _LEFT_OUT
+    if source != "normal":
+        uses["initial_state.seed"] = _HIDDEN
+    return uses

@@ -1,0 +1,85 @@
+"""The words of the forms, where the config's keys are too terse for a person or too long for a narrow column.
+
+A key that is not named here is called by its own name, so that a newly declared key needs no change to appear.
+"""
+
+from rnnviz.core.cells import CELLS
+
+SECTION_TITLES = {
+    "network": "Network",
+    "sequence": "Sequence",
+    "parameters": "Parameters",
+    "initial_state": "Initial state",
+    "compare": "Comparison",
+}
+
+# The letters after & reach the fields with Alt; none occurs twice, and F, E, R, G, V and H are left to the menus.
+_LABELS = {
+    "network.cell": "&cell",
+    "network.input_size": "&input",
+    "network.hidden_size": "hi&dden",
+    "network.num_layers": "la&yers",
+    "network.bidirectional": "&bidirectional",
+    "network.layout": "layo&ut",
+    "network.dtype": "dtype",
+    "sequence.source": "s&ource",
+    "sequence.batch_size": "b&atch",
+    "sequence.timesteps": "&timesteps",
+    "sequence.embedding_path": "matrix file",
+    "parameters.initializer": "&weights",
+    "parameters.bias": "bia&ses",
+    "parameters.scale": "sca&le",
+    "initial_state.source": "h0",
+    "compare.reference": "refere&nce",
+    "compare.candidates": "against",
+}
+
+_CHOICES = {
+    "network.cell": {name: cell.title for name, cell in CELLS.items()},
+    "network.layout": {"NTC": "NTC, batch first", "TNC": "TNC, time first"},
+    "sequence.axes": {"NTI": "NTI, batch first", "TNI": "TNI, time first"},
+}
+_UNSET = {
+    "sequence.array": "the only one",
+    "sequence.axes": "NTI, TNI of a run",
+    "sequence.frame": "fills the input",
+    "sequence.tokens": "characters",
+    "sequence.vocabulary": "what the text holds",
+    "sequence.unknown": "refused",
+    "sequence.embedding": "none: one-hot",
+    "sequence.embedding_path": "the weights'",
+}
+
+FILE_FILTERS = {
+    "sequence.path": "Sequences (*.npy *.npz *.csv *.wav)",
+    "sequence.vocabulary": "Vocabularies (*.txt *.json)",
+    "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
+    "sequence.labels": "Labels (*.txt)",
+    "parameters.path": "Weights (*.npz)",
+    "initial_state.path": "Initial states (*.npz)",
+}
+
+
+def label(dotted_key: str) -> str:
+    """A field's label with its mnemonic, such as "hi&dden"."""
+    return _LABELS.get(dotted_key, dotted_key.partition(".")[2].replace("_", " "))
+
+
+def plain_label(dotted_key: str) -> str:
+    """The label without its mnemonic."""
+    return label(dotted_key).replace("&", "")
+
+
+def accessible_name(dotted_key: str) -> str:
+    """What a screen reader calls the field: "Sequence: seed"."""
+    return f"{SECTION_TITLES[dotted_key.partition('.')[0]]}: {plain_label(dotted_key)}"
+
+
+def unset_words(dotted_key: str) -> str:
+    """What an optional field that is left empty stands for, where that is not plain."""
+    return _UNSET.get(dotted_key, "")
+
+
+def choice_title(dotted_key: str, choice: str) -> str:
+    """What a choice is called in its list."""
+    return _CHOICES.get(dotted_key, {}).get(choice, choice)

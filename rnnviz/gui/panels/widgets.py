@@ -1,0 +1,151 @@
+"""The controls that the forms are made of: Qt's own, changed where a narrow scrolling form needs it.
+
+None of them takes the wheel, which belongs to the scrolling of the form.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QPalette, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QStyle, QWidget
+
+from rnnviz.gui.theme.palettes import Theme
+
+_ANY_LENGTH = 2**31 - 1
+
+
+def control_palette(theme: Theme) -> QPalette:
+    """The theme's palette with outlines that can be seen in the dark.
+
+    Qt's Fusion style outlines every control in `Window` made 1.4 times darker, which on a dark window is nothing.
+    """
+    return QPalette(_outlined(theme))
+
+
+@cache
+def _outlined(theme: Theme) -> QPalette:
+    palette = theme.palette()
+    if theme.name == "dark":
+        palette.setColor(QPalette.ColorRole.Window, theme.color("border").lighter(140))
+    return palette
+
+
+class NoWheelComboBox(QComboBox):
+    """A list to choose from that may become narrower than its longest item."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(4)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the form."""
+        event.ignore()
+
+
+class ElidedCheckBox(QCheckBox):
+    """A box whose words lose their middle where there is too little room."""
+
+    def __init__(self, words: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._words = words
+        self.setMinimumWidth(40)
+        self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as much as fits."""
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        style = self.style()
+        taken = style.pixelMetric(QStyle.PixelMetric.PM_IndicatorWidth, None, self)
+        taken += style.pixelMetric(QStyle.PixelMetric.PM_CheckBoxLabelSpacing, None, self) + 2
+        elided = self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideMiddle, self.width() - taken)
+        self.setText(elided.replace("&", "&&"))
+
+
+class FreeSpinBox(QAbstractSpinBox):
+    """A whole number that is typed, or stepped with the buttons, the arrow keys and the page keys.
+
+    Anything can be typed: the form says what is wrong with it, instead of changing it behind the user's back.
+    Steps stay between `minimum` and `maximum`.
+    """
+
+    edited = Signal()
+
+    def __init__(self, minimum: int, maximum: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._minimum, self._maximum = minimum, maximum
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumWidth(48)
+        self.lineEdit().textEdited.connect(self.edited)
+
+    def stepBy(self, steps: int) -> None:
+        """Go up or down from the typed number, or from the minimum where none is typed."""
+        try:
+            number = int(self.text()) + steps
+        except ValueError:
+            number = self._minimum
+        self.lineEdit().setText(str(max(self._minimum, min(self._maximum, number))))
+        self.edited.emit()
+
+    def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
+        """Both ways; at a limit only back from it."""
+        both = QAbstractSpinBox.StepEnabledFlag.StepUpEnabled | QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
+        try:
+            number = int(self.text())
+        except ValueError:
+            return both
+        if number <= self._minimum:
+            return QAbstractSpinBox.StepEnabledFlag.StepUpEnabled
+        return QAbstractSpinBox.StepEnabledFlag.StepDownEnabled if number >= self._maximum else both
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the form."""
+        event.ignore()
+
+
+class LongLineEdit(QLineEdit):
+    """A line of text without Qt's limit of 32,767 characters."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMaxLength(_ANY_LENGTH)
+        self.setMinimumWidth(48)
+
+
+class PathLineEdit(LongLineEdit):
+    """A path that is typed, or dropped as a file."""
+
+    dropped = Signal(str)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take one local file, and text as any line does."""
+        if _local_file(event) is not None:
+            event.acceptProposedAction()
+        else:
+            super().dragEnterEvent(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Keep what was accepted when it came in."""
+        if _local_file(event) is not None:
+            event.acceptProposedAction()
+        else:
+            super().dragMoveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """A dropped file replaces the path."""
+        path = _local_file(event)
+        if path is None:
+            super().dropEvent(event)
+            return
+        event.acceptProposedAction()
+        self.dropped.emit(path)
+
+
+def _local_file(event: QDropEvent) -> str | None:
+    urls = event.mimeData().urls()
+    return str(Path(urls[0].toLocalFile())) if len(urls) == 1 and urls[0].isLocalFile() else None

@@ -1,0 +1,76 @@
+"""The dialog that tells of an exception that nobody caught."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontDatabase
+from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+_WIDTH, _HEIGHT = 720, 420
+_LONGEST = 50_000
+_SAYS = (
+    "Something went wrong that should not have. You can go on; if the window does not behave, quit and start again. "
+    "Please send the text below to those who make rnnviz: look through it first, it may hold values of yours."
+)
+_KEPT = "What you were working on is kept: after Quit the next start offers to restore it."
+_NOT_KEPT = "What you were working on could not be kept by itself: save the session before you quit."
+
+
+class CrashDialog(QDialog):
+    """Says what happened in words, and shows what a report needs."""
+
+    save_requested = Signal()
+    quit_requested = Signal()
+
+    def __init__(self, parent: QWidget, text: str, *, kept: bool) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Something went wrong")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._count = 1
+        words = QLabel(f"{_SAYS}\n\n{_KEPT if kept else _NOT_KEPT}")
+        words.setWordWrap(True)
+        self.setAccessibleDescription(words.text())
+        self._text = QPlainTextEdit(text[-_LONGEST:])
+        self._text.setReadOnly(True)
+        self._text.setTabChangesFocus(True)
+        self._text.setAccessibleName("What went wrong")
+        self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self._text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.buttons = QDialogButtonBox()
+        roles = QDialogButtonBox.ButtonRole
+        for name, label, role, act in (
+            ("copy_crash", "&Copy", roles.ActionRole, self._copy),
+            ("save_after_crash", "&Save session…", roles.ActionRole, self.save_requested.emit),
+            ("quit_after_crash", "&Quit", roles.DestructiveRole, self._quit),
+            ("go_on", "&Go on", roles.RejectRole, self.reject),
+        ):
+            button = self.buttons.addButton(label, role)
+            button.setObjectName(name)
+            button.clicked.connect(act)
+            # Enter must not end the program.
+            button.setAutoDefault(name != "quit_after_crash")
+            button.setDefault(name == "copy_crash")
+        layout = QVBoxLayout(self)
+        layout.addWidget(words)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self.buttons)
+        self.resize(_WIDTH, _HEIGHT)
+
+    @property
+    def text(self) -> str:
+        """What is copied."""
+        return self._text.toPlainText()
+
+    def add(self, text: str) -> None:
+        """Tell of another exception as well, as long as there is room."""
+        self._count += 1
+        self.setWindowTitle(f"{self._count} things went wrong")
+        if len(self.text) + len(text) < _LONGEST:
+            self._text.appendPlainText(f"\n{text}")
+
+    def _copy(self) -> None:
+        from rnnviz.execution.doctor import report
+
+        QApplication.clipboard().setText(f"{self.text}\n{report()}")
+
+    def _quit(self) -> None:
+        self.reject()
+        self.quit_requested.emit()

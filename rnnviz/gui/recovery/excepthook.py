@@ -1,0 +1,107 @@
+"""What nobody caught, on whichever thread: logged, told once in a dialog, and no reason to lose the session."""
+
+import os
+import sys
+import threading
+import traceback
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.recovery.session_recovery import SessionRecovery
+
+if TYPE_CHECKING:
+    from rnnviz.gui.recovery.crash_dialog import CrashDialog
+
+_MOST_KINDS = 100
+"""Of more kinds of failures than these, each is counted as the last one: something is broken all over."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One exception: what arose where, which tells it from others, and all that is known of it."""
+
+    kind: str
+    text: str
+
+
+class CrashHandler(QObject):
+    """Takes Python's hooks while it is installed; it is told from any thread, and shows in the window's."""
+
+    _failed = Signal(object)
+
+    def __init__(self, window: MainWindow, keeper: SessionRecovery) -> None:
+        super().__init__(window)
+        self._window, self._keeper = window, keeper
+        self._seen = Counter[str]()
+        self._lock = threading.Lock()
+        self.dialog: CrashDialog | None = None
+        self._failed.connect(self._show, Qt.ConnectionType.QueuedConnection)
+
+    def install(self) -> None:
+        """Hear of every exception that nobody catches; what a slot of Qt raises comes as the main thread's does."""
+        sys.excepthook = self._on_exception
+        threading.excepthook = lambda args: self._on_exception(args.exc_type, args.exc_value, args.exc_traceback)
+        sys.unraisablehook = lambda args: self._on_exception(args.exc_type, args.exc_value, args.exc_traceback)
+
+    def uninstall(self) -> None:
+        """Leave the rest to Python."""
+        sys.excepthook = sys.__excepthook__
+        threading.excepthook = threading.__excepthook__
+        sys.unraisablehook = sys.__unraisablehook__
+
+    def _on_exception(
+        self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt | SystemExit):
+            sys.__excepthook__(kind, kind() if error is None else error, trace)
+            return
+        text = "".join(traceback.format_exception(kind, error, trace))
+        failure = Failure(f"{kind.__name__} {_place(trace)}", text)
+        with self._lock:
+            if failure.kind not in self._seen and len(self._seen) >= _MOST_KINDS:
+                failure = Failure("others", text)
+            self._seen[failure.kind] += 1
+            first = self._seen[failure.kind] == 1
+        if os.environ.get("RNNVIZ_DEBUG") == "1":
+            sys.stderr.write(text)
+        if first:
+            self._log(kind, trace)
+            self._failed.emit(failure)
+
+    def _log(self, kind: type[BaseException], trace: TracebackType | None) -> None:
+        from rnnviz.execution.log import keep_log, log, where
+
+        keep_log()
+        thread = threading.current_thread().name
+        log.error("%s on %s that nobody caught, at\n%s", kind.__name__, thread, "\n".join(where(trace)))
+
+    def _show(self, failure: Failure) -> None:
+        kept = self._keeper.save_now()
+        if self.dialog is not None:
+            self.dialog.add(failure.text)
+            return
+        from rnnviz.gui.recovery.crash_dialog import CrashDialog
+
+        self.dialog = CrashDialog(self._window, failure.text, kept=kept)
+        self.dialog.save_requested.connect(self._window.sessions.ask_save)
+        self.dialog.quit_requested.connect(self._quit)
+        self.dialog.finished.connect(self._forget)
+        self.dialog.open()
+
+    def _forget(self) -> None:
+        self.dialog = None
+
+    def _quit(self) -> None:
+        self._keeper.leave_it()
+        self._window.leave()
+
+
+def _place(trace: TracebackType | None) -> str:
+    """The innermost line of the program's own, or of whoever raised it."""
+    frames = traceback.extract_tb(trace, limit=-1)
+    return f"{frames[0].filename}:{frames[0].lineno}" if frames else "nowhere"

@@ -1,0 +1,207 @@
+"""Keeps what the window has not saved, offers what another window left, and logs what happens."""
+
+import faulthandler
+import sys
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from PySide6.QtCore import QObject, Signal
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.recovery.autosave import Autosave
+
+if TYPE_CHECKING:
+    from rnnviz.execution.events import Failed
+    from rnnviz.execution.recovery_dir import RecoveryDir
+    from rnnviz.gui.recovery.restore_bar import RestoreBar
+
+
+class SessionRecovery(QObject):
+    """Begins when the window is complete, so that the start does not wait for the disk."""
+
+    begun = Signal()
+
+    def __init__(self, window: MainWindow, *, own_process: bool = True) -> None:
+        """`own_process` tells whether all of the process is the window's, so that the report of a crash is, too."""
+        super().__init__(window)
+        self._window, self._own_process = window, own_process
+        self._bar: RestoreBar | None = None
+        self._left: list[Path] = []
+        self._desk: RecoveryDir | None = None
+        self._crash: TextIO | None = None
+        self._stays = self._logs = False
+        self._was_enabled = faulthandler.is_enabled()
+        self.autosave: Autosave | None = None
+        window.completed.connect(self._begin)
+        window.closed.connect(self.close)
+
+    @property
+    def bar(self) -> "RestoreBar | None":
+        """The bar, once anything was offered."""
+        return self._bar
+
+    def save_now(self) -> bool:
+        """Keep what is not saved, at once; False if that cannot be done."""
+        return self.autosave is not None and self.autosave.save_now()
+
+    def leave_it(self) -> None:
+        """Let the next window offer what this one keeps, though this one is going to be closed."""
+        self._stays = self.save_now()
+
+    def close(self) -> None:
+        """End all of it; what is kept goes with a window that was closed as it should be."""
+        if self.autosave is not None:
+            self.autosave.close()
+        if self._logs:
+            from rnnviz.execution.log import log
+
+            self._logs = False
+            log.info("the window was closed%s", ", and its session was left to the next" if self._stays else "")
+        if self._crash is not None:
+            # Whoever had it enabled before hears of crashes again.
+            if self._was_enabled:
+                faulthandler.enable(sys.__stderr__ or 2)
+            else:
+                faulthandler.disable()
+            self._crash.close()
+            self._crash = None
+        if self._desk is not None and not self._stays:
+            self._desk.close()
+
+    def _begin(self) -> None:
+        from rnnviz.execution.log import keep_log, log
+        from rnnviz.execution.recovery_dir import RecoveryDir
+        from rnnviz.execution.state_dir import make_state_folder, state_folder
+
+        keep_log()
+        log.info("a window has opened")
+        self._logs = True
+        if self._window.runner.busy or self._window.session.result is not None:
+            # The first run may be quicker than the last view.
+            _log_run(self._window.session.config)
+        self._window.runner.started.connect(_log_run)
+        self._window.runner.failed.connect(_log_failure)
+        try:
+            self._desk = RecoveryDir(make_state_folder("windows"))
+            if self._own_process:
+                self._crash = self._desk.crash.open("w", encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or error
+            self._window.note(f"What you do is not kept for the case of a crash: {state_folder()}: {reason}.")
+        else:
+            if self._crash is not None:
+                faulthandler.enable(self._crash)
+            desk = self._desk
+            self._window.sessions.unpacks_to = lambda: desk.folder
+            self.autosave = Autosave(self._window, desk.autosave, self)
+            self.autosave.noted.connect(self._window.note)
+            self._left = desk.abandoned()
+            self._offer()
+        self.begun.emit()
+
+    def _offer(self) -> None:
+        """Offer the newest of what was left."""
+        if not self._left:
+            if self._bar is not None:
+                self._bar.hide()
+            return
+        from rnnviz.execution.recovery_dir import CRASH, left_at
+        from rnnviz.gui.recovery.restore_bar import RestoreBar
+
+        if self._bar is None:
+            self._bar = RestoreBar()
+            self._bar.restore_requested.connect(self._restore)
+            self._bar.discard_requested.connect(self._discard)
+            self._bar.later_requested.connect(self._bar.hide)
+            self._window.arrangement.put_on_top(self._bar)
+        folder = self._left[0]
+        when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")
+        title = _title(folder)
+        what = "" if title is None else f" while it showed “{title}”"
+        crashed = bool(_text_of(folder / CRASH))
+        how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
+        more = f" {len(self._left) - 1} more." if len(self._left) > 1 else ""
+        self._bar.offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
+        if crashed:
+            _log_crash(folder)
+
+    def _restore(self) -> None:
+        from rnnviz.execution.recovery_dir import AUTOSAVE
+        from rnnviz.gui.commands.dialogs import tell_error
+        from rnnviz.io.session.load import read_session
+
+        folder = self._take()
+        if folder is None or self._desk is None:
+            self._window.note("Another window has taken that session already.")
+            return
+        desk = self._desk
+        try:
+            session = read_session(folder / AUTOSAVE, lambda: desk.folder)
+        except InputError as error:
+            tell_error(self._window, "The session cannot be restored", error)
+            return
+        document = session.document
+        path = None if document.path is None else Path(document.path)
+        self._window.sessions.show(
+            session,
+            lambda config: self._window.document.restore(config, document.title, path, modified=document.modified),
+        )
+
+    def _discard(self) -> None:
+        import shutil
+
+        folder = self._take()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _take(self) -> Path | None:
+        """Take over what is offered, and offer the next."""
+        assert self._desk is not None
+        folder = self._desk.claim(self._left.pop(0))
+        self._offer()
+        return folder
+
+
+def _title(folder: Path) -> str | None:
+    """What the config in a session that was left is called; None if there is none that can be read."""
+    from rnnviz.execution.recovery_dir import AUTOSAVE
+    from rnnviz.io.session.load import read_document
+
+    with suppress(InputError):
+        return read_document(folder / AUTOSAVE).title
+    return None
+
+
+def _text_of(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def _log_crash(folder: Path) -> None:
+    """Copy the system's report of a crash into the log, once."""
+    from rnnviz.execution.log import log
+    from rnnviz.execution.recovery_dir import CRASH
+
+    logged = folder / "logged"
+    if not logged.exists():
+        log.error("an earlier window ended by a crash:\n%s", _text_of(folder / CRASH).rstrip())
+        with suppress(OSError):
+            logged.touch()
+
+
+def _log_run(config: Config) -> None:
+    from rnnviz.execution.log import log, shapes
+
+    log.info("run: %s", shapes(config))
+
+
+def _log_failure(event: "Failed") -> None:
+    from rnnviz.execution.log import log, where_in
+
+    frames = "".join(f"\n{frame}" for frame in where_in(event.traceback))
+    log.warning("the run failed: %s%s%s", event.kind, "" if event.key is None else f", {event.key}", frames)

@@ -1,0 +1,238 @@
+"""The heat map of a sweep: two axes, one quantity, and a sign for the verdict in each cell."""
+
+from collections.abc import Callable, Sequence
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+from rnnviz.gui.sweep.annotations import CellMarks
+from rnnviz.gui.sweep.colormap import pixels
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.sweeps.axes import NO_ROW, Cells, ColorRange
+
+_KEYS = {
+    Qt.Key.Key_Left: (0, -1),
+    Qt.Key.Key_Right: (0, 1),
+    Qt.Key.Key_Up: (-1, 0),
+    Qt.Key.Key_Down: (1, 0),
+    Qt.Key.Key_Home: (0, -1_000_000),
+    Qt.Key.Key_End: (0, 1_000_000),
+}
+_GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+_FEWEST_IN_SIGHT = 2.0
+_LEAST_LABEL, _LONGEST_LABEL, _LABEL_GAP = 48, 130, 8
+
+
+class HeatMap(pg.PlotWidget):
+    """Draws `Cells`. The wheel zooms, dragging pans; a click or the arrow keys choose a cell, Enter opens it."""
+
+    chosen = Signal(int, int)
+    """The cell (down, across) that was chosen."""
+    activated = Signal(int, int)
+    """The cell whose run is asked for."""
+    pointed = Signal(int, int)
+    """The cell under the pointer; (-1, -1) if there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._across, self._down = _ValueAxis("bottom"), _ValueAxis("left")
+        super().__init__(parent, axisItems={"bottom": self._across, "left": self._down})
+        self._cells: Cells | None = None
+        self._range: ColorRange | None = None
+        self._short: Callable[[float], str] = str
+        self._theme = LIGHT
+        self._chosen: tuple[int, int] | None = None
+        self._under: tuple[int, int] | None = None
+        item = self.getPlotItem()
+        item.hideButtons()
+        item.setMenuEnabled(False)
+        self.view_box = item.getViewBox()
+        self.view_box.invertY(True)
+        self.view_box.disableAutoRange()
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self.addItem(self._image)
+        self.marks = CellMarks()
+        self.addItem(self.marks, ignoreBounds=True)
+        self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.scene().sigMouseClicked.connect(self._on_click)
+        self.apply_theme(LIGHT)
+
+    @property
+    def chosen_cell(self) -> tuple[int, int] | None:
+        """(down, across) of the chosen cell."""
+        return self._chosen
+
+    def show_cells(
+        self, cells: Cells, color_range: ColorRange, across: str, down: str, short: Callable[[float], str]
+    ) -> None:
+        """Show other cells or other numbers in them, written by `short`; `across` and `down` name the axes."""
+        before = None if self._cells is None else self._cells.shape
+        self._cells, self._range, self._short = cells, color_range, short
+        self._across.show_texts(cells.across.texts)
+        self._down.show_texts(("",) if cells.down is None else cells.down.texts)
+        self._across.setLabel(across)
+        self._down.setLabel(down)
+        if self._chosen is not None and not self._inside(*self._chosen):
+            self._chosen = None
+        self._draw()
+        if cells.shape != before:
+            self._fit()
+
+    def choose(self, down: int, across: int) -> None:
+        """Choose a cell."""
+        if self._inside(down, across) and (down, across) != self._chosen:
+            self._chosen = down, across
+            self.marks.choose(self._chosen)
+            self.chosen.emit(down, across)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._theme = theme
+        self.setBackground(theme.color("base"))
+        for axis in (self._across, self._down):
+            axis.setPen(pg.mkPen(theme.color("border")))
+            axis.setTextPen(pg.mkPen(theme.color("muted")))
+            axis.setTickPen(pg.mkPen(theme.color("border")))
+        self._draw()
+
+    def cell_at(self, point: QPointF) -> tuple[int, int] | None:
+        """The cell at a point of the widget."""
+        at = self.view_box.mapSceneToView(self.mapToScene(point.toPoint()))
+        down, across = floor(at.y()), floor(at.x())
+        inside = self.view_box.sceneBoundingRect().contains(self.mapToScene(point.toPoint()))
+        return (down, across) if inside and self._inside(down, across) else None
+
+    def cell_rect(self, down: int, across: int) -> QRectF:
+        """Where a cell is in the widget."""
+        scene = self.view_box.mapViewToScene
+        corners = scene(QPointF(across, down)), scene(QPointF(across + 1, down + 1))
+        return QRectF(*(QPointF(self.mapFromScene(corner)) for corner in corners)).normalized()
+
+    def event(self, event: QEvent) -> bool:
+        """Claim the keys that choose a cell before the window's commands see them."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            if plain and (event.key() in _KEYS or event.key() in _GO):
+                event.accept()
+                return True
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        if self._cells is None or (key not in _KEYS and key not in _GO):
+            super().keyPressEvent(event)
+        elif key in _GO:
+            if self._chosen is not None:
+                self.activated.emit(*self._chosen)
+        else:
+            rows, columns = self._cells.shape
+            down, across = self._chosen or (0, 0)
+            if self._chosen is not None:
+                down = min(max(down + _KEYS[key][0], 0), rows - 1)
+                across = min(max(across + _KEYS[key][1], 0), columns - 1)
+            self.choose(down, across)
+            self._keep_in_sight(down, across)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        under = self.cell_at(event.position())
+        if under != self._under:
+            self._under = under
+            self.pointed.emit(*(under or (-1, -1)))
+            has_row = under is not None and self._cells is not None and self._cells.rows[under] != NO_ROW
+            self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if has_row else Qt.CursorShape.ArrowCursor)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._under = None
+        self.pointed.emit(-1, -1)
+
+    def _inside(self, down: int, across: int) -> bool:
+        if self._cells is None:
+            return False
+        rows, columns = self._cells.shape
+        return 0 <= down < rows and 0 <= across < columns
+
+    def _draw(self) -> None:
+        if self._cells is None or self._range is None:
+            return
+        rows, columns = self._cells.shape
+        image = pixels(self._cells, self._range, self._theme)
+        self._image.setImage(image, autoLevels=False, levels=(0, 255))
+        self._image.setRect(QRectF(0, 0, columns, rows))
+        self.marks.show_cells(self._cells, image, self._theme, self._short)
+        self.marks.choose(self._chosen)
+
+    def _fit(self) -> None:
+        assert self._cells is not None
+        rows, columns = self._cells.shape
+        self.view_box.setLimits(
+            xMin=0,
+            xMax=columns,
+            yMin=0,
+            yMax=rows,
+            minXRange=min(columns, _FEWEST_IN_SIGHT),
+            minYRange=min(rows, _FEWEST_IN_SIGHT),
+        )
+        self.view_box.setRange(QRectF(0, 0, columns, rows), padding=0)
+
+    def _keep_in_sight(self, down: int, across: int) -> None:
+        (left, right), (top, bottom) = self.view_box.viewRange()
+        x = min(across - left, 0.0) + max(across + 1 - right, 0.0)
+        y = min(down - top, 0.0) + max(down + 1 - bottom, 0.0)
+        if x or y:
+            self.view_box.translateBy(x=x, y=y)
+
+    def _on_click(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        at = self.view_box.mapSceneToView(event.scenePos())
+        down, across = floor(at.y()), floor(at.x())
+        if self._inside(down, across) and self.view_box.sceneBoundingRect().contains(event.scenePos()):
+            self.choose(down, across)
+            self.activated.emit(down, across)
+
+
+class _ValueAxis(pg.AxisItem):
+    """A text in the middle of each value's cells, shortened where it is long; as many of them as there is room for."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self._texts: Sequence[str] = ()
+        self._room: float = _LONGEST_LABEL
+        # The text of another row must not move the whole map.
+        self.setStyle(autoReduceTextSpace=False, tickLength=0)
+
+    def show_texts(self, texts: Sequence[str]) -> None:
+        """The values in their order."""
+        if texts != self._texts:
+            self._texts = texts
+            self.picture = None
+            self.update()
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        low, high = min(low, high), max(low, high)
+        first, last = max(0, floor(low)), min(len(self._texts), ceil(high))
+        pixels_each = size / max(high - low, 1e-9)
+        room = self._metrics().height() if self.orientation == "left" else _LEAST_LABEL
+        widest = max((self._metrics().horizontalAdvance(text) for text in self._texts[first:last]), default=0)
+        step = max(1, ceil((min(room, widest) if self.orientation == "bottom" else room) / pixels_each))
+        self._room = step * pixels_each - _LABEL_GAP if self.orientation == "bottom" else _LONGEST_LABEL
+        places: NDArray[np.float64] = np.arange(first - first % step, last, step) + 0.5
+        return [(float(step), [float(place) for place in places if low <= place <= high])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        texts = [self._texts[int(value)] if 0 <= int(value) < len(self._texts) else "" for value in values]
+        # What tells two names apart may stand at either end.
+        middle = Qt.TextElideMode.ElideMiddle
+        return [self._metrics().elidedText(text, middle, int(self._room)) for text in texts]
+
+    def _metrics(self) -> QFontMetrics:
+        return QFontMetrics(self.style["tickFont"] or QApplication.font())

@@ -1,0 +1,223 @@
+"""The heat map with the choice of its axes and quantity, and the chosen cell in words."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolTip, QVBoxLayout, QWidget
+
+from rnnviz.core import number_format
+from rnnviz.gui.sweep.colorbar import ColorScale
+from rnnviz.gui.sweep.heatmap import HeatMap
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.sweeps.axes import NO_ROW, Cells, cells, color_range
+from rnnviz.sweeps.columns import QUANTITIES, WAITING, SweepFigures, SweepQuantity
+from rnnviz.sweeps.grid import ENGINE
+from rnnviz.sweeps.results import ROW_VERDICTS
+from rnnviz.sweeps.text import short_key
+
+_TIMES = ("reference", "engine")
+_MOST_OFFERED = 100
+"""A key with more values than these is not offered value by value."""
+
+
+class HeatPanel(QWidget):
+    """Shows a sweep's rows on two axes; each cell shows the worst of its rows."""
+
+    row_chosen = Signal(int)
+    """The place of the row that the chosen cell shows."""
+    row_activated = Signal(int)
+    """The place of the row whose run is asked for."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._figures: SweepFigures | None = None
+        self._cells: Cells | None = None
+        self.across = _choice("Across", "What differs from column to column of the map.")
+        self.down = _choice("Down", "What differs from line to line of the map.")
+        self.only = _choice("Rows", "Which rows the map shows: all of them, or those with one value of another key.")
+        self.quantity = _choice("Colors", "What the colors of the map tell.")
+        for quantity in QUANTITIES:
+            self.quantity.addItem(quantity.title, quantity.name)
+            self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
+        self.map = HeatMap()
+        self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
+        self.scale = ColorScale()
+        self._said = ElidedLabel()
+        choices = QGridLayout()
+        choices.setSpacing(6)
+        for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
+            line, column = divmod(place, 2)
+            label = QLabel(f"{box.accessibleName()}:")
+            label.setProperty("muted", True)
+            label.setBuddy(box)
+            choices.addWidget(label, line, 2 * column)
+            choices.addWidget(box, line, 2 * column + 1)
+            choices.setColumnStretch(2 * column + 1, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(6)
+        layout.addLayout(choices)
+        layout.addWidget(self.map, 1)
+        layout.addWidget(self.scale)
+        layout.addWidget(self._said)
+        self.across.activated.connect(lambda: self._on_axis(self.across, self.down))
+        self.down.activated.connect(lambda: self._on_axis(self.down, self.across))
+        self.only.currentIndexChanged.connect(self.refresh)
+        self.quantity.currentIndexChanged.connect(self.refresh)
+        self.map.chosen.connect(self._on_chosen)
+        self.map.activated.connect(self._on_activated)
+        self.map.pointed.connect(self._on_pointed)
+        self.setMinimumWidth(scaled(320))
+
+    @property
+    def said(self) -> str:
+        """What is told of the chosen cell, or of all."""
+        return self._said.text()
+
+    def show_figures(self, figures: SweepFigures) -> None:
+        """Show another sweep: its two longest axes, the engines among them if there are several."""
+        self._figures = figures
+        lengths = {dimension.key: len(dimension.texts) for dimension in figures.dimensions}
+        keys = sorted(lengths, key=lambda key: (key == ENGINE and lengths[key] > 1, lengths[key]), reverse=True)
+        for box in (self.across, self.down):
+            with QSignalBlocker(box):
+                box.clear()
+                for dimension in figures.dimensions:
+                    box.addItem(short_key(dimension.key, figures.keys), dimension.key)
+        if keys:
+            self.across.setCurrentIndex(self.across.findData(keys[0]))
+            self.down.setCurrentIndex(self.down.findData(keys[1] if len(keys) > 1 else keys[0]))
+        self.down.setEnabled(len(keys) > 1)
+        self._offer_rows()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Rows have come, or another quantity is to be shown."""
+        figures = self._figures
+        if figures is None or not figures.rows:
+            return
+        quantity = self._quantity
+        self.quantity.setToolTip(quantity.why)
+        across = figures.dimensions[self.across.currentIndex()]
+        down = figures.dimensions[self.down.currentIndex()]
+        line = None if down is across else down
+        self._cells = found = cells(figures, across, line, quantity.name, self._shown_rows(figures))
+        shown = color_range(found.values, quantity.limit)
+        one = short_key(across.key, figures.keys), short_key(down.key, figures.keys)
+        self.map.show_cells(found, shown, one[0], "" if down is across else one[1], self._short)
+        self.scale.show_range(shown, f"{quantity.title}{' in seconds' if quantity.name in _TIMES else ''}")
+        self._tell()
+
+    def choose_axes(self, across: str, down: str) -> None:
+        """Show two keys of the sweep."""
+        self.across.setCurrentIndex(self.across.findData(across))
+        self.down.setCurrentIndex(self.down.findData(down))
+        self._offer_rows()
+        self.refresh()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self.map.apply_theme(theme)
+        self.scale.apply_theme(theme)
+
+    def words(self, down: int, across: int) -> str:
+        """A cell in words: its values, its verdict, its number, and how many rows it stands for."""
+        found, figures = self._cells, self._figures
+        if found is None or figures is None or found.rows[down, across] == NO_ROW:
+            return ""
+        names = [f"{short_key(found.across.key, figures.keys)} {found.across.texts[across]}"]
+        if found.down is not None:
+            names.insert(0, f"{short_key(found.down.key, figures.keys)} {found.down.texts[down]}")
+        verdict, value = int(found.verdicts[down, across]), float(found.values[down, across])
+        told = "waiting" if verdict == WAITING else ROW_VERDICTS[verdict]
+        count, done = int(found.counts[down, across]), int(found.done[down, across])
+        if value == value or found.nan[down, across]:
+            told += f", {self._quantity.title} {self._short(value)}"
+        if count > 1:
+            told += f" (each the worst of {number_format.count(count)} rows{'' if done == count else f', {done} done'})"
+        return f"{', '.join(names)}: {told}"
+
+    @property
+    def _quantity(self) -> SweepQuantity:
+        return QUANTITIES[self.quantity.currentIndex()]
+
+    @property
+    def _short(self) -> Callable[[float], str]:
+        return number_format.duration if self._quantity.name in _TIMES else number_format.error
+
+    def _on_axis(self, changed: QComboBox, other: QComboBox) -> None:
+        """The other axis makes way for a key that it shows itself."""
+        if changed.currentIndex() == other.currentIndex() and changed.count() > 1:
+            other.setCurrentIndex((other.currentIndex() + 1) % other.count())
+        self._offer_rows()
+        self.refresh()
+
+    def _offer_rows(self) -> None:
+        """Offer all rows, and those with each value of a key that is no axis."""
+        assert self._figures is not None
+        kept = self.only.currentText()
+        with QSignalBlocker(self.only):
+            self.only.clear()
+            self.only.addItem("all", None)
+            for place, dimension in enumerate(self._figures.dimensions):
+                shown = place in (self.across.currentIndex(), self.down.currentIndex())
+                if not shown and 1 < len(dimension.texts) <= _MOST_OFFERED:
+                    name = short_key(dimension.key, self._figures.keys)
+                    for code, text in enumerate(dimension.texts):
+                        self.only.addItem(f"{name} {text}", (place, code))
+            self.only.setCurrentIndex(max(0, self.only.findText(kept)))
+        self.only.setEnabled(self.only.count() > 1)
+        metrics = self.only.fontMetrics()
+        widest = max(metrics.horizontalAdvance(self.only.itemText(i)) for i in range(self.only.count()))
+        self.only.view().setMinimumWidth(widest + 40)
+
+    def _shown_rows(self, figures: SweepFigures) -> NDArray[np.bool_] | None:
+        chosen = self.only.currentData()
+        if chosen is None:
+            return None
+        place, code = chosen
+        found: NDArray[np.bool_] = figures.dimensions[place].codes == code
+        return found
+
+    def _tell(self) -> None:
+        cell = self.map.chosen_cell
+        if cell is not None:
+            self._said.setText(self.words(*cell))
+        elif self._cells is not None:
+            most = int(self._cells.counts.max(initial=0))
+            self._said.setText(
+                "A click on a cell opens its run."
+                if most <= 1
+                else f"Each cell shows the worst of up to {number_format.count(most)} rows; a click opens that one."
+            )
+        self.map.setAccessibleDescription(self._said.text())
+
+    def _on_chosen(self, down: int, across: int) -> None:
+        self._tell()
+        self._send(self.row_chosen, down, across)
+
+    def _on_activated(self, down: int, across: int) -> None:
+        self._send(self.row_activated, down, across)
+
+    def _send(self, signal: SignalInstance, down: int, across: int) -> None:
+        if self._cells is not None and self._cells.rows[down, across] != NO_ROW:
+            signal.emit(int(self._cells.rows[down, across]))
+
+    def _on_pointed(self, down: int, across: int) -> None:
+        text = "" if down < 0 else self.words(down, across)
+        self.map.setToolTip(text)
+        if not text:
+            QToolTip.hideText()
+
+
+def _choice(name: str, why: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setToolTip(why)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(5)
+    return box

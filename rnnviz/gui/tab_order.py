@@ -1,0 +1,99 @@
+"""Which control Tab comes to next: the one that a reader's eye does, row by row, part by part.
+
+Qt's own order is that in which controls were made, and many here are made late or again: tabs, lessons, cards.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtWidgets import QAbstractScrollArea, QAbstractSpinBox, QApplication, QComboBox, QWidget
+
+_WHOLE_WITHIN = (QAbstractSpinBox, QComboBox)
+"""Their parts take no focus of their own."""
+
+
+def move_focus(window: QWidget, *, forward: bool) -> bool:
+    """Give the keyboard to the control after, or before, the one that has it; False if there is none."""
+    controls = list(controls_in_order(window))
+    if not controls:
+        return False
+    present = _within(QApplication.focusWidget(), controls)
+    at = controls.index(present) if present is not None else -1 if forward else 0
+    reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
+    controls[(at + (1 if forward else -1)) % len(controls)].setFocus(reason)
+    return True
+
+
+def move_to_part(parts: Sequence[QWidget], *, forward: bool) -> None:
+    """Give the keyboard to the part after, or before, the one that has it: to where it was there, else to its first."""
+    shown = [(part, controls) for part in parts if part.isVisible() and (controls := _controls_of(part))]
+    if not shown:
+        return
+    focused = QApplication.focusWidget()
+    present = [place for place, (_, controls) in enumerate(shown) if _within(focused, controls) is not None]
+    at = present[0] if present else -1 if forward else 0
+    part, controls = shown[(at + (1 if forward else -1)) % len(shown)]
+    before = _within(part.focusWidget(), controls)
+    (before or controls[0]).setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+
+
+def _controls_of(part: QWidget) -> list[QWidget]:
+    return [*([part] if _takes_tab(part) else []), *controls_in_order(part)]
+
+
+def controls_in_order(part: QWidget) -> Iterator[QWidget]:
+    """The controls within a widget that Tab can come to, from top to bottom and from left to right.
+
+    What stands within one part of the window stays together, as tall as its neighbor may be.
+    """
+    for child in _in_rows(_seen_within(part)):
+        if _takes_tab(child):
+            yield child
+        if not isinstance(child, _WHOLE_WITHIN):
+            yield from controls_in_order(child)
+
+
+def _seen_within(part: QWidget) -> list[QWidget]:
+    children = part.children()
+    if isinstance(part, QAbstractScrollArea):
+        children = [part.viewport()]
+    return [cast(QWidget, child) for child in children if child.isWidgetType() and _is_seen(cast(QWidget, child))]
+
+
+def _is_seen(widget: QWidget) -> bool:
+    return widget.isVisible() and not widget.isWindow()
+
+
+def _takes_tab(widget: QWidget) -> bool:
+    wants = widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    return bool(wants) and widget.isEnabled() and widget.focusProxy() is None
+
+
+def _in_rows(widgets: list[QWidget]) -> list[QWidget]:
+    """Sorted into rows: what has its middle at the height of the row's first stands in that row."""
+    left = sorted(widgets, key=lambda widget: (widget.geometry().top(), widget.geometry().left()))
+    ordered: list[QWidget] = []
+    while left:
+        first = left[0].geometry()
+        row = [widget for widget in left if _beside(first, widget.geometry())]
+        ordered += sorted(row, key=lambda widget: widget.geometry().left())
+        left = [widget for widget in left if widget not in row]
+    return ordered
+
+
+def _beside(first: QRect, other: QRect) -> bool:
+    return (
+        first == other
+        or first.top() <= other.center().y() <= first.bottom()
+        or (other.top() <= first.center().y() <= other.bottom())
+    )
+
+
+def _within(widget: QWidget | None, controls: list[QWidget]) -> QWidget | None:
+    """The control that has the keyboard, or the one that it is a part of."""
+    while widget is not None:
+        if widget in controls:
+            return widget
+        widget = widget.parentWidget()
+    return None

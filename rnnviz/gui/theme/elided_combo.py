@@ -1,0 +1,78 @@
+"""A list to choose a name from: as wide as the longest, and with dots for what is left out where there is less room."""
+
+from typing import Any
+
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QPaintEvent, QPalette
+from PySide6.QtWidgets import (
+    QComboBox,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
+
+_LONGEST = 40
+"""Characters of a name for which a box makes room. No engine of the program's own has a longer one."""
+_MARGINS = 40
+"""Pixels that a list takes beside its texts."""
+
+
+class ElidedComboBox(QComboBox):
+    """Its tool tip says the whole name, and below it what the choice is for."""
+
+    def __init__(self, name: str, why: str, least: int, parent: QWidget | None = None) -> None:
+        """`least` is how many characters there is always room for."""
+        super().__init__(parent)
+        self._why = why
+        self.setAccessibleName(name)
+        self.setToolTip(why)
+        self.setMinimumContentsLength(least)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """See `QComboBox.sizeHint`: the longest name's, up to a sensible length."""
+        hint, least = super().sizeHint(), self.minimumSizeHint()
+        longest = self.fontMetrics().averageCharWidth() * (_LONGEST - self.minimumContentsLength())
+        return QSize(min(hint.width(), least.width() + longest), hint.height())
+
+    def showPopup(self) -> None:
+        """See `QComboBox.showPopup`: in the list every name is whole."""
+        widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
+        self.view().setMinimumWidth(widest + _MARGINS)
+        super().showPopup()
+
+    def event(self, event: QEvent) -> bool:
+        """See `QComboBox.event`."""
+        if event.type() == QEvent.Type.ToolTip:
+            self.setToolTip("\n".join(filter(None, (self.currentText(), self._why))))
+        return bool(super().event(event))
+
+    def shown_text(self) -> str:
+        """What can be read in the box."""
+        return self._fitted(self._option())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """See `QWidget.paintEvent`. Qt's own cuts a name that is too long wherever the box ends."""
+        painter = QStylePainter(self)
+        option = self._option()
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self._fitted(option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def _option(self) -> Any:
+        # The stubs do not tell what an option holds.
+        option: Any = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        if self.currentIndex() < 0:
+            option.currentText = self.placeholderText()
+            option.palette.setBrush(QPalette.ColorRole.ButtonText, option.palette.placeholderText())
+        return option
+
+    def _fitted(self, option: Any) -> str:
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
+        # Names of a kind begin alike, as those of mistakes do: their ends tell them apart.
+        return self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room - 2)

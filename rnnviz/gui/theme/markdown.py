@@ -1,0 +1,123 @@
+"""Markdown in the window's font and colors."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import (
+    QBrush,
+    QFont,
+    QFontDatabase,
+    QPalette,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFrameFormat,
+    QTextTable,
+)
+from PySide6.QtWidgets import QTextBrowser
+
+from rnnviz.gui.theme.palettes import Theme
+
+_LINE_HEIGHT = 128.0
+"""Percent of the font's own: prose is read, not scanned."""
+_CODE_HEIGHT = 118.0
+"""Less, and the surface of a line would cover the underscores of the one above."""
+_ABOVE_HEADING = 20.0
+_CELL_PADDING = 5.0
+_PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""What stands in a text where a picture does: beneath it no line needs air of the picture's height."""
+
+
+def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface: str) -> None:
+    """Render a text in a browser. `surface` is the role of the color that it stands on."""
+    palette = browser.palette()
+    for role, name in (
+        (QPalette.ColorRole.Text, "text"),
+        (QPalette.ColorRole.Base, surface),
+        (QPalette.ColorRole.Link, "accent"),
+    ):
+        palette.setColor(role, theme.color(name))
+    browser.setPalette(palette)
+    document = browser.document()
+    document.setDefaultFont(browser.font())
+    document.setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
+    # Laid out once for all changes: a table is laid out anew for each line in it otherwise.
+    changes = QTextCursor(document)
+    changes.beginEditBlock()
+    _set_lines(document, theme)
+    _set_code(document, browser.font(), theme)
+    _underline_links(document)
+    _set_tables(document, theme)
+    changes.endEditBlock()
+
+
+def _set_lines(document: QTextDocument, theme: Theme) -> None:
+    """Give lines air; blocks of code keep theirs together, on a surface of their own."""
+    block = document.begin()
+    while block.isValid():
+        change = QTextBlockFormat()
+        if block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value):
+            change.setBackground(theme.color("raised"))
+            change.setLineHeight(_CODE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        elif block.text() != _PICTURE:
+            change.setLineHeight(_LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        if block.blockFormat().headingLevel() > 1:
+            change.setTopMargin(_ABOVE_HEADING)
+        QTextCursor(block).mergeBlockFormat(change)
+        block = block.next()
+
+
+def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
+    """Draw code in the fixed font of the views, on a surface of its own."""
+    change = QTextCharFormat()
+    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    change.setFontFamilies([fixed.family()])
+    change.setFontPointSize(font.pointSizeF() * 0.95)
+    change.setBackground(theme.color("raised"))
+    for position, length in _spans(document, lambda look: look.fontFixedPitch()):
+        _merge(document, position, length, change)
+
+
+def _underline_links(document: QTextDocument) -> None:
+    """A link is told by more than its color."""
+    change = QTextCharFormat()
+    change.setFontUnderline(True)
+    for position, length in _spans(document, lambda look: look.isAnchor()):
+        _merge(document, position, length, change)
+
+
+def _spans(document: QTextDocument, wanted: Callable[[QTextCharFormat], bool]) -> list[tuple[int, int]]:
+    """Where text stands that looks like that: positions and lengths. They are all found before one is changed."""
+    spans = []
+    block = document.begin()
+    while block.isValid():
+        iterator = block.begin()
+        while not iterator.atEnd():
+            fragment = iterator.fragment()
+            if wanted(fragment.charFormat()):
+                spans.append((fragment.position(), fragment.length()))
+            iterator += 1
+        block = block.next()
+    return spans
+
+
+def _merge(document: QTextDocument, position: int, length: int, change: QTextCharFormat) -> None:
+    cursor = QTextCursor(document)
+    cursor.setPosition(position)
+    cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
+    cursor.mergeCharFormat(change)
+
+
+def _set_tables(document: QTextDocument, theme: Theme) -> None:
+    """Thin lines, and room between them and the words."""
+    for frame in document.rootFrame().childFrames():
+        if isinstance(frame, QTextTable):
+            look = frame.format()
+            look.setBorderCollapse(True)
+            look.setBorder(1.0)
+            look.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
+            look.setBorderBrush(QBrush(theme.color("border"), Qt.BrushStyle.SolidPattern))
+            look.setCellPadding(_CELL_PADDING)
+            look.setCellSpacing(0.0)
+            frame.setFormat(look)

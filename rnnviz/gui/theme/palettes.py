@@ -1,0 +1,141 @@
+"""The two palettes. The offscreen platform ignores the desktop's color scheme, so both are the program's own.
+
+Every text color keeps a contrast of at least 4.5:1 on the surfaces that it stands on; the diverging maps go
+from blue to orange, which people with any of the common color-vision deficiencies tell apart, and so they do
+any two of the series.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from PySide6.QtGui import QColor, QPalette
+
+ThemeName: TypeAlias = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colors by what they mean, as #rrggbb.
+
+    `diverging` and `sequential` are color stops at equal distances: negative to positive with zero in the
+    middle, and small to large. `wrong`, `right` and `doubtful` are for verdicts; `outline` and
+    `outline_under` are the two tones of a mark, of which one always stands out.
+    """
+
+    name: ThemeName
+    window: str
+    base: str
+    raised: str
+    border: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    wrong: str
+    wrong_surface: str
+    right: str
+    right_surface: str
+    doubtful: str
+    doubtful_surface: str
+    outline: str
+    outline_under: str
+    cursor: str
+    grid: str
+    nan: str
+    infinite: str
+    series: tuple[str, ...]
+    diverging: tuple[str, ...]
+    sequential: tuple[str, ...]
+
+    def color(self, role: str) -> QColor:
+        """The color of a role, such as "accent"."""
+        return QColor(getattr(self, role))
+
+    def palette(self) -> QPalette:
+        """Qt's palette for every widget."""
+        palette = QPalette()
+        roles = QPalette.ColorRole
+        for role, name in (
+            (roles.Window, "window"),
+            (roles.WindowText, "text"),
+            (roles.Base, "base"),
+            (roles.AlternateBase, "raised"),
+            (roles.Text, "text"),
+            (roles.Button, "raised"),
+            (roles.ButtonText, "text"),
+            (roles.ToolTipBase, "base"),
+            (roles.ToolTipText, "text"),
+            (roles.PlaceholderText, "muted"),
+            (roles.Highlight, "accent"),
+            (roles.HighlightedText, "on_accent"),
+            (roles.Link, "accent"),
+            (roles.LinkVisited, "accent"),
+            (roles.Mid, "border"),
+            (roles.Midlight, "raised"),
+            (roles.Light, "base"),
+            (roles.Dark, "border"),
+            (roles.Shadow, "border"),
+            (roles.BrightText, "wrong"),
+            (roles.Accent, "accent"),
+        ):
+            palette.setColor(role, self.color(name))
+        for role in (roles.WindowText, roles.Text, roles.ButtonText):
+            palette.setColor(QPalette.ColorGroup.Disabled, role, self.color("muted"))
+        return palette
+
+
+LIGHT = Theme(
+    name="light",
+    window="#f4f5f7",
+    base="#ffffff",
+    raised="#eceef1",
+    border="#c6cad1",
+    text="#1a1d21",
+    muted="#58606b",
+    accent="#0a5fc2",
+    on_accent="#ffffff",
+    wrong="#a8005a",
+    wrong_surface="#fde8f2",
+    right="#17692f",
+    right_surface="#e6f4ea",
+    doubtful="#7d5200",
+    doubtful_surface="#fdf3dc",
+    outline="#c2006b",
+    outline_under="#ffffff",
+    cursor="#1a1d21",
+    grid="#dfe2e7",
+    nan="#7a3fd1",
+    infinite="#00735f",
+    series=("#0a5fc2", "#c2570a", "#17692f", "#a8005a", "#5e2a97", "#653a00", "#187a85", "#3b3f41"),
+    diverging=("#08306b", "#2f7fbf", "#a6cee9", "#f7f7f7", "#fbc98a", "#dd7a14", "#7a3603"),
+    sequential=("#f7f7f7", "#d9dbe6", "#b3b6d2", "#8c86bb", "#6a51a3", "#45117e"),
+)
+
+DARK = Theme(
+    name="dark",
+    window="#16181c",
+    base="#1d2025",
+    raised="#282c33",
+    border="#434955",
+    text="#e8eaed",
+    muted="#a3abb8",
+    accent="#6db3ff",
+    on_accent="#0b1420",
+    wrong="#ff86c0",
+    wrong_surface="#40172c",
+    right="#74d68d",
+    right_surface="#173223",
+    doubtful="#f0c05a",
+    doubtful_surface="#3a2d10",
+    outline="#ff7abc",
+    outline_under="#000000",
+    cursor="#ffffff",
+    grid="#30353e",
+    nan="#c9a3ff",
+    infinite="#4fd9bd",
+    series=("#6db3ff", "#ed9c55", "#73d48b", "#ff86c0", "#a57dd0", "#ffc85e", "#5fd3de", "#84929a"),
+    diverging=("#a9d8ff", "#3f97e0", "#1f4f80", "#1d2025", "#7a4410", "#e08a2c", "#ffd9a3"),
+    sequential=("#1d2025", "#35304f", "#51447f", "#7460ad", "#9f8ad6", "#d7ccff"),
+)
+
+THEMES: dict[str, Theme] = {theme.name: theme for theme in (LIGHT, DARK)}

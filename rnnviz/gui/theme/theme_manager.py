@@ -1,0 +1,125 @@
+"""The program's look: the theme that the user chose or the desktop has, on every widget at once."""
+
+from collections.abc import Callable
+from string import Template
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QPixmapCache
+from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
+
+from rnnviz.gui.theme.palettes import THEMES, Theme
+from rnnviz.io.resources import resource_path
+
+_DRAWN_BY_QT = "rnnviz-drawn-by-qt"
+
+
+class Appearance(QObject):
+    """Sets the application's style and palette and a window's style sheet, and follows the desktop while asked to.
+
+    All of it would take longer than a user can wait for an answer, and so a change takes several turns of the event
+    loop. The windows keep their old look meanwhile, and then change at once.
+    """
+
+    theme_changed = Signal(object)
+    """The `Theme` in which everything is drawn from now on."""
+
+    def __init__(self, choice: str, parent: QObject | None = None) -> None:
+        """`choice` is "desktop", "light" or "dark"."""
+        super().__init__(parent)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        self._application = application
+        self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
+        self._choice = choice
+        self._window: QWidget | None = None
+        self._parts: list[Callable[[Theme], None]] = []
+        self._left: list[Callable[[Theme], None]] = []
+        self._turns = QTimer(self, interval=0)
+        self._turns.timeout.connect(self._go_on)
+        # Drawn by Qt itself, the same on every system, so that both themes can be looked at on any of them.
+        if not application.property(_DRAWN_BY_QT):
+            application.setStyle(QStyleFactory.create("Fusion"))
+            application.setProperty(_DRAWN_BY_QT, True)
+        application.styleHints().colorSchemeChanged.connect(self._on_desktop_changed)
+        self._theme = THEMES[self._wanted()]
+        self._apply()
+
+    @property
+    def choice(self) -> str:
+        """What the user chose: "desktop", "light" or "dark"."""
+        return self._choice
+
+    @property
+    def theme(self) -> Theme:
+        """The theme in use."""
+        return self._theme
+
+    def dress(self, window: QWidget) -> None:
+        """Keep the style sheet of a window, and so of every window and menu that it is the parent of, in the theme."""
+        self.setParent(window)
+        self._window = window
+        self._apply_sheet(window)
+
+    def add(self, draw: Callable[[Theme], None]) -> None:
+        """Have a part drawn in every further theme, in a turn of its own."""
+        self._parts.append(draw)
+
+    def choose(self, choice: str) -> None:
+        """Use a theme, or follow the desktop's."""
+        self._choice = choice
+        self._follow()
+
+    def _on_desktop_changed(self) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        wanted = THEMES[self._wanted()]
+        if wanted is not self._theme:
+            self._theme = wanted
+            # Icons and frames as they were drawn in the other theme would stay until the cache is full.
+            QPixmapCache.clear()
+            self._hold()
+            self._apply()
+            self._left = list(self._parts)
+            self._turns.start()
+
+    def _go_on(self) -> None:
+        if self._left:
+            self._left.pop(0)(self._theme)
+        else:
+            self._turns.stop()
+            self._release()
+            self.theme_changed.emit(self._theme)
+
+    def _hold(self) -> None:
+        """Leave what is open as it is painted."""
+        for window in self._application.topLevelWidgets():
+            if window.isVisible():
+                # What is still to be painted is painted now: Qt would wait for that frame, and never ask for another.
+                window.repaint(0, 0, 1, 1)
+                window.setUpdatesEnabled(False)
+
+    def _release(self) -> None:
+        """Paint everything anew; a window that was closed meanwhile may be opened again."""
+        for window in self._application.topLevelWidgets():
+            window.setUpdatesEnabled(True)
+            window.repaint(0, 0, 1, 1)
+
+    def _wanted(self) -> str:
+        if self._choice in THEMES:
+            return self._choice
+        return "dark" if self._desktop_is_dark() else "light"
+
+    def _desktop_is_dark(self) -> bool:
+        return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+    def _apply(self) -> None:
+        self._application.setPalette(self._theme.palette())
+        if self._window is not None:
+            self._apply_sheet(self._window)
+
+    def _apply_sheet(self, window: QWidget) -> None:
+        # A sheet of the application would take five times as long to change: Qt then polishes every widget once for
+        # each that it stands in, and so sends 7,700 events to 830 widgets.
+        colors = {role: value for role, value in vars(self._theme).items() if isinstance(value, str)}
+        window.setStyleSheet(self._sheet.substitute(colors))

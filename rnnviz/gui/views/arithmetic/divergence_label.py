@@ -1,0 +1,74 @@
+"""The sentence that says where two engines part, as a link to the line."""
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.view_model import Page
+
+_PAD = 6
+
+
+class PartingNote(QAbstractButton):
+    """Is marked, and leads to the line, where the engines part; else it says in muted words that they do not."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._parts = False
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    @property
+    def parts(self) -> bool:
+        """Whether the engines part."""
+        return self._parts
+
+    def show_page(self, page: Page) -> None:
+        """Say another page's sentences."""
+        sentences = page.explanation.sentences
+        parts = page.parting is not None or len(sentences) > 1
+        told = sentences[-1] if sentences else ""
+        if told == self.text() and parts == self._parts:
+            return
+        self._parts = parts
+        self.setText(told)
+        self.setAccessibleName(told)
+        self.setAccessibleDescription("Shows the line in which they part." if parts else "")
+        self.setToolTip("\n".join(sentences))
+        self.setEnabled(parts)
+        self.setCursor(Qt.CursorShape.PointingHandCursor if parts else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, self.fontMetrics().height() + 6)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        theme, rect = self._theme, self.rect()
+        role = "muted"
+        text = self.text()
+        if self._parts:
+            role, text = "wrong", f"≠  {text}"
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("wrong_surface"))
+            painter.drawRoundedRect(rect, 4, 4)
+        if self.hasFocus():
+            painter.setPen(QPen(theme.color("accent"), 1.5))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 4, 4)
+        painter.setPen(theme.color(role))
+        inside = rect.adjusted(_PAD, 0, -_PAD, 0)
+        shown = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
+        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        painter.end()

@@ -1,0 +1,96 @@
+"""An equation with the numbers beneath its symbols, laid out in columns: where each piece stands in pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter
+
+from rnnviz.explain.equations import EquationLine
+
+Face: TypeAlias = Literal["plain", "italic", "low"]
+
+_LOW_SIZE, _LOW_BY = 0.78, 0.22
+_WORDS = ("stored", "Δ", "bound")
+
+
+def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
+    """A symbol as a book has it: h' is h with the index t - 1, a_n is a with the index n; signs are upright."""
+    if sign or text in _WORDS:
+        return ((text.replace(" - ", " − "), "plain"),)
+    name, _, index = text.removesuffix("'").partition("_")
+    if text.endswith("'"):
+        index = "t−1"
+    elif name in ("h", "c") and not index:
+        index = "t"
+    return ((name, "italic"), (index, "low")) if index else ((name, "italic"),)
+
+
+@dataclass(frozen=True)
+class EquationColumn:
+    """One token: its left edge and width, its symbol's pieces, and the text of each row of numbers."""
+
+    left: float
+    width: float
+    symbol: tuple[tuple[str, Face], ...]
+    numbers: tuple[str, ...]
+    sign: bool
+
+
+class Faces:
+    """The fonts of an equation with their metrics, and the widths that were measured before."""
+
+    def __init__(self, font: QFont) -> None:
+        plain = QFont(font)
+        plain.setKerning(False)
+        italic, low = QFont(plain), QFont(plain)
+        italic.setItalic(True)
+        low.setPointSizeF(max(plain.pointSizeF() * _LOW_SIZE, 1.0))
+        self.fonts: dict[Face, QFont] = {"plain": plain, "italic": italic, "low": low}
+        self._metrics = {face: QFontMetricsF(own) for face, own in self.fonts.items()}
+        self._widths: dict[tuple[str, Face], float] = {}
+        self.height, self.ascent = self._metrics["plain"].height(), self._metrics["plain"].ascent()
+
+    def width(self, text: str, face: Face = "plain") -> float:
+        """How many pixels a text takes."""
+        key = text, face
+        if key not in self._widths:
+            if len(self._widths) > 4096:
+                self._widths.clear()
+            self._widths[key] = self._metrics[face].horizontalAdvance(text)
+        return self._widths[key]
+
+
+def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> tuple[EquationColumn, ...]:
+    """Lay a line out from 0 to the right; `rows` has the texts beneath its tokens, row by row."""
+    laid: list[EquationColumn] = []
+    left = 0.0
+    for place, token in enumerate(line.tokens):
+        sign = token.value is None
+        symbol = pieces(token.text, sign=sign)
+        numbers = tuple(row[place].replace(" - ", " − ") if sign else row[place] for row in rows)
+        width = max(sum(faces.width(*piece) for piece in symbol), *(faces.width(text) for text in numbers))
+        laid.append(EquationColumn(left, width, symbol, numbers, sign))
+        left += width
+    return tuple(laid)
+
+
+def paint_symbol(painter: QPainter, faces: Faces, column: EquationColumn, left: float, top: float) -> QRectF:
+    """Write a symbol in the middle of its column; returns where it stands."""
+    widths = [faces.width(*piece) for piece in column.symbol]
+    x = left + column.left + (column.width - sum(widths)) / 2.0
+    at = QRectF(x, top, sum(widths), faces.height)
+    for (text, face), width in zip(column.symbol, widths, strict=True):
+        painter.setFont(faces.fonts[face])
+        painter.drawText(QPointF(x, top + faces.ascent + (_LOW_BY * faces.height if face == "low" else 0.0)), text)
+        x += width
+    return at
+
+
+def paint_number(painter: QPainter, faces: Faces, column: EquationColumn, row: int, left: float, top: float) -> None:
+    """Write what stands beneath a symbol; numbers of several rows end below each other."""
+    text = column.numbers[row]
+    widest = max(faces.width(own) for own in column.numbers)
+    end = left + column.left + (column.width + widest) / 2.0
+    painter.drawText(QPointF(end - faces.width(text), top + faces.ascent), text)

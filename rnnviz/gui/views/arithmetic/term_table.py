@@ -1,0 +1,220 @@
+"""The ledger as a table, with a waterfall of bars that runs down its rows."""
+
+from typing import Any
+
+from PySide6.QtCore import QEvent, QLineF, QModelIndex, QPersistentModelIndex, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QKeyEvent, QMouseEvent, QPainter, QPen, QResizeEvent
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from rnnviz.explain.term_table import TermRow
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.arithmetic.term_table_model import LedgerModel
+from rnnviz.gui.views.arithmetic.view_model import Page
+from rnnviz.gui.views.cell_painter import INSET
+from rnnviz.gui.views.number_table import NumberTable
+
+_PAD = 6
+_COMFORTABLE_BAR = 90
+"""Pixels of the bars that names of engines do not take."""
+_AROUND_TITLE, _WIDEST_TITLE = 10, 160
+"""Pixels beside a name above a column, and of a column that is widened for its name."""
+_LEAST_BAR = 1.5
+
+
+class LedgerTable(NumberTable):
+    """A click on a name, or Enter on its row, follows where the row's number came from."""
+
+    followed = Signal(object)
+    """A `Place`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.ledger = LedgerModel()
+        self.setModel(self.ledger)
+        self._bars = _Bars(self.ledger)
+        self._bar_column: int | None = None
+        self._fitted: list[str] = []
+        self.setAccessibleName("Terms of the chosen line")
+        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 3)
+        self.setMouseTracking(True)
+        self.setItemDelegate(self._bars)
+
+    def show_page(self, page: Page) -> None:
+        """Show the ledger of another page."""
+        engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
+        fresh = self.ledger.show_ledger(page.ledger, engines, page.parted_sum)
+        self._bars.look()
+        if fresh or self._bar_column != self.ledger.bar_column:
+            if self._bar_column is not None:
+                self._pictures.discard(self._bar_column)
+            self._bar_column = self.ledger.bar_column
+            self.show_pictures(self._bar_column)
+        if fresh or self.ledger.widest() != self._fitted:
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Give the columns their room: where there is too little, bars are left out first, then a name is cut short."""
+        self._fitted = widest = self.ledger.widest()
+        if not widest:
+            return
+        bar = self.ledger.bar_column
+        needed = sum(self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest)
+        drawn = needed <= self.viewport().width()
+        self.setColumnHidden(bar, not drawn)
+        self.fit_columns(widest if drawn else widest[:bar], (bar,) if drawn else (0,), shrinking=0)
+        self._title_sums()
+
+    def _title_sums(self) -> None:
+        """Write the engines' names above their sums; what the bars can spare of the room is theirs."""
+        titles = self.ledger.full_titles
+        if len(titles) < 2:
+            return
+        header, bar = self.horizontalHeader(), self.ledger.bar_column
+        metrics = header.fontMetrics()
+        spare = 0 if self.isColumnHidden(bar) else max(0, header.sectionSize(bar) - scaled(_COMFORTABLE_BAR))
+        shown = []
+        for place, (column, title) in enumerate(zip(self.ledger.sum_columns, titles, strict=True)):
+            wanted = min(metrics.horizontalAdvance(title) + _AROUND_TITLE, scaled(_WIDEST_TITLE))
+            given = min(max(0, wanted - header.sectionSize(column)), spare // (len(titles) - place))
+            spare -= given
+            header.resizeSection(column, header.sectionSize(column) + given)
+            header.resizeSection(bar, header.sectionSize(bar) - given)
+            room = header.sectionSize(column) - _AROUND_TITLE + 2
+            shown.append(metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, room))
+        self.ledger.show_titles(tuple(shown))
+
+    def copy_text(self) -> str:
+        """The chosen rows with their headings, or all of them if at most one is chosen, and all of each engine's."""
+        chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
+        return self.ledger.copied(chosen if len(chosen) > 1 else range(self.ledger.rowCount()))
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._bars.apply_theme(theme)
+        self.ledger.apply_theme(theme)
+        super().apply_theme(theme)
+
+    @property
+    def rows_in_room(self) -> int:
+        """How many rows can be seen without scrolling."""
+        return max(1, self.viewport().height() // self.verticalHeader().defaultSectionSize())
+
+    def follow(self, row: int) -> None:
+        """Go to where a row's number came from."""
+        source = self.ledger.row(row).source
+        if source is not None:
+            self.followed.emit(source)
+
+    def event(self, event: QEvent) -> bool:
+        """Claim Enter before the window's commands see it."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _goes(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if _goes(event):
+            if self.currentIndex().isValid():
+                self.follow(self.currentIndex().row())
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        if event.button() == Qt.MouseButton.LeftButton and index.isValid() and index.column() == 0:
+            self.follow(index.row())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """The second click must not follow a link of the page to which the first one led."""
+        event.accept()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        on_link = index.isValid() and index.column() == 0 and self.ledger.row(index.row()).source is not None
+        self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
+
+
+def _goes(event: QKeyEvent) -> bool:
+    plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    return plain and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+class _Bars(QStyledItemDelegate):
+    """From the sum before a row to the sum after it, the engines' bars beneath each other where they differ."""
+
+    def __init__(self, model: LedgerModel) -> None:
+        super().__init__()
+        self._model = model
+        self._low, self._high = 0.0, 0.0
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on: falling and growing as the lanes draw less and more than 0."""
+        stops = theme.diverging
+        self._falls, self._grows = QColor(stops[1]), QColor(stops[-2])
+        self._whole, self._axis, self._text = theme.color("text"), theme.color("border"), theme.color("muted")
+        self._ground = theme.color("base")
+
+    def look(self) -> None:
+        """Take the range of what the model shows now."""
+        self._low, self._high = self._model.reach
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        styled: Any = option
+        rect: QRect = styled.rect
+        row = self._model.row(index.row())
+        painter.save()
+        painter.setClipRect(rect)
+        zero = self._x(rect, 0.0)
+        painter.setPen(self._axis)
+        painter.drawLine(QLineF(zero, rect.top(), zero, rect.bottom() + 1))
+        drawn = [(own.start, own.stop) for own in row.figures if own.stop is not None]
+        if self._model.lines[index.row()].engine:
+            # The sums of both stand in the row's first line, and so do their bars.
+            drawn = []
+        spans = [span for span in drawn if all(abs(end) < float("inf") for end in span)]
+        apart = len(spans) > 1 and any(
+            abs(self._x(rect, one) - self._x(rect, two)) > 1.0 for one, two in zip(*spans[:2], strict=True)
+        )
+        shown = spans if apart else spans[:1]
+        height = (rect.height() - 4.0) / max(len(shown), 1)
+        for place, (start, stop) in enumerate(shown):
+            self._paint_bar(painter, rect, row, start, stop, rect.top() + 2.0 + place * height, height, place)
+        painter.restore()
+
+    def _paint_bar(
+        self,
+        painter: QPainter,
+        rect: QRect,
+        row: TermRow,
+        start: float,
+        stop: float,
+        top: float,
+        height: float,
+        place: int,
+    ) -> None:
+        if row.kind == "total":
+            start = 0.0
+        left, right = sorted((self._x(rect, start), self._x(rect, stop)))
+        bar = QRectF(left, top + 0.5, max(right - left, _LEAST_BAR), height - 1.0)
+        color = self._whole if row.kind == "total" else self._grows if stop >= start else self._falls
+        painter.fillRect(bar, color)
+        if place:
+            # The candidate's: color is not alone in telling the engines apart.
+            painter.fillRect(bar, QBrush(self._ground, Qt.BrushStyle.BDiagPattern))
+            painter.setPen(QPen(color, 1.0))
+            painter.drawRect(bar)
+
+    def _x(self, rect: QRect, value: float) -> float:
+        span = self._high - self._low or 1.0
+        return rect.left() + _PAD + (value - self._low) / span * (rect.width() - 2 * _PAD)

@@ -1,0 +1,134 @@
+"""A ledger's rows as the lines of a table: one for what the engines share, and another where a candidate's differs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rnnviz.core import number_format
+from rnnviz.explain.digit_format import format_short, told_apart_briefly
+from rnnviz.explain.term_table import TermRow, TermTable, TermValues
+from rnnviz.gui.views.arithmetic.card import MARKS
+
+APART = "≠ "
+
+Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
+
+
+_HEADINGS: dict[Field, tuple[str, str]] = {
+    "name": ("", "What is read. Click it, or press Enter, to see how it came about."),
+    "factor": ("weight", "What the input is multiplied with."),
+    "input": ("× input", "The number that is read. An engine that has another one has it in a line of its own."),
+    "product": ("= prod.", "The two multiplied; a bias or one half's sum stands here, too."),
+    "added": ("× r", "What is added: beneath h' the product times the reset gate r."),
+    "stop": ("sum", "What it has come to, row by row."),
+    "bar": ("so far", "From the sum before a row to the sum after it: to the right it grew, to the left it fell."),
+}
+
+
+@dataclass(frozen=True)
+class TermTableColumn:
+    """What stands in a column; `engine` tells whose running sum."""
+
+    field: Field
+    engine: int = 0
+
+
+@dataclass(frozen=True)
+class TermTableLine:
+    """A row's numbers as `texts`, one for each column.
+
+    The first line of a row has every engine's running sum beside the first engine's other numbers. A line of another
+    engine has those of its own. `parts` tells that the running sums part first in this row.
+    """
+
+    row: TermRow
+    engine: int
+    texts: tuple[str, ...]
+    parts: bool = False
+
+
+def heading(field: Field, ledger: TermTable | None) -> tuple[str, str]:
+    """What stands above a column, and what that means."""
+    if ledger is not None and not ledger.shared and field == "factor":
+        return "first", "The first number of the product."
+    if ledger is not None and not ledger.shared and field == "input":
+        return "× second", "The second number of the product."
+    return _HEADINGS[field]
+
+
+def columns_of(ledger: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
+    """The columns of a ledger: what is read and multiplied once for all engines, and a running sum for each."""
+    fields: list[Field] = ["name", "factor", "input", "product"]
+    if ledger.scaled:
+        fields.append("added")
+    sums = [TermTableColumn("stop", engine) for engine in range(engines)]
+    return (*map(TermTableColumn, fields), *sums, TermTableColumn("bar"))
+
+
+def lines_of(
+    ledger: TermTable, columns: tuple[TermTableColumn, ...], split_at: int | None
+) -> tuple[TermTableLine, ...]:
+    """The lines; `split_at` is the first row in which the running sums part."""
+    return tuple(
+        line for at, row in enumerate(ledger.rows) for line in _lines(ledger, row, columns, parts=at == split_at)
+    )
+
+
+def value_of(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int) -> float | None:
+    """The number of an engine in a column, None where it has none."""
+    own: TermValues = row.figures[column.engine if column.field == "stop" else engine]
+    match column.field:
+        case "name" | "bar":
+            return None
+        case "product":
+            return ledger.product(row, own)
+    value: float | None = getattr(own, column.field)
+    return value
+
+
+def copied(ledger: TermTable, engines: Sequence[str], rows: Iterable[TermRow]) -> str:
+    """Rows as text with tabs: the weights once, then all of each engine's numbers, in full."""
+    fields = [column.field for column in columns_of(ledger, 1)][1:-1]
+    common: tuple[Field, ...] = ("factor",) if ledger.shared else ()
+    columns = [(TermTableColumn(field), "") for field in common] + [
+        (TermTableColumn(field, engine), name if len(engines) > 1 else "")
+        for engine, name in enumerate(engines)
+        for field in fields
+        if field not in common
+    ]
+    table = [["term", *(f"{name} {heading(column.field, ledger)[0]}".strip() for column, name in columns)]]
+    for row in rows:
+        values = [value_of(ledger, row, column, column.engine) for column, _ in columns]
+        table.append([row.name, *("" if value is None else number_format.full(value) for value in values)])
+    return "".join("\t".join(cells) + "\n" for cells in table)
+
+
+def _lines(
+    ledger: TermTable, row: TermRow, columns: tuple[TermTableColumn, ...], *, parts: bool
+) -> Iterator[TermTableLine]:
+    first = tuple(_text(ledger, row, column, 0, parts=parts) for column in columns)
+    yield TermTableLine(row, 0, (_name(ledger, row), *first[1:]), parts)
+    for engine in range(1, len(row.figures)):
+        own = tuple(_text(ledger, row, column, engine, parts=parts) for column in columns)
+        if any(column.field != "stop" and own[k] != first[k] for k, column in enumerate(columns)):
+            told_once = ("stop", "factor") if ledger.shared else ("stop",)
+            rest = ["" if column.field in told_once else own[k] for k, column in enumerate(columns)]
+            yield TermTableLine(row, engine, (MARKS[engine], *rest[1:]))
+
+
+def _text(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int, *, parts: bool) -> str:
+    value = value_of(ledger, row, column, engine)
+    if value is None:
+        return ""
+    is_sum = column.field == "stop"
+    if len(row.figures) == 2 and (parts if is_sum else row.parts):
+        other = value_of(ledger, row, TermTableColumn(column.field, 1 - column.engine), 1 - engine)
+        if other is not None and other != value:
+            text = told_apart_briefly(value, other)[0]
+            return f"{APART}{text}" if is_sum and column.engine else text
+    return format_short(value)
+
+
+def _name(ledger: TermTable, row: TermRow) -> str:
+    """As short as can be: what the line gives is on its card."""
+    return row.name.replace(f"_{ledger.line}", "") if row.kind in ("part", "total") else row.name

@@ -1,0 +1,266 @@
+"""A ledger's lines as a table's model: what is read, weighed and added up, and each engine's running sum."""
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.explain.provenance import in_words
+from rnnviz.explain.term_table import TermRow, TermTable
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.card import MARKS
+from rnnviz.gui.views.arithmetic.term_table_lines import (
+    APART,
+    TermTableColumn,
+    TermTableLine,
+    columns_of,
+    copied,
+    heading,
+    lines_of,
+    value_of,
+)
+from rnnviz.gui.views.cell_painter import TableCell
+from rnnviz.gui.views.number_table import FULL_ROLE
+
+AnyIndex: TypeAlias = QModelIndex | QPersistentModelIndex
+_ROOT = QModelIndex()
+_Roles = Qt.ItemDataRole
+_LEAST_NUMBER, _LEAST_BAR = "-0.000", "0000"
+"""No column of numbers, and none of bars, is narrower than these."""
+_SHORT_TITLE = 7
+"""So many characters of an engine's title have room above every sum: "● gluon"."""
+
+
+class LedgerModel(QAbstractTableModel):
+    """`cell` tells how a cell is drawn; the figures of `row` are what its bars show."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ledger: TermTable | None = None
+        self._lines: tuple[TermTableLine, ...] = ()
+        self._engines: tuple[str, ...] = ()
+        self._titles: tuple[str, ...] = ()
+        self._columns: tuple[TermTableColumn, ...] = ()
+        self._widest: list[str] = []
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._muted, self._link, self._wrong = (theme.color(role) for role in ("muted", "accent", "wrong"))
+        self._strange = {number_format.NAN: theme.color("nan"), number_format.INFINITY: theme.color("infinite")}
+        self._mark = Icons(theme).colored("cross", "wrong")
+
+    @property
+    def ledger(self) -> TermTable | None:
+        """What is shown."""
+        return self._ledger
+
+    @property
+    def lines(self) -> tuple[TermTableLine, ...]:
+        """The ledger's rows as they are listed."""
+        return self._lines
+
+    @property
+    def bar_column(self) -> int:
+        """Where the bars stand."""
+        return len(self._columns) - 1
+
+    @property
+    def sum_columns(self) -> range:
+        """Where the engines' running sums stand."""
+        return range(self.bar_column - len(self._engines), self.bar_column)
+
+    @property
+    def full_titles(self) -> tuple[str, ...]:
+        """What is to stand above the running sums: each engine's sign and name."""
+        return _titles(self._engines)
+
+    def show_ledger(self, ledger: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
+        """Show another ledger, whose running sums part first in the row `split_at`; True if the columns are others."""
+        columns = columns_of(ledger, len(engines))
+        lines = lines_of(ledger, columns, split_at)
+        shared = None if self._ledger is None else self._ledger.shared
+        same = columns == self._columns and engines == self._engines and ledger.shared == shared
+        count = len(self._lines)
+        self._widest = _as_wide(lines, columns, ledger, _titles(engines), self._widest if same else [])
+        if same and len(lines) == count:
+            self._ledger, self._lines = ledger, lines
+            self.dataChanged.emit(self.index(0, 0), self.index(count - 1, len(columns) - 1))
+            return False
+        self.beginResetModel()
+        if not same:
+            self._titles = ()
+        self._ledger, self._lines, self._engines, self._columns = ledger, lines, engines, columns
+        self.endResetModel()
+        return not same
+
+    def show_titles(self, titles: tuple[str, ...]) -> None:
+        """Write these above the running sums, as much of each title as there is room for."""
+        if titles != self._titles:
+            self._titles = titles
+            sums = self.sum_columns
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, sums.start, sums.stop - 1)
+
+    def row(self, line: int) -> TermRow:
+        """The entry that a line is of."""
+        return self._lines[line].row
+
+    def copied(self, lines: Iterable[int]) -> str:
+        """The entries of some lines as text with tabs, with every number of every engine in full."""
+        if self._ledger is None:
+            return ""
+        rows = dict.fromkeys(self.row(line) for line in lines)
+        return copied(self._ledger, tuple(map(display_name, self._engines)), rows)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The least and largest sum on the way, and 0: what the bars' axis shows."""
+        found = [0.0]
+        for row in self._ledger.rows if self._ledger is not None else ():
+            for own in row.figures:
+                if own.stop is not None and abs(own.stop) < number_format.LARGEST_PLAIN**2:
+                    found.append(own.stop)
+        return min(found), max(found)
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self._lines)
+
+    def columnCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self._columns)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
+            return None
+        column = self._columns[section]
+        text, why = heading(column.field, self._ledger)
+        own = column.field == "stop" and len(self._engines) > 1
+        if role == _Roles.DisplayRole:
+            if len(self._engines) < 2:
+                return text
+            above = self._titles[column.engine] if own and self._titles else ""
+            return f"{above}\n{text}"
+        name = display_name(self._engines[column.engine])
+        if role == _Roles.ToolTipRole:
+            return f"{name}: {why}" if own else why
+        if role in (FULL_ROLE, _Roles.AccessibleTextRole):
+            return "term" if column.field == "name" else f"{name} {text}" if own else text
+        return None
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        line, column = self._lines[index.row()], self._columns[index.column()]
+        text = line.texts[index.column()]
+        if role == _Roles.DisplayRole:
+            return text
+        if role == FULL_ROLE:
+            return line.row.name if column.field == "name" else self._full(line, column)
+        if role == _Roles.ToolTipRole:
+            return self.told(index.row())
+        if role == _Roles.AccessibleTextRole:
+            return self._read(line, column, text)
+        return None
+
+    def cell(self, row: int, column: int) -> TableCell:
+        """How a cell is drawn: where the engines part first in bold and marked; equal sums of the second muted."""
+        at, line = self._columns[column], self._lines[row]
+        text, entry = line.texts[column], line.row
+        if at.field == "name":
+            return self._name_cell(line, text)
+        if (line.parts and at.field == "stop") or (entry.parts and at.field in ("input", "product")):
+            return TableCell(text, self._wrong, bold=True)
+        strange = self._strange.get(text.removeprefix("-"))
+        bold = entry.kind == "total" or (entry.kind == "part" and at.field == "product")
+        if strange is None and at.engine and text == line.texts[column - at.engine]:
+            return TableCell(text, self._muted, bold=bold)
+        return TableCell(text, strange, bold=bold)
+
+    def told(self, row: int) -> str:
+        """Every figure of a line's entry in full, each engine's running sum, and where its input came from."""
+        entry = self.row(row)
+        lines = [entry.name]
+        for engine, own in zip(map(display_name, self._engines), entry.figures, strict=True):
+            if own.factor is not None and own.input is not None and own.product is not None:
+                value = (
+                    f"{number_format.full(own.factor)} × {number_format.full(own.input)} = "
+                    f"{number_format.full(own.product)}"
+                )
+            else:
+                number = own.added if own.product is None else own.product
+                value = "" if number is None else number_format.full(number)
+            summed = "" if own.stop is None or entry.kind == "total" else f", sum {number_format.full(own.stop)}"
+            lines.append(f"{engine}: {value}{summed}")
+        if self._lines[row].parts:
+            lines.append("The sums of the engines part here.")
+        if entry.source is not None:
+            lines.append(f"Click its name: {in_words(entry.source)}")
+        return "\n".join(lines)
+
+    def widest(self) -> list[str]:
+        """For each column a text as wide as it may need; never a narrower one while the columns stay."""
+        return self._widest
+
+    def _name_cell(self, line: TermTableLine, text: str) -> TableCell:
+        entry = line.row
+        if line.engine:
+            return TableCell(text, self._muted, left=True)
+        if entry.parts:
+            return TableCell(text, self._wrong, bold=True, mark=self._mark, left=True)
+        color = self._link if entry.source is not None else self._muted if entry.kind == "rest" else None
+        return TableCell(text, color, bold=entry.kind == "total", left=True)
+
+    def _full(self, line: TermTableLine, column: TermTableColumn) -> str:
+        if self._ledger is None or (line.engine and column.field == "stop"):
+            return ""
+        value = value_of(self._ledger, line.row, column, line.engine)
+        return "" if value is None else number_format.full(value)
+
+    def _read(self, line: TermTableLine, column: TermTableColumn, text: str) -> str:
+        """What a screen reader says of a cell."""
+        if column.field == "name":
+            whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
+            return f"term {line.row.name}{whose}" + (", the engines part here" if line.row.parts else "")
+        words, _ = heading(column.field, self._ledger)
+        if column.field == "stop" and len(self._engines) > 1:
+            words = f"{display_name(self._engines[column.engine])} {words}"
+        said = f"{words} {text.removeprefix(APART)}"
+        return f"{said}, the sums part here" if line.parts and column.field == "stop" else said
+
+
+def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(map(display_name, engines))
+    return names if len(names) < 2 else tuple(f"{mark} {name}" for mark, name in zip(MARKS, names, strict=False))
+
+
+def _as_wide(
+    lines: tuple[TermTableLine, ...],
+    columns: tuple[TermTableColumn, ...],
+    ledger: TermTable,
+    titles: tuple[str, ...],
+    before: list[str],
+) -> list[str]:
+    """For each column a text that is as wide as its widest, with what was the widest before."""
+    found = []
+    for place, column in enumerate(columns):
+        # What is marked and what is a sum stands in bold, which is wider.
+        bold = [line.row.parts or line.parts or line.row.kind in ("part", "total") for line in lines]
+        texts = [line.texts[place] + ("." if wide else "") for line, wide in zip(lines, bold, strict=True)]
+        match column.field:
+            case "bar":
+                texts = [_LEAST_BAR]
+            case "name":
+                texts = [text + "0" for text in texts]
+                texts += ["00" + line.texts[place] + "." for line in lines if line.row.parts]
+            case "stop":
+                # First, as a title is the widest of as many characters.
+                texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
+            case _:
+                texts += [_LEAST_NUMBER, heading(column.field, ledger)[0]]
+        found.append(max([*before[place : place + 1], *texts], key=_width))
+    return found
+
+
+def _width(text: str) -> float:
+    """In digits: the point that stands for what bold takes is half of one."""
+    return len(text) - 0.5 * text.endswith(".")

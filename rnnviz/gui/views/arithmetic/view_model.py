@@ -1,0 +1,109 @@
+"""What the view shows of one value, as one frozen answer to one frozen question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.curve import ActivationCurve, activation_curve
+from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.equations import EquationLine, equations, outcome
+from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
+from rnnviz.explain.partial_sums import first_parted_sum
+from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.term_table import Order, TermTable, ledger
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.result import RunResult
+
+
+@dataclass(frozen=True, eq=False)
+class PageRequest:
+    """Whose arithmetic of which value, and which of its lines in detail.
+
+    `line` is the symbol that the line gives; a cell that has no such line shows its first. `top` is how many terms
+    are listed, None for as many as suit.
+    """
+
+    result: RunResult
+    candidate: str | None
+    where: Location
+    line: str
+    order: Order
+    top: int | None
+
+    def same_as(self, other: "PageRequest | None") -> bool:
+        """Whether the answer would be the same."""
+        return other is not None and self.result is other.result and self._rest == other._rest
+
+    @property
+    def _rest(self) -> tuple[object, ...]:
+        return self.candidate, self.where, self.line, self.order, self.top
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """`lines` are the equations and last what was stored, each once for every one of the `arithmetics`.
+
+    `parted_sum` is the ledger's first row in which the running sums of the two engines part.
+    """
+
+    question: PageRequest
+    explanation: Explanation
+    lines: tuple[tuple[EquationLine, ...], ...]
+    ledger: TermTable
+    curve: ActivationCurve | None
+    parting: Divergence | None
+    parted_sum: int | None
+
+    @property
+    def arithmetics(self) -> tuple[StepBreakdown, ...]:
+        """The reference's and the candidate's."""
+        return tuple(self.explanation.arithmetics.values())
+
+
+class PageBuilder:
+    """Answers questions; keeps what the next one about the same result or value needs again. For one thread.
+
+    `interrupt` is called now and then on a long way, and may raise to give it up.
+    """
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        self._interrupt = interrupt
+        self._result: RunResult | None = None
+        self._cells: dict[str, CellStates] = {}
+        self._explained: tuple[Location, str | None, Explanation] | None = None
+
+    def forget(self) -> None:
+        """Hold on to no result."""
+        self._result, self._cells, self._explained = None, {}, None
+
+    def compose(self, question: PageRequest) -> Page:
+        """The page that answers a question."""
+        explanation = self._explain(question)
+        each = tuple(explanation.arithmetics.values())
+        parting = explanation.partings.get(question.candidate or "")
+        own = [(*equations(arithmetic), outcome(arithmetic)) for arithmetic in each]
+        lines = tuple(zip(*own, strict=True))
+        known = [line[0].result.text for line in lines[:-1]]
+        line = question.line if question.line in known else known[0]
+        listed = ledger(each, line, question.order, question.top, parting)
+        return Page(
+            question,
+            explanation,
+            lines,
+            listed,
+            activation_curve(each, line),
+            parting,
+            first_parted_sum(listed, each[0], len(each) - 1, parting),
+        )
+
+    def _explain(self, question: PageRequest) -> Explanation:
+        if question.result is not self._result:
+            self._result, self._explained = question.result, None
+            self._cells = cell_states_of(question.result)
+            for cells in self._cells.values():
+                cells.interrupt = self._interrupt
+        if self._explained is None or self._explained[:2] != (question.where, question.candidate):
+            candidates = () if question.candidate is None else (question.candidate,)
+            explanation = explain_value(question.result, question.where, self._cells, candidates)
+            self._explained = question.where, question.candidate, explanation
+        return self._explained[2]

@@ -1,0 +1,143 @@
+"""The known mistakes, and how one of them spreads, as tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from rnnviz.core import number_format
+from rnnviz.engines.registry import MistakeEntry
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.cell_painter import TableCell
+from rnnviz.gui.views.checks_model import WordsModel
+from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.quantities.error_propagation import LaneSpread
+from rnnviz.quantities.plot_series import pixel_maxima
+from rnnviz.verify.result import RunResult
+
+_Roles = Qt.ItemDataRole
+COMPUTED, HIDDEN, SHOWS, UNKNOWN = "computed", "stays hidden", "would show", "not known"
+
+
+def standing(result: RunResult, entry: MistakeEntry) -> str:
+    """What the run says of a mistake."""
+    if entry.engine in result.traces:
+        return COMPUTED
+    if result.judgment is None:
+        return UNKNOWN
+    return HIDDEN if entry.name in result.judgment.undetectable else SHOWS
+
+
+class MistakesModel(WordsModel):
+    """One known mistake in each row, in the catalog's order."""
+
+    headings = ("as if …", "in this run")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: tuple[MistakeEntry, ...] = ()
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        icons = Icons(theme)
+        self._looks = {
+            COMPUTED: (icons.colored("pin", "accent"), theme.color("accent")),
+            HIDDEN: (icons.colored("warning", "doubtful"), theme.color("doubtful")),
+            SHOWS: (icons.colored("check", "right"), theme.color("right")),
+            UNKNOWN: (icons.colored("clock", "muted"), theme.color("muted")),
+        }
+        if self.rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
+
+    def show_mistakes(self, result: RunResult | None, entries: tuple[MistakeEntry, ...]) -> None:
+        """Show what the run says of other mistakes."""
+        self.entries = entries
+        self.show_rows([] if result is None else [(entry.phrase, standing(result, entry)) for entry in entries])
+
+    def cell(self, row: int, column: int) -> TableCell:
+        text = self.rows[row][column]
+        if column == 0:
+            return TableCell(text, left=True)
+        mark, color = self._looks[text]
+        return TableCell(text, color, bold=text == HIDDEN, mark=mark, left=True)
+
+    def widest(self) -> list[str]:
+        found = super().widest()
+        # The mark takes the room of three digits.
+        return [f"{found[0]}0", f"{HIDDEN}0000"]
+
+
+class SpreadModel(WordsModel):
+    """One lane in each row; the second column is a picture of its timesteps."""
+
+    headings = ("lane", "violation over time", "first at", "values", "worst")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lanes: list[LaneSpread] = []
+
+    def show_lanes(self, lanes: Sequence[LaneSpread]) -> None:
+        """Show other lanes, the top layer first, as the network is drawn."""
+        self.lanes = list(reversed(lanes))
+        self.show_rows([self._words(lane, number_format.error(lane.worst)) for lane in self.lanes])
+
+    def cell(self, row: int, column: int) -> TableCell:
+        return TableCell(self.rows[row][column], left=column < 2)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole and section > 1:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if orientation == Qt.Orientation.Horizontal and role == _Roles.ToolTipRole and section == 4:
+            return "The largest difference in units of the tolerance."
+        return super().headerData(section, orientation, role)
+
+    def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
+        lane = self.lanes[index.row()]
+        if role == FULL_ROLE:
+            return self._words(lane, number_format.full(lane.worst))[index.column()]
+        if role == _Roles.AccessibleTextRole and index.column() == 1:
+            reached = int((lane.violation > 1.0).sum())
+            return f"differs at {number_format.count(reached)} of {number_format.count(len(lane.violation))} timesteps"
+        return super().data(index, role)
+
+    def widest(self) -> list[str]:
+        found = super().widest()
+        return [f"{found[0]}0", "violation over time", *(f"{text}00" for text in found[2:])]
+
+    def _words(self, lane: LaneSpread, worst: str) -> tuple[str, ...]:
+        first = "never" if lane.first is None else f"t = {lane.first.timestep}"
+        return lane.name, "", first, number_format.count(lane.mismatched), worst
+
+
+class SpreadStrip(QStyledItemDelegate):
+    """Draws how far a lane is outside the tolerance at each timestep, logarithmically, all lanes on one scale."""
+
+    def __init__(self, model: SpreadModel, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._colors = np.array([theme.color("raised").rgb(), theme.color("wrong").rgb()], np.uint32)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
+        drawn: Any = option
+        room = drawn.rect.adjusted(3, 2, -3, -2)
+        if room.width() >= 2 and room.height() >= 2:
+            painter.drawImage(room, self.strip(index.row(), room.width(), room.height()))
+
+    def strip(self, row: int, width: int, height: int) -> QImage:
+        """Columns of pixels, one or more for each timestep; where timesteps share a column, the largest."""
+        lanes = self._model.lanes
+        most = max((lane.worst for lane in lanes if np.isfinite(lane.worst)), default=1.0)
+        part = pixel_maxima(lanes[row].heights(most), width)
+        filled = np.arange(height)[::-1, np.newaxis] < np.ceil(part * height)
+        pixels = np.ascontiguousarray(self._colors[filled.astype(np.intp)])
+        # A copy, as the picture must outlive the array that it is read from.
+        return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()

@@ -1,0 +1,207 @@
+"""The rows of the map from final states to `out`: for each lane its time axis, then the places of its last vector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt, Signal
+
+from rnnviz.core import number_format as numbers
+from rnnviz.core.indexing import lane_text
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.views.number_table import AnyIndex
+from rnnviz.quantities.highlights import Region, is_highlighted, lane_region, vector_region
+from rnnviz.verify.final_state_invariants import Agreement, Place, agreement, lanes, places, values_at
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.tolerances import tolerances
+
+_ROOT = QModelIndex()
+_IN_TOOLTIP = 8
+
+UNTOLD = "not told by this engine"
+"""What stands where an engine has no numbers."""
+
+_WHY = {
+    "out": "The slice of out that holds this vector.",
+    "hidden": "The hidden vector that this layer computed last; only the top layer is in out.",
+    "state": "The final hidden state: Gluon returns it as state[0].",
+    "cell": "The final cell state of an LSTM: Gluon returns it as state[1].",
+}
+
+
+@dataclass(frozen=True)
+class LaneRow:
+    """A lane's title and time axis; `last` is its last computed step."""
+
+    last: Location
+    title: str
+
+
+@dataclass(frozen=True)
+class PlaceRow:
+    """One place of a lane's last vector; `tie` is "first" or "second" of the two that must be equal, or empty."""
+
+    place: Place
+    tie: str
+
+
+Row = LaneRow | PlaceRow
+
+
+class StateRows(QAbstractListModel):
+    """Reads the numbers of a row when it is drawn, so that a deep network costs no more than what is in sight."""
+
+    mark_changed = Signal(int)
+    """Whether, or where, the cursor stands on a row. Its words are the same: dataChanged would measure every row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.location = Location()
+        self._result: RunResult | None = None
+        self._trace: Trace | None = None
+        self._shown: tuple[Any, ...] | None = None
+        self._agreements: dict[Location, Agreement] = {}
+        self._lit: Sequence[Region] = ()
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return 0 if self._result is None else self._result.shape[2]
+
+    def show_rows(self, result: RunResult | None, engine: str, location: Location) -> None:
+        """Show the final states of one engine for the location's sample."""
+        shown = (result, engine, location.sample)
+        if shown == self._shown:
+            self._move(location)
+            return
+        self.location = location
+        self.beginResetModel()
+        self._shown, self._result = shown, result
+        self._trace = None if result is None else result[engine]
+        self._agreements.clear()
+        self.rows = [] if result is None else _rows(result, location.sample)
+        self.endResetModel()
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.rows)
+
+    def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = self.rows[index.row()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            if isinstance(row, LaneRow):
+                return f"{row.title}, final state and {self._other(row)}: {self.agreement(row)}"
+            here = ", at the cursor" if self.at_cursor(row) else ""
+            return f"{row.place.text} = {self.numbers(row, _IN_TOOLTIP)}{here}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            if isinstance(row, LaneRow):
+                found, final = self.agreement(row), f"The final state is the one at t = {row.last.timestep}."
+                worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "apart" else ""
+                return f"{row.title}. {final}{worst}\nClick the axis to go to a timestep."
+            values = self.values(row)
+            shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
+            more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
+            return f"{_WHY[row.place.kind]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there."
+        return None
+
+    def _move(self, location: Location) -> None:
+        """Follow the cursor, and tell of the rows that show it: before, or from now on."""
+        before = [self.at_cursor(row) for row in self.rows]
+        moved = location.timestep != self.location.timestep
+        self.location = location
+        for place, (row, was) in enumerate(zip(self.rows, before, strict=True)):
+            now = self.at_cursor(row)
+            if was != now or (now and moved and isinstance(row, LaneRow)):
+                self.mark_changed.emit(place)
+
+    def values(self, row: PlaceRow) -> FloatArray | None:
+        """(H,): the numbers in a place."""
+        if self._trace is None or self._result is None:
+            return None
+        return values_at(self._trace, self._result.inputs.network, row.place)
+
+    def numbers(self, row: PlaceRow, count: int) -> str:
+        """The first few numbers as they are shown."""
+        values = self.values(row)
+        if values is None:
+            return UNTOLD
+        shown = " ".join(numbers.short(value) for value in values[:count])
+        return f"{shown} …" if len(values) > count else shown
+
+    def agreement(self, row: LaneRow) -> Agreement:
+        """Whether the places of a lane's last vector hold the same numbers."""
+        if row.last not in self._agreements:
+            assert self._trace is not None, "rows are there for a trace only"
+            assert self._result is not None, "rows are there for a result only"
+            rtol, atol = tolerances(self._result.config, self._trace)
+            network = self._result.inputs.network
+            self._agreements[row.last] = agreement(self._trace, network, row.last, rtol, atol)
+        return self._agreements[row.last]
+
+    def at_cursor(self, row: Row) -> bool:
+        """Whether the cursor is in a row's lane, or for a place at its very step."""
+        here = self.location
+        where = row.last if isinstance(row, LaneRow) else row.place.where
+        same_lane = (where.layer, where.direction) == (here.layer, here.direction)
+        return same_lane and (isinstance(row, LaneRow) or where.timestep == here.timestep)
+
+    def region(self, row: Row, timestep: int | None = None) -> Region | None:
+        """What a row shows: a vector, or of a lane's axis one timestep, or all of it."""
+        if self._result is None:
+            return None
+        network = self._result.inputs.network
+        if isinstance(row, PlaceRow):
+            return vector_region(network, row.place.where, array="c" if row.place.kind == "cell" else "h")
+        if timestep is None:
+            return lane_region(network, row.last.layer, row.last.direction, self.timesteps)
+        return vector_region(network, row.last.moved(timestep=timestep))
+
+    def show_highlight(self, lit: Sequence[Region]) -> None:
+        """Light up the rows that show any of these regions."""
+        before = [self.lit_times(row) for row in self.rows]
+        self._lit = lit
+        for place, row in enumerate(self.rows):
+            if self.lit_times(row) != before[place]:
+                self.mark_changed.emit(place)
+
+    def lit_times(self, row: Row) -> list[range]:
+        """The lit timesteps of a row's lane; of a place its own, if that is lit."""
+        if isinstance(row, PlaceRow):
+            where = row.place.where
+            lit = is_highlighted(self._lit, where, "c" if row.place.kind == "cell" else "h")
+            return [range(where.timestep, where.timestep + 1)] if lit else []
+        return [
+            range(max(region.times.start, 0), min(region.times.stop, self.timesteps))
+            for region in self._lit
+            if (region.lane.layer, region.lane.direction) == (row.last.layer, row.last.direction)
+            and region.times.stop > 0
+            and region.times.start < self.timesteps
+        ]
+
+    def text(self) -> str:
+        """Every place with all its numbers, for copying."""
+        lines = []
+        for row in self.rows:
+            if isinstance(row, PlaceRow):
+                values = self.values(row)
+                lines.append(
+                    "\t".join([row.place.text, *(numbers.full(v) for v in (() if values is None else values))])
+                )
+        return "".join(f"{line}\n" for line in lines)
+
+    def _other(self, row: LaneRow) -> str:
+        assert self._result is not None, "rows are there for a result only"
+        return places(self._result.inputs.network, row.last)[0].text
+
+
+def _rows(result: RunResult, sample: int) -> list[Row]:
+    network = result.inputs.network
+    rows: list[Row] = []
+    for last in lanes(network, result.shape[2], sample):
+        rows.append(LaneRow(last, lane_text(network, last).capitalize()))
+        rows += [
+            PlaceRow(place, tie) for place, tie in zip(places(network, last), ("first", "second", ""), strict=False)
+        ]
+    return rows

@@ -1,0 +1,112 @@
+"""Computes series of gates on a thread beside the window's: what was asked for last, and nothing before it."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort
+from rnnviz.verify.result import RunResult
+
+_AT_ONCE = 1 << 21
+"""A series that takes no more numbers than this is there within a frame."""
+_KEPT = 24
+
+
+class _CancelledError(Exception):
+    """Another series is asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    result: RunResult
+    keys: tuple[SeriesKey, ...]
+
+
+class _Worker(QObject):
+    """Lives on the thread."""
+
+    found = Signal(object, object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: _Order | None = None
+
+    @Slot(object)
+    def read(self, order: _Order) -> None:
+        """Compute all of an order, as long as it is the last one."""
+
+        def check() -> None:
+            if self.wanted is not order:
+                raise _CancelledError
+
+        with suppress(_CancelledError):
+            for key in order.keys:
+                self.found.emit(order.result, key, gate_series(order.result, key, check))
+
+
+class SeriesReader(QObject):
+    """The series of one result, of which the last used are kept. Its thread runs from the first long one to `rest`."""
+
+    arrived = Signal()
+    """A series that was asked for is there."""
+
+    _asked = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._known: OrderedDict[SeriesKey, FloatArray] = OrderedDict()
+        self._thread = QThread(self)
+        self._thread.setObjectName("series")
+        self._hand = _Worker()
+        self._hand.moveToThread(self._thread)
+        self._asked.connect(self._hand.read, Qt.ConnectionType.QueuedConnection)
+        self._hand.found.connect(self._take, Qt.ConnectionType.QueuedConnection)
+
+    def ask(self, result: RunResult, keys: Sequence[SeriesKey]) -> None:
+        """Have these series, the short ones at once; what was asked for before is not computed any more."""
+        if result is not self._result:
+            self.forget()
+            self._result = result
+        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if sum(series_effort(result, key) for key in missing) <= _AT_ONCE:
+            for key in missing:
+                self._keep(key, gate_series(result, key, lambda: None))
+            missing = []
+        self._hand.wanted = _Order(result, tuple(missing)) if missing else None
+        if missing:
+            if not self._thread.isRunning():
+                self._thread.start()
+            self._asked.emit(self._hand.wanted)
+
+    def get(self, key: SeriesKey) -> FloatArray | None:
+        """(T,): a series, if it is there."""
+        if key in self._known:
+            self._known.move_to_end(key)
+        return self._known.get(key)
+
+    def rest(self) -> None:
+        """Compute nothing more, and wait for the thread to end: no longer than a block takes."""
+        self._hand.wanted = None
+        self._thread.quit()
+        self._thread.wait()
+
+    def forget(self) -> None:
+        """Hold on to no result."""
+        self._hand.wanted = None
+        self._result = None
+        self._known.clear()
+
+    def _take(self, result: RunResult, key: SeriesKey, values: FloatArray) -> None:
+        if result is self._result:
+            self._keep(key, values)
+            self.arrived.emit()
+
+    def _keep(self, key: SeriesKey, values: FloatArray) -> None:
+        self._known[key] = values
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)

@@ -1,0 +1,47 @@
+"""What the user's own recurrences printed while they were computed."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QFontDatabase
+from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+
+from rnnviz.core.display_names import display_name
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.verify.result import RunResult
+
+
+class StdoutView(ResultView):
+    """The text of each engine under its name. `presence_changed` tells whether there is any."""
+
+    title = "Printed"
+
+    presence_changed = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setFrameShape(QPlainTextEdit.Shape.NoFrame)
+        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setAccessibleName("What your recurrences printed")
+        self.text.setPlaceholderText("Nothing was printed: print in a recurrence of your own is shown here.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addWidget(self.text)
+
+    def copy_text(self) -> str:
+        """All of it."""
+        return self.text.toPlainText()
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        printed = {} if result is None else result.printed
+        parts = [f"{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in printed.items()]
+        self.text.setPlainText("\n".join(parts))
+        self.presence_changed.emit(bool(parts))
+
+    def show_location(self, location: Location) -> None:
+        """What was printed does not depend on the cursor."""
+
+    def apply_theme(self, theme: Theme) -> None:
+        self.text.setPalette(theme.palette())

@@ -1,0 +1,288 @@
+"""The parts that draw the lanes, side by side, and the camera that moves over them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
+
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.unrolled.colorbar import ColorBar
+from rnnviz.gui.views.unrolled.cursor_item import CursorItem
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, room_of
+from rnnviz.gui.views.unrolled.header import Headers
+from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
+from rnnviz.gui.views.unrolled.lanes_item import LanesItem
+from rnnviz.gui.views.unrolled.layout import stack_lanes
+from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
+from rnnviz.gui.views.unrolled.order_label import OrderLabel
+from rnnviz.gui.views.unrolled.range_marks import RangeMarks
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
+from rnnviz.gui.views.unrolled.time_axis import TimeAxis
+from rnnviz.gui.views.unrolled.viewport import FEWEST_STEPS, Camera
+from rnnviz.quantities.highlights import Region
+
+_LANE_SCROLL = 40
+_AROUND = 4.0
+"""Pixels that stay in view above and below the cursor's cell."""
+
+
+class UnrolledCanvas(QWidget):
+    """Headers, lanes, color bars and the time axis, with one camera for all of them."""
+
+    pointed = Signal(object)
+    opened = Signal(object)
+    """A `CellGeometry` whose number was clicked twice."""
+    """The `CellGeometry` that was clicked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._shown: RenderState | None = None
+        self._cell: CellGeometry | None = None
+        self.geometry_in_view: Geometry | None = None
+        """Where everything lies at the moment, in pixels of `box`."""
+        self._fitted = True
+        self._pointer_here, self._numbers_found = False, False
+        self.canvas = LanesCanvas()
+        self.box, self.axis = LanesBox(), TimeAxis()
+        self.axis.linkToView(self.box)
+        self._headers, self.color_bar, self.names = Headers(), ColorBar(), SwipeNames()
+        self.order = OrderLabel()
+        grid = self._grid = pg.GraphicsLayout()
+        grid.layout.setContentsMargins(0, 0, 0, 0)
+        grid.layout.setSpacing(0)
+        for item, row, column in (
+            (self.names, 0, 1),
+            (self._headers, 1, 0),
+            (self.box, 1, 1),
+            (self.color_bar, 1, 2),
+            (self.axis, 2, 1),
+            (self.order, 2, 0),
+        ):
+            grid.addItem(item, row, column)
+        self.canvas.setCentralItem(grid)
+        self.lanes = LanesItem(self.box)
+        # Queued, for it comes in the middle of painting.
+        self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
+        self.ranges = RangeMarks(self.box)
+        self._cursor, self.lit = CursorItem(self.box), HighlightItem(self.box)
+        for part in (self._headers, self.color_bar):
+            self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
+        self._bar = QScrollBar(Qt.Orientation.Vertical)
+        self._bar.setAccessibleName("lanes in view")
+        self._bar.setToolTip("Shows the lanes that are out of view: they are taller than the window.")
+        self._bar.setSingleStep(_LANE_SCROLL)
+        self._bar.hide()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.canvas, 1)
+        layout.addWidget(self._bar)
+        self.canvas.setAccessibleName("lanes of the unrolled network")
+        self.box.sigResized.connect(self._relook)
+        self.box.time_zoom_asked.connect(self.zoom_time)
+        self.box.lane_zoom_asked.connect(self._zoom_lanes_at)
+        self.box.pan_asked.connect(self._pan)
+        self.box.pointed.connect(self._point)
+        self.box.double_clicked.connect(self._double_click)
+        self.box.hovered.connect(self._hover)
+        self._bar.valueChanged.connect(self._scroll_to)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw in these colors from now on."""
+        self._theme = theme
+        self.canvas.setBackground(theme.color("base"))
+        self.axis.apply_theme(theme)
+        self.order.apply_theme(theme)
+        self.ranges.apply_theme(theme)
+
+    def show_lanes(self, shown: RenderState | None, cursor: CellGeometry) -> None:
+        """Draw these lanes from now on; the camera stays where it is, or fitted."""
+        self._shown, self._cell = shown, cursor
+        self._headers.make_room(shown)
+        self.color_bar.make_room(shown)
+        self.names.make_room(shown)
+        # AxisItem.setVisible leaves its height as it was.
+        if shown is None:
+            self.axis.hide()
+            self.order.hide()
+        else:
+            self.axis.show()
+            self.order.show()
+            self.axis.show_names(shown.result.inputs.names.timesteps)
+        # At once, for a picture of the old size would be drawn in vain.
+        self._grid.layout.activate()
+        self._relook()
+
+    def show_cursor(self, shown: RenderState | None, cell: CellGeometry) -> None:
+        """Move the cursor, and the camera no further than it takes to see it; `shown` may be parted at another step."""
+        self._shown, self._cell = shown, cell
+        geometry = self.geometry_in_view
+        if geometry is None or shown is None:
+            return
+        room = room_of(geometry)
+        camera = geometry.camera.showing(cell.timestep, room)
+        _, y, _, height = geometry.rect(cell)
+        over, under = max(_AROUND - y, 0.0), max(y + height + _AROUND - geometry.height, 0.0)
+        if over or under:
+            camera = camera.panned(0.0, under - over, room)
+        if camera != geometry.camera:
+            self._show(layout_for(geometry.picture, geometry.width, geometry.height, camera))
+        else:
+            self._place_cursor()
+            if shown.right is not None:
+                self.lanes.move_split(shown, geometry)
+                self.names.move_split(shown, geometry)
+
+    def show_highlight(self, lit: Sequence[Region]) -> None:
+        """Frame other regions."""
+        self.lit.light(lit, self.geometry_in_view, self._theme)
+
+    def fit(self) -> None:
+        """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
+        self._fitted = True
+        self._relook()
+
+    def chosen_camera(self) -> Camera | None:
+        """Where the camera was moved to, or None while everything is shown."""
+        return None if self._fitted or self.geometry_in_view is None else self.geometry_in_view.camera
+
+    def look_with(self, camera: Camera) -> None:
+        """Move the camera as near to this one as the data allows."""
+        self._move(camera)
+
+    def zoom_time(self, factor: float, x: float) -> None:
+        """Show the time axis `factor` times as large around a place."""
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
+
+    def zoom_around(self, factor: float, timestep: int) -> None:
+        """The same around a timestep if it is in view, else around the middle."""
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            x = geometry.x_of(timestep)
+            self.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
+
+    def show_times(self, times: range) -> None:
+        """Show some timesteps with as much again on either side."""
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            room = room_of(geometry)
+            span = min(max(3.0 * len(times), FEWEST_STEPS), room.whole)
+            start = (times.start + times.stop - 1) / 2.0 - span / 2.0
+            self._move(replace(geometry.camera, start=start, span=span).within(room))
+
+    def _zoom_lanes_at(self, factor: float, y: float) -> None:
+        geometry = self.geometry_in_view
+        if geometry is None:
+            return
+        band = geometry.stack.nearest(y + geometry.camera.scroll)
+        share = (y - geometry.top_of(band)) / band.height
+        camera = geometry.camera.zoomed_lanes(factor, room_of(geometry))
+        zoomed = layout_for(geometry.picture, geometry.width, geometry.height, camera)
+        after = zoomed.stack.band(band.lane)
+        self._move(
+            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, room_of(zoomed))
+        )
+
+    def _pan(self, right: float, down: float) -> None:
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            self._move(geometry.camera.panned(-right / geometry.pitch, -down, room_of(geometry)))
+
+    def _scroll_to(self, value: int) -> None:
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, room_of(geometry)))
+
+    def _point(self, x: float, y: float) -> None:
+        cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)
+        if cell is not None:
+            self.pointed.emit(cell)
+
+    def _double_click(self, x: float, y: float) -> None:
+        """Open a number; where there are none, show everything."""
+        geometry = self.geometry_in_view
+        cell = None if geometry is None or not geometry.numbered else geometry.hit(x, y)
+        if cell is None:
+            self.fit()
+        else:
+            self.opened.emit(cell)
+
+    def _move(self, camera: Camera) -> None:
+        geometry = self.geometry_in_view
+        if geometry is None or camera == geometry.camera:
+            return
+        self._fitted = False
+        after = layout_for(geometry.picture, geometry.width, geometry.height, camera)
+        self._show(after)
+        if after.numbered and not geometry.numbered:
+            self._numbers_found = True
+
+    def _relook(self) -> None:
+        """Look at what is shown in the place that there is now."""
+        width, height = self.box.width(), self.box.height()
+        if self._shown is None or width < 1.0 or height < 1.0:
+            self.geometry_in_view = None
+            self.lanes.show_lanes(None, None)
+            self._headers.show_lanes(None, None)
+            self.color_bar.show_lanes(None, None)
+            self.names.show_lanes(None, None)
+            self._cursor.hide()
+            self.lit.stand(None, self._theme)
+            return
+        camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
+        self._show(
+            layout_for(self._shown.picture(), width, height, camera, fit=self._fitted or self.geometry_in_view is None)
+        )
+
+    def _show(self, geometry: Geometry) -> None:
+        self.geometry_in_view = geometry
+        camera = geometry.camera
+        self.box.setXRange(camera.start, camera.start + camera.span, padding=0.0)
+        self.lanes.show_lanes(self._shown, geometry)
+        self._headers.show_lanes(self._shown, geometry)
+        self.color_bar.show_lanes(self._shown, geometry)
+        self.names.show_lanes(self._shown, geometry)
+        directions = geometry.picture.directions
+        initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
+        if self._shown is not None and not self._shown.initial_name:
+            initial = []
+        self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
+        self._place_cursor()
+        self.ranges.stand(geometry)
+        self.lit.stand(geometry, self._theme)
+        self._adjust_bar(geometry)
+        self._hint()
+
+    def _adjust_bar(self, geometry: Geometry) -> None:
+        most = max(0, round(geometry.stack.height - geometry.height))
+        # What decides on the bar must not depend on the width that it takes.
+        flat = stack_lanes(geometry.picture.lanes, geometry.height, geometry.camera.zoom, boxes=False)
+        self._bar.blockSignals(True)
+        self._bar.setRange(0, most)
+        self._bar.setPageStep(int(geometry.height))
+        self._bar.setValue(round(geometry.camera.scroll))
+        self._bar.blockSignals(False)
+        needed = flat.height > geometry.height + 1.0
+        if self._bar.isVisibleTo(self) != needed:
+            self._bar.setVisible(needed)
+
+    def _hover(self, here: bool) -> None:
+        self._pointer_here = here
+        self._hint()
+
+    def _hint(self) -> None:
+        """Say how to come to numbers where there are none, to who is looking and has not found it out."""
+        geometry = self.geometry_in_view
+        wanted = self._pointer_here and not self._numbers_found and geometry is not None and not geometry.numbered
+        self.axis.show_hint(wanted)
+
+    def _place_cursor(self) -> None:
+        if self.geometry_in_view is not None and self._cell is not None:
+            parting = self._shown is not None and self._shown.right is not None
+            self._cursor.stand(self._cell, self.geometry_in_view, self._theme, parting=parting)

@@ -1,0 +1,60 @@
+"""What is in view as data: the outlined cells, and the numbers as a table."""
+
+from rnnviz.core import number_format
+from rnnviz.core.axis_label_text import feature_title, visible
+from rnnviz.core.axis_labels import UNNAMED
+from rnnviz.core.display_names import display_name
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
+from rnnviz.gui.views.unrolled.header import flag_of
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.visible_values import block_in_view
+
+
+def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometry]:
+    """Every mismatching cell of the shown sample in view."""
+    cells = []
+    for band in geometry.bands_in_view():
+        block = block_in_view(shown, geometry, band)
+        cells += [
+            CellGeometry(band.lane, timestep, unit)
+            for row, unit in enumerate(block.units)
+            for place, timestep in enumerate(block.timesteps)
+            if block.marks[row, place]
+        ]
+    return cells
+
+
+def table_in_view(shown: RenderState, geometry: Geometry) -> str:
+    """The lanes whose numbers are in view, in full precision, parted by tabs; empty if no number is."""
+    lines = []
+    for band in geometry.bands_in_view():
+        if not geometry.font_pixels(band):
+            continue
+        block = block_in_view(shown, geometry, band)
+        steps = [_column(shown, band.lane, t) for t in block.timesteps]
+        title = flag_of(shown, band.lane).title
+        if block.differs:
+            title = f"{title}: {' '.join(shown.subtraction())}"
+        elif shown.gate is not None and band.lane.layer is not None:
+            title = f"{title}: {shown.quantity}, {shown.gate.title}"
+        lines.append("\t".join([title, *steps]))
+        names = shown.result.inputs.names if band.lane.layer is None else UNNAMED
+        lines += [
+            "\t".join([feature_title(names, unit), *(number_format.full(value) for value in row)])
+            for unit, row in zip(block.units, block.values, strict=True)
+        ]
+    return "\n".join(lines)
+
+
+def _column(shown: RenderState, lane: Lane, timestep: int) -> str:
+    if not 0 <= timestep < shown.result.shape[2]:
+        return shown.initial_name
+    both = shown.right is not None and lane.layer is not None
+    name = visible(shown.result.inputs.names.timestep(timestep))
+    words = [
+        f"t={timestep}",
+        *([f"'{name}'"] if name else []),
+        *([display_name(shown.engine_at(timestep))] if both else []),
+    ]
+    return " ".join(words)

@@ -1,0 +1,158 @@
+"""What the colors mean: a bar for the hidden lanes, one for the input, and a key to what is no number."""
+
+from collections.abc import Callable
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
+
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import INPUT, Lane
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch
+from rnnviz.gui.views.unrolled.geometry import Geometry
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.tiles import image_of
+
+WIDTH = 92.0
+_LEFT, _BAR, _TICK = 14.0, 14.0, 4.0
+_LINE = 15.0
+_MARGIN = 8.0
+_SHORTEST_BAR = 44.0
+
+
+class ColorBar(QGraphicsWidget):
+    """Stands right of the lanes and spans them."""
+
+    def __init__(self, parent: QGraphicsItem | None = None) -> None:
+        super().__init__(parent)
+        self._shown: RenderState | None = None
+        self._geometry: Geometry | None = None
+        self._computing = False
+        self.setMinimumWidth(0.0)
+        self.setMaximumWidth(0.0)
+
+    def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
+        """Paint this from now on."""
+        same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
+        self._shown, self._geometry = shown, geometry
+        if not same:
+            self.update()
+
+    def make_room(self, shown: RenderState | None) -> None:
+        """Be as wide as the bars and their ticks are."""
+        width = float(scaled(WIDTH)) if shown is not None else 0.0
+        self.setMinimumWidth(width)
+        self.setMaximumWidth(width)
+
+    def show_computing(self, lanes: frozenset[Lane]) -> None:
+        """Say whether the numbers in any lane are still being computed: what stands there has other colors."""
+        if bool(lanes) != self._computing:
+            self._computing = bool(lanes)
+            self.update()
+
+    def legend(self) -> list[str]:
+        """The words for the special colors that are in sight."""
+        return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
+
+    def heading(self) -> tuple[str, ...]:
+        """What the hidden lanes' colors tell, line by line."""
+        return ("h",) if self._shown is None else self._shown.heading()
+
+    def boundingRect(self) -> QRectF:
+        """Nothing is painted in the margin: what changes in the lanes or in the axis is painted without the bars."""
+        return QRectF(_MARGIN, 0.0, self.size().width() - _MARGIN, self.size().height() - _MARGIN)
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        shown, geometry = self._shown, self._geometry
+        if shown is None or geometry is None:
+            return
+        font = self.font()
+        font.setPixelSize(scaled(11))
+        painter.setFont(font)
+        hidden_top = max(geometry.top_of(geometry.stack.bands[0]), 6.0)
+        band = geometry.stack.band(INPUT)
+        split = min(geometry.top_of(band), geometry.height)
+        bottom = min(split + band.height, geometry.height - 4.0)
+        hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
+        top = self._paint_legend(painter, shown, hidden_top)
+        self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
+        if bottom - split > scaled(_LINE):
+            self._paint_bar(painter, shown, INPUT, split, bottom)
+
+    def _paint_legend(self, painter: QPainter, shown: RenderState, top: float) -> float:
+        for index in sorted(shown.seen):
+            pixels = np.full((11, int(_BAR)), shown.paint.hidden_table[index], np.uint32)
+            hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
+            painter.drawImage(QPointF(_LEFT, top + 2.0), image_of(pixels))
+            painter.setPen(shown.theme.color("text"))
+            painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + scaled(12)), SPECIAL_WORDS[index])
+            top += scaled(_LINE)
+        return top + (6.0 if shown.seen else 0.0)
+
+    def _paint_bar(self, painter: QPainter, shown: RenderState, lane: Lane, top: float, bottom: float) -> None:
+        theme, (scale, table) = shown.theme, shown.paint.of(lane)
+        heading = ("x",) if lane.layer is None else self.heading()
+        tick = number_format.error if shown.differs(lane) else _tick
+        painter.setPen(theme.color("muted"))
+        if bottom - top < scaled(_SHORTEST_BAR):
+            text = f"{heading[0]} {tick(scale.low)} … {tick(scale.high)}"
+            if scale.low == -scale.high:
+                text = f"{heading[0]} ±{tick(scale.high)}"
+            painter.drawText(QRectF(_LEFT, top, self.size().width(), bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
+            return
+        metrics = QFontMetricsF(painter.font())
+        if lane.layer is not None and self._computing:
+            heading = (*heading, "computing …")
+        for line in heading:
+            # What tells two engines apart may stand at either end of their names.
+            short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, self.size().width() - _LEFT)
+            painter.drawText(QPointF(_LEFT, top + metrics.ascent()), short)
+            top += metrics.height()
+        top += 2.0
+        bar = QRectF(_LEFT, top, _BAR, bottom - top)
+        # One by one, as an image that is stretched has other colors where only a part of it is painted.
+        edges = np.linspace(bar.bottom(), bar.top(), STEPS + 1).tolist()
+        for shade, under, over in zip(table[:STEPS].tolist(), edges, edges[1:], strict=False):
+            painter.fillRect(QRectF(_LEFT, over, _BAR, under - over), QColor.fromRgb(shade))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(theme.color("border"), 1.0))
+        painter.drawRect(bar)
+        for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE)), tick):
+            y = bar.bottom() - scale.share(value) * bar.height()
+            limit = scale.violation and value == 1.0
+            color: QColor = theme.color("wrong" if limit else "text")
+            painter.setPen(QPen(color, 2.0 if limit else 1.0))
+            painter.drawLine(QPointF(bar.left() if limit else bar.right(), y), QPointF(bar.right() + _TICK, y))
+            place = min(max(y, bar.top() + 4.0), bar.bottom() - 4.0)
+            painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
+
+
+def _ticks(scale: ColorScale, most: float, tick: Callable[[float], str]) -> list[tuple[float, str]]:
+    if not scale.violation:
+        shares = (0.0, 0.25, 0.5, 0.75, 1.0) if most >= 5 else (0.0, 0.5, 1.0)
+        places = [scale.low + share * (scale.high - scale.low) for share in shares]
+        return [(place, tick(place)) for place in places]
+    low, high = round(np.log10(scale.low)), round(np.log10(scale.high))
+    step = max(1, int(np.ceil((high - low) / max(most, 1.0))))
+    powers = sorted({low, high, *range(0, high, step), *range(0, low, -step)})
+    return [(10.0**power, _power(power, power == low)) for power in powers]
+
+
+def _power(power: int, lowest: bool) -> str:
+    if power == 0:
+        return "1 = limit"
+    if power > 0:
+        return number_format.count(10**power) if power < 5 else f"1e{power}"
+    text = f"{10.0**power:g}"
+    return f"≤ {text}" if lowest else text
+
+
+def _tick(value: float) -> str:
+    return "0" if value == 0.0 else number_format.short(value) if abs(value) < 0.095 else f"{value:.3g}"
+
+
+def _lanes_of(geometry: Geometry | None) -> object:
+    """What of a geometry the bars depend on: not on the time in view."""
+    return None if geometry is None else (geometry.stack, geometry.camera.scroll, geometry.height)

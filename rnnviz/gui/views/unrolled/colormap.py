@@ -1,0 +1,195 @@
+"""Which number has which color.
+
+A number becomes an index into a table of 256 colors: 250 of a map, and one each for what must look like
+nothing else: beyond either end of the scale, NaN, and the two infinities, which are hatched besides.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, log10
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtGui import QColor
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.quantities.gates import GateQuantity
+
+IndexArray: TypeAlias = NDArray[np.uint8]
+PixelArray: TypeAlias = NDArray[np.uint32]
+
+STEPS = 250
+BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, UNTOLD = range(STEPS, STEPS + 6)
+SPECIAL_WORDS = {
+    BELOW: "< scale",
+    ABOVE: "> scale",
+    NAN: "NaN",
+    POSITIVE: "+infinity",
+    NEGATIVE: "-infinity",
+    UNTOLD: "no value",
+}
+_SMALLEST_VIOLATION = 1e-3
+_HATCH, _SPARSE = 4, 12
+_SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
+"""Beyond these the distance of the ends, or its inverse, is no float any more."""
+
+
+@dataclass(frozen=True)
+class ColorScale:
+    """Numbers from `low` to `high` on the map; with `violation` their logarithms, where 1 is the limit.
+
+    The map has two hues that meet in its middle, or with `sequential` one that grows from the low end on.
+    """
+
+    low: float
+    high: float
+    violation: bool = False
+    sequential: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a number lies between the ends: 0 at the low one, 1 at the high one."""
+        if self.violation:
+            value, low, high = log10(value), log10(self.low), log10(self.high)
+            return (value - low) / (high - low)
+        return (value - self.low) / (self.high - self.low)
+
+    def indices(self, values: FloatArray) -> IndexArray:
+        """The color's index for each number."""
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            if self.violation:
+                low, high = log10(self.low), log10(self.high)
+                scaled = np.log10(np.maximum(values, self.low))
+            else:
+                low, high, scaled = self.low, self.high, values
+            places = (scaled - low) * ((STEPS - 1) / (high - low)) + 0.5
+            inside = np.minimum(np.maximum(places, 0.0), STEPS - 1.0)
+            indices: IndexArray = inside.astype(np.uint8)
+            if not bool((places >= 0.0).all() and (places < STEPS + 0.5).all()):
+                indices[places < 0.0] = BELOW
+                indices[places >= STEPS + 0.5] = ABOVE
+                indices[np.isnan(values)] = NAN
+                indices[np.isposinf(values)] = POSITIVE
+                indices[np.isneginf(values)] = NEGATIVE
+        return indices
+
+
+def value_scale(extent: float, *, bounded: bool = False) -> ColorScale:
+    """A scale symmetric about 0 that covers `extent`, and at least 1 for a cell whose values are `bounded` by it."""
+    largest = max(extent, 1.0) if bounded else extent
+    return ColorScale(-largest, largest) if largest > 0.0 else ColorScale(-1.0, 1.0)
+
+
+def difference_scale(largest: float) -> ColorScale:
+    """A scale symmetric about 0 that covers differences up to `largest`; where nothing differs, any will do."""
+    return value_scale(min(max(largest, _SMALLEST_RANGE), _LARGEST_RANGE) if largest > 0.0 else 0.0)
+
+
+def gate_scale(quantity: GateQuantity, largest: float) -> ColorScale:
+    """From 0 to 1 for a sigmoid's values, from -1 to 1 for a tanh's; else as far as `largest`, symmetric about 0."""
+    if quantity.low is not None and quantity.high is not None:
+        return ColorScale(quantity.low, quantity.high, sequential=quantity.low == 0.0)
+    if quantity.low == 0.0:
+        return ColorScale(0.0, difference_scale(largest).high, sequential=True)
+    return difference_scale(largest)
+
+
+def violation_scale(largest: float) -> ColorScale:
+    """From a thousandth of the limit to the power of ten above the largest violation, ten times the limit at least."""
+    return ColorScale(_SMALLEST_VIOLATION, 10.0 ** max(1, ceil(log10(largest)) if largest > 0.0 else 1), violation=True)
+
+
+def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
+    """The 256 colors as 0xffRRGGBB."""
+    shares = np.linspace(0.0, 1.0, STEPS)
+    if scale.violation:
+        limit = scale.share(1.0)
+        stops = theme.sequential
+        # Beneath the limit the map stays pale, above it the hue changes: the limit is an edge, not a shade.
+        calm = _interpolated(stops[: len(stops) // 2 + 1], shares / limit)
+        alarm = _interpolated((_mixed(theme.wrong, theme.base, 0.55), theme.wrong), (shares - limit) / (1.0 - limit))
+        colors = np.where((shares > limit)[:, None], alarm, calm)
+        above, below = theme.wrong, stops[0]
+    else:
+        stops = theme.sequential if scale.sequential else theme.diverging
+        colors = _interpolated(stops, shares)
+        above, below = stops[-1], stops[0]
+    table = np.full(256, 0xFF000000, np.uint32)
+    rgb = np.round(colors).astype(np.uint32)
+    table[:STEPS] |= (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
+    for index, color in ((BELOW, below), (ABOVE, above), (NAN, theme.nan)):
+        table[index] = pixel(color)
+    table[UNTOLD] = pixel(theme.raised)
+    table[POSITIVE] = table[NEGATIVE] = pixel(theme.infinite)
+    return table
+
+
+def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: Theme, scale: int = 1) -> None:
+    """Draw the patterns of what is no number over pixels whose first one is (left, top) of its lane, in place.
+
+    NaN is hatched diagonally, +infinity has upright lines and -infinity level ones, what lies beyond the scale is
+    dotted, and where a recording has no number there are a few thin lines on the ground.
+    """
+    if not (indices >= STEPS).any():
+        return
+    y, x = np.ogrid[top : top + indices.shape[0], left : left + indices.shape[1]]
+    period = _HATCH * scale
+    diagonal, upright, level = (x + y) % period < scale, x % period < scale, y % period < scale
+    ground = pixel(theme.base)
+    pixels[(indices == NAN) & diagonal] = ground
+    pixels[(indices == POSITIVE) & upright] = ground
+    pixels[(indices == NEGATIVE) & level] = ground
+    pixels[(indices == UNTOLD) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
+    pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
+
+
+def pixel(color: str) -> int:
+    """#rrggbb as 0xffRRGGBB."""
+    return 0xFF000000 | int(color[1:], 16)
+
+
+_READABLE = 4.5
+
+
+def on(table_entry: int, theme: Theme) -> QColor:
+    """The text color that is easier to read on a color of the table.
+
+    Between the two of the theme there are middle tones on which neither can be read; of black and white one always can.
+    """
+    return QColor(_ink(int(table_entry), theme.text, theme.base))
+
+
+@lru_cache(4096)
+def _ink(table_entry: int, text: str, base: str) -> str:
+    ground = QColor.fromRgb(table_entry)
+    for inks in ((text, base), ("#000000", "#ffffff")):
+        best = max(inks, key=lambda color: _contrast(QColor(color), ground))
+        if _contrast(QColor(best), ground) >= _READABLE:
+            break
+    return best
+
+
+def _contrast(one: QColor, other: QColor) -> float:
+    """WCAG 2's contrast ratio."""
+    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: QColor) -> float:
+    channels = color.redF(), color.greenF(), color.blueF()
+    r, g, b = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
+
+
+def _interpolated(stops: tuple[str, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(len(shares), 3): red, green and blue between stops at equal distances."""
+    at = np.linspace(0.0, 1.0, len(stops))
+    rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], np.float64)
+    return np.stack([np.interp(shares, at, rgb[:, channel]) for channel in range(3)], axis=1)
+
+
+def _mixed(color: str, ground: str, share: float) -> str:
+    """So much of a color on another one."""
+    parts = [round(int(color[i : i + 2], 16) * share + int(ground[i : i + 2], 16) * (1 - share)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{part:02x}" for part in parts)

@@ -1,0 +1,96 @@
+"""What is to be shown of the lanes, piece by piece as the user chooses it, and what that comes to for a result."""
+
+from typing import get_args
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.unrolled.render_state import RenderState, shown_of
+from rnnviz.gui.views.unrolled.unit_order_worker import Ordering
+from rnnviz.multiscale.chunk_cache import ChunkCache
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.verify.result import RunResult
+
+
+class DisplayOptions:
+    """The result, and which engine, quantity, order and theme it is looked at in; keeps what was read and computed."""
+
+    def __init__(self, ordering: Ordering) -> None:
+        self.result: RunResult | None = None
+        self.theme: Theme = LIGHT
+        self._ordering = ordering
+        self._candidate: str | None = None
+        self._engine: str | None = None
+        self._other: str | None = None
+        self._color_by: Quantity = "value"
+        self._cache, self._turn = ChunkCache(), 0
+        self._gates: LaneGates | None = None
+
+    def take_result(self, result: RunResult | None, candidate: str | None) -> None:
+        """Look at a result from now on."""
+        if result is not self.result:
+            # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
+            self._cache, self._turn = ChunkCache(), self._turn + 1
+            self._gates = None if result is None else LaneGates(result)
+            self._ordering.forget()
+        self.result, self._candidate = result, candidate
+
+    def take_quantity(self, color_by: Quantity) -> bool:
+        """Look at another quantity; whether it is another.
+
+        Raises
+        ------
+        ValueError
+            If there is no such quantity.
+        """
+        if color_by not in get_args(Quantity):
+            allowed = '", "'.join(get_args(Quantity))
+            raise ValueError(f'color_by = "{color_by}" is not known: it must be one of "{allowed}".')
+        before, self._color_by = self._color_by, color_by
+        return before != color_by
+
+    def take_engine(self, name: str) -> None:
+        """Look at another engine's values.
+
+        Raises
+        ------
+        KeyError
+            If that engine was not run.
+        """
+        if self.result is not None:
+            self.result[name]
+        self._engine = name
+
+    def take_other(self, name: str | None) -> bool:
+        """Look at another engine's values, too, from the cursor on; whether it is another.
+
+        Raises
+        ------
+        KeyError
+            If that engine was not run.
+        """
+        if self.result is not None and name is not None:
+            self.result[name]
+        before, self._other = self._other, name
+        return before != name
+
+    def shown(self, location: Location) -> RenderState | None:
+        """What all that comes to at a place; None without a result."""
+        result = self.result
+        if result is None:
+            return None
+        engine = self._engine if self._engine in result.traces else result.reference.engine
+        assert engine is not None
+        return shown_of(
+            result,
+            engine,
+            self._other if self._other in result.traces else None,
+            self._candidate,
+            location.sample,
+            self._color_by,
+            self.theme,
+            self._cache,
+            self._gates or LaneGates(result),
+            self._turn,
+            self._ordering.of(result, engine, location.sample),
+        ).with_split(location.timestep)

@@ -1,0 +1,171 @@
+"""Frames around the regions that are lit up: one item above the lanes, and none in sight while nothing is lit."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
+
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.unrolled.dataflow_arrows import flow_of
+from rnnviz.gui.views.unrolled.geometry import Geometry
+from rnnviz.gui.views.unrolled.shapes import arrow
+from rnnviz.quantities.highlights import Part, Region
+
+_SMALLEST = 9.0
+"""Pixels: a region that is smaller is framed as if it were so large."""
+_REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
+_BEYOND = 60.0
+"""How far a frame goes on beyond the picture, where its end is not to be seen: Qt draws dash by dash, seen or not."""
+_TAG_FONT, _TAG_SIDE = 11, 4.0
+_NARROW = 24.0
+
+LINES: dict[Part, tuple[tuple[float, ...], int | None]] = {
+    "same": ((4.0, 3.0), None),
+    "read": ((1.0, 1.5), None),
+    "computed": ((), 1),
+    "carried": ((6.0, 2.0), 4),
+    "next": ((1.0, 1.5), 4),
+}
+"""The dashes of each part, in strokes' widths, and its color among the series', or the accent's."""
+
+
+class Frame(NamedTuple):
+    """Where a region lies in the picture, and what is written beside it."""
+
+    region: Region
+    rect: QRectF
+    tag: str
+
+
+def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
+    """The regions of which something is in view; h and c of one place share a frame.
+
+    While the picture of the network before still stands, what that network lacks has no place.
+    """
+    places: dict[tuple[object, ...], list[Region]] = {}
+    for region in lit:
+        places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
+    view = QRectF(0.0, 0.0, geometry.width, geometry.height)
+    frames = [
+        Frame(together[0], _rect(together[0], geometry), _tag(together))
+        for together in places.values()
+        if geometry.picture.holds(together[0].lane, together[0].units)
+    ]
+    return [frame for frame in frames if frame.rect.intersects(view)]
+
+
+def _rect(region: Region, geometry: Geometry) -> QRectF:
+    rect = QRectF(*geometry.around(region.lane, region.times, region.units))
+    wider, taller = (max(_SMALLEST - size, 0.0) / 2.0 + _REACH for size in (rect.width(), rect.height()))
+    framed = rect.adjusted(-wider, -taller, wider, taller)
+    # The edge of what is wholly in view is in view, too.
+    if rect.left() >= -1.0:
+        framed.setLeft(max(framed.left(), _EDGE))
+    if rect.right() <= geometry.width + 1.0:
+        framed.setRight(min(framed.right(), geometry.width - _EDGE))
+    if rect.top() >= -1.0:
+        framed.setTop(max(framed.top(), _EDGE))
+    if rect.bottom() <= geometry.height + 1.0:
+        framed.setBottom(min(framed.bottom(), geometry.height - _EDGE))
+    return framed & QRectF(0.0, 0.0, geometry.width, geometry.height).adjusted(-_BEYOND, -_BEYOND, _BEYOND, _BEYOND)
+
+
+def _tag(together: Sequence[Region]) -> str:
+    """Of what is the same, that it is c: the lanes show h."""
+    arrays, part = ", ".join(dict.fromkeys(region.array for region in together)), together[0].part
+    if part == "same":
+        return "" if "h" in arrays else arrays
+    return f"{part} {arrays}" if "c" in arrays else part
+
+
+class HighlightItem(QGraphicsObject):
+    """A dashed frame in two tones around each region; what a step reads and leaves is named and joined by arrows."""
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(9)
+        self._theme = LIGHT
+        self._lit: tuple[Region, ...] = ()
+        self.frames: list[Frame] = []
+        """What is drawn."""
+        self._bounds = QRectF()
+        self._font = QFont()
+        self._font.setPixelSize(scaled(_TAG_FONT))
+        self._font.setBold(True)
+        self._metrics = QFontMetricsF(self._font)
+        self.hide()
+
+    def light(self, lit: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
+        """Frame these from now on."""
+        self._lit = tuple(lit)
+        self.stand(geometry, theme)
+
+    def stand(self, geometry: Geometry | None, theme: Theme) -> None:
+        """Follow what is in view."""
+        if not self._lit and not self.frames:
+            return
+        self.prepareGeometryChange()
+        self._theme, self._bounds = theme, QRectF()
+        self.frames = [] if geometry is None else frames_of(self._lit, geometry)
+        for frame in self.frames:
+            self._bounds |= frame.rect | self._tag_rect(frame)
+        if geometry is not None:
+            self._bounds.adjust(-_UNDER, -_UNDER, _UNDER, _UNDER)
+            self._bounds &= QRectF(0.0, 0.0, geometry.width, geometry.height)
+        self.setVisible(bool(self.frames))
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        theme = self._theme
+        painter.setClipRect(self._bounds)
+        ground = theme.color("base")
+        for frame in self.frames:
+            dashes, _ = LINES[frame.region.part]
+            over = QPen(self._color(frame), _STROKE)
+            if dashes:
+                over.setDashPattern(dashes)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for pen in (QPen(ground, _UNDER), over):
+                pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+                pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+                painter.setPen(pen)
+                painter.drawRect(frame.rect)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for start, end in flow_of([(frame.region, frame.rect) for frame in self.frames]):
+            arrow(painter, start, end, ground, 5.0)
+            arrow(painter, start, end, theme.color("text"), 2.0)
+        painter.setFont(self._font)
+        for frame in self.frames:
+            if frame.tag:
+                rect = self._tag_rect(frame)
+                painter.setPen(QPen(self._color(frame), 1.0))
+                painter.setBrush(ground)
+                painter.drawRoundedRect(rect, 3.0, 3.0)
+                painter.setPen(theme.color("text"))
+                painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, frame.tag)
+
+    def _color(self, frame: Frame) -> QColor:
+        _, series = LINES[frame.region.part]
+        return self._theme.color("accent") if series is None else QColor(self._theme.series[series])
+
+    def _tag_rect(self, frame: Frame) -> QRectF:
+        """Above the frame, growing away from its neighbor in the same lane."""
+        if not frame.tag:
+            return QRectF()
+        width, height = self._metrics.horizontalAdvance(frame.tag) + 2.0 * _TAG_SIDE, self._metrics.height() + 1.0
+        rect = frame.rect
+        beside = [other.rect.left() - rect.left() for other in self.frames if other.region.lane == frame.region.lane]
+        leftwards, narrow = max(beside) > 0.0, rect.width() < _NARROW and min(beside) != max(beside)
+        left = rect.right() - width if leftwards else rect.left()
+        if narrow:
+            # The frames themselves overlap: their names begin where one ends and the other begins.
+            left = rect.center().x() - width if leftwards else rect.center().x() + 1.0
+        # Above the uppermost lane there is no room.
+        return QRectF(left, max(rect.top() - height + 2.0, 1.0), width, height)

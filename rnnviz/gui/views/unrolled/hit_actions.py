@@ -1,0 +1,42 @@
+"""Where a click, a key or a question about a cell leads to."""
+
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.render_state import RenderState
+
+
+def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:
+    """Where the cursor goes from `at` if a cell is pointed at; the input has only timesteps, a norm has no units."""
+    # The initial state's column stands for the step beside it.
+    where = at.moved(timestep=min(max(cell.timestep, 0), shown.result.shape[2] - 1))
+    if cell.lane.layer is None:
+        return where
+    where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
+    return where.moved(unit=cell.unit) if shown.per_unit else where
+
+
+def unit_beside(shown: RenderState, at: Location, by: int) -> Location:
+    """The unit so many rows below another one (above, if negative), in the order in which they stand."""
+    picture, lane = shown.picture(), Lane(at.layer, at.direction)
+    row = min(max(picture.row_of(lane, at.unit) + by, 0), shown.result.shape[4] - 1)
+    return at.moved(unit=picture.unit_at(lane, row))
+
+
+def cell_at(shown: RenderState | None, at: Location) -> CellGeometry:
+    """The cell that the cursor is on: a lane of the norm has one row for all units."""
+    lane = Lane(at.layer, at.direction)
+    return CellGeometry(lane, at.timestep, at.unit if shown is None else min(at.unit, shown.rows(lane) - 1))
+
+
+def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
+    """Whose arithmetic tells how the number of a cell came about; `at` is where the cursor is."""
+    lane, timesteps = cell.lane, shown.result.shape[2]
+    if lane.layer is None:
+        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
+    if not 0 <= cell.timestep < timesteps:
+        return InitialPlace("c" if shown.quantity == "c" else "h", lane.layer, lane.direction, at.sample, cell.unit)
+    # All units have a part in a norm: the cursor's stands for them.
+    unit = cell.unit if shown.per_unit else at.unit
+    where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
+    return quantity_place(where, shown.quantity)

@@ -1,0 +1,93 @@
+"""Marks on pixels: mismatching cells are outlined in two tones, of which one stands out on any color."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.unrolled.colormap import PixelArray, pixel
+from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.quantities.level_of_detail import BoolArray
+
+REACH = 20
+"""How many pixels around a mark have a say in how it is painted."""
+OUTLINED_CELL = 8.0
+"""From this size on each cell has an outline of its own; smaller ones are outlined together."""
+_HATCH = 20
+_NEAR, _DENSE = 3, 0.3
+"""Where more than this share of the pixels around is marked, it is one region with what lies between."""
+_AROUND, _CROWDED = 8, 0.5
+"""Where rings would take more than this share of the pixels around, a mark has none."""
+_BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
+"""From these sizes on there is room for a stroke of two pixels, and for the under-tone on its inner side as well."""
+
+
+def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
+    """Outline what is marked with a ring around it, in place, and hatch its inside where there is room.
+
+    The ring alone would vanish where everything is marked, and paint alone would hide the values. Marks that are
+    scattered so densely that their rings would hide the values have none: each is one pixel of the outline's color.
+    """
+    dense = _share(marks, _NEAR) > _DENSE
+    for _ in range(_NEAR):
+        # As far within as the neighborhood reached out.
+        dense = ~_grown(~dense)
+    solid = _grown(~_grown(~marks)) & marks | dense
+    loose = marks & ~solid
+    crowded = loose & (_share(_grown(_grown(loose)), _AROUND) > _CROWDED)
+    region = solid | (loose & ~crowded)
+    ring = _grown(region)
+    # Among marks without rings a second tone would be one more thing to look at.
+    under = _grown(ring) & ~ring & ~_grown(_grown(_grown(crowded)))
+    pixels[under] = pixel(theme.outline_under)
+    pixels[ring & ~region] = pixel(theme.outline)
+    y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
+    inside = ~_grown(_grown(_grown(~region)))
+    pixels[inside & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
+    pixels[inside & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
+    pixels[crowded] = pixel(theme.outline)
+
+
+def mark_cells(
+    pixels: PixelArray, marks: BoolArray, left: int, top: int, times: Scale, units: Scale, theme: Theme, width: int
+) -> None:
+    """Outline each marked cell along its inner edge, in place; `width` is a thin stroke in pixels.
+
+    From the edge inwards: the under-tone, the outline at twice its width, the under-tone again.
+    """
+    depth = np.minimum(
+        _depth(units, top, marks.shape[0])[:, None],
+        _depth(times, left, marks.shape[1])[None, :],
+    )
+    size = min(times.size, units.size) / width
+    outline = 2 * width if size >= _BOLD_OUTLINE else width
+    under = outline + (2 if size >= _DOUBLE_UNDER else 1) * width
+    pixels[marks & (depth < under)] = pixel(theme.outline_under)
+    pixels[marks & (depth >= width) & (depth < width + outline)] = pixel(theme.outline)
+
+
+def _depth(scale: Scale, first: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """How many pixels lie between each pixel and the nearer edge of its cell."""
+    bins = scale.bins(first, first + count)
+    edges = [scale.span(cell) for cell in range(bins.first, bins.stop)]
+    starts, stops = np.array(edges, np.int64).T
+    at, cell = np.arange(first, first + count), bins.starts - bins.first
+    return np.asarray(np.minimum(at - starts[cell], stops[cell] - 1 - at))
+
+
+def _grown(marks: BoolArray) -> BoolArray:
+    """The marks and their eight neighbors."""
+    wide = marks.copy()
+    wide[:, 1:] |= marks[:, :-1]
+    wide[:, :-1] |= marks[:, 1:]
+    tall = wide.copy()
+    tall[1:] |= wide[:-1]
+    tall[:-1] |= wide[1:]
+    return tall
+
+
+def _share(marks: BoolArray, reach: int) -> NDArray[np.float32]:
+    """Which share of the pixels no further than `reach` in either direction is marked; none beyond the edges is."""
+    sums = np.pad(marks.astype(np.int32), ((reach + 1, reach), (reach + 1, reach))).cumsum(0).cumsum(1)
+    size = 2 * reach + 1
+    inside = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    return np.asarray(inside / np.float32(size * size), np.float32)

@@ -1,0 +1,60 @@
+"""Cells on pixels, along one axis."""
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+
+from rnnviz.quantities.level_of_detail import Bins
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`cells` cells in a row, each `size` pixels long; cell 0 begins at pixel 0.
+
+    Every cell stands on at least one pixel. A cell that is a pixel long or longer owns the pixels whose centers lie
+    in it; smaller ones share the pixel in which they begin.
+    """
+
+    size: float
+    cells: int
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels all the cells take, at least one."""
+        return max(1, self.span(self.cells - 1)[1])
+
+    def cell_at(self, pixel: float) -> int:
+        """The cell under a place in pixels, or the nearest one."""
+        if self.size < 1:
+            return min(max(floor(pixel / self.size), 0), self.cells - 1)
+        whole = min(max(floor(pixel), 0), self.pixels - 1)
+        return self.bins(whole, whole + 1).first
+
+    def span(self, cell: int) -> tuple[int, int]:
+        """The first pixel of a cell, and the one after its last."""
+        if self.size < 1:
+            pixel = floor(cell * self.size)
+            return pixel, pixel + 1
+        return ceil(cell * self.size - 0.5), ceil((cell + 1) * self.size - 0.5)
+
+    def bins(self, first: int, stop: int) -> Bins:
+        """Which cells the pixels from `first` to before `stop` show; these must lie on the cells.
+
+        Cells that share their first pixel with others are all shown by it.
+        """
+        pixels = np.arange(first, stop + 1, dtype=np.float64)
+        if self.size < 1:
+            edges = np.ceil(pixels / self.size).astype(np.int64)
+            # Rounding may put a cell that begins just on a pixel's edge to either side; `floor` is what `span` does.
+            edges += np.floor(edges * self.size) < pixels
+            edges -= np.floor((edges - 1) * self.size) >= pixels
+            edges = np.clip(edges, 0, self.cells)
+            starts = np.minimum(edges[:-1], self.cells - 1)
+            return Bins(starts, max(int(edges[-1]), int(starts[-1]) + 1))
+        starts = np.floor((pixels[:-1] + 0.5) / self.size).astype(np.int64)
+        # The same for a cell whose edge lies just on a pixel's center.
+        starts += np.ceil((starts + 1) * self.size - 0.5) <= pixels[:-1]
+        starts -= np.ceil(starts * self.size - 0.5) > pixels[:-1]
+        starts = np.clip(starts, 0, self.cells - 1)
+        return Bins(starts, int(starts[-1]) + 1)

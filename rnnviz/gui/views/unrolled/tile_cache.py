@@ -1,0 +1,97 @@
+"""The images that were drawn, within a budget, and which of them lie on one sheet: a lane in one look at one scale."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.views.unrolled.tiles import Tile, TileKey, TileStyle
+
+LEAST_BYTES = 64 << 20
+_NEWEST = 3
+
+
+class Sheet(NamedTuple):
+    """Pixels to a timestep and to a unit, and of the screen's to one of the window's."""
+
+    times: float
+    units: float
+    density: int
+
+
+class TileStore:
+    """Images by their keys; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._budget, self._used = LEAST_BYTES, 0
+        self._tiles: OrderedDict[TileKey, Tile] = OrderedDict()
+        self._sheets: dict[tuple[TileStyle, Lane], OrderedDict[Sheet, set[TileKey]]] = {}
+
+    def __contains__(self, key: TileKey) -> bool:
+        return key in self._tiles
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def make_room(self, needed: int) -> None:
+        """Keep at least so many bytes: a picture that does not fit would be drawn again and again."""
+        self._budget = max(needed, LEAST_BYTES)
+        self._shrink()
+
+    def put(self, key: TileKey, tile: Tile) -> None:
+        """Keep an image."""
+        if key in self._tiles:
+            return
+        self._tiles[key] = tile
+        self._used += tile.image.sizeInBytes()
+        self._sheets.setdefault((key.look, key.lane), OrderedDict()).setdefault(_sheet(key), set()).add(key)
+        self._shrink()
+
+    def get(self, key: TileKey) -> Tile | None:
+        """The image, if it is there."""
+        tile = self._tiles.get(key)
+        if tile is not None:
+            self._tiles.move_to_end(key)
+            self._sheets[key.look, key.lane].move_to_end(_sheet(key))
+        return tile
+
+    def knows(self, key: TileKey) -> bool:
+        """Whether there is any image of its lane in its look."""
+        return (key.look, key.lane) in self._sheets
+
+    def sheets(self, look: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
+        """Where images of a lane can be found: the sheets used last, and then the one on which most is to be seen."""
+        sheets = self._sheets.get((look, lane), OrderedDict())
+        newest = list(reversed(sheets))[:_NEWEST]
+        widest = min(sheets, key=lambda sheet: sheet.times / sheet.density, default=None)
+        for sheet in (*newest, *([] if widest is None or widest in newest else [widest])):
+            yield sheet, frozenset(sheets[sheet])
+
+    def keep_widest(self, look: TileStyle, lane: Lane) -> None:
+        """Count the sheet on which most is to be seen as used: it stands in for whatever else is missing."""
+        sheets = self._sheets.get((look, lane), OrderedDict())
+        for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
+            self._tiles.move_to_end(key)
+
+    def drop_before(self, turn: int) -> None:
+        """Forget the images of earlier results."""
+        for key in [key for key in self._tiles if key.look.turn < turn]:
+            self._drop(key)
+
+    def _shrink(self) -> None:
+        while self._used > self._budget and len(self._tiles) > 1:
+            self._drop(next(iter(self._tiles)))
+
+    def _drop(self, key: TileKey) -> None:
+        self._used -= self._tiles.pop(key).image.sizeInBytes()
+        sheets = self._sheets[key.look, key.lane]
+        keys = sheets[_sheet(key)]
+        keys.remove(key)
+        if not keys:
+            del sheets[_sheet(key)]
+        if not sheets:
+            del self._sheets[key.look, key.lane]
+
+
+def _sheet(key: TileKey) -> Sheet:
+    return Sheet(key.times, key.units, key.density)

@@ -1,0 +1,110 @@
+"""Finds the order of units that is wanted, beside the window where that takes long, and keeps what was found."""
+
+from functools import partial
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QAction, QActionGroup, QCursor
+from PySide6.QtWidgets import QMenu, QWidget
+
+from rnnviz.core.display_names import display_name
+from rnnviz.core.number_format import count
+from rnnviz.gui.jobs.latest_task import LatestTask
+from rnnviz.quantities.unit_order import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
+from rnnviz.verify.result import RunResult
+
+_AT_ONCE = 3e6
+"""What takes no more products than this is found within a frame."""
+_KEPT = 8
+
+
+class Ordering(QObject):
+    """The orders of one result, by engine and sample."""
+
+    found = Signal()
+    """The order that was asked for last is there."""
+
+    requested = Signal(str)
+    """Another order was chosen from the menu."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.name: OrderName = "index"
+        self._result: RunResult | None = None
+        self._known: dict[OrderKey, LaneOrders] = {}
+        self._wanted: OrderKey | None = None
+        self._beside = LatestTask("order", self)
+        self._beside.done.connect(self._take)
+
+    @property
+    def finding(self) -> bool:
+        """Whether the order that is wanted is still being found."""
+        return self._beside.busy
+
+    def choose(self, name: OrderName) -> None:
+        """Want another order."""
+        self.name = name
+
+    def of(self, result: RunResult, engine: str, sample: int) -> LaneOrders | None:
+        """The orders of all lanes, if they are to stand in one and it is known; else `found` tells when it is."""
+        if result is not self._result:
+            self._result = result
+            self._known.clear()
+        key = OrderKey(self.name, engine, sample)
+        if self.name == "index" or key in self._known:
+            self._wanted = None
+            self._beside.drop()
+            return self._known.get(key)
+        if order_effort(result, key) <= _AT_ONCE:
+            self._keep(find_orders(result, key, lambda: None))
+            return self._known[key]
+        if self._wanted != key or not self._beside.busy:
+            self._wanted = key
+            self._beside.ask(partial(find_orders, result, key))
+        return None
+
+    def forget(self) -> None:
+        """Hold on to no result."""
+        self._beside.drop()
+        self._result = self._wanted = None
+        self._known.clear()
+
+    def words(self) -> str:
+        """What the order means, and what was looked at to find it."""
+        why = ORDERS[self.name][1]
+        result = self._result
+        if self.name == "index" or result is None:
+            return f"{why} Click for another order (O)."
+        steps = result.shape[2]
+        looked = "every timestep" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} timesteps"
+        engine = next((key.engine for key in self._known), result.reference.engine)
+        return f"{why} Found for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
+
+    def offer(self, parent: QWidget) -> None:
+        """Open the choice of orders at the pointer."""
+        menu = QMenu(parent)
+        menu.setToolTipsVisible(True)
+        group = QActionGroup(menu)
+        for name, (title, why) in ORDERS.items():
+            action = QAction(f"By {title}", group)
+            action.setToolTip(why)
+            action.setData(name)
+            action.setCheckable(True)
+            action.setChecked(name == self.name)
+            menu.addAction(action)
+        menu.triggered.connect(lambda action: self.requested.emit(action.data()))
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(QCursor.pos())
+
+    def rest(self) -> None:
+        """Find nothing more until something is asked for."""
+        self._beside.rest()
+
+    def _take(self, orders: LaneOrders) -> None:
+        if orders.key == self._wanted:
+            self._keep(orders)
+            self.found.emit()
+
+    def _keep(self, orders: LaneOrders) -> None:
+        self._known[orders.key] = orders
+        while len(self._known) > _KEPT:
+            self._known.pop(next(iter(self._known)))

@@ -1,0 +1,257 @@
+"""The verdict in words, and whether the picture below is of the present config."""
+
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+
+from rnnviz.core.trace_index import Location
+from rnnviz.execution.events import JUDGING_STAGES
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.linked_text import LinkedText
+from rnnviz.gui.views.verdict_buttons import ActionButton, link_button
+from rnnviz.text.verdict_details import covered
+from rnnviz.text.verdict_text import BLIND_SPOTS, TextPart, VerdictWords, plain, verdict_sentence
+from rnnviz.verify.result import RunResult
+
+_LOOKS = {
+    "agree": ("check", "right", "right_surface"),
+    "blind": ("check-but", "doubtful", "doubtful_surface"),
+    "drift": ("warning", "doubtful", "doubtful_surface"),
+    "mismatch": ("cross", "wrong", "wrong_surface"),
+    "stale": ("clock", "doubtful", "doubtful_surface"),
+    "auditing": ("clock", "accent", "raised"),
+    "running": ("clock", "accent", "raised"),
+    "error": ("warning", "wrong", "wrong_surface"),
+    "empty": ("info", "muted", "raised"),
+}
+"""Icon, its color and the strip's, by what the strip says."""
+_ICON, _MARGIN = 20, 12
+_AUDITING = TextPart(" · auditing…")
+_READABLE = 430
+"""Buttons say less where they would leave the sentence fewer pixels than these."""
+
+
+class VerdictLine(ResultView):
+    """One strip of a fixed height, so that nothing below it jumps.
+
+    What it says, the first that holds: a run goes on, whose result is here and being audited or is still to come; a
+    run failed; there is no result; the result is of an earlier config; the verdict. Another result ends a message of
+    failure; the rest is told by whoever knows.
+    """
+
+    title = "Verdict"
+
+    next_requested = Signal()
+    previous_requested = Signal()
+    full_audit_requested = Signal()
+    """Every step is to be audited, not a sample of them."""
+    remedy_requested = Signal(object)
+    """The config that reveals more of the known mistakes is to be used."""
+    blind_spots_requested = Signal()
+    """The user wants to read about the mistakes that the run could not reveal."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._icons = Icons(LIGHT)
+        self._result: RunResult | None = None
+        self._words: VerdictWords | None = None
+        self._stale = False
+        self._stage: str | None = None
+        self._error: str | None = None
+        self._says = "empty"
+
+        self._icon = QLabel()
+        self._icon.setFixedSize(_ICON, _ICON)
+        self._text = LinkedText()
+        self._text.location_requested.connect(self.location_requested)
+        self._text.act_requested.connect(self._on_act)
+        self._audit_all = ActionButton("Audit everything", "Audit all")
+        self._audit_all.clicked.connect(self.full_audit_requested)
+        self._remedy = ActionButton("", "Reveal them")
+        self._remedy.clicked.connect(self._ask_for_remedy)
+        self._first = link_button("first", "Go to the first value that differs, in the order of computation.")
+        self._previous = link_button("previous", "Go to the value before the cursor that differs.")
+        self._next = link_button("next", "Go to the next value that differs.")
+        self._first.clicked.connect(self._go_to_first)
+        self._previous.clicked.connect(self.previous_requested)
+        self._next.clicked.connect(self.next_requested)
+        self._dismiss = link_button("dismiss", "Close this message; the last result's verdict comes back.")
+        self._dismiss.clicked.connect(lambda: self.show_error(None))
+
+        layout = self._row = QHBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, 0, 8, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._icon)
+        layout.addSpacing(4)
+        layout.addWidget(self._text, 1)
+        self._actions = (self._audit_all, self._remedy)
+        self._links = (self._first, self._previous, self._next, self._dismiss)
+        for button in (*self._links[:3], *self._actions, self._dismiss):
+            layout.addWidget(button)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._compose()
+
+    @property
+    def text(self) -> str:
+        """What the strip says, in full."""
+        return self._text.text
+
+    @property
+    def says(self) -> str:
+        """ "agree", "blind", "drift", "mismatch", "stale", "auditing", "running", "error" or "empty"."""
+        return self._says
+
+    def copy_text(self) -> str:
+        """The verdict with everything that stands behind it."""
+        if self._words is None:
+            return self.text
+        return "\n".join((str(self._words), *self._words.notes)) + "\n"
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is not self._result:
+            self._error = None
+        self._result = result
+        self._words = None if result is None or candidate is None else verdict_sentence(result, candidate)
+        self._compose()
+
+    def show_location(self, location: Location) -> None:
+        """The verdict does not depend on the cursor."""
+
+    def show_stale(self, stale: bool) -> None:
+        """The config has changed since the shown result was computed, or has come back to it."""
+        self._stale = stale
+        self._compose()
+
+    def show_running(self, stage: str | None) -> None:
+        """A run goes on, and does what `stage` says; None: it has ended."""
+        if stage is not None:
+            self._error = None
+        self._stage = stage
+        self._compose()
+
+    def show_error(self, sentence: str | None) -> None:
+        """A run failed; the last result stays. None takes the message back."""
+        if sentence is not None:
+            self._stage = None
+        self._error = sentence
+        self._compose()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._icons = Icons(theme)
+        self._text.apply_theme(theme)
+        self._compose()
+
+    def _compose(self) -> None:
+        words = self._words
+        last = "" if words is None else str(words)
+        if words is not None and self._being_audited:
+            stage = f"{str(self._stage)[:1].upper()}{str(self._stage)[1:]}"
+            follows = f"{stage}: whether every step is right, and which side is wrong, follows."
+            self._say("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
+        elif self._stage is not None:
+            self._say(
+                "running",
+                (TextPart("Running", strong=True), TextPart(f": {self._stage}")),
+                last and f"Shown: {last}",
+            )
+        elif self._error is not None:
+            self._say("error", (TextPart(self._error),), last and f"The last result is still shown: {last}")
+        elif words is None:
+            empty = (
+                TextPart("Press F5 to run"),
+                TextPart(": every engine computes the network, and every value is compared."),
+            )
+            self._say("empty", (TextPart("No result yet. ", strong=True), *empty), "")
+        elif self._stale:
+            old = TextPart("An earlier configuration: ", strong=True)
+            notes = "The configuration has changed since this run. Press F5 to run it."
+            self._say("stale", (old, *words.sentence), notes, (old, *words.brief))
+        else:
+            self._say(words.look, words.sentence, "  ".join(words.notes), words.brief)
+        settled = self._says not in ("running", "error", "empty")
+        mismatched = words is not None and words.first_mismatch is not None
+        for button in (self._first, self._previous, self._next):
+            button.setVisible(settled and mismatched)
+        self._dismiss.setVisible(self._says == "error")
+        evaluated = words if settled and self._says not in ("stale", "auditing") else None
+        self._offer(evaluated)
+        self._fit_buttons()
+
+    @property
+    def _being_audited(self) -> bool:
+        """Whether the run that goes on has computed what is shown, and judges it."""
+        unjudged = self._result is not None and self._result.judgment is None
+        return unjudged and self._stage is not None and self._stage.startswith(JUDGING_STAGES)
+
+    def _offer(self, words: VerdictWords | None) -> None:
+        """Offer what would make the verdict prove more."""
+        coverage = None if words is None else words.coverage
+        self._audit_all.setVisible(coverage is not None and coverage < 1.0)
+        if coverage is not None and coverage < 1.0:
+            why = f"{covered(coverage)} of the values have been audited. Run again and audit every step, however long."
+            self._audit_all.explain(why)
+        remedy = "" if words is None else words.remedy
+        self._remedy.setVisible(bool(remedy))
+        if remedy:
+            command = f"{remedy[:1].upper()}{remedy[1:]}"
+            self._remedy.say(command)
+            self._remedy.explain(f"{command}: with this change of the configuration, a run reveals more.")
+
+    def _fit_buttons(self) -> None:
+        """Let the buttons say less where they would leave too little room for the sentence."""
+        taken = _ICON + 2 * _MARGIN + 4 * len(self._links)
+        taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
+        offered = [button for button in self._actions if not button.isHidden()]
+        whole = sum(button.width_of_whole + 4 for button in offered)
+        for button in offered:
+            button.shorten(self.width() - taken - whole < _READABLE)
+        if offered:
+            # Else the buttons keep the width of their old words until the next event.
+            self._row.activate()
+
+    def _say(
+        self, says: str, sentence: tuple[TextPart, ...], secondary: str, brief: tuple[TextPart, ...] | None = None
+    ) -> None:
+        self._says = says
+        icon, color, _ = _LOOKS[says]
+        self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
+        self._text.show_text(sentence, sentence if brief is None else brief, secondary)
+        spoken = self._words is not None and says not in ("error", "running", "auditing")
+        notes = self._words.notes if self._words is not None and spoken else (secondary,)
+        self.setToolTip("\n".join((plain(sentence), *notes)).strip())
+        self.setAccessibleName(f"{self.title}: {plain(sentence)}")
+        self.setAccessibleDescription(" ".join(notes))
+        self.update()
+
+    def _on_act(self, act: str) -> None:
+        if act == BLIND_SPOTS:
+            self.blind_spots_requested.emit()
+
+    def _ask_for_remedy(self) -> None:
+        judgment = None if self._result is None else self._result.judgment
+        if judgment is not None and judgment.remedy is not None:
+            self.remedy_requested.emit(judgment.remedy)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_buttons()
+
+    def _go_to_first(self) -> None:
+        if self._words is not None and self._words.first_mismatch is not None:
+            self.location_requested.emit(self._words.first_mismatch)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        _, color, surface = _LOOKS[self._says]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        edge = self._theme.color(color if surface != "raised" else "border")
+        edge.setAlphaF(0.45 if surface != "raised" else 1.0)
+        style = Qt.PenStyle.DashLine if self._says == "stale" else Qt.PenStyle.SolidLine
+        painter.setPen(QPen(edge, 1.0, style))
+        painter.setBrush(self._theme.color(surface))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        painter.end()

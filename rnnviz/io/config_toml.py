@@ -1,0 +1,108 @@
+"""Configs as TOML files."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import tomli_w
+
+from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.engine_spec import with_file
+from rnnviz.core.errors import InputError
+from rnnviz.core.schema import declarations
+from rnnviz.io.atomic import atomic_write
+from rnnviz.io.readers.plain_text import read_plain_text
+from rnnviz.io.toml_text import parse_toml
+
+PATHS = [
+    (section, key)
+    for section, kind in SECTIONS.items()
+    for key, config_field in declarations(kind).items()
+    if config_field.kind == "path"
+]
+"""The section and the key of every path that a config may hold."""
+
+
+Complete: TypeAlias = Callable[[Config], Config]
+"""What makes of a config that names no reference the one that is run: the files know no engine."""
+
+
+def unchanged(config: Config) -> Config:
+    """The config as it is, by the usual reference."""
+    return config
+
+
+def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) -> Config:
+    """Read and validate a config; the paths in it are relative to its own folder.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no TOML.
+    ConfigError
+        If a key is unknown, missing, of a wrong type or out of range.
+    """
+    file = Path(path)
+    return parse_config(read_plain_text(file, "TOML"), file.parent.absolute(), str(path), complete)
+
+
+def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = unchanged) -> Config:
+    """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
+    values = parse_toml(text, name)
+    config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+    return config if "reference" in values.get("compare", {}) else complete(config)
+
+
+def dump_config(config: Config, folder: Path | None = None) -> str:
+    """The config as TOML text; paths of files below `folder` are written relative to it.
+
+    An input size that files decide is left out: they may be others by the time the text is read.
+    """
+
+    def relative(path: str) -> str:
+        if folder is not None and Path(path).is_relative_to(folder.absolute()):
+            return str(Path(path).relative_to(folder.absolute()))
+        return path
+
+    tables = with_paths(config, relative).to_mapping()
+    if config.sequence.brings_input_size:
+        del tables["network"]["input_size"]
+    return tomli_w.dumps(tables)
+
+
+def check_paths(config: Config) -> None:
+    """Refuse a path that a TOML file cannot hold, which is UTF-8 text.
+
+    Raises
+    ------
+    InputError
+        If a path in the config is not.
+    """
+
+    def check(path: str) -> str:
+        if path != path.encode("utf-8", "ignore").decode("utf-8"):
+            raise InputError(f"{path} cannot be named in a config: it is not UTF-8 text: rename it or its folder.")
+        return path
+
+    with_paths(config, check)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the config as a TOML file that says the same from its new place; raises as `check_paths` does."""
+    check_paths(config)
+    with atomic_write(path) as temporary:
+        temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
+
+
+def with_paths(config: Config, change: Callable[[str], str]) -> Config:
+    """The config with other paths; `change` gets each that it names, engines' files included, once for each key."""
+    for section, key in PATHS:
+        table = getattr(config, section)
+        path = getattr(table, key)
+        if path is not None:
+            config = replace(config, **{section: replace(table, **{key: change(path)})})
+    compare = config.compare
+    reference, *candidates = (with_file(name, change) for name in compare.engines)
+    return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))

@@ -1,0 +1,128 @@
+"""Every hidden value as a row of a CSV file, streamed: the table is never held."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.io.atomic import atomic_write
+from rnnviz.io.export.gate_columns import lane_columns
+from rnnviz.verify.compare import compared
+from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.result import RunResult
+
+_BLOCK_ROWS = 1 << 17
+"""How many rows are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
+
+_DIRECTION = pl.Enum(list(DIRECTIONS))
+
+
+def write_csv(
+    result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
+) -> int:
+    """Write one row per hidden value and return how many there are.
+
+    Columns: layer, direction, timestep, sample, unit, one per engine with the reference first, abs_error (the
+    largest of any candidate), mismatch (of any candidate). What a recording lacks is left empty. With `gates`, a column
+    for each engine and each of the `gate_names` follows, such as "manual.f" and "manual.pre_f". Values are written with
+    the digits of a float64, so that they read back to the same number whatever float the reader uses. `progress` may
+    raise to stop the writing; an existing file is then left as it was.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    size, rows = result.reference.hidden.size, 0
+    with atomic_write(path) as temporary, temporary.open("wb") as out:
+        for block in _blocks_with_gates(result) if gates else _blocks(result):
+            frame = _frame(result, block)
+            frame.write_csv(out, include_header=rows == 0)
+            rows += frame.height
+            progress(rows / size)
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """The rows of one lane from `start` to before `stop`, and what stands beside the contract's columns by name."""
+
+    layer: int
+    direction: int
+    start: int
+    stop: int
+    columns: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+def _blocks(result: RunResult) -> Iterator[_Block]:
+    """All rows in the order of the indices."""
+    layers, directions, timesteps, samples, units = result.shape
+    rows = timesteps * samples * units
+    for layer, direction in product(range(layers), range(directions)):
+        for start in range(0, rows, _BLOCK_ROWS):
+            yield _Block(layer, direction, start, min(start + _BLOCK_ROWS, rows))
+
+
+def _blocks_with_gates(result: RunResult) -> Iterator[_Block]:
+    """The same rows; gates come by whole timesteps, of which a block may hold a part."""
+    layers, directions, _, samples, units = result.shape
+    timesteps = max(1, _BLOCK_ROWS // (samples * units))
+    for layer, direction in product(range(layers), range(directions)):
+        for first, last, columns in lane_columns(result, layer, direction, timesteps):
+            for start in range(first, last, _BLOCK_ROWS):
+                stop = min(start + _BLOCK_ROWS, last)
+                part = {name: values[start - first : stop - first] for name, values in columns.items()}
+                yield _Block(layer, direction, start, stop, part)
+
+
+def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
+    """The table's rows of one block."""
+    rows = block.stop - block.start
+    timestep, sample, unit = np.unravel_index(np.arange(block.start, block.stop), result.shape[2:])
+    values = {
+        name: trace.hidden[block.layer, block.direction].reshape(-1)[block.start : block.stop]
+        for name, trace in result.traces.items()
+    }
+    reference = values[result.reference.engine]
+    error, mismatch = np.zeros(rows), np.zeros(rows, bool)
+    known = np.zeros(rows, bool)
+    for comparison in result.comparisons:
+        told = _within(compared(result.reference, result[comparison.candidate], block.layer, block.direction), timestep)
+        own = abs_error(reference, values[comparison.candidate])
+        np.maximum(error, own, out=error, where=told)
+        mismatch |= told & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
+        known |= told
+    return pl.DataFrame(
+        {
+            "layer": pl.repeat(block.layer, rows, dtype=pl.Int32, eager=True),
+            "direction": pl.repeat(DIRECTIONS[block.direction], rows, dtype=_DIRECTION, eager=True),
+            "timestep": timestep,
+            "sample": sample,
+            "unit": unit,
+            **{
+                name: _with_gaps(
+                    own.astype(np.float64), _within(result[name].recorded(block.layer, block.direction), timestep)
+                )
+                for name, own in values.items()
+            },
+            "abs_error": _with_gaps(error, known),
+            "mismatch": mismatch,
+            **{name: own.astype(np.float64) for name, own in block.columns.items()},
+        }
+    )
+
+
+def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:
+    return np.asarray((timestep >= times.start) & (timestep < times.stop))
+
+
+def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> pl.Series:
+    """Empty where nothing is known, which NaN would not be."""
+    series = pl.Series(values)
+    return series if known.all() else series.set(~pl.Series(known), None)

@@ -1,0 +1,61 @@
+"""What an export tells of gates and cell states beside the hidden values: which, by what names, a block at a time.
+
+They are what the true arithmetic gives for each step of an engine, from that engine's own states: of a right engine
+what it computed, to rounding; of a known mistake, or of code of one's own, what it should have.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnnviz.core.cells import Cell
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.quantities.gates import QUANTITIES, gate_blocks
+from rnnviz.verify.result import RunResult
+
+_OF_HIDDEN_VALUES = ("change", "norm")
+"""What whoever has the hidden values has already."""
+_PRE = "pre_"
+
+
+def gate_names(cell: Cell) -> tuple[str, ...]:
+    """The gates of the cell, c of an LSTM, and "pre_" with each gate's symbol for the argument of its activation."""
+    return tuple(quantity.name for quantity in QUANTITIES[cell.name] if quantity.name not in _OF_HIDDEN_VALUES)
+
+
+def array_name(engine: str, name: str) -> str:
+    """What an archive calls one of the `gate_names`: "manual.gate.i", "manual.pre.i"."""
+    return f"{engine}.pre.{name.removeprefix(_PRE)}" if name.startswith(_PRE) else f"{engine}.gate.{name}"
+
+
+def lane_columns(
+    result: RunResult, layer: int, direction: int, timesteps: int
+) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
+    """The `gate_names` of every engine over one lane, so many timesteps at a time.
+
+    Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
+    their values by column: "manual.i", "manual.pre_i".
+    """
+    names = gate_names(result.config.network.kind)
+    width = result.inputs.batch_size * result.config.network.hidden_size
+    engines = tuple(result.traces)
+    readers = [
+        gate_blocks(result.inputs, result.traces[engine], layer, direction, names, timesteps) for engine in engines
+    ]
+    for blocks in zip(*readers, strict=True):
+        times = blocks[0][0]
+        columns = {
+            f"{engine}.{name}": values.reshape(-1)
+            for engine, (_, block) in zip(engines, blocks, strict=True)
+            for name, values in block.items()
+        }
+        yield times.start * width, times.stop * width, columns
+
+
+def gate_parts(result: RunResult, engine: str, name: str) -> Iterator[FloatArray]:
+    """One of the `gate_names` of an engine as consecutive parts of an array (L, D, T, N, H)."""
+    layers, directions, *_ = result.shape
+    for layer in range(layers):
+        for direction in range(directions):
+            for _, block in gate_blocks(result.inputs, result.traces[engine], layer, direction, (name,)):
+                yield np.ascontiguousarray(block[name])

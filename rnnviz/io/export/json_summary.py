@@ -1,0 +1,131 @@
+"""What a run found, as JSON for other programs."""
+
+import json
+import platform
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnviz import __version__
+from rnnviz.io.atomic import atomic_write
+from rnnviz.text.verdict_details import unrecorded_arrays
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.result import VERDICTS, RunResult
+
+
+def write_json(result: RunResult, path: Path) -> None:
+    """Write `summary` as JSON text.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(json_text(result), encoding="utf-8", errors="backslashreplace")
+
+
+def json_text(result: RunResult) -> str:
+    """`summary` as JSON text; it holds no bare NaN, which JSON does not know."""
+    return json.dumps(summary(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def summary(result: RunResult) -> dict[str, Any]:
+    """The figures of the run: those of its worst candidate, and with several candidates all under "comparisons".
+
+    Numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity".
+    """
+    each = [_of_comparison(result, comparison) for comparison in result.comparisons]
+    worst = max(each, key=lambda figures: VERDICTS.index(figures["verdict"]))
+    return worst if len(each) == 1 else {**worst, "comparisons": each}
+
+
+def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
+    first = comparison.first_mismatch
+    return {
+        "verdict": result.comparison_verdict(comparison),
+        "reference": comparison.reference,
+        "candidate": comparison.candidate,
+        "elements": comparison.elements,
+        "coverage": comparison.coverage,
+        "mismatched": comparison.mismatched,
+        "rtol": comparison.rtol,
+        "atol": comparison.atol,
+        "max_abs_error": {"value": _number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
+        "max_error_ratio": _number(comparison.max_error_ratio),
+        "max_ulp": comparison.max_ulp,
+        "smallest_passing_atol": _number(comparison.smallest_passing_atol),
+        "first_mismatch": None
+        if first is None
+        else {
+            **first.where.to_json(),
+            "reference": _number(first.reference),
+            "candidate": _number(first.candidate),
+        },
+        "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
+        "checks": [
+            {"name": check.name, "engine": check.engine, "holds": check.holds, "detail": check.detail}
+            for check in result.checks
+            if check.engine in (comparison.reference, comparison.candidate)
+        ],
+        **_of_recordings(result, (comparison.reference, comparison.candidate)),
+        **_of_judgement(result, (comparison.reference, comparison.candidate)),
+        **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
+        "seconds": dict(result.seconds),
+        "versions": versions(result),
+    }
+
+
+def versions(result: RunResult) -> dict[str, str]:
+    """What computed the run, by name: the program and what it stands on, then each engine."""
+    return {
+        "rnnviz": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **result.versions,
+    }
+
+
+def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
+    """The arrays that recordings do not hold, of which no check speaks, and their types where not the network's."""
+    missing = {name: arrays for name in engines if (arrays := unrecorded_arrays(result.traces[name]))}
+    precisions = {name: kind for name in engines if (kind := result.traces[name].precision)}
+    return {**({"unrecorded": missing} if missing else {}), **({"recorded_as": precisions} if precisions else {})}
+
+
+def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
+    """What the audit says of two engines; nothing, if there was none.
+
+    "diagnosis" lists the known mistakes that explain a wrong engine; two that explain it together are joined by +.
+    """
+    judgment = result.judgment
+    if judgment is None:
+        return {}
+    return {
+        "audit": {name: _of_audit(judgment.audits[name]) for name in engines},
+        "diagnosis": [" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())],
+        "undetectable": list(judgment.undetectable),
+    }
+
+
+def _of_audit(audit: Audit) -> dict[str, Any]:
+    wrong = audit.first_wrong
+    return {
+        "verdict": audit.verdict,
+        "worst_ratio": _number(audit.worst_ratio) if audit.audited else None,
+        "first_wrong": None
+        if wrong is None
+        else {**wrong.where.to_json(), "value": _number(wrong.value), "expected": _number(wrong.expected)},
+        "coverage": audit.coverage,
+        "undetermined": audit.undetermined,
+    }
+
+
+def _number(value: float) -> float | str:
+    """The number, or its name where JSON has none for it."""
+    if isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"

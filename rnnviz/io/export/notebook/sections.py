@@ -1,0 +1,192 @@
+"""The parts of a notebook around its lanes: what is given, Gluon's layer, and what comes out."""
+
+from collections.abc import Iterator
+
+from rnnviz import __version__
+from rnnviz.core.config import Network
+from rnnviz.core.display_names import display_name
+from rnnviz.core.inputs import Inputs
+from rnnviz.io.config_toml import dump_config
+from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, SIGMOID, step_function
+from rnnviz.io.export.notebook.expected import Recorded, tolerances
+from rnnviz.io.export.notebook.ipynb import NotebookCell, code, fenced, literally, prose
+from rnnviz.io.export.notebook.layer_code import lanes_of
+from rnnviz.io.export.notebook.literals import UNPACKED, assignment
+from rnnviz.text import verdict_details
+from rnnviz.text.network_title import network_in_words
+from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.result import RunResult
+
+
+def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
+    """What the notebook is about, what the run found, and what is needed to compute it anew."""
+    verdicts = [f"> {literally(str(verdict_sentence(result, c.candidate)))}" for c in result.comparisons]
+    yield prose(
+        f"# {network_in_words(result.config.network)}",
+        "Every number of this network once more: `out` and `state` by Gluon's layer, then by hand, layer by layer and "
+        "direction by direction. Each cell that compares fails if the two are further apart than the tolerance.",
+        f"The run that rnnviz {literally(__version__)} made of it found:",
+        *verdicts,
+        *([literally(known.why)] if known.why else []),
+        *map(literally, verdict_details.assumptions(result)),
+    )
+    yield prose("Its config:", fenced(dump_config(result.config), "toml"))
+    rtol, atol = tolerances(result, known.trace)
+    yield code(
+        "import base64",
+        "import zlib",
+        "",
+        "import numpy as np",
+        "",
+        "np.set_printoptions(precision=3, suppress=True)",
+        f"rtol, atol = {rtol!r}, {atol!r}",
+    )
+    yield code(
+        *UNPACKED,
+        "",
+        "",
+        "def tell_difference(what, one, other):",
+        '    """Print by how much two arrays differ at most."""',
+        "    with np.errstate(invalid='ignore'):",
+        "        print(f'{what}: the largest difference is {np.max(np.abs(one - other)):.2g}')",
+        "",
+        "",
+        "def compare(what, one, other):",
+        '    """Print by how much two arrays differ at most, and fail if that is more than the tolerance."""',
+        "    tell_difference(what, one, other)",
+        "    np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)",
+    )
+
+
+def given(inputs: Inputs) -> Iterator[NotebookCell]:
+    """The sizes, the parameters, the input and the initial state."""
+    network, kind = inputs.network, inputs.network.kind
+    rows = ", ".join(f"${gate.symbol}$" for gate in kind.gates)
+    order = f" The rows are those of the gates {rows}, $H$ of each." if kind.gate_count > 1 else ""
+    yield prose("## What is given")
+    sizes = (
+        *(inputs.timesteps, inputs.batch_size),
+        *(network.input_size, network.hidden_size, network.num_layers, network.directions),
+    )
+    yield code(f"T, N, I, H, L, D = {', '.join(map(str, sizes))}  # timesteps, samples, inputs, units, layers, ways")
+    yield prose(
+        "The parameters under Gluon's names: `l` is forward and `r` backward, and the number is the layer's." + order
+    )
+    for lane in lanes_of(network):
+        own = [name for name in inputs.parameters if name.startswith(f"{lane.side}_")]
+        yield code(*(assignment(name, inputs.parameters[name]) for name in own))
+    axes = "(N, T, I)" if network.layout == "NTC" else "(T, N, I)"
+    states = "$h$ and $c$" if kind.has_cell_state else "$h$"
+    yield prose(
+        f"The input, {axes}, and the initial state: {states}, each (L·D, N, H), with the index layer·D + direction."
+    )
+    dat = inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
+    yield code(assignment("dat", dat))
+    arrays = zip(kind.state_names, inputs.initial_state.arrays, strict=True)
+    yield code(
+        *(assignment(f"initial_{name}", array) for name, array in arrays),
+        f"initial_state = [{', '.join(f'initial_{name}' for name in kind.state_names)}]",
+    )
+
+
+def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
+    """Gluon's layer with these parameters, and what the run recorded, which stands in where there is no MXNet."""
+    network = result.config.network
+    trace = known.trace
+    engine = literally(display_name(trace.engine))
+    finals = {"h": trace.state_h, **({"c": trace.state_c} if trace.state_c is not None else {})}
+    yield prose("## Gluon's layer", f"First what the run has of it, as {engine} computed it.")
+    yield code(
+        assignment("recorded_out", trace.output_in(network.layout)),
+        *(assignment(f"recorded_{name}", array) for name, array in finals.items()),
+        f"recorded_state = [{', '.join(f'recorded_{name}' for name in finals)}]",
+    )
+    yield prose(
+        "Then the layer itself. Where MXNet cannot be installed, what the run has stands in for what it returns."
+    )
+    yield code(
+        "try:",
+        "    if 'bool' not in vars(np):",
+        "        np.bool = np.bool_  # MXNet 1.9.1 still reads the alias that numpy 1.24 removed",
+        "    import mxnet as mx",
+        "    from mxnet.gluon import rnn",
+        "except Exception as error:  # there is none, or one that does not fit the Python or the numpy here",
+        "    mx = None",
+        "    print(f'Without MXNet ({error}), out and state are those of the run.')",
+    )
+    held = "compare" if known.insists_on_gluon else "tell_difference"
+    lines = (
+        f"model = {GLUON_LAYERS[network.cell]}layout={network.layout!r}, input_size=I,",
+        f"{' ' * 8}bidirectional={network.bidirectional}, dtype={network.dtype!r}, prefix='mdl_')",
+        "model.initialize(mx.init.Zero(), ctx=mx.cpu())",
+        "for name, parameter in model.params.items():",
+        "    value = globals()[name.removeprefix('mdl_')]",
+        "    parameter.set_data(mx.nd.array(value, dtype=value.dtype))",
+        f"states = [mx.nd.array(array, dtype={network.dtype!r}) for array in initial_state]",
+        f"out, state = model(mx.nd.array(dat, dtype={network.dtype!r}), states)",
+        "out, state = out.asnumpy(), [array.asnumpy() for array in state]",
+        f"{held}('out', out, recorded_out)",
+        "for name, own, other in zip('hc', state, recorded_state):",
+        f"    {held}(f'final {{name}}', own, other)",
+    )
+    yield code(
+        "if mx is None:",
+        "    out, state = recorded_out, recorded_state",
+        "else:",
+        *(f"    {line}" for line in lines),
+    )
+
+
+def one_step(network: Network) -> Iterator[NotebookCell]:
+    """The cell's equations, and the function that is called for every step."""
+    yield prose(
+        "## One step by hand",
+        "With $a = W_{i2h}\\,x + b_{i2h}$ and $b = W_{h2h}\\,h' + b_{h2h}$, where $h'$ is the hidden vector before:",
+        fenced("\n".join(network.kind.equations)),
+    )
+    gates = any(gate.activation == "sigmoid" for gate in network.kind.gates)
+    yield code(*((*SIGMOID, "", "") if gates else ()), *step_function(network.kind))
+
+
+def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
+    """What a layer reads, time first."""
+    if layer == 0:
+        if network.layout == "NTC":
+            yield prose("Time comes first, so that `x0[t]` is what every sample reads at $t$.")
+        yield code("x0 = dat.swapaxes(0, 1)" if network.layout == "NTC" else "x0 = dat")
+    elif network.bidirectional:
+        yield prose(
+            f"## What layer {layer} reads",
+            f"> NOTE: layer {layer} reads both directions of layer {layer - 1}, side by side at the same $t$.",
+        )
+        yield code(f"x{layer} = np.concatenate([h_l{layer - 1}, h_r{layer - 1}], axis=-1)")
+    else:
+        yield prose(f"## What layer {layer} reads", f"It reads the hidden vectors of layer {layer - 1}.")
+        yield code(f"x{layer} = h_l{layer - 1}")
+
+
+def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
+    """out by hand, against Gluon's, and the note about how out and state fit together."""
+    top = network.num_layers - 1
+    batch_first = network.layout == "NTC"
+    sides = [f"{side}{top}" for side in "lr"[: network.directions]]
+    joined = f"np.concatenate([{', '.join(f'h_{side}' for side in sides)}], axis=-1)"
+    held = "compare" if known.insists_on_gluon else "tell_difference"
+    yield prose("## `out`", "The hidden vectors of the top layer, side by side where it has two directions.")
+    yield code(
+        f"out_by_hand = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",
+        "print(out_by_hand[0][0])  # by hand, sample 0 at t = 0",
+        "print(out[0][0])  # Gluon",
+        f"{held}('out', out_by_hand, out)",
+    )
+    at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
+    forward, backward = f"{at.format('T - 1')}[:, :H]", f"{at.format('0')}[:, H:]"
+    yield prose(
+        "## `state`",
+        "> NOTE: the final forward state is `out` at $t = T - 1$"
+        + ("; the final backward state is the one at $t = 0$." if network.bidirectional else "."),
+    )
+    yield code(
+        f"{held}('forward out at T - 1 and state', {forward}, state[0][{row}])",
+        *([f"{held}('backward out at 0 and state', {backward}, state[0][{row + 1}])"] if network.bidirectional else []),
+    )

@@ -1,0 +1,125 @@
+"""A run's arrays as one `.npz` file, streamed: no array is held."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from zipfile import ZipFile
+
+import numpy as np
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.atomic import atomic_write
+from rnnviz.io.config_toml import dump_config
+from rnnviz.io.export.gate_columns import array_name, gate_names, gate_parts
+from rnnviz.verify.result import RunResult
+
+
+def write_npz(
+    result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
+) -> int:
+    """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
+
+    With `gates`, also `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each
+    gate, c of an LSTM, and the arguments of the activations. `progress` may raise to stop the writing; an existing
+    file is then left as it was. Returns how many arrays of numbers there are.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    members = [*map(_stored, npz_arrays(result).items())]
+    if gates:
+        members += _gate_members(result)
+    count = len(members)
+    members.append(_stored(("config", np.array(dump_config(result.config)))))
+    total, done = sum(member.size for member in members), 0
+    # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
+    with atomic_write(path) as temporary, ZipFile(temporary, "w") as archive:
+        for member in members:
+            with archive.open(f"{member.name}.npy", "w", force_zip64=True) as file:
+
+                def tell(written: int, size: int = member.size, done: int = done) -> None:
+                    # What goes before an array's numbers is no progress.
+                    progress((done + min(written, size)) / total)
+
+                member.write(_Told(file, tell))
+            done += member.size
+    return count
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One array of the archive: its name, how many bytes its numbers are, and what writes it as `.npy`."""
+
+    name: str
+    size: int
+    write: Callable[["_Told"], None]
+
+
+def _stored(item: tuple[str, FloatArray]) -> _Member:
+    """An array that there is."""
+    name, array = item
+
+    def write(file: _Told) -> None:
+        np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
+
+    return _Member(name, array.nbytes, write)
+
+
+def _gate_members(result: RunResult) -> Iterator[_Member]:
+    """Arrays that are computed while they are written."""
+    hidden = result.reference.hidden
+    form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": hidden.shape}
+    for engine in result.traces:
+        for name in gate_names(result.config.network.kind):
+
+            def write(file: _Told, engine: str = engine, name: str = name) -> None:
+                np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
+                for part in gate_parts(result, engine, name):
+                    file.write(part.reshape(-1).view(np.uint8).data)
+
+            yield _Member(array_name(engine, name), hidden.nbytes, write)
+
+
+class _Told:
+    """A file that tells how many bytes it got so far; numpy hands it an array in parts of 16 MB."""
+
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
+        self._file = file
+        self._tell = tell
+        self._written = 0
+
+    def write(self, part: bytes | memoryview) -> int:
+        self._written += self._file.write(part)
+        self._tell(self._written)
+        return len(part)
+
+
+def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
+    """The arrays by name, as maps of the run's own files.
+
+    Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
+    (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
+    (L, D, T, N, H); of a recording no more than it holds. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H),
+    `parameters.<Gluon name>`.
+    """
+    arrays: dict[str, FloatArray] = {}
+    for name, trace in result.traces.items():
+        if not trace.partial:
+            arrays[f"{name}.hidden"] = trace.hidden
+        if "output" not in trace.missing:
+            arrays[f"{name}.output"] = trace.output_in(result.config.network.layout)
+        if "state_h" not in trace.missing:
+            arrays[f"{name}.state"] = trace.state_h
+        if trace.cell is not None:
+            arrays[f"{name}.cell"] = trace.cell
+        if trace.state_c is not None:
+            arrays[f"{name}.cell_state"] = trace.state_c
+    inputs = result.inputs
+    arrays["input"] = inputs.sequence
+    states = zip(inputs.network.kind.state_names, inputs.initial_state.arrays, strict=True)
+    arrays |= {f"initial_state.{name}": array for name, array in states}
+    arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
+    return arrays

@@ -1,0 +1,161 @@
+"""The arithmetic of the first value that two engines disagree on, side by side, as a report shows it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
+from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.equations import EquationLine, equations
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.provenance import notation, own_previous, previous_cell
+from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.term_table import ledger
+from rnnviz.io.export.report.tables import Number, ReportRow, error
+from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.running_error import ALLOWED
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """A row of a ledger: `factor` is the weight, and `figures` are each engine's input and product, None where it has
+    none. `kind` is "term", "bias", "part" or "total", and `parts` tells that the engines part here first.
+    """
+
+    name: str
+    kind: str
+    factor: Number | None
+    figures: tuple[Number | None, ...]
+    parts: bool
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation in symbols, and with the numbers of each engine; engines with the same digits share a line."""
+
+    symbols: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class GateView:
+    """A gate: what it adds up, term by term, and its equation."""
+
+    title: str
+    terms: tuple[TermRow, ...]
+    equation: Equation
+
+
+@dataclass(frozen=True)
+class ReportArithmetic:
+    """One value's arithmetic for the reference and a candidate.
+
+    `states` is what the step carries on, `outcome` what it comes to and what the engines have; `sentences` say who is
+    wrong and where the two part.
+    """
+
+    place: str
+    why: str
+    engines: tuple[str, ...]
+    given: tuple[str, ...]
+    states: tuple[ReportRow, ...]
+    gates: tuple[GateView, ...]
+    equations: tuple[Equation, ...]
+    outcome: tuple[ReportRow, ...]
+    sentences: tuple[str, ...]
+
+
+def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArithmetic | None:
+    """The first value that differs, else the first that an audit found wrong; None if there is neither."""
+    where, why = _where(result, comparison)
+    if where is None:
+        return None
+    explanation = explain_value(result, where, candidates=(comparison.candidate,))
+    each = tuple(explanation.arithmetics.values())
+    parting = explanation.partings.get(comparison.candidate)
+    by_engine = [equations(arithmetic) for arithmetic in each]
+    lines = [_equation(each, [steps[row] for steps in by_engine]) for row in range(len(by_engine[0]))]
+    gates = tuple(
+        GateView(f"{gate.symbol}, {gate.gate.name}", _terms(each, gate.symbol, parting), line)
+        for gate, line in zip(explanation.reference.gates, lines, strict=False)
+    )
+    return ReportArithmetic(
+        place=str(where),
+        why=why,
+        engines=tuple(display_name(arithmetic.engine) for arithmetic in each),
+        given=explanation.reference.cell.equations,
+        states=tuple(_states(each)),
+        gates=gates,
+        equations=tuple(lines[len(gates) :]),
+        outcome=(
+            _row("h of this arithmetic", [a.h for a in each]),
+            _row("h of the engine", [a.stored for a in each]),
+            ReportRow("difference", tuple(error(a.difference) for a in each)),
+            ReportRow("allowed for rounding", tuple(error(ALLOWED * a.bound) for a in each)),
+        ),
+        sentences=explanation.sentences,
+    )
+
+
+def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, str]:
+    if comparison.first_mismatch is not None:
+        return comparison.first_mismatch.where, "The first value that differs"
+    audits = {} if result.judgment is None else result.judgment.audits
+    for engine in (comparison.reference, comparison.candidate):
+        wrong = audits[engine].first_wrong if engine in audits else None
+        if wrong is not None:
+            return wrong.where, f"No value differs, but {display_name(engine)} is wrong first in the value"
+    return None, ""
+
+
+def _states(each: Sequence[StepBreakdown]) -> Iterator[ReportRow]:
+    yield _row(f"h' = {notation(own_previous(each[0]))}", [a.previous.h for a in each])
+    cells = [a.previous.c for a in each if a.previous.c is not None]
+    if cells:
+        yield _row(f"c' = {notation(previous_cell(each[0]))}", cells)
+
+
+def _row(name: str, values: Sequence[float]) -> ReportRow:
+    return ReportRow(name, tuple(number for number in _numbers(values) if number is not None))
+
+
+def _terms(each: Sequence[StepBreakdown], symbol: str, parting: Divergence | None) -> tuple[TermRow, ...]:
+    """Every term of a gate, none summed, with the decimal points of each column below each other."""
+    rows = ledger(each, symbol, top=len(each[0].by_symbol[symbol].pre), parting=parting).rows
+    factors = _aligned([_numbers([row.figures[0].factor])[0] for row in rows])
+    inputs = [_numbers([own.input for own in row.figures]) for row in rows]
+    products = [_numbers([own.product for own in row.figures]) for row in rows]
+    columns = [_aligned([row[k] for row in table]) for k in range(len(each)) for table in (inputs, products)]
+    return tuple(
+        TermRow(row.name, row.kind, factor, figures, row.parts)
+        for row, factor, figures in zip(rows, factors, zip(*columns, strict=True), strict=True)
+    )
+
+
+def _numbers(values: Sequence[float | None]) -> list[Number | None]:
+    """With three decimals, and two that differ with as many as tell them apart."""
+    shown = [None if value is None else format_short(value) for value in values]
+    if len(values) == 2 and values[0] is not None and values[1] is not None and values[0] != values[1]:
+        shown = list(format_distinct(values[0], values[1]))
+    return [
+        None if value is None or text is None else Number(text, number_format.full(value))
+        for value, text in zip(values, shown, strict=True)
+    ]
+
+
+def _aligned(column: Sequence[Number | None]) -> list[Number | None]:
+    texts = align_decimals(["" if number is None else number.shown for number in column])
+    return [None if number is None else Number(text, number.full) for number, text in zip(column, texts, strict=True)]
+
+
+def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> Equation:
+    named: dict[str, list[str]] = {}
+    texts = [line.numbers for line in lines]
+    if len(set(texts)) == 1 and len(lines) == 2:
+        texts = ["".join(cells) for cells in lines[0].cells_apart(lines[1])]
+    for arithmetic, text in zip(each, texts, strict=True):
+        named.setdefault(text, []).append(display_name(arithmetic.engine))
+    return Equation(lines[0].symbols, tuple((", ".join(engines), text) for text, engines in named.items()))

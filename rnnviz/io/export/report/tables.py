@@ -1,0 +1,118 @@
+"""What the comparisons, the audit and the checks found, as the rows of a report's tables."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.text import verdict_details
+from rnnviz.text.verdict_text import MARKS, diagnosis
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.running_error import ALLOWED
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is shown, and with every digit."""
+
+    shown: str
+    full: str
+
+
+TableCell: TypeAlias = Number | str
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """What a line of a table is about, and what each column has there."""
+
+    name: str
+    cells: tuple[TableCell, ...]
+
+
+@dataclass(frozen=True)
+class AuditTableRow:
+    """One engine's audit; `verdict` is that of `Audit`, and `diagnosis` empty unless a known mistake explains it."""
+
+    engine: str
+    verdict: str
+    audited: str
+    worst: TableCell
+    first_wrong: str
+    has: TableCell
+    gives: TableCell
+    diagnosis: str
+
+
+def error(value: float) -> Number:
+    """A difference."""
+    return Number(number_format.error(value), number_format.full(value))
+
+
+def comparison_rows(result: RunResult) -> tuple[ReportRow, ...]:
+    """A row for each figure that any candidate has, with a cell for each candidate."""
+    each = [_figures(result, comparison) for comparison in result.comparisons]
+    rows = (ReportRow(name, tuple(figures[name] for figures in each)) for name in each[0])
+    return tuple(row for row in rows if any(row.cells))
+
+
+def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
+    verdict, first = result.comparison_verdict(comparison), comparison.first_mismatch
+    has = ("", "") if first is None else _apart(first.reference, first.candidate)
+    return {
+        "Verdict": f"{MARKS[verdict]} {verdict}",
+        "Values compared": verdict_details.compared(comparison),
+        "Values that differ": number_format.count(comparison.mismatched),
+        "Absolute tolerance": error(comparison.atol),
+        "Relative tolerance": error(comparison.rtol),
+        "Largest difference": error(comparison.max_abs_error),
+        "Where it is": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Largest difference in tolerances": error(comparison.max_error_ratio),
+        "Largest difference in floats (ULP)": number_format.ulp(comparison.max_ulp),
+        "Smallest atol that would pass": Number(
+            number_format.format_ceil(comparison.smallest_passing_atol),
+            number_format.full(comparison.smallest_passing_atol),
+        ),
+        "First value that differs": "none" if first is None else str(first.where),
+        "The reference there": has[0],
+        "The candidate there": has[1],
+        "NaN or infinite in the reference": _some(comparison.nonfinite_reference),
+        "NaN or infinite in the candidate": _some(comparison.nonfinite_candidate),
+        "NaN or infinite on one side only": _some(comparison.nonfinite_apart),
+    }
+
+
+def audit_rows(result: RunResult) -> tuple[AuditTableRow, ...]:
+    """A row for each engine that was audited."""
+    judgment = result.judgment
+    return () if judgment is None else tuple(_audit(judgment, audit) for audit in judgment.audits.values())
+
+
+def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
+    wrong = audit.first_wrong
+    has = ("", "") if wrong is None else _apart(wrong.value, wrong.expected)
+    return AuditTableRow(
+        display_name(audit.engine),
+        audit.verdict,
+        "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage),
+        error(audit.worst_ratio) if audit.audited else "",
+        "" if wrong is None else str(wrong.where),
+        has[0],
+        has[1],
+        diagnosis(judgment, audit.engine),
+    )
+
+
+ALLOWED_BOUNDS = number_format.error(ALLOWED)
+"""How many rounding bounds a right step may be off."""
+
+
+def _some(count: int) -> str:
+    return number_format.count(count) if count else ""
+
+
+def _apart(one: float, other: float) -> tuple[Number, Number]:
+    shown = number_format.format_pair(one, other)
+    return Number(shown[0], number_format.full(one)), Number(shown[1], number_format.full(other))

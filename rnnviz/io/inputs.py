@@ -1,0 +1,135 @@
+"""The inputs of a run: drawn where the config says so, read where it names files."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.initial_state import State, draw_initial_state
+from rnnviz.core.inputs import Inputs, with_sequence_shape
+from rnnviz.core.memory_budget import check_memory
+from rnnviz.core.mmap_arrays import FloatArray, read_only
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.sequence import draw_sequence
+from rnnviz.core.sequence_config import alphabet
+from rnnviz.io.model_formats.assumptions import of_run
+from rnnviz.io.model_formats.formats import is_model_file
+from rnnviz.io.model_formats.load import StoredNetwork, read_network
+from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.readers.axis_labels import read_feature_names, read_labels
+from rnnviz.io.readers.initial_state import read_state, stored_state
+from rnnviz.io.readers.sequence import OpenSequence, open_sequence
+from rnnviz.io.readers.text import OpenText, open_text
+
+
+def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str, ...]] = of_run) -> Inputs:
+    """Draw or read the sequence, the parameters and the initial state.
+
+    `assumptions` gives those of an entry of a model file.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing, damaged, or does not fit; its key is that of the file's path.
+    """
+    opened = _open_sequence(config)
+    if opened is not None:
+        config = _sized(config, opened)
+    names = _names(config, opened)
+    sequence = draw_sequence(config.network, config.sequence) if opened is None else _read(config, opened)
+    stored = _network(config)
+    state = _initial_state(config, stored)
+    assumed = () if stored.entry is None else assumptions(stored.entry, config)
+    return Inputs(config, sequence, stored.parameters, state, names=names, assumptions=assumed)
+
+
+def _open_sequence(config: Config) -> OpenSequence | None:
+    """The sequence that files bring, with its shape known and no number read; None if it is drawn."""
+    source = config.sequence
+    if source.vocabulary is not None:
+        return open_text(config)
+    if source.source != "file":
+        return None
+    try:
+        return open_sequence(source, config.network.input_size)
+    except ConfigError:
+        raise
+    except InputError as error:
+        raise ConfigError("sequence.path", str(error)) from error
+
+
+def _sized(config: Config, opened: OpenSequence) -> Config:
+    """The config with the sizes of its sequence, for which there must be room."""
+    try:
+        config = with_sequence_shape(config, opened.shape)
+    except InputError as error:
+        raise ConfigError("network.input_size", str(error)) from error
+    check_memory(config)
+    return config
+
+
+def _read(config: Config, opened: OpenSequence) -> FloatArray:
+    try:
+        return read_only(opened.read(), config.network.dtype)
+    except ConfigError:
+        raise
+    except InputError as error:
+        raise ConfigError("sequence.path", str(error)) from error
+
+
+def _names(config: Config, opened: OpenSequence | None) -> Names:
+    """What the config's own labels and text, or the sequence's files, call timesteps and features."""
+    source = config.sequence
+    timesteps: Sequence[str] = ()
+    features: Sequence[str] = ()
+    if source.text is not None:
+        timesteps = source.symbols
+        features = opened.features if isinstance(opened, OpenText) else alphabet(timesteps)
+    elif source.source == "file":
+        try:
+            features = read_feature_names(Path(source.path or ""))
+        except InputError as error:
+            raise ConfigError("sequence.path", str(error)) from error
+    if source.labels is not None:
+        try:
+            timesteps = read_labels(Path(source.labels), source.timesteps)
+        except InputError as error:
+            raise ConfigError("sequence.labels", str(error)) from error
+    return Names(timesteps, features)
+
+
+def _network(config: Config) -> StoredNetwork:
+    """The parameters, and the entry and the initial state of a model file."""
+    source = config.parameters
+    if source.initializer != "file":
+        return StoredNetwork(draw_parameters(config.network, source))
+    path = Path(source.path or "")
+    try:
+        return read_network(path, source.entry, config.network)
+    except InputError as error:
+        raise ConfigError("parameters.path", _about(path, error)) from error
+
+
+def _initial_state(config: Config, stored: StoredNetwork) -> State:
+    source, batch_size = config.initial_state, config.sequence.batch_size
+    if source.source != "file":
+        return draw_initial_state(config.network, source, batch_size)
+    path = Path(source.path or "")
+    try:
+        # A run's own archive holds weights by Gluon's names, which are no entry, and an initial state.
+        if stored.entry is not None and source.path == config.parameters.path:
+            return stored_state(stored, config.network, batch_size)
+        if is_model_file(path) and path.suffix.lower() != ".npz":
+            raise InputError(
+                f"{path} is a model file, of which an initial state is read only together with its weights: "
+                "parameters.path must name the same file."
+            )
+        return read_state(path, config.network, batch_size)
+    except InputError as error:
+        raise ConfigError("initial_state.path", _about(path, error)) from error
+
+
+def _about(path: Path, error: InputError) -> str:
+    """The sentence with the file's path in it."""
+    return str(error) if str(path) in str(error) else f"{path}: {error}"

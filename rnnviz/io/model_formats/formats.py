@@ -1,0 +1,197 @@
+"""The formats of model files, recognized by the first bytes of a file, and by its ending where these do not decide."""
+
+import os
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.regular_file import check_regular
+from rnnviz.core.schema import listed
+from rnnviz.io.model_formats.named_arrays import is_weight
+from rnnviz.io.model_formats.other_formats import is_pickle, other_folder, other_format
+from rnnviz.io.model_formats.rnn_entry import ModelFile
+from rnnviz.io.model_formats.tensors import TensorFile
+
+_HEAD_BYTES = 256
+_ZIP = b"PK\x03\x04"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NDARRAY_LIST = (0x112).to_bytes(8, "little")
+_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: its name, the endings that its files usually have, and where its reader is.
+
+    The module `reader` is imported when a file needs it. It has `open_model(path: Path) -> ModelFile`, and
+    `open_tensors(path: Path) -> TensorFile` for all arrays, those of no recurrent layer too.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    reader: str
+
+    def open(self, path: Path) -> ModelFile:
+        """Open a file of this format, or a folder that holds one; raises an InputError if it is damaged."""
+        reader: Callable[[Path], ModelFile] = self._module().open_model
+        return reader(model_in(path))
+
+    def open_tensors(self, path: Path) -> TensorFile:
+        """Open a file or folder as `open` does for its arrays; raises an InputError if it is damaged."""
+        reader: Callable[[Path], TensorFile] = self._module().open_tensors
+        return reader(model_in(path))
+
+    def _module(self) -> ModuleType:
+        return import_module(f"rnnviz.io.model_formats.{self.reader}")
+
+
+MXNET = Format("MXNet parameters", (".params",), "mxnet_params")
+SAFETENSORS = Format("safetensors", (".safetensors",), "safetensors")
+TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"), "torch_files")
+ONNX = Format("ONNX", (".onnx",), "onnx")
+KERAS = Format("Keras", (".keras", ".h5", ".hdf5"), "keras")
+NUMPY = Format("numpy", (".npz",), "numpy_files")
+SHARDS = Format("index of shards", (".index.json",), "shards")
+FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
+
+ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
+"""The endings of all formats."""
+
+_PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
+"""Model files that a folder may hold beside others, such as shards or the state of an optimizer."""
+
+
+def open_model(path: Path) -> ModelFile:
+    """Open a model file, a folder that holds one, or a folder of `.npy` files.
+
+    Call it where memory is limited (`limits.limited_memory`) and a crash is survived: in a process of its own.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is of no known format, or is damaged.
+    """
+    return format_of(path).open(path)
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file or folder.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or neither its content nor its ending is known.
+    """
+    path = model_in(path)
+    if os.path.isdir(path):
+        return NUMPY
+    head = _head(path)
+    if not head:
+        raise InputError(f"{path} is empty: a model file must hold weights.")
+    known = _by_content(path, head)
+    if known is not None:
+        return known
+    other = other_format(path, head)
+    if other is not None:
+        raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
+    known = _by_ending(path)
+    if known is None:
+        what = "a Python pickle, whose code is never run" if is_pickle(head) else "no model file that can be read"
+        raise InputError(f"{path} is {what}: it must be one of {', '.join(ENDINGS)}, or a folder of .npy files.")
+    return known
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file has the ending of a model file, or is one in another format, of which opening it says so."""
+    if path.name.lower().endswith(ENDINGS):
+        return True
+    try:
+        return other_format(path, _head(path)) is not None
+    except InputError:
+        return False
+
+
+def model_in(path: Path) -> Path:
+    """The file itself; the only model file in a folder, the index of its shards, or a folder of `.npy` files itself.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none or several, or is in a format that is not read.
+    """
+    if not os.path.isdir(path):
+        return path
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    other = other_folder(path, names)
+    if other is not None:
+        raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
+    found = [name for name in _PREFERRED if name in names]
+    # Shards belong to their index.
+    found = [name for name in found if f"{name}.index.json" not in found]
+    if not found:
+        stored = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
+        found = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
+        # A sequence may be beside a model.
+        if stored and (not found or any(map(is_weight, stored))):
+            return path
+    if not found:
+        raise InputError(f"{path} holds no model file: it must hold one of {', '.join(ENDINGS)}, or .npy files.")
+    if len(found) > 1:
+        raise InputError(f"{path} holds {len(found)} model files, and one of them must be opened: {listed(found)}.")
+    return path / found[0]
+
+
+def _head(path: Path) -> bytes:
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except (OSError, ValueError) as error:
+        index = path.with_name(f"{path.name}.index")
+        other = other_format(index, b"") if isinstance(error, FileNotFoundError) and index.is_file() else None
+        if other is not None:
+            raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.") from error
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _by_content(path: Path, head: bytes) -> Format | None:
+    if head.startswith(_NDARRAY_LIST):
+        return MXNET
+    if head.startswith(_HDF5):
+        return KERAS
+    if head.startswith(_LEGACY_TORCH):
+        return TORCH
+    if head.startswith(_ZIP):
+        return _by_members(path)
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
+        return SAFETENSORS
+    return None
+
+
+def _by_members(path: Path) -> Format | None:
+    """The format of a zip archive, from its directory alone."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return None
+    if any(name.endswith(".weights.h5") for name in names):
+        return KERAS
+    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
+        return TORCH
+    return NUMPY if any(name.endswith(".npy") for name in names) else None
+
+
+def _by_ending(path: Path) -> Format | None:
+    name = path.name.lower()
+    # Variants have their names within it, as in model.safetensors.index.fp16.json.
+    name = re.sub(r"\.index\.\w+\.json$", ".index.json", name)
+    return next((known for known in FORMATS if name.endswith(known.endings)), None)

@@ -1,0 +1,135 @@
+"""A recurrent network put together from the arrays of its layers: sizes and cell come from their shapes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rnnviz.io.model_formats.rnn_entry import ASK_FOR_ACTIVATION, DTYPES, RNN_CELLS, Entry
+from rnnviz.io.model_formats.tensors import Tensor
+
+_CELLS = {1: None, 3: "gru", 4: "lstm"}
+_KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+
+Layers = dict[tuple[int, int], dict[str, str]]
+"""The names in the file of one network's arrays, by (layer, direction) and then by Gluon's kind, such as i2h_weight."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry, and the array in the file that each of Gluon's names is; None is a bias of zeros."""
+
+    entry: Entry
+    sources: Mapping[str, str | None]
+
+
+class _UnsupportedError(Exception):
+    """Why a network cannot be run."""
+
+
+def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
+    """The network that `layers` are; without what it needs, an entry that is not supported.
+
+    `without_bias` tells whether all biases may be missing.
+    """
+    entry = Entry(name, None, None, None, None, None, _dtype(layers, tensors))
+    used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
+    unreadable = next((tensor.unreadable for tensor in used if tensor.unreadable), "")
+    try:
+        count, directions = _extent(layers)
+        entry = replace(entry, num_layers=count, bidirectional=directions == 2)
+        gates, hidden = _hidden(layers[0, 0], tensors)
+        features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
+        entry = replace(entry, cell=_CELLS[gates], input_size=features, hidden_size=hidden)
+        if entry.dtype not in DTYPES:
+            raise _UnsupportedError(
+                f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{_advice(entry.dtype)}"
+            )
+        if unreadable:
+            raise _UnsupportedError(unreadable)
+        sources = _sources(layers, tensors, (gates * hidden, hidden, features), directions, without_bias)
+    except _UnsupportedError as error:
+        return Found(replace(entry, supported=False, reason=unreadable or str(error)), {})
+    assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
+    entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
+    if entry.cell is None:
+        entry = replace(entry, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
+    return Found(entry, sources)
+
+
+def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
+    """The widest type, since the others are read into it without loss."""
+    found = {tensors[source].dtype for arrays in layers.values() for source in arrays.values()}
+    return max(found, key=lambda dtype: DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES))
+
+
+def _advice(dtype: str | None) -> str:
+    """What to save in place of weights of a type that is none of floats."""
+    integers = dtype is not None and "int" in dtype
+    return ": integers, such as quantized weights, must be saved as floats" if integers else ""
+
+
+def _extent(layers: Layers) -> tuple[int, int]:
+    """L and D."""
+    count = max(layer for layer, _ in layers) + 1
+    directions = max(direction for _, direction in layers) + 1
+    if count * directions != len(layers):
+        missing = next(
+            (layer, side) for layer in range(count) for side in range(directions) if (layer, side) not in layers
+        )
+        side = ("forward", "backward")[missing[1]]
+        raise _UnsupportedError(f"it lacks the {side} direction of layer {missing[0]}")
+    if count > 1000:
+        raise _UnsupportedError(f"it has {count} layers, and may have 1000")
+    return count, directions
+
+
+def _hidden(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[int, int]:
+    """G and H, from the one array whose shape tells both: (G·H, H)."""
+    rows, hidden = _shape(arrays, "h2h_weight", 2, tensors)
+    if rows % hidden or rows // hidden not in _CELLS:
+        raise _UnsupportedError(
+            f"{arrays['h2h_weight']} has the shape ({rows}, {hidden}): it must be H, 3H or 4H rows of H"
+        )
+    return rows // hidden, hidden
+
+
+def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    if "projection" in arrays:
+        raise _UnsupportedError(f"{arrays['projection']} projects the hidden state, which no cell here does")
+    if kind not in arrays:
+        there = ", ".join(arrays.values())
+        raise _UnsupportedError(f"it holds {there}, but lacks the {kind} that belongs to it")
+    shape = tensors[arrays[kind]].shape
+    if len(shape) > rank == 2:
+        raise _UnsupportedError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")
+    if len(shape) != rank or 0 in shape:
+        raise _UnsupportedError(
+            f"{arrays[kind]} has the shape {shape}: it must have {rank} size{'s' * (rank > 1)} of at least 1"
+        )
+    return shape
+
+
+def _sources(
+    layers: Layers,
+    tensors: Mapping[str, Tensor],
+    sizes: tuple[int, int, int],
+    directions: int,
+    without_bias: bool,
+) -> dict[str, str | None]:
+    rows, hidden, features = sizes
+    biased = not without_bias or any(kind.endswith("bias") for arrays in layers.values() for kind in arrays)
+    sources: dict[str, str | None] = {}
+    for (layer, direction), arrays in sorted(layers.items()):
+        width = features if layer == 0 else directions * hidden
+        shapes = dict(zip(_KINDS, ((rows, width), (rows, hidden), (rows,), (rows,)), strict=True))
+        for kind, needed in shapes.items():
+            gluon = f"{'lr'[direction]}{layer}_{kind}"
+            if kind.endswith("bias") and not biased:
+                sources[gluon] = None
+                continue
+            shape = _shape(arrays, kind, len(needed), tensors)
+            if shape != needed:
+                raise _UnsupportedError(
+                    f"{arrays[kind]} has the shape {shape}, where the other arrays call for {needed}"
+                )
+            sources[gluon] = arrays[kind]
+    return sources

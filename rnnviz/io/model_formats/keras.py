@@ -1,0 +1,74 @@
+"""The recurrent layers of a Keras model: `.keras`, `.weights.h5`, and `.h5` as Keras 2 wrote it."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.keras_archive import KerasFile
+from rnnviz.io.model_formats.keras_arrays import KerasArrays
+from rnnviz.io.model_formats.keras_cells import cells_of, stored_cells, unconfigured
+from rnnviz.io.model_formats.keras_config import configured_layers
+from rnnviz.io.model_formats.keras_h5 import read_tree
+from rnnviz.io.model_formats.keras_layers import configured_layer, inferred_layer
+from rnnviz.io.model_formats.layered_file import LayeredFile, StoredLayer, UnreadableError, unsupported, with_stacks
+from rnnviz.io.model_formats.tensors import TensorFile
+
+_SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
+
+
+def open_model(path: Path) -> LayeredFile:
+    """The recurrent layers of the config with their weights, and those weights that no config describes.
+
+    Layers that feed each other are offered as one network too, where there is a config to tell so.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is no Keras model.
+    """
+    try:
+        file = KerasFile(path)
+        with file.weights() as (weights, size):
+            stored = stored_cells(read_tree(weights, size))
+        configured = configured_layers(file.config)
+        matched = [cells_of(layer, stored) for layer in configured.listed]
+    except (UnreadableError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    except MemoryError as error:
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+    layers = [configured_layer(file, layer, found) for layer, found in zip(configured.listed, matched, strict=True)]
+    # A stack of cells is one network already.
+    below = {
+        number: layer.below
+        for number, layer in enumerate(configured.listed)
+        if layer.below is not None and layers[number].entry.num_layers == layers[layer.below].entry.num_layers == 1
+    }
+    used = [cell for found in matched for cell in found.within]
+    others = [inferred_layer(file, found, configured.within.get(found.name)) for found in unconfigured(stored, used)]
+    return LayeredFile(path, _of_shard(path, with_stacks(layers, below) + others))
+
+
+def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
+    """The layers; of a shard, which may lack the bias or a direction of each, they cannot be run."""
+    match = _SHARD.fullmatch(path.name)
+    if match is None:
+        return layers
+    index = f"{match['model']}.weights.json"
+    if path.with_name(index).exists():
+        why = (
+            f"the file is one of the shards of {index}: save the weights without max_shard_size, or the model as .keras"
+        )
+        return [unsupported(layer.entry, why) for layer in layers]
+    # Checkpoints have the numbers of epochs in such names.
+    assumed = "the file holds all weights, although its name could be that of one shard of several"
+    entries = [replace(layer.entry, assumptions=(*layer.entry.assumptions, assumed)) for layer in layers]
+    return [replace(layer, entry=entry) for layer, entry in zip(layers, entries, strict=True)]
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """The arrays of a Keras file by their paths in it; raises an InputError if it cannot be read or is none."""
+    try:
+        return KerasArrays(KerasFile(path))
+    except UnreadableError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error

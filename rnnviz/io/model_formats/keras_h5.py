@@ -1,0 +1,172 @@
+"""The arrays of an HDF5 file, known from its headers and checked before any is read.
+
+Only what the file itself holds is followed: no link to another name or file, no dataset whose numbers are elsewhere, no
+filter but those that every HDF5 library brings.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.progress import advance
+from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.rlimits import limited_time
+from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.readers.chunked_read import PIECE_BYTES
+
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
+"""What h5py raises on content that the library cannot make sense of."""
+
+HEADER_SECONDS = 60.0
+"""How long the reading of all but numbers may take; HDF5 1.14 loops for ever over some damaged texts."""
+
+_DEEPEST = 40
+_MOST_OBJECTS = 100_000
+_LARGEST_TEXT = 64 << 20
+_FLOATS = ("float16", "float32", "float64")
+_FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
+# A chunk is decompressed as a whole; deflate makes at most 1,032 bytes of one.
+_LARGEST_CHUNK = 1 << 20
+_LARGEST_RATIO = 1100
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """A dataset by its path. `problem` says why it cannot be read, if so; it ends a sentence."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """All datasets of a file by path, and the names that Keras gave to groups."""
+
+    arrays: dict[str, StoredArray]
+    names: dict[str, str]
+
+
+def read_tree(file: h5py.File, size: int) -> Tree:
+    """What a file of `size` bytes holds; no number is read.
+
+    Raises
+    ------
+    UnreadableError
+        If its groups stand too deep in each other, or are too many.
+    """
+    tree = Tree({}, {})
+    with limited_time(HEADER_SECONDS):
+        for path, member in _members(file):
+            if isinstance(member, h5py.Dataset):
+                tree.arrays[path] = _stored(path, member, size)
+            else:
+                name = text_attribute(member, "name")
+                if name:
+                    tree.names[path] = name
+    return tree
+
+
+def read_array(file: h5py.File, array: StoredArray) -> FloatArray:
+    """The numbers of an array that has no problem, widened as `weights.widened` does."""
+    numbers = _numbers(file[array.path])
+    if array.dtype == "bfloat16":
+        return widened(np.ascontiguousarray(numbers).view("<u2"), "bfloat16")
+    return widened(numbers, array.dtype)
+
+
+def _numbers(stored: h5py.Dataset) -> NDArray[Any]:
+    """All of a dataset, some rows at a time."""
+    numbers = np.empty(stored.shape, stored.dtype)
+    if not numbers.size or not numbers.ndim:
+        stored.read_direct(numbers)
+        return numbers
+    rows = max(1, PIECE_BYTES * len(numbers) // numbers.nbytes)
+    # A row of chunks is decompressed as a whole.
+    rows += -rows % (stored.chunks or (1,))[0]
+    for begin in range(0, len(numbers), rows):
+        part = np.s_[begin : begin + rows]
+        stored.read_direct(numbers, part, part)
+        advance(numbers[part].nbytes)
+    return numbers
+
+
+def text_attribute(group: h5py.Group, name: str) -> str | None:
+    """An attribute that is one text, or None."""
+    if name not in group.attrs:
+        return None
+    attribute = group.attrs.get_id(name)
+    if attribute.shape != () or attribute.get_storage_size() > _LARGEST_TEXT:
+        return None
+    text: Any = group.attrs[name]
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return text if isinstance(text, str) else None
+
+
+def _members(group: h5py.Group, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    count = 0
+    stack = [(prefix, group, depth)]
+    while stack:
+        path, parent, level = stack.pop()
+        for name in parent:
+            count += 1
+            if count > _MOST_OBJECTS or level > _DEEPEST:
+                raise UnreadableError(
+                    f"its groups are more than {_MOST_OBJECTS:,}, or stand in each other more than {_DEEPEST} deep"
+                )
+            if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+                continue
+            member, place = parent[name], f"{path}/{name}" if path else name
+            if isinstance(member, h5py.Group | h5py.Dataset):
+                yield place, member
+            if isinstance(member, h5py.Group):
+                stack.append((place, member, level + 1))
+
+
+def _stored(path: str, dataset: h5py.Dataset, size: int) -> StoredArray:
+    try:
+        shape = dataset.shape
+        if shape is None:
+            return StoredArray(path, (), "nothing", f"{path} is empty")
+        # Whatever the order of its bytes.
+        dtype = np.dtype(dataset.dtype).newbyteorder("=").name
+        if dataset.dtype == np.dtype("V2") and text_attribute(dataset, "dtype") == "bfloat16":
+            dtype = "bfloat16"
+        return StoredArray(path, tuple(shape), dtype, _problem(path, dataset, dtype, size))
+    except DAMAGE:
+        # What numpy has no type for, among others.
+        return StoredArray(path, (), "unknown", f"{path} holds what is not read")
+
+
+def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
+    """Why a dataset cannot be read; empty if it can."""
+    if dtype == "void16":
+        return f"{path} holds bfloat16 without its name, as Keras writes it to .h5: save the model as .keras"
+    if dtype not in (*_FLOATS, "bfloat16"):
+        return f"{path} holds {dtype}, which is not read"
+    if dataset.is_virtual or dataset.external:
+        return f"{path} has its numbers in another file, which is not followed"
+    needed, stored = prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    settings = dataset.id.get_create_plist()
+    layout = settings.get_layout()
+    if layout == h5py.h5d.CHUNKED:
+        filters = [settings.get_filter(k)[0] for k in range(settings.get_nfilters())]
+        if any(number not in _FILTERS for number in filters):
+            return f"{path} is compressed by a filter that is not read"
+        most = _LARGEST_RATIO * stored if filters else stored
+        chunk = prod(dataset.chunks) * dataset.dtype.itemsize
+        if needed > most or stored > size or chunk > max(_LARGEST_CHUNK, 4 * needed):
+            return f"{path} of shape {list(dataset.shape)} needs {needed:,} bytes, and the file holds {stored:,}"
+        return ""
+    place = dataset.id.get_offset() if layout == h5py.h5d.CONTIGUOUS else 0
+    if stored != needed or place is None or place + needed > size:
+        return f"{path} of shape {list(dataset.shape)} needs {needed:,} bytes, and the file does not hold them"
+    return ""

@@ -1,0 +1,173 @@
+"""A model file as layers, each read by itself, and as the stacks that they form."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.model_formats.rnn_entry import Entry
+
+Arrays: TypeAlias = dict[str, FloatArray]
+
+BACKWARD_ALONE = "it reads the sequence from its end: give it in reverse order, in which the outputs come as well"
+"""What else must be known of a layer without a forward direction, which is run as one that has no other."""
+
+
+class UnreadableError(Exception):
+    """A layer cannot be read. Its text is the reason: lower case, no full stop."""
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """An entry and what reads its parameters, by Gluon's names.
+
+    `read_state` reads the stored initial state: "h", and "c" for an LSTM, each (L·D, N, H). Both raise an
+    UnreadableError if the file is not what it seemed to be.
+    """
+
+    entry: Entry
+    read: Callable[[], Arrays]
+    read_state: Callable[[], Arrays] = dict
+
+
+class LayeredFile:
+    """A `ModelFile` of layers and stacks that were found in the file."""
+
+    def __init__(self, path: Path, layers: Iterable[StoredLayer]) -> None:
+        """Keep the layers in their order; one whose name is taken gets a number behind it, as in "lstm#2"."""
+        self._path = path
+        self._layers: dict[str, StoredLayer] = {}
+        for layer in layers:
+            name = _unused(layer.entry.name, self._layers)
+            self._layers[name] = replace(layer, entry=replace(layer.entry, name=name))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """See `ModelFile.entries`."""
+        return tuple(layer.entry for layer in self._layers.values())
+
+    def parameters(self, name: str) -> Mapping[str, FloatArray]:
+        """See `ModelFile.parameters`."""
+        return self._read(name, lambda layer: layer.read())
+
+    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
+        """See `ModelFile.initial_state`."""
+        return self._read(name, lambda layer: layer.read_state())
+
+    def _read(self, name: str, read: Callable[[StoredLayer], Arrays]) -> Arrays:
+        layer = self._layers.get(name)
+        if layer is None:
+            raise InputError(f'{self._path} holds no recurrent layer "{name}".')
+        if not layer.entry.supported:
+            raise InputError(f"{self._path}: {name} cannot be run: {layer.entry.reason}.")
+        try:
+            return read(layer)
+        except UnreadableError as error:
+            raise InputError(f"{self._path}: {name} cannot be read: {error}.") from error
+        except OSError as error:
+            raise InputError(f"{self._path}: {name} cannot be read: {error.strerror or error}.") from error
+        except MemoryError as error:
+            raise InputError(f"{self._path}: {name} asks for more memory than there is.") from error
+
+
+def unsupported(entry: Entry, reason: str) -> StoredLayer:
+    """A layer that is listed, and not read."""
+
+    def read() -> Arrays:
+        raise UnreadableError(reason)
+
+    return StoredLayer(replace(entry, supported=False, reason=reason), read)
+
+
+def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list[StoredLayer]:
+    """The layers in their order, and before the bottom layer of each chain the chain as one network.
+
+    `below[k]` is the number of the layer whose whole output the layer k reads. Only what fits is joined.
+    """
+    fitting = {k: lower for k, lower in below.items() if _fits_on(layers[k].entry, layers[lower].entry)}
+    stacks = [(chain[0], _stacked([layers[k] for k in chain])) for chain in _chains(fitting)]
+    found = []
+    for number, layer in enumerate(layers):
+        found += [stack for bottom, stack in stacks if bottom == number]
+        found.append(layer)
+    return found
+
+
+def gate_rows(array: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
+    """The G blocks of rows of (G·H, ...) in another order: the first becomes what stood at `order[0]`."""
+    found = np.empty(array.shape, array.dtype)
+    hidden = len(array) // len(order)
+    for place, source in enumerate(order):
+        found[place * hidden : (place + 1) * hidden] = array[source * hidden : (source + 1) * hidden]
+    return found
+
+
+def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
+    """Layers that feed each other, from the bottom, as one network named after the first and the last."""
+    first, last = layers[0].entry, layers[-1].entry
+    entries = [layer.entry for layer in layers]
+    reasons = dict.fromkeys(entry.reason for entry in entries if entry.reason)
+    entry = replace(
+        first,
+        name=f"{first.name}..{last.name}",
+        num_layers=len(layers),
+        reason="; ".join(reasons),
+        biases=any(entry.biases for entry in entries),
+        masking="; ".join(dict.fromkeys(entry.masking for entry in entries if entry.masking)),
+        assumptions=tuple(dict.fromkeys(text for entry in entries for text in entry.assumptions)),
+    )
+
+    def read() -> Arrays:
+        # l0_… and r0_… of each layer
+        return {
+            f"{name[0]}{number}{name[2:]}": array
+            for number, layer in enumerate(layers)
+            for name, array in layer.read().items()
+        }
+
+    def read_state() -> Arrays:
+        states = [layer.read_state() for layer in layers]
+        # A layer whose samples all start from the same state has it once.
+        samples = max((array.shape[1] for state in states for array in state.values()), default=1)
+        return {
+            kind: np.concatenate([np.repeat(state[kind], samples // state[kind].shape[1], axis=1) for state in states])
+            for kind in states[0]
+        }
+
+    return StoredLayer(entry, read, read_state)
+
+
+def _fits_on(upper: Entry, lower: Entry) -> bool:
+    """Whether both can be layers of one network, `upper` reading what `lower` puts out."""
+    # What else must be known of both has to be the same, too, such as that they compute backward.
+    same = ("cell", "cells", "hidden_size", "bidirectional", "dtype", "reason", "initial_state")
+    return (
+        upper.supported
+        and lower.supported
+        and lower.hidden_size is not None
+        and upper.input_size == lower.hidden_size * (2 if lower.bidirectional else 1)
+        and all(getattr(upper, name) == getattr(lower, name) for name in same)
+    )
+
+
+def _chains(below: Mapping[int, int]) -> Iterator[list[int]]:
+    """The chains that end where nothing reads on, from the bottom."""
+    for top in sorted(below):
+        if top not in below.values():
+            chain = [top]
+            while (lower := below.get(chain[-1])) is not None and lower not in chain:
+                chain.append(lower)
+            yield chain[::-1]
+
+
+def _unused(name: str, taken: Mapping[str, object]) -> str:
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}#{number}"
+    return candidate

@@ -1,0 +1,187 @@
+"""What is done with a model file: list what it holds, and read one of its networks, both under a memory limit."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
+from rnnviz.core.errors import InputError, printable
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.npz_file import NpzFile, read_npz
+from rnnviz.core.parameters import Parameters, check_shapes
+from rnnviz.core.progress import expect
+from rnnviz.io.model_formats.assumptions import open_state
+from rnnviz.io.model_formats.formats import NUMPY, ONNX, SHARDS, format_of, open_model
+from rnnviz.io.model_formats.rlimits import limited_memory
+from rnnviz.io.model_formats.rnn_entry import Entry, ModelFile
+from rnnviz.io.model_formats.weights import check_values, choose, read_weights
+
+_ROOM = 512 << 20
+"""What reading may take beside the file and its weights: a library that is imported for it, among others."""
+_FILE_COPIES = 3
+"""How often a format that can only be read as a whole may hold the file."""
+_WEIGHT_COPIES = 4
+_LISTED_ARRAYS = 4
+_GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
+
+
+def entries_of(path: Path) -> tuple[Entry, ...]:
+    """The recurrent networks that a model file holds; call it in a process of its own.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is of no known format, is damaged, or takes more memory than its size calls for.
+    """
+    with within(path, room_for_file(path)):
+        model = open_model(path)
+        return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
+
+
+def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all arrays in a model file by name, for a file in which no recurrent layer was recognized."""
+    with within(path, room_for_file(path)):
+        try:
+            return {
+                printable(name): tensor.shape for name, tensor in format_of(path).open_tensors(path).tensors.items()
+            }
+        except InputError:
+            # The file could be searched for networks, but not every such file has arrays that can be listed.
+            return {}
+
+
+def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> InputError:
+    """The error of a file in which no recurrent layer was recognized among `arrays`."""
+    shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:_LISTED_ARRAYS]]
+    listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
+    count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
+    needed = (
+        "a recurrent layer must be an RNN, LSTM or GRU operator"
+        if path.name.lower().endswith(ONNX.endings)
+        else "names must be Gluon's (l0_i2h_weight), PyTorch's (weight_ih_l0) or Keras's (recurrent_kernel)"
+    )
+    return InputError(f"{path} holds no recurrent layer that is recognized; it holds {count}{listed}; {needed}.")
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """The parameters and the stored initial state of an entry; the state is empty where the file stores none.
+
+    `entry` is None for weights by Gluon's own names, of which a file says nothing else.
+    """
+
+    parameters: Parameters
+    entry: Entry | None = None
+    initial_state: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+def read_parameters(path: Path, entry: str | None, network: Network) -> Parameters:
+    """The parameters that `read_network` reads."""
+    return read_network(path, entry, network).parameters
+
+
+def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
+    """An entry of a model file, or its only one, with its weights as the parameters of `network`.
+
+    What is refused, and when values are cast, is told in `weights.read_weights`; an `.npz` file that holds weights by
+    Gluon's own names must hold nothing else, and is held against the network name by name.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or what it holds does not fit.
+    """
+    weights = _WEIGHT_COPIES * 8 * network.parameter_count
+    size = network.parameter_count * (8 if network.dtype == "float64" else 4)
+    with within(path, room_for_file(path) + weights):
+        known = format_of(path)
+        if known is NUMPY and entry is None and _holds_gluons_names(path):
+            expect(size)
+            arrays = read_npz(path, "parameters.", partial(check_shapes, network))
+            for name, array in arrays.items():
+                check_values(name, array, network, rounded=True)
+            return StoredNetwork(Parameters(network, arrays))
+        model = known.open(path)
+        expect(size)
+        if not model.entries:
+            raise nothing_recognized(path, arrays_of(path))
+        chosen = choose(model.entries, entry, path)
+        parameters = read_weights(model, chosen, network, rounded=known is NUMPY)
+        return StoredNetwork(parameters, chosen, model.initial_state(chosen.name))
+
+
+def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
+    """A config that runs an entry of a model file on a random sequence; `cell` where the file does not tell it.
+
+    `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
+    holds one, else zeros.
+
+    Raises
+    ------
+    InputError
+        As `Entry.network` does, with the file's path; or if the entry leaves the initial state open and none is given.
+    """
+    try:
+        network = entry.network(cell)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if initial_state is None and entry.leaves_initial_state_open:
+        raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
+    file = str(path.absolute())
+    stored = initial_state is None and entry.initial_state == "stored"
+    sequence = SequenceSource()
+    if stored and entry.batch_size is not None:
+        sequence = replace(sequence, batch_size=entry.batch_size)
+    return Config(
+        network,
+        sequence,
+        ParameterSource(initializer="file", path=file, entry=entry.name),
+        _state_source(file if stored else initial_state or "zeros"),
+    ).checked()
+
+
+def _state_source(choice: str) -> InitialStateSource:
+    if choice in ("zeros", "normal"):
+        return InitialStateSource(choice)
+    return InitialStateSource("file", path=str(Path(choice).absolute()))
+
+
+def _batch_size(model: ModelFile, entry: Entry) -> int | None:
+    """N of a stored initial state; None without one, or where every sample starts from the same numbers."""
+    if not entry.supported or entry.initial_state != "stored":
+        return None
+    samples = model.initial_state(entry.name)["h"].shape[1]
+    return None if samples == 1 else samples
+
+
+@contextmanager
+def within(path: Path, allowance: int) -> Iterator[None]:
+    """Read a model file with no more memory than `allowance`; raises an InputError where it takes more."""
+    try:
+        with limited_memory(allowance):
+            yield
+    except MemoryError as error:
+        raise InputError(f"{path} asks for more memory than its weights need: it is too large, or damaged.") from error
+
+
+def room_for_file(path: Path) -> int:
+    """Bytes that opening a model file may take."""
+    return _ROOM + _FILE_COPIES * _size(path)
+
+
+def _size(path: Path) -> int:
+    """Bytes of the file, or of all in its folder where it is a folder or the index of shards; 0 where unknown."""
+    try:
+        if path.is_dir() or path.name.lower().endswith(SHARDS.endings):
+            folder = path if path.is_dir() else path.parent
+            return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _holds_gluons_names(path: Path) -> bool:
+    return not path.is_dir() and any(_GLUON.fullmatch(name) for name in NpzFile(path).headers)

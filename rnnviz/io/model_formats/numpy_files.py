@@ -1,0 +1,96 @@
+"""`.npz` files and folders of `.npy` files; nothing is unpickled, and no number is read before it is asked for."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.core.errors import InputError, damaged, printable
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.npy_header import DAMAGE, NpyHeader, read_npy_header
+from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.regular_file import check_regular
+from rnnviz.io.model_formats.named_arrays import NamedArrays
+from rnnviz.io.model_formats.rnn_entry import ModelFile
+from rnnviz.io.model_formats.tensors import Tensor, TensorFile
+from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.readers.chunked_read import read_pieces
+
+_ARCHIVED = "parameters."
+"""What a run's own archive puts before the names of its weights."""
+_PICKLED = "it is stored as pickled Python objects, which are never unpickled: save it as an array of numbers"
+
+
+def open_model(path: Path) -> ModelFile:
+    """Open an `.npz` file or a folder of `.npy` files; raises an InputError if one is damaged or only pickled."""
+    file = NpyFiles(path)
+    model = NamedArrays(file)
+    pickled = [name for name, tensor in file.tensors.items() if tensor.unreadable]
+    if pickled and not model.entries:
+        raise InputError(
+            f"{path} holds pickled Python objects ({printable(pickled[0])}), which are never unpickled: "
+            "save arrays by name, with np.savez(path, **arrays)."
+        )
+    return model
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """All arrays of an `.npz` file or a folder of `.npy` files; raises an InputError if one is damaged."""
+    return NpyFiles(path)
+
+
+class NpyFiles:
+    """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._files = _Folder(path) if path.is_dir() else NpzFile(path)
+        headers = {name: header for name, header in self._files.headers.items() if header.dtype.kind in "biufcO"}
+        self._stored = {name.removeprefix(_ARCHIVED): name for name in headers}
+        self.tensors = {
+            name: Tensor(
+                headers[stored].shape,
+                headers[stored].dtype.name,
+                unreadable=_PICKLED if headers[stored].dtype.hasobject else "",
+            )
+            for name, stored in self._stored.items()
+        }
+
+    def read(self, name: str) -> FloatArray:
+        """The numbers of one array; as `tensors.TensorFile` says."""
+        array = self._files.read(self._stored[name])
+        return widened(array, array.dtype.name)
+
+
+class _Folder:
+    """As `NpzFile`, of a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.headers: dict[str, NpyHeader] = {}
+        try:
+            for file in sorted(path.glob("*.npy")):
+                check_regular(file)
+                with file.open("rb") as opened:
+                    self.headers[file.stem] = read_npy_header(opened, file.stat().st_size)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        except DAMAGE as error:
+            raise _damaged(path, error) from error
+
+    def read(self, name: str) -> FloatArray:
+        header = self.headers[name]
+        try:
+            with (self._path / f"{name}.npy").open("rb") as file:
+                file.read(header.begin)
+                content = read_pieces(file, header.size - header.begin)
+                if len(content) != header.size - header.begin or file.read(1):
+                    raise ValueError(f"{name} is longer or shorter than it says")
+                array = np.frombuffer(content, header.dtype)
+                return array.reshape(header.shape, order="F" if header.fortran else "C")
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        except DAMAGE as error:
+            raise _damaged(self._path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return damaged(path, "numpy", str(error) or type(error).__name__)

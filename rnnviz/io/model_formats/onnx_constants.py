@@ -1,0 +1,475 @@
+"""Values of an ONNX graph that follow from its constants, or only move elements of the model's inputs and of states.
+
+Exporters keep a layer's weights as slices, transposes and concatenations of the framework's own arrays, and make
+initial states by expanding a constant to the size of a batch that only the caller of the model knows. Sizes that a
+model leaves open are therefore replaced by small numbers, two different ones in turn: what is the same for both holds
+for any.
+"""
+
+import contextlib
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from google.protobuf.message import Error as ProtobufError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, shape_inference
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope
+from rnnviz.io.model_formats.onnx_operators import ARITHMETIC, MOVES, dequantized, joined
+from rnnviz.io.model_formats.onnx_tensors import TYPES, stored_tensor, type_name
+from rnnviz.io.model_formats.weights import widened
+
+Origin: TypeAlias = tuple[GraphScope, str]
+"""The scope and name of an input of the model, or of an output of a recurrent node."""
+
+FieldSpec: TypeAlias = Mapping[str, ValueInfoProto]
+"""Shapes and types by the names of values."""
+
+_DEEPEST = 64
+_LARGEST_LIST = 1 << 16
+_LARGEST_BYTES = 1 << 33
+_MOST_INDICES = 1 << 26
+_OPEN_SIZES = ((3, 5, 7, 11, 13, 17, 19, 23), (5, 3, 11, 7, 17, 13, 23, 19))
+"""What replaces open sizes, in turn: no two of one row are the same, and none is the same in both rows."""
+_LARGEST_RANK = 8
+
+
+@dataclass(frozen=True)
+class Value:
+    """Shape and type of a value, and what reads its elements.
+
+    With `origins` the elements are those of the origins: `read` gives an index for each, counted from `Values.base`.
+    `open_size` is whether the value depends on a size that the model leaves open.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[], NDArray[Any]]
+    origins: frozenset[Origin] = frozenset()
+    open_size: bool = False
+
+
+class _TooDeepError(UnreadableError):
+    """A value is made by too many nodes, counted from the name where the search began."""
+
+
+class Values:
+    """The values of one model by scope and name; shapes are known without reading any number."""
+
+    def __init__(self, model: Path, inferred: Callable[[], FieldSpec], variant: int) -> None:
+        self._model = model
+        self._inferred = inferred
+        self._sizes = _OPEN_SIZES[variant]
+        self._known: dict[Origin, Value | str] = {}
+        self._open: dict[object, int] = {}
+        self._bases: dict[Origin, int] = {}
+        self._indices = 0
+
+    def find(self, scope: GraphScope, name: str, depth: int = 0) -> Value:
+        """The value of that name.
+
+        Raises
+        ------
+        UnreadableError
+            If it is computed, or made of something that is not read; the sentence continues after the name of what it
+            is for.
+        """
+        scope, name, source = scope.find(name)
+        key = (scope, name)
+        if key not in self._known:
+            if depth > _DEEPEST:
+                raise _TooDeepError(f"is made by more than {_DEEPEST} nodes behind each other")
+            try:
+                self._known[key] = self._made(scope, source, name, depth)
+            except _TooDeepError:
+                raise  # from another name there may be fewer
+            except UnreadableError as error:
+                self._known[key] = str(error)
+        known = self._known[key]
+        if isinstance(known, str):
+            raise UnreadableError(known)
+        return known
+
+    def index(self, scope: GraphScope, name: str) -> Value:
+        """The elements of a computed value by their places, so that what is moved from there can be followed."""
+        shape, is_open = self._declared(scope, name)
+        if shape is None:
+            raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
+        value = self._indexed((scope, name), shape, np.dtype(np.float32), is_open=is_open)
+        self._known[scope, name] = replace(value, read=cache(value.read))
+        return value
+
+    def base(self, origin: Origin, count: int = 1) -> int:
+        """The index of an origin's first element."""
+        if origin not in self._bases:
+            self._bases[origin] = self._indices
+            self._indices += max(1, count)
+        return self._bases[origin]
+
+    def origin_of(self, index: int) -> Origin:
+        """The origin that has the element of that index."""
+        return list(self._bases)[bisect_right(list(self._bases.values()), index) - 1]
+
+    def among(self, value: Value) -> list[Origin]:
+        """The origins of which a value has elements: of a row, those of the whole that are in it."""
+        if not value.origins:
+            return []
+        try:
+            bases = list(self._bases.values())
+            present = set((np.searchsorted(bases, value.read().reshape(-1), "right") - 1).tolist())
+        except UnreadableError:
+            return list(value.origins)
+        return [origin for number, origin in enumerate(self._bases) if number in present and origin in value.origins]
+
+    def sequence_shape(self, scope: GraphScope, node: NodeProto, depth: int = 0) -> tuple[int, int, bool]:
+        """(T, N, whether one of them is open) of a recurrent node."""
+        try:
+            shape, is_open = self._shape_of(scope, node.input[0], depth) if node.input else ((), True)
+        except UnreadableError:
+            shape, is_open = (), True
+        by_batch = layout_of(scope, node)
+        if len(shape) != 3:
+            t, n, is_open = self._size((id(node), "T")), self._size((id(node), "N")), True
+            state = node.input[5] if len(node.input) > 5 else ""
+            if state:
+                with contextlib.suppress(UnreadableError, IndexError):
+                    n = self.find(scope, state, depth).shape[0 if by_batch else 1]
+            return t, n, is_open
+        return (shape[1], shape[0], is_open) if by_batch else (shape[0], shape[1], is_open)
+
+    def _made(self, scope: GraphScope, source: object, name: str, depth: int) -> Value:
+        if isinstance(source, TensorProto):
+            return self._stored(source)
+        if isinstance(source, SparseTensorProto):
+            raise UnreadableError("is a sparse tensor, which is not read")
+        if isinstance(source, str):
+            return self._input(scope, source)
+        if not isinstance(source, NodeProto):
+            raise UnreadableError(f"is {name}, which the graph does not define")
+        if source.op_type == "Constant":
+            return self._constant_node(scope.attributes_of(source))
+        if source.domain not in ("", "ai.onnx"):
+            raise UnreadableError(f"is computed by {source.op_type}, not a constant")
+        if source.op_type in RECURRENT:
+            return self._recurrent(scope, source, name, depth)
+        return self._computed(scope, source, name, depth)
+
+    def _stored(self, tensor: TensorProto) -> Value:
+        try:
+            stored = stored_tensor(tensor, self._model)
+        except UnreadableError as error:
+            raise UnreadableError(f"cannot be read: {error}") from error
+        return Value(stored.shape, stored.dtype, stored.read)
+
+    def _constant_node(self, attributes: Attributes) -> Value:
+        for name, attribute in attributes.items():
+            if name == "value" and attribute.HasField("t"):
+                return self._stored(attribute.t)
+            values: Any = None
+            if name in ("value_float", "value_floats"):
+                values = np.array(attribute.f if name == "value_float" else attribute.floats, np.float32)
+            elif name in ("value_int", "value_ints"):
+                values = np.array(attribute.i if name == "value_int" else attribute.ints, np.int64)
+            if values is not None:
+                return _known(values)
+        raise UnreadableError(f"is a Constant of {', '.join(attributes) or 'nothing'}, which is not read")
+
+    def _input(self, scope: GraphScope, name: str) -> Value:
+        if scope.parent is not None:
+            raise UnreadableError(f"is {name}, which a graph inside the model gets anew in each turn")
+        config_field = scope.config_field.get(name)
+        shape, is_open = self._declared(scope, name)
+        if config_field is None or shape is None:
+            # Of an input without a shape nothing but the whole is known.
+            return Value(
+                (), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), open_size=True
+            )
+        dtype = TYPES.get(config_field.type.tensor_type.elem_type, "float32")
+        return self._indexed((scope, name), shape, helper.tensor_dtype_to_np_dtype(_DATA_TYPES[dtype]), is_open=is_open)
+
+    def _recurrent(self, scope: GraphScope, node: NodeProto, name: str, depth: int) -> Value:
+        """An output of a recurrent node: Y (T, D, N, H), Y_h or Y_c (D, N, H); D behind N in the other layout."""
+        r = self.find(scope, node.input[2] if len(node.input) > 2 else "", depth + 1)
+        if len(r.shape) != 3:
+            raise UnreadableError(f"is computed by {node.op_type}, whose weights do not fit")
+        t, n, is_open = self.sequence_shape(scope, node, depth + 1)
+        d, h = r.shape[0], r.shape[2]
+        state = (n, d, h) if layout_of(scope, node) else (d, n, h)
+        shape = state if name != node.output[0] else (n, t, d, h) if layout_of(scope, node) else (t, *state)
+        return self._indexed((scope, name), shape, r.dtype, is_open=is_open)
+
+    def _indexed(self, origin: Origin, shape: tuple[int, ...], dtype: np.dtype[Any], *, is_open: bool) -> Value:
+        count = prod(shape)
+        base = self.base(origin, count)
+
+        def read() -> NDArray[Any]:
+            if count > _MOST_INDICES:
+                raise UnreadableError(f"is made of {origin[1]}, which is too large to be followed")
+            narrow = base + count <= np.iinfo(np.int32).max
+            return np.arange(base, base + count, dtype=np.int32 if narrow else np.int64).reshape(shape)
+
+        return Value(shape, dtype, read, frozenset({origin}), is_open)
+
+    def _computed(self, scope: GraphScope, node: NodeProto, name: str, depth: int) -> Value:
+        """The value that one of the known operators makes of other values."""
+        operator, attributes, output = node.op_type, scope.attributes_of(node), list(node.output).index(name)
+        if operator == "Shape" and node.input:
+            return self._shape_node(scope, node, attributes, depth)
+        known = operator in MOVES or operator in ARITHMETIC or operator in _OTHERS
+        if not known or (output and operator != "Split"):
+            raise UnreadableError(f"is computed by {operator}, not a constant")
+        parts = [self.find(scope, part, depth + 1) for part in node.input if part]
+        try:
+            if operator in ARITHMETIC or operator == "DequantizeLinear":
+                made = _arithmetic(operator, attributes, parts)
+            elif operator == "Cast":
+                made = _cast(parts[0], attributes["to"].i)
+            elif operator == "Concat":
+                made = _concatenated(parts, attributes["axis"].i)
+            elif operator in ("ConstantOfShape", "ConstantFill"):
+                made = self._constant_of_shape(operator, attributes, parts[0])
+            elif operator == "ReduceL2":
+                made = _norm(attributes, parts)
+            else:
+                # Of the inputs behind the first, one that is left out keeps its place.
+                rest = iter(parts[1:])
+                integers = [_integers(next(rest)) if part else None for part in node.input[1:]]
+                made = _moved(operator, attributes, parts[0], integers, (output, len(node.output)))
+        except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
+            raise UnreadableError(f"is made by {operator}, whose inputs or attributes do not fit") from error
+        if prod(made.shape) * made.dtype.itemsize > _LARGEST_BYTES:
+            raise UnreadableError(f"is made by {operator} and too large: its shape is {list(made.shape)}")
+        return replace(made, open_size=any(part.open_size for part in parts))
+
+    def _constant_of_shape(self, operator: str, attributes: Attributes, shape: Value) -> Value:
+        value = _known(np.zeros(1, np.float32))
+        if operator == "ConstantFill":  # of before opset 9, whose value is a float
+            if not attributes["input_as_shape"].i or ("dtype" in attributes and attributes["dtype"].i != 1):
+                raise ValueError
+            value = _known(np.array([attributes["value"].f if "value" in attributes else 0.0], np.float32))
+        elif "value" in attributes:
+            value = self._stored(attributes["value"].t)
+        sizes = tuple(int(size) for size in _integers(shape))
+        if value.shape != (1,) or any(size < 0 for size in sizes):
+            raise ValueError
+        return Value(sizes, value.dtype, lambda: np.broadcast_to(value.read(), sizes))
+
+    def _shape_node(self, scope: GraphScope, node: NodeProto, attributes: Attributes, depth: int) -> Value:
+        shape, is_open = self._shape_of(scope, node.input[0], depth + 1)
+        start = attributes["start"].i if "start" in attributes else 0
+        end = attributes["end"].i if "end" in attributes else len(shape)
+        return replace(_known(np.array(shape[start:end], np.int64)), open_size=is_open)
+
+    def _shape_of(self, scope: GraphScope, name: str, depth: int) -> tuple[tuple[int, ...], bool]:
+        """The shape of a value, also of one that is computed, and whether a size in it is open."""
+        try:
+            value = self.find(scope, name, depth)
+        except UnreadableError:
+            value = None
+        if value is not None and (value.shape or not value.open_size):
+            return value.shape, value.open_size
+        scope, name, _ = scope.find(name)
+        shape, is_open = self._declared(scope, name)
+        if shape is None:
+            return (self._size((scope, name)),) * _LARGEST_RANK, True
+        return shape, is_open
+
+    def _declared(self, scope: GraphScope, name: str) -> tuple[tuple[int, ...] | None, bool]:
+        """The shape that the model declares for a value, if any."""
+        config_field = scope.config_field.get(name)
+        if config_field is None and scope.main and name in scope.producers:
+            config_field = self._inferred().get(name)
+        if config_field is None or not config_field.type.tensor_type.HasField("shape"):
+            return None, True
+        dims = config_field.type.tensor_type.shape.dim
+        sizes = [
+            dim.dim_value if dim.HasField("dim_value") else self._size(dim.dim_param or (scope, name, k))
+            for k, dim in enumerate(dims)
+        ]
+        if any(size < 0 for size in sizes):
+            return None, True
+        return tuple(sizes), not all(dim.HasField("dim_value") for dim in dims)
+
+    def _size(self, key: object) -> int:
+        """The number that replaces an open size, always the same for the same one."""
+        return self._sizes[self._open.setdefault(key, len(self._open)) % len(self._sizes)]
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The constants of one model, and what follows from its open sizes."""
+
+    both: tuple[Values, Values]
+
+    @classmethod
+    def of(cls, model: ModelProto, path: Path) -> "Constants":
+        """Those of the model in the file `path`."""
+        inferred = cache(partial(_inferred, model))
+        return cls((Values(path, inferred, 0), Values(path, inferred, 1)))
+
+    def find(self, scope: GraphScope, name: str) -> Value:
+        """A constant; raises an UnreadableError as `Values.find` does, and if the caller of the model decides on it."""
+        values = [value for _, value in self.variants(scope, name)]
+        first = values[0]
+        for origin in first.origins:
+            source = origin[0].find(origin[1])[2]
+            if isinstance(source, str):
+                raise UnreadableError(f"is the input {source} of the model, for which the file holds no numbers")
+            raise UnreadableError("is computed by a recurrent node, not a constant")
+        if len(values) == 1:
+            return first
+        second = values[1]
+        if first.shape != second.shape:
+            raise UnreadableError("depends on the size of the batch or the sequence")
+
+        def read() -> NDArray[Any]:
+            numbers = first.read()
+            if not np.array_equal(numbers, second.read(), equal_nan=True):
+                raise UnreadableError("a weight depends on the size of the batch or the sequence")
+            return numbers
+
+        return replace(first, read=read)
+
+    def variants(self, scope: GraphScope, name: str) -> list[tuple[Values, Value]]:
+        """A value by each choice of open sizes, by one if it does not depend on them; UnreadableError as above."""
+        first, second = self.both
+        value = first.find(scope, name)
+        if not value.open_size:
+            return [(first, value)]
+        return [(first, value), (second, second.find(scope, name))]
+
+
+def layout_of(scope: GraphScope, node: NodeProto) -> int:
+    """The attribute layout of a recurrent node: 1 where the batch is the first axis."""
+    attributes = scope.attributes_of(node)
+    return attributes["layout"].i if "layout" in attributes else 0
+
+
+def widened_numbers(value: Value) -> FloatArray:
+    """A constant's numbers in float32, or in float64 if that is what they are."""
+    stored = value.read()
+    bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
+    return widened(bits, stored.dtype.name)
+
+
+def _inferred(model: ModelProto) -> FieldSpec:
+    """The shapes that follow from those that the model declares, of values in its main graph."""
+    try:
+        graph = shape_inference.infer_shapes(model).graph
+    except (shape_inference.InferenceError, ProtobufError, RuntimeError, ValueError):
+        return {}
+    return {value.name: value for value in graph.value_info}
+
+
+_OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "ConstantFill", "DequantizeLinear", "ReduceL2"})
+_DATA_TYPES = {name: data_type for data_type, name in TYPES.items()}
+
+
+def _known(numbers: NDArray[Any]) -> Value:
+    return Value(numbers.shape, numbers.dtype, partial(np.asarray, numbers))
+
+
+def _unindexed(name: str) -> NDArray[Any]:
+    raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
+
+
+def _integers(value: Value) -> NDArray[Any]:
+    """A short list of whole numbers, such as axes."""
+    if value.origins or value.dtype.kind not in "ib" or prod(value.shape) > _LARGEST_LIST:
+        raise UnreadableError("is moved by numbers that are computed, or are no short list of whole numbers")
+    return value.read()
+
+
+def _moved(
+    operator: str, attributes: Attributes, part: Value, integers: Sequence[NDArray[Any] | None], place: tuple[int, int]
+) -> Value:
+    """One output of an operator that moves elements; `place` is its number and how many outputs there are."""
+    if part.origins and part.open_size and not part.shape:
+        if operator == "Identity":
+            return part
+        raise UnreadableError(f"is made by {operator} of an input whose shape the model does not declare")
+    output, outputs = place
+    move = MOVES[operator](attributes, integers, outputs)
+    # An array of any shape that repeats one number: moving its elements needs no memory.
+    shape = move(np.broadcast_to(np.zeros((), np.int8), part.shape))[output].shape
+    return Value(shape, part.dtype, lambda: move(part.read())[output], part.origins)
+
+
+def _arithmetic(operator: str, attributes: Attributes, parts: Sequence[Value]) -> Value:
+    if any(part.origins for part in parts):
+        raise UnreadableError(f"is computed by {operator}, not a constant")
+    numbers = [part.dtype for part in parts if part.dtype.kind != "b"]
+    if operator == "DequantizeLinear":
+        dequantized(attributes, np.broadcast_to(np.zeros((), np.int8), parts[0].shape), *_quantization(parts[1:]))
+        return Value(
+            parts[0].shape,
+            np.dtype(np.float32),
+            lambda: dequantized(attributes, parts[0].read(), *_quantization(parts[1:])),
+        )
+    if any(dtype != numbers[0] for dtype in numbers):
+        raise UnreadableError(f"is made by {operator} of numbers of several types")
+    compute = ARITHMETIC[operator]
+
+    def read() -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # numbers that are not finite are named where weights are checked
+            return np.asarray(compute(*(part.read() for part in parts)))
+
+    dtype = np.dtype(bool) if operator == "Equal" else numbers[-1]
+    return Value(np.broadcast_shapes(*(part.shape for part in parts)), dtype, read)
+
+
+def _norm(attributes: Attributes, parts: Sequence[Value]) -> Value:
+    """The norm along axes, as of the rows of a weight that is kept as direction and length."""
+    if any(part.origins for part in parts):
+        raise UnreadableError("is computed by ReduceL2, not a constant")
+    shape = parts[0].shape
+    axes = _integers(parts[1]).tolist() if len(parts) > 1 else attributes["axes"].ints
+    along = tuple(range(len(shape))[axis] for axis in axes)
+    keep = "keepdims" not in attributes or bool(attributes["keepdims"].i)
+    kept = tuple(1 if k in along else size for k, size in enumerate(shape) if keep or k not in along)
+
+    def read() -> NDArray[Any]:
+        squares = np.square(parts[0].read().astype(np.float64))
+        return np.asarray(np.sqrt(squares.sum(along, keepdims=keep))).astype(parts[0].dtype)
+
+    return Value(kept, parts[0].dtype, read)
+
+
+def _quantization(parts: Sequence[Value]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The scale and the zero point of DequantizeLinear."""
+    return parts[0].read(), parts[1].read() if len(parts) > 1 else None
+
+
+def _cast(part: Value, data_type: int) -> Value:
+    if data_type not in TYPES:
+        raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, which is not read")
+    dtype = helper.tensor_dtype_to_np_dtype(data_type)
+    if part.origins:
+        # Lengths are cast from one type of whole numbers to another.
+        if dtype != part.dtype and (dtype.kind, part.dtype.kind) != ("i", "i"):
+            raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, not a constant")
+        return replace(part, dtype=dtype)
+
+    def read() -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # a number beyond the type's range is infinite, and named where it is checked
+            return part.read().astype(dtype)
+
+    return Value(part.shape, dtype, read)
+
+
+def _concatenated(parts: Sequence[Value], axis: int) -> Value:
+    if any(part.dtype != parts[0].dtype for part in parts):
+        raise UnreadableError("is made by Concat of numbers of several types")
+    origins = frozenset(origin for part in parts for origin in part.origins)
+    if origins and not all(part.origins for part in parts):
+        raise UnreadableError("is made by Concat of constants and of values that are computed")
+    shape = joined([part.shape for part in parts], axis)
+    return Value(shape, parts[0].dtype, lambda: np.concatenate([part.read() for part in parts], axis), origins)

@@ -1,0 +1,184 @@
+"""The numbers of an ONNX tensor, checked before they are read: in the model, or in a file beside it.
+
+Source: onnx.proto3 and docs/ExternalData.md of ONNX.
+"""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.onnx_lazy import PLACE
+from rnnviz.io.readers.chunked_read import read_pieces
+
+FLOATS: Mapping[int, str] = {
+    TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16",
+    TensorProto.FLOAT: "float32",
+    TensorProto.DOUBLE: "float64",
+}
+INTEGERS: Mapping[int, str] = {
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT16: "int16",
+    TensorProto.UINT16: "uint16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+    TensorProto.BOOL: "bool",
+}
+TYPES = {**FLOATS, **INTEGERS}
+# The field that holds the values where they are not bytes, and the type in which they stand there.
+_FIELDS: Mapping[int, tuple[str, str]] = {
+    TensorProto.FLOAT: ("float_data", "<f4"),
+    TensorProto.DOUBLE: ("double_data", "<f8"),
+    TensorProto.FLOAT16: ("int32_data", "<u2"),
+    TensorProto.BFLOAT16: ("int32_data", "<u2"),
+    TensorProto.INT8: ("int32_data", "i1"),
+    TensorProto.UINT8: ("int32_data", "u1"),
+    TensorProto.INT16: ("int32_data", "<i2"),
+    TensorProto.UINT16: ("int32_data", "<u2"),
+    TensorProto.BOOL: ("int32_data", "?"),
+    TensorProto.INT32: ("int32_data", "<i4"),
+    TensorProto.INT64: ("int64_data", "<i8"),
+}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor whose place and size were checked, and whose numbers were not read yet."""
+
+    tensor: TensorProto
+    shape: tuple[int, ...]
+    file: Path | None = None
+    offset: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the numbers; bfloat16 is that of ml_dtypes."""
+        return helper.tensor_dtype_to_np_dtype(self.tensor.data_type)
+
+    def read(self) -> NDArray[Any]:
+        """The numbers.
+
+        Raises
+        ------
+        OSError
+            If the file that holds them cannot be read.
+        UnreadableError
+            If it has become shorter.
+        """
+        count, dtype = prod(self.shape), self.dtype
+        if self.file is not None:
+            with self.file.open("rb") as file:
+                file.seek(self.offset)
+                data = read_pieces(file, count * dtype.itemsize)
+            if len(data) != count * dtype.itemsize:
+                raise UnreadableError(f"{self.file.name} ends within {self.tensor.name}")
+            return np.frombuffer(data, dtype).reshape(self.shape)
+        if self.tensor.HasField("raw_data"):
+            return np.frombuffer(self.tensor.raw_data, dtype).reshape(self.shape)
+        field, stored = _FIELDS[self.tensor.data_type]
+        values = np.array(getattr(self.tensor, field))
+        if stored == "<u2" and values.size and not (values.min() >= 0 and values.max() < 1 << 16):
+            raise UnreadableError(f"{self.tensor.name} holds numbers that are no {dtype}")
+        return values.astype(stored).view(dtype).reshape(self.shape)
+
+
+def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
+    """Find a tensor's numbers, in the file `model` itself or within its folder.
+
+    Raises
+    ------
+    UnreadableError
+        If its type is another one, its numbers are not as many as its shape says, or they are outside the folder.
+    """
+    name = tensor.name or "a constant"
+    if tensor.data_type not in TYPES:
+        raise UnreadableError(f"{name} holds {type_name(tensor.data_type)}, which is not read")
+    shape = tuple(tensor.dims)
+    if any(size < 0 for size in shape) or tensor.HasField("segment"):
+        raise UnreadableError(f"{name} has the shape {list(shape)} or is one part of several, which is not read")
+    found = StoredTensor(tensor, shape)
+    size = prod(shape) * found.dtype.itemsize
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return StoredTensor(tensor, shape, *_place(tensor, model.parent, size))
+    left = next((entry.value for entry in tensor.external_data if entry.key == PLACE), None)
+    if left is not None and not tensor.HasField("raw_data"):
+        offset, held = _left_in_place(left, model)
+        found = StoredTensor(tensor, shape, model, offset)
+    elif tensor.HasField("raw_data"):
+        held = len(tensor.raw_data)
+    else:
+        held = len(getattr(tensor, _FIELDS[tensor.data_type][0])) * found.dtype.itemsize
+    if held != size:
+        raise UnreadableError(f"{name} of shape {list(shape)} needs {size:,} bytes, and the file holds {held:,}")
+    return found
+
+
+def type_name(data_type: int) -> str:
+    """ONNX's name of a type of numbers in lower case, such as "int8"."""
+    try:
+        return str(TensorProto.DataType.Name(data_type)).lower()
+    except ValueError:
+        return f"the unknown type {data_type}"
+
+
+def _left_in_place(value: str, model: Path) -> tuple[int, int]:
+    """(offset, bytes) of numbers that stand in the model's file and were not read with it."""
+    offset, held = (_number(part, "place") or 0 for part in [*value.split(), "", ""][:2])
+    size = model.stat().st_size
+    if offset + held > size:
+        raise UnreadableError(f"its weights end at byte {offset + held:,} of {model.name}, which has {size:,}")
+    return offset, held
+
+
+def _place(tensor: TensorProto, folder: Path, size: int) -> tuple[Path, int]:
+    """(file, offset) of a tensor outside the model's file, of `size` bytes."""
+    fields = {entry.key: entry.value for entry in tensor.external_data}
+    location = fields.get("location", "")
+    file = _inside(location, folder)
+    offset, length = (_number(fields.get(key, default), key) for key, default in (("offset", "0"), ("length", "")))
+    if length is not None and length != size:
+        raise UnreadableError(
+            f"{tensor.name} needs {size:,} bytes, and the model says that {length:,} are in {location}"
+        )
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError(f"{location}, which holds its weights, is no file")
+    if (offset or 0) + size > status.st_size:
+        raise UnreadableError(
+            f"{tensor.name} needs {size:,} bytes from byte {offset:,} of {location}, which has {status.st_size:,}"
+        )
+    return file, offset or 0
+
+
+def _inside(location: str, folder: Path) -> Path:
+    """The file at `location`, which must not lead out of the folder, by links neither."""
+    posix, windows = PurePosixPath(location), PureWindowsPath(location)
+    outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
+    if not location or "\0" in location or outside:
+        raise UnreadableError(f'its weights are in "{location}", which must be a file within the folder of the model')
+    try:
+        file = (folder / location).resolve(strict=True)
+        folder = folder.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise UnreadableError(f"{location}, which holds its weights, is not beside the model") from error
+    if not file.is_relative_to(folder):
+        raise UnreadableError(f'its weights are in "{location}", which leads out of the folder of the model')
+    return file
+
+
+def _number(text: str, key: str) -> int | None:
+    if not text:
+        return None
+    # What a file's size has digits for.
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise UnreadableError(f'its weights are at the {key} "{text[:40]}", which is no number of bytes')
+    return int(text)

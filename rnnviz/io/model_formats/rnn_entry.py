@@ -1,0 +1,137 @@
+"""The common record of all formats: a recurrent layer, or a stack of them, in a model file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError, printable
+from rnnviz.core.mmap_arrays import FloatArray
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""The types of weights that are read; the first two are widened to float32, which is exact."""
+
+RNN_CELLS = ("rnn_tanh", "rnn_relu")
+"""The cells of a network with a single gate."""
+
+ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
+"""The reason of a supported entry whose cell is None."""
+
+
+def ask_for_cell(cells: tuple[str, ...]) -> str:
+    """The reason of a supported entry of one of `cells` whose activations are not in its file."""
+    if cells == RNN_CELLS:
+        return "the file does not say its activation: choose the cell rnn_tanh or rnn_relu"
+    return f"the file does not say its activations: choose the cell {cells[0]} if they are sigmoid and tanh"
+
+
+INITIAL_STATES = ("unknown", "zeros", "stored", "input", "computed")
+"""Where a model's own run starts from: the file cannot say; zeros; numbers in the file (`ModelFile.initial_state`
+reads them); numbers that the caller of the model gives; or numbers that another part of the model computes."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recurrent network that a model file holds.
+
+    `name` is unique in its file. `cell` is None where the file does not tell tanh from relu; other fields
+    are None only where an unsupported entry leaves them open. `dtype` is how the weights are stored. `reason` says why
+    an entry is not supported, or what else must be known of one that is; it is empty where there is nothing to say,
+    begins in lower case and has no full stop, so that it can end a sentence.
+
+    `cells` are the cells that the file admits where `cell` is None: the user chooses one of them. `biases` is whether
+    the layers have biases, None where that is not known. `initial_state` is one of INITIAL_STATES. `masking` describes
+    the time steps that the model skips, and is empty where it skips none. `assumptions` are what a run of this entry
+    takes for granted although the file does not say it or the model does more; each is worded like `reason`. They are
+    repeated by inspect, config --from, run, the banner and convert. `batch_size` is N of a stored initial state, None
+    where every sample starts from the same numbers; `reading.entries_of` fills it in.
+    """
+
+    name: str
+    cell: str | None
+    input_size: int | None
+    hidden_size: int | None
+    num_layers: int | None
+    bidirectional: bool | None
+    dtype: str | None
+    supported: bool = True
+    reason: str = ""
+    cells: tuple[str, ...] = ()
+    biases: bool | None = None
+    initial_state: str = "unknown"
+    masking: str = ""
+    assumptions: tuple[str, ...] = ()
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """What a file says must not be able to break a line, to color a terminal, or to be no text at all."""
+        for name in ("name", "reason", "masking"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "assumptions", tuple(map(printable, self.assumptions)))
+        assert self.initial_state in INITIAL_STATES
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry under the names of its fields."""
+        return asdict(self)
+
+    @property
+    def leaves_initial_state_open(self) -> bool:
+        """Whether the model's own initial state is not in the file, so that the user must choose one."""
+        return self.initial_state in ("input", "computed")
+
+    def network(self, cell: str | None = None) -> Network:
+        """The network that the entry is; `cell` where the file does not tell it.
+
+        Raises
+        ------
+        InputError
+            If the entry is not supported, or `cell` is missing or another one than the file holds.
+        """
+        inputs, hidden, layers, both = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
+        if not self.supported or inputs is None or hidden is None or layers is None or both is None:
+            raise InputError(f"{self.name} cannot be run: {self.reason}.")
+        chosen = self.cell or cell
+        if chosen is None:
+            raise InputError(f"{self.name} cannot be run as it is: {self.reason}.")
+        if cell is not None and self.cell is not None and cell != self.cell:
+            raise InputError(f'{self.name} is of the cell "{self.cell}": it cannot be run as "{cell}".')
+        if self.cell is None and chosen not in self.cells:
+            allowed = " or ".join(f'"{name}"' for name in self.cells)
+            raise InputError(f'{self.name} can be run as the cell {allowed}, not as "{chosen}".')
+        dtype = "float64" if self.dtype == "float64" else "float32"
+        return Network(chosen, inputs, hidden, layers, both, dtype=dtype)
+
+
+class ModelFile(Protocol):
+    """An open model file: what it holds is known, and no weight has been read, where the format allows that."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every recurrent layer in the order of the file; those that cannot be run with the reason."""
+        ...
+
+    def parameters(self, name: str) -> Mapping[str, FloatArray]:
+        """The weights of the supported entry `name`, by Gluon's names and in Gluon's order of gates.
+
+        Biases that the layer does not have are zeros. Arrays are float32 or float64; `weights.read_weights` checks
+        their names, shapes and values against the network that they are for.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged; the sentence names the file.
+        """
+        ...
+
+    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
+        """The stored initial state of an entry whose `initial_state` is "stored", empty for any other.
+
+        "h", and "c" for an LSTM, each (L·D, N, H) in the order of `layer·D + direction`. N is 1 where every sample
+        starts from the same numbers.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged; the sentence names the file.
+        """
+        ...

@@ -1,0 +1,554 @@
+"""The pickled description of the tensors in a PyTorch file, read by a list of the names that it may use.
+
+No function or class that a file names is called: each has a substitute here, which builds plain values.
+"""
+
+import pickle
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+
+from rnnviz.core.errors import InputError, damaged, printable
+from rnnviz.io.model_formats.tensors import Tensor
+
+KIND = "PyTorch"
+
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "UntypedStorage": "uint8",
+}
+_QUANTIZED_STORAGES = {
+    "QInt8Storage": ("qint8", 1),
+    "QUInt8Storage": ("quint8", 1),
+    "QInt32Storage": ("qint32", 4),
+    "QUInt4x2Storage": ("quint4x2", 1),
+    "QUInt2x4Storage": ("quint2x4", 1),
+}
+ITEM_BYTES = {name: 2 if name == "bfloat16" else np.dtype(name).itemsize for name in _STORAGES.values()}
+_ALL_STORAGES = {name: (dtype, ITEM_BYTES[dtype]) for name, dtype in _STORAGES.items()} | _QUANTIZED_STORAGES
+_CONSTANT = re.compile(
+    r"u?int\d+|b?float\d+\w*|float|double|half|long|int|short|complex\d+|bool|qu?int\w+|bits\w+|strided|sparse_\w+|"
+    r"per_(?:tensor|channel)_\w+|contiguous_format|channels_last\w*|preserve_format"
+)
+"""Constants of the module `torch`: types, layouts, schemes of quantization, memory formats."""
+_WITHOUT_WEIGHTS = (
+    *("argparse", "datetime", "decimal", "enum", "fractions", "pathlib", "types", "typing", "uuid", "zoneinfo"),
+    *("lightning", "lightning_fabric", "omegaconf", "pytorch_lightning"),
+)
+"""Modules whose objects, such as a Namespace of options, hold no weights: they are passed over."""
+_BUILTINS = ("bool", "bytes", "complex", "dict", "float", "int", "list", "object", "str", "tuple")
+_MOST_ITEMS = 20_000_000
+_DEEPEST = 32
+# What unpickling raises on content that pickle did not write.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ImportError,
+    OverflowError,
+    RecursionError,
+    AssertionError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True)
+class PickledStorage:
+    """A flat piece of memory that tensors are views of: its key in the file, its type and its size in bytes."""
+
+    key: str
+    dtype: str
+    length: int
+    item_bytes: int
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self.length * self.item_bytes
+
+
+@dataclass(frozen=True)
+class StorageView:
+    """A tensor: which numbers of which storage it is, and their type."""
+
+    storage: PickledStorage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: str
+
+    @property
+    def tensor(self) -> Tensor:
+        """Its shape and type."""
+        return Tensor(self.shape, self.dtype)
+
+    @property
+    def stop(self) -> int:
+        """One past the last number of the storage that it is made of."""
+        if 0 in self.shape:
+            return self.offset
+        steps = zip(self.shape, self.strides, strict=True)
+        return self.offset + 1 + sum((size - 1) * stride for size, stride in steps)
+
+
+class Record(dict[str, Any]):
+    """The attributes of an object of a TorchScript program by name, and the name of its class under CLASS."""
+
+
+CLASS = "class"
+"""A keyword, which no attribute can have as its name."""
+
+
+@dataclass(frozen=True)
+class _StorageType:
+    dtype: str
+    item_bytes: int
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A constant of `torch` by its name, such as float32."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Key:
+    """A key that is neither a text nor a number; its hash takes no time, whatever the key is."""
+
+    text: str
+
+
+class _Passed:
+    """An object that holds no weights."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take whatever the object is made of."""
+
+    def extend(self, items: list[Any]) -> None:
+        """Take items as well: it may be a list."""
+
+
+class _NumpyArray:
+    """A pickled array of numpy, which PyTorch does not load either."""
+
+    tensor = Tensor((), "a pickled numpy array", unreadable="it is stored as a pickled numpy array, not as a tensor")
+
+    def __init__(self, *_: object) -> None:
+        """Take whatever the array is made of."""
+
+
+_Machine: Any = pickle._Unpickler
+
+
+class Unpickler(_Machine):  # type: ignore[misc]
+    """Builds plain values, dicts, lists and views of storages, and refuses all else by its name.
+
+    The one that is written in Python, since a file must neither change what has been built nor let anything but texts
+    and numbers be hashed: a tuple of tuples of itself takes forever. Sets become lists for the same reason.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = dict(_Machine.dispatch)
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        super().__init__(file, encoding="latin-1")
+        self._path = path
+        self.storages: dict[str, PickledStorage] = {}
+
+    def _set_items(self, target: Any, items: list[Any]) -> None:
+        if isinstance(target, _Passed):
+            return
+        if not isinstance(target, dict) or len(items) % 2:
+            raise pickle.UnpicklingError("items belong to a dict")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            target[_key(key)] = value
+
+    def _load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_items(self.stack[-1], [key, value])
+
+    def _load_setitems(self) -> None:
+        items = self.pop_mark()
+        self._set_items(self.stack[-1], items)
+
+    def _load_dict(self) -> None:
+        made: dict[Any, Any] = {}
+        self._set_items(made, self.pop_mark())
+        self.append(made)
+
+    def _load_newobj(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = self.stack[-1](*arguments)
+
+    def _load_newobj_ex(self) -> None:
+        self.stack.pop()
+        self._load_newobj()
+
+    def _load_build(self) -> None:
+        """Fill the object of a program; pass over what is kept beside a dict, such as the versions of its modules."""
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, Record):
+            target.update(_attributes(state))
+        elif not isinstance(target, dict | _Passed | _NumpyArray):
+            raise pickle.UnpicklingError("only a dict may be given more")
+
+    def _load_empty_set(self) -> None:
+        self.append([])
+
+    def _load_additems(self) -> None:
+        items = self.pop_mark()
+        self.stack[-1].extend(items)
+
+    def _load_frozenset(self) -> None:
+        items = self.pop_mark()
+        self.append(items)
+
+    def _refuse(self) -> None:
+        raise pickle.UnpicklingError("it holds an object")
+
+    dispatch[pickle.SETITEM[0]] = _load_setitem
+    dispatch[pickle.SETITEMS[0]] = _load_setitems
+    dispatch[pickle.DICT[0]] = _load_dict
+    dispatch[pickle.BUILD[0]] = _load_build
+    dispatch[pickle.NEWOBJ[0]] = _load_newobj
+    dispatch[pickle.NEWOBJ_EX[0]] = _load_newobj_ex
+    dispatch[pickle.EMPTY_SET[0]] = _load_empty_set
+    dispatch[pickle.ADDITEMS[0]] = _load_additems
+    dispatch[pickle.FROZENSET[0]] = _load_frozenset
+    for _opcode in (pickle.OBJ, pickle.INST, pickle.EXT1, pickle.EXT2, pickle.EXT4):
+        dispatch[_opcode[0]] = _refuse
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The substitute for `module.name`."""
+        full = f"{_PYTHON_2.get(module, module)}.{name}"
+        if full in _SUBSTITUTES:
+            return _SUBSTITUTES[full]
+        if module in ("torch", "torch.cuda", "torch.storage") and name in _ALL_STORAGES:
+            return _StorageType(*_ALL_STORAGES[name])
+        if module == "torch" and _CONSTANT.fullmatch(name):
+            return _Constant(name)
+        if module.startswith("torch.nested."):
+            return _rebuild_nested
+        if module.startswith("__torch__.torch.classes."):
+            return _script_object
+        if module.split(".")[0] == "__torch__":
+            return partial(Record, {CLASS: f"{module}.{name}"})
+        if module.split(".")[0] in _WITHOUT_WEIGHTS:
+            return _Passed
+        if module.startswith("numpy"):
+            return _numpy(name)
+        raise InputError(
+            f"{self._path} holds more than tensors ({printable(f'{module}.{name}')}), and code in a file is never run: "
+            f"load it in PyTorch and save its state_dict alone, with torch.save(model.state_dict(), ...)."
+        )
+
+    def persistent_load(self, pid: Any) -> PickledStorage:
+        """The storage that a file describes: ("storage", its type, its key, its device, its length)."""
+        if not (isinstance(pid, tuple) and len(pid) in (5, 6) and pid[0] == "storage"):
+            raise damaged(self._path, KIND, "it refers to something else than a storage")
+        _, kind, key, _, length, *view = pid
+        if not isinstance(kind, _StorageType) or not isinstance(key, str) or not _is_size(length):
+            raise damaged(self._path, KIND, "a storage is not described as PyTorch does")
+        if any(view):
+            raise InputError(
+                f"{self._path} holds a storage that is a part of another one, as PyTorch before 0.4 wrote it: "
+                f"load it there and save it again."
+            )
+        storage = PickledStorage(key, kind.dtype, length, kind.item_bytes)
+        if self.storages.setdefault(key, storage).size != storage.size:
+            raise damaged(self._path, KIND, f"the storage {key} is described twice with different sizes")
+        return storage
+
+    def value(self) -> Any:
+        """The next value of the file; raises an InputError for whatever PyTorch does not write."""
+        try:
+            return self.load()
+        except InputError:
+            raise
+        except _DAMAGE as error:
+            raise damaged(self._path, KIND, f"its pickle cannot be read ({error})") from error
+
+
+def _key(key: Any) -> Any:
+    if key is None or type(key) in (str, int, float, bool, bytes):
+        return key
+    if isinstance(key, tuple) and all(part is None or type(part) in (str, int, float, bool) for part in key):
+        return _Key(f"({', '.join(map(_label, key))})")
+    return _Key(type(key).__name__.lstrip("_"))
+
+
+def _label(key: Any) -> str:
+    """A key as a part of a name; of a number with thousands of digits, its type."""
+    if isinstance(key, _Key):
+        return key.text
+    return "int" if isinstance(key, int) and key.bit_length() > 64 else str(key)
+
+
+def _attributes(state: Any) -> dict[str, Any]:
+    """The attributes in the state of an object; other states than a dict have none by name."""
+    return {name: value for name, value in state.items() if isinstance(name, str)} if isinstance(state, dict) else {}
+
+
+def _empty_dict(*_: Any) -> dict[Any, Any]:
+    """The dict that an OrderedDict or a defaultdict begins as."""
+    return {}
+
+
+def _counted(counts: Any = None) -> dict[Any, Any]:
+    return counts if isinstance(counts, dict) else {}
+
+
+def _items(items: Any = ()) -> list[Any]:
+    if not isinstance(items, list | tuple):
+        raise ValueError("a set is made of something else than a list")
+    return list(items)
+
+
+def _passed(*_: Any) -> _Passed:
+    return _Passed()
+
+
+def _encoded(text: Any, _encoding: Any = None) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("bytes are not described as PyTorch does")
+    return text.encode("latin-1")
+
+
+def _first(value: Any, *_: Any) -> Any:
+    """The value that a parameter, or an attribute of a known type, is made of."""
+    return value
+
+
+def _numpy(name: str) -> Any:
+    return _NumpyArray if name in ("_reconstruct", "ndarray") else _Passed
+
+
+def _rebuild_tensor(
+    storage: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any = None, hooks: Any = None, bits: Any = None
+) -> StorageView | Tensor:
+    return _view(storage, offset, shape, strides, bits=bits)
+
+
+def _rebuild_typed(
+    storage: Any, offset: Any, shape: Any, strides: Any, _gradient: Any, _hooks: Any, dtype: Any, bits: Any = None
+) -> StorageView | Tensor:
+    """A tensor whose type is another one than its storage's: uint16 and float8 among others."""
+    if not isinstance(dtype, _Constant):
+        raise ValueError("the type of a tensor is not described as PyTorch does")
+    if dtype.name not in ITEM_BYTES:
+        return Tensor(_sizes(shape), dtype.name)
+    return _view(storage, offset, shape, strides, dtype.name, bits)
+
+
+def _view(
+    storage: Any, offset: Any, shape: Any, strides: Any, dtype: str | None = None, bits: Any = None
+) -> StorageView | Tensor:
+    good = isinstance(storage, PickledStorage) and isinstance(shape, tuple) and isinstance(strides, tuple)
+    if not good or len(shape) != len(strides) or not all(map(_is_size, (offset, *shape, *strides))):
+        raise ValueError("a tensor is not described as PyTorch does")
+    view = StorageView(storage, offset, shape, strides, dtype or storage.dtype)
+    item = storage.item_bytes if dtype is None else ITEM_BYTES[dtype]
+    if view.stop * item > storage.size:
+        raise ValueError(f"a tensor of the shape {shape} reaches beyond its storage of {storage.size // item} numbers")
+    # Conjugates and negatives of other tensors share their storage; PyTorch computes them where they are used.
+    if isinstance(bits, dict) and any(bits.values()):
+        names = " and ".join(sorted(_label(name) for name, value in bits.items() if value))
+        return replace(view.tensor, unreadable=f"it is stored with PyTorch's {names} bit: save it with .contiguous()")
+    return view
+
+
+def _rebuild_quantized(_storage: Any, _offset: Any, shape: Any, *_: Any) -> Tensor:
+    dtype = _storage.dtype if isinstance(_storage, PickledStorage) else "quantized"
+    why = f"it is stored as {dtype}, quantized: save the state_dict of the float model, or its tensors by .dequantize()"
+    return Tensor(_sizes(shape), dtype, unreadable=why)
+
+
+def _rebuild_sparse(layout: Any, data: Any) -> Tensor:
+    name = layout.text if isinstance(layout, _Key) else "sparse"
+    sizes = next((part for part in data if isinstance(part, tuple)), ())
+    return Tensor(
+        _sizes(sizes), name, unreadable=f"it is stored as a tensor of the layout {name}: save it by .to_dense()"
+    )
+
+
+def _layout(name: Any) -> _Key:
+    return _Key(_label(name).removeprefix("torch."))
+
+
+def _rebuild_meta(dtype: Any, shape: Any, *_: Any) -> Tensor:
+    name = dtype.name if isinstance(dtype, _Constant) else "float32"
+    return Tensor(_sizes(shape), name, unreadable="it is a tensor of the device meta, which has no numbers")
+
+
+def _rebuild_nested(*_: Any) -> Tensor:
+    return Tensor((), "nested", unreadable="it is stored as a nested tensor: save its parts one by one")
+
+
+def _rebuild_wrapped(kind: Any, _dtype: Any, shape: Any, *_: Any) -> Tensor:
+    return Tensor(_sizes(shape), "a tensor subclass", unreadable="it is stored as a tensor subclass without numbers")
+
+
+def _rebuild_from_cpu(data: Any, dtype: Any, *_: Any) -> Any:
+    """A tensor of another device, stored in full; its type is the same unless the file says otherwise."""
+    same = isinstance(data, StorageView) and isinstance(dtype, _Constant) and data.dtype == dtype.name
+    return data if same else _NumpyArray.tensor
+
+
+def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, _state: Any = None) -> Any:
+    """A tensor subclass, by the function that rebuilds its tensor."""
+    if function not in _REBUILDING or not isinstance(arguments, tuple):
+        raise ValueError("a tensor subclass is not described as PyTorch does")
+    return function(*arguments)
+
+
+def _script_object(*_: Any) -> Record:
+    return Record(script_object=Tensor((), "torch.ScriptObject", unreadable=_PACKED))
+
+
+_PACKED = "it is quantized, and its weights are packed in a torch.ScriptObject: save the state_dict of the float model"
+_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_SUBSTITUTES: dict[str, Any] = {
+    "collections.OrderedDict": _empty_dict,
+    "collections.defaultdict": _empty_dict,
+    "collections.Counter": _counted,
+    "builtins.set": _items,
+    "builtins.frozenset": _items,
+    "builtins.bytearray": _passed,
+    "builtins.complex": _passed,
+    "builtins.slice": _passed,
+    "builtins.range": _passed,
+    "builtins.xrange": _passed,
+    "_codecs.encode": _encoded,
+    "torch.Size": tuple,
+    "torch.device": _passed,
+    "torch._dynamo.decorators._DimRange": _passed,
+    "torch.ScriptObject": _script_object,
+    "torch.Tensor": _Constant("Tensor"),
+    "torch.serialization._get_layout": _layout,
+    "torch.nn.parameter.Parameter": _first,
+    "torch.nn.parameter.Buffer": _first,
+    "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
+    "torch.jit._pickle.restore_type_tag": _first,
+    "torch._utils._rebuild_tensor": _rebuild_tensor,
+    "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
+    "torch._utils._rebuild_tensor_v3": _rebuild_typed,
+    "torch._utils._rebuild_parameter": _first,
+    "torch._utils._rebuild_parameter_with_state": _first,
+    "torch._utils._rebuild_qtensor": _rebuild_quantized,
+    "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
+    "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta,
+    "torch._utils._rebuild_nested_tensor": _rebuild_nested,
+    "torch._utils._rebuild_wrapper_subclass": _rebuild_wrapped,
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _rebuild_from_cpu,
+    "torch._utils._rebuild_device_tensor_from_numpy": _rebuild_from_cpu,
+    "torch._utils._rebuild_xla_tensor": _rebuild_from_cpu,
+}
+_SUBSTITUTES |= {f"builtins.{name}": _Constant(name) for name in _BUILTINS if name != "complex"}
+_SUBSTITUTES |= {f"torch.jit._pickle.build_{kind}list": _first for kind in ("tensor", "int", "double", "bool")}
+_REBUILDING: tuple[Callable[..., Any], ...] = tuple(
+    value for name, value in _SUBSTITUTES.items() if name.startswith("torch._utils.")
+)
+
+
+def _sizes(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, tuple) or not all(map(_is_size, shape)):
+        raise ValueError("the shape of a tensor is not described as PyTorch does")
+    return shape
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The tensors in a pickled value by name, and the texts among its attributes, such as an activation."""
+
+    views: dict[str, StorageView]
+    tensors: dict[str, Tensor]
+    texts: dict[str, str]
+
+
+def contents(value: Any, path: Path) -> Contents:
+    """The tensors of a state_dict by name; the dicts, lists and objects around it add to the prefix.
+
+    Raises
+    ------
+    InputError
+        If the value is neither, or its dicts and lists hold more values than can be followed.
+    """
+    walk = _Walk(path)
+    if isinstance(value, dict | list | tuple):
+        walk.visit(value, "", "", 0)
+    if not isinstance(value, dict) and not walk.found.tensors:
+        raise InputError(f"{path} holds no state_dict: it must be a dict of tensors by name.")
+    return walk.found
+
+
+class _Walk:
+    """Finds the tensors in dicts, lists and objects, however these refer to each other."""
+
+    def __init__(self, path: Path) -> None:
+        self.found = Contents({}, {}, {})
+        self._path = path
+        self._items = 0
+        self._without_tensors: set[int] = set()
+
+    def visit(self, value: Any, prefix: str, scope: str, depth: int) -> None:
+        """Add the tensors in `value` under `prefix`."""
+        before = len(self.found.tensors)
+        self._items += len(value)
+        if self._items > _MOST_ITEMS:
+            raise InputError(
+                f"{self._path} has more than {_MOST_ITEMS:,} values in dicts and lists: save its state_dict alone."
+            )
+        inside = isinstance(value, Record)
+        taken: set[str] = set()
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if not isinstance(item, StorageView | Tensor | _NumpyArray | dict | list | tuple | str):
+                continue
+            label = _label(key)
+            # 1 and "1" are two keys.
+            while label in taken:
+                label += "'"
+            taken.add(label)
+            if isinstance(item, str):
+                if inside:
+                    self.found.texts[prefix + label] = item
+            elif not isinstance(item, dict | list | tuple):
+                self._add(prefix + label, scope, item)
+            elif depth < _DEEPEST and id(item) not in self._without_tensors and label != "_flat_weights":
+                # The modules of a program are the parts of one state_dict.
+                below = f"{prefix}{label}."
+                self.visit(item, below, scope if inside else below, depth + 1)
+        if len(self.found.tensors) == before and not inside:
+            self._without_tensors.add(id(value))
+
+    def _add(self, name: str, scope: str, item: StorageView | Tensor | _NumpyArray) -> None:
+        if name not in self.found.tensors:
+            tensor = item if isinstance(item, Tensor) else item.tensor
+            self.found.tensors[name] = replace(tensor, scope=scope)
+            if isinstance(item, StorageView):
+                self.found.views[name] = item

@@ -1,0 +1,90 @@
+"""`.safetensors` files: their header is checked by the library that defines them."""
+
+import json
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.model_formats.named_arrays import NamedArrays
+from rnnviz.io.model_formats.rnn_entry import ModelFile
+from rnnviz.io.model_formats.shard_index import shard_or_whole
+from rnnviz.io.model_formats.tensors import Tensor, TensorFile
+from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.readers.chunked_read import read_pieces
+
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+    "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F4": "float4_e2m1fn_x2",
+}
+
+
+def open_model(path: Path) -> ModelFile:
+    """Open a `.safetensors` file; raises an InputError if it is damaged."""
+    return shard_or_whole(path, open_tensors, lambda file, incomplete: NamedArrays(file, incomplete=incomplete))
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """All arrays of a `.safetensors` file; raises an InputError if it is damaged."""
+    return SafeTensors(path)
+
+
+class SafeTensors:
+    """The arrays of a `.safetensors` file by name."""
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self._path = path
+        try:
+            with safe_open(path, framework="numpy") as file:
+                parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+                self.tensors = {
+                    name: Tensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype(), part.get_dtype()))
+                    for name, part in parts.items()
+                }
+            self._begins = self._read_begins()
+        except SafetensorError as error:
+            raise damaged(path, ".safetensors", str(error)) from error
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+    def read(self, name: str) -> FloatArray:
+        """The numbers of one array; as `tensors.TensorFile` says."""
+        tensor = self.tensors[name]
+        stored = np.dtype("uint16" if tensor.dtype == "bfloat16" else tensor.dtype).newbyteorder("<")
+        size = prod(tensor.shape) * stored.itemsize
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._begins[name])
+                content = read_pieces(file, size)
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        if len(content) != size:
+            raise damaged(self._path, ".safetensors", f"it ends within {name}")
+        return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
+
+    def _read_begins(self) -> dict[str, int]:
+        """Where the numbers of each array begin, which the library has checked and does not tell."""
+        with self._path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+        return {name: 8 + length + header[name]["data_offsets"][0] for name in self.tensors}

@@ -1,0 +1,105 @@
+"""The formats in which weights are written, told apart by the ending of the file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError
+from rnnviz.core.parameters import Parameters
+from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, Format
+from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.weights import read_weights
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """One format: what people call it, its ending, and what writes it, reads it and can compute from it.
+
+    The writer is `write_weights(network, parameters, path)` of the module `writer`, imported when it is needed.
+    `library` is the engine whose framework reads such files itself, if any; `dtypes` are what that computes in;
+    `tells_activation` says whether a file tells tanh from relu.
+    """
+
+    title: str
+    ending: str
+    writer: str
+    reader: Format
+    library: str | None
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    tells_activation: bool = False
+
+    def check(self, network: Network, path: Path) -> None:
+        """Refuse a network that no reader of the format could compute; `path` is where it was to be written.
+
+        Raises
+        ------
+        InputError
+            With the network's dtype and those that are allowed.
+        """
+        if network.dtype not in self.dtypes:
+            raise InputError(
+                f'{path} cannot be written: network.dtype is "{network.dtype}", and what runs {self.title} files '
+                f"computes recurrent layers in {' or '.join(self.dtypes)} alone."
+            )
+
+    def note(self, network: Network) -> str:
+        """What is to be known of a file that holds the network, without a full stop; empty if there is nothing."""
+        if self.tells_activation or network.kind.gate_count > 1:
+            return ""
+        return f'it does not tell the activation: say cell = "{network.cell}" where it is read'
+
+    def write(self, network: Network, parameters: Parameters, path: Path) -> None:
+        """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
+        module = import_module(f"rnnviz.io.model_formats.save.{self.writer}")
+        writer: Callable[[Network, Parameters, Path], None] = module.write_weights
+        writer(network, parameters, path)
+
+    def read(self, network: Network, path: Path) -> Parameters:
+        """The weights of the one network like `network` in a file, by the program's own reader.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, or does not hold exactly one such network.
+        """
+        model = self.reader.open(path)
+        found = [entry for entry in model.entries if _is_like(entry, network)]
+        if len(found) != 1:
+            raise InputError(f"{path} holds {len(found)} networks like the one that was written, and must hold one.")
+        return read_weights(model, found[0], network)
+
+
+GLUON_PARAMS = WeightFormat("Gluon", ".params", "mxnet_params", MXNET, "gluon")
+TORCH_SAFETENSORS = WeightFormat("PyTorch", ".safetensors", "safetensors", SAFETENSORS, "torch")
+ONNX_MODEL = WeightFormat("ONNX", ".onnx", "onnx", ONNX, "onnx", ("float32",), tells_activation=True)
+NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", "numpy_archive", NUMPY, None)
+WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
+
+
+def format_for(path: Path) -> WeightFormat:
+    """The format that the ending of a file to be written asks for.
+
+    Raises
+    ------
+    InputError
+        If it asks for none.
+    """
+    ending = path.suffix.lower()
+    for form in WEIGHT_FORMATS:
+        if form.ending == ending:
+            return form
+    raise InputError(
+        f'{path} cannot be written: its ending is "{path.suffix}", '
+        f"and must be one of {', '.join(form.ending for form in WEIGHT_FORMATS)}."
+    )
+
+
+def _is_like(entry: Entry, network: Network) -> bool:
+    """Whether an entry can be nothing but the network: its sizes, its type, its cell as far as the file tells it."""
+    try:
+        held = entry.network(network.cell if entry.cell is None else None)
+    except InputError:
+        return False
+    return held == replace(network, layout=held.layout)

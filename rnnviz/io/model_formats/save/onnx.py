@@ -1,0 +1,135 @@
+"""An ONNX model that runs: one RNN, LSTM or GRU node for each layer, and what hands the output of one to the next.
+
+The model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` of an LSTM, each (L·D, N, H), and gives
+`output` (T, N, D·H) and the final states `h_n` and `c_n`; T and N are free. ONNX orders the gates otherwise and keeps
+both biases in one tensor, [Wb, Rb]; its GRU is Gluon's with linear_before_reset = 1. Source: the operators' definitions
+in ONNX.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+import rnnviz
+from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters, Parameters
+from rnnviz.io.model_formats.layered_file import gate_rows
+from rnnviz.io.model_formats.onnx_nodes import GATE_ORDER
+
+_OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
+_ACTIVATIONS = {"rnn_relu": "Relu", "rnn_tanh": "Tanh"}
+_OPSET, _IR_VERSION = 17, 8
+"""Of 2022, which runtimes of today read, old ones too; later versions of the operators compute the same."""
+_LARGEST_BYTES = (1 << 31) - (1 << 20)
+"""What a protobuf message may hold, less what stands beside the weights."""
+
+
+def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
+    """Write a model of the network.
+
+    Raises
+    ------
+    InputError
+        If the weights are more than one ONNX file may hold.
+    OSError
+        If the disk is full.
+    """
+    size = sum(array.nbytes for array in parameters.values())
+    if size > _LARGEST_BYTES:
+        raise InputError(f"The weights have {size:,} bytes: an ONNX file may hold {_LARGEST_BYTES:,}.")
+    model = helper.make_model(
+        _graph(network, parameters),
+        producer_name="rnnviz",
+        producer_version=rnnviz.__version__,
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+    )
+    path.write_bytes(model.SerializeToString())
+
+
+def _graph(network: Network, parameters: Parameters) -> GraphProto:
+    nodes: list[NodeProto] = []
+    constants: dict[str, Any] = {"one": np.array([1], np.int64), "joined": np.array([0, 0, -1], np.int64)}
+    if network.num_layers > 1:
+        constants["states_per_layer"] = np.full(network.num_layers, network.directions, np.int64)
+        nodes += [
+            helper.make_node("Split", [f"{name}_0", "states_per_layer"], _of_layers(network, f"{name}_0"), axis=0)
+            for name in network.kind.state_names
+        ]
+    for layer in range(network.num_layers):
+        constants |= _weights(network, parameters, layer)
+        nodes += _layer(network, layer)
+    if network.num_layers > 1:
+        nodes += [
+            helper.make_node("Concat", _of_layers(network, f"{name}_n"), [f"{name}_n"], axis=0)
+            for name in network.kind.state_names
+        ]
+    used = {name for node in nodes for name in node.input}
+    return helper.make_graph(
+        nodes,
+        network.cell,
+        list(_values(network, "input", network.input_size, "0")),
+        list(_values(network, "output", network.directions * network.hidden_size, "n")),
+        [numpy_helper.from_array(array, name) for name, array in constants.items() if name in used],
+    )
+
+
+def _values(network: Network, sequence: str, features: int, end: str) -> Iterator[ValueInfoProto]:
+    """The sequence and the states that stand at one end of the model."""
+    shapes: dict[str, list[Any]] = {sequence: ["timesteps", "samples", features]}
+    lanes = network.num_layers * network.directions
+    shapes |= {f"{name}_{end}": [lanes, "samples", network.hidden_size] for name in network.kind.state_names}
+    for name, shape in shapes.items():
+        yield helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _layer(network: Network, layer: int) -> list[NodeProto]:
+    """The layer's node, and what makes (T, N, D·H) of its Y (T, D, N, H)."""
+    attributes: dict[str, Any] = {
+        "hidden_size": network.hidden_size,
+        "direction": "bidirectional" if network.bidirectional else "forward",
+    }
+    if network.cell == "gru":
+        attributes["linear_before_reset"] = 1
+    if network.cell in _ACTIVATIONS:
+        attributes["activations"] = [_ACTIVATIONS[network.cell]] * network.directions
+    first, last = layer == 0, layer == network.num_layers - 1
+    states = network.kind.state_names
+    before = [_of_layers(network, f"{name}_0")[layer] for name in states]
+    after = [_of_layers(network, f"{name}_n")[layer] for name in states]
+    x, out = "input" if first else f"layer{layer - 1}.output", "output" if last else f"layer{layer}.output"
+    y, no_lengths = f"layer{layer}.Y", ""
+    inputs = [x, *(f"layer{layer}.{name}" for name in "WRB"), no_lengths, *before]
+    nodes = [helper.make_node(_OPERATORS[network.cell], inputs, [y, *after], name=f"layer{layer}", **attributes)]
+    if network.directions == 1:
+        return [*nodes, helper.make_node("Squeeze", [y, "one"], [out])]
+    turned = f"layer{layer}.turned"
+    nodes.append(helper.make_node("Transpose", [y], [turned], perm=[0, 2, 1, 3]))
+    return [*nodes, helper.make_node("Reshape", [turned, "joined"], [out])]
+
+
+def _of_layers(network: Network, state: str) -> list[str]:
+    """What the parts of a state (L·D, N, H) are called, one for each layer (D, N, H)."""
+    if network.num_layers == 1:
+        return [state]
+    return [f"layer{layer}.{state}" for layer in range(network.num_layers)]
+
+
+def _weights(network: Network, parameters: Parameters, layer: int) -> dict[str, FloatArray]:
+    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) of one layer in ONNX's order of gates."""
+    order = [GATE_ORDER[network.cell].index(place) for place in range(network.kind.gate_count)]
+
+    def stacked(kind: str) -> FloatArray:
+        sides: list[LayerParameters] = [parameters.layer(layer, side) for side in range(network.directions)]
+        return np.stack([gate_rows(getattr(p, kind), order) for p in sides])
+
+    return {
+        f"layer{layer}.W": stacked("i2h_weight"),
+        f"layer{layer}.R": stacked("h2h_weight"),
+        f"layer{layer}.B": np.concatenate([stacked("i2h_bias"), stacked("h2h_bias")], axis=1),
+    }

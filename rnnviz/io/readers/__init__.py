@@ -1,0 +1,1 @@
+"""Readers of the input sequence and what belongs to it."""

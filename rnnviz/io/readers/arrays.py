@@ -1,0 +1,107 @@
+"""Arrays from `.npy` and `.csv` files, checked before they are used; nothing is ever unpickled."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.npy_header import DAMAGE, check_numeric
+from rnnviz.core.regular_file import check_regular
+from rnnviz.core.schema import display_value
+
+
+def open_npy(path: Path) -> NDArray[np.generic]:
+    """The real numbers of an `.npy` file in their own type, mapped: none of them is read.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no `.npy` file, damaged, or not numeric.
+    """
+    check_regular(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise InputError(f"{path} is no .npy file: it is an archive of several arrays.")
+        check_numeric(array.dtype, str(path))
+        return array
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except MemoryError as error:
+        # numpy asks for as much as a header says that it is long, before it looks at how much there is.
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+    except DAMAGE as error:
+        if "Object arrays" in str(error) or "Python objects" in str(error):
+            raise InputError(
+                f"{path} holds Python objects, which are never unpickled: it must hold numbers."
+            ) from error
+        raise InputError(f"{path} is no .npy file, or a damaged one: its content is not what numpy writes.") from error
+
+
+def read_csv(path: Path) -> FloatArray:
+    """(T, I): one row a timestep, one column a feature; a first row of names is passed over.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is no CSV, ragged, without rows, or not numeric.
+    """
+    rows = list(read_rows(path))
+    named = bool(rows) and is_header(rows[0][1])
+    if len(rows) == named:
+        raise InputError(f"{path} holds no rows of numbers: a sequence needs at least one timestep.")
+    width = len(rows[0][1])
+    for number, row in rows:
+        if len(row) != width:
+            raise InputError(
+                f"{path}, line {number} has {len(row)} values, but the first row has {width}: every row needs as many."
+            )
+    return np.array([[_number(cell, path, number) for cell in row] for number, row in rows[named:]])
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that hold anything, each with the number of its line.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no CSV.
+    """
+    check_regular(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines)
+            yield from ((reader.line_num, row) for row in reader if row)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no CSV file: byte {error.start} is no UTF-8 text.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is no CSV file: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def is_header(row: list[str]) -> bool:
+    """Whether a first row holds names: any field that is neither empty nor a number."""
+    return any(cell.strip() and not _is_number(cell) for cell in row)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, path: Path, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise InputError(f"{path}, line {line} holds {display_value(cell)}, which is no number.") from None

@@ -1,0 +1,47 @@
+"""Texts that a user wrote, in files of their own."""
+
+import codecs
+import os
+from pathlib import Path
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.regular_file import check_regular
+
+LARGEST_TEXT = 16 << 20
+"""How many bytes a config, a sweep, labels or a vocabulary may have."""
+
+_HEAD_BYTES = 64
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file that is not waited for: some regular ones of the system, such as its log, give more without end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_plain_text(path: Path, kind: str = "text") -> str:
+    """The text of a file in UTF-8, without the mark that some editors put before it; `kind` is what it must be.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not a regular one, is too large, or is no UTF-8 text.
+    """
+    check_regular(path)
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            content = file.read(LARGEST_TEXT + 1) or b""
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    if len(content) > LARGEST_TEXT:
+        raise InputError(
+            f"{path} is no {kind} file: it has more than {LARGEST_TEXT:,} bytes, which is the most that is read."
+        )
+    if content.startswith(_UTF_16) or b"\0" in content[:_HEAD_BYTES]:
+        raise InputError(f"{path} is no {kind} file: it has the bytes of UTF-16, and must be UTF-8: save it as that.")
+    try:
+        return content.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no {kind} file: byte {error.start} is no UTF-8 text.") from error

@@ -1,0 +1,182 @@
+"""Sessions are read from a zip that nothing is believed of before it has been held against the file itself."""
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.regular_file import check_regular
+from rnnviz.core.zip_errors import ZIP_DAMAGE
+from rnnviz.io.config_toml import parse_config, with_paths
+from rnnviz.io.readers.plain_text import LARGEST_TEXT
+from rnnviz.io.session.manifest import Manifest, parse_manifest
+from rnnviz.io.session.types import SavedDocument, SavedSession, StoredFile
+
+MANIFEST, CONFIG = "manifest.json", "config.toml"
+
+_COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
+_MOST_MEMBERS = 20_000
+_CHUNK = 1 << 20
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a copy may have this name in a session: it leads nowhere but below the folder that it is unpacked to."""
+    return _COPY.fullmatch(name) is not None and not any(part.strip(". ") == "" for part in name.split("/"))
+
+
+def read_session(
+    path: Path, folder: Callable[[], Path], progress: Callable[[float], None] = lambda fraction: None
+) -> SavedSession:
+    """Read a session, and unpack its copies into a new folder within `folder()`, which is not asked for without any.
+
+    `progress` may raise to stop it; what was unpacked is then removed.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is no session, is of an unknown version or damaged, or its config is wrong.
+    """
+    with _opened(path) as archive:
+        members = _members(archive, path.stat().st_size)
+        try:
+            manifest = parse_manifest(_text(archive, members, MANIFEST))
+            text = _text(archive, members, CONFIG)
+            copies = _copies(manifest, members)
+            config = parse_config(text, Path(), "its config")
+            stored = {file.path: file for file in manifest.files}
+            _check_named(config, stored)
+        except InputError as error:
+            raise InputError(f"{path} cannot be opened as a session: {error}") from error
+        unpacked = _unpack(archive, copies, folder, path, progress) if copies else None
+    absolute = path.absolute().parent
+
+    def found(named: str) -> str:
+        file = stored[Path(named).as_posix()]
+        if file.copied:
+            assert unpacked is not None
+            return str(unpacked / file.path)
+        beside = absolute / file.path
+        # Where it was when the session was written counts only if it is not where it would be from here.
+        return str(beside.resolve() if os.path.exists(beside) or file.absolute is None else file.absolute)
+
+    return SavedSession(with_paths(config, found), manifest.document, manifest.look, manifest.choices, unpacked)
+
+
+def read_document(path: Path) -> SavedDocument:
+    """What the config in a session is called, and where it came from; raises as `read_session` does."""
+    with _opened(path) as archive:
+        try:
+            return parse_manifest(_text(archive, _members(archive, path.stat().st_size), MANIFEST)).document
+        except InputError as error:
+            raise InputError(f"{path} cannot be opened as a session: {error}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ZipFile]:
+    check_regular(path)
+    try:
+        with ZipFile(path) as archive:
+            yield archive
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+    except ZIP_DAMAGE as error:
+        raise InputError(f"{path} is no session, or a damaged one: its content is not what rnnviz writes.") from error
+
+
+def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
+    """What is in the archive by name, if it is of the kinds that a session is made of and no larger than the file."""
+    infos = archive.infolist()
+    if len(infos) > _MOST_MEMBERS:
+        raise BadZipFile(f"{len(infos)} members")
+    members = {info.filename: info for info in infos}
+    stored = 0
+    for name, info in members.items():
+        text = name in (MANIFEST, CONFIG)
+        if not text and not is_safe_name(name):
+            raise BadZipFile("a member of an unknown name")
+        if stat.S_ISLNK(info.external_attr >> 16) or info.flag_bits & 0x1:
+            raise BadZipFile("a link, or an encrypted member")
+        if info.compress_type not in ((ZIP_STORED, ZIP_DEFLATED) if text else (ZIP_STORED,)):
+            raise BadZipFile("a compressed copy")
+        if text and info.file_size > LARGEST_TEXT:
+            raise BadZipFile("a text that is too long")
+        stored += info.compress_size
+        if not text and info.file_size != info.compress_size:
+            raise BadZipFile("a copy of two sizes")
+    # Members that lie on top of each other would unpack to more than there is.
+    if len(members) != len(infos) or stored > size:
+        raise BadZipFile("members that share their bytes or names")
+    return members
+
+
+def _text(archive: ZipFile, members: Mapping[str, ZipInfo], name: str) -> str:
+    if name not in members:
+        raise InputError(f"{name} is missing in it.")
+    with archive.open(members[name]) as file:
+        content = file.read(LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise InputError(f"{name} in it has more than {LARGEST_TEXT:,} bytes.")
+    return content.decode("utf-8")
+
+
+def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]:
+    """The copies, each of which belongs to a file of the manifest."""
+    roots = [file.path for file in manifest.files if file.copied]
+    names = sorted(members)
+    for root in roots:
+        # What stands in a folder follows its name at once, so that thousands of files take no time.
+        place = bisect_left(names, f"{root}/")
+        inside = any(name.startswith(f"{root}/") for name in names[place : place + 1])
+        if not is_safe_name(root) or not (root in members or inside):
+            raise InputError(f'the copy "{root}" that its manifest names is missing in it.')
+    folders = {"/".join(root.split("/")[:2]) for root in roots}
+    copies = [info for name, info in members.items() if name not in (MANIFEST, CONFIG)]
+    for info in copies:
+        if "/".join(info.filename.split("/")[:2]) not in folders:
+            raise InputError(f'"{info.filename}" in it belongs to no file that its manifest names.')
+    return copies
+
+
+def _check_named(config: Config, stored: Mapping[str, StoredFile]) -> None:
+    def check(named: str) -> str:
+        if Path(named).as_posix() not in stored:
+            raise InputError(f'its config reads "{named}", which its manifest does not name.')
+        return named
+
+    with_paths(config, check)
+
+
+def _unpack(
+    archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, tell: Callable[[float], None]
+) -> Path:
+    total, done = max(sum(info.file_size for info in copies), 1), 0
+    try:
+        target = Path(tempfile.mkdtemp(prefix="files-", dir=folder()))
+    except OSError as error:
+        raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
+    try:
+        for info in copies:
+            file = target / info.filename
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as source, file.open("xb") as copy:
+                while piece := source.read(_CHUNK):
+                    done += copy.write(piece)
+                    tell(min(done / total, 1.0))
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
+        raise
+    return target

@@ -1,0 +1,23 @@
+"""A starter for a recurrence of one's own: the right one for the cell, to be changed."""
+
+from pathlib import Path
+
+from rnnviz.io.atomic import atomic_write
+from rnnviz.io.resources import resource_path
+
+
+def starter(cell: str) -> str:
+    """The text of a file that computes `cell` rightly and says what step gets and returns."""
+    return resource_path("recurrences", f"{cell}.py").read_text(encoding="utf-8")
+
+
+def write_starter(cell: str, path: Path) -> None:
+    """Write the starter for `cell`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(starter(cell), encoding="utf-8")

@@ -1,0 +1,273 @@
+"""The guided lessons: texts in steps, each of which sets up the window, points at a part of it, and claims something.
+
+A lesson is a Markdown file. Its first line is `# Title`; what follows up to the first `## Step title` is its summary.
+Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
+one of the config lessons and changes of its keys, the cursor, what to light up, and the claims.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.schema import display_key, display_value
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.io.config_toml import with_paths
+from rnnviz.lessons.configs import find_lesson
+from rnnviz.lessons.index import lesson_entries
+from rnnviz.lessons.statements.parser import Statement, parse_statement
+from rnnviz.lessons.targets import LINK_SCHEME, PARTS
+from rnnviz.quantities.gates import QUANTITIES
+
+COLORS = (
+    "value",
+    "violation",
+    "difference",
+    *dict.fromkeys(quantity.name for quantities in QUANTITIES.values() for quantity in quantities),
+)
+"""What the lanes can be colored by; a gate only where the cell has it."""
+
+_FENCE, _MARK = "```", "```step"
+_STEP_KEYS, _LOOK_KEYS, _CLAIM_KEYS = (
+    ("config", "set", "cursor", "look", "claim"),
+    ("part", "colors", "engine", "line"),
+    ("says", "holds"),
+)
+_LINK = re.compile(rf"\]\({LINK_SCHEME}:([^)]*)\)")
+_INDICES = ("layer", "timestep", "sample", "unit")
+
+
+@dataclass(frozen=True)
+class StepView:
+    """What a step points at: a part of the window, and how the lanes are drawn. None leaves it as it is.
+
+    `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+    """
+
+    part: str | None = None
+    colors: str | None = None
+    engine: str | None = None
+    line: str | None = None
+
+
+@dataclass(frozen=True)
+class LessonStep:
+    """One step; `prose` is Markdown, and `config` what the window is to run.
+
+    `cursor` holds the indices that the step moves the cursor to, by the names of a `Location`.
+    """
+
+    title: str
+    prose: str
+    config: Config
+    cursor: Mapping[str, int] = field(default_factory=dict)
+    look: StepView = StepView()
+    claims: tuple[Statement, ...] = ()
+
+    def location(self, present: Location) -> Location:
+        """Where the cursor is to go from its present place."""
+        return present.moved(**self.cursor)
+
+
+@dataclass(frozen=True)
+class GuidedLesson:
+    """One lesson; `name` is that of its file and stays the same, so that progress can be remembered by it."""
+
+    name: str
+    title: str
+    summary: str
+    steps: tuple[LessonStep, ...]
+    path: Path
+
+
+@cache
+def guided_lessons() -> tuple[GuidedLesson, ...]:
+    """All guided lessons in the order of their files' names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the installation lacks them.
+    InputError
+        If one of them is not as a lesson must be.
+    """
+    return tuple(read_lesson(entry.path) for entry in lesson_entries())
+
+
+def read_lesson(path: Path) -> GuidedLesson:
+    """One lesson from its file.
+
+    Raises
+    ------
+    InputError
+        If it is not as a lesson must be; the sentence names the lesson, the step and the claim.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no lesson: byte {error.start} is no UTF-8 text.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return parse_lesson(text, path)
+
+
+def parse_lesson(text: str, path: Path) -> GuidedLesson:
+    """One lesson from its text. Raises as `read_lesson` does."""
+    name = path.stem
+    heading, *sections = _sections(text)
+    first, _, summary = heading.partition("\n")
+    title = first.removeprefix("# ").strip()
+    if not first.startswith("# ") or not title:
+        raise InputError(f'Lesson {name} begins with "{first}": it must begin with "# Title".')
+    if not sections:
+        raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
+    steps: list[LessonStep] = []
+    for section in sections:
+        steps.append(_step(name, section, steps[-1].config if steps else None, path.parent.absolute()))
+    return GuidedLesson(name, title, " ".join(summary.split()), tuple(steps), path)
+
+
+def _sections(text: str) -> Iterator[str]:
+    """What comes before the first step, then each step from its heading on; a heading within a fence is none."""
+    lines: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        if line.startswith(_FENCE):
+            fenced = not fenced
+        if line.startswith("## ") and not fenced:
+            yield "\n".join(lines).strip()
+            lines = []
+        lines.append(line)
+    yield "\n".join(lines).strip()
+
+
+def _step(lesson: str, section: str, before: Config | None, folder: Path) -> LessonStep:
+    heading, _, body = section.partition("\n")
+    title = heading.removeprefix("## ").strip()
+    where = f'Lesson {lesson}, step "{title}"'
+    if not title:
+        raise InputError(f'Lesson {lesson} has a step without a title: it must begin with "## Title".')
+    prose, settings = _settings(where, body)
+    for part in _LINK.findall(prose):
+        if part not in PARTS:
+            raise InputError(f"{where}: the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
+    try:
+        values = tomllib.loads(settings)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: the step block is no TOML: {error}.") from error
+    _check_keys(where, values, _STEP_KEYS)
+    look = _look(where, values.get("look", {}))
+    cursor = _cursor(where, values.get("cursor", {}))
+    config = _config(where, values, before, folder)
+    return LessonStep(title, prose, config, cursor, look, _claims(where, values.get("claim", [])))
+
+
+def _settings(where: str, body: str) -> tuple[str, str]:
+    """The prose, and the content of the one block marked `step`."""
+    prose: list[str] = []
+    blocks: list[list[str]] = []
+    inside, other = False, False
+    for line in body.splitlines():
+        if not inside and not other and line.rstrip() == _MARK:
+            inside = True
+            blocks.append([])
+        elif inside and line.startswith(_FENCE):
+            inside = False
+        elif inside:
+            blocks[-1].append(line)
+        else:
+            other ^= line.startswith(_FENCE)
+            prose.append(line)
+    if len(blocks) != 1 or inside:
+        raise InputError(f"{where} has {len(blocks)} blocks marked {_MARK} that end: it must have one.")
+    return "\n".join(prose).strip(), "\n".join(blocks[0])
+
+
+def _config(where: str, values: Mapping[str, Any], before: Config | None, folder: Path) -> Config:
+    """The named config, else that of the step before, with the step's changes; paths are relative to `folder`."""
+    asked, changes = values.get("config"), values.get("set", {})
+    if asked is not None and not isinstance(asked, str):
+        raise InputError(f"{where}: config = {display_value(asked)} must be the name of a config.")
+    if asked is None and before is None:
+        raise InputError(f"{where} names no config: the first step must name one.")
+    try:
+        config = before if asked is None else find_lesson(asked).config
+        assert config is not None
+        tables = config.to_mapping()
+        for key, value in _flat(where, changes):
+            section, _, name = key.partition(".")
+            if section not in tables or not name:
+                raise InputError(f"{display_key(key)} = {display_value(value)} is no key of a config.")
+            tables[section][name] = value
+        return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _flat(where: str, changes: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys with their values, whether TOML was given them in quotes or not."""
+    if not isinstance(changes, Mapping):
+        raise InputError(f"{where}: set = {display_value(changes)} must be a table, written [set].")
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _flat(where, value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _cursor(where: str, values: Any) -> dict[str, int]:
+    _check_keys(where, values, (*_INDICES, "direction"), "cursor")
+    found = {}
+    for key, value in values.items():
+        if key == "direction":
+            if value not in DIRECTIONS:
+                raise InputError(
+                    f"{where}: cursor.direction = {display_value(value)} must be {' or '.join(DIRECTIONS)}."
+                )
+            found[key] = DIRECTIONS.index(value)
+        elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InputError(f"{where}: cursor.{key} = {display_value(value)} must be a whole number of at least 0.")
+        else:
+            found[key] = value
+    return found
+
+
+def _look(where: str, values: Any) -> StepView:
+    _check_keys(where, values, _LOOK_KEYS, "look")
+    for key, allowed in (("part", tuple(PARTS)), ("colors", COLORS), ("line", tuple("ifgorznch"))):
+        if key in values and values[key] not in allowed:
+            raise InputError(f"{where}: look.{key} = {display_value(values[key])} must be one of {', '.join(allowed)}.")
+    if not isinstance(values.get("engine", ""), str):
+        raise InputError(f"{where}: look.engine = {display_value(values['engine'])} must be the name of an engine.")
+    return StepView(**values)
+
+
+def _claims(where: str, values: Any) -> tuple[Statement, ...]:
+    if not isinstance(values, list):
+        raise InputError(f"{where}: claims must be written [[claim]].")
+    found = []
+    for number, claim in enumerate(values, 1):
+        _check_keys(where, claim, _CLAIM_KEYS, f"claim {number}")
+        if not all(isinstance(claim.get(key), str) and claim[key].strip() for key in _CLAIM_KEYS):
+            raise InputError(f"{where}: claim {number} must have two texts, says and holds.")
+        try:
+            found.append(parse_statement(claim["says"].strip(), claim["holds"].strip()))
+        except InputError as error:
+            raise InputError(f"{where}, claim {number}: {error}") from error
+    return tuple(found)
+
+
+def _check_keys(where: str, values: Any, allowed: tuple[str, ...], table: str = "") -> None:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: {table} = {display_value(values)} must be a table, written [{table}].")
+    for key in values:
+        if key not in allowed:
+            dotted = f"{table}.{key}" if table else key
+            raise InputError(
+                f"{where}: {display_key(dotted)} is not a known key: it must be one of {', '.join(allowed)}."
+            )

@@ -1,0 +1,44 @@
+"""Which guided lessons there are: their titles and summaries, without what is in them."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rnnviz.io.resources import resource_path
+
+
+@dataclass(frozen=True)
+class LessonEntry:
+    """A guided lesson in a list; `name` is that of its file, `number` its place in the list, from 1."""
+
+    name: str
+    number: int
+    title: str
+    summary: str
+    path: Path
+
+    @property
+    def heading(self) -> str:
+        """What the window is called while the lesson is open, which no config is called."""
+        return f"Lesson: {self.title}"
+
+
+@cache
+def lesson_entries() -> tuple[LessonEntry, ...]:
+    """All guided lessons in the order of their files' names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the installation lacks them.
+    """
+    paths = sorted(resource_path("lessons").glob("*.md"))
+    return tuple(_entry(number, path) for number, path in enumerate(paths, start=1))
+
+
+def _entry(number: int, path: Path) -> LessonEntry:
+    """What stands before the first step; whether it is as it must be is said when the lesson is read."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    first, _, rest = text.partition("\n")
+    summary = " ".join(rest.partition("\n## ")[0].split())
+    return LessonEntry(path.stem, number, first.removeprefix("#").strip() or path.stem, summary, path)

@@ -1,0 +1,232 @@
+"""Whether a claim holds in a run: a walk through its checked expression, which never becomes Python code."""
+
+import ast
+from collections.abc import Callable, Collection
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rnnviz.lessons.statements.errors import UnansweredError
+from rnnviz.lessons.statements.functions import FUNCTIONS, Value, array, product, truth
+from rnnviz.lessons.statements.namespace import Namespace
+from rnnviz.lessons.statements.parser import LARGEST_INTEGER
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.Pow: np.power,
+}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+}
+
+
+class Evaluator:
+    """Evaluates one expression in one scope, and keeps the values of the nodes whose ids are in `watched`."""
+
+    def __init__(self, scope: Namespace, watched: Collection[int] = ()) -> None:
+        self._scope = scope
+        self._watched = watched
+        self.values: dict[int, Value] = {}
+
+    def value(self, node: ast.expr) -> Value:
+        """What an expression gives.
+
+        Raises
+        ------
+        UnansweredError
+            If the run has no such part, shapes do not fit, or too much would have to be read.
+        """
+        with np.errstate(all="ignore"):
+            found = self._visit(node)
+        if id(node) in self._watched:
+            self.values[id(node)] = found
+        return found
+
+    def _visit(self, node: ast.expr) -> Value:
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return self._scope.name(node.id)
+            case ast.Attribute(value=ast.Name(id=engine)):
+                return self._scope.member(engine, node.attr)
+            case ast.Tuple() | ast.List():
+                return tuple(self.value(item) for item in node.elts)
+            case ast.Subscript():
+                return self._part(self.value(node.value), node)
+            case ast.Call():
+                return self._call(node)
+            case ast.BoolOp():
+                return self._bool(node)
+            case ast.UnaryOp():
+                return self._unary(node)
+            case ast.BinOp():
+                return self._binary(node.op, self.value(node.left), self.value(node.right))
+            case ast.Compare():
+                return self._compare(node)
+        raise AssertionError(f"{type(node).__name__} is refused when a claim is read")
+
+    def _part(self, whole: Value, node: ast.Subscript) -> Value:
+        index = self._index(node.slice)
+        if not isinstance(whole, np.ndarray | tuple | list):
+            raise UnansweredError(f"{ast.unparse(node.value)} has no parts.")
+        if isinstance(index, tuple) and not isinstance(whole, np.ndarray):
+            raise UnansweredError(f"{ast.unparse(node.value)} takes one index.")
+        try:
+            return whole[index]
+        except IndexError as error:
+            sizes = f"the shape {whole.shape}" if isinstance(whole, np.ndarray) else f"{len(whole)} parts"
+            raise UnansweredError(f"There is no {ast.unparse(node)}: {ast.unparse(node.value)} has {sizes}.") from error
+
+    def _index(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Tuple):
+            return tuple(self._index(item) for item in node.elts)
+        if isinstance(node, ast.Slice):
+            ends = (node.lower, node.upper, node.step)
+            found = slice(*(None if end is None else self._whole(end) for end in ends))
+            if found.step == 0:
+                raise UnansweredError("The step of a slice must not be 0.")
+            return found
+        return self._whole(node)
+
+    def _whole(self, node: ast.expr) -> int:
+        found = self.value(node)
+        if isinstance(found, bool) or not isinstance(found, int | np.integer):
+            raise UnansweredError(f"{ast.unparse(node)} is no whole number and cannot be an index.")
+        return int(found)
+
+    def _call(self, node: ast.Call) -> Value:
+        begin = len(self._scope.read)
+        arguments = [self.value(argument) for argument in node.args]
+        if isinstance(node.func, ast.Attribute):
+            assert isinstance(node.func.value, ast.Name), "refused when a claim is read"
+            return self._scope.call(node.func.value.id, node.func.attr, arguments)
+        assert isinstance(node.func, ast.Name), "refused when a claim is read"
+        if node.func.id not in FUNCTIONS:
+            return self._scope.call(None, node.func.id, arguments)
+        named = {str(keyword.arg): self.value(keyword.value) for keyword in node.keywords}
+        try:
+            return FUNCTIONS[node.func.id].call(self._scope.context(begin), *arguments, **named)
+        except UnansweredError:
+            raise
+        except (ValueError, TypeError, IndexError) as error:
+            raise UnansweredError(f"{ast.unparse(node)} cannot be computed: {_first_line(error)}.") from error
+
+    def _bool(self, node: ast.BoolOp) -> bool:
+        decisive = isinstance(node.op, ast.Or)
+        return decisive if any(truth(self.value(v)) is decisive for v in node.values) else not decisive
+
+    def _unary(self, node: ast.UnaryOp) -> Value:
+        operand = self.value(node.operand)
+        if isinstance(node.op, ast.Not):
+            return not truth(operand)
+        if isinstance(operand, int | float) and not isinstance(operand, bool):
+            return -operand if isinstance(node.op, ast.USub) else operand
+        numbers = array(operand, ast.unparse(node.operand))
+        if numbers.dtype == np.bool_:
+            raise UnansweredError("True and false have no sign.")
+        self._scope.budget.spend(numbers.size)
+        return np.negative(numbers) if isinstance(node.op, ast.USub) else numbers
+
+    def _binary(self, op: ast.operator, left: Value, right: Value) -> Value:
+        if _is_whole(left) and _is_whole(right) and not isinstance(op, ast.Div | ast.MatMult):
+            return _whole_numbers(op, int(left), int(right))
+        a, b = array(left), array(right)
+        if isinstance(op, ast.MatMult):
+            return self._product(a, b)
+        if a.dtype == np.bool_ or b.dtype == np.bool_:
+            raise UnansweredError("True and false cannot be added or multiplied: count(...) counts them.")
+        return self._ufunc(_ARITHMETIC[type(op)], left, right, a.shape, b.shape)
+
+    def _product(self, a: Any, b: Any) -> Value:
+        try:
+            return product(self._scope.budget, a, b)
+        except UnansweredError:
+            raise
+        except ValueError as error:
+            raise UnansweredError(f"The shapes {a.shape} and {b.shape} have no product.") from error
+
+    def _ufunc(self, ufunc: Callable[..., Any], left: Value, right: Value, *shapes: tuple[int, ...]) -> Value:
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError as error:
+            raise UnansweredError(f"The shapes {shapes[0]} and {shapes[1]} do not fit.") from error
+        self._scope.budget.spend(prod(shape))
+        try:
+            return ufunc(left, right)
+        except (ValueError, TypeError) as error:
+            raise UnansweredError(f"This cannot be computed: {_first_line(error)}.") from error
+
+    def _compare(self, node: ast.Compare) -> Value:
+        found: Value = True
+        left = self.value(node.left)
+        for op, operand in zip(node.ops, node.comparators, strict=True):
+            right = self.value(operand)
+            one = self._compared(op, left, right)
+            if found is True:
+                found = one
+            else:
+                a, b = array(found), array(one)
+                found = self._ufunc(np.logical_and, found, one, a.shape, b.shape)
+            left = right
+        return found
+
+    def _compared(self, op: ast.cmpop, left: Value, right: Value) -> Value:
+        if isinstance(op, ast.In | ast.NotIn):
+            if not isinstance(left, str) or not _is_words(right) or isinstance(right, str):
+                raise UnansweredError('Only a word can be looked for, and only among words, as "manual" in wrong.')
+            return (left in right) == isinstance(op, ast.In)
+        if _is_words(left) or _is_words(right):
+            if not isinstance(op, ast.Eq | ast.NotEq) or not (_is_plain(left) and _is_plain(right)):
+                raise UnansweredError("Words can be compared with words only, and by == and !=.")
+            return (left == right) == isinstance(op, ast.Eq)
+        if _is_plain(left) and _is_plain(right) and isinstance(op, ast.Eq | ast.NotEq):
+            return (left == right) == isinstance(op, ast.Eq)
+        a, b = array(left), array(right)
+        return self._ufunc(_COMPARISONS[type(op)], left, right, a.shape, b.shape)
+
+
+def _is_whole(value: Value) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
+    """Whole numbers as Python has them, without end; those of numpy would run over in silence."""
+    match op:
+        case ast.Add():
+            found: int | float = left + right
+        case ast.Sub():
+            found = left - right
+        case ast.Mult():
+            found = left * right
+        case _:
+            if abs(right) > 64 or (left == 0 and right < 0):
+                raise UnansweredError(f"The power {left} ** {right} is out of range.")
+            found = left**right
+    if abs(found) > LARGEST_INTEGER:
+        raise UnansweredError("A whole number has become too large.")
+    return found
+
+
+def _is_plain(value: Value) -> bool:
+    """A word, or a tuple of words and numbers."""
+    return isinstance(value, str) or (
+        isinstance(value, tuple) and all(isinstance(v, str | bool | int | float | np.generic) for v in value)
+    )
+
+
+def _is_words(value: Value) -> bool:
+    return _is_plain(value) and (isinstance(value, str) or any(isinstance(v, str) for v in value) or not value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

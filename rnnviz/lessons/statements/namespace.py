@@ -1,0 +1,126 @@
+"""The names of a claim and what they stand for in one run, looked up when they are asked for."""
+
+from typing import Any
+
+from rnnviz.core.display_names import display_name
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.lessons.statements.errors import UnansweredError
+from rnnviz.lessons.statements.functions import Context
+from rnnviz.lessons.statements.limits import Budget
+from rnnviz.lessons.statements.run_variables import audit_of, engine_name, run_variable
+from rnnviz.lessons.statements.symbols import AUDITED, CURSOR, LANES, OUTCOMES, REFERENCE
+from rnnviz.quantities.gates import QUANTITIES, GateReader
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.step_inputs import followed
+from rnnviz.verify.tolerances import tolerances
+
+ORIGIN = Location()
+"""Where the cursor stands if nobody has moved it."""
+
+_EFFORT = 4
+"""How many multiplications of a matrix product take as long as one step of anything else."""
+
+
+class Namespace:
+    """One run as a claim sees it, with a cursor in it. Arrays are views: nothing is read before it is needed."""
+
+    def __init__(self, result: RunResult, where: Location = ORIGIN) -> None:
+        self._result = result
+        self._where = where
+        self.budget = Budget()
+        self.read: list[Trace] = []
+        """What has been looked at of engines so far, in order."""
+
+    def context(self, since: int) -> Context:
+        """What a function goes by whose arguments have been read `since`: the tolerance that a run has for these."""
+        return Context(self.budget, *tolerances(self._result.config, *self.read[since:]))
+
+    def name(self, name: str) -> Any:
+        """What a name stands for.
+
+        Raises
+        ------
+        UnansweredError
+            If this run has no such thing.
+        """
+        result = self._result
+        network, inputs = result.config.network, result.inputs
+        layers, directions, timesteps, samples, size = result.shape
+        match name:
+            case "out" | "state":
+                return self.member(REFERENCE, name)
+            case "dat":
+                return inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
+            case "initial_state":
+                return list(inputs.initial_state.arrays)
+            case "T" | "N" | "I" | "H" | "L" | "D":
+                sizes = {"T": timesteps, "N": samples, "I": network.input_size, "H": size, "L": layers, "D": directions}
+                return sizes[name]
+        if name in OUTCOMES:
+            return run_variable(result, name)
+        if name in CURSOR:
+            return self._where.to_json()[name]
+        if name not in inputs.parameters:
+            raise UnansweredError(f"This network has no {name}: it has {', '.join(inputs.parameters)}.")
+        return inputs.parameters[name]
+
+    def member(self, engine: str, name: str) -> Any:
+        """What an engine returned as `out` or `state`. Raises as `name` does."""
+        trace = self._trace(engine)
+        if {"out": "output", "state": "state_h"}[name] in trace.missing:
+            raise UnansweredError(f"{display_name(trace.engine)} did not return {name}.")
+        if name == "out":
+            return trace.output_in(self._result.config.network.layout)
+        return [trace.state_h] if trace.state_c is None else [trace.state_h, trace.state_c]
+
+    def call(self, engine: str | None, method: str, arguments: list[Any]) -> Any:
+        """What one of `names.LANES` or, for `engine` None only, `names.AUDITED` gives. Raises as `name` does."""
+        usage = {**LANES, **AUDITED}[method]
+        if not all(isinstance(argument, str | int) and not isinstance(argument, bool) for argument in arguments):
+            raise UnansweredError(f"{method} is asked for as {usage}.")
+        if method in AUDITED:
+            if len(arguments) != 1:
+                raise UnansweredError(f"{method} is asked for as {usage}.")
+            audit = audit_of(self._result, str(arguments[0]))
+            if not audit.audited:
+                raise UnansweredError(f"No step of {display_name(audit.engine)} was audited.")
+            return audit.verdict if method == "audit" else audit.worst_ratio
+        quantity, *place = arguments if method == "gate" and arguments else [method, *arguments]
+        if not 1 <= len(place) <= 2:
+            raise UnansweredError(f"{method} is asked for as {usage}.")
+        lane = self._lane(*place)
+        trace = self._trace(REFERENCE if engine is None else engine)
+        told = trace.recorded(*lane) if method == "h" else followed(self._result.inputs, trace, *lane)
+        if len(told) < trace.shape[2]:
+            raise UnansweredError(f"{display_name(trace.engine)} does not hold all that this takes.")
+        return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
+
+    def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:
+        """(T, N, H), or (T, N, 1) of what is not per unit."""
+        network = self._result.config.network
+        known = [quantity.name for quantity in QUANTITIES[network.cell]]
+        if name not in known:
+            raise UnansweredError(f"The cell {network.cell} has no {name}: it has {', '.join(known)}.")
+        _, _, timesteps, samples, size = trace.shape
+        values = timesteps * samples * size
+        terms = network.kind.gate_count * (network.layer_input_size(lane[0]) + size)
+        self.budget.spend(values, values * terms // _EFFORT)
+        reader = GateReader(self._result.inputs, trace)
+        return reader.samples(*lane, slice(0, samples), (name,), slice(0, timesteps), slice(0, size))[name]
+
+    def _lane(self, layer: Any, direction: Any = DIRECTIONS[0]) -> tuple[int, int]:
+        layers, directions, *_ = self._result.shape
+        if not isinstance(layer, int) or not 0 <= layer < layers:
+            raise UnansweredError(f"This network has no layer {layer}: it has {layers}, counted from 0.")
+        if direction not in DIRECTIONS[:directions]:
+            raise UnansweredError(
+                f"This network has no direction {direction}: it has {' and '.join(DIRECTIONS[:directions])}."
+            )
+        return layer, DIRECTIONS.index(direction)
+
+    def _trace(self, engine: str) -> Trace:
+        trace = self._result[engine_name(self._result, engine)]
+        self.read.append(trace)
+        return trace

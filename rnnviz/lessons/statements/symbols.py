@@ -1,0 +1,69 @@
+"""What a claim may name, and what each name stands for."""
+
+import re
+
+ARRAYS = {
+    "dat": "the sequence, in the config's layout",
+    "out": "what the reference returned, in the config's layout",
+    "state": "the reference's final state: state[0] is h of (L·D, N, H), state[1] is c of an LSTM",
+    "initial_state": "the state before the first step, as state is",
+}
+SIZES = {
+    "T": "how many timesteps there are",
+    "N": "how many samples",
+    "I": "how many input features",
+    "H": "how many units each layer and direction has",
+    "L": "how many layers",
+    "D": "how many directions",
+}
+OUTCOMES = {
+    "verdict": '"agree", "drift" or "mismatch"',
+    "mismatched": "how many values of the worst candidate mismatch",
+    "max_error_ratio": "the largest violation of any candidate; 1 is the limit",
+    "first_mismatch": "(layer, direction, timestep, sample, unit) of the first candidate that has one, else ()",
+    "wrong": "the engines that are wrong",
+    "undetectable": "the known mistakes that this run could not reveal",
+    "diagnosis": "the known mistakes that explain an engine that is wrong",
+    "checks": "whether each of the notebook's checks holds",
+    "rtol": "the relative tolerance, the largest of any candidate's",
+    "atol": "the absolute tolerance, the largest of any candidate's",
+}
+CURSOR = {
+    "layer": "the layer at the cursor",
+    "direction": 'the direction there, "forward" or "backward"',
+    "timestep": "the timestep there",
+    "sample": "the sample there",
+    "unit": "the unit there",
+}
+NAMES = {**ARRAYS, **SIZES, **OUTCOMES, **CURSOR}
+"""Every name but those of the parameters, which are Gluon's."""
+
+REFERENCE, CANDIDATE = "reference", "candidate"
+"""What an engine is also called by: the reference, and the first candidate."""
+MEMBERS = ("out", "state")
+"""What an engine has: gluon.out."""
+
+LANES = {
+    "h": 'h(layer, direction="forward"): a lane\'s hidden vectors, (T, N, H)',
+    "c": 'c(layer, direction="forward"): a lane\'s cell states, (T, N, H)',
+    "gate": 'gate(name, layer, direction="forward"): what a lane has beside h, (T, N, H)',
+}
+"""What is asked of the reference by a call, or of an engine: manual.h(0)."""
+AUDITED = {
+    "audit": 'audit(engine): "right", "wrong" or "undetermined"',
+    "ratio": "ratio(engine): the largest difference from a step as a multiple of its rounding bound; 8 is the limit",
+}
+"""What is asked of the run by a call."""
+
+_PARAMETER = re.compile(r"[lr]\d{1,4}_(i2h|h2h)_(weight|bias)")
+_ENGINE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def is_name(name: str) -> bool:
+    """Whether some run has a value of that name."""
+    return name in NAMES or _PARAMETER.fullmatch(name) is not None
+
+
+def is_engine(name: str) -> bool:
+    """Whether an engine may be called so in front of a point; others are `reference` or `candidate` there."""
+    return _ENGINE.fullmatch(name) is not None

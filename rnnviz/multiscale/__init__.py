@@ -1,0 +1,1 @@
+"""Minimum and maximum at several resolutions of long arrays, and readers for them."""

@@ -1,0 +1,232 @@
+"""Fills the pyramids of traces from blocks of timesteps, as a comparison or a reader comes by them.
+
+Beside each trace lie the smallest and the largest value of each block ("low", "high"), and beside a candidate's the
+same of its differences from the reference ("difference-low", "difference-high"), its largest violation of the
+tolerance ("violation") and whether any value mismatches ("marks"). NaN is in both ends of every block that holds one.
+All samples have theirs, so that a change of the sample is as quick as any other.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
+from rnnviz.core.trace import Trace
+from rnnviz.verify.block_metrics import BlockDifference
+from rnnviz.verify.signed_difference import signed_difference
+
+_BLOCK_VALUES = 1 << 16
+
+Values: TypeAlias = NDArray[Any]
+
+
+class Reduction:
+    """One pyramid that is being filled: blocks reduced by `ufunc`, of which `start` changes nothing.
+
+    Blocks of timesteps may come in any order and of any length, each once.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, dtype: str, shape: tuple[int, ...], ufunc: np.ufunc, start: float
+    ) -> None:
+        self._ufunc = ufunc
+        self._pyramid = create_pyramid(folder, name, dtype, shape)
+        self._from_values, self._from_level = _sources(self._pyramid)
+        for level in self._from_values:
+            self._pyramid.levels[level][...] = start
+
+    def add(self, layer: int, direction: int, first: int, values: Values) -> None:
+        """Reduce the values (B, N, U) of the timesteps from `first` on."""
+        for level in self._from_values:
+            blocks = _reduced(self._ufunc, values, first % level.times, level)
+            lane = self._pyramid.levels[level][layer, direction]
+            place = lane[first // level.times : first // level.times + len(blocks)]
+            self._ufunc(place, _in_range(blocks, place.dtype), out=place)
+
+    def finish(self) -> None:
+        """Make the coarser levels from the finer ones."""
+        for level, (finer, share) in self._from_level.items():
+            target, source = self._pyramid.levels[level], self._pyramid.levels[finer]
+            for layer, direction in np.ndindex(source.shape[:2]):
+                for times in _slices(source.shape, share.times):
+                    blocks = _reduced(self._ufunc, source[layer, direction, times], 0, share)
+                    start = times.start // share.times
+                    target[layer, direction, start : start + len(blocks)] = blocks
+
+
+class ValuePyramids:
+    """The smallest and the largest values of a trace or of the input."""
+
+    def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
+        self._ends = (
+            Reduction(folder, "low", dtype, shape, np.minimum, np.inf),
+            Reduction(folder, "high", dtype, shape, np.maximum, -np.inf),
+        )
+
+    def add(self, layer: int, direction: int, first: int, values: FloatArray) -> None:
+        """Reduce the values (B, N, U) of the timesteps from `first` on."""
+        for end in self._ends:
+            end.add(layer, direction, first, values)
+
+    def finish(self) -> None:
+        """Make the coarser levels."""
+        for end in self._ends:
+            end.finish()
+
+
+class DifferencePyramids:
+    """What a candidate's differences from the reference come to: their ends, violations, and marks."""
+
+    def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
+        self._low = Reduction(folder, "difference-low", dtype, shape, np.minimum, np.inf)
+        self._high = Reduction(folder, "difference-high", dtype, shape, np.maximum, -np.inf)
+        self._violation = Reduction(folder, "violation", "float32", shape, np.maximum, 0.0)
+        self._marks = Reduction(folder, "marks", "bool", shape, np.logical_or, False)
+
+    def add(
+        self,
+        layer: int,
+        direction: int,
+        first: int,
+        r: FloatArray,
+        c: FloatArray,
+        difference: BlockDifference,
+    ) -> None:
+        """Reduce the differences of c from r, both (B, N, U), from `first` on."""
+        signed = _signed(r, c, difference)
+        self._low.add(layer, direction, first, signed)
+        self._high.add(layer, direction, first, signed)
+        if difference.error.any():
+            self._violation.add(layer, direction, first, difference.violation)
+            # A violation is above one exactly where an error is above its limit.
+            self._marks.add(layer, direction, first, difference.violation > 1.0)
+
+    def skip(self, layer: int, direction: int, first: int, shape: tuple[int, ...]) -> None:
+        """Have no difference in the timesteps (B, N, U) from `first` on."""
+        nothing = np.full(shape, np.nan, np.float32)
+        for reduction in (self._low, self._high, self._violation):
+            reduction.add(layer, direction, first, nothing)
+
+    def finish(self) -> None:
+        """Make the coarser levels."""
+        for reduction in (self._low, self._high, self._violation, self._marks):
+            reduction.finish()
+
+
+class ComparedPyramids:
+    """All pyramids that a comparison fills: the candidate's, and with the `first` candidate the reference's."""
+
+    def __init__(self, reference: Trace, candidate: Trace, *, first: bool) -> None:
+        assert reference.folder is not None
+        assert candidate.folder is not None
+        dtype, shape = candidate.hidden.dtype.name, candidate.shape
+        self._reference = ValuePyramids(reference.folder, dtype, shape) if first else None
+        self._candidate = ValuePyramids(candidate.folder, dtype, shape)
+        self._differences = DifferencePyramids(candidate.folder, dtype, shape)
+
+    def add(
+        self,
+        layer: int,
+        direction: int,
+        first: int,
+        r: FloatArray,
+        c: FloatArray,
+        difference: BlockDifference | None,
+    ) -> None:
+        """Reduce the reference's and the candidate's values, both (B, N, H), of the timesteps from `first` on.
+
+        `difference` is theirs; None where they are not compared.
+        """
+        if self._reference is not None:
+            self._reference.add(layer, direction, first, r)
+        self._candidate.add(layer, direction, first, c)
+        if difference is None:
+            self._differences.skip(layer, direction, first, r.shape)
+        else:
+            self._differences.add(layer, direction, first, r, c, difference)
+
+    def finish(self) -> None:
+        """Make the coarser levels."""
+        if self._reference is not None:
+            self._reference.finish()
+        self._candidate.finish()
+        self._differences.finish()
+
+
+def needs_pyramid(trace: Trace) -> bool:
+    """Whether a trace is stored, and so long that pictures of it need one."""
+    return trace.folder is not None and bool(levels_of(trace.shape))
+
+
+def build_values(folder: Path, array: FloatArray) -> None:
+    """Read an array (L, D, T, N, U) once and leave the pyramids of its values in `folder`, if it is long."""
+    if not levels_of(array.shape):
+        return
+    pyramids = ValuePyramids(folder, array.dtype.name, array.shape)
+    for layer, direction in np.ndindex(array.shape[:2]):
+        for times in _slices(array.shape, 1):
+            pyramids.add(layer, direction, times.start, array[layer, direction, times])
+    pyramids.finish()
+
+
+def _sources(pyramid: Pyramid) -> tuple[list[Level], dict[Level, tuple[Level, Level]]]:
+    """The levels that are made from the values, and for the others the finer level with how it is reduced."""
+    direct: list[Level] = []
+    derived: dict[Level, tuple[Level, Level]] = {}
+    for level in pyramid.levels:
+        finer = [one for one in (*direct, *derived) if level.times % one.times == 0 and level.units % one.units == 0]
+        if finer:
+            derived[level] = finer[-1], Level(level.times // finer[-1].times, level.units // finer[-1].units)
+        else:
+            direct.append(level)
+    return direct, derived
+
+
+def _reduced(ufunc: np.ufunc, values: LevelArray, lead: int, level: Level) -> LevelArray:
+    """(blocks of time, N, blocks of units): values (B, N, U) whose first row is row `lead` of its block."""
+    tail = -(len(values) + lead) % level.times
+    if lead or tail:
+        # A repeated row changes no extreme and no mark.
+        values = np.concatenate([np.repeat(values[:1], lead, axis=0), values, np.repeat(values[-1:], tail, axis=0)])
+    rows = values.reshape(-1, level.times, *values.shape[1:])
+    blocks = ufunc.reduce(rows, axis=1)
+    if level.units == 1:
+        return np.asarray(blocks)
+    units = blocks[..., :: level.units].copy()
+    for step in range(1, level.units):
+        part = blocks[..., step :: level.units]
+        place = units[..., : part.shape[-1]]
+        ufunc(place, part, out=place)
+    return np.asarray(units)
+
+
+def _signed(r: FloatArray, c: FloatArray, difference: BlockDifference) -> Values:
+    """`signed_difference`, which the error of finite numbers is but for its sign."""
+    if difference.finite is not None:
+        return signed_difference(r, c)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.copysign(difference.error, c - r))
+
+
+def _in_range(values: LevelArray, dtype: np.dtype[Any]) -> LevelArray:
+    """In `dtype`, where a number beyond its range becomes its largest one: it is no infinity."""
+    if values.dtype == dtype:
+        return values
+    with np.errstate(over="ignore"):
+        narrow = values.astype(dtype)
+    beyond = np.isinf(narrow) & np.isfinite(values)
+    if beyond.any():
+        narrow[beyond] = np.copysign(np.finfo(dtype).max, values[beyond])
+    return np.asarray(narrow)
+
+
+def _slices(shape: tuple[int, ...], multiple: int) -> Iterator[slice]:
+    """All timesteps of an array (L, D, T, N, U) in slices that fit the processor's cache, multiples of so many."""
+    _, _, timesteps, samples, units = shape
+    length = max(1, _BLOCK_VALUES // (samples * units * multiple)) * multiple
+    for start in range(0, timesteps, length):
+        yield slice(start, min(start + length, timesteps))

@@ -1,0 +1,130 @@
+"""The cells of a lane as they are, by any quantity, and which of them are marked: what pictures are reduced from."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import release_pages
+from rnnviz.multiscale.chunk_cache import Tile
+from rnnviz.quantities.catalog import Quantity, gate_quantity
+from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.quantities.level_of_detail import BoolArray
+from rnnviz.verify.compare import compared
+from rnnviz.verify.metrics import abs_error, tolerance, violation
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.signed_difference import signed_difference
+from rnnviz.verify.step_inputs import followed
+
+_OF_HIDDEN = ("norm",)
+"""What takes nothing but the hidden vector itself."""
+
+
+class CellReader:
+    """One sample of the lanes of one engine, by one quantity; a lane whose layer is None is the input."""
+
+    def __init__(
+        self,
+        result: RunResult,
+        engine: str,
+        candidate: str | None,
+        sample: int,
+        quantity: Quantity,
+        gates: LaneGates | None = None,
+    ) -> None:
+        self._result, self._engine, self._candidate = result, engine, candidate
+        self._sample, self._quantity = sample, quantity
+        self._gate = gate_quantity(quantity, result.config.network.cell)
+        self._gates = LaneGates(result) if gates is None else gates
+
+    def shape(self, layer: int | None) -> tuple[int, int]:
+        """(T, U): timesteps of a lane, and its units, or 1 where there is one number for all of them."""
+        _, _, timesteps, _, units = self._result.shape
+        if layer is None:
+            return timesteps, self._result.config.network.input_size
+        return timesteps, units if self._gate is None or self._gate.per_unit else 1
+
+    def computes(self, layer: int | None) -> bool:
+        """Whether a lane's numbers stand nowhere but have to be computed."""
+        return layer is not None and self._gate is not None
+
+    def effort(self, layer: int | None) -> float:
+        """How much more work one number of a lane is than one that only has to be read."""
+        if layer is None or self._gate is None:
+            return 1.0
+        return 1.0 + self._gates.effort(self._engine, layer, self._quantity)
+
+    def read(self, layer: int | None, direction: int, times: slice, units: slice) -> Tile:
+        """(units, times): some cells, and their marks; the slices have both ends and no step."""
+        if layer is None:
+            return Tile(copy_and_unmap(self._result.inputs.sequence[times, self._sample, units]).T, None)
+        if self._gate is None:
+            return self._stored(layer, direction, times, units)
+        values = self._gates.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
+        marks = None
+        if self._candidate is not None:
+            every = units if self._gate.per_unit else slice(0, self._result.shape[4])
+            marks = self._marks(layer, direction, times, every)
+            if marks is not None and not self._gate.per_unit:
+                marks = marks.any(axis=1, keepdims=True)
+        release_pages(self._result[self._engine].hidden[layer, direction, times])
+        return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
+
+    def told(self, layer: int | None, direction: int) -> range:
+        """The timesteps of a lane that have numbers; a recording may lack what the others follow from."""
+        if layer is None:
+            return range(self._result.shape[2])
+        trace = self._result[self._engine]
+        if self._gate is not None and self._gate.name not in _OF_HIDDEN:
+            return followed(self._result.inputs, trace, layer, direction)
+        if self._quantity in ("violation", "difference"):
+            assert self._candidate is not None
+            return compared(self._result.reference, self._result[self._candidate], layer, direction)
+        return trace.recorded(layer, direction)
+
+    def _stored(self, layer: int, direction: int, times: slice, units: slice) -> Tile:
+        index = layer, direction, times, self._sample, units
+        if self._candidate is None:
+            return Tile(copy_and_unmap(self._result[self._engine].hidden[index]).T, None)
+        comparison = self._result.comparison(self._candidate)
+        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+        marks = self._marks(layer, direction, times, units)
+        if self._quantity == "violation":
+            values = violation(reference, candidate, comparison.rtol, comparison.atol)
+            values[self._uncompared(layer, direction, times)] = np.nan
+        elif self._quantity == "difference":
+            values = signed_difference(reference, candidate)
+            values[self._uncompared(layer, direction, times)] = np.nan
+        else:
+            values = copy_and_unmap(self._result[self._engine].hidden[index])
+        release_pages(reference)
+        release_pages(candidate)
+        return Tile(values.T, None if marks is None else marks.T)
+
+    def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
+        """(times,): where a recording lacks the vectors of one of the two."""
+        both = self.told(layer, direction)
+        steps = np.arange(times.start, times.stop)
+        return np.asarray((steps < both.start) | (steps >= both.stop))
+
+    def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
+        """(times, units): which values mismatch; None if none does."""
+        assert self._candidate is not None
+        comparison = self._result.comparison(self._candidate)
+        # The comparison knows the timesteps at which anything mismatches: the others need not be read.
+        marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
+        if not len(marked):
+            return None
+        index = layer, direction, times, self._sample, units
+        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+        marks = np.zeros(reference.shape, np.bool_)
+        r, c = reference[marked], candidate[marked]
+        marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+        return marks
+
+
+def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
+    """A copy of a part of a mapped array, of which nothing stays mapped."""
+    copy = stored.copy()
+    release_pages(stored)
+    return copy

@@ -1,0 +1,1 @@
+"""Arrays derived from a run by name: gates, errors over time, the order of units."""

@@ -1,0 +1,93 @@
+"""What the lanes can be read by, and what each of it is called wherever it is offered or shown."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+from rnnviz.core.cells import CELLS
+from rnnviz.quantities.gates import QUANTITIES, GateQuantity
+
+Quantity: TypeAlias = Literal[
+    "value",
+    "violation",
+    "difference",
+    "i",
+    "f",
+    "g",
+    "o",
+    "r",
+    "z",
+    "n",
+    "c",
+    "change",
+    "norm",
+    "pre_h",
+    "pre_i",
+    "pre_f",
+    "pre_g",
+    "pre_o",
+    "pre_r",
+    "pre_z",
+    "pre_n",
+]
+"""h itself, what a comparison says of it, and every quantity that some cell has beside it."""
+
+GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One quantity that is offered: its name, what it is, and the group that it stands in."""
+
+    name: Quantity
+    title: str
+    group: str
+
+    @property
+    def text(self) -> str:
+        """Its name with what it is, in few words."""
+        return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
+
+
+def choices_of(cell: str) -> tuple[Choice, ...]:
+    """What there is beside h of a cell, group by group: gates, states, the arguments of activations."""
+    offered = []
+    for quantity in QUANTITIES[cell]:
+        group = STATES if quantity.name in ("c", "change", "norm") else GATES
+        group = ARGUMENTS if quantity.name.startswith("pre_") else group
+        offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
+    order = GATES, STATES, ARGUMENTS
+    return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
+
+
+def per_unit_choices(cell: str) -> tuple[Choice, ...]:
+    """Those of `choices_of` that each unit has for itself."""
+    quantities = {quantity.name: quantity for quantity in QUANTITIES[cell]}
+    return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
+
+
+def quantity_for(wanted: Quantity, cell: str, *, compared: bool) -> Quantity:
+    """What is read of a cell's lanes if `wanted` is asked for: h, if it has none, or if nothing is compared."""
+    if wanted in ("violation", "difference"):
+        return wanted if compared else "value"
+    return wanted if gate_quantity(wanted, cell) is not None else "value"
+
+
+def gate_quantity(quantity: Quantity, cell: str) -> GateQuantity | None:
+    """What is computed for a quantity; None if it is h, told by a comparison, or not of that cell."""
+    return next((found for found in QUANTITIES[cell] if found.name == quantity), None)
+
+
+def heading_of(quantity: Quantity, cell: str) -> tuple[str, ...]:
+    """A quantity's name and what it is, in as few words as fit over a color bar, line by line."""
+    if quantity == "change":
+        return "change", "from last step"
+    if quantity == "norm":
+        return "norm", "‖h‖"
+    return quantity, next(choice.title for choice in choices_of(cell) if choice.name == quantity)
+
+
+def _title(cell: str, quantity: GateQuantity) -> str:
+    if not quantity.name.startswith("pre_"):
+        return quantity.title
+    symbol = quantity.name.removeprefix("pre_")
+    return f"before {next(gate.activation for gate in CELLS[cell].gates if gate.symbol == symbol)}"

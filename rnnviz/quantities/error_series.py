@@ -1,0 +1,122 @@
+"""How far engines are off at each timestep: from each other, and each from its own step."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core import number_format
+from rnnviz.core.display_names import display_name
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.running_error import ALLOWED
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ErrorQuantity:
+    """One way to say how far engines are off; `counts` says that its numbers are whole ones."""
+
+    name: str
+    title: str
+    why: str
+    counts: bool = False
+
+    def short(self, value: float) -> str:
+        """A number of it as it is shown."""
+        if np.isnan(value):
+            return "not known" if self.name == "violation" else "not audited"
+        return number_format.count(int(value)) if self.counts else number_format.error(value)
+
+    def full(self, value: float) -> str:
+        """A number of it with every digit that it takes to read back."""
+        return str(int(value)) if self.counts else number_format.full(value)
+
+
+VIOLATION = ErrorQuantity(
+    "violation",
+    "largest difference / tolerance",
+    "The largest |difference| in units of its tolerance: above 1 the engines do not agree.",
+)
+ERROR = ErrorQuantity(
+    "error",
+    "largest difference",
+    "The largest |difference| at each timestep, which errors of earlier steps add up to, "
+    "beside what each engine is off by within one step.",
+)
+MISMATCHED = ErrorQuantity(
+    "mismatched",
+    "mismatching values",
+    "How many values are outside the tolerance at each timestep.",
+    counts=True,
+)
+STEP_AUDIT = ErrorQuantity(
+    "audit",
+    "step audit",
+    "What each engine is off by within one step, computed from its own previous state, in units of what rounding "
+    f"can do: above {ALLOWED:g} the step is wrong.",
+)
+QUANTITIES = (VIOLATION, ERROR, MISMATCHED, STEP_AUDIT)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Values of shape (L, D, T) and what they are, in a word or two. NaN where nothing is known."""
+
+    name: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class ErrorSeries:
+    """A quantity of one comparison.
+
+    `main` is drawn for every lane and `companions` beside it for one; `limit` is what is tolerated, and what to call
+    it.
+    """
+
+    main: Named
+    companions: tuple[Named, ...] = ()
+    limit: tuple[float, str] | None = None
+
+    @property
+    def lanes(self) -> Iterator[Values]:
+        """The numbers of every curve, one lane (T,) after the other."""
+        return (
+            lane for named in (self.main, *self.companions) for lane in named.values.reshape(-1, named.values.shape[-1])
+        )
+
+
+def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuantity) -> ErrorSeries | None:
+    """The numbers of a quantity; None for the step audit of a run that was not audited."""
+    audits = _audits(result, comparison)
+    if quantity is STEP_AUDIT:
+        if not audits:
+            return None
+        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the most a right step may be off"
+        first, *others = _named(audits, lambda audit: audit.ratio_over_time, "{}")
+        return ErrorSeries(first, tuple(others), limit)
+    if quantity is ERROR:
+        atol = number_format.full(comparison.atol)
+        limit = comparison.atol, f"atol {atol}; values away from 0 are allowed more"
+        steps = _named(audits, lambda audit: audit.error_over_time, "{}, one step")
+        apart = Named("added up", comparison.error_over_time)
+        return ErrorSeries(apart, tuple(steps), limit if comparison.atol > 0.0 else None)
+    if quantity is MISMATCHED:
+        return ErrorSeries(Named("mismatches", comparison.mismatched_over_time.astype(np.float64)))
+    return ErrorSeries(Named("violation", comparison.violation_over_time), limit=(1.0, "tolerance"))
+
+
+def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
+    """The candidate's audit, then the reference's."""
+    if result.judgment is None:
+        return []
+    found = (result.judgment.audits.get(name) for name in (comparison.candidate, comparison.reference))
+    return [audit for audit in found if audit is not None]
+
+
+def _named(audits: list[Audit], values: Callable[[Audit], Values], name: str) -> list[Named]:
+    return [Named(name.format(display_name(audit.engine)), values(audit)) for audit in audits]

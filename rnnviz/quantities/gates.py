@@ -1,0 +1,251 @@
+"""Gates, pre-activations and cell states over time, computed for what is asked for and never stored.
+
+They follow from an engine's own hidden vectors and the true parameters, in float64: what the cell's equations give for
+each step by itself. Of a right engine that is what it computed, to rounding; of a wrong one it is what it should have.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnnviz.core.cells import CELLS, Cell
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.explain.terms import Floats
+from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
+from rnnviz.verify.step_inputs import layer_input, previous_hidden
+
+_BLOCK_VALUES = 1 << 20
+_EXPORTED_VALUES = 1 << 20
+_WEIGHT_BYTES = 96 << 20
+_PRE = "pre_"
+
+
+@dataclass(frozen=True)
+class GateQuantity:
+    """What can be read of a lane beside h.
+
+    `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is False of
+    what a lane has once for each timestep.
+    """
+
+    name: str
+    title: str
+    low: float | None = None
+    high: float | None = None
+    per_unit: bool = True
+
+
+def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
+    """What a cell has: its gates, c of an LSTM, the arguments of the activations, and what every cell has.
+
+    An RNN's only gate is h itself, so that only its argument is listed.
+    """
+    gates = [gate for gate in cell.gates if gate.symbol != "h"]
+    found = [GateQuantity(gate.symbol, gate.name, -1.0 if gate.activation == "tanh" else 0.0, 1.0) for gate in gates]
+    if cell.has_cell_state:
+        found.append(GateQuantity("c", "cell state"))
+    found += [GateQuantity(_PRE + gate.symbol, f"argument of {gate.symbol}'s {gate.activation}") for gate in cell.gates]
+    return (
+        *found,
+        GateQuantity("change", "change from the previous step"),
+        GateQuantity("norm", "norm of the hidden vector", 0.0, per_unit=False),
+    )
+
+
+QUANTITIES: dict[str, tuple[GateQuantity, ...]] = {name: gate_quantities(cell) for name, cell in CELLS.items()}
+"""What can be read of the lanes of each cell, by the cell's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some rows of a layer's parameters in float64: (U, I), (U, H), (U,) and (U,)."""
+
+    i2h: Floats
+    h2h: Floats
+    i2h_bias: Floats
+    h2h_bias: Floats
+
+    @property
+    def nbytes(self) -> int:
+        """What the weights take."""
+        return self.i2h.nbytes + self.h2h.nbytes
+
+
+class GateReader:
+    """The gates of one engine's trace; keeps the weights and cell states that it needed last."""
+
+    def __init__(self, inputs: Inputs, trace: Trace) -> None:
+        self.inputs, self.trace = inputs, trace
+        self.cell = inputs.network.kind
+        self._rows: OrderedDict[tuple[int, int, int, int, int], _Rows] = OrderedDict()
+        self.cell_states = None
+        if self.cell.has_cell_state:
+            self.cell_states = CellStates(inputs, trace, gates=self._forget_and_write)
+
+    def lane(self, layer: int, direction: int, sample: int, name: str, times: slice, units: slice) -> FloatArray:
+        """(T', U') in the trace's dtype: a quantity of one lane; (T', 1), if it is not per unit."""
+        return self.samples(layer, direction, slice(sample, sample + 1), (name,), times, units)[name][:, 0]
+
+    def samples(
+        self, layer: int, direction: int, samples: slice, names: Sequence[str], times: slice, units: slice
+    ) -> dict[str, FloatArray]:
+        """(T', S, U') or (T', S, 1) by name: quantities of several samples. The slices have both ends and no step."""
+        steps, count, width = (part.stop - part.start for part in (times, samples, units))
+        out = {
+            name: np.empty((steps, count, width if self._quantity(name).per_unit else 1), self.trace.hidden.dtype)
+            for name in names
+        }
+        with np.errstate(all="ignore"):
+            for block in self._blocks(times, direction, samples):
+                rows = slice(block.start - times.start, block.stop - times.start)
+                read = _Block(self, layer, direction, samples, block, units)
+                for name in names:
+                    out[name][rows] = read.quantity(name)
+        return out
+
+    def _quantity(self, name: str) -> GateQuantity:
+        for quantity in QUANTITIES[self.cell.name]:
+            if quantity.name == name:
+                return quantity
+        known = ", ".join(quantity.name for quantity in QUANTITIES[self.cell.name])
+        raise KeyError(f"{name} is no quantity of the cell {self.cell.name}: it has {known}")
+
+    def _forget_and_write(self, columns: SampleUnitBlock, times: slice) -> tuple[Floats, Floats]:
+        """f and i · g of an LSTM."""
+        read = _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
+        return read.quantity("f"), read.quantity("i") * read.quantity("g")
+
+    def _blocks(self, times: slice, direction: int, samples: slice) -> Iterator[slice]:
+        """Slices of time in the order of computation, so that a cell state is carried from one to the next."""
+        network = self.inputs.network
+        widest = max(network.directions * network.hidden_size, network.input_size) * (samples.stop - samples.start)
+        length = max(1, _BLOCK_VALUES // widest)
+        starts = range(times.start, times.stop, length)
+        for start in reversed(starts) if direction else starts:
+            yield slice(start, min(start + length, times.stop))
+
+    def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> _Rows:
+        """The parameters of some units' rows of one gate, kept for the next block."""
+        place = [gate.symbol for gate in self.cell.gates].index(symbol)
+        key = layer, direction, place, units.start, units.stop
+        if key not in self._rows:
+            p = self.inputs.parameters.layer(layer, direction)
+            first = place * self.inputs.network.hidden_size
+            own = slice(first + units.start, first + units.stop)
+            arrays = p.i2h_weight, p.h2h_weight, p.i2h_bias, p.h2h_bias
+            self._rows[key] = _Rows(*(array[own].astype(np.float64) for array in arrays))
+            while len(self._rows) > 1 and sum(rows.nbytes for rows in self._rows.values()) > _WEIGHT_BYTES:
+                self._rows.popitem(last=False)
+        self._rows.move_to_end(key)
+        return self._rows[key]
+
+
+class _Block:
+    """Some timesteps of one lane, in which quantities that rest on each other are computed once."""
+
+    def __init__(
+        self, reader: GateReader, layer: int, direction: int, samples: slice, times: slice, units: slice
+    ) -> None:
+        self._reader, self._units = reader, units
+        self._at = layer, direction, times, samples
+        self._arguments: dict[str, Floats] = {}
+
+    def quantity(self, name: str) -> FloatArray:
+        """(B, S, U) or (B, S, 1) in float64."""
+        layer, direction, times, samples = self._at
+        if name == "c":
+            cells = self._reader.cell_states
+            assert cells is not None, "only an LSTM has a cell state"
+            return cells.after(layer, direction, times, samples, self._units).value
+        if name in ("change", "norm"):
+            hidden: Floats = self._reader.trace.hidden[self._at].astype(np.float64)
+            if name == "change":
+                return hidden[..., self._units] - self._before[..., self._units]
+            return np.asarray(np.sqrt(np.square(hidden).sum(axis=-1, keepdims=True)))
+        symbol = name.removeprefix(_PRE)
+        return self._argument(symbol) if name.startswith(_PRE) else self._gate(symbol)
+
+    @cached_property
+    def _before(self) -> Floats:
+        layer, direction, times, samples = self._at
+        inputs, trace = self._reader.inputs, self._reader.trace
+        return previous_hidden(inputs, trace, layer, direction, times, samples).astype(np.float64)
+
+    @cached_property
+    def _x(self) -> Floats:
+        layer, _, times, samples = self._at
+        return layer_input(self._reader.inputs, self._reader.trace, layer, times, samples).astype(np.float64)
+
+    def _argument(self, symbol: str) -> Floats:
+        """a + b, or a_n + r · b_n of a GRU's candidate."""
+        if symbol not in self._arguments:
+            rows = self._reader.rows_of(*self._at[:2], symbol, self._units)
+            a = _product(self._x, rows.i2h)
+            a += rows.i2h_bias
+            b = _product(self._before, rows.h2h)
+            b += rows.h2h_bias
+            if (self._reader.cell.name, symbol) == ("gru", "n"):
+                b *= self._gate("r")
+            a += b
+            self._arguments[symbol] = a
+        return self._arguments[symbol]
+
+    def _gate(self, symbol: str) -> Floats:
+        argument = self._argument(symbol)
+        activation = next(gate.activation for gate in self._reader.cell.gates if gate.symbol == symbol)
+        return 0.5 * (1.0 + np.tanh(0.5 * argument)) if activation == "sigmoid" else np.tanh(argument)
+
+
+def _product(v: Floats, weight: Floats) -> Floats:
+    """(B, S, U): one matrix product for all timesteps and samples."""
+    return (v.reshape(-1, v.shape[-1]) @ weight.T).reshape(*v.shape[:2], -1)
+
+
+def gate_lane(
+    inputs: Inputs,
+    trace: Trace,
+    layer: int,
+    direction: int,
+    sample: int,
+    name: str,
+    times: slice,
+    units: slice,
+    reader: GateReader | None = None,
+) -> FloatArray:
+    """(T', U') in the trace's dtype: one of the `QUANTITIES` of some timesteps and units; (T', 1), if not per unit.
+
+    `reader` is what the caller keeps for the next look at the same trace. The slices have both ends and no step.
+
+    Raises
+    ------
+    KeyError
+        If the cell has no such quantity.
+    """
+    own = GateReader(inputs, trace) if reader is None else reader
+    return own.lane(layer, direction, sample, name, times, units)
+
+
+def gate_blocks(
+    inputs: Inputs, trace: Trace, layer: int, direction: int, names: Sequence[str], length: int | None = None
+) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
+    """A lane's quantities in blocks of time, in the order of time, for all samples and units: never held as a whole.
+
+    Yields the block's timesteps and by name (B, N, H), or (B, N, 1) of what is not per unit, in the trace's dtype.
+    `length` is how many timesteps a block has.
+
+    Raises
+    ------
+    KeyError
+        If the cell has no such quantity.
+    """
+    reader = GateReader(inputs, trace)
+    timesteps, samples, size = inputs.timesteps, inputs.batch_size, inputs.network.hidden_size
+    step = max(1, _EXPORTED_VALUES // (samples * size)) if length is None else length
+    for start in range(0, timesteps, step):
+        times = slice(start, min(start + step, timesteps))
+        yield times, reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size))

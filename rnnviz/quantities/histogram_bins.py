@@ -1,0 +1,125 @@
+"""A histogram made ready to be drawn and read: which bins are shown, where they stand, and what they say."""
+
+from dataclasses import dataclass
+from math import ceil, floor, isinf, log2, log10
+
+from rnnviz.core import number_format
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.histogram import Histogram
+
+APART = 0.6
+"""How far the bars of zero and of infinity stand from the others, in widths of a bar."""
+
+_INFINITE = "infinite: NaN or infinite on one side, or with a tolerance of 0"
+
+
+@dataclass(frozen=True)
+class HistogramBar:
+    """One bin: it reaches from `x` to `x + 1`; `words` say which numbers it counts."""
+
+    x: float
+    words: str
+    low: float
+    high: float
+    count: int
+    first: Location | None
+    outside: bool
+    """Whether its numbers are outside the tolerance."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """All bars from left to right, what stands beneath them, and where the limit is, in widths of a bar."""
+
+    bars: tuple[HistogramBar, ...]
+    ticks: tuple[tuple[float, str], ...]
+    limit: float | None
+    total: int
+
+    @property
+    def width(self) -> float:
+        """Where the last bar ends."""
+        return self.bars[-1].x + 1.0
+
+    @property
+    def highest(self) -> int:
+        """The largest count."""
+        return max(bar.count for bar in self.bars)
+
+
+def violation_bars(comparison: Comparison) -> Bars:
+    """How the violations are spread; the limit and the octaves on both its sides are always shown."""
+    histogram = comparison.violations
+    below = -histogram.lowest
+    shown = _hull(histogram, below, below + 1)
+    bars = _bars(
+        histogram, shown, "times the tolerance", "infinite: not a number on one side, or a tolerance of 0", 1.0
+    )
+    lowest, highest = (2.0 ** (histogram.lowest + place - 1) for place in (shown.start, shown.stop))
+
+    def x(value: float) -> float:
+        return log2(value / lowest) + 1.0 + APART
+
+    decades = range(ceil(log10(lowest)), floor(log10(highest)) + 1)
+    ticks = tuple((x(10.0**decade), number_format.error(10.0**decade)) for decade in decades)
+    return Bars(bars, (*_end_ticks(bars), *ticks), x(1.0), histogram.total)
+
+
+def ulp_bars(comparison: Comparison) -> Bars:
+    """How the distances in floats are spread."""
+    histogram = comparison.ulps
+    bars = _bars(histogram, _hull(histogram, 1, 1), "ULP", "no distance: NaN on one side", None)
+    ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))
+    return Bars(bars, (*_end_ticks(bars), *ticks), None, histogram.total)
+
+
+def _hull(histogram: Histogram, low: int, high: int) -> range:
+    """The octaves' bins that are shown: from the first to the last filled one, and those from `low` to `high`."""
+    filled = histogram.filled
+    if not len(filled):
+        return range(low, high + 1)
+    return range(min(low, filled.start), max(high + 1, filled.stop))
+
+
+def _bars(
+    histogram: Histogram, shown: range, unit: str, infinite: str, limit: float | None
+) -> tuple[HistogramBar, ...]:
+    last = len(histogram.counts) - 1
+    places = [0, *shown, *([last] if histogram.counts[last] else [])]
+    bars = []
+    for place in places:
+        low, high = histogram.edges(place)
+        x = 0.0 if place == 0 else place - shown.start + 1.0 + APART
+        if place == 0:
+            words = "exactly 0"
+        elif place == last:
+            words, x = infinite, len(shown) + 1.0 + 2 * APART
+        else:
+            words = _words(low, high, unit)
+        outside = limit is not None and low >= limit
+        bars.append(HistogramBar(x, words, low, high, int(histogram.counts[place]), histogram.location(place), outside))
+    return tuple(bars)
+
+
+def _words(low: float, high: float, unit: str) -> str:
+    if unit == "ULP":
+        return f"{_whole(low, high)} ULP"
+    if low == 0.0:
+        return f"up to {number_format.error(high)} {unit}"
+    if isinf(high):
+        return f"above {number_format.error(low)} {unit}"
+    return f"above {number_format.error(low)}, up to {number_format.error(high)} {unit}"
+
+
+def _whole(low: float, high: float) -> str:
+    """The whole numbers above `low`, up to `high`: "1", "3-4", "4,097-8,192"."""
+    least, most = int(low) + 1, int(min(high, 2.0**64))
+    return number_format.ulp(most) if least >= most else f"{number_format.ulp(least)}–{number_format.ulp(most)}"
+
+
+def _end_ticks(bars: tuple[HistogramBar, ...]) -> tuple[tuple[float, str], ...]:
+    ends = [(bars[0].x + 0.5, "0")]
+    if isinf(bars[-1].low):
+        ends.append((bars[-1].x + 0.5, "∞"))
+    return tuple(ends)

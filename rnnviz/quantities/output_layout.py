@@ -1,0 +1,72 @@
+"""What `out` and `state` consist of: every part of them with the lane and the step that it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rnnviz.core.config import Network
+from rnnviz.core.indexing import last_timestep, out_columns, out_index, out_text, state_text
+from rnnviz.core.trace_index import ARROWS, Location
+
+
+@dataclass(frozen=True)
+class MapPart:
+    """One vector within an array: where it was computed, what it is called, and its features within the array."""
+
+    where: Location
+    text: str
+    label: str
+    array: str = "h"
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """One array of one sample: `out` at a timestep, or the final states h or c of all lanes, in the array's order."""
+
+    name: str
+    why: str
+    parts: tuple[MapPart, ...]
+
+
+def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, ...]:
+    """`out` at the timestep and sample of `here`, state[0], and of an LSTM state[1]."""
+    top = network.num_layers - 1
+    out = tuple(
+        MapPart(where, out_text(network, where), _features(network, direction))
+        for direction in range(network.directions)
+        for where in (Location(top, direction, here.timestep, here.sample),)
+    )
+    rows = [MapRow(out_index(network, here), "What the network returns at the cursor's timestep: the top layer.", out)]
+    for cell, array in enumerate(network.kind.state_names):
+        parts = tuple(
+            MapPart(last, state_text(network, last, cell=bool(cell)), str(index), array)
+            for index, last in enumerate(_lasts(network, here.sample, timesteps))
+        )
+        why = f"The final {'cell' if cell else 'hidden'} states, one of each layer and direction."
+        rows.append(MapRow(f"state[{cell}]", why, parts))
+    return tuple(rows)
+
+
+def nearest_part(rows: Sequence[MapRow], part: MapPart) -> MapPart | None:
+    """The part that stands where one stood before the arrays changed; None if there are no arrays any more."""
+    parts = [other for row in rows for other in row.parts]
+    same = [other for other in parts if other.text == part.text]
+    lane = [other for other in parts if (other.label, other.array) == (part.label, part.array)]
+    return next(iter(same or lane or parts), None)
+
+
+def lane_label(network: Network, where: Location) -> str:
+    """A lane in little room: "layer 1 ←"."""
+    return f"layer {where.layer} {ARROWS[where.direction]}" if network.bidirectional else f"layer {where.layer}"
+
+
+def _features(network: Network, direction: int) -> str:
+    columns = out_columns(network, direction)
+    return f"[{columns.start or ''}:{columns.stop}]" if network.bidirectional else f"[:{columns.stop}]"
+
+
+def _lasts(network: Network, sample: int, timesteps: int) -> list[Location]:
+    return [
+        Location(layer, direction, last_timestep(direction, timesteps), sample)
+        for layer in range(network.num_layers)
+        for direction in range(network.directions)
+    ]

@@ -1,0 +1,140 @@
+"""Which units are on together over a range of timesteps, and where else they are.
+
+A unit is on at a timestep if its h is at least the threshold there; NaN is not on. The units of a query are those that
+are on at every timestep of its range, as in LSTMVis (Strobelt et al., 2018). Another range is a longest run of
+timesteps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the Jaccard
+index of the query's units and of all units of the lane that are on, times the shorter length of the two ranges over the
+longer: 1 for a range of the same length in which exactly the same units are on. A run that meets the query's own range
+is left out.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnviz.core.mmap_arrays import FloatArray, release_pages
+from rnnviz.verify.result import RunResult
+
+MOST = 0.8
+"""The share of a query's units that have to be on."""
+THRESHOLD = 0.3
+RANGES = 50
+"""So many ranges are told, the best ones."""
+_BLOCK_VALUES = 1 << 20
+
+Check: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A range of timesteps in one lane of one engine's values of one sample."""
+
+    engine: str
+    layer: int
+    direction: int
+    sample: int
+    times: range
+    threshold: float = THRESHOLD
+
+
+@dataclass(frozen=True)
+class Match:
+    """A range in which at least most of a query's units are on, and how like the query it is, from 0 to 1."""
+
+    times: range
+    score: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a query found: the units that are on throughout its range, and the best other ranges, the best first.
+
+    `highest` is the highest threshold at which any unit is on throughout the range; None if there is no such one.
+    """
+
+    query: Query
+    units: tuple[int, ...]
+    matches: tuple[Match, ...]
+    highest: float | None = None
+
+
+def select(result: RunResult, query: Query, check: Check) -> Selection:
+    """Answer a query, a block of timesteps at a time; `check` is called between blocks, and may raise."""
+    least = _least(result, query, check)
+    units = tuple(int(unit) for unit in np.flatnonzero(least >= query.threshold))
+    known = least[~np.isnan(least)]
+    highest = float(known.max()) if len(known) else None
+    return Selection(query, units, find_ranges(result, query, units, check) if units else (), highest)
+
+
+def _least(result: RunResult, query: Query, check: Check) -> FloatArray:
+    """(H,): each unit's least value in a query's range, which is NaN if one is, or if the range is empty."""
+    least: FloatArray = np.full(result.shape[4], np.inf if len(query.times) else np.nan)
+    for _, values in _blocks(result, query, query.times, check):
+        least = np.minimum(least, values.min(axis=0))
+    return least
+
+
+def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> tuple[Match, ...]:
+    """The best other ranges of the whole sequence in which most of some units are on, the best first."""
+    best = _Best(query.times)
+    needed, columns = ceil(MOST * len(units) - 1e-9), list(units)
+    start: int | None = None
+    likeness = 0.0
+    for first, values in _blocks(result, query, range(result.shape[2]), check):
+        on = values >= query.threshold
+        shared = np.count_nonzero(on[:, columns], axis=1)
+        jaccard = shared / (np.count_nonzero(on, axis=1) + len(units) - shared)
+        for place in np.flatnonzero(np.diff(shared >= needed, prepend=start is not None)):
+            timestep = first + int(place)
+            if start is None:
+                start, likeness = timestep, 0.0
+            else:
+                begun = max(start - first, 0)
+                best.add(start, timestep, likeness + float(jaccard[begun:place].sum()))
+                start = None
+        if start is not None:
+            likeness += float(jaccard[max(start - first, 0) :].sum())
+    if start is not None:
+        best.add(start, result.shape[2], likeness)
+    return best.matches()
+
+
+class _Best:
+    """The best ranges so far, of which there are never more than are told."""
+
+    def __init__(self, own: range) -> None:
+        self._own = own
+        self._heap: list[tuple[float, int, int]] = []
+
+    def add(self, start: int, stop: int, likeness: float) -> None:
+        """Weigh a range whose Jaccard indices sum up to `likeness`."""
+        if start < self._own.stop and self._own.start < stop:
+            return
+        length, wanted = stop - start, len(self._own)
+        score = likeness / length * min(length, wanted) / max(length, wanted)
+        # Of equal ones the earlier is the better.
+        entry = score, -start, stop
+        if len(self._heap) < RANGES:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def matches(self) -> tuple[Match, ...]:
+        """From the best one on."""
+        return tuple(Match(range(-start, stop), score) for score, start, stop in sorted(self._heap, reverse=True))
+
+
+def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
+    """First timestep and values (B, H) of each block of some timesteps."""
+    lane = result[query.engine].hidden[query.layer, query.direction]
+    length = max(1, _BLOCK_VALUES // result.shape[4])
+    for first in range(times.start, times.stop, length):
+        check()
+        part = lane[first : min(first + length, times.stop), query.sample]
+        yield first, part
+        release_pages(part)

@@ -1,0 +1,92 @@
+"""The order in which a network is computed, and what each step of it reads, computes and carries on."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rnnviz.core.config import Network
+from rnnviz.core.indexing import carried_to, read_after, state_row
+from rnnviz.core.trace_index import ARROWS, Location
+from rnnviz.quantities.highlights import Region, input_regions, previous_regions, state_regions, vector_region
+
+Order: TypeAlias = Literal["lane", "layers"]
+"""One lane alone, or all of them: layer by layer from the bottom, in each forward before backward."""
+
+UnrolledCanvas: TypeAlias = Literal["read", "compute", "carry"]
+STAGES: tuple[UnrolledCanvas, ...] = ("read", "compute", "carry")
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """The steps of a network in the order in which they are computed, from 0 on; backward lanes begin at T-1."""
+
+    layers: int
+    directions: int
+    timesteps: int
+    order: Order
+
+    def count(self) -> int:
+        """How many steps there are."""
+        return self.timesteps * (1 if self.order == "lane" else self.layers * self.directions)
+
+    def index_of(self, where: Location) -> int:
+        """Which step a place is."""
+        step = self.timesteps - 1 - where.timestep if where.direction else where.timestep
+        if self.order == "lane":
+            return step
+        return (where.layer * self.directions + where.direction) * self.timesteps + step
+
+    def at(self, index: int, here: Location) -> Location:
+        """The place of a step, the nearest one beyond the ends; `here` tells sample and unit, and the one lane."""
+        lane, step = divmod(min(max(index, 0), self.count() - 1), self.timesteps)
+        if self.order == "lane":
+            layer, direction = here.layer, here.direction
+        else:
+            layer, direction = divmod(lane, self.directions)
+        return here.moved(layer=layer, direction=direction, timestep=self.timesteps - 1 - step if direction else step)
+
+
+def stage_regions(network: Network, where: Location, timesteps: int, stage: UnrolledCanvas) -> tuple[Region, ...]:
+    """What a stage of a step lights up: what is read, or that and what is computed, or that and who reads it next."""
+    if stage == "carry":
+        after = carried_to(where, timesteps)
+        left = state_regions(network, where, "carried")
+        return left if after is None else (*left, vector_region(network, where.moved(timestep=after), "next"))
+    read = *input_regions(network, where, "read"), *previous_regions(network, where, timesteps, "read")
+    return read if stage == "read" else (*read, *state_regions(network, where, "computed"))
+
+
+def stage_text(network: Network, where: Location, timesteps: int, stage: UnrolledCanvas) -> str:
+    """What happens now, in words, with indices in time: "reads x[3] and h[2] of layer 0 →"."""
+    lane, t = _lane(network, where.layer, where.direction), where.timestep
+    both = network.kind.has_cell_state
+    if stage == "read":
+        before = read_after(where, timesteps)
+        state = (
+            f"{'h0 and c0' if both else 'h0'}" if before is None else f"h[{before}]{f', c[{before}]' if both else ''}"
+        )
+        return f"reads {_read_below(network, where)} and {state} of {lane}"
+    if stage == "compute":
+        symbols = [gate.symbol for gate in network.kind.gates]
+        left = f"c[{t}] and h[{t}]" if both else f"h[{t}]"
+        if symbols == ["h"]:
+            return f"computes {left} of {lane}: {network.kind.equations[0]}"
+        return f"computes the gates {' '.join(symbols)}, and from them {left} of {lane}"
+    after = carried_to(where, timesteps)
+    names = f"h[{t}] and c[{t}]" if both else f"h[{t}]"
+    if after is not None:
+        return f"{names} of {lane} {'are' if both else 'is'} carried on to t = {after}"
+    row = state_row(network, where)
+    state = f"state[0][{row}] and state[1][{row}]" if both else f"state[0][{row}]"
+    return f"{names} of {lane} {'are' if both else 'is'} carried out as {state}"
+
+
+def _read_below(network: Network, where: Location) -> str:
+    t = where.timestep
+    if where.layer == 0:
+        return f"x[{t}]"
+    below = " and ".join(_lane(network, where.layer - 1, d).removeprefix("layer ") for d in range(network.directions))
+    return f"h[{t}] of layer {below}"
+
+
+def _lane(network: Network, layer: int, direction: int) -> str:
+    return f"layer {layer} {ARROWS[direction]}" if network.bidirectional else f"layer {layer}"

@@ -1,0 +1,111 @@
+"""One vector as every engine has it: the hidden values at a place, and what the step there reads."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.indexing import read_after, state_row
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.metrics import abs_error, tolerance, ulp_distance, violation_of
+from rnnviz.verify.result import RunResult
+
+VectorKind: TypeAlias = Literal["hidden", "cell", "input", "h0", "c0"]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """A candidate's vector held against the reference's: arrays of shape (n,).
+
+    `signed` is candidate - reference in float64; it is NaN where only one of the two is, and 0 where both are.
+    """
+
+    signed: NDArray[np.float64]
+    ulp: NDArray[np.uint64]
+    violation: NDArray[np.float64]
+    mismatched: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """`columns` are (label, values of shape (n,)): engines, the reference first, or the one source that all share.
+
+    `difference` is None where there is nothing to compare.
+    """
+
+    columns: tuple[tuple[str, FloatArray], ...]
+    difference: Difference | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns[0][1]) if self.columns else 0
+
+
+def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> Difference:
+    """Hold two vectors against each other."""
+    error, limit = abs_error(reference, candidate), tolerance(reference, rtol, atol)
+    signed = np.where(candidate < reference, -error, error)
+    signed[np.isnan(reference) != np.isnan(candidate)] = np.nan
+    return Difference(
+        signed, ulp_distance(reference, candidate), violation_of(error, limit), np.asarray(~(error <= limit))
+    )
+
+
+def kinds_at(result: RunResult, where: Location) -> tuple[VectorKind, ...]:
+    """Which vectors there are at a place; the initial state only where the step reads it."""
+    lstm = result.inputs.network.kind.has_cell_state
+    known_cell = any(trace.cell is not None for trace in result.traces.values())
+    kinds: list[VectorKind] = ["hidden"]
+    if known_cell:
+        kinds.append("cell")
+    kinds.append("input")
+    if read_after(where, result.shape[2]) is None:
+        kinds += ["h0", "c0"] if lstm else ["h0"]
+    return tuple(kinds)
+
+
+def vector_at(result: RunResult, candidate: str | None, where: Location, kind: VectorKind) -> Vector:
+    """The vector of that kind at a place: (H,) values, or for the input (I,) or (D·H,).
+
+    Engines that do not know the cell states have no column of them, and recordings none of what they lack. Above the
+    first layer the input is what each engine's layer below computed at the same timestep.
+    """
+    if kind == "h0" or kind == "c0":
+        state = result.inputs.initial_state
+        array = state.h if kind == "h0" else state.c
+        assert array is not None, "kinds_at offers c0 for an LSTM only"
+        return Vector((("every engine", array[state_row(result.inputs.network, where), where.sample]),))
+    if kind == "input" and where.layer == 0:
+        return Vector((("every engine", result.inputs.sequence[where.timestep, where.sample]),))
+    columns = tuple(
+        (engine, values)
+        for engine in _engines(result, candidate)
+        if (values := _values(result[engine], where, kind)) is not None
+    )
+    by_engine = dict(columns)
+    reference = result.reference.engine
+    if candidate is None or candidate not in by_engine or reference not in by_engine:
+        return Vector(columns)
+    comparison = result.comparison(candidate)
+    return Vector(columns, difference(by_engine[reference], by_engine[candidate], comparison.rtol, comparison.atol))
+
+
+def _engines(result: RunResult, candidate: str | None) -> list[str]:
+    """The reference, the candidate that is held against it, then the others."""
+    first = [result.reference.engine] + ([candidate] if candidate is not None else [])
+    return first + [engine for engine in result.traces if engine not in first]
+
+
+def _values(trace: Trace, where: Location, kind: VectorKind) -> FloatArray | None:
+    if kind == "input":
+        directions = trace.shape[1]
+        if not all(trace.holds(where.layer - 1, direction, where.timestep) for direction in range(directions)):
+            return None
+        below: FloatArray = trace.hidden[where.layer - 1, :, where.timestep, where.sample]
+        return below.reshape(-1)
+    if kind == "hidden" and not trace.holds(*where.index[:3]):
+        return None
+    array = trace.hidden if kind == "hidden" else trace.cell
+    return None if array is None else np.asarray(array[where.index[:-1]])

@@ -1,0 +1,126 @@
+"""Rows on a cluster, by Dask.
+
+A worker that dies takes no row with it: its rows are computed again elsewhere. This module needs the extra "cluster".
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from distributed import Client, as_completed
+from distributed.comm import connect
+
+from rnnviz import __version__
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.execution.supervisor import Supervisor
+from rnnviz.sweeps.results import SweepResult
+from rnnviz.sweeps.task import Task, find
+
+_CONNECT_SECONDS = 10
+_AHEAD = 4096
+_THREADS = 1
+"""Of one row: a worker of Dask takes as many rows at a time as it has threads."""
+
+_own = threading.local()
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A row on its way to a worker, which must compute what this process would."""
+
+    task: Task
+    version: str = __version__
+
+
+def _compute(sent: _Sent) -> SweepResult:
+    """Compute one row in the worker's thread, whose engines stay warm for the next one."""
+    if sent.version != __version__:
+        raise EngineError(f"The worker has rnnviz {__version__}, but the sweep was started with {sent.version}.")
+    supervisor: Supervisor | None = getattr(_own, "supervisor", None)
+    if supervisor is None:
+        supervisor = _own.supervisor = Supervisor((), _THREADS)
+    return find(sent.task.request(), supervisor)
+
+
+class ClusterScheduler:
+    """Hands rows to the scheduler of Dask at an address such as tcp://10.0.0.1:8786."""
+
+    def __init__(self, address: str) -> None:
+        """Connect.
+
+        Raises
+        ------
+        InputError
+            If no scheduler answers there.
+        """
+        try:
+            # A client that finds nobody leaves a thread behind.
+            asyncio.run(_meet(address))
+            self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="rnnviz-sweep")
+        except (OSError, ValueError, TypeError) as error:
+            # Dask says on its own what the sentence below says in one line.
+            raise InputError(
+                f'--scheduler "{address}" is not allowed: it must be the address of a scheduler of Dask that answers, '
+                f"such as tcp://10.0.0.1:8786 ({_words(error)})."
+            ) from error
+        # Of a scheduler that is gone Dask prints where it noticed; the sweep says that its rows were given up.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+        self._futures: set[Any] = set()
+        self._finished = as_completed(loop=self._client.loop)
+        self._prefix = f"rnnviz-row-{uuid4().hex}"
+        self._count = 0
+        self._stopped = threading.Event()
+
+    @property
+    def ahead(self) -> int:
+        """See `Scheduler.ahead`: workers may join at any time."""
+        return _AHEAD
+
+    def submit(self, task: Task) -> Any:
+        """See `Scheduler.submit`."""
+        future = self._client.submit(_compute, _Sent(task), key=f"{self._prefix}-{self._count}", pure=False)
+        self._count += 1
+        self._futures.add(future)
+        self._finished.add(future)
+        if self._stopped.is_set():
+            self._client.cancel([future])
+        return future
+
+    def completed(self) -> Iterator[Any]:
+        """See `Scheduler.completed`."""
+        for future in self._finished:
+            yield future
+            # The workers need not keep what has been read.
+            self._futures.discard(future)
+            future.release()
+
+    def stop(self) -> None:
+        """See `Scheduler.stop`: rows that a worker is computing are let run to their end."""
+        if not self._stopped.is_set():
+            self._stopped.set()
+            if self._futures:
+                self._client.cancel(list(self._futures))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._client.close()
+
+
+async def _meet(address: str) -> None:
+    """Raise an OSError or a ValueError unless somebody listens at an address."""
+    comm = await connect(address, timeout=_CONNECT_SECONDS)
+    await comm.close()
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,133 @@
+"""A sweep from its points to its rows: what is known already, what has to be computed, and in what order it is told."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from itertools import islice
+from typing import cast
+
+from rnnviz.core.engine_spec import engine_file
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Load
+from rnnviz.engines.registry import EngineEntry, find_engine
+from rnnviz.execution.request import AuditMode
+from rnnviz.sweeps.cache_key import Identities
+from rnnviz.sweeps.grid import Point, Sweep
+from rnnviz.sweeps.journal import Journal
+from rnnviz.sweeps.results import COMPUTED, SweepResult, SweepRow
+from rnnviz.sweeps.scheduler import Future, Scheduler
+from rnnviz.sweeps.task import Task
+
+
+def check_engines(sweep: Sweep) -> dict[str, EngineEntry]:
+    """The entries of a sweep's engines.
+
+    Raises
+    ------
+    ConfigError
+        If one does not exist.
+    """
+    return {engine: find_engine(engine, "engines") for engine in sweep.engines}
+
+
+class Sweeping:
+    """One start of a sweep.
+
+    `known` holds the findings of earlier starts by key. Only rows that were computed count as done: what was refused
+    or failed is tried again, for its reason may be gone.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        points: Iterable[Point],
+        known: dict[str, SweepResult],
+        load: Load,
+        trusted: frozenset[str] = frozenset(),
+    ) -> None:
+        """`load` and `trusted` as in a `RunRequest`; raises as `check_engines` does."""
+        entries = check_engines(sweep)
+        self._sweep = sweep
+        self._load = load
+        self._trusted = trusted
+        identities = Identities(sweep.audit)
+        self._keys: dict[int, str] = {}
+        self.told: list[SweepRow] = []
+        """The rows that need not be computed: those of earlier starts, and those whose values make no run."""
+        self.left: list[Point] = []
+        """The rows that have to be computed."""
+        for point in points:
+            if point.config is not None:
+                self._keys[point.index] = identities.of(point.config)
+            found = known.get(self._keys.get(point.index, ""))
+            unsupported_reason = (
+                None
+                if point.config is None
+                else entries[str(point.values[-1])].unsupported_reason(point.config.network)
+            )
+            if point.config is None or unsupported_reason is not None:
+                self.told.append(SweepRow(point, SweepResult("refused", unsupported_reason or point.refusal)))
+            elif found is not None and found.verdict in COMPUTED:
+                self.told.append(SweepRow(point, found))
+            else:
+                self.left.append(point)
+
+    @property
+    def warm(self) -> tuple[str, ...]:
+        """The engines that every worker needs."""
+        engines = dict.fromkeys(name for point in self.left if point.config for name in point.config.compare.engines)
+        return tuple(name for name in engines if engine_file(name) is None)
+
+    def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[SweepRow]:
+        """Compute what is left; each row is told once, when the journal holds it.
+
+        Ends early, without an error, if the scheduler is stopped.
+
+        Raises
+        ------
+        InputError
+            If the journal cannot be written.
+        """
+        points: dict[Future, Point] = {}
+        left = iter(self.left)
+
+        def submit(count: int) -> None:
+            for point in islice(left, count):
+                points[scheduler.submit(self._task(point))] = point
+
+        submit(scheduler.ahead)
+        for future in scheduler.completed():
+            point = points.pop(future)
+            try:
+                finding = _result(future)
+            except CancelledError:
+                continue
+            submit(1)
+            journal.append(self._keys[point.index], dict(zip(self._sweep.keys, point.values, strict=True)), finding)
+            yield SweepRow(point, finding)
+
+    def _task(self, point: Point) -> Task:
+        assert point.config is not None
+        return Task(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
+
+
+def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, SweepResult]) -> list[SweepRow]:
+    """Every point with what earlier starts found of it, failures included."""
+    identities = Identities(sweep.audit)
+    return [
+        SweepRow(point, SweepResult("refused", point.refusal))
+        if point.config is None
+        else SweepRow(point, known.get(identities.of(point.config)))
+        for point in points
+    ]
+
+
+def _result(future: Future) -> SweepResult:
+    try:
+        return future.result()
+    except CancelledError:
+        raise
+    except EngineError as error:
+        return SweepResult("failed", str(error))
+    except Exception as error:  # noqa: BLE001 - one row that is lost must not end the others
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return SweepResult("failed", f"The row was lost: {what}.")

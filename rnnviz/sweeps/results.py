@@ -1,0 +1,131 @@
+"""What a sweep found: one finding for each of its points, in a form that JSON lines and tables hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite, nan
+from typing import Any
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.sweeps.grid import Point
+
+ROW_VERDICTS = ("refused", "agree", "drift", "mismatch", "failed")
+"""From what says least to the worst: refused are values that make no run, failed is a run that was tried."""
+
+COMPUTED = ("agree", "drift", "mismatch")
+"""The verdicts of rows that have numbers."""
+
+_NAMES = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
+_NUMBERS = ("max_error_ratio", "max_abs_error", "audit_worst_ratio")
+
+
+@dataclass(frozen=True)
+class FirstWrong:
+    """The first step that the audit found wrong, and whose it is."""
+
+    engine: str
+    where: Location
+
+    def __str__(self) -> str:
+        return f"{self.engine} at {self.where}"
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What one row came to.
+
+    `max_error_ratio` and `max_abs_error` compare the candidate with the reference; `audit_worst_ratio` is the larger
+    of the two engines'. All are None without numbers. `seconds` by engine; `reason` is one sentence. `assumptions` are
+    the clauses that a run of a model file takes for granted.
+    """
+
+    verdict: str
+    reason: str = ""
+    max_error_ratio: float | None = None
+    max_abs_error: float | None = None
+    audit_worst_ratio: float | None = None
+    first_wrong: FirstWrong | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """A mapping that JSON can hold; numbers that are not finite are "NaN", "Infinity" and "-Infinity"."""
+        wrong = self.first_wrong
+        return {
+            "verdict": self.verdict,
+            **{name: named(getattr(self, name)) for name in _NUMBERS},
+            "first_wrong": None if wrong is None else {"engine": wrong.engine, **wrong.where.to_json()},
+            "seconds": dict(self.seconds),
+            "reason": self.reason,
+            **({"assumptions": list(self.assumptions)} if self.assumptions else {}),
+        }
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "SweepResult":
+        """Read what `to_mapping` gave.
+
+        Raises
+        ------
+        InputError
+            If it is something else.
+        """
+        try:
+            verdict, wrong = values["verdict"], values["first_wrong"]
+            if verdict not in ROW_VERDICTS:
+                raise InputError(f'verdict = "{verdict}" is not allowed: it must be one of {", ".join(ROW_VERDICTS)}.')
+            return cls(
+                verdict,
+                str(values["reason"]),
+                number(values["max_error_ratio"]),
+                number(values["max_abs_error"]),
+                number(values["audit_worst_ratio"]),
+                None if wrong is None else FirstWrong(str(wrong["engine"]), _location(wrong)),
+                {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
+                tuple(map(str, values.get("assumptions", ()))),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"A row of the table is damaged: {type(error).__name__}: {error}.") from error
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One row of the table; `finding` is None while it has not been computed."""
+
+    point: Point
+    finding: SweepResult | None = None
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """All rows of a sweep in the order of its axes; `keys` say what each row's values are of."""
+
+    keys: tuple[str, ...]
+    rows: tuple[SweepRow, ...]
+
+
+def named(value: float | None) -> float | str | None:
+    """The number, or its name where JSON has none for it."""
+    if value is None or isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def number(value: Any) -> float | None:
+    """What `named` was given."""
+    if value is None:
+        return None
+    return _NAMES[value] if isinstance(value, str) else float(value)
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not isfinite(seconds):
+        raise InputError(f"{seconds} is no time in seconds.")
+    return seconds
+
+
+def _location(values: Mapping[str, Any]) -> Location:
+    layer, timestep, sample, unit = (int(values[name]) for name in ("layer", "timestep", "sample", "unit"))
+    return Location(layer, DIRECTIONS.index(values["direction"]), timestep, sample, unit)

@@ -1,0 +1,50 @@
+"""Who computes the rows of a sweep."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from rnnviz.sweeps.results import SweepResult
+from rnnviz.sweeps.task import Task
+
+
+class Future(Protocol):
+    """A row that was asked for, as `concurrent.futures` and Dask know it."""
+
+    def result(self) -> SweepResult:
+        """The row's finding.
+
+        Raises
+        ------
+        CancelledError
+            If the sweep was stopped before.
+        Exception
+            If the row was lost, in words that tell how.
+        """
+
+
+class Scheduler(Protocol):
+    """Takes rows and gives them back in the order in which they are done. A `with` block ends what it started."""
+
+    @property
+    def ahead(self) -> int:
+        """How many rows it should have at a time, so that no worker waits for one."""
+
+    def submit(self, task: Task) -> Future:
+        """Have a row computed."""
+
+    def completed(self) -> Iterator[Future]:
+        """Each submitted row once, as soon as it is done or given up; ends when there is none left.
+
+        Rows may be submitted meanwhile.
+        """
+
+    def stop(self) -> None:
+        """Give up every row that is not done; any thread may call it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Stop, and wait until what was started has ended."""

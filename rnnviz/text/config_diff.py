@@ -1,0 +1,99 @@
+"""What one config does otherwise than another, by its keys and in words: "use a random initial state"."""
+
+from collections import Counter
+from dataclasses import fields
+from pathlib import PurePath
+from typing import Any
+
+from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.schema import declarations
+
+_WORDS = {
+    ("parameters", "bias", "uniform"): "random biases",
+    ("parameters", "bias", "zeros"): "zero biases",
+    ("initial_state", "source", "normal"): "a random initial state",
+    ("initial_state", "source", "zeros"): "an initial state of zeros",
+    ("sequence", "source", "normal"): "a random sequence",
+    ("sequence", "source", "uniform"): "a random sequence",
+}
+_COUNTED = {
+    ("sequence", "timesteps"): "timestep",
+    ("sequence", "batch_size"): "sample",
+    ("network", "num_layers"): "layer",
+}
+_TIMES_USED = Counter(key for section in SECTIONS.values() for key in declarations(section))
+_FOLLOWING = {"network.input_size", "sequence.batch_size", "sequence.timesteps"}
+_LONGEST, _NAMED = 20, 3
+
+
+def change_in_words(old: Config, new: Config) -> str:
+    """What `new` would use that `old` does not, as a command without a full stop; empty if they are equal."""
+    changes = []
+    for section in ("network", "sequence", "parameters", "initial_state", "compare"):
+        before, after = getattr(old, section), getattr(new, section)
+        changes += [
+            _use(section, item.name, getattr(after, item.name))
+            for item in fields(after)
+            if getattr(before, item.name) != getattr(after, item.name)
+        ]
+    if not changes:
+        return ""
+    *others, last = changes
+    return f"use {', '.join(others)} and {last}" if others else f"use {last}"
+
+
+def _use(section: str, key: str, value: Any) -> str:
+    if (section, key) in _COUNTED:
+        return f"{value:,} {_COUNTED[section, key]}{'' if value == 1 else 's'}"
+    return _WORDS.get((section, key, str(value)), f"{section}.{key} = {value}")
+
+
+def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
+    """The dotted keys in which a config differs from the one that is wanted."""
+    before, after = wanted.to_mapping(), present.to_mapping()
+    return tuple(
+        f"{section}.{key}"
+        for section in before
+        for key in dict.fromkeys((*before[section], *after[section]))
+        if before[section].get(key) != after[section].get(key)
+    )
+
+
+def edit_in_words(old: Config, new: Config) -> str:
+    """What was changed, as a menu names it: "hidden size 10 → 12"; of several keys only which."""
+    changed = changed_keys(old, new)
+    # A text's sizes follow from it and are no change of their own.
+    keys = [key for key in changed if key not in _FOLLOWING] if len(changed) > 1 else list(changed)
+    if len(keys) == 1:
+        section, _, key = keys[0].partition(".")
+        kind = declarations(SECTIONS[section])[key].kind
+        before, after = (_short(getattr(getattr(config, section), key), kind) for config in (old, new))
+        return f"{_key_in_words(keys[0])} {before} → {after}"
+    if not keys or len(keys) > _NAMED:
+        return f"{len(changed)} changes"
+    *others, last = map(_key_in_words, keys)
+    return f"{', '.join(others)} and {last}"
+
+
+def _key_in_words(dotted: str) -> str:
+    """ "hidden size"; with the section's name where another has a key of that name: "sequence seed"."""
+    section, _, key = dotted.partition(".")
+    words = key.replace("_", " ")
+    return words if _TIMES_USED[key] == 1 else f"{section.replace('_', ' ')} {words}"
+
+
+def _short(value: Any, kind: str) -> str:
+    """A value in few characters; of a path the file's name."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if kind == "names":
+        return _cut(", ".join(PurePath(name).name for name in value))
+    if kind == "path":
+        return _cut(PurePath(value).name or value)
+    return _cut(" ".join(str(value).split()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

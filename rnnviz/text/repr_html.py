@@ -1,0 +1,120 @@
+"""A run and a comparison as a notebook shows them: the verdict, the figures, the first mismatch.
+
+The HTML takes its text's color and its background from the page, so that it is as legible on a dark one; what has a
+color of its own is a bar beside a verdict that is told in words, too.
+"""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from rnnviz.core import number_format
+from rnnviz.core.config import Config
+from rnnviz.core.display_names import display_name
+from rnnviz.text import verdict_details
+from rnnviz.text.verdict_text import MARKS, TextPart, verdict_sentence
+from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.result import RunResult
+
+_COLORS = {"agree": "#2f9e5f", "drift": "#c98a1b", "mismatch": "#dc4c4c"}
+_LINE = "1px solid rgba(128, 128, 128, 0.35)"
+_CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
+
+
+def run_html(result: RunResult) -> str:
+    """A run: each candidate's verdict with what stands behind it, and a table with a column for each."""
+    parts = [
+        f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
+    ]
+    for comparison in result.comparisons:
+        words = verdict_sentence(result, comparison.candidate)
+        listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
+        parts.append(_bar(words.verdict, words.sentence))
+        parts.append(f"<details><summary>What stands behind it</summary><ul>{listed}</ul></details>")
+    columns = {display_name(c.candidate): _figures(c) for c in result.comparisons}
+    parts.append(_table(f"against {display_name(result.reference.engine)}", columns))
+    return _whole(parts)
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """A comparison by itself: what it says by the tolerance alone, and its figures."""
+    sentence = (TextPart(comparison_in_words(comparison)),)
+    columns = {display_name(comparison.candidate): _figures(comparison)}
+    return _whole(
+        [_bar(comparison.verdict, sentence), _table(f"against {display_name(comparison.reference)}", columns)]
+    )
+
+
+def run_in_words(result: RunResult) -> str:
+    """A run in a line for each candidate."""
+    lines = (str(verdict_sentence(result, comparison.candidate)) for comparison in result.comparisons)
+    return "\n".join((network_in_words(result.config), *lines, *verdict_details.assumptions(result)))
+
+
+def comparison_in_words(comparison: Comparison) -> str:
+    """What the tolerance alone says of two engines."""
+    names = f"{display_name(comparison.candidate)} against {display_name(comparison.reference)}"
+    if comparison.mismatched:
+        return f"{names}: {verdict_details.mismatch_count(comparison)} differ, {verdict_details.error_size(comparison)}"
+    return f"{names}: {verdict_details.values_and_error(comparison)}, all within the tolerance"
+
+
+def network_in_words(config: Config) -> str:
+    """The network in a line: "lstm: 3 features, 4 units, 2 layers in both directions, float32"."""
+    network = config.network
+    sizes = ", ".join(
+        f"{number_format.count(size)} {thing}{'' if size == 1 else 's'}"
+        for size, thing in (
+            (network.input_size, "feature"),
+            (network.hidden_size, "unit"),
+            (network.num_layers, "layer"),
+        )
+    )
+    return f"{network.cell}: {sizes}{' in both directions' if network.bidirectional else ''}, {network.dtype}"
+
+
+def _figures(comparison: Comparison) -> dict[str, str]:
+    first = comparison.first_mismatch
+    figures = {
+        "Values compared": verdict_details.compared(comparison),
+        "Values that differ": number_format.count(comparison.mismatched),
+        "Tolerance, absolute and relative": f"{number_format.full(comparison.atol)}, "
+        f"{number_format.full(comparison.rtol)}",
+        "Largest difference": number_format.error(comparison.max_abs_error),
+        "Where it is": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Largest difference in tolerances": number_format.error(comparison.max_error_ratio),
+        "Largest difference in floats (ULP)": number_format.ulp(comparison.max_ulp),
+        "First value that differs": "none",
+    }
+    if first is not None:
+        figures["First value that differs"] = str(first.where)
+        values = number_format.format_pair(first.reference, first.candidate)
+        figures["The reference there"], figures["The candidate there"] = values
+    return figures
+
+
+def _bar(verdict: str, sentence: tuple[TextPart, ...]) -> str:
+    told = "".join(f"<strong>{escape(part.text)}</strong>" if part.strong else escape(part.text) for part in sentence)
+    style = f"border-left: 4px solid {_COLORS[verdict]}; padding: 2px 0 2px 8px; margin: 6px 0"
+    return f'<div style="{style}">{MARKS[verdict]} {told}</div>'
+
+
+def _table(corner: str, columns: Mapping[str, Mapping[str, str]]) -> str:
+    names = dict.fromkeys(name for figures in columns.values() for name in figures)
+    head = "".join(_cell("th", name, "col") for name in (corner, *columns))
+    rows = (
+        _cell("th", name, "row") + "".join(_cell("td", figures.get(name, "")) for figures in columns.values())
+        for name in names
+    )
+    body = "".join(f'<tr style="background: none">{row}</tr>' for row in rows)
+    style = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"
+    return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cell(tag: str, text: str, scope: str = "") -> str:
+    of = f' scope="{scope}"' if scope else ""
+    weight = "600" if scope == "col" else "400"
+    return f'<{tag}{of} style="{_CELL}; font-weight: {weight}">{escape(text)}</{tag}>'
+
+
+def _whole(parts: Iterable[str]) -> str:
+    return f'<div style="font-family: sans-serif; color: inherit">{"".join(parts)}</div>'

@@ -1,0 +1,230 @@
+"""The step audit: every step of an engine is checked by itself.
+
+From the engine's own previous state and its own layer input, the next hidden vector is computed in float64 and
+must be met within eight running rounding bounds (`running_error`). Errors of earlier steps do not add up, so the
+audit tells which of two engines is wrong, and a chaotic network, in which two right engines drift apart, is still
+found right.
+
+The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
+the bound does not grow with the length of the sequence, what is carried is narrowed every few steps to what the
+engine's own cell state can have been: what its hidden value admits, h = o · tanh(c), and its stored cell state, where
+the trace has one. What contradicts the carried state is left out, so that a wrong value makes no later step wrong.
+
+Where eight bounds are more than `JUDGED` of the largest hidden value that a cell can have, a step within them is
+neither right nor wrong: it is *undetermined*. So it is for infinite bounds, for arguments so large that rounding alone
+may move an activation, and for whatever is computed in float16, or recorded as float16 by code that does not say in
+which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what is known of it is relative
+to its terms. A step that is off by more than `CERTAIN` bounds, but by less than eight, is undetermined as well: it may
+be right, as in a sum of equal terms, or hide an error of the size of rounding. A value that no argument could give,
+such as 7 of a tanh, is wrong whatever the bound.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.verify.audit_accumulator import CERTAIN, Audit, AuditAccumulator, Compared, WrongStep, undetermined
+from rnnviz.verify.audit_sampling import SampleUnitBlock, all_columns, plan_lane, some_columns
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.running_error import ALLOWED, BoundedArray, exact, storage_bound
+from rnnviz.verify.step_bounds import (
+    AuditedLayer,
+    audited_layer,
+    lstm_cell_limits,
+    lstm_cells,
+    lstm_gates,
+    lstm_hidden,
+    next_hidden,
+)
+from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
+
+__all__ = ["Audit", "WrongStep", "audit"]
+
+_BLOCK_VALUES = 1 << 19
+
+
+def audit(
+    inputs: Inputs,
+    trace: Trace,
+    comparisons: Sequence[Comparison] = (),
+    *,
+    traces: Mapping[str, Trace] = {},
+    full: bool = False,
+    units: int | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+    folder: Path | None = None,
+) -> Audit:
+    """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
+
+    `traces` holds those of the engines that it is compared with: undetermined values are looked up in them.
+
+    Steps of which a recording lacks the result or what they read are not audited.
+
+    `units` asks for a glance at so many units of each lane and nothing more. The figures of each timestep lie in
+    `folder` if there is one and they are many.
+
+    Raises
+    ------
+    OSError
+        If the folder takes no more.
+    """
+    layers, directions, *_ = trace.shape
+    # What was rounded when it was stored may be off by all of the eight bounds that this takes.
+    certain = ALLOWED if trace.stored_as else CERTAIN
+    tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), certain)
+    near = _violations(trace.engine, comparisons)
+    with np.errstate(all="ignore"):
+        for layer in range(layers):
+            for direction in range(directions):
+                lane = layer * directions + direction
+                times = followed(inputs, trace, layer, direction)
+                if not times:
+                    continue
+                plan = plan_lane(trace.shape, None if near is None else near[layer, direction], full=full)
+                if units is not None:
+                    plan = [some_columns(inputs.batch_size, inputs.network.hidden_size, units)]
+                for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, ends=units is None):
+                    progress((lane + done) / (layers * directions))
+    return tally.audit(trace)
+
+
+def _violations(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] | None:
+    """(L, D, N, H): the largest violation of each column in the comparisons that the engine takes part in."""
+    own = [c.violation_by_column for c in comparisons if engine in (c.reference, c.candidate)]
+    return np.maximum.reduce(own) if own else None
+
+
+def _compared(engine: str, comparisons: Sequence[Comparison], traces: Mapping[str, Trace]) -> list[Compared]:
+    """The comparisons that the engine takes part in, each with the trace of the other engine."""
+    pairs = [(c, c.candidate if engine == c.reference else c.reference) for c in comparisons]
+    return [
+        Compared(c, traces[other]) for c, other in pairs if other in traces and engine in (c.reference, c.candidate)
+    ]
+
+
+def _audit_lane(
+    inputs: Inputs,
+    trace: Trace,
+    layer: int,
+    direction: int,
+    times: range,
+    plan: list[SampleUnitBlock],
+    tally: AuditAccumulator,
+    *,
+    ends: bool,
+) -> Iterator[float]:
+    """Follow the plan's columns through one lane, look at the ends of the others, and yield the fraction done."""
+    widest = inputs.network.kind.gate_count * inputs.network.hidden_size
+    followed = np.zeros((inputs.batch_size, inputs.network.hidden_size), np.bool_)
+    parts = [part for columns in plan for part in columns.parts(max(1, _BLOCK_VALUES // widest))]
+    whole, before = sum(part.count for part in parts), 0
+    for part in parts:
+        followed[np.ix_(part.samples, part.units)] = True
+        blocks = _blocks(inputs, part, direction, times)
+        for done in _audit_columns(inputs, trace, layer, direction, part, blocks, tally):
+            yield (before + done * part.count) / whole
+        before += part.count
+    if followed.all() or not ends:
+        return
+    for part in all_columns(*followed.shape).parts(max(1, _BLOCK_VALUES // widest)):
+        fresh = ~followed[np.ix_(part.samples, part.units)]
+        for step in _ends(inputs, direction, times):
+            yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, part, [step], tally, fresh))
+
+
+def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
+    """The first of some steps that a lane computes, and the last one where it follows from the trace alone."""
+    ends = [slice(times.start, times.start + 1), slice(times.stop - 1, times.stop)]
+    if direction:
+        ends.reverse()
+    return ends[:1] if inputs.network.kind.has_cell_state or len(times) == 1 else ends
+
+
+def _audit_columns(
+    inputs: Inputs,
+    trace: Trace,
+    layer: int,
+    direction: int,
+    columns: SampleUnitBlock,
+    blocks: Iterable[slice],
+    tally: AuditAccumulator,
+    fresh: NDArray[np.bool_] | None = None,
+) -> Iterator[float]:
+    """Audit blocks of time of some columns, in the order of computation, and yield the fraction of time that is done.
+
+    The cell state of an LSTM is carried from block to block, beginning with the initial one.
+    """
+    network = inputs.network
+    p = inputs.parameters.layer(layer, direction)
+    x_stored_as = trace.stored_as if layer else ""
+    prepared = audited_layer(
+        network.cell, network.kind.gate_count, p, columns.units, trace.eps, trace.stored_as, x_stored_as
+    )
+    k = layer * network.directions + direction
+    own = np.ix_(columns.samples, columns.units)
+    c = None
+    if inputs.initial_state.c is not None:
+        c = exact(inputs.initial_state.c[k][own].astype(np.float64), prepared.eps)
+    for times in blocks:
+        x = layer_input(inputs, trace, layer, times, columns.samples)
+        before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
+        h = np.asarray(trace.hidden[layer, direction, times])[:, columns.samples][:, :, columns.units]
+        if c is None:
+            step = _recurrent_block(prepared, x, before, columns)
+        else:
+            cells = None
+            if trace.cell is not None:
+                cells = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
+            step, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=direction == 1)
+        if prepared.stored_as:
+            np.add(step.bound, storage_bound(h, prepared.stored_as), out=step.bound)
+        unknown = undetermined(network.cell, step, h, before[:, :, columns.units], prepared.stored_as)
+        tally.add(layer, direction, times, columns, h, step, fresh, unknown)
+        yield (inputs.timesteps - times.start if direction else times.stop) / inputs.timesteps
+
+
+def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: range) -> Iterator[slice]:
+    """Slices of time in the order of computation, small enough for the temporaries to stay in the cache."""
+    widest = max(inputs.network.kind.gate_count * len(columns.units), inputs.network.hidden_size)
+    length = max(1, _BLOCK_VALUES // (len(columns.samples) * widest))
+    starts = range(times.start, times.stop, length)
+    for start in reversed(starts) if direction else starts:
+        yield slice(start, min(start + length, times.stop))
+
+
+def _recurrent_block(layer: AuditedLayer, x: FloatArray, before: FloatArray, columns: SampleUnitBlock) -> BoundedArray:
+    steps, samples, _ = x.shape
+    own = before[:, :, columns.units].astype(np.float64).reshape(steps * samples, -1)
+    h = next_hidden(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1), own)
+    return BoundedArray(h.value.reshape(steps, samples, -1), h.bound.reshape(steps, samples, -1), h.eps)
+
+
+def _lstm_block(
+    layer: AuditedLayer,
+    x: FloatArray,
+    before: FloatArray,
+    c: BoundedArray,
+    h: FloatArray,
+    own_cells: FloatArray | None,
+    first: int,
+    *,
+    backward: bool,
+) -> tuple[BoundedArray, BoundedArray]:
+    """h of a block (B, S, U) from timestep `first` on, and the cell state that the next block starts from (S, U).
+
+    `h` and `own_cells`, if there are any, are the engine's own hidden values and cell states of the block.
+    """
+    steps, samples, _ = x.shape
+    f, i_g, o = (
+        BoundedArray(v.value.reshape(steps, samples, -1), v.bound.reshape(steps, samples, -1), v.eps)
+        for v in lstm_gates(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1))
+    )
+    known = lstm_cell_limits(layer, o, h, own_cells, first)
+    cells, c = lstm_cells(f, i_g, c, backward=backward, known=known)
+    return lstm_hidden(o, cells), c

@@ -1,0 +1,258 @@
+"""The figures of an audit, gathered block by block."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.audit_sampling import SampleUnitBlock
+from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.metrics import violation
+from rnnviz.verify.per_timestep import OverTime, over_time
+from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
+
+JUDGED = 2.0**-8
+"""How much of the largest hidden value eight bounds may be if they are to judge a step."""
+
+
+CERTAIN = 3.0
+"""How many bounds a step may be off to be right for certain: but for sums of equal terms right engines stay below 2."""
+
+
+@dataclass(frozen=True)
+class WrongStep:
+    """A step outside its bound: what the engine has there, and what the step gives from the engine's own state."""
+
+    where: Location
+    value: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that an audited engine takes part in, and the trace of the other engine."""
+
+    comparison: Comparison
+    other: Trace
+
+
+@dataclass(frozen=True)
+class Undetermined:
+    """Of a block (B, S, U): of which values the audit can say nothing, and how far each is beyond what a cell can have.
+
+    `beyond` is in bounds, and 0 or less where the cell can have the value.
+    """
+
+    values: NDArray[np.bool_]
+    beyond: FloatArray
+
+
+@dataclass(frozen=True)
+class Audit(OverTime):
+    """What the audit of one engine found.
+
+    `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
+    `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
+    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep, and NaN where nothing was
+    looked at.
+
+    `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
+    says too little, and `undetermined_mismatches` how many of these are outside the tolerance, by the other engine.
+    """
+
+    NAMES: ClassVar = ("ratio_over_time", "error_over_time")
+    KIND: ClassVar = "audit"
+
+    engine: str
+    worst_ratio: float
+    worst_at: Location
+    wrong: int
+    first_wrong: WrongStep | None
+    audited: int
+    elements: int
+    ratio_over_time: NDArray[np.float64] = field(repr=False)
+    error_over_time: NDArray[np.float64] = field(repr=False)
+    stored: Path | None = None
+    undetermined_count: int = 0
+    undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays."""
+        self.protect()
+
+    @property
+    def verdict(self) -> str:
+        """ "wrong" if a step is outside its bound, else "right" of all steps that could be judged.
+
+        "not audited" if none was audited, "undetermined" if none could be judged.
+        """
+        if not self.audited:
+            return "not audited"
+        if self.wrong:
+            return "wrong"
+        return "undetermined" if self.undetermined_count == self.audited else "right"
+
+    @property
+    def undetermined(self) -> float:
+        """The fraction of the audited values that the audit can say nothing of, 0 to 1."""
+        return self.undetermined_count / self.audited if self.audited else 0.0
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of hidden values that were looked at, 0 to 1."""
+        return self.audited / self.elements
+
+
+class AuditAccumulator:
+    """The running figures of one audit."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int, int, int],
+        folder: Path | None = None,
+        compared: Sequence[Compared] = (),
+        certain: float = CERTAIN,
+    ) -> None:
+        """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many.
+
+        A step that is more than `certain` bounds off is not taken for right.
+        """
+        self._compared, self._certain = compared, certain
+        self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
+        dtypes = dict.fromkeys(Audit.NAMES, "float64")
+        self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
+        for array in self._over_time.values():
+            array[...] = np.nan
+        self._worst, self._worst_at = -1.0, Location()
+        self._wrong = self._audited = 0
+        self._first: tuple[tuple[int, ...], WrongStep] | None = None
+
+    def add(
+        self,
+        layer: int,
+        direction: int,
+        times: slice,
+        columns: SampleUnitBlock,
+        h: FloatArray,
+        step: BoundedArray,
+        fresh: NDArray[np.bool_] | None = None,
+        undetermined: Undetermined | None = None,
+    ) -> None:
+        """Count a block: h and step are (B, S, U); `fresh` (S, U) says which columns another block does not count."""
+        error = np.abs(h - step.value)
+        ratio = error / step.bound
+        _settle_nonfinite(error, ratio, h, step)
+        at = layer, direction, times
+        if undetermined is not None:
+            np.fmax(ratio, undetermined.beyond, out=ratio)
+        flat = int(ratio.argmax())
+        largest = float(ratio.flat[flat])
+        if undetermined is not None or largest > self._certain:
+            unknown = ratio > self._certain
+            if undetermined is not None:
+                unknown |= undetermined.values
+            unknown &= ratio <= ALLOWED
+            self._count_undetermined(at, columns, h, unknown if fresh is None else unknown & fresh)
+        for name, figures in (("ratio_over_time", ratio), ("error_over_time", error)):
+            array = self._over_time[name]
+            array[at] = np.fmax(array[at], figures.max(axis=(1, 2)))
+        self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
+        if largest > self._worst:
+            self._worst = largest
+            self._worst_at = _location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
+        wrong = ratio > ALLOWED
+        if wrong.any():
+            self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
+            self._first_wrong(layer, direction, times, columns, h, step, wrong)
+
+    def _count_undetermined(
+        self, at: tuple[int, int, slice], columns: SampleUnitBlock, h: FloatArray, unknown: NDArray[np.bool_]
+    ) -> None:
+        self._undetermined += int(unknown.sum())
+        for pair in self._compared:
+            other = np.asarray(pair.other.hidden[at])[:, columns.samples][:, :, columns.units]
+            is_reference = pair.comparison.candidate == pair.other.engine
+            reference, candidate = (h, other) if is_reference else (other, h)
+            outside = violation(reference, candidate, pair.comparison.rtol, pair.comparison.atol) > 1.0
+            self._mismatches[pair.other.engine] += int((outside & unknown).sum())
+
+    def _first_wrong(
+        self,
+        layer: int,
+        direction: int,
+        times: slice,
+        columns: SampleUnitBlock,
+        h: FloatArray,
+        step: BoundedArray,
+        wrong: NDArray[np.bool_],
+    ) -> None:
+        steps = np.flatnonzero(wrong.any(axis=(1, 2)))
+        t = int(steps[-1] if direction else steps[0])
+        sample, unit = (int(i) for i in np.argwhere(wrong[t])[0])
+        where = _location(layer, direction, times, columns, (t, sample, unit))
+        order = layer, direction, -where.timestep if direction else where.timestep, where.sample, where.unit
+        if self._first is None or order < self._first[0]:
+            index = t, sample, unit
+            self._first = order, WrongStep(where, float(h[index]), float(step.value[index]))
+
+    def audit(self, trace: Trace) -> Audit:
+        """The figures, once every block has been counted."""
+        return Audit(
+            engine=trace.engine,
+            worst_ratio=max(self._worst, 0.0),
+            worst_at=self._worst_at,
+            wrong=self._wrong,
+            first_wrong=None if self._first is None else self._first[1],
+            audited=self._audited,
+            elements=trace.hidden.size,
+            **self._over_time,
+            stored=self._stored,
+            undetermined_count=self._undetermined,
+            undetermined_mismatches={name: count for name, count in self._mismatches.items() if count},
+        )
+
+
+def _location(layer: int, direction: int, times: slice, columns: SampleUnitBlock, index: Sequence[Any]) -> Location:
+    t, sample, unit = (int(i) for i in index)
+    return Location(layer, direction, times.start + t, int(columns.samples[sample]), int(columns.units[unit]))
+
+
+def undetermined(
+    cell: str, step: BoundedArray, h: FloatArray, before: FloatArray, stored_as: str = ""
+) -> Undetermined | None:
+    """What a block (B, S, U) holds of which the audit can say nothing; None if there is nothing of that kind.
+
+    `before` are the engine's own previous hidden values; `stored_as` is that of `AuditedLayer`.
+    """
+    if ALLOWED * step.eps > JUDGED:
+        values = np.ones(h.shape, np.bool_)
+    elif step.bound.max(initial=0.0) <= JUDGED / ALLOWED:
+        return None
+    else:
+        values = np.isinf(step.bound) if cell == "rnn_relu" else ~(step.bound <= JUDGED / ALLOWED)
+    if cell == "rnn_relu":
+        return Undetermined(values, -h.astype(np.float64) / step.eps)
+    largest = np.ones(()) if cell != "gru" else np.maximum(np.abs(before.astype(np.float64)), 1.0)
+    beyond = np.abs(h.astype(np.float64)) - largest - ALLOWED * storage_bound(h, stored_as)
+    return Undetermined(values, beyond / (step.eps * largest))
+
+
+def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: BoundedArray) -> None:
+    """Decide where arithmetic on NaN and infinity does not.
+
+    A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an
+    infinite bound says that nothing can be known.
+    """
+    strange = ~np.isfinite(ratio) | ~np.isfinite(step.bound)
+    if not strange.any():
+        return
+    same = (h == step.value) | (np.isnan(h) & np.isnan(step.value))
+    verdict = np.where(same | ~np.isfinite(step.bound), 0.0, np.inf)
+    np.copyto(ratio, verdict, where=strange)
+    np.copyto(error, verdict, where=strange & ~np.isfinite(error))

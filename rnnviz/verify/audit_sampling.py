@@ -1,0 +1,90 @@
+"""Which values an audit looks at.
+
+Up to `FULL` values everything is audited. Above, an audit follows columns through time: a column is one unit of
+one sample in one lane, from its first step to its last, since the cell state of an LSTM can only be known by
+following it. The columns are all those of every sample in which the accumulated comparison comes near its limit
+anywhere, and a grid spread evenly over samples and units. Of every other column the audit sees the ends: the step
+that is computed first, and, but for an LSTM, the one that is computed last.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+IndexArray: TypeAlias = NDArray[np.intp]
+
+FULL = 5_000_000
+"""How many values are audited without sampling."""
+
+NEAR = 0.5
+"""The violation from which a column is looked at in any case."""
+
+
+@dataclass(frozen=True)
+class SampleUnitBlock:
+    """The product of some samples and some units of one lane, followed through all timesteps."""
+
+    samples: IndexArray
+    units: IndexArray
+
+    @property
+    def count(self) -> int:
+        """How many columns these are."""
+        return len(self.samples) * len(self.units)
+
+    def parts(self, samples: int) -> Iterator["SampleUnitBlock"]:
+        """The same columns, at most so many samples at a time."""
+        for start in range(0, len(self.samples), samples):
+            yield SampleUnitBlock(self.samples[start : start + samples], self.units)
+
+
+def all_columns(samples: int, units: int) -> SampleUnitBlock:
+    """Every column of a lane."""
+    return SampleUnitBlock(np.arange(samples), np.arange(units))
+
+
+def some_columns(samples: int, units: int, most_units: int) -> SampleUnitBlock:
+    """Every sample's columns of some units, spread evenly."""
+    return SampleUnitBlock(np.arange(samples), _spread(units, min(units, most_units)))
+
+
+def plan_lane(
+    shape: tuple[int, int, int, int, int], violation: NDArray[np.floating[Any]] | None, *, full: bool
+) -> list[SampleUnitBlock]:
+    """The columns of one lane that an audit follows.
+
+    `shape` is (L, D, T, N, H); `violation` (N, H) is the largest violation in each column of this lane, over time
+    and over all comparisons that the engine takes part in, or None if it takes part in none.
+    """
+    layers, directions, timesteps, samples, units = shape
+    size = layers * directions * timesteps * samples * units
+    if full or size <= FULL:
+        return [all_columns(samples, units)]
+    budget = max(1, FULL // (2 * layers * directions * timesteps))
+    fraction = sqrt(budget / (samples * units))
+    kept_units = min(units, max(1, round(units * fraction)))
+    kept_samples = min(samples, max(1, budget // kept_units))
+    kept_units = min(units, max(1, budget // kept_samples))
+    kept_samples = min(samples, max(1, budget // kept_units))
+    grid = SampleUnitBlock(_spread(samples, kept_samples), _spread(units, kept_units))
+    return [grid] if violation is None else _with_near(grid, violation)
+
+
+def _spread(count: int, kept: int) -> IndexArray:
+    """`kept` indices spread evenly over `count`, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, kept).round().astype(np.intp))
+
+
+def _with_near(grid: SampleUnitBlock, violation: NDArray[np.floating[Any]]) -> list[SampleUnitBlock]:
+    """All columns of the samples that come near the limit, and the grid's columns of the others.
+
+    The recurrence spreads what is wrong in one unit of a sample to its other units with the next step.
+    """
+    near = ~(violation <= NEAR).all(axis=1)
+    others = grid.samples[~near[grid.samples]]
+    plan = [SampleUnitBlock(np.flatnonzero(near), np.arange(violation.shape[1])), SampleUnitBlock(others, grid.units)]
+    return [columns for columns in plan if columns.count]

@@ -1,0 +1,106 @@
+"""Whether an LSTM's recorded cell states belong to its recorded hidden vectors.
+
+Who computes h has it from c, so that a wrong c is met in h. A recording may hold any c beside any h. The one that the
+hidden vectors give is followed in float64 with a bound on its rounding, as in the step audit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnnviz.core.display_names import display_name
+from rnnviz.core.indexing import last_timestep
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.verify.audit_sampling import FULL
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.invariants import Check, equality
+from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
+
+_BLOCK_VALUES = 1 << 18
+
+
+def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
+    """Hold `cell` and `state_c`, where the trace has them, against the hidden vectors of the same trace.
+
+    Of more than `FULL` cell states, each lane's last ones are looked at, and the check says how many those are.
+    """
+    checks: list[Check] = []
+    if trace.partial:
+        return checks
+    followed = CellStates(inputs, replace(trace, cell=None)) if inputs.network.kind.has_cell_state else None
+    if followed is not None and trace.cell is not None:
+        pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
+        checks.append(_check("cell follows from the hidden vectors", trace, pairs, trace.cell.size))
+    if followed is not None and trace.state_c is not None:
+        pairs = _of_state(inputs, trace.state_c, followed)
+        checks.append(_check("state[1] follows from the hidden vectors", trace, pairs, trace.state_c.size))
+    return checks
+
+
+def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
+    """Hold the final cell states of a recording without hidden vectors, which they follow from, against the other's."""
+    partial = candidate if candidate.partial else reference
+    if not partial.partial or reference.state_c is None or candidate.state_c is None:
+        return []
+    other = reference if partial is candidate else candidate
+    name = f"state[1] is that of {display_name(other.engine)}"
+    return [
+        equality(name, partial.engine, candidate.state_c, reference.state_c, rtol, atol, accumulates=True),
+    ]
+
+
+def _of_cell(
+    inputs: Inputs, cell: FloatArray, followed: CellStates, *, whole: bool
+) -> Iterator[tuple[FloatArray, BoundedArray]]:
+    for layer, direction in np.ndindex(cell.shape[:2]):
+        for times in _blocks(inputs, direction) if whole else [_last(inputs, direction)]:
+            yield cell[layer, direction, times], _after(inputs, followed, layer, direction, times)
+
+
+def _of_state(inputs: Inputs, state: FloatArray, followed: CellStates) -> Iterator[tuple[FloatArray, BoundedArray]]:
+    for row in range(len(state)):
+        layer, direction = divmod(row, inputs.network.directions)
+        yield state[row : row + 1], _after(inputs, followed, layer, direction, _last(inputs, direction))
+
+
+def _after(inputs: Inputs, followed: CellStates, layer: int, direction: int, times: slice) -> BoundedArray:
+    """(B, N, H): c of every sample and unit after some timesteps."""
+    return followed.after(layer, direction, times, slice(0, inputs.batch_size), slice(0, inputs.network.hidden_size))
+
+
+def _last(inputs: Inputs, direction: int) -> slice:
+    """The timestep that a lane computes last."""
+    last = last_timestep(direction, inputs.timesteps)
+    return slice(last, last + 1)
+
+
+def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
+    """All timesteps of a lane in the order of computation."""
+    length = max(1, _BLOCK_VALUES // (inputs.batch_size * inputs.network.hidden_size))
+    starts = range(0, inputs.timesteps, length)
+    for start in reversed(starts) if direction else starts:
+        yield slice(start, min(start + length, inputs.timesteps))
+
+
+def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArray]], size: int) -> Check:
+    looked = outside = 0
+    worst = 0.0
+    for recorded, expected in pairs:
+        c = recorded.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            error = np.abs(c - expected.value)
+            allowed = ALLOWED * expected.bound + ALLOWED * storage_bound(c, trace.stored_as)
+        same = (c == expected.value) | (np.isnan(c) & np.isnan(expected.value))
+        # An infinite bound says that nothing is known.
+        wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)
+        looked, outside = looked + error.size, outside + int(wrong.sum())
+        worst = max(worst, float(error.max(where=wrong, initial=0.0)))
+    of = f"{looked:,} values" if looked == size else f"{looked:,} values looked at, of {size:,},"
+    if outside:
+        return Check(
+            name, trace.engine, False, f"{outside:,} of {of} differ by more than rounding, by up to {worst:.2g}"
+        )
+    return Check(name, trace.engine, True, f"all {of} agree, to rounding")

@@ -1,0 +1,277 @@
+"""The cell states of an engine's LSTM at any timestep, though a trace need not hold them.
+
+Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c' + i · g is followed in
+float64, with f, i and g from the engine's own hidden vectors, as the audit does. To start at t = 0 each time would
+make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
+k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far below the
+engine's precision, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it
+is followed from the nearest place at which c is already known, and what is found on the way is kept.
+"""
+
+from bisect import bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.verify.running_error import BoundedArray, exact, storage_bound
+from rnnviz.verify.step_bounds import AuditedLayer, Limits, audited_layer, lstm_cell_limits, lstm_cells, lstm_gates
+from rnnviz.verify.step_inputs import layer_input, previous_hidden
+
+_FAR_BELOW, _NEGLIGIBLE = 2.0**-20, 2.0**-60
+_FIRST_LOOK = 64
+_BLOCK_VALUES = 1 << 18
+_LOOK_VALUES = 1 << 20
+_CHECKPOINT_BYTES = 32 << 20
+_LARGEST_LOOK = 4096
+
+
+@dataclass(frozen=True)
+class SampleUnitBlock:
+    """Some samples and units of one lane, each as (start, stop)."""
+
+    layer: int
+    direction: int
+    samples: tuple[int, int]
+    units: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(S, U)."""
+        return self.samples[1] - self.samples[0], self.units[1] - self.units[0]
+
+
+ForgetAndWrite: TypeAlias = Callable[[SampleUnitBlock, slice], tuple[FloatArray, FloatArray]]
+"""f and i · g of some timesteps, each (B, S, U) in float64."""
+
+
+class CellStates:
+    """c of one engine's LSTM, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget.
+
+    With `gates` these are taken for f and i · g, and the bounds, which cost more than the values, are NaN.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        trace: Trace,
+        budget: int = _CHECKPOINT_BYTES,
+        gates: ForgetAndWrite | None = None,
+    ) -> None:
+        assert inputs.initial_state.c is not None, "only an LSTM has a cell state"
+        self._inputs, self._trace = inputs, trace
+        self._own_gates = gates
+        self._c0 = inputs.initial_state.c
+        self._eps = trace.eps
+        self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
+        self._checkpoints = _Checkpoints(budget)
+        self.interrupt: Callable[[], None] = _go_on
+        """Called before each block of a long way; may raise to give it up. What was found on the way is kept."""
+        self._prepared: tuple[tuple[int, int, tuple[int, int]], AuditedLayer] | None = None
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """What the checkpoints take."""
+        return self._checkpoints.used
+
+    def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
+        """(S, U): the c' that the step at `timestep` reads; the initial one, if it is the first that is computed."""
+        step = self._inputs.timesteps - 1 - timestep if direction else timestep
+        return self._before(_columns(layer, direction, samples, units), step)
+
+    def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
+        """(B, S, U): c after each step of some timesteps, in the order of time."""
+        columns = _columns(layer, direction, samples, units)
+        if self._trace.cell is not None:
+            return self._stored(self._trace.cell[layer, direction, times, samples, units])
+        first = self._inputs.timesteps - times.stop if direction else times.start
+        last = first + times.stop - times.start
+        cells, c = self._follow(columns, first, last, self._before(columns, first))
+        self._checkpoints.put(columns, last, c)
+        return cells
+
+    def _before(self, columns: SampleUnitBlock, step: int) -> BoundedArray:
+        """c before a step, counted in the order of computation."""
+        if step == 0:
+            return self._initial(columns)
+        layer, direction, samples, units = _indices(columns)
+        if self._trace.cell is not None:
+            timestep = self._inputs.timesteps - step if direction else step - 1
+            return self._stored(self._trace.cell[layer, direction, timestep, samples, units])
+        known, c = self._checkpoints.nearest(columns, step)
+        if known == step and c is not None:
+            return c
+        if c is None:
+            c = self._initial(columns)
+        with np.errstate(all="ignore"):
+            found = self._backwards(columns, known, step, c)
+            if found is None:
+                found = self._forwards(columns, known, step, c)
+        self._checkpoints.put(columns, step, found)
+        return found
+
+    def _backwards(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray | None:
+        """c before `step`, from as far back as counts: from `c` before the step `known`, or from nothing after it.
+
+        None if that is too far back to hold every gate on the way.
+        """
+        _, _, samples, units = _indices(columns)
+        largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + step
+        limit = min(_LARGEST_LOOK, max(_FIRST_LOOK, _LOOK_VALUES // (columns.shape[0] * columns.shape[1])))
+        blocks: list[tuple[BoundedArray, BoundedArray, Limits]] = []
+        left, first, length = np.ones(columns.shape), step, _FIRST_LOOK
+        while first > known and step - first < limit:
+            start = max(known, first - length)
+            f, i_g, known_cells = self._gates(columns, start, first)
+            left *= f.value.prod(axis=0)
+            blocks.append((f, i_g, known_cells))
+            first, length = start, length * 2
+            forgotten = bool(np.all(left * largest < self._negligible))
+            if forgotten:
+                c = exact(np.zeros(columns.shape), self._eps)
+            if forgotten or first == known:
+                for block in reversed(blocks):
+                    _, c = self._carry(columns, *block, c)
+                return c
+        return None
+
+    def _forwards(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray:
+        length = max(1, _BLOCK_VALUES // (columns.shape[0] * max(columns.shape[1], self._trace.shape[-1])))
+        for start in range(known, step, length):
+            stop = min(start + length, step)
+            _, c = self._follow(columns, start, stop, c)
+            self._checkpoints.put(columns, stop, c)
+        return c
+
+    def _follow(
+        self, columns: SampleUnitBlock, first: int, last: int, c: BoundedArray
+    ) -> tuple[BoundedArray, BoundedArray]:
+        with np.errstate(all="ignore"):
+            return self._carry(columns, *self._gates(columns, first, last), c)
+
+    def _carry(
+        self, columns: SampleUnitBlock, f: BoundedArray, i_g: BoundedArray, known: Limits, c: BoundedArray
+    ) -> tuple[BoundedArray, BoundedArray]:
+        """c of every step of a block, and the last that was computed."""
+        backward = columns.direction == 1
+        if self._own_gates is None:
+            return lstm_cells(f, i_g, c, backward=backward, known=known)
+        cells, last = np.empty_like(f.value), c.value
+        for t in reversed(range(len(cells))) if backward else range(len(cells)):
+            np.multiply(f.value[t], last, out=cells[t])
+            cells[t] += i_g.value[t]
+            last = cells[t]
+        return self._unbounded(cells), self._unbounded(last.copy())
+
+    def _unbounded(self, value: FloatArray) -> BoundedArray:
+        return BoundedArray(value, np.broadcast_to(np.nan, value.shape), self._eps)
+
+    def _gates(self, columns: SampleUnitBlock, first: int, last: int) -> tuple[BoundedArray, BoundedArray, Limits]:
+        """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time.
+
+        With them what the hidden values say of the cell states.
+        """
+        self.interrupt()
+        layer, direction, samples, units = _indices(columns)
+        timesteps = self._inputs.timesteps
+        times = slice(timesteps - last, timesteps - first) if direction else slice(first, last)
+        if self._own_gates is not None:
+            f, i_g = (self._unbounded(value) for value in self._own_gates(columns, times))
+            return f, i_g, {}
+        x = layer_input(self._inputs, self._trace, layer, times, samples)
+        h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
+        rows = last - first, *columns.shape
+        prepared = self._layer(columns)
+        gates = lstm_gates(prepared, x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
+        f, i_g, o = (BoundedArray(v.value.reshape(rows), v.bound.reshape(rows), v.eps) for v in gates)
+        own = np.asarray(self._trace.hidden[layer, direction, times, samples, units])
+        return f, i_g, lstm_cell_limits(prepared, o, own, None, times.start)
+
+    def _layer(self, columns: SampleUnitBlock) -> AuditedLayer:
+        key = columns.layer, columns.direction, columns.units
+        if self._prepared is None or self._prepared[0] != key:
+            network = self._inputs.network
+            p = self._inputs.parameters.layer(columns.layer, columns.direction)
+            stored_as = self._trace.stored_as
+            x_stored_as = stored_as if columns.layer else ""
+            units = np.arange(*columns.units)
+            prepared = audited_layer(network.cell, network.kind.gate_count, p, units, self._eps, stored_as, x_stored_as)
+            self._prepared = key, prepared
+        return self._prepared[1]
+
+    def _initial(self, columns: SampleUnitBlock) -> BoundedArray:
+        _, _, samples, units = _indices(columns)
+        return exact(self._c0[_row(self._inputs, columns), samples, units].astype(np.float64), self._eps)
+
+    def _stored(self, c: FloatArray) -> BoundedArray:
+        """What an engine stored may have been rounded when it was."""
+        value = np.asarray(c).astype(np.float64)
+        return BoundedArray(value, np.abs(value) * self._eps + storage_bound(value, self._trace.stored_as), self._eps)
+
+
+@dataclass
+class _Checkpoints:
+    """c before some steps of some columns; every other one of a lane goes when the budget of bytes is spent."""
+
+    budget: int
+    _lanes: OrderedDict[SampleUnitBlock, dict[int, BoundedArray]] = field(default_factory=OrderedDict)
+    _steps: dict[SampleUnitBlock, list[int]] = field(default_factory=dict)
+    used: int = 0
+
+    def nearest(self, columns: SampleUnitBlock, step: int) -> tuple[int, BoundedArray | None]:
+        """The last step up to `step` before which c is known, and c; (0, None) if there is none."""
+        steps = self._steps.get(columns, [])
+        place = bisect_right(steps, step)
+        if place == 0:
+            return 0, None
+        self._lanes.move_to_end(columns)
+        return steps[place - 1], self._lanes[columns][steps[place - 1]]
+
+    def put(self, columns: SampleUnitBlock, step: int, c: BoundedArray) -> None:
+        lane = self._lanes.setdefault(columns, {})
+        self._lanes.move_to_end(columns)
+        if step in lane:
+            return
+        lane[step] = c
+        insort(self._steps.setdefault(columns, []), step)
+        self.used += _size(c)
+        while self.used > self.budget and (len(self._lanes) > 1 or len(lane) > 1):
+            self._thin()
+
+    def _thin(self) -> None:
+        """Drop the columns that were not used for longest, or of the only ones every other checkpoint but the last."""
+        if len(self._lanes) > 1:
+            columns, lane = self._lanes.popitem(last=False)
+            del self._steps[columns]
+            self.used -= sum(_size(c) for c in lane.values())
+            return
+        ((columns, lane),) = self._lanes.items()
+        steps = self._steps[columns]
+        for step in steps[-2::-2]:
+            self.used -= _size(lane.pop(step))
+        self._steps[columns] = steps[::-1][::2][::-1]
+
+
+def _go_on() -> None:
+    """Nothing calls for an end."""
+
+
+def _columns(layer: int, direction: int, samples: slice, units: slice) -> SampleUnitBlock:
+    return SampleUnitBlock(layer, direction, (samples.start, samples.stop), (units.start, units.stop))
+
+
+def _indices(columns: SampleUnitBlock) -> tuple[int, int, slice, slice]:
+    return columns.layer, columns.direction, slice(*columns.samples), slice(*columns.units)
+
+
+def _row(inputs: Inputs, columns: SampleUnitBlock) -> int:
+    return columns.layer * inputs.network.directions + columns.direction
+
+
+def _size(c: BoundedArray) -> int:
+    return c.value.nbytes + c.bound.nbytes

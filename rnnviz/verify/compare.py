@@ -1,0 +1,108 @@
+"""The accumulated comparison: |candidate - reference| <= atol + rtol · |reference|, for every hidden value."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.verify.block_metrics import BlockDifference, BlockDifferences
+from rnnviz.verify.comparison import Comparison, Mismatch
+from rnnviz.verify.comparison_accumulator import ComparisonAccumulator
+from rnnviz.verify.per_timestep import over_time
+
+__all__ = ["Comparison", "Mismatch", "compare"]
+
+_BLOCK_VALUES = 1 << 17
+"""How many values are compared at a time: so many that the calls cost little, and so few that their float64
+temporaries stay in the processor's last cache."""
+
+Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray, BlockDifference | None], None]
+"""Called with layer, direction, first timestep, the reference's and the candidate's values (B, N, H) from it on, and
+their difference, whose memory is used again; None where they are not compared."""
+
+
+def compare(
+    reference: Trace,
+    candidate: Trace,
+    rtol: float,
+    atol: float,
+    progress: Callable[[float], None] = lambda _: None,
+    watch: Watch = lambda *_: None,
+    *,
+    folder: Path | None = None,
+) -> Comparison:
+    """Compare every hidden value of two traces of one network, block by block, each of which `watch` sees as well.
+
+    What a recording lacks is not compared; `watch` sees it with a difference of None.
+
+    The figures of each timestep lie in `folder` if there is one and they are many.
+
+    Raises
+    ------
+    OSError
+        If the folder takes no more.
+    """
+    layers, directions, timesteps, *_ = reference.shape
+    dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
+    arrays, stored = over_time(folder, Comparison.KIND, dtypes, reference.shape[:3])
+    tally, differences = ComparisonAccumulator(reference.shape, rtol, **arrays), BlockDifferences(rtol, atol)
+    elements = 0
+    for layer, direction, times in _blocks(reference, candidate):
+        r = np.asarray(reference.hidden[layer, direction, times])
+        c = np.asarray(candidate.hidden[layer, direction, times])
+        difference = None
+        if times.start in compared(reference, candidate, layer, direction):
+            difference = differences.of(r, c)
+            tally.add(layer, direction, times.start, r, c, difference)
+            elements += r.size
+        else:
+            tally.skip(layer, direction, times)
+        watch(layer, direction, times.start, r, c, difference)
+        done = (timesteps - times.start if direction else times.stop) / timesteps
+        progress((layer * directions + direction + done) / (layers * directions))
+    return Comparison(
+        reference=reference.engine,
+        candidate=candidate.engine,
+        rtol=rtol,
+        atol=atol,
+        elements=elements,
+        mismatched=tally.mismatched,
+        max_abs_error=max(tally.max_abs_error, 0.0),
+        max_abs_error_at=tally.max_abs_error_at,
+        max_error_ratio=tally.max_error_ratio,
+        max_ulp=tally.max_ulp,
+        smallest_passing_atol=tally.passing_atol,
+        first_mismatch=tally.first,
+        nonfinite_reference=tally.nonfinite[0],
+        nonfinite_candidate=tally.nonfinite[1],
+        nonfinite_apart=tally.nonfinite[2],
+        **arrays,
+        violation_by_column=tally.violation_by_column,
+        violations=tally.violations.histogram(),
+        ulps=tally.ulps.histogram(),
+        stored=stored,
+        unrecorded=reference.hidden.size - elements,
+    )
+
+
+def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
+    """The timesteps of a lane of which both traces have the hidden vectors."""
+    told = [trace.recorded(layer, direction) for trace in (reference, candidate)]
+    start = max(part.start for part in told)
+    return range(start, max(start, min(part.stop for part in told)))
+
+
+def _blocks(reference: Trace, candidate: Trace) -> Iterator[tuple[int, int, slice]]:
+    """Every lane in slices of time, in the order of computation; what is compared and what is not lie apart."""
+    layers, directions, timesteps, samples, units = reference.shape
+    length = max(1, _BLOCK_VALUES // (samples * units))
+    for layer in range(layers):
+        for direction in range(directions):
+            both = compared(reference, candidate, layer, direction)
+            parts = range(both.start), both, range(both.stop, timesteps)
+            starts = [(start, part.stop) for part in parts for start in range(part.start, part.stop, length)]
+            for start, stop in reversed(starts) if direction else starts:
+                yield layer, direction, slice(start, min(start + length, stop))

@@ -1,0 +1,106 @@
+"""What a comparison of two engines found."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.histogram import Histogram
+from rnnviz.verify.per_timestep import OverTime
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A place where two engines differ by more than the tolerance, and what each has there."""
+
+    where: Location
+    reference: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class Comparison(OverTime):
+    """A candidate held against the reference.
+
+    `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` speak of the pairs in which both
+    numbers are finite; `nonfinite_apart` counts the places where a NaN or an infinity stands on one side only
+    or differs. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
+
+    The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
+    largest violation (infinite where numbers that are not finite stand apart), and how many values mismatch.
+    `violation_by_column` (L, D, N, H) is the largest violation of each unit of each sample over time.
+
+    `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where
+    nothing was compared the error and the violation over time are NaN.
+
+    `violations` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
+    """
+
+    NAMES: ClassVar = ("error_over_time", "violation_over_time", "mismatched_over_time")
+    KIND: ClassVar = "comparison"
+
+    reference: str
+    candidate: str
+    rtol: float
+    atol: float
+    elements: int
+    mismatched: int
+    max_abs_error: float
+    max_abs_error_at: Location
+    max_error_ratio: float
+    max_ulp: int
+    smallest_passing_atol: float
+    first_mismatch: Mismatch | None
+    nonfinite_reference: int
+    nonfinite_candidate: int
+    nonfinite_apart: int
+    error_over_time: NDArray[np.float64]
+    violation_over_time: NDArray[np.float64]
+    mismatched_over_time: NDArray[np.int64]
+    violation_by_column: NDArray[np.float64]
+    violations: Histogram
+    ulps: Histogram
+    stored: Path | None = None
+    unrecorded: int = 0
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays."""
+        self.protect()
+
+    def __repr__(self) -> str:
+        """The difference in words: the arrays would be too long to read."""
+        from rnnviz.text.repr_html import comparison_in_words
+
+        return comparison_in_words(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from rnnviz.text.repr_html import comparison_html
+
+        return comparison_html(self)
+
+    def protect(self) -> None:
+        """Let nobody write to the arrays."""
+        super().protect()
+        self.violation_by_column.flags.writeable = False
+
+    @property
+    def verdict(self) -> str:
+        """ "agree", or "mismatch" if any value is outside the tolerance."""
+        return "mismatch" if self.mismatched else "agree"
+
+    @property
+    def coverage(self) -> float:
+        """The fraction of hidden values that were compared, 0 to 1."""
+        return self.elements / (self.elements + self.unrecorded)
+
+    @cached_property
+    def lane_mismatched(self) -> NDArray[np.int64]:
+        """(L, D): how many values of each lane mismatch."""
+        counts = np.asarray(self.mismatched_over_time.sum(axis=2))
+        counts.flags.writeable = False
+        return counts

@@ -1,0 +1,185 @@
+"""Which known mistakes would make an engine compute what it computed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from rnnviz.core.config import DEFAULT_TOLERANCES
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.engine import run_deviation, trace_in_memory
+from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
+from rnnviz.engines.faults.replay import StepWindow, expected_and_found
+from rnnviz.engines.faults.spec import Fault
+from rnnviz.engines.layers import layer_output
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.metrics import abs_error
+
+_GLANCE = 3
+"""How many steps of each lane are looked at first, since most mistakes are refuted by them."""
+
+_STEPS = 24
+"""How many steps of each lane a mistake has to explain."""
+
+_MOST_STEPS = 4096
+_MOST_VALUES, _MOST_VALUES_OF_PAIRS = 1 << 20, 1 << 14
+"""How many hidden values a network has at most that is computed whole with each mistake, and with each two of them."""
+_SAMPLES = 3
+
+_ALLOWED = 10.0
+"""The distance up to which a trace counts as the mistake's: other code rounds otherwise, over a few steps."""
+
+_BETTER = 8.0
+"""How many times nearer to the trace a mistake must be than the right recurrence, and than another mistake."""
+
+_ROUNDING = 32.0
+"""Within how many eps of a trace all mistakes are equally near."""
+
+
+def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...], ...]:
+    """The mistakes that explain a wrong engine's trace, each a tuple of one name; if no single one does, of two.
+
+    A mistake explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
+    out and the final states, and does so far better than the right recurrence: by how much the two differ depends
+    on the network, and may be less than the tolerance. Of several, those that come nearest are named. Where a
+    recording lacks hidden vectors, the mistake has to give all that it has, over all steps, if those are not too many.
+    """
+    if trace.partial and trace.hidden.size > _MOST_VALUES:
+        return ()
+    wrong = None if audit.first_wrong is None else audit.first_wrong.where
+    limit = min(_ALLOWED, _distance(Fault(), inputs, trace, wrong, np.inf) / _BETTER)
+    nearest = _nearest(
+        inputs,
+        (
+            ((mistake.name,), _distance(deviation, inputs, trace, wrong, limit))
+            for mistake, deviation in _deviations(inputs)
+        ),
+        limit,
+        trace,
+    )
+    if trace.partial and trace.hidden.size > _MOST_VALUES_OF_PAIRS:
+        return nearest
+    return nearest or _nearest(inputs, _pairs(inputs, trace, wrong, limit), limit, trace)
+
+
+def _pairs(
+    inputs: Inputs, trace: Trace, wrong: Location | None, limit: float
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    for (first, one), (second, other) in combinations(list(_deviations(inputs)), 2):
+        both = one.together_with(other) if first is not second else None
+        if both is not None:
+            yield (first.name, second.name), _distance(both, inputs, trace, wrong, limit)
+
+
+def _nearest(
+    inputs: Inputs, found: Iterable[tuple[tuple[str, ...], float]], limit: float, trace: Trace
+) -> tuple[tuple[str, ...], ...]:
+    """The names whose distance is within the limit and not far from the smallest, in the order in which they came."""
+    within = [(names, distance) for names, distance in found if distance <= limit]
+    smallest = min((distance for _, distance in within), default=0.0)
+    near = max(_BETTER * smallest, _ROUNDING * trace.eps / _tolerance(inputs, trace))
+    return tuple(dict.fromkeys(names for names, distance in within if distance <= near))
+
+
+def _tolerance(inputs: Inputs, trace: Trace) -> float:
+    """The dtype's own absolute tolerance, whatever the comparison's is; of a coarser recording two roundings."""
+    own = DEFAULT_TOLERANCES[inputs.network.dtype][1]
+    return max(own, 2.0 * trace.eps) if trace.precision else own
+
+
+def _deviations(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
+    for mistake in known_bugs_of(inputs.network):
+        for deviation in mistake.variants[inputs.network.cell]:
+            yield mistake, deviation
+
+
+def _distance(deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | None, limit: float) -> float:
+    """How far the trace is from what the deviation gives, in tolerances; above `limit`, any number that is.
+
+    The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough as they.
+    """
+    largest, atol = 0.0, _tolerance(inputs, trace)
+    for expected, found in _evidence(deviation, inputs, trace, wrong):
+        size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
+        apart = abs_error(found, expected).max(axis=(1, 2)) / size / atol
+        largest = max(largest, float(apart.max()))
+        if not largest <= limit:
+            break
+    return largest
+
+
+def _evidence(
+    deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
+    if trace.partial:
+        yield from _returned(deviation, inputs, trace)
+        return
+    if deviation.concat_swapped and _from_output(trace):
+        trace = replace(trace, hidden=trace.hidden[:, ::-1])
+    if "output" not in trace.missing:
+        yield _output(deviation, trace)
+    if not deviation.batch_as_time and "state_h" not in trace.missing:
+        # There are as many states as timesteps, which do not fit the samples.
+        yield _final_states(deviation, inputs, trace)
+    for steps in (_GLANCE, _STEPS):
+        for part in _parts(deviation, inputs, wrong, steps):
+            yield expected_and_found(deviation, inputs, trace, part)
+
+
+def _returned(deviation: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """What the whole network with the deviation returns, held against what a recording without hidden vectors has."""
+    made = trace_in_memory(inputs)
+    run_deviation(deviation, inputs, made, lambda _: None)
+    if "output" not in trace.missing:
+        yield made.output, np.asarray(trace.output)
+    if "state_h" not in trace.missing:
+        yield made.state_h, np.asarray(trace.state_h)
+
+
+def _from_output(trace: Trace) -> bool:
+    """Whether the hidden vectors were taken from a recorded output, and its halves with them."""
+    return len(trace.hidden) == 1 and "hidden" in trace.missing and "output" not in trace.missing
+
+
+def _parts(deviation: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
+    """What is looked at of each lane, beginning with that of the first wrong step."""
+    network = inputs.network
+    lanes = [(layer, direction) for layer in range(network.num_layers) for direction in range(network.directions)]
+    if wrong is None:
+        sample, step, first = 0, 0, None
+    else:
+        first = (wrong.layer, wrong.direction)
+        lanes.sort(key=lambda lane: lane != first)
+        sample = wrong.sample
+        step = inputs.timesteps - 1 - wrong.timestep if wrong.direction else wrong.timestep
+    samples = inputs.batch_size
+    if deviation.batch_as_time:
+        # Its samples are the timesteps, and its steps the samples.
+        sample, step, samples = 0 if wrong is None else wrong.timestep, sample, inputs.timesteps
+    chosen = dict.fromkeys((sample, 0, samples - 1, *range(min(samples, _SAMPLES))))
+    for lane in lanes:
+        reach = min(step + 2, _MOST_STEPS) if lane == first and steps > _GLANCE else 0
+        yield StepWindow(*lane, max(steps, reach), tuple(chosen)[:_SAMPLES])
+
+
+def _output(deviation: Fault, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    """out is the top layer's directions as the deviation joins them."""
+    top = np.asarray(trace.hidden[-1][:, :_STEPS])
+    joined = layer_output(top[::-1] if deviation.concat_swapped else top)
+    return joined, np.asarray(trace.output[:_STEPS])
+
+
+def _final_states(deviation: Fault, inputs: Inputs, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    """The final hidden states are where the deviation takes them from."""
+    at_last = deviation.final_at_last_timestep or deviation.backward != "reversed"
+    finals = [
+        trace.hidden[layer, direction, 0 if direction and not at_last else -1]
+        for layer in range(inputs.network.num_layers)
+        for direction in range(inputs.network.directions)
+    ]
+    return np.stack(finals), np.asarray(trace.state_h)

@@ -1,0 +1,181 @@
+"""Which known mistakes the present config could not reveal: a green verdict proves nothing about them.
+
+Every mistake that the network can have is made on purpose, on a part of the run that is small enough, and audited
+as any engine is.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import reduce
+from itertools import combinations, product
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.initial_state import State
+from rnnviz.core.inputs import Inputs, Load
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.engine import run_deviation, trace_in_memory
+from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.engines.faults.spec import Fault
+from rnnviz.verify.audit import audit
+from rnnviz.verify.invariants import notebook_checks
+
+_PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
+"""Samples, timesteps and multiplications of the parts on which a mistake is made: mostly the first one reveals it."""
+
+_LEAST_STEPS = 3
+_GLANCE_UNITS = 32
+
+_TELLING_SCALE = 0.5
+"""Weights and biases of this size neither vanish beside the rounding nor saturate the gates."""
+
+Change: TypeAlias = tuple[tuple[str, str], Any]
+"""A section and a key of a config, and the value that the key gets."""
+
+
+def undetectable(inputs: Inputs) -> tuple[str, ...]:
+    """The names of the mistakes that these inputs cannot reveal, in the catalog's order."""
+    blind = known_bugs_of(inputs.network)
+    for part in _parts(inputs):
+        blind = [mistake for mistake in blind if not _reveals(part, mistake.variants[inputs.network.cell][0])]
+        if not blind:
+            break
+    return tuple(mistake.name for mistake in blind)
+
+
+def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
+    """The config with the smallest change that reveals what any change does of `blind`; None if none reveals more.
+
+    What has no effect stays hidden, such as a transposed weight of a single unit. The network itself stays as it is.
+    """
+    changes = list(_changes(inputs.config))
+    fewest = len(blind) - 1
+    if len(changes) > 1:
+        # What all changes together do not reveal, fewer need not be tried for.
+        fewest = min(fewest, _left(_changed(inputs.config, changes), load, len(blind)))
+    for count in range(1, len(changes) + 1):
+        for chosen in combinations(changes, count):
+            if len({field for field, _ in chosen}) == count:
+                config = _changed(inputs.config, chosen)
+                if _left(config, load, len(blind)) <= fewest:
+                    return config
+    return None
+
+
+def _left(config: Config, load: Load, otherwise: int) -> int:
+    """How many mistakes the config cannot reveal; `otherwise` if it does not go with the files that it names."""
+    try:
+        return len(undetectable(load(_short(config))))
+    except InputError:
+        return otherwise
+
+
+def _changed(config: Config, changes: Iterable[Change]) -> Config:
+    for (section, key), value in changes:
+        config = replace(config, **{section: replace(getattr(config, section), **{key: value})})
+    return config
+
+
+def _changes(config: Config) -> Iterator[Change]:
+    """Single changes of a key, the mildest first; a key may come twice with its last value the strongest."""
+    parameters, sequence = config.parameters, config.sequence
+    if parameters.initializer != "file" and parameters.bias == "zeros":
+        yield ("parameters", "bias"), "uniform"
+    if config.initial_state.source == "zeros":
+        yield ("initial_state", "source"), "normal"
+    if sequence.source not in ("file", "text"):
+        yield from ((("sequence", "timesteps"), steps) for steps in (2, 3) if sequence.timesteps < steps)
+        if sequence.batch_size < 2:
+            yield ("sequence", "batch_size"), 2
+        if sequence.source in ("impulse", "sine"):
+            yield ("sequence", "source"), "normal"
+    if parameters.initializer != "file" and parameters.scale != _TELLING_SCALE:
+        yield ("parameters", "scale"), _TELLING_SCALE
+
+
+def _short(config: Config) -> Config:
+    """The config with as much of a drawn sequence as is looked at."""
+    most_samples, most_steps, _ = _PARTS[-1]
+    sequence = config.sequence
+    if sequence.source in ("file", "text"):
+        return config
+    # The initial state of a file has one row for each sample.
+    samples = sequence.batch_size if config.initial_state.source == "file" else min(sequence.batch_size, most_samples)
+    return replace(
+        config, sequence=replace(sequence, batch_size=samples, timesteps=min(sequence.timesteps, most_steps))
+    )
+
+
+def _parts(inputs: Inputs) -> Iterator[Inputs]:
+    """The first timesteps of some samples, spread evenly: enough for every mistake to show, if it does at all."""
+    network = inputs.network
+    per_step = 0
+    for layer in range(network.num_layers):
+        rows = network.directions * network.kind.gate_count * network.hidden_size
+        per_step += rows * (network.layer_input_size(layer) + network.hidden_size)
+    seen: set[tuple[int, int]] = set()
+    for most_samples, most_steps, work in _PARTS:
+        samples = min(inputs.batch_size, most_samples, max(_PARTS[0][0], work // (_LEAST_STEPS * per_step)))
+        steps = min(inputs.timesteps, most_steps, max(_LEAST_STEPS, work // (per_step * samples)))
+        if (samples, steps) not in seen:
+            seen.add((samples, steps))
+            yield _part(inputs, np.linspace(0, inputs.batch_size - 1, samples).round().astype(np.intp), steps)
+
+
+def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
+    state = State(*(np.ascontiguousarray(array[:, samples]) for array in inputs.initial_state.arrays))
+    sequence = np.ascontiguousarray(inputs.sequence[:steps, samples])
+    return Inputs(inputs.config, sequence, inputs.parameters, state)
+
+
+def _reveals(inputs: Inputs, deviation: Fault) -> bool:
+    """Whether a step is wrong or a check broken; what costs least is looked at first, since most mistakes show soon."""
+    if _idle(inputs, deviation):
+        return False
+    if inputs.network.num_layers > 1:
+        bottom = _bottom_layer(inputs)
+        if _glance(bottom, _made(bottom, deviation)):
+            return True
+    trace = _made(inputs, deviation)
+    return (
+        _glance(inputs, trace)
+        or not all(check.holds for check in notebook_checks(trace, *inputs.config.tolerances))
+        or bool(audit(inputs, trace, full=True).wrong)
+    )
+
+
+def _idle(inputs: Inputs, deviation: Fault) -> bool:
+    """Whether the deviation changes nothing but parameters, and those not at all."""
+    if deviation != Fault(parameters=deviation.parameters):
+        return False
+    network = inputs.network
+    for layer, direction in product(range(network.num_layers), range(network.directions)):
+        right = inputs.parameters.layer(layer, direction)
+        changed = reduce(lambda p, change: change(network.cell, p), deviation.parameters, right)
+        for name, array in vars(right).items():
+            if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
+                return False
+    return True
+
+
+def _bottom_layer(inputs: Inputs) -> Inputs:
+    """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
+    network = replace(inputs.network, num_layers=1)
+    parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
+    state = State(*(array[: network.directions] for array in inputs.initial_state.arrays))
+    return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
+
+
+def _made(inputs: Inputs, deviation: Fault) -> Trace:
+    trace = trace_in_memory(inputs)
+    run_deviation(deviation, inputs, trace, lambda _: None)
+    return trace
+
+
+def _glance(inputs: Inputs, trace: Trace) -> bool:
+    return bool(audit(inputs, trace, units=_GLANCE_UNITS).wrong)

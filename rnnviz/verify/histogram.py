@@ -1,0 +1,198 @@
+"""How numbers that are not negative are spread over orders of magnitude, counted as they pass.
+
+A bin reaches from just above a power of two to the next one: (2^k, 2^(k+1)]. One, the limit of a violation, is an
+edge, and a number that just passes is counted below it. Zero and infinity have bins of their own; what is above 2^1023
+counts as infinite. The powers are read from the numbers' bits, which costs less than a logarithm.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.metrics import UlpArray
+
+_MANTISSA = 52
+_BIAS = 1023
+_KEYS = 2048
+_NARROW_MANTISSA, _NARROW_BIAS = 23, 127
+_EXACT = 1 << 24
+_FIRST_POWERS, _FEW, _LOOKED_FOR = 4, 32, 4
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of zero, of each octave from `lowest` to `highest`, and of what is infinite, in this order.
+
+    `counts` (B,) with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what
+    lies beyond them, too. `first` (B, 5) is the place of the first number of each bin in the order of computation,
+    -1 where there is none.
+    """
+
+    lowest: int
+    highest: int
+    counts: NDArray[np.int64]
+    first: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays."""
+        self.counts.flags.writeable = self.first.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Protect the arrays again after a pipe."""
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    @property
+    def total(self) -> int:
+        """How many numbers were counted."""
+        return int(self.counts.sum())
+
+    def edges(self, place: int) -> tuple[float, float]:
+        """What the numbers of a bin lie between, the upper one among them; (0, 0) and (inf, inf) at the ends."""
+        if place == 0:
+            return 0.0, 0.0
+        if place == len(self.counts) - 1:
+            return np.inf, np.inf
+        octave = self.lowest + place - 1
+        low = 0.0 if octave == self.lowest else 2.0**octave
+        return low, np.inf if octave == self.highest else 2.0 ** (octave + 1)
+
+    def location(self, place: int) -> Location | None:
+        """Where the first number of a bin stands, or None if the bin is empty."""
+        return Location(*(int(index) for index in self.first[place])) if self.counts[place] else None
+
+    @property
+    def filled(self) -> range:
+        """The octaves' bins from the first to the last that is not empty; empty if all are."""
+        places = np.flatnonzero(self.counts[1:-1]) + 1
+        return range(int(places[0]), int(places[-1]) + 1) if len(places) else range(0)
+
+
+class HistogramAccumulator:
+    """Counts blocks of one comparison."""
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        self._lowest, self._highest = lowest, highest
+        self._counts = np.zeros(_KEYS, np.int64)
+        self._places: dict[int, Location] = {}
+        self._room = np.empty(0, np.int64)
+
+    def add(self, values: NDArray[np.float64], layer: int, direction: int, start: int) -> None:
+        """Count a block of timesteps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
+        if self._room.size < values.size:
+            self._room = np.empty(values.size, np.int64)
+        keys = _keys(values, self._room[: values.size].reshape(values.shape))
+        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, layer, direction, start)
+
+    def add_distances(self, ulp: UlpArray, layer: int, direction: int, start: int, largest: int | None = None) -> None:
+        """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
+
+        `largest` is the largest of them, if it is known. Most distances are small and in few bins. To count those
+        above each of the first powers of two is quicker than to find every number's own, which is left to the few that
+        are above them all.
+        """
+        largest = int(ulp.max()) if largest is None else largest
+        if ulp.dtype != np.uint32 or largest > _EXACT:
+            self.add(_as_floats(ulp), layer, direction, start)
+            return
+        above = ulp > 1 << _FIRST_POWERS
+        many = int(np.count_nonzero(above))
+        if many > ulp.size // _FEW:
+            self._add(_counts_of_distances(ulp), ulp, layer, direction, start)
+            return
+        counts = _counts_of_distances(ulp[above]) if many else np.zeros(_KEYS, np.int64)
+        # From the highest power that any distance exceeds down to the first.
+        for key in range(min(_FIRST_POWERS, (largest - 1).bit_length()) if largest > 1 else 0, 0, -1):
+            np.greater(ulp, 1 << (key - 1), out=above)
+            more = int(np.count_nonzero(above))
+            counts[_BIAS + key], many = more - many, more
+        nonzero = int(np.count_nonzero(np.not_equal(ulp, 0, out=above))) if largest else 0
+        counts[_BIAS], counts[0] = nonzero - many, ulp.size - nonzero
+        self._add(counts, ulp, layer, direction, start)
+
+    def _add(self, counts: NDArray[np.int64], keys: NDArray[Any], layer: int, direction: int, start: int) -> None:
+        """Add a block's counts; `keys` are its numbers' keys, or the distances that have them."""
+        new = np.flatnonzero((self._counts == 0) & (counts > 0))
+        self._counts += counts
+        if len(new) == 0:
+            return
+        if keys.dtype == np.uint32:
+            keys, new_keys = _narrow_keys(keys), np.where(new > 0, new - (_BIAS - _NARROW_BIAS), 0)
+        else:
+            new_keys = new
+        # A backward lane is computed from its end.
+        ordered = (keys[::-1] if direction else keys).reshape(-1)
+        for key, first in zip(new, _first_places(ordered, new_keys), strict=True):
+            t, sample, unit = (int(i) for i in np.unravel_index(first, keys.shape))
+            timestep = start + (len(keys) - 1 - t if direction else t)
+            self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
+
+    def histogram(self) -> Histogram:
+        """What was counted so far."""
+        bins = self._highest - self._lowest + 3
+        counts, first = np.zeros(bins, np.int64), np.full((bins, 5), -1, np.int64)
+        earliest: dict[int, tuple[int, ...]] = {}
+        for key, where in self._places.items():
+            place = self._place(key)
+            counts[place] += self._counts[key]
+            step = -where.timestep if where.direction else where.timestep
+            order = where.layer, where.direction, step, where.sample, where.unit
+            if place not in earliest or order < earliest[place]:
+                earliest[place] = order
+                first[place] = where.index
+        return Histogram(self._lowest, self._highest, counts, first)
+
+    def _place(self, key: int) -> int:
+        if key == 0:
+            return 0
+        if key == _KEYS - 1:
+            return self._highest - self._lowest + 2
+        return min(max(key - 1 - _BIAS, self._lowest), self._highest) - self._lowest + 1
+
+
+def _keys(values: NDArray[np.float64], out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """For each number the exponent field of the power of two that it lies just below or at; 0 for zero.
+
+    Adding the largest mantissa lifts every number to the next exponent unless its own mantissa is zero.
+    """
+    keys = np.add(np.ascontiguousarray(values).view(np.int64), (1 << _MANTISSA) - 1, out=out)
+    keys >>= _MANTISSA
+    return np.asarray(keys)
+
+
+def _narrow_keys(ulp: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """`_keys` of distances up to `_EXACT`, as float32 has its exponents; it holds such distances as they are."""
+    keys = ulp.astype(np.float32).view(np.int32)
+    keys += (1 << _NARROW_MANTISSA) - 1
+    keys >>= _NARROW_MANTISSA
+    return np.asarray(keys)
+
+
+def _counts_of_distances(ulp: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """How many distances up to `_EXACT` have each key that `_keys` gives."""
+    narrow = np.bincount(_narrow_keys(ulp).reshape(-1), minlength=_NARROW_BIAS)
+    counts = np.zeros(_KEYS, np.int64)
+    counts[0] = narrow[0]
+    counts[_BIAS : _BIAS + len(narrow) - _NARROW_BIAS] = narrow[_NARROW_BIAS:]
+    return counts
+
+
+def _first_places(keys: NDArray[Any], wanted: NDArray[np.int64]) -> list[int]:
+    """Where each of the wanted keys stands first."""
+    if len(wanted) <= _LOOKED_FOR:
+        return [int((keys == key).argmax()) for key in wanted]
+    first = np.empty(_KEYS, np.int64)
+    # Of several numbers that are put in one place the last one stays, which is the first one here.
+    first[keys[::-1]] = np.arange(keys.size - 1, -1, -1)
+    return [int(first[key]) for key in wanted]
+
+
+def _as_floats(ulp: UlpArray) -> NDArray[np.float64]:
+    """Distances as float64, in which their powers of two are exact; infinite where there is none."""
+    floats = ulp.astype(np.float64)
+    if ulp.dtype == np.uint64:
+        floats[ulp == np.uint64(2**64 - 1)] = np.inf
+    return floats

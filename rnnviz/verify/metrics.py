@@ -1,0 +1,132 @@
+"""How far two arrays are apart, element by element.
+
+Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two
+infinities of one sign, in the same place are equal; a number that is not finite beside any other one is
+infinitely far from it.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""Distances in floats; of 64 bits the largest number says that there is none."""
+
+
+def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
+    """|candidate - reference|."""
+    r, c = reference.astype(np.float64), candidate.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.subtract(c, r, out=c)
+        np.abs(error, out=error)
+        strange = ~np.isfinite(error)
+        if strange.any():
+            _settle_nonfinite(error, strange, r, np.asarray(candidate, np.float64))
+    return error
+
+
+def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: FloatArray) -> None:
+    same = (r == c) | (np.isnan(r) & np.isnan(c))
+    error[strange & same] = 0.0
+    error[strange & ~same] = np.inf
+
+
+def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
+    """atol + rtol · |reference|; where the reference is not finite, atol. Never infinite: no NaN is within it."""
+    magnitude = np.abs(reference.astype(np.float64))
+    strange = ~np.isfinite(magnitude)
+    if strange.any():
+        magnitude[strange] = 0.0
+    with np.errstate(over="ignore"):
+        magnitude *= rtol
+        magnitude += atol
+    if rtol > 1.0 or atol > 1.0:
+        np.minimum(magnitude, np.finfo(np.float64).max, out=magnitude)
+    return magnitude
+
+
+def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
+    """error / limit, where 1 is the limit; with a limit of zero any error is infinite and none is zero."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        result = error / limit
+    if not (limit > 0.0).all():
+        result[error == 0.0] = 0.0
+    return np.asarray(result)
+
+
+def violation(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
+    """|candidate - reference| / (atol + rtol · |reference|): above 1 the pair does not agree."""
+    return violation_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
+
+
+def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
+    """The smallest float from `least` up that, as atol, lets error <= atol + relative hold everywhere.
+
+    Rounding is included: the sum is taken as `tolerance` takes it. `error` and `relative` are flat and not
+    negative; an infinite error, which two finite numbers at the ends of float64 have, needs an infinite atol.
+    """
+    # A sum beyond the largest float is infinite, and no finite error is above it: that is right.
+    with np.errstate(over="ignore"):
+        failing = error > least + relative
+        if not failing.any():
+            return least
+        error, relative = error[failing], relative[failing]
+        needed = float((error - relative).max())
+        if needed == np.inf:
+            return needed
+        # Rounding moves the answer away from `needed` by less than two of the last places of the largest error: neither
+        # the difference nor a sum is rounded by more than one.
+        largest = float(error.max())
+        around = 2.0 * float(np.spacing(largest))
+        # The bits of floats that are not negative are in the order of the floats, so that halving the bits finds the
+        # one between failing and passing.
+        low, high = _bits(max(least, needed - around)), _bits(min(largest, needed + around))
+        while high - low > 1:
+            middle = (low + high) // 2
+            failing = error > _float(middle) + relative
+            if failing.any():
+                low, error, relative = middle, error[failing], relative[failing]
+            else:
+                high = middle
+        return _float(high)
+
+
+def _bits(value: float) -> int:
+    return int(np.float64(value).view(np.int64))
+
+
+def _float(bits: int) -> float:
+    return float(np.int64(bits).view(np.float64))
+
+
+def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
+    """How many floats lie between the two, in their own dtype; 0 for two NaNs, the largest count for one.
+
+    Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
+    """
+    r, c = _ordered(reference), _ordered(candidate)
+    # Unsigned subtraction is right even where the signed one would overflow.
+    unsigned = f"u{r.dtype.itemsize}"
+    larger = np.maximum(r, c)
+    smaller = np.minimum(r, c, out=r)
+    distance = (larger.view(unsigned) - smaller.view(unsigned)).astype(np.uint64)
+    r_nan, c_nan = np.isnan(reference), np.isnan(candidate)
+    if r_nan.any() or c_nan.any():
+        distance = np.where(r_nan & c_nan, np.uint64(0), np.where(r_nan | c_nan, np.uint64(2**64 - 1), distance))
+    return np.asarray(distance)
+
+
+def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
+    """Integers as wide as the floats and in their order, +0 and -0 alike."""
+    integer: Any = np.int32 if array.dtype.itemsize == 4 else np.int64
+    bits = np.ascontiguousarray(array).view(integer)
+    sign = bits >> (8 * array.dtype.itemsize - 1)
+    ordered = bits & np.iinfo(integer).max
+    # -x is ~x + 1: this negates where the sign is -1, in fewer passes than a choice between two arrays.
+    ordered ^= sign
+    ordered -= sign
+    return np.asarray(ordered)

@@ -1,0 +1,120 @@
+"""The mismatches of a comparison as rows, in the order of computation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.metrics import UlpArray, abs_error, tolerance, ulp_distance, violation_of
+
+LARGEST = 100_000
+"""How many rows are gathered: more than anybody reads, and few enough to be sorted at once."""
+
+_BLOCK_VALUES = 1 << 20
+
+
+@dataclass(frozen=True)
+class MismatchRows:
+    """The first `LARGEST` mismatches; `total` says how many there are.
+
+    `where` (K, 5) holds layer, direction, timestep, sample and unit; the other arrays, each (K,), the two values
+    in the network's dtype, |candidate - reference|, the violation and the distance in floats.
+    """
+
+    total: int
+    where: NDArray[np.int64]
+    reference: FloatArray
+    candidate: FloatArray
+    error: NDArray[np.float64]
+    violation: NDArray[np.float64]
+    ulp: UlpArray
+
+    def __len__(self) -> int:
+        return len(self.where)
+
+    def location(self, row: int) -> Location:
+        """The place of one row."""
+        return Location(*(int(index) for index in self.where[row]))
+
+    def row_of(self, where: Location) -> int | None:
+        """The row in which a place stands, or None; the rows are in the order of computation, so few are looked at."""
+        lane = self._between(0, len(self), 0, where.layer)
+        lane = self._between(*lane, 1, where.direction)
+        step = self._between(*lane, 2, where.timestep, falling=bool(where.direction))
+        sample = self._between(*step, 3, where.sample)
+        first, stop = self._between(*sample, 4, where.unit)
+        return first if first < stop else None
+
+    def _between(self, first: int, stop: int, axis: int, index: int, *, falling: bool = False) -> tuple[int, int]:
+        """Those of the rows from `first` to `stop` that have an index on an axis along which they rise, or fall."""
+        part = self.where[first:stop, axis]
+        part, wanted = (-part, -index) if falling else (part, index)
+        low, high = np.searchsorted(part, (wanted, wanted + 1))
+        return first + int(low), first + int(high)
+
+
+def mismatch_rows(
+    comparison: Comparison,
+    reference: Trace,
+    candidate: Trace,
+    lanes: list[tuple[int, int]] | None = None,
+    largest: int = LARGEST,
+) -> MismatchRows:
+    """Gather the mismatches of the given (layer, direction) lanes, or of all, in the order of computation."""
+    layers, directions, *_ = reference.shape
+    if lanes is None:
+        lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
+    found: list[NDArray[np.int64]] = []
+    left = largest
+    for layer, direction in sorted(lanes):
+        times = np.flatnonzero(comparison.mismatched_over_time[layer, direction])
+        if direction:
+            times = times[::-1]
+        # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
+        # its limit, however it is rounded.
+        columns = np.nonzero(comparison.violation_by_column[layer, direction] > 1.0)
+        length = max(1, _BLOCK_VALUES // max(1, len(columns[0])))
+        for start in range(0, len(times), length):
+            if left <= 0:
+                break
+            steps = times[start : start + length]
+            block = _places(comparison, reference, candidate, (layer, direction), steps, columns)[:left]
+            found.append(block)
+            left -= len(block)
+    where = np.concatenate(found) if found else np.empty((0, 5), np.int64)
+    total = int(sum(comparison.lane_mismatched[lane] for lane in lanes))
+    index = tuple(where.T)
+    r, c = reference.hidden[index], candidate.hidden[index]
+    error = abs_error(r, c)
+    limit = tolerance(r, comparison.rtol, comparison.atol)
+    return MismatchRows(total, where, r, c, error, violation_of(error, limit), ulp_distance(r, c))
+
+
+def _places(
+    comparison: Comparison,
+    reference: Trace,
+    candidate: Trace,
+    lane: tuple[int, int],
+    times: NDArray[np.intp],
+    columns: tuple[NDArray[np.intp], ...],
+) -> NDArray[np.int64]:
+    """(K, 5): the mismatches of some columns, samples and units, of one lane at the given timesteps, in their order."""
+    samples, units = columns
+    # All columns at once where most are wanted: one by one they take longer.
+    most = 2 * len(units) > reference.shape[3] * reference.shape[4]
+    r, c = (
+        trace.hidden[lane][times][:, samples, units]
+        if most
+        else trace.hidden[lane][times[:, np.newaxis], samples, units]
+        for trace in (reference, candidate)
+    )
+    outside = np.argwhere(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
+    where = np.empty((len(outside), 5), np.int64)
+    where[:, :2] = lane
+    where[:, 2] = times[outside[:, 0]]
+    where[:, 3], where[:, 4] = samples[outside[:, 1]], units[outside[:, 1]]
+    return where

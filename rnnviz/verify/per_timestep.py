@@ -1,0 +1,67 @@
+"""Figures of every lane and timestep, which lie in files where there are many of them.
+
+Of a long run they would fill the pipe, and then the memory of whoever shows the result.
+"""
+
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import create_mapped, open_mapped
+
+_MANY = 1 << 16
+
+
+class OverTime:
+    """A frozen dataclass with arrays (L, D, T) that `NAMES` lists, read-only, and the folder where they lie in files.
+
+    `stored` is None where they are in memory. Through a pipe goes where they lie and not what they hold.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]]
+    KIND: ClassVar[str]
+    stored: Path | None
+
+    def protect(self) -> None:
+        """Let nobody write to the arrays."""
+        for name in self.NAMES:
+            vars(self)[name].flags.writeable = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the arrays that lie in files."""
+        return {name: value for name, value in vars(self).items() if self.stored is None or name not in self.NAMES}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the arrays that lie in files, and protect the others again, for a pipe forgets that they were.
+
+        Raises
+        ------
+        OSError, ValueError
+            If a file is gone.
+        """
+        self.__dict__.update(state)
+        if self.stored is not None:
+            self.__dict__.update({name: open_mapped(_path(self.stored, self.KIND, name)) for name in self.NAMES})
+        self.protect()
+
+
+def over_time(
+    folder: Path | None, kind: str, dtypes: dict[str, str], shape: tuple[int, ...]
+) -> tuple[dict[str, NDArray[Any]], Path | None]:
+    """Writable zeros of the shape (L, D, T) by name, and the folder if they lie in new files there.
+
+    Raises
+    ------
+    OSError
+        If a file exists, cannot be made or the disk is full.
+    """
+    if folder is None or prod(shape) < _MANY:
+        return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, None
+    return {name: create_mapped(_path(folder, kind, name), dtype, shape) for name, dtype in dtypes.items()}, folder
+
+
+def _path(folder: Path, kind: str, name: str) -> Path:
+    return folder / f"{kind}.{name}.npy"

@@ -1,0 +1,146 @@
+"""One finished run: what was read, what every engine computed, and what the numbers say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.invariants import Check
+
+VERDICTS = ("agree", "drift", "mismatch")
+"""From the best to the worst."""
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """What more is known once every step has been audited.
+
+    `audits` by engine; `diagnoses` by engine that is wrong: each a tuple of the names of known mistakes that
+    together explain its trace. `undetectable` names the known mistakes that this config could not reveal, and `remedy`
+    is the config with the smallest change that would, if there is one. `phrases` completes "as if ..." for each
+    mistake that the network can have, by its name.
+    """
+
+    audits: Mapping[str, Audit]
+    diagnoses: Mapping[str, tuple[tuple[str, ...], ...]]
+    undetectable: tuple[str, ...]
+    remedy: Config | None
+    phrases: Mapping[str, str] = field(default_factory=dict)
+
+    def phrase(self, mistake: str) -> str:
+        """What completes "as if ..." for a mistake."""
+        return self.phrases.get(mistake, f"the mistake {mistake} were made")
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """Everything that the views show and the files export.
+
+    `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the
+    largest finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays
+    lie, which vanishes when the result is no longer used; `printed` is what a user's engines printed; `judgment`
+    is None until the steps have been audited, and stays None if they are not to be.
+    """
+
+    request_id: int
+    inputs: Inputs
+    traces: Mapping[str, Trace]
+    comparisons: tuple[Comparison, ...]
+    checks: tuple[Check, ...]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+    extents: Mapping[str, float]
+    folder: Path
+    printed: Mapping[str, str] = field(default_factory=dict)
+    judgment: Judgment | None = None
+
+    def __repr__(self) -> str:
+        """The verdicts in words: the arrays would be too long to read."""
+        from rnnviz.text.repr_html import run_in_words
+
+        return run_in_words(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from rnnviz.text.repr_html import run_html
+
+        return run_html(self)
+
+    def __getitem__(self, engine: str) -> Trace:
+        """The trace of one engine."""
+        if engine not in self.traces:
+            raise KeyError(f"{engine} was not run: this run holds {', '.join(self.traces)}")
+        return self.traces[engine]
+
+    @property
+    def config(self) -> Config:
+        """The config as it was run."""
+        return self.inputs.config
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """The clauses that a run of a model file takes for granted; empty for other runs."""
+        return self.inputs.assumptions
+
+    @property
+    def reference(self) -> Trace:
+        """The trace that the others are held against."""
+        return self.traces[self.config.compare.reference]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(L, D, T, N, H)."""
+        return self.inputs.hidden_shape
+
+    def comparison(self, candidate: str) -> Comparison:
+        """The comparison of one candidate with the reference."""
+        for comparison in self.comparisons:
+            if comparison.candidate == candidate:
+                return comparison
+        held = ", ".join(c.candidate for c in self.comparisons)
+        raise KeyError(f"{candidate} was not held against {self.reference.engine}: {held} were")
+
+    def comparison_verdict(self, comparison: Comparison) -> str:
+        """The verdict on one candidate.
+
+        mismatch if either engine is wrong, or numbers that are not finite stand in different places; drift if
+        every step is right and the accumulated difference still passes the tolerance; else agree. Without an
+        audit, as where a recording lacks steps, nobody knows who is right, and a difference above the tolerance is a
+        mismatch. It is one, too, if a value outside the tolerance is undetermined in either engine, since an error
+        may be hidden there. Undetermined values in which the engines agree make no such difference: within the
+        tolerance, they are as near each other as those from which a network drifts.
+        """
+        if comparison.nonfinite_apart or any(self.wrong(e) for e in (comparison.reference, comparison.candidate)):
+            return "mismatch"
+        if comparison.mismatched:
+            unknown = self.judgment is None or comparison.unrecorded or self.undetermined_mismatches(comparison)
+            return "mismatch" if unknown else "drift"
+        return "agree"
+
+    def undetermined_mismatches(self, comparison: Comparison) -> int:
+        """How many of the values outside the tolerance are undetermined in one of the engines, or in each of them."""
+        if self.judgment is None:
+            return 0
+        pair = comparison.reference, comparison.candidate
+        audits = [(self.judgment.audits.get(engine), other) for engine, other in (pair, pair[::-1])]
+        return max((audit.undetermined_mismatches.get(other, 0) for audit, other in audits if audit), default=0)
+
+    def wrong(self, engine: str) -> bool:
+        """Whether an engine is known to be wrong: a step outside its bound, or a check that does not hold."""
+        audit = None if self.judgment is None else self.judgment.audits.get(engine)
+        if audit is not None and audit.wrong:
+            return True
+        return any(check.engine == engine and not check.holds and not self._drifts(check) for check in self.checks)
+
+    def _drifts(self, check: Check) -> bool:
+        """Whether a broken check of an engine's second way to compute is what the network does to any two engines."""
+        return check.accumulates and self.judgment is not None and any(c.mismatched for c in self.comparisons)
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict on any candidate."""
+        return max((self.comparison_verdict(c) for c in self.comparisons), key=VERDICTS.index)

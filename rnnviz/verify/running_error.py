@@ -1,0 +1,207 @@
+"""Running error analysis: numbers that carry a bound on how far a correctly rounded computation may be off.
+
+The idea is Wilkinson's ("Error analysis revisited", 1986; Higham, "Accuracy and Stability of Numerical
+Algorithms", section 3.3): beside every computed value goes a bound on the error that rounding in a working
+precision `eps` can have put into it, and each operation passes the bounds of its operands on.
+Here the values themselves are computed in float64, and `eps` is that of the engine under audit.
+
+The rules, with δ(v) for the bound that v carries:
+
+    pre-activation   v = Σ terms          δ = eps · (1 + Σ |terms| + √n · |v|)
+    sum              v = p + q            δ = δ(p) + δ(q) + eps · |v|
+    product          v = p · q            δ = |q| · δ(p) + |p| · δ(q) + 8 · δ(p) · δ(q) + eps · |v| + 2^-126
+    sigmoid, tanh    v = f(p)             δ = max |f(p ± 8 δ(p)) - f(p)| / 8 + eps
+    relu             v = max(p, 0)        δ = δ(p) where p >= -8 δ(p), else 0
+
+A sum of n terms is off by at most eps/2 · Σ |S_k|, with S_k for its partial sums in the order in which they were
+taken (Higham, section 4.2). The audit does not know the order. Where the terms have both signs the partial sums stay
+small, and eps · Σ |terms| is the size of what is met, blocked kernels being better still. Where all terms have one
+sign, the partial sums grow up to |v|, and errors of random signs add up to about √n · eps/2 · |v| (Higham and Mary,
+"A new approach to probabilistic rounding error analysis", 2019); terms that are all the same round alike and come to
+several times that. In a network with weights of both signs √n · |v| is about Σ |terms|, so that it takes little from
+the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|, which nobody meets and which would hide
+mistakes: the audit allows eight bounds instead. Equal terms, added one by one, are the exception: within one binade
+all their roundings are the same, which adds up to n/6 · eps · |v| at most. Eight times √n covers that up to some
+thousand terms; beyond, (n - 1024) / 48 takes the place of √n, which it equals at n = 4,096. The 1 covers inputs whose
+terms are all tiny, where the rounding of the activation's argument is absolute.
+
+An activation's own rounding is eps and not eps · |f(p)|: sigmoid(a) computed as (1 + tanh(a/2)) / 2 is off by
+half an eps near 0, where the result itself is far smaller than one, and is right all the same.
+
+δ(p) · δ(q) matters where both factors are saturated gates, 0 · 0 in float64 being bounded by it alone, and where both
+are unsure. It is taken eight times, so that eight bounds of a product hold what eight bounds of its factors allow.
+2^-126 is where float32 underflows: what is smaller has fewer digits than eps tells of, and some processors are told to
+make it zero.
+
+An activation passes the eight bounds of its argument on as they are: eight bounds of its own are as far as it goes
+within p ± 8 δ(p). For small δ that is f'(p) · δ; for large δ it is never more than the range of the function, and
+where the function is saturated in all of the interval it is nothing, whatever δ is.
+
+Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
+left the working precision's range on the way, in one order of summation and not in another, so that a right engine
+may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it follows from
+operands that are not finite whatever the order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.mmap_arrays import FloatArray
+
+ALLOWED = 8.0
+"""How many bounds a right step may be off; with random weights right engines stay below 2."""
+
+_UNDERFLOW = 2.0**-126
+
+_SMALL = 2.0**-10
+"""Below this bound the slope of an activation does not change within eight bounds by more than 1.6 %."""
+
+
+@dataclass(frozen=True)
+class BoundedArray:
+    """A value in float64 and the bound on its error in a working precision of `eps`, of one shape."""
+
+    value: FloatArray
+    bound: FloatArray
+    eps: float
+
+    def __add__(self, other: "BoundedArray") -> "BoundedArray":
+        value = self.value + other.value
+        bound = np.abs(value)
+        bound *= self.eps
+        if not _finite(bound):
+            # The infinity of a certain operand is certain.
+            np.copyto(bound, 0.0, where=~np.isfinite(value))
+        bound += self.bound
+        bound += other.bound
+        return BoundedArray(value, bound, self.eps)
+
+    def __mul__(self, other: "BoundedArray") -> "BoundedArray":
+        value = self.value * other.value
+        bound = np.abs(value)
+        bound *= self.eps
+        part = np.abs(other.value)
+        part *= self.bound
+        bound += part
+        np.multiply(self.bound, ALLOWED, out=part)
+        part += np.abs(self.value)
+        part *= other.bound
+        part += _UNDERFLOW
+        bound += part
+        if not _finite(bound):
+            certain = self._certain_beside(other) & other._certain_beside(self)
+            np.copyto(bound, np.where(certain, self.eps, np.inf), where=~np.isfinite(bound))
+        return BoundedArray(value, bound, self.eps)
+
+    def _certain_beside(self, other: "BoundedArray") -> NDArray[np.bool_]:
+        """Whether this factor is known well enough: beside an infinity, whether it is zero, and its sign."""
+        known = np.isfinite(self.bound)
+        nonzero = ~(np.abs(self.value) <= ALLOWED * self.bound) | (self.bound == 0.0)
+        return np.asarray(known & (nonzero | ~np.isinf(other.value)))
+
+    def complement(self) -> "BoundedArray":
+        """1 - v, whose rounding is at most eps."""
+        return BoundedArray(1.0 - self.value, self.bound + self.eps, self.eps)
+
+    def sigmoid(self) -> "BoundedArray":
+        """sigmoid(v) = (1 + tanh(v / 2)) / 2."""
+        value = _sigmoid(self.value)
+        slope = 1.0 - value
+        slope *= value
+        return self._through(_sigmoid, value, slope)
+
+    def tanh(self) -> "BoundedArray":
+        """tanh(v)."""
+        value = np.tanh(self.value)
+        slope = value * value
+        np.subtract(1.0, slope, out=slope)
+        return self._through(np.tanh, value, slope)
+
+    def relu(self) -> "BoundedArray":
+        """max(v, 0); a NaN stays a NaN."""
+        reached = ~(self.value < -ALLOWED * self.bound)
+        return BoundedArray(np.maximum(self.value, 0.0), np.where(reached, self.bound, 0.0), self.eps)
+
+    def _through(self, f: Callable[[FloatArray], FloatArray], value: FloatArray, slope: FloatArray) -> "BoundedArray":
+        """f(v), which is `value`, with its bound; `slope`, f'(v), is given up for it."""
+        bound = slope
+        bound *= self.bound
+        if not (_finite(bound) and self.bound.max(initial=0.0) < _SMALL):
+            large = ~(self.bound < _SMALL)
+            reach, middle = ALLOWED * self.bound[large], self.value[large]
+            farthest = np.maximum(f(middle + reach) - value[large], value[large] - f(middle - reach))
+            bound[large] = farthest / ALLOWED
+            # A certain NaN stays one, and at a certain infinity the function has reached its end.
+            np.copyto(bound, 0.0, where=~np.isfinite(self.value))
+            np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
+        bound += self.eps
+        return BoundedArray(value, bound, self.eps)
+
+    def narrowed(self, low: FloatArray, high: FloatArray) -> "BoundedArray":
+        """The same number, which is also known to be between `low` and `high`: what eight bounds and these both allow.
+
+        Where they have nothing in common, this number is kept as it is.
+        """
+        reach = ALLOWED * self.bound
+        low, high = np.fmax(low, self.value - reach), np.fmin(high, self.value + reach)
+        common = (low <= high) & np.isfinite(low) & np.isfinite(high)
+        # A certain NaN stays one.
+        common &= np.isfinite(self.value) | ~np.isfinite(self.bound)
+        value, bound = np.where(common, (low + high) / 2.0, self.value), (high - low) / (2.0 * ALLOWED)
+        return BoundedArray(value, np.where(common, bound, self.bound), self.eps)
+
+
+def _sigmoid(v: FloatArray) -> FloatArray:
+    """(1 + tanh(v / 2)) / 2."""
+    value: FloatArray = v * 0.5
+    np.tanh(value, out=value)
+    value += 1.0
+    value *= 0.5
+    return value
+
+
+def _finite(bound: FloatArray) -> bool:
+    """Whether no bound is infinite or a NaN, in one pass: a maximum hands a NaN on."""
+    return bool(bound.max(initial=0.0) < np.inf)
+
+
+def exact(value: FloatArray, eps: float) -> BoundedArray:
+    """A number that is read, not computed."""
+    return BoundedArray(value, np.zeros_like(value), eps)
+
+
+def stored(value: FloatArray, stored_as: str, eps: float) -> BoundedArray:
+    """A number that was rounded to the type `stored_as` when it was stored; "" if it was not."""
+    return BoundedArray(value, storage_bound(value, stored_as), eps)
+
+
+def storage_bound(value: FloatArray, stored_as: str) -> FloatArray:
+    """Half a unit in the last place of a number in the type `stored_as`, divided among eight bounds; 0 for ""."""
+    if not stored_as:
+        return np.zeros(value.shape)
+    limits = np.finfo(stored_as)
+    magnitude = np.maximum(np.abs(np.asarray(value, np.float64)), float(limits.smallest_normal))
+    magnitude[~np.isfinite(magnitude)] = 0.0
+    return magnitude * (float(limits.eps) / (2.0 * ALLOWED))
+
+
+def pre_activation(value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float) -> BoundedArray:
+    """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
+
+    Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
+    float64 does not know, so nothing can be said: the bound is infinite.
+    """
+    bound = np.abs(value)
+    bound *= max(sqrt(count), (count - 1024) / 48)
+    bound += magnitude
+    bound += 1.0
+    if not bound.max(initial=0.0) < largest / 4.0:
+        unknown = ~(magnitude < largest / 4.0)
+        np.copyto(bound, 1.0 + magnitude, where=~np.isfinite(value))
+        bound[unknown] = np.inf
+    bound *= eps
+    return BoundedArray(value, bound, eps)

@@ -1,0 +1,55 @@
+"""What an engine's step had before it: its own layer input and its own previous hidden vectors, read from its trace.
+
+A recording may lack some of these, and then its step cannot be followed from its own numbers.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+
+Samples: TypeAlias = slice | NDArray[np.intp]
+"""Which samples are read: a slice, or their indices."""
+
+
+def layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, samples: Samples) -> FloatArray:
+    """(B, S, I): the sequence, or what the engine itself computed in the layer below."""
+    if layer == 0:
+        return inputs.sequence[times][:, samples]
+    below = [np.asarray(lane[times])[:, samples] for lane in trace.hidden[layer - 1]]
+    return np.concatenate(below, axis=-1)
+
+
+def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
+    """The timesteps of a lane whose step can be followed: all that it reads is there, and what it gives.
+
+    A recording that lacks vectors of a lane has of it no two that follow each other. The cell state of an LSTM is
+    known only if every step before can be followed.
+    """
+    timesteps = inputs.timesteps
+    start, stop = 0, timesteps
+    lanes = [(layer, direction), *((layer - 1, below) for below in range(inputs.network.directions) if layer)]
+    for place, lane in enumerate(lanes):
+        told = trace.recorded(*lane)
+        if len(told) < timesteps and (place == 0 or inputs.network.kind.has_cell_state):
+            return range(0)
+        start, stop = max(start, told.start), min(stop, told.stop)
+    return range(start, max(start, stop))
+
+
+def previous_hidden(
+    inputs: Inputs, trace: Trace, layer: int, direction: int, times: slice, samples: Samples
+) -> FloatArray:
+    """(B, S, H): the engine's own hidden vector before each step; before the first one, the initial state."""
+    lane = trace.hidden[layer, direction]
+    h0 = inputs.initial_state.h[layer * inputs.network.directions + direction][samples][np.newaxis]
+    if direction:
+        after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, samples]
+        return np.concatenate([after, h0]) if times.stop == len(lane) else after
+    if times.start == 0:
+        return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, samples]])
+    return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]

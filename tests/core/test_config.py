@@ -1,0 +1,264 @@
+"""A config as a whole: what its keys ask of each other, what it says again, and what follows from it."""
+
+import pickle
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.sequence_config import alphabet
+from tests.core.made_configs import config, mapping, refusal
+from tests.strategies import any_config_mappings
+
+
+@pytest.mark.parametrize(
+    ("tables", "key", "sentence"),
+    [
+        (
+            {"sequence": {"source": "file"}},
+            "sequence.path",
+            'sequence.path is missing: sequence.source = "file" needs the file\'s path.',
+        ),
+        (
+            {"parameters": {"initializer": "file"}},
+            "parameters.path",
+            'parameters.path is missing: parameters.initializer = "file" needs the file\'s path.',
+        ),
+        (
+            {"initial_state": {"source": "file"}},
+            "initial_state.path",
+            'initial_state.path is missing: initial_state.source = "file" needs the file\'s path.',
+        ),
+        (
+            {"sequence": {"source": "sine", "path": "x.npy"}},
+            "sequence.path",
+            (
+                'sequence.path = "x.npy" is not read with sequence.source = "sine": it must be "file", '
+                "or the path left out."
+            ),
+        ),
+        (
+            {"parameters": {"initializer": "xavier", "path": "w.npz"}},
+            "parameters.path",
+            (
+                'parameters.path = "w.npz" is not read with parameters.initializer = "xavier": it must '
+                'be "file", or the path left out.'
+            ),
+        ),
+        (
+            {"initial_state": {"source": "zeros", "path": "s.npz"}},
+            "initial_state.path",
+            (
+                'initial_state.path = "s.npz" is not read with initial_state.source = "zeros": it must '
+                'be "file", or the path left out.'
+            ),
+        ),
+        (
+            {"sequence": {"source": "text"}},
+            "sequence.text",
+            'sequence.text and sequence.source = "text" go together: give both or neither.',
+        ),
+        (
+            {"sequence": {"source": "sine", "text": "hello"}},
+            "sequence.text",
+            'sequence.text and sequence.source = "text" go together: give both or neither.',
+        ),
+        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", 'sequence.text = " \\n" holds no word.'),
+        (
+            {"sequence": {"array": "x"}},
+            "sequence.array",
+            'sequence.array = "x" is not read here: it goes with a sequence.path that ends in .npz.',
+        ),
+        (
+            {"sequence": {"path": "x.npy", "array": "x"}},
+            "sequence.array",
+            'sequence.array = "x" is not read here: it goes with a sequence.path that ends in .npz.',
+        ),
+        (
+            {"sequence": {"path": "x.csv", "axes": "TNI"}},
+            "sequence.axes",
+            ('sequence.axes = "TNI" is not read here: it goes with a sequence.path that ends in .npy or .npz.'),
+        ),
+        (
+            {"sequence": {"text": "x", "axes": "NTI"}},
+            "sequence.axes",
+            ('sequence.axes = "NTI" is not read here: it goes with a sequence.path that ends in .npy or .npz.'),
+        ),
+        (
+            {"sequence": {"path": "x.npz", "frame": 80}},
+            "sequence.frame",
+            "sequence.frame = 80 is not read here: it goes with a sequence.path that ends in .wav.",
+        ),
+        (
+            {"sequence": {"tokens": "words"}},
+            "sequence.tokens",
+            'sequence.tokens = "words" is not read here: it goes with sequence.text.',
+        ),
+        (
+            {"sequence": {"path": "x.npy", "vocabulary": "v.txt"}},
+            "sequence.vocabulary",
+            'sequence.vocabulary = "v.txt" is not read here: it goes with sequence.text.',
+        ),
+        (
+            {"sequence": {"text": "x", "unknown": "?"}},
+            "sequence.unknown",
+            'sequence.unknown = "?" is not read here: it goes with sequence.vocabulary.',
+        ),
+        (
+            {"sequence": {"text": "x", "embedding": "e"}},
+            "sequence.embedding",
+            'sequence.embedding = "e" is not read here: it goes with sequence.vocabulary.',
+        ),
+        (
+            {"sequence": {"text": "x", "embedding_path": "e.npy"}},
+            "sequence.embedding_path",
+            'sequence.embedding_path = "e.npy" is not read here: it goes with sequence.vocabulary.',
+        ),
+        (
+            {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e"}},
+            "sequence.embedding",
+            (
+                'sequence.embedding = "e" names an array of the file of parameters.path, which is '
+                "missing: give it, or sequence.embedding_path for a file of its own."
+            ),
+        ),
+        (
+            {"sequence": {"text": "x", "vocabulary": "v.txt", "embedding": "e", "embedding_path": "e.NPY"}},
+            "sequence.embedding",
+            (
+                'sequence.embedding = "e" is not read here: an .npy file, which sequence.embedding_path '
+                "is, holds one array and no names."
+            ),
+        ),
+        (
+            {"parameters": {"entry": "encoder"}},
+            "parameters.entry",
+            'parameters.entry = "encoder" names a layer of a file, but parameters.path is missing.',
+        ),
+        (
+            {"compare": {"candidates": []}},
+            "compare.candidates",
+            "compare.candidates = [] is not allowed: name at least one engine.",
+        ),
+        (
+            {"compare": {"reference": "manual"}},
+            "compare.candidates",
+            ('compare.candidates holds "manual", which is the reference: an engine must be held against another one.'),
+        ),
+    ],
+)
+def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, sentence: str) -> None:
+    error = refusal(mapping(**tables))
+    assert error.key == key
+    assert error.sentence == sentence
+
+
+def test_a_path_alone_says_that_it_is_to_be_read() -> None:
+    taken = config(
+        sequence={"path": "x.npy"}, parameters={"path": "w.npz", "entry": "e"}, initial_state={"path": "s.npz"}
+    )
+    assert taken.sequence.source == taken.parameters.initializer == taken.initial_state.source == "file"
+
+
+def test_a_text_brings_its_own_sizes() -> None:
+    taken = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 4}, "sequence": {"text": "hello"}})
+    assert alphabet("hello") == "ehlo"
+    assert taken.network.input_size == 4
+    assert (taken.sequence.source, taken.sequence.batch_size, taken.sequence.timesteps) == ("text", 1, 5)
+
+
+def test_words_and_a_vocabulary_bring_their_sizes_as_far_as_they_are_known() -> None:
+    words = {"text": "to be or not to be", "tokens": "words"}
+    network = {"cell": "gru", "hidden_size": 4}
+    taken = Config.from_mapping({"network": network, "sequence": words})
+    assert (taken.network.input_size, taken.sequence.timesteps) == (4, 6)
+    looked_up = {"network": network, "sequence": {**words, "vocabulary": "v.txt"}}
+    taken = Config.from_mapping(looked_up)
+    assert taken.sequence.brings_input_size
+    assert taken.network.input_size == 1
+    assert (taken.sequence.batch_size, taken.sequence.timesteps) == (1, 6)
+    assert Config.from_mapping({**looked_up, "network": {**network, "input_size": 9}}).network.input_size == 9
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        {"path": "x.npz", "array": "x", "axes": "TNI"},
+        {"path": "x.NPY", "axes": "NTI"},
+        {"path": "x.wav", "frame": 160},
+        {"text": "x y", "tokens": "words", "vocabulary": "v.txt", "unknown": "?", "embedding_path": "e.npy"},
+        {"text": "x", "vocabulary": "v.json", "embedding": "e", "embedding_path": "m.pt"},
+    ],
+    ids=lambda sequence: "-".join(sequence),
+)
+def test_keys_that_go_together_are_kept(sequence: dict[str, Any]) -> None:
+    tables = config(sequence=sequence).to_mapping()
+    assert {key: tables["sequence"][key] for key in sequence} == sequence
+    other = config(sequence=sequence).sequence.of_file("y.npy")
+    assert (other.path, other.source) == ("y.npy", "file")
+    assert Config.from_mapping(mapping(sequence={"path": "y.npy"})).sequence == other or "text" in sequence
+
+
+def test_an_embedding_may_be_in_the_file_of_the_weights() -> None:
+    sequence = {"text": "x", "vocabulary": "v.txt", "embedding": "e"}
+    assert config(sequence=sequence, parameters={"path": "m.pt"}).sequence.embedded
+
+
+def test_a_text_does_not_take_the_place_of_other_missing_keys() -> None:
+    assert refusal({"network": {"cell": "gru"}, "sequence": {"text": "hello"}}).key == "network.hidden_size"
+
+
+@given(any_config_mappings())
+def test_a_config_says_the_same_after_a_round_trip(values: dict[str, Any]) -> None:
+    first = Config.from_mapping(values)
+    tables = first.to_mapping()
+    assert Config.from_mapping(tables) == first
+    for section, keys in values.items():
+        for key, value in keys.items():
+            if (section, key) != ("network", "input_size") or "text" not in values.get("sequence", {}):
+                assert tables[section][key] == value
+
+
+@pytest.mark.parametrize(("dtype", "expected"), DEFAULT_TOLERANCES.items())
+def test_the_default_tolerances_are_those_of_torch(dtype: str, expected: tuple[float, float]) -> None:
+    taken = config(network={"dtype": dtype})
+    assert taken.tolerances == expected
+    assert config(network={"dtype": dtype}, compare={"rtol": 0.5}).tolerances == (0.5, expected[1])
+    assert config(network={"dtype": dtype}, compare={"atol": 0.0}).tolerances == (expected[0], 0.0)
+    torch = pytest.importorskip("torch")
+    from torch.testing._comparison import default_tolerances
+
+    assert default_tolerances(getattr(torch, dtype)) == expected
+
+
+def test_the_first_engine_is_the_reference_unless_another_is_named() -> None:
+    chosen = config().with_engines(("manual", "gluon"))
+    assert (chosen.compare.reference, chosen.compare.candidates) == ("manual", ("gluon",))
+    chosen = config().with_engines(("manual", "gluon", "onnx"), "gluon")
+    assert chosen.compare.engines == ("gluon", "manual", "onnx")
+    chosen = config().with_engines(("manual",), "gluon")
+    assert chosen.compare.engines == ("gluon", "manual")
+
+
+@pytest.mark.parametrize("engines", [(), ("manual",), ("manual", "manual"), ("gluon", "manual", "manual")], ids=str)
+def test_too_few_engines_or_one_twice_are_refused(engines: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config().with_engines(engines)
+    assert caught.value.key == "compare.candidates"
+
+
+def test_a_config_error_keeps_its_key_through_a_pipe() -> None:
+    error = refusal({})
+    received = pickle.loads(pickle.dumps(error))
+    assert (received.key, received.sentence) == (error.key, error.sentence)
+    assert isinstance(received, InputError)
+
+
+def test_nothing_in_a_config_can_be_changed() -> None:
+    taken = config()
+    with pytest.raises(FrozenInstanceError):
+        taken.network.cell = "gru"
+    assert hash(taken) == hash(config())

@@ -1,0 +1,199 @@
+"""A config is validated key by key, and every refusal names the key, its value and what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from rnnviz.core.config import SECTIONS
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations, display_key, display_value, listed
+from tests.core.made_configs import REQUIRED, config, mapping, refusal
+
+KEYS = [(section, key, limits) for section, kind in SECTIONS.items() for key, limits in declarations(kind).items()]
+
+
+SIZES = ("network.input_size", "network.hidden_size", "sequence.batch_size", "sequence.timesteps")
+
+
+def refused(section: str, key: str, value: Any) -> str:
+    """The sentence about one key, which is also the error's key."""
+    error = refusal(mapping(**{section: {key: value}}))
+    assert error.key == f"{section}.{key}"
+    assert f"{section}.{key} = " in error.sentence
+    return error.sentence
+
+
+def wrong_values(limits: FieldSpec) -> list[tuple[Any, str]]:
+    """Values of wrong types and out of range, each with how the sentence shows it."""
+    wrong: list[tuple[Any, str]] = [({}, "{}"), ({"a": 1}, "{'a': 1}")]
+    if limits.kind == "int":
+        wrong += [(True, "true"), (2.0, "2.0"), ("2", '"2"'), ([2], "[2]"), (float("nan"), "nan"), (-1, "-1")]
+        wrong += [(10**30, str(10**30)), (-(10**30), str(-(10**30)))]
+        wrong += [((limits.minimum or 0) - 1, str((limits.minimum or 0) - 1))]
+        wrong += [((limits.maximum or LARGEST_SIZE) + 1, str((limits.maximum or LARGEST_SIZE) + 1))]
+    elif limits.kind == "float":
+        wrong += [(False, "false"), ("0.1", '"0.1"'), ([0.1], "[0.1]"), (-0.5, "-0.5")]
+        wrong += [
+            (float("nan"), "nan"),
+            (float("inf"), "inf"),
+            (float("-inf"), "-inf"),
+            (10**400, "1" + "0" * 56 + "..."),
+        ]
+        wrong += [(0, "0"), (0.0, "0.0")] if limits.above is not None else [(-5e-324, "-5e-324")]
+    elif limits.kind == "bool":
+        wrong += [(1, "1"), (0, "0"), ("true", '"true"'), (1.0, "1.0")]
+    elif limits.kind == "choice":
+        wrong += [
+            ("nonsense", '"nonsense"'),
+            ("", '""'),
+            (limits.choices[0].upper() + "x", f'"{limits.choices[0].upper()}x"'),
+            (1, "1"),
+            (True, "true"),
+        ]
+    elif limits.kind == "names":
+        wrong += [
+            ("manual", '"manual"'),
+            ([1], "[1]"),
+            (["manual", "manual"], "['manual', 'manual']"),
+            ([""], "['']"),
+            (1, "1"),
+        ]
+    else:
+        wrong += [(1, "1"), ("", '""'), (["x"], "['x']"), (True, "true")]
+    return wrong
+
+
+@pytest.mark.parametrize(("section", "key", "limits"), KEYS, ids=[f"{section}.{key}" for section, key, _ in KEYS])
+def test_a_wrong_value_is_refused_with_what_is_allowed(section: str, key: str, limits: FieldSpec) -> None:
+    for value, told in wrong_values(limits):
+        sentence = refused(section, key, value)
+        assert sentence == f"{section}.{key} = {told} is not allowed: it must be {limits.allowed}.", value
+
+
+@pytest.mark.parametrize(("section", "key", "limits"), KEYS, ids=[f"{section}.{key}" for section, key, _ in KEYS])
+def test_every_key_tells_in_words_what_it_is_and_what_it_may_be(section: str, key: str, limits: FieldSpec) -> None:
+    assert limits.why.endswith(".")
+    assert limits.allowed
+    for choice in limits.choices:
+        assert f'"{choice}"' in limits.allowed
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_unknown_key_is_refused_with_the_known_ones(section: str) -> None:
+    sentence = refused(section, "hiden_size", 3)
+    known = ", ".join(declarations(SECTIONS[section]))
+    assert sentence == f"{section}.hiden_size = 3 is not a known key: [{section}] may hold {known}."
+
+
+def test_an_unknown_table_is_refused_with_the_known_ones() -> None:
+    error = refusal(mapping(networks={}))
+    assert error.key == "networks"
+    assert error.sentence == (
+        "networks is not a known table: a config may hold network, sequence, parameters, initial_state, compare."
+    )
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    ("value", "told"), [(3, "3"), ("lstm", '"lstm"'), ([{}], "[{}]"), (True, "true"), (None, "None")], ids=str
+)
+def test_a_table_must_be_a_table(section: str, value: Any, told: str) -> None:
+    error = refusal({**mapping(), section: value})
+    assert error.key == section
+    assert error.sentence == f"{section} = {told} is not allowed: it must be a table, written [{section}]."
+
+
+@pytest.mark.parametrize("value", [None, 3, [], "network"], ids=str)
+def test_a_config_must_be_tables(value: Any) -> None:
+    error = refusal(value)
+    assert (error.key, error.sentence) == ("config", "A config must be a table of tables, such as [network].")
+
+
+@pytest.mark.parametrize("key", REQUIRED)
+def test_a_missing_key_is_named_with_what_it_must_be(key: str) -> None:
+    error = refusal({"network": {name: value for name, value in REQUIRED.items() if name != key}})
+    assert error.key == f"network.{key}"
+    allowed = declarations(SECTIONS["network"])[key].allowed
+    assert error.sentence == f"network.{key} is missing and has no default: it must be {allowed}."
+
+
+def test_a_config_without_any_table_lacks_the_cell() -> None:
+    assert refusal({}).key == "network.cell"
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert config().to_mapping() == {
+        "network": {**REQUIRED, "num_layers": 1, "bidirectional": False, "layout": "NTC", "dtype": "float32"},
+        "sequence": {"source": "normal", "batch_size": 16, "timesteps": 2, "seed": 0},
+        "parameters": {"initializer": "xavier", "bias": "uniform", "scale": 0.1, "seed": 1},
+        "initial_state": {"source": "zeros", "seed": 2},
+        "compare": {"reference": "gluon", "candidates": ["manual"]},
+    }
+
+
+@pytest.mark.parametrize("key", SIZES)
+def test_sizes_reach_from_one_to_a_billion(key: str) -> None:
+    section, name = key.split(".")
+    for size in (1, LARGEST_SIZE):
+        assert config(**{section: {name: size}}).to_mapping()[section][name] == size
+    for size in (0, -1, LARGEST_SIZE + 1):
+        assert "a whole number from 1 to 1000000000" in refused(section, name, size)
+
+
+def test_seeds_reach_from_zero_to_the_largest_integer_of_toml() -> None:
+    for seed in (0, LARGEST_SEED):
+        assert config(sequence={"seed": seed}).sequence.seed == seed
+    assert refused("sequence", "seed", LARGEST_SEED + 1)
+
+
+def test_a_whole_number_is_taken_where_a_number_is_asked_for() -> None:
+    taken = config(parameters={"scale": 2}, compare={"rtol": 0, "atol": 1})
+    assert (taken.parameters.scale, taken.tolerances) == (2.0, (0.0, 1.0))
+    assert isinstance(taken.parameters.scale, float)
+
+
+def test_a_long_value_is_cut_to_what_fits_a_sentence() -> None:
+    assert display_value("x" * 58) == f'"{"x" * 58}"'
+    assert display_value("x" * 59) == f'"{"x" * 56}...'
+    assert display_key("x" * 60) == "x" * 60
+    assert display_key("x" * 61) == "x" * 57 + "..."
+    assert display_value(10**5_000) == "a number of thousands of digits"
+    assert display_key(True) == "True"
+    assert display_key("a\tb\u202e") == "a\\tb\\u202e"
+    assert " = a number of thousands of digits is not" in refused("network", "input_size", 10**5_000)
+
+
+def test_a_value_of_several_lines_is_told_in_one() -> None:
+    assert refused("network", "cell", "ls\ntm").startswith('network.cell = "ls\\ntm" is not allowed')
+    assert display_value("größe\u202e") == '"größe\\u202e"'
+    assert (display_value(False), display_value({"a": "\n"})) == ("false", "{'a': '\\n'}")
+
+
+def test_of_many_names_the_first_twelve_are_listed() -> None:
+    names = [f"a{place}" for place in range(14)]
+    twelve = ", ".join(f'"a{place}"' for place in range(12))
+    assert [listed(names[:count]) for count in (0, 1, 12, 13, 14)] == [
+        "",
+        '"a0"',
+        twelve,
+        f"{twelve} and 1 more",
+        f"{twelve} and 2 more",
+    ]
+
+
+def test_the_limits_themselves_are_allowed_but_for_the_one_that_numbers_must_be_above() -> None:
+    between = FieldSpec("float", "", minimum=1.0, maximum=2.0)
+    assert [between.check("k", value) for value in (1, 1.5, 2)] == [1.0, 1.5, 2.0]
+    above = FieldSpec("float", "", above=1.0)
+    assert above.check("k", 1.0000001) == 1.0000001
+    for limits, value in ((between, 2.0000001), (between, 0.9999999), (above, 1.0)):
+        with pytest.raises(ConfigError, match=f"^k = {value} is not allowed"):
+            limits.check("k", value)
+    assert FieldSpec("choice", "", choices=("a",), optional=True).check("k", None) is None
+    with pytest.raises(ConfigError, match=r"^k = None is not allowed: it must be true or false"):
+        FieldSpec("bool", "").check("k", None)
+
+
+@pytest.mark.parametrize("section", ["sequence", "parameters", "initial_state"])
+def test_a_path_that_no_system_can_have_is_refused(section: str) -> None:
+    assert refused(section, "path", "a\0b.npz")

@@ -1,0 +1,50 @@
+"""Sentences stay in their line, do nothing to a terminal and fit a screen, whatever they name."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.errors import ConfigError, EngineError, InputError, damaged, in_short, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größe 語 🙂", "größe 語 🙂"),
+        ("two\nlines\tund größer's 語\r", "two\\nlines\\tund größer's 語\\r"),
+        ("\x1b[31mred\x00", "\\x1b[31mred\\x00"),
+        ("\u202eturned\ud800", "\\u202eturned\\ud800"),
+        ("", ""),
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_printed_is_escaped_and_nothing_else(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert str(InputError(text)) == str(EngineError(text)) == shown
+    assert printable(shown) == shown
+
+
+@pytest.mark.parametrize("make", [InputError, EngineError, lambda text: ConfigError("a.b", text)])
+def test_of_a_very_long_sentence_the_beginning_and_the_end_are_said(make: type[Exception]) -> None:
+    most = "a" * 750 + "b" * 750
+    assert str(make(most)) == most
+    assert str(make("a" * 750 + "c" + "b" * 750)) == "a" * 750 + " … " + "b" * 750
+    assert str(make("\n" * 800)) == "\\n" * 375 + " … " + "\\n" * 375
+
+
+def test_what_a_library_says_is_cut_and_loses_its_full_stop_and_its_lines() -> None:
+    assert in_short("it\n  says\tso...") == "it says so"
+    assert in_short("X" * 200 + ".") == "X" * 200
+    assert in_short("x" * 201) == "x" * 200 + " …"
+    assert in_short(" " * 799 + "yz") == "y"
+    assert in_short("x y" * 10_000) == ("x y" * 67)[:200] + " …"
+    assert str(damaged(Path("a b.npz"), ".npz", "bad.\n")) == "a b.npz is no .npz file, or a damaged one: bad."
+
+
+def test_an_error_about_a_key_keeps_it_also_through_a_pipe() -> None:
+    error = ConfigError("network.cell", "No\tcell.")
+    for kept in (error, pickle.loads(pickle.dumps(error))):
+        assert (kept.key, kept.sentence, str(kept)) == ("network.cell", "No\\tcell.", "No\\tcell.")
+        assert type(kept) is ConfigError
+        assert isinstance(kept, InputError)

@@ -1,0 +1,125 @@
+"""Where a hidden vector stands, held against the arrays that the sentences speak of."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Network
+from rnnviz.core.indexing import (
+    carried_to,
+    first_timestep,
+    in_out,
+    initial_text,
+    input_text,
+    lane_text,
+    last_timestep,
+    out_columns,
+    out_index,
+    out_text,
+    passage_text,
+    read_after,
+    state_row,
+    state_text,
+)
+from rnnviz.core.trace_index import Location
+from tests.made_results import made_result
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_slices_that_are_told_hold_the_values(layout: str, bidirectional: bool) -> None:
+    result = made_result(num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
+    network, trace = result.inputs.network, result["manual"]
+    names = {"out": trace.output_in(layout), "state": [trace.state_h], "__builtins__": {}}
+    for where in [Location(1, d, t, n) for d in range(network.directions) for t in range(3) for n in range(2)]:
+        told = eval(out_text(network, where), names)
+        assert np.array_equal(told, trace.hidden[where.index[:-1]])
+        last = where.moved(timestep=last_timestep(where.direction, 3))
+        assert np.array_equal(eval(state_text(network, where), names), trace.hidden[last.index[:-1]])
+
+
+def test_the_slices_are_written_as_one_would_write_them() -> None:
+    network = Network("gru", 5, 10, num_layers=2, bidirectional=True)
+    where = Location(1, 1, 7, 0, 3)
+    assert out_text(network, where) == "out[0][7][10:20]"
+    assert out_text(network, where.moved(direction=0)) == "out[0][7][:10]"
+    assert out_text(Network("gru", 5, 10, layout="TNC"), Location(0, 0, 7, 2)) == "out[7][2]"
+    assert state_text(network, where) == "state[0][3][0]"
+    assert in_out(network, where)
+    assert not in_out(network, Location())
+    assert lane_text(network, where) == "layer 1, backward"
+    assert lane_text(Network("gru", 5, 10), Location()) == "layer 0"
+
+
+@given(direction=st.integers(0, 1), timesteps=st.integers(1, 9), data=st.data())
+def test_a_step_is_read_by_the_one_that_it_is_carried_to(direction: int, timesteps: int, data: st.DataObject) -> None:
+    where = Location(0, direction, data.draw(st.integers(0, timesteps - 1)))
+    after = carried_to(where, timesteps)
+    if after is None:
+        assert where.timestep == last_timestep(direction, timesteps)
+    else:
+        assert read_after(where.moved(timestep=after), timesteps) == where.timestep
+
+
+def test_the_ends_of_a_lane_are_told() -> None:
+    network = Network("rnn_tanh", 5, 10, num_layers=2, bidirectional=True)
+    assert passage_text(network, Location(1, 1, 7), 24) == "read after t = 8 · carried to t = 6"
+    assert passage_text(network, Location(1, 1, 23), 24) == "read after the initial state · carried to t = 22"
+    last = passage_text(network, Location(1, 1, 0), 24)
+    assert last == "read after t = 1 · carried out as the final state state[0][3]"
+    alone = passage_text(network, Location(0, 0, 0), 1)
+    assert alone == "read after the initial state · carried out as the final state state[0][0]"
+    brief = [passage_text(network, Location(1, 1, t), 24, brief=True) for t in (0, 23)]
+    assert brief == ["read after t = 1 · carried out as state[0][3]", "read after h0 · carried to t = 22"]
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_what_a_lane_reads_is_written_as_the_arrays_are_indexed(layout: str) -> None:
+    result = made_result(cell="lstm", num_layers=2, bidirectional=True, layout=layout, timesteps=3)
+    network, trace, inputs = result.inputs.network, result["manual"], result.inputs
+    sequence = inputs.sequence.swapaxes(0, 1) if layout == "NTC" else inputs.sequence
+    state = inputs.initial_state
+    names = {
+        "dat": sequence,
+        "initial_state": [state.h, state.c],
+        "state": [trace.state_h, trace.state_c],
+        "out": trace.output_in(layout),
+        "__builtins__": {},
+    }
+    where = Location(1, 1, 2, 1, 3)
+    told = {
+        input_text(network, where): inputs.sequence[2, 1],
+        initial_text(network, where): state.h[3, 1],
+        initial_text(network, where, cell=True): state.c[3, 1] if state.c is not None else None,
+        state_text(network, where): trace.state_h[3, 1],
+        state_text(network, where, cell=True): trace.state_c[3, 1] if trace.state_c is not None else None,
+        out_index(network, where): trace.output[2, 1],
+    }
+    assert len(told) == 6
+    for text, values in told.items():
+        assert np.array_equal(eval(text, names), values), text
+
+
+def test_the_features_of_a_direction_are_its_share_of_out() -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    for direction in (0, 1):
+        columns = out_columns(result.inputs.network, direction)
+        assert np.array_equal(result["manual"].output[..., columns], result["manual"].hidden[1, direction])
+
+
+@pytest.mark.parametrize(
+    ("direction", "first", "last", "read", "carried"),
+    [
+        (0, 0, 6, [None, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, None]),
+        (1, 6, 0, [1, 2, 3, 4, 5, 6, None], [None, 0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_a_lane_runs_from_its_first_step_to_its_last(
+    direction: int, first: int, last: int, read: list[int | None], carried: list[int | None]
+) -> None:
+    assert (first_timestep(direction, 7), last_timestep(direction, 7)) == (first, last)
+    assert [read_after(Location(0, direction, t), 7) for t in range(7)] == read
+    assert [carried_to(Location(0, direction, t), 7) for t in range(7)] == carried
+    assert state_row(Network("gru", 2, 3, num_layers=4, bidirectional=True), Location(3, direction)) == 6 + direction
+    assert state_row(Network("gru", 2, 3, num_layers=4), Location(3)) == 3

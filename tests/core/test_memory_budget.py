@@ -1,0 +1,183 @@
+"""A run that the machine cannot hold is refused before anything is allocated, with how much it would take."""
+
+from collections import namedtuple
+from contextlib import nullcontext
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rnnviz.core import memory_budget as memory
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.memory_budget import available_memory, check_demand, check_memory, demand, readable
+
+GIB = 1 << 30
+Usage = namedtuple("Usage", "total used free")
+
+
+def config(network: dict[str, Any] | None = None, compare: dict[str, Any] | None = None, **sequence: int) -> Config:
+    return Config.from_mapping(
+        {
+            "network": {"cell": "lstm", "input_size": 4, "hidden_size": 8, **(network or {})},
+            "sequence": {"batch_size": 2, "timesteps": 10, **sequence},
+            "compare": compare or {},
+        }
+    )
+
+
+@pytest.fixture
+def _small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 4 * GIB)
+    monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: Usage(9 * GIB, 0, 8 * GIB))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_disk_and_memory_are_counted_array_by_array(cell: str, dtype: str) -> None:
+    asked = config(
+        {"cell": cell, "num_layers": 3, "bidirectional": True, "dtype": dtype}, {"candidates": ["manual", "torch"]}
+    )
+    itemsize = 4 if dtype == "float32" else 8
+    rows = (4 if cell == "lstm" else 3) * 8
+    parameters = 2 * rows * (4 + 8 + 2) + 2 * 2 * rows * (16 + 8 + 2)
+    x, hidden, output = 10 * 2 * 4, 3 * 2 * 10 * 2 * 8, 10 * 2 * 16
+    stored = hidden * (2 if cell == "lstm" else 1) + output
+    needed = demand(asked)
+    assert needed.disk == itemsize * (3 * stored + x + parameters)
+    # The float64 draw, a copy of it for each of two engines at work; x; input, gates and output of the widest layer.
+    assert needed.memory == parameters * (8 + 2 * itemsize) + itemsize * (x + 3 * (x + output))
+
+
+def test_the_coarser_copies_of_a_long_run_are_on_the_disk_as_well() -> None:
+    long = {"network": {"num_layers": 2, "hidden_size": 64, "input_size": 128}, "timesteps": 1 << 15, "batch_size": 3}
+    network, timesteps, samples = long["network"], long["timesteps"], long["batch_size"]
+    asked = config(network, {"candidates": ["manual", "torch", "onnx"]}, timesteps=timesteps, batch_size=samples)
+    steps = timesteps * samples
+    plain = 4 * (4 * (2 * 2 * steps * 64 + steps * 64) + steps * 128 + 4 * 64 * (128 + 64 + 2 + 64 + 64 + 2))
+    blocks = (1 << 15) // 16 * samples
+    # Two ends of values for each engine; two of differences, a violation and a mark for each candidate; two of x.
+    coarser = 4 * blocks * 2 * 64 * 2 * 4 + 3 * blocks * 2 * 64 * (2 * 4 + 4 + 1) + blocks * 128 * 2 * 4
+    assert demand(asked).disk == plain + coarser
+    assert coarser > 0
+
+
+@pytest.mark.usefixtures("_small_machine")
+def test_what_fits_is_not_refused(tmp_path: Path) -> None:
+    check_demand(config(), tmp_path)
+
+
+@pytest.mark.usefixtures("_small_machine")
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        (config({"hidden_size": 10**9}), "network.hidden_size"),
+        (config({"input_size": 10**9}), "network.input_size"),
+        (config({"num_layers": 1000, "hidden_size": 500}), "network.num_layers"),
+        (config(timesteps=10**9), "sequence.timesteps"),
+        (config(batch_size=10**9), "sequence.batch_size"),
+        (config({"hidden_size": 10**9, "input_size": 10**9}, timesteps=10**9, batch_size=10**9), "network.input_size"),
+    ],
+    ids=["hidden", "input", "layers", "timesteps", "batch", "all of them"],
+)
+def test_an_absurd_size_is_refused_with_what_it_would_take(asked: Config, key: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_demand(asked, tmp_path)
+    largest = "1,000" if key == "network.num_layers" else "1,000,000,000"
+    assert caught.value.key == key
+    assert caught.value.sentence == (
+        f"This run would take {readable(demand(asked).memory)} of memory, but there are 4.3 GB: "
+        f"{key} = {largest} is the largest of its sizes, make it smaller."
+    )
+
+
+@pytest.mark.usefixtures("_small_machine")
+def test_a_run_that_only_the_disk_cannot_hold_is_refused_with_its_folder(tmp_path: Path) -> None:
+    asked = config({"num_layers": 100, "hidden_size": 100}, timesteps=20_000, batch_size=10)
+    assert demand(asked).memory < 4 * GIB
+    with pytest.raises(ConfigError) as caught:
+        check_demand(asked, tmp_path)
+    assert caught.value.key == "sequence.timesteps"
+    assert caught.value.sentence == (
+        f"This run would take {readable(demand(asked).disk)} of disk in {tmp_path}, but there are 8.6 GB: "
+        f"sequence.timesteps = 20,000 is the largest of its sizes, make it smaller."
+    )
+
+
+def test_this_machine_tells_how_much_memory_it_has() -> None:
+    available = available_memory()
+    assert available is not None
+    assert 0 < available <= psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize("beside", [0, -1])
+def test_a_run_may_take_all_that_there_is_and_not_a_byte_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: int
+) -> None:
+    asked = config()
+    needed = demand(asked)
+    asked_of = []
+    monkeypatch.setattr(memory, "available_memory", lambda: needed.memory)
+    monkeypatch.setattr(
+        memory.shutil, "disk_usage", lambda at: asked_of.append(at) or Usage(0, 0, needed.disk + beside)
+    )
+    refused = pytest.raises(ConfigError) if beside else nullcontext()
+    with refused:
+        check_demand(asked, tmp_path)
+    assert asked_of == [tmp_path]
+    monkeypatch.setattr(memory, "available_memory", lambda: needed.memory + beside)
+    with refused:
+        check_memory(asked)
+
+
+def test_memory_that_the_system_calls_available_is_counted_in_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "MemTotal:       16000 kB\nMemFree:        1000 kB\nMemAvailable:    7000 kB\nBuffers:  5 kB\n"
+    files = {"/proc/meminfo": told}
+    monkeypatch.setattr(memory, "open", lambda path, **_: StringIO(files[path]), raising=False)
+    assert available_memory() == 7000 * 1024
+
+
+def test_where_there_is_no_such_file_all_pages_are_counted_and_else_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(*_: object, **__: object) -> StringIO:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(memory, "open", missing, raising=False)
+    monkeypatch.setattr(memory.os, "sysconf", {"SC_PHYS_PAGES": 300, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert available_memory() == 300 * 4096
+    for unknown in (AttributeError, ValueError, OSError):
+
+        def refuse(_: str, error: type[Exception] = unknown) -> int:
+            raise error
+
+        monkeypatch.setattr(memory.os, "sysconf", refuse)
+        assert available_memory() is None
+
+
+def test_where_the_system_does_not_tell_nothing_is_refused_for_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: Usage(0, 0, 10**30))
+    check_demand(config({"hidden_size": 10**9}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (999_940, "999.9 kB"),
+        (1_000_000, "1.0 MB"),
+        (3_200_000_000, "3.2 GB"),
+        (10**12, "1.0 TB"),
+        (10**15, "1.0 PB"),
+        (10**18, "1000.0 PB"),
+    ],
+)
+def test_bytes_are_told_as_a_person_reads_them(count: int, words: str) -> None:
+    assert readable(count) == words

@@ -1,0 +1,174 @@
+"""Weights and biases: drawn once in Gluon's order, the same for everybody who names the same seed."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.errors import InputError
+from rnnviz.core.parameters import Parameters, draw_parameters
+from tests.strategies import SEEDS, network_tables
+
+NETWORK = Network("lstm", 3, 4, num_layers=2, bidirectional=True, dtype="float64")
+NETWORKS = network_tables().map(lambda table: Network(**table))
+SOURCES = st.builds(
+    ParameterSource,
+    st.sampled_from(("xavier", "normal", "uniform", "orthogonal")),
+    st.sampled_from(("zeros", "uniform")),
+    st.floats(0.01, 10.0),
+    SEEDS,
+)
+
+
+def named(network: Network, **changes: Any) -> dict[str, np.ndarray]:
+    arrays = {name: np.zeros(shape) for name, shape in network.parameter_shapes().items()}
+    return {**arrays, **changes}
+
+
+@given(NETWORKS, SOURCES)
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(network: Network, source: ParameterSource) -> None:
+    first, second = draw_parameters(network, source), draw_parameters(network, source)
+    other = draw_parameters(network, replace(source, seed=source.seed ^ 1))
+    for name, shape in network.parameter_shapes().items():
+        assert first[name].shape == shape
+        assert first[name].dtype == network.dtype
+        np.testing.assert_array_equal(first[name], second[name])
+        assert not first[name].flags.writeable
+    if source.initializer != "orthogonal":
+        assert not np.array_equal(first["l0_h2h_weight"], other["l0_h2h_weight"])
+
+
+@given(NETWORKS, SOURCES)
+def test_both_dtypes_start_from_the_same_numbers(network: Network, source: ParameterSource) -> None:
+    exact = draw_parameters(replace(network, dtype="float64"), source)
+    rounded = draw_parameters(replace(network, dtype="float32"), source)
+    for name, array in exact.items():
+        np.testing.assert_array_equal(array.astype(np.float32), rounded[name])
+
+
+def test_the_numbers_are_pinned_to_numpys_generator_in_gluons_order() -> None:
+    generator = np.random.default_rng(7)
+    expected = {}
+    for layer, features in enumerate((3, 8)):
+        for side in "lr":
+            for kind, columns in (("i2h", features), ("h2h", 4)):
+                width = np.sqrt(6.0 / (16 + columns))
+                expected[f"{side}{layer}_{kind}_weight"] = generator.uniform(-width, width, (16, columns))
+            for kind in ("i2h", "h2h"):
+                expected[f"{side}{layer}_{kind}_bias"] = generator.uniform(-0.25, 0.25, 16)
+    drawn = draw_parameters(NETWORK, ParameterSource("xavier", "uniform", 0.25, 7))
+    assert list(drawn) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(drawn[name], array, rtol=1e-15, atol=0.0, err_msg=name)
+
+
+@pytest.mark.parametrize("initializer", ["normal", "uniform"])
+def test_normal_and_uniform_weights_are_pinned_too(initializer: str) -> None:
+    generator = np.random.default_rng(7)
+    shape = (16, 3)
+    expected = generator.normal(0, 0.25, shape) if initializer == "normal" else generator.uniform(-0.25, 0.25, shape)
+    drawn = draw_parameters(NETWORK, ParameterSource(initializer, "zeros", 0.25, 7))
+    np.testing.assert_array_equal(drawn["l0_i2h_weight"], expected)
+
+
+@given(NETWORKS, SEEDS)
+def test_xavier_weights_stay_within_gluons_bound_and_reach_for_it(network: Network, seed: int) -> None:
+    for name, array in draw_parameters(network, ParameterSource("xavier", "zeros", seed=seed)).items():
+        if name.endswith("weight"):
+            bound = np.sqrt(6.0 / sum(array.shape))
+            assert np.abs(array).max() <= bound * (1 + 1e-7)
+    large = draw_parameters(Network("gru", 100, 100), ParameterSource("xavier", seed=seed))["l0_i2h_weight"]
+    bound = np.sqrt(6.0 / 400)
+    assert np.abs(large).max() > 0.99 * bound
+    assert abs(large.std() - bound / np.sqrt(3)) < 0.02 * bound
+
+
+@given(network_tables(dtype="float64").map(lambda table: Network(**table)), SEEDS)
+def test_orthogonal_weights_have_orthonormal_columns_or_rows(network: Network, seed: int) -> None:
+    for name, array in draw_parameters(network, ParameterSource("orthogonal", "zeros", seed=seed)).items():
+        if name.endswith("weight"):
+            rows, columns = array.shape
+            product = array.T @ array if rows >= columns else array @ array.T
+            np.testing.assert_allclose(product, np.eye(min(rows, columns)), atol=1e-13)
+
+
+@pytest.mark.parametrize("features", [3, 4, 6], ids=["tall", "square", "wide"])
+def test_orthogonal_weights_are_made_of_normal_ones_by_gram_and_schmidt(features: int) -> None:
+    drawn = draw_parameters(
+        Network("rnn_tanh", features, 4, dtype="float64"), ParameterSource("orthogonal", "zeros", seed=7)
+    )["l0_i2h_weight"]
+    vectors = np.random.default_rng(7).normal(size=(max(4, features), min(4, features))).T
+    found: list[np.ndarray] = []
+    for vector in vectors:
+        rest = vector - sum(before * (before @ vector) for before in found)
+        found.append(rest / np.sqrt(rest @ rest))
+    np.testing.assert_allclose(drawn if features > 4 else drawn.T, found, atol=1e-13)
+
+
+def test_orthogonal_draws_favor_no_sign() -> None:
+    network = Network("rnn_tanh", 1, 3, dtype="float64")
+    draws = [draw_parameters(network, ParameterSource("orthogonal", seed=seed))["l0_h2h_weight"] for seed in range(400)]
+    # Without the correction by R's diagonal the first column's first number would always be negative.
+    assert 120 < sum(draw[0, 0] > 0 for draw in draws) < 280
+    assert 120 < sum(np.linalg.det(draw) > 0 for draw in draws) < 280
+
+
+@given(NETWORKS, SOURCES)
+def test_biases_are_zeros_or_within_the_scale(network: Network, source: ParameterSource) -> None:
+    for name, array in draw_parameters(network, source).items():
+        if name.endswith("bias"):
+            limit = 0.0 if source.bias == "zeros" else source.scale
+            assert np.abs(array).max() <= limit * (1 + 1e-7)
+            assert (array == 0.0).all() == (source.bias == "zeros")
+
+
+def test_a_lane_gets_its_own_four_arrays() -> None:
+    drawn = draw_parameters(NETWORK, ParameterSource())
+    for layer in range(2):
+        for direction, side in enumerate("lr"):
+            own = drawn.layer(layer, direction)
+            for kind in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"):
+                np.testing.assert_array_equal(getattr(own, kind), drawn[f"{side}{layer}_{kind}"])
+
+
+def test_a_missing_array_is_named_with_the_shape_that_it_needs() -> None:
+    arrays = named(NETWORK)
+    del arrays["r1_i2h_weight"]
+    with pytest.raises(InputError, match=r"^The weights lack r1_i2h_weight, which must have the shape \(16, 8\)\.$"):
+        Parameters(NETWORK, arrays)
+
+
+@pytest.mark.parametrize("shape", [(3, 16), (16,), (16, 3, 1), (0, 3), ()], ids=str)
+def test_a_misshapen_array_is_told_with_both_shapes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        Parameters(NETWORK, named(NETWORK, l0_i2h_weight=np.zeros(shape)))
+    assert str(caught.value) == f"l0_i2h_weight has the shape {shape}, but the network needs (16, 3)."
+
+
+def test_a_superfluous_array_is_named() -> None:
+    with pytest.raises(InputError) as caught:
+        Parameters(Network("gru", 3, 4), named(Network("gru", 3, 4), l2_i2h_weight=np.zeros((16, 4))))
+    assert str(caught.value) == (
+        "The weights hold l2_i2h_weight, which this network does not have: "
+        "it has l0_i2h_weight, l0_h2h_weight, l0_i2h_bias, l0_h2h_bias."
+    )
+
+
+def test_what_no_float32_can_hold_becomes_the_infinity_that_is_shown() -> None:
+    network = Network("rnn_tanh", 1, 1)
+    arrays = named(network, l0_i2h_weight=np.array([[1e300]]), l0_h2h_weight=np.array([[np.nan]]))
+    kept = Parameters(network, arrays)
+    assert kept["l0_i2h_weight"][0, 0] == np.inf
+    assert np.isnan(kept["l0_h2h_weight"][0, 0])
+
+
+def test_nobody_can_write_to_the_arrays_and_the_givers_array_stays_writable() -> None:
+    arrays = named(NETWORK)
+    kept = Parameters(NETWORK, arrays)
+    with pytest.raises(ValueError, match="read-only"):
+        kept["l0_i2h_bias"][0] = 1.0
+    arrays["l0_i2h_bias"][0] = 1.0

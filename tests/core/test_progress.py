@@ -1,0 +1,63 @@
+"""Progress told past what stands between: to whom it is told, and that it can stop the work."""
+
+import pytest
+
+from rnnviz.core.progress import advance, expect, stage, watched
+
+
+def test_parts_are_told_as_fractions_of_what_was_expected_last() -> None:
+    told: list[float] = []
+    with watched(told.append):
+        advance(3)  # nothing was expected
+        expect(4)
+        advance(1)
+        advance(2)
+        advance(3)
+        expect(0)
+        advance(3)
+        expect(10)
+        advance(1)
+    assert told == [0.25, 0.75, 1.0, 0.1]
+
+
+def test_nobody_is_told_once_nobody_waits() -> None:
+    outer: list[float] = []
+    inner: list[float] = []
+    expect(2)
+    advance(1)
+    with watched(outer.append):
+        expect(2)
+        with watched(inner.append):
+            expect(4)
+            advance(1)
+        advance(1)
+    advance(1)
+    assert (outer, inner) == ([0.5], [0.25])
+
+
+def test_a_stage_is_told_as_its_part_of_the_whole() -> None:
+    told: list[float] = []
+    with watched(told.append):
+        with stage(0.0, 0.5):
+            expect(4)
+            advance(2)
+        with stage(0.5, 1.0), stage(0.5, 1.0) as tell:
+            tell(0.5)
+    with stage(0.0, 1.0) as tell:
+        tell(0.5)  # nobody waits
+    assert told == [0.0, 0.25, 0.5, 0.75, 0.875]
+
+
+class CancelledError(Exception):
+    """Enough."""
+
+
+def stop(_fraction: float) -> None:
+    raise CancelledError
+
+
+def test_who_is_told_can_stop_the_work() -> None:
+    with watched(stop):
+        expect(1)
+        with pytest.raises(CancelledError):
+            advance(1)

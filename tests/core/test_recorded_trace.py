@@ -1,0 +1,84 @@
+"""A trace that was recorded elsewhere tells what it does not hold, however often it is opened."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from itertools import chain, combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core import trace as trace_module
+from rnnviz.core.config import Network
+from rnnviz.core.mmap_arrays import create_mapped
+from rnnviz.core.multiscale import Level
+from rnnviz.core.trace import create_trace, open_trace, with_missing
+
+LSTM = Network("lstm", 2, 4, num_layers=3, bidirectional=True, dtype="float64")
+TIMESTEPS, SAMPLES = 5, 3
+MARKS = ("hidden", "output", "state_h", "state_c")
+SUBSETS = list(chain.from_iterable(combinations(MARKS, size) for size in range(len(MARKS) + 1)))
+
+
+@pytest.mark.parametrize("missing", SUBSETS, ids="-".join)
+def test_a_lane_has_the_steps_that_its_own_arrays_or_out_or_the_state_tell(
+    tmp_path: Path, missing: Collection[str]
+) -> None:
+    trace = with_missing(create_trace(tmp_path / "engine", "recording:x.npz", LSTM, TIMESTEPS, SAMPLES), missing)
+    for told in (trace, open_trace(tmp_path / "engine")):
+        assert told.missing == set(missing)
+        for layer in range(3):
+            for direction in range(2):
+                known = set() if "state_h" in missing else {0 if direction else TIMESTEPS - 1}
+                if "hidden" not in missing or (layer == 2 and "output" not in missing):
+                    known = set(range(TIMESTEPS))
+                assert set(told.recorded(layer, direction)) == known
+                assert {t for t in range(-1, TIMESTEPS + 1) if told.holds(layer, direction, t)} == known
+        assert told.partial == ("hidden" in missing)
+        assert (told.state_c is None) == ("state_c" in missing)
+
+
+@pytest.mark.parametrize("missing", [(), ("state_c", "hidden")], ids=str)
+@pytest.mark.parametrize("precision", ["", "float32"])
+def test_what_was_marked_is_there_when_it_is_opened_and_nothing_else(
+    tmp_path: Path, missing: Collection[str], precision: str
+) -> None:
+    made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, TIMESTEPS, SAMPLES, cell=True)
+    made.hidden[:] = np.random.default_rng(0).normal(size=made.hidden.shape)
+    marked = with_missing(made, missing, precision) if precision else with_missing(made, missing)
+    opened = open_trace(tmp_path / "engine")
+    for trace in (marked, opened):
+        assert (trace.engine, trace.precision, trace.folder) == ("recording:größe.npz", precision, tmp_path / "engine")
+        assert trace.eps == np.finfo(precision or "float64").eps
+        np.testing.assert_array_equal(trace.hidden, made.hidden)
+    extra = {path.name for path in (tmp_path / "engine").iterdir()} - {"trace.npy"}
+    assert extra == ({"missing"} if missing else set()) | ({"precision"} if precision else set())
+
+
+def test_a_trace_in_memory_alone_can_be_marked(tmp_path: Path) -> None:
+    made = create_trace(tmp_path / "engine", "x", LSTM, TIMESTEPS, SAMPLES)
+    marked = with_missing(replace(made, folder=None), ["output"], "float16")
+    assert (marked.missing, marked.precision, marked.folder) == ({"output"}, "float16", None)
+    assert not open_trace(tmp_path / "engine").missing
+
+
+def test_a_trace_opens_with_its_coarser_copies(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "engine"
+    create_trace(folder, "manual", LSTM, TIMESTEPS, SAMPLES)
+    create_mapped(folder / "lowest.level-16x1.npy", "float64", (3, 2, 1, SAMPLES, 4))[:] = 7.0
+    opened = open_trace(folder)
+    assert list(opened.pyramids) == ["lowest"]
+    assert opened.pyramids["lowest"].levels[Level(16, 1)].min() == 7.0
+    assert (opened.engine, opened.folder) == ("manual", folder)
+
+
+@pytest.mark.parametrize(("beside", "files"), [(0, 1), (-1, 4)], ids=["the limit", "one byte less"])
+def test_a_trace_of_as_many_bytes_as_the_limit_is_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: int, files: int
+) -> None:
+    network = Network("gru", 3, 4)
+    hidden, output, state = 5 * 3 * 4, 5 * 3 * 4, 3 * 4
+    monkeypatch.setattr(trace_module, "_SMALL_BYTES", 4 * (hidden + output + state) + beside)
+    made = create_trace(tmp_path / "engine", "manual", network, 5, 3)
+    assert len(list((tmp_path / "engine").iterdir())) == files
+    assert (made.engine, made.folder) == ("manual", tmp_path / "engine")

@@ -1,0 +1,127 @@
+"""Input sequences that need no file."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core import sequence
+from rnnviz.core.config import Network
+from rnnviz.core.sequence import draw_sequence, one_hot
+from rnnviz.core.sequence_config import SequenceSource, alphabet
+from tests.strategies import SEEDS, SIZES
+
+SOURCES = ("normal", "uniform", "impulse", "sine")
+
+
+def network(features: int = 3, dtype: str = "float64") -> Network:
+    return Network("lstm", features, 2, dtype=dtype)
+
+
+def source(kind: str, timesteps: int = 4, samples: int = 2, seed: int = 0) -> SequenceSource:
+    return SequenceSource(kind, samples, timesteps, seed)
+
+
+@given(st.sampled_from(SOURCES), SIZES, SIZES, SIZES, SEEDS)
+def test_a_sequence_is_time_first_read_only_and_the_same_every_time(
+    kind: str, timesteps: int, samples: int, features: int, seed: int
+) -> None:
+    asked = source(kind, timesteps, samples, seed)
+    exact, again = (draw_sequence(network(features), asked) for _ in range(2))
+    assert exact.shape == (timesteps, samples, features)
+    assert exact.dtype == np.float64
+    assert not exact.flags.writeable
+    np.testing.assert_array_equal(exact, again)
+    rounded = draw_sequence(network(features, "float32"), asked)
+    np.testing.assert_array_equal(exact.astype(np.float32), rounded)
+
+
+@given(st.sampled_from(("normal", "uniform", "sine", "impulse")), st.integers(1, 6), st.integers(0, 6), SEEDS)
+def test_a_longer_sequence_begins_with_the_shorter_one(kind: str, shorter: int, more: int, seed: int) -> None:
+    short = draw_sequence(network(), source(kind, shorter, seed=seed))
+    long = draw_sequence(network(), source(kind, shorter + more, seed=seed))
+    np.testing.assert_array_equal(long[:shorter], short)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("values", [1, 7, 13])
+def test_the_length_of_the_blocks_in_which_it_is_drawn_changes_no_number(
+    monkeypatch: pytest.MonkeyPatch, kind: str, values: int
+) -> None:
+    whole = draw_sequence(network(), source(kind, timesteps=5))
+    monkeypatch.setattr(sequence, "_BLOCK_VALUES", values)
+    np.testing.assert_array_equal(draw_sequence(network(), source(kind, timesteps=5)), whole)
+
+
+def test_random_sequences_are_pinned_to_numpys_generator() -> None:
+    np.testing.assert_array_equal(
+        draw_sequence(network(), source("normal", seed=9)), np.random.default_rng(9).normal(size=(4, 2, 3))
+    )
+    np.testing.assert_array_equal(
+        draw_sequence(network(), source("uniform", seed=9)), np.random.default_rng(9).uniform(-1, 1, (4, 2, 3))
+    )
+
+
+def test_an_impulse_is_one_number_a_sample_at_the_first_timestep() -> None:
+    x = draw_sequence(network(3), source("impulse", timesteps=3, samples=5))
+    assert {tuple(where) for where in np.argwhere(x)} == {(0, n, n % 3) for n in range(5)}
+    assert x.sum() == 5
+
+
+def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
+    x = draw_sequence(network(3), source("sine", timesteps=40, samples=4))
+    for t in range(40):
+        for n in range(4):
+            for i in range(3):
+                expected = np.sin(2 * np.pi * ((i + 1) * t / 32 + n / 4))
+                assert x[t, n, i] == pytest.approx(expected, abs=1e-12)
+    np.testing.assert_allclose(x[:8], x[32:], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "letters", "symbols"),
+    [
+        ("hello", None, "ehlo", list("hello")),
+        ("so it\tgoes  so\n", "words", ["goes", "it", "so"], ["so", "it", "goes", "so"]),
+    ],
+)
+def test_a_text_is_read_as_one_hot_characters_or_words(
+    text: str, tokens: str | None, letters: Sequence[str], symbols: list[str]
+) -> None:
+    x = draw_sequence(network(len(letters), "float32"), SequenceSource("text", text=text, tokens=tokens))
+    assert (x.shape, x.dtype) == ((len(symbols), 1, len(letters)), np.float32)
+    np.testing.assert_array_equal(x.sum(axis=2), 1.0)
+    assert [letters[place] for place in x[:, 0].argmax(axis=1)] == symbols
+
+
+def test_a_row_has_its_one_where_it_is_told_to_and_a_long_one_stands_in_a_file() -> None:
+    np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3, "float32")[:, 0], [[0, 0, 1], [1, 0, 0]])
+    places = np.random.default_rng(3).integers(0, 5_000, 4_000)
+    x = one_hot(places, 5_000, "float32")
+    assert not x.flags.writeable
+    np.testing.assert_array_equal(x[:, 0].argmax(axis=1), places)
+    assert x.sum() == len(places)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20))
+def test_every_text_can_be_read_back_from_its_rows(text: str) -> None:
+    alphabet = sorted(set(text))
+    asked = replace(SequenceSource("text", 1, len(text)), text=text)
+    x = draw_sequence(network(len(alphabet)), asked)
+    assert "".join(alphabet[place] for place in x[:, 0].argmax(axis=1)) == text
+
+
+def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_put_into_a_file() -> None:
+    drawn = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
+    assert drawn.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")
+    written = SequenceSource("text", text="to be or", tokens="words", vocabulary="v.txt", unknown="?", labels="l.txt")
+    assert written.sized_by_text() == replace(written, batch_size=1, timesteps=3)
+    assert written.of_file("x.npy").labels == "l.txt"
+    assert drawn.sized_by_text() is drawn
+    assert replace(written, text="to").sized_by_text().timesteps == 1
+    assert [source.embedded for source in (written, replace(written, embedding="e"))] == [False, True]
+    assert replace(written, embedding_path="e.npy").embedded
+    assert (alphabet("hello"), alphabet(("so", "it", "so"))) == ("ehlo", ("it", "so"))

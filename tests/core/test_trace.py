@@ -1,0 +1,89 @@
+"""A trace is a folder of arrays: written once, opened read-only, without reading a number."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core import trace as trace_module
+from rnnviz.core.config import Network
+from rnnviz.core.trace import create_trace, open_trace
+
+LSTM = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
+GRU = Network("gru", 3, 4, dtype="float64")
+
+
+@pytest.fixture(params=["one file", "a file each"], autouse=True)
+def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "a file each":
+        monkeypatch.setattr(trace_module, "_SMALL_BYTES", 0)
+
+
+def test_what_is_written_is_what_is_opened(tmp_path: Path) -> None:
+    written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, cell=True)
+    generator = np.random.default_rng(0)
+    arrays = {name: getattr(written, name) for name in ("hidden", "output", "state_h", "state_c", "cell")}
+    for array in arrays.values():
+        array[:] = generator.normal(size=array.shape)
+    opened = open_trace(tmp_path / "engine")
+    assert opened.engine == "./größer.py"
+    assert opened.shape == (2, 2, 5, 3, 4)
+    for name, array in arrays.items():
+        again = getattr(opened, name)
+        np.testing.assert_array_equal(again, array)
+        assert again.dtype == np.float32
+        with pytest.raises(ValueError, match="read-only"):
+            again[...] = 0.0
+
+
+def test_only_an_lstm_has_cell_states_and_only_where_the_engine_knows_them(tmp_path: Path) -> None:
+    gru = create_trace(tmp_path / "gru", "manual", GRU, 5, 3, cell=True)
+    assert (gru.cell, gru.state_c) == (None, None)
+    assert gru.hidden.dtype == np.float64
+    unknown = create_trace(tmp_path / "lstm", "gluon", LSTM, 5, 3)
+    assert unknown.cell is None
+    assert unknown.state_c is not None
+    assert open_trace(tmp_path / "lstm").cell is None
+
+
+def test_out_is_shown_in_the_layout_that_is_asked_for(tmp_path: Path) -> None:
+    trace = create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+    trace.output[:] = np.arange(trace.output.size).reshape(trace.output.shape)
+    assert trace.output_in("TNC").shape == (5, 3, 8)
+    assert trace.output_in("NTC").shape == (3, 5, 8)
+    np.testing.assert_array_equal(trace.output_in("NTC")[2, 4], trace.output_in("TNC")[4, 2])
+
+
+def test_a_lane_is_a_view_of_one_sample(tmp_path: Path) -> None:
+    trace = create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+    trace.hidden[1, 0, 4, 2, 3] = 7.0
+    lane = trace.lane(1, 0, 2)
+    assert lane.shape == (5, 4)
+    assert lane[4, 3] == 7.0
+    assert np.shares_memory(lane, trace.hidden)
+
+
+def test_a_folder_that_exists_is_not_written_over(tmp_path: Path) -> None:
+    create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+    with pytest.raises(FileExistsError):
+        create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
+
+
+def test_a_folder_that_is_no_trace_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="engine"):
+        open_trace(tmp_path)
+
+
+def test_an_opened_trace_can_be_filled_where_that_is_asked_for(tmp_path: Path) -> None:
+    create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
+    filling = open_trace(tmp_path / "engine", writable=True)
+    filling.hidden[:], filling.output[:], filling.state_h[:] = 1.0, 2.0, 3.0
+    filled = open_trace(tmp_path / "engine")
+    assert [float(array.min()) for array in (filled.hidden, filled.output, filled.state_h)] == [1.0, 2.0, 3.0]
+
+
+def test_a_small_trace_is_one_file_and_a_large_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, files in ((1 << 22, ["trace.npy"]), (1000, ["engine", "hidden.npy", "output.npy", "state_h.npy"])):
+        monkeypatch.setattr(trace_module, "_SMALL_BYTES", limit)
+        create_trace(tmp_path / str(limit), "manual", GRU, 5, 3)
+        assert sorted(path.name for path in (tmp_path / str(limit)).iterdir()) == files

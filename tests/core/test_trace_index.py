@@ -1,0 +1,34 @@
+"""Places in a trace."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.trace_index import Location
+
+SHAPE = (2, 2, 5, 3, 4)
+ANY = st.builds(Location, *(st.integers(-9, 9),) * 5)
+
+
+@given(ANY)
+def test_the_nearest_place_inside_is_inside_and_moves_nothing_that_was(where: Location) -> None:
+    inside = where.within(SHAPE)
+    for place, near, size in zip(where.index, inside.index, SHAPE, strict=True):
+        assert 0 <= near < size
+        assert near == place or not 0 <= place < size
+        assert near in (place, 0, size - 1)
+    assert inside.within(SHAPE) == inside
+
+
+def test_a_place_outside_comes_to_the_side_that_it_is_beyond() -> None:
+    assert Location(9, 9, 9, 9, 9).within(SHAPE) == Location(1, 1, 4, 2, 3)
+    assert Location(-9, -9, -9, -9, -9).within(SHAPE) == Location(0, 0, 0, 0, 0)
+    assert Location(1, 1, 4, 2, 3).within((1, 1, 1, 1, 1)) == Location()
+    assert Location(1, 1, 4, 2, 3).within(SHAPE) == Location(1, 1, 4, 2, 3)
+
+
+def test_a_place_is_told_in_words_and_in_the_contracts_form() -> None:
+    where = Location(1, 1, 4, 2, 3)
+    assert where.to_json() == {"layer": 1, "direction": "backward", "timestep": 4, "sample": 2, "unit": 3}
+    assert str(where) == "layer 1, backward, t = 4, sample 2, unit 3"
+    assert Location().to_json()["direction"] == "forward"
+    assert where.moved(unit=0, direction=0) == Location(1, 0, 4, 2, 0)

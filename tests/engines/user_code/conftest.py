@@ -1,0 +1,15 @@
+"""What the tests of a recurrence of one's own share."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs_io import save_inputs
+from tests.engines.user_code.files import SIZES
+from tests.verify.audited import inputs_of
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Inputs:
+    return save_inputs(tmp_path / "inputs", inputs_of({"timesteps": 3, "batch_size": 2}, cell="rnn_tanh", **SIZES))

@@ -1,0 +1,19 @@
+"""What these tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from rnnviz.execution.supervisor import Supervisor
+from tests import profiles
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running", "profiles"]
+
+
+@pytest.fixture(scope="module")
+def supervisor() -> Iterator[Supervisor]:
+    """One supervisor for all of a module: a run must work whatever happened in the one before."""
+    shared = Supervisor(warm=("manual",))
+    yield shared
+    shared.close()

@@ -1,0 +1,68 @@
+"""Weights count as written once they are proved; what is not proved is a sentence that names the file."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Network
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.progress import watched
+from rnnviz.execution.export_weights import write_proved
+from rnnviz.io.model_formats.save import mxnet_params, numpy_archive
+from rnnviz.io.model_formats.save.formats import GLUON_PARAMS, NUMPY_ARCHIVE
+from tests.io.model_formats.writing.written import made
+
+
+def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
+    inputs = made("gru", 2, True)
+    save_inputs(tmp_path / "inputs", inputs)
+    load = partial(open_inputs, tmp_path / "inputs")
+    told: list[float] = []
+    with watched(told.append):
+        found = write_proved(load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+    assert told == sorted(told)
+    assert {0.0, 0.2, 0.3, 0.5} < set(told)
+    assert told[-1] <= 1.0
+    assert found.numbers == inputs.network.parameter_count
+    with np.load(tmp_path / "t") as arrays:
+        for name, array in inputs.parameters.items():
+            np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_a_failed_proof_names_the_file_that_would_have_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = numpy_archive.write_weights
+
+    def wrong(network: Network, parameters: Parameters, path: Path) -> None:
+        arrays = {name: np.array(array) for name, array in parameters.items()}
+        arrays["l0_i2h_bias"][1] = 0.25
+        right(network, Parameters(network, arrays), path)
+
+    monkeypatch.setattr(numpy_archive, "write_weights", wrong)
+    inputs = made("gru")
+    with pytest.raises(EngineError) as caught:
+        write_proved(lambda: inputs, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+    assert str(caught.value) == (
+        f"{tmp_path / 'w.npz'} was not written, because its proof failed: "
+        f"l0_i2h_bias[1] is 0.25 in it, and must be {inputs.parameters['l0_i2h_bias'][1]}."
+    )
+
+
+def test_a_file_that_does_not_read_back_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mxnet_params, "write_weights", lambda network, parameters, path: path.write_bytes(b"\0" * 99))
+    inputs = made("gru")
+    with pytest.raises(EngineError, match=r"w\.params was not written, .*: w\.params is no MXNet parameter file"):
+        write_proved(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(network: Network, parameters: Parameters, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mxnet_params, "write_weights", full)
+    inputs = made("gru")
+    with pytest.raises(InputError, match=r"w\.params cannot be written: No space left on device\.$"):
+        write_proved(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")

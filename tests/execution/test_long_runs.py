@@ -1,0 +1,41 @@
+"""A long run leaves pyramids beside its arrays, and a short one does not."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.memory_budget import demand
+from rnnviz.execution.pipeline import compute, open_traces
+from rnnviz.execution.request import RunRequest
+from rnnviz.io.inputs import load_inputs
+from tests.verify.pyramids import with_short_levels
+
+CONFIG = Config.from_mapping(
+    {
+        "network": {"cell": "gru", "input_size": 3, "hidden_size": 4},
+        "sequence": {"timesteps": 90, "batch_size": 2},
+        "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias", "bug:no-i2h-bias"]},
+    }
+)
+
+
+def test_a_long_run_leaves_pyramids_beside_its_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = demand(CONFIG).disk
+    with_short_levels(monkeypatch)
+    compute(RunRequest(1, CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    values = {"low", "high"}
+    differences = {"difference-low", "difference-high", "violation", "marks"}
+    reference, *candidates = open_traces(CONFIG, tmp_path / "run").values()
+    assert set(reference.pyramids) == values
+    assert [set(trace.pyramids) for trace in candidates] == [values | differences] * 2
+    assert set(open_inputs(tmp_path / "run" / "inputs").pyramids) == values
+    stored = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*.level-*.npy"))
+    # Beside the numbers each file has a head of 128 bytes.
+    assert demand(CONFIG).disk - plain == stored - 128 * len(list((tmp_path / "run").rglob("*.level-*.npy")))
+
+
+def test_a_short_run_leaves_none(tmp_path: Path) -> None:
+    compute(RunRequest(1, CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    assert all(trace.pyramids == {} for trace in open_traces(CONFIG, tmp_path / "run").values())

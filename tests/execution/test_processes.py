@@ -1,0 +1,169 @@
+"""Whole programs that run a config: scripts without a guard, programs that end or are killed in the middle."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.leaks import children
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PRELUDE = """
+from rnnviz.io.inputs import load_inputs
+from rnnviz.execution.supervisor import Supervisor, new_request, run
+from tests.execution import loads
+from tests.execution.events_of import config
+"""
+
+
+def script(folder: Path, code: str) -> list[str]:
+    path = folder / "script.py"
+    path.write_text(PRELUDE + code, encoding="utf-8")
+    return [sys.executable, "-W", "error::ResourceWarning", str(path)]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A temporary folder of the program's own, in which nothing may be left."""
+    (folder / "tmp").mkdir()
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp")}
+
+
+def answer(folder: Path, code: str, expected: int = 0) -> list[str]:
+    done = subprocess.run(
+        script(folder, code), env=environment(folder), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == expected, done.stderr
+    assert done.stderr == "" or expected
+    assert list((folder / "tmp").iterdir()) == []
+    return done.stdout.split()
+
+
+def gone(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return True
+    _, alive = psutil.wait_procs([process], timeout=5)
+    # Nobody may be there to collect an orphan; what matters is that it does not run.
+    return not alive or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_script_without_a_guard_can_run_at_its_top_level_and_is_run_once(tmp_path: Path) -> None:
+    code = "print('top')\nprint(run(config(), load_inputs).verdict)\nprint(run(config(), load_inputs).verdict)\n"
+    assert answer(tmp_path, code) == ["top", "mismatch", "mismatch"]
+
+
+def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path: Path) -> None:
+    code = PRELUDE + "print(run(config(), load_inputs).verdict)"
+    env = environment(tmp_path)
+    by_argument = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    by_input = subprocess.run([sys.executable], env=env, input=code, capture_output=True, text=True, timeout=60)
+    assert by_argument.stdout.split() == by_input.stdout.split() == ["mismatch"], by_input.stderr
+
+
+def test_the_packages_face_runs_a_config_file(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(
+        '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
+        '[compare]\nreference = "manual"\ncandidates = ["bug:no-h2h-bias"]\n',
+        encoding="utf-8",
+    )
+    code = f"""
+import rnnviz
+done = rnnviz.run(rnnviz.load_config({str(tmp_path / "x.toml")!r}))
+print(*done["manual"].hidden.shape, done.comparison("bug:no-h2h-bias").first_mismatch.where.layer)
+"""
+    assert answer(tmp_path, code) == ["1", "1", "2", "16", "4", "0"]
+
+
+@pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise ValueError", 1)])
+def test_nothing_is_left_when_the_program_ends_with_a_result_in_its_hands(
+    tmp_path: Path, ending: str, code: int
+) -> None:
+    answer(tmp_path, f"import sys\nresult = run(config(), load_inputs)\n{ending}\n", code)
+
+
+def test_nothing_is_left_when_the_program_ends_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    code = """
+import sys
+from tests.leaks import children
+supervisor = Supervisor(warm=())
+events = supervisor.events(new_request(config(), loads.hang))
+next(events)
+print(*[child.pid for child in children()])
+sys.exit(0)
+"""
+    (pid,) = answer(tmp_path, code)
+    assert gone(int(pid))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_program_that_is_killed_leaves_no_orphan_and_no_folder(tmp_path: Path, stop: signal.Signals) -> None:
+    code = """
+from tests.leaks import children
+supervisor = Supervisor(warm=())
+for event in supervisor.events(new_request(config(), loads.hang)):
+    print(*[child.pid for child in children()], event.stage.replace(" ", "-"), flush=True)
+"""
+    env = environment(tmp_path)
+    with subprocess.Popen(script(tmp_path, code), env=env, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        pid, stage = program.stdout.readline().split()
+        while stage != "reading-the-inputs":
+            pid, stage = program.stdout.readline().split()
+        assert psutil.pid_exists(int(pid))
+        program.send_signal(stop)
+        program.wait(timeout=10)
+    assert gone(int(pid))
+    # The folder that it could not remove is removed by its child.
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_keyboard_interrupt_reaches_the_program_and_not_its_child(tmp_path: Path) -> None:
+    code = """
+try:
+    run(config(), loads.hang, lambda stage, fraction: print(stage.replace(" ", "-"), flush=True))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    with subprocess.Popen(
+        script(tmp_path, code),
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as program:
+        assert program.stdout is not None
+        while program.stdout.readline().strip() != "reading-the-inputs":
+            pass
+        # As a terminal does it: the signal goes to every process of the group.
+        os.killpg(program.pid, signal.SIGINT)
+        out, err = program.communicate(timeout=20)
+    assert (out.split()[-1], err, program.returncode) == ("interrupted", "", 0)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("timesteps", [100_000, 1_000], ids=["the inputs", "the traces"])
+def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path: Path, timesteps: int) -> None:
+    code = f"""
+import resource
+from rnnviz.core.errors import EngineError
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+try:
+    run(config(sequence={{"timesteps": {timesteps}}}), load_inputs)
+except EngineError as error:
+    print(error)
+"""
+    told = " ".join(answer(tmp_path, code))
+    assert told.startswith(f"The run could not be stored in {tmp_path / 'tmp'}")
+    assert ": File too" in told
+
+
+def test_this_process_has_no_children_of_its_own_left() -> None:
+    assert children() == set()

@@ -1,0 +1,292 @@
+"""A whole run against a recording: golden numbers agree, one changed number is found, a mistake is named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.inputs_io import open_inputs
+from rnnviz.execution.pipeline import Outcome, compute, open_traces
+from rnnviz.execution.request import RunRequest
+from rnnviz.io.export.json_summary import summary
+from rnnviz.io.inputs import load_inputs
+from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.audit import Audit, audit
+from rnnviz.verify.diagnosis import diagnose
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
+
+SHAPE = (2, 2, 6, 3, 4)
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+
+
+def config_of(*engines: str, cell: str = "lstm", **network: Any) -> Config:
+    return Config.from_mapping(
+        {
+            "network": {
+                "cell": cell,
+                "input_size": 5,
+                "hidden_size": 4,
+                "num_layers": 2,
+                "bidirectional": True,
+                **network,
+            },
+            "sequence": {"timesteps": 6, "batch_size": 3},
+            "parameters": {"initializer": "normal", "scale": 0.5},
+            "initial_state": {"source": "normal"},
+            "compare": {"reference": engines[0], "candidates": list(engines[1:])},
+        }
+    )
+
+
+def outcome_of(config: Config, folder: Path) -> tuple[Outcome, dict[str, Audit]]:
+    """What a run finds, and the audit of each engine; what it could not reveal is left out, which takes long."""
+    outcome = compute(RunRequest(1, config, load_inputs), folder, lambda stage, done: None)
+    inputs, traces = open_inputs(folder / "inputs"), open_traces(config, folder)
+    return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
+
+
+def torch_arrays(config: Config) -> dict[str, Any]:
+    """What somebody saves who ran the network in PyTorch, each layer by itself."""
+    pytest.importorskip("torch")
+    from tests.oracles.torch_modules import answers_of_torch
+
+    answer = answers_of_torch(load_inputs(config))
+    arrays = {"hidden": answer.hidden, "output": answer.output.swapaxes(0, 1), "state": answer.state_h}
+    return arrays if answer.state_c is None else {**arrays, "cell_state": answer.state_c}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("reference", [True, False])
+def test_what_torch_recorded_agrees_and_is_right_at_every_step(tmp_path: Path, cell: str, reference: bool) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of(*((golden, "manual") if reference else ("manual", golden)), cell=cell)
+    np.savez(tmp_path / "golden.npz", **torch_arrays(config))
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    (comparison,) = outcome.comparisons
+    assert (comparison.elements, comparison.mismatched) == (np.prod(SHAPE), 0)
+    assert audits[golden].verdict == "right"
+    assert audits[golden].coverage == 1.0
+    assert sum(check.engine == golden for check in outcome.checks) == (9 if cell == "lstm" else 8)
+    assert all(check.holds for check in outcome.checks)
+    assert outcome.versions[golden].startswith("golden.npz, saved ")
+
+
+@pytest.mark.parametrize("index", [(0, 0, 0, 0, 0), (1, 0, 3, 2, 1), (0, 1, 5, 1, 3)])
+def test_one_changed_number_is_flagged_alone_and_the_recording_is_the_one_that_is_wrong(
+    tmp_path: Path, index: tuple[int, ...]
+) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell="gru")
+    arrays = torch_arrays(config)
+    arrays["hidden"][index] += np.float32(0.01)
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    (comparison,) = outcome.comparisons
+    assert comparison.mismatched == 1
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where.index == index
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == index
+    assert audits["manual"].verdict == "right"
+
+
+@pytest.mark.parametrize(("name", "index"), [("output", (1, 2, 5)), ("state", (2, 0, 3)), ("cell_state", (1, 2, 0))])
+def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(
+    tmp_path: Path, name: str, index: tuple[int, ...]
+) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    arrays = torch_arrays(config)
+    arrays[name] = np.array(arrays[name])
+    arrays[name][index] += np.float32(0.01)
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    assert outcome.comparisons[0].mismatched == 0
+    assert audits[golden].verdict == "right"
+    assert {check.engine for check in outcome.checks if not check.holds} == {golden}
+
+
+@pytest.mark.parametrize(
+    ("cell", "layers", "mistake", "kept"),
+    [
+        ("lstm", 2, "gates-i-o-f-g", ("hidden", "output", "state")),
+        ("gru", 2, "reset-before-matmul", ("hidden",)),
+        ("gru", 2, "concat-swapped", ("hidden",)),
+        ("gru", 1, "concat-swapped", ("output",)),
+        ("gru", 1, "concat-swapped", ("output", "state")),
+        ("rnn_tanh", 2, "no-h2h-bias", ("hidden", "state")),
+        ("rnn_relu", 1, "reverse-not-realigned", ("output",)),
+        ("lstm", 2, "final-state-at-last-timestep", ("hidden", "output", "state")),
+    ],
+)
+def test_a_recorded_mistake_is_named(
+    tmp_path: Path, cell: str, layers: int, mistake: str, kept: tuple[str, ...]
+) -> None:
+    made, port = f"bug:{mistake}", f"recording:{tmp_path / 'port.npz'}"
+    config = config_of("manual", made, cell=cell, num_layers=layers)
+    request = RunRequest(1, config, load_inputs)
+    compute(request, tmp_path / "made", lambda stage, done: None)
+    trace = open_traces(config, tmp_path / "made")[made]
+    arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
+    against = config_of("manual", port, cell=cell, num_layers=layers)
+    _, audits = outcome_of(against, tmp_path / "run")
+    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(against, tmp_path / "run")[port]
+    assert diagnose(inputs, trace, audits[port]) == ((mistake,),)
+    assert audits["manual"].verdict == "right"
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"), [("lstm", ("output",)), ("gru", ("state",)), ("rnn_tanh", ("output", "state"))]
+)
+def test_a_part_of_the_hidden_vectors_is_compared_and_what_is_missing_is_told(
+    tmp_path: Path, run_warm: Run, cell: str, kept: tuple[str, ...]
+) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell=cell)
+    arrays = torch_arrays(config)
+    np.savez(tmp_path / "golden.npz", **{name: arrays[name] for name in kept})
+    result = run_warm(config)
+    (comparison,) = result.comparisons
+    of_lanes = {("output",): 2 * 6, ("state",): 4, ("output", "state"): 2 * 6 + 2}[kept]
+    assert (comparison.elements, comparison.mismatched) == (of_lanes * 12, 0)
+    assert comparison.elements + comparison.unrecorded == np.prod(SHAPE)
+    words = verdict_sentence(result, golden)
+    assert (words.verdict, words.look) == ("agree", "blind")
+    assert f"agree in the {comparison.elements} of 288 values that were recorded" in str(words)
+    assert "manual is right at every step." in words.notes
+    assert "No step of golden.npz can be audited: what each one reads was not recorded." in words.notes
+    figures = summary(result)
+    assert figures["coverage"] == comparison.elements / 288
+    assert figures["audit"][golden] == {
+        "verdict": "not audited",
+        "worst_ratio": None,
+        "first_wrong": None,
+        "coverage": 0.0,
+        "undetermined": 0.0,
+    }
+    assert figures["unrecorded"][golden][0] == "hidden"
+
+
+def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_recorded(tmp_path: Path) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell="gru", bidirectional=False)
+    arrays = torch_arrays(config)
+    arrays["output"] = np.array(arrays["output"])
+    arrays["output"][0, 5, 1] += np.float32(0.01)
+    np.savez(tmp_path / "golden.npz", output=arrays["output"], state=arrays["state"])
+    _, audits = outcome_of(config, tmp_path / "run")
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == (1, 0, 5, 0, 1)
+    assert audits[golden].audited == 12
+
+
+@pytest.mark.parametrize(
+    ("cell", "mistake", "kept"),
+    [
+        ("gru", "reset-before-matmul", ("output",)),
+        ("lstm", "gates-i-o-f-g", ("state",)),
+        ("rnn_tanh", "no-h2h-bias", ("output", "state")),
+        ("gru", "concat-swapped", ("output",)),
+        ("lstm", "final-state-at-last-timestep", ("output", "state")),
+    ],
+)
+def test_a_mistake_is_named_by_what_little_was_recorded(
+    tmp_path: Path, run_warm: Run, cell: str, mistake: str, kept: tuple[str, ...]
+) -> None:
+    made, port = f"bug:{mistake}", f"recording:{tmp_path / 'port.npz'}"
+    wrong = run_warm(config_of("manual", made, cell=cell))[made]
+    arrays = {"output": wrong.output_in("NTC"), "state": wrong.state_h}
+    np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
+    result = run_warm(config_of("manual", port, cell=cell))
+    assert result.verdict == "mismatch"
+    assert result.judgment is not None
+    assert result.judgment.diagnoses == {port: ((mistake,),)}
+    assert f"as if {result.judgment.phrase(mistake)}" in str(verdict_sentence(result, port))
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float32", "float64"), ("float32", "float16"), ("float64", "float32")])
+def test_a_recording_of_another_precision_is_right_within_the_coarser_one(
+    tmp_path: Path, dtype: str, kind: str
+) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, dtype=dtype)
+    arrays = {name: np.asarray(array, kind) for name, array in torch_arrays(config).items()}
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    assert outcome.comparisons[0].mismatched == 0
+    assert audits[golden].verdict == ("undetermined" if kind == "float16" else "right")
+    assert all(check.holds for check in outcome.checks)
+    arrays["hidden"][1, 0, 3, 2, 1] += 0.1
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "again")
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == (1, 0, 3, 2, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_is_a_mismatch_at_its_place(tmp_path: Path, value: float) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden, cell="gru")
+    arrays = torch_arrays(config)
+    arrays["hidden"][1, 1, 2, 0, 3] = value
+    np.savez(tmp_path / "golden.npz", **arrays)
+    outcome, audits = outcome_of(config, tmp_path / "run")
+    (comparison,) = outcome.comparisons
+    assert (comparison.mismatched, comparison.nonfinite_apart) == (1, 1)
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where.index == (1, 1, 2, 0, 3)
+    first = audits[golden].first_wrong
+    assert first is not None
+    assert first.where.index == (1, 1, 2, 0, 3)
+
+
+def test_cell_states_without_hidden_vectors_are_held_against_the_other_engine_s(tmp_path: Path) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    arrays = torch_arrays(config)
+    for change, holds in ((0.0, True), (0.01, False)):
+        np.savez(tmp_path / "golden.npz", state=arrays["state"], cell_state=arrays["cell_state"] + np.float32(change))
+        outcome, _ = outcome_of(config, tmp_path / f"run-{change}")
+        (check,) = (check for check in outcome.checks if check.engine == golden)
+        assert (check.name, check.holds) == ("state[1] is that of manual", holds)
+
+
+def test_what_was_not_recorded_stays_untold_when_the_trace_is_opened_again(tmp_path: Path) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    config = config_of("manual", golden)
+    np.savez(tmp_path / "golden.npz", hidden=torch_arrays(config)["hidden"])
+    outcome, _ = outcome_of(config, tmp_path / "run")
+    trace = open_traces(config, tmp_path / "run")[golden]
+    assert trace.missing == {"output", "state_h", "state_c"}
+    assert trace.state_c is None
+    assert not [check for check in outcome.checks if check.engine == golden]
+
+
+@pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
+def test_a_recording_that_does_not_fit_is_told_at_its_key_before_anything_is_computed(tmp_path: Path, key: str) -> None:
+    golden = f"recording:{tmp_path / 'golden.npz'}"
+    engines = (golden, "manual") if key == "compare.reference" else ("manual", golden)
+    np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 1, 6, 3, 4), np.float32))
+    stages: list[str] = []
+    with pytest.raises(ConfigError, match=r"ask for \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)\.") as caught:
+        compute(
+            RunRequest(1, config_of(*engines), load_inputs), tmp_path / "run", lambda stage, done: stages.append(stage)
+        )
+    assert caught.value.key == key
+    assert stages == ["reading the inputs"]
+
+
+def test_a_recording_that_is_not_there_is_told_at_its_key(tmp_path: Path) -> None:
+    request = RunRequest(1, config_of("manual", f"recording:{tmp_path / 'no.npz'}"), load_inputs)
+    with pytest.raises(ConfigError, match=r"no\.npz\", but there is no such file\.") as caught:
+        compute(request, tmp_path / "run", lambda stage, done: None)
+    assert caught.value.key == "compare.candidates"

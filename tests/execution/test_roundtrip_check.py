@@ -1,0 +1,221 @@
+"""A file is proved to hold a network, and is not if one number, the order of gates or a joint of layers differs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, NodeProto
+
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.registry import ENGINES
+from rnnviz.execution.roundtrip_check import Proof, prove
+from rnnviz.io.model_formats.save.formats import (
+    GLUON_PARAMS,
+    NUMPY_ARCHIVE,
+    ONNX_MODEL,
+    TORCH_SAFETENSORS,
+    WEIGHT_FORMATS,
+    WeightFormat,
+)
+from tests.io.model_formats.writing.written import made
+
+KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+RUN_BY_A_LIBRARY = [form for form in WEIGHT_FORMATS if form.library is not None]
+
+
+def proof(inputs: Inputs, form: WeightFormat, path: Path) -> Proof:
+    return prove(inputs.network, inputs.parameters, path, form.read(inputs.network, path), form.library)
+
+
+def proof_by_library(inputs: Inputs, form: WeightFormat, path: Path) -> Proof:
+    """As if the program's own reader had found all numbers."""
+    return prove(inputs.network, inputs.parameters, path, inputs.parameters, form.library)
+
+
+def written(inputs: Inputs, form: WeightFormat, folder: Path) -> Path:
+    path = folder / f"w{form.ending}"
+    form.write(inputs.network, inputs.parameters, path)
+    return path
+
+
+def needs_library(form: WeightFormat) -> None:
+    if form.library is not None and ENGINES[form.library].unavailable is not None:
+        pytest.skip(f"{form.library} is not installed")
+
+
+def change(path: Path, old: np.floating, new: np.floating) -> None:
+    """Change one number in a file, wherever it stands."""
+    if path.suffix == ".npz":
+        with np.load(path) as archive:
+            arrays = {name: np.where(archive[name] == old, new, archive[name]) for name in archive.files}
+        np.savez(path, **arrays)
+        return
+    content = path.read_bytes()
+    assert content.count(old.tobytes()) == 1
+    path.write_bytes(content.replace(old.tobytes(), new.tobytes()))
+
+
+@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
+@pytest.mark.parametrize(("cell", "layers", "both"), [("lstm", 2, True), ("gru", 3, False), ("rnn_relu", 1, True)])
+def test_a_right_file_is_proved_by_the_framework_that_it_is_for(
+    tmp_path: Path, form: WeightFormat, cell: str, layers: int, both: bool
+) -> None:
+    needs_library(form)
+    inputs = made(cell, layers, both)
+    found = proof(inputs, form, written(inputs, form, tmp_path))
+    name = {"gluon": "mxnet", "torch": "torch", "onnx": "onnxruntime", None: ""}[form.library]
+    assert found.numbers == sum(array.size for array in inputs.parameters.values())
+    assert found.library.startswith(name)
+    assert bool(found.library) == bool(name)
+    assert found.reason == ""
+    assert found.in_words.startswith(f"{found.numbers:,} weights, read back bit for bit and run by the textbook")
+    assert found.in_words.endswith(found.library or "recurrence")
+
+
+@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, form: WeightFormat, kind: str) -> None:
+    inputs = made("lstm", 2, True)
+    path, name = written(inputs, form, tmp_path), f"r1_{kind}"
+    place = tuple(size - 2 for size in inputs.parameters[name].shape)
+    right = inputs.parameters[name][place]
+    wrong = np.nextafter(right, np.float32(9.0))
+    change(path, right, wrong)
+    with pytest.raises(EngineError) as caught:
+        proof(inputs, form, path)
+    assert str(caught.value) == f"{name}{list(place)} is {wrong} in it, and must be {right}."
+
+
+@pytest.mark.parametrize("form", RUN_BY_A_LIBRARY, ids=lambda form: form.ending)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_framework_computes_otherwise_is_refused_whatever_the_reader_found(
+    tmp_path: Path, form: WeightFormat, kind: str
+) -> None:
+    needs_library(form)
+    inputs = made("gru", 2, True)
+    path, array = written(inputs, form, tmp_path), inputs.parameters[f"r1_{kind}"]
+    right = array[tuple(size - 1 for size in array.shape)]
+    change(path, right, right + np.float32(1e-3))
+    with pytest.raises(EngineError, match=r"computes \S+ from it at layer 1, backward, .*, where \S+ is right\.$"):
+        proof_by_library(inputs, form, path)
+
+
+def nodes(model: ModelProto, operator: str) -> list[NodeProto]:
+    return [node for node in model.graph.node if node.op_type == operator]
+
+
+def exchange_joined_states(model: ModelProto, name: str) -> None:
+    (node,) = (node for node in nodes(model, "Concat") if node.output[0] == name)
+    node.input[:] = list(node.input)[::-1]
+
+
+def reset_before_the_product(model: ModelProto) -> None:
+    for node in nodes(model, "GRU"):
+        node.attribute.remove(next(a for a in node.attribute if a.name == "linear_before_reset"))
+
+
+def exchange_gates(model: ModelProto) -> None:
+    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "layer0.R")
+    rows = onnx.numpy_helper.to_array(weight)
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.roll(rows, 4, axis=1), weight.name))
+
+
+def exchange_directions(model: ModelProto) -> None:
+    nodes(model, "Transpose")[0].attribute[0].ints[:] = [0, 2, 3, 1]
+
+
+def drop_initial_state(model: ModelProto) -> None:
+    nodes(model, "GRU")[1].input[5] = ""
+
+
+@pytest.mark.parametrize(
+    ("cell", "tamper", "reason"),
+    [
+        ("gru", reset_before_the_product, "layer 0, forward, t = 0, .* is right"),
+        ("gru", drop_initial_state, "layer 1, forward, t = 0, .* is right"),
+        ("lstm", exchange_gates, "layer 0, forward, t = 0, .* is right"),
+        ("lstm", exchange_directions, "layer 1, forward, t = 0, .* is right"),
+        ("gru", lambda model: exchange_joined_states(model, "h_n"), "does not fit together: that .* does not hold"),
+        ("lstm", lambda model: exchange_joined_states(model, "c_n"), "a final cell state from it that is wrong in"),
+    ],
+)
+def test_a_model_that_means_something_else_is_refused(
+    tmp_path: Path, cell: str, tamper: Callable[[ModelProto], None], reason: str
+) -> None:
+    inputs = made(cell, 3, True)
+    path = written(inputs, ONNX_MODEL, tmp_path)
+    model = onnx.load(path)
+    tamper(model)
+    onnx.save(model, path)
+    with pytest.raises(EngineError, match=reason):
+        proof_by_library(inputs, ONNX_MODEL, path)
+
+
+def test_a_model_that_is_not_valid_or_lacks_a_layer_is_refused(tmp_path: Path) -> None:
+    inputs = made("lstm", 2)
+    path = written(made("lstm"), ONNX_MODEL, tmp_path)
+    with pytest.raises(EngineError, match="has 1 layers in place of 2"):
+        proof_by_library(inputs, ONNX_MODEL, path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(EngineError, match="ONNX refused the model"):
+        proof_by_library(inputs, ONNX_MODEL, path)
+
+
+@pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
+def test_a_file_that_its_framework_refuses_is_refused(tmp_path: Path, form: WeightFormat) -> None:
+    needs_library(form)
+    path = written(made("lstm"), form, tmp_path)
+    with pytest.raises(EngineError, match=r"refused the file: .*"):
+        proof_by_library(made("lstm", 2), form, path)
+    with pytest.raises(InputError):
+        proof(made("lstm", 2), form, path)
+
+
+def test_gluon_is_asked_about_more_layers_than_its_own_method_can_count(tmp_path: Path) -> None:
+    needs_library(GLUON_PARAMS)
+    inputs = made("gru", 12)
+    path = written(inputs, GLUON_PARAMS, tmp_path)
+    assert proof(inputs, GLUON_PARAMS, path).library.startswith("mxnet")
+    array = inputs.parameters["l11_h2h_weight"]
+    change(path, array[0, 0], array[0, 0] + np.float32(0.01))
+    with pytest.raises(EngineError, match="at layer 11, forward"):
+        proof_by_library(inputs, GLUON_PARAMS, path)
+
+
+@pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
+def test_without_the_framework_the_proof_says_that_it_has_not_run_the_file(
+    tmp_path: Path, form: WeightFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None)
+    inputs = made("lstm")
+    found = proof(inputs, form, written(inputs, form, tmp_path))
+    assert found.library == ""
+    assert found.in_words.endswith("recurrence alone, because " + found.reason)
+    assert found.reason.endswith("is not installed")
+
+
+def test_what_mxnet_rounds_is_no_ground_to_refuse_a_file(tmp_path: Path) -> None:
+    needs_library(GLUON_PARAMS)
+    inputs = made("rnn_relu", dtype="float64")
+    assert "rounds what an rnn_relu" in proof(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
+    other = made("rnn_tanh", dtype="float64")
+    assert proof(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
+
+
+@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
+def test_large_weights_whose_network_is_chaotic_are_proved_all_the_same(tmp_path: Path, form: WeightFormat) -> None:
+    needs_library(form)
+    inputs = made("lstm", 3, True, scale=20.0)
+    path = written(inputs, form, tmp_path)
+    assert proof(inputs, form, path)
+    assert np.abs(inputs.parameters["l2_h2h_weight"]).max() > 10.0
+
+
+def test_an_archive_that_lacks_an_array_is_refused(tmp_path: Path) -> None:
+    inputs = made("gru")
+    np.savez(tmp_path / "w.npz", **{name: a for name, a in inputs.parameters.items() if name != "l0_h2h_bias"})
+    with pytest.raises(InputError, match="holds 0 networks"):
+        proof(inputs, NUMPY_ARCHIVE, tmp_path / "w.npz")

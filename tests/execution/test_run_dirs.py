@@ -1,0 +1,99 @@
+"""The folders in which runs lie."""
+
+import gc
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from rnnviz.execution.run_dirs import RunDirs, remove_with
+
+
+class Owner:
+    """Something that can be referred to weakly."""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_folder_is_private_and_names_its_process(temporary: Path) -> None:
+    storage = RunDirs()
+    assert storage.folder.parent == temporary
+    assert storage.folder.name.startswith(f"rnnviz-{os.getpid()}-")
+    assert stat.S_IMODE(storage.folder.stat().st_mode) == 0o700
+    assert storage.run_folder(3) != storage.run_folder(4)
+    assert not storage.run_folder(3).exists()
+
+
+def test_the_folder_vanishes_with_its_storage(temporary: Path) -> None:
+    storage = RunDirs()
+    (storage.run_folder(1) / "deep").mkdir(parents=True)
+    del storage
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_temporary_folder_that_was_emptied_or_removed_is_made_anew(temporary: Path) -> None:
+    storage = RunDirs()
+    for gone in (storage.folder, temporary):
+        before = storage.folder
+        shutil.rmtree(gone)
+        assert storage.run_folder(1).parent == storage.folder != before
+        assert stat.S_IMODE(storage.folder.stat().st_mode) == 0o700
+    del storage
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_dead_process_left_is_removed_and_nothing_else(temporary: Path) -> None:
+    abandoned = temporary / f"rnnviz-{dead_pid()}-abc"
+    (abandoned / "run-1").mkdir(parents=True)
+    (abandoned / "run-1" / "hidden.npy").write_bytes(b"x")
+    kept = [
+        temporary / f"rnnviz-{os.getpid()}-other",
+        temporary / f"rnnviz-{os.getppid()}-parent",
+        temporary / "rnnviz-notes-2024",
+        temporary / "rnnviz-",
+        temporary / f"rnnviz-{10**20}-abc",
+        temporary / "rnnviz-²-abc",
+        temporary / f"other-{dead_pid()}-abc",
+    ]
+    for folder in kept:
+        folder.mkdir()
+    storage = RunDirs()
+    assert sorted(temporary.iterdir()) == sorted([*kept, storage.folder])
+
+
+def test_a_link_in_the_place_of_an_abandoned_folder_is_not_followed(temporary: Path) -> None:
+    precious = temporary / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    (temporary / f"rnnviz-{dead_pid()}-link").symlink_to(precious)
+    RunDirs()
+    assert (precious / "file").exists()
+
+
+def test_a_folder_is_removed_with_its_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    owner = Owner()
+    remove_with(owner, folder)
+    gc.collect()
+    assert folder.exists()
+    del owner
+    gc.collect()
+    assert not folder.exists()

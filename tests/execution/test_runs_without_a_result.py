@@ -1,0 +1,235 @@
+"""Runs that do not come to a result: stopped, failed, or with the child's death; and the next one, which works."""
+
+import os
+from threading import Timer
+from time import monotonic
+
+import psutil
+import pytest
+
+from rnnviz.core.errors import ConfigError, EngineError, InputError
+from rnnviz.engines.registry import ENGINES
+from rnnviz.execution import supervisor as supervisor_module
+from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed
+from rnnviz.execution.run_dirs import storage
+from rnnviz.execution.supervisor import Supervisor, new_request, run
+from rnnviz.io.inputs import load_inputs
+from tests.execution import loads
+from tests.execution.events_of import config, events_of, failed, finished
+from tests.leaks import children
+
+
+def engine_processes() -> set[psutil.Process]:
+    return children()
+
+
+@pytest.mark.parametrize(
+    ("load", "kind", "key", "sentence"),
+    [
+        (loads.refuse_input, "input", None, "The weather is wrong: it must be fair."),
+        (loads.refuse_key, "input", "sequence.path", "sequence.path is wrong: it must be right."),
+        (loads.use_all_memory, "input", None, "The run needs more memory than there is: make a size smaller."),
+        (loads.map_too_much, "input", None, "The run needs more memory than there is: make a size smaller."),
+        (loads.fill_the_disk, "engine", None, "The run could not be stored in {}: No space left on device."),
+        (loads.blunder, "engine", None, "The run failed: ZeroDivisionError: nobody thought of this."),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
+    supervisor: Supervisor, load: supervisor_module.Load, kind: str, key: str | None, sentence: str
+) -> None:
+    finished(events_of(supervisor))
+    before = engine_processes()
+    failure = failed(events_of(supervisor, load=load))
+    assert (failure.kind, failure.key, failure.sentence) == (kind, key, sentence.format(storage().folder))
+    assert ("Traceback" in failure.traceback) == (load not in (loads.refuse_input, loads.refuse_key))
+    finished(events_of(supervisor))
+    assert engine_processes() == before
+
+
+@pytest.mark.parametrize(
+    ("load", "manner"),
+    [(loads.die, "killed by SIGKILL"), (loads.crash, "killed by SIGSEGV"), (loads.leave, "exit code 7")],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_death_of_the_child_is_a_sentence_and_the_next_run_works(
+    supervisor: Supervisor, load: supervisor_module.Load, manner: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    finished(events_of(supervisor))
+    before = engine_processes()
+    failure = failed(events_of(supervisor, load=load))
+    assert failure.kind == "engine"
+    assert f"({manner})" in failure.sentence
+    assert f"({manner})" in caplog.text
+    assert "while reading the inputs" in failure.sentence or "while starting the engines" in failure.sentence
+    finished(events_of(supervisor))
+    assert not engine_processes() & before
+    assert len(engine_processes()) == 1
+
+
+def test_a_child_that_was_killed_from_outside_while_it_worked(supervisor: Supervisor) -> None:
+    finished(events_of(supervisor))
+    (process,) = engine_processes()
+    events = []
+    for event in supervisor.events(new_request(config(), loads.hang)):
+        events.append(event)
+        if len(events) == 1:
+            process.kill()
+    assert "killed by SIGKILL" in failed(events).sentence
+    finished(events_of(supervisor))
+
+
+@pytest.mark.parametrize("collected", [False, True], ids=["not waited for", "waited for by somebody else"])
+def test_a_child_that_died_while_nothing_ran_is_replaced_unseen(supervisor: Supervisor, collected: bool) -> None:
+    finished(events_of(supervisor))
+    (process,) = engine_processes()
+    process.kill()
+    if collected:
+        process.wait(timeout=5)
+    else:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    finished(events_of(supervisor))
+    assert len(engine_processes()) == 1
+
+
+def test_a_run_is_stopped_within_a_second_and_the_next_one_works(supervisor: Supervisor) -> None:
+    finished(events_of(supervisor))
+    request = new_request(config(), loads.hang)
+    stopped: list[float] = []
+
+    def stop() -> None:
+        stopped.append(monotonic())
+        supervisor.cancel(request.id)
+
+    timer = Timer(0.3, stop)
+    timer.start()
+    events = list(supervisor.events(request))
+    seconds = monotonic() - stopped[0]
+    timer.join()
+    assert events[-1] == Cancelled(request.id)
+    assert not any(isinstance(event, Finished | Failed) for event in events)
+    assert seconds < 1.0
+    assert not (storage().folder / f"run-{request.id}").exists()
+    finished(events_of(supervisor))
+
+
+@pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+@pytest.mark.slow
+def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_second() -> None:
+    asked = config(
+        engines=("gluon", "manual"),
+        network={"input_size": 256, "hidden_size": 512},
+        sequence={"batch_size": 16, "timesteps": 4_000},
+    )
+    supervisor = Supervisor(warm=("gluon",))
+    try:
+        request = new_request(asked, load_inputs)
+        at: float | None = None
+        last = None
+        for event in supervisor.events(request):
+            last = event
+            if at is None and isinstance(event, Progressed) and event.stage == "computing with gluon":
+                at = monotonic()
+                supervisor.cancel(request.id)
+        assert at is not None
+        assert monotonic() - at < 1.0
+        assert last == Cancelled(request.id)
+        finished(events_of(supervisor))
+    finally:
+        supervisor.close()
+
+
+def test_a_run_that_was_stopped_before_it_began_does_nothing(supervisor: Supervisor) -> None:
+    finished(events_of(supervisor))
+    before = engine_processes()
+    request = new_request(config(), loads.blunder)
+    supervisor.cancel(request.id)
+    assert list(supervisor.events(request)) == [Cancelled(request.id)]
+    assert engine_processes() == before
+
+
+def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> None:
+    request = new_request(config(), load_inputs, "off")
+    events = []
+    for event in supervisor.events(request):
+        events.append(event)
+        supervisor.cancel(request.id - 1)
+        supervisor.cancel(request.id + 1_000)
+    finished(events)
+
+
+def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor: Supervisor) -> None:
+    request = new_request(config(), load_inputs, "off")
+    for event in supervisor.events(request):
+        if isinstance(event, Finished):
+            supervisor.cancel(request.id)
+    finished(events_of(supervisor))
+
+
+def test_a_run_that_no_machine_can_hold_is_refused_with_what_it_would_take(supervisor: Supervisor) -> None:
+    failure = failed(events_of(supervisor, config(network={"hidden_size": 10**9}), load=loads.blunder))
+    assert (failure.kind, failure.key) == ("input", "network.hidden_size")
+    assert "would take" in failure.sentence
+    assert "PB of memory" in failure.sentence
+    assert "network.hidden_size = 1,000,000,000" in failure.sentence
+
+
+@pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
+def test_an_unknown_engine_is_refused_before_anything_is_read(supervisor: Supervisor, key: str) -> None:
+    engines = ("nonsense", "manual") if key == "compare.reference" else ("manual", "nonsense")
+    failure = failed(events_of(supervisor, config(engines=engines), load=loads.blunder))
+    assert (failure.kind, failure.key) == ("input", key)
+    assert '"nonsense"' in failure.sentence
+
+
+def test_a_storage_that_cannot_be_made_is_a_sentence(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor_module, "storage", full)
+        failure = failed(list(supervisor.events(new_request(config(), load_inputs))))
+    assert failure.kind == "engine"
+    assert "No space left on device" in failure.sentence
+    finished(events_of(supervisor))
+
+
+def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "engine")
+
+    for audit in ("off", "auto"):
+        with monkeypatch.context() as patch:
+            patch.setattr(supervisor_module, "open_traces", gone)
+            failure = failed(events_of(supervisor, audit=audit))
+        assert failure.kind == "engine"
+        assert "No such file or directory" in failure.sentence
+        finished(events_of(supervisor))
+
+
+@pytest.mark.parametrize(
+    ("load", "error"),
+    [
+        (loads.refuse_input, InputError),
+        (loads.refuse_key, InputError),
+        (loads.fill_the_disk, EngineError),
+        (loads.die, EngineError),
+    ],
+)
+def test_run_raises_what_went_wrong(load: supervisor_module.Load, error: type[Exception]) -> None:
+    with pytest.raises(error) as caught:
+        run(config(), load)
+    assert str(caught.value).endswith(".")
+    assert not isinstance(caught.value, ConfigError) or caught.value.key == "sequence.path"
+
+
+def test_an_error_in_the_listener_ends_the_process() -> None:
+    before = children()
+
+    def listen(stage: str, fraction: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config(), loads.hang, listen)
+    psutil.wait_procs(children() - before, timeout=3)
+    assert children() == before

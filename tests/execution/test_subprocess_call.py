@@ -1,0 +1,126 @@
+"""A call in a process of its own: what it returns and raises comes back, and its death is a sentence."""
+
+import os
+import signal
+import sys
+import time
+from multiprocessing import active_children
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import ConfigError, EngineError, InputError
+from rnnviz.core.progress import advance, expect
+from rnnviz.execution.subprocess_call import CancelledError, call_in_subprocess
+from rnnviz.io.model_formats.rlimits import limited_memory
+
+
+def parent_of(number: int) -> tuple[int, int]:
+    return number, os.getppid()
+
+
+def test_the_outcome_comes_from_a_child() -> None:
+    assert call_in_subprocess(parent_of, 3, what="x") == (3, os.getpid())
+
+
+def hears_interrupts() -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Signals cannot be held back here")
+def test_a_ctrl_c_is_the_parent_s_alone_from_the_child_s_first_moment() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert not call_in_subprocess(hears_interrupts, what="x")
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def refuse() -> None:
+    raise ConfigError("network.cell", "The cell is wrong.")
+
+
+def test_an_error_for_the_user_comes_as_it_is() -> None:
+    with pytest.raises(ConfigError, match="The cell is wrong") as caught:
+        call_in_subprocess(refuse, what="x")
+    assert caught.value.key == "network.cell"
+
+
+def fail() -> None:
+    raise ZeroDivisionError("no such number")
+
+
+def test_any_other_error_is_the_program_s() -> None:
+    with pytest.raises(EngineError, match=r"w\.pt could not be read: ZeroDivisionError: no such number\."):
+        call_in_subprocess(fail, what="w.pt could not be read")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_death_is_a_sentence() -> None:
+    with pytest.raises(InputError, match=r"w\.pt could not be read: the process that did it ended \(killed by SIGKILL"):
+        call_in_subprocess(die, what="w.pt could not be read")
+
+
+def hang() -> None:
+    time.sleep(3600)
+
+
+def test_a_hang_ends() -> None:
+    with pytest.raises(InputError, match=r"w\.pt could not be read: it took more than 0\.5 seconds"):
+        call_in_subprocess(hang, what="w.pt could not be read", seconds=0.5)
+
+
+def refuse_to_wait(_fraction: float) -> None:
+    raise LookupError
+
+
+def test_what_is_wanted_no_more_is_stopped_and_its_process_is_gone() -> None:
+    before = active_children()
+    with pytest.raises(CancelledError):
+        call_in_subprocess(hang, what="x", wanted=lambda: False)
+    with pytest.raises(LookupError):
+        call_in_subprocess(hang, what="x", tell=refuse_to_wait)
+    assert active_children() == before
+
+
+def do_half(whole: int) -> str:
+    expect(whole)
+    advance(whole // 2)
+    return "done"
+
+
+def test_who_waits_is_told_how_far_it_is() -> None:
+    told: list[float] = []
+    assert call_in_subprocess(do_half, 10, what="x", tell=told.append) == "done"
+    assert sorted(set(told)) == [0.0, 0.5]
+    assert told == sorted(told)
+
+
+def do_for_ever() -> None:
+    expect(10)
+    while True:
+        advance(0)
+
+
+def test_who_tells_of_its_progress_has_no_more_time_than_others() -> None:
+    with pytest.raises(InputError, match=r"more than 0\.3 seconds"):
+        call_in_subprocess(do_for_ever, what="x", seconds=0.3)
+
+
+def ask_for(size: int, allowance: int) -> int:
+    with limited_memory(allowance):
+        return int(np.ones(size, np.uint8).sum(dtype=np.int64))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux holds a process to a limit")
+def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted() -> None:
+    assert call_in_subprocess(ask_for, 1 << 20, 64 << 20, what="x") == 1 << 20
+    with pytest.raises(InputError, match="not enough memory"):
+        call_in_subprocess(ask_for, 256 << 20, 64 << 20, what="x")
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with limited_memory(1 << 30):
+        assert resource.getrlimit(resource.RLIMIT_DATA) != before
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

@@ -1,0 +1,151 @@
+"""A run in the child process: its events, its numbers, and how long what it stored stays."""
+
+import gc
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.execution import supervisor as supervisor_module
+from rnnviz.execution.events import Cancelled, Computed, Progressed
+from rnnviz.execution.run_dirs import storage
+from rnnviz.execution.supervisor import Supervisor, new_request, run
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.result import RunResult
+from tests.execution import loads
+from tests.execution.events_of import config, events_of, failed, finished
+from tests.leaks import children
+from tests.oracles.computed import computed
+
+
+def run_folders() -> list[Path]:
+    gc.collect()
+    return sorted(storage().folder.iterdir())
+
+
+def test_a_run_tells_its_progress_and_then_its_result(supervisor: Supervisor) -> None:
+    events = events_of(supervisor)
+    assert isinstance(events[0], Progressed)
+    assert (events[0].stage, events[0].fraction) == ("starting the engines", 0.0)
+    assert not any(isinstance(event, Computed) for event in events)
+    result = finished(events)
+    assert list(result.traces) == ["manual", "bug:no-h2h-bias"]
+    assert result.judgment is None
+    assert set(result.seconds) == set(result.versions) == set(result.traces)
+    assert set(result.extents) == {"input", *result.traces}
+    assert result.comparison("bug:no-h2h-bias").verdict == "mismatch"
+
+
+@pytest.mark.parametrize("audit", ["auto", "full"])
+def test_an_audited_run_shows_its_result_before_it_is_judged(supervisor: Supervisor, audit: str) -> None:
+    events = events_of(supervisor, audit=audit)
+    shown = [event for event in events if isinstance(event, Computed)]
+    assert len(shown) == 1
+    assert shown[0].result.judgment is None
+    result = finished(events)
+    assert result.judgment is not None
+    assert result.traces is shown[0].result.traces
+
+
+@pytest.mark.parametrize(("dtype", "cell"), [("float32", "lstm"), ("float64", "lstm"), ("float32", "gru")])
+def test_the_numbers_are_those_of_the_engine_in_this_process(supervisor: Supervisor, dtype: str, cell: str) -> None:
+    asked = config(network={"cell": cell, "dtype": dtype, "bidirectional": True, "num_layers": 2, "layout": "TNC"})
+    result = finished(events_of(supervisor, asked))
+    here, _ = computed(ManualEngine(), load_inputs(asked))
+    for name in ("hidden", "output", "state_h", "state_c", "cell"):
+        left, right = getattr(result["manual"], name), getattr(here, name)
+        assert (left is None) == (right is None)
+        if left is not None:
+            # Not bitwise: a product may be rounded otherwise where its arrays lie otherwise in memory.
+            np.testing.assert_allclose(left, right, rtol=0.0, atol=1e-6 if dtype == "float32" else 1e-14)
+    assert result.config == asked
+
+
+def arrays_of(result: RunResult) -> list[np.ndarray]:
+    traces = [getattr(trace, f.name) for trace in result.traces.values() for f in fields(Trace)]
+    comparisons = [value for comparison in result.comparisons for value in vars(comparison).values()]
+    inputs = result.inputs
+    everything = [
+        *traces,
+        *comparisons,
+        inputs.sequence,
+        *inputs.parameters.values(),
+        *inputs.initial_state.arrays,
+    ]
+    return [value for value in everything if isinstance(value, np.ndarray)]
+
+
+def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
+    result = finished(events_of(supervisor))
+    found = arrays_of(result)
+    assert len(found) > 15
+    for array in found:
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_a_run_that_nobody_follows_to_its_end_does_not_answer_the_next_one(supervisor: Supervisor) -> None:
+    abandoned = new_request(config(network={"hidden_size": 7}), load_inputs)
+    for _ in supervisor.events(abandoned):
+        break
+    gc.collect()
+    assert finished(events_of(supervisor)).shape == (1, 1, 5, 2, 4)
+    assert f"run-{abandoned.id}" not in [folder.name for folder in run_folders()]
+
+
+def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor: Supervisor) -> None:
+    before = run_folders()
+    events = events_of(supervisor, audit="auto")
+    result = finished(events)
+    assert run_folders() == sorted([*before, result.folder])
+    assert list(result.folder.rglob("*.npy"))
+    hidden = result["manual"].hidden
+    copy = np.array(hidden)
+    del result, events
+    assert run_folders() == before
+    # What is still mapped stays readable.
+    np.testing.assert_array_equal(hidden, copy)
+
+
+@pytest.mark.parametrize("load", [loads.refuse_input, loads.fill_the_disk, loads.die])
+def test_a_run_that_failed_leaves_no_folder(supervisor: Supervisor, load: supervisor_module.Load) -> None:
+    before = run_folders()
+    failed(events_of(supervisor, load=load))
+    assert run_folders() == before
+
+
+def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> None:
+    own = Supervisor(warm=())
+    result = finished(events_of(own))
+    own.close()
+    assert np.isfinite(result["manual"].hidden).all()
+    assert result.folder.is_dir()
+    own.start()
+    request = new_request(config(), load_inputs)
+    assert list(own.events(request)) == [Cancelled(request.id)]
+
+
+def test_two_supervisors_do_not_know_of_each_other(supervisor: Supervisor) -> None:
+    other = Supervisor(warm=())
+    try:
+        outer = supervisor.events(new_request(config(), load_inputs, "off"))
+        next(outer)
+        finished(events_of(other))
+        finished(list(outer))
+    finally:
+        other.close()
+
+
+def test_run_gives_the_result_and_ends_its_process() -> None:
+    before = children()
+    told: list[float] = []
+    result = run(config(), load_inputs, lambda stage, fraction: told.append(fraction))
+    assert result.verdict == "mismatch"
+    assert told[0] == 0.0
+    assert told == sorted(told)
+    psutil.wait_procs(children() - before, timeout=3)
+    assert children() == before

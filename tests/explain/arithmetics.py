@@ -1,0 +1,96 @@
+"""Arithmetics of random networks, and the equations once more in plain Python."""
+
+from dataclasses import replace
+from math import exp, fsum, tanh
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnviz.core.initial_state import State
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import Parameters
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.explain.provenance import InitialPlace, InputPlace, Source
+from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, explain
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.result import RunResult
+from tests.made_results import made_result
+from tests.oracles.computed import computed
+from tests.strategies import configs
+
+GATES = {"rnn_relu": "h", "rnn_tanh": "h", "lstm": "ifgo", "gru": "rzn"}
+
+
+@st.composite
+def explained(draw: st.DrawFn) -> tuple[Inputs, Trace, Location]:
+    """A random network as the textbook's recurrence computes it, and a place in it; some traces know no cell states."""
+    inputs = load_inputs(draw(configs()))
+    trace = computed(ManualEngine(), inputs)[0]
+    if draw(st.booleans()):
+        trace = replace(trace, cell=None)
+    where = Location(*(draw(st.integers(0, size - 1)) for size in trace.shape))
+    return inputs, trace, where
+
+
+def arithmetic_of(case: tuple[Inputs, Trace, Location]) -> StepBreakdown:
+    return explain(*case)
+
+
+def logistic(v: float) -> float:
+    return 1.0 / (1.0 + exp(-v))
+
+
+def activated(gate: GateArithmetic, argument: float) -> float:
+    if gate.gate.activation == "relu":
+        return max(argument, 0.0)
+    return tanh(argument) if gate.gate.activation == "tanh" else logistic(argument)
+
+
+def argument_of(gate: GateArithmetic, reset: float | None) -> float:
+    """The argument of the activation from the terms and biases alone; `reset` scales the state's side of n."""
+    terms = gate.pre.terms()
+    a = fsum([*(t.weight * t.input for t in terms if t.kind == "i2h"), gate.pre.a.bias])
+    b = fsum([*(t.weight * t.input for t in terms if t.kind == "h2h"), gate.pre.b.bias])
+    return a + b if reset is None else a + reset * b
+
+
+def stored_value(inputs: Inputs, trace: Trace, place: Source) -> float:
+    """The number at a source, read from where the source says that it is."""
+    if isinstance(place, InputPlace):
+        return float(inputs.sequence[place.timestep, place.sample, place.feature])
+    if isinstance(place, InitialPlace):
+        state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
+        assert state is not None
+        return float(state[place.layer * inputs.network.directions + place.direction, place.sample, place.unit])
+    return float(trace.hidden[place.index])
+
+
+def near(a: float, b: float) -> bool:
+    return bool(np.isclose(a, b, rtol=1e-12, atol=1e-13))
+
+
+def tidy(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Numbers that are easy to add up and exact in any type: eighths from -1 to 9/8, none of them 0."""
+    eighths = (np.arange(np.prod(shape, dtype=int)) * 7 + seed * 5) % 17 - 8
+    return np.where(eighths == 0, 9, eighths).reshape(shape) / 8.0
+
+
+def tidy_result(engines: tuple[str, ...] = ("gluon", "manual"), **network: object) -> RunResult:
+    """A result whose inputs, parameters and hidden values are all eighths: no engine computed it."""
+    made = made_result(engines, dtype="float64", timesteps=4, **network)
+    inputs = made.inputs
+    lstm = inputs.network.kind.has_cell_state
+    shapes = {name: array.shape for name, array in inputs.parameters.items()}
+    parameters = Parameters(inputs.network, {name: tidy(shape, k) for k, (name, shape) in enumerate(shapes.items())})
+    state = inputs.initial_state.h.shape
+    inputs = replace(
+        inputs,
+        sequence=tidy(inputs.sequence.shape, 1),
+        parameters=parameters,
+        initial_state=State(tidy(state, 2), tidy(state, 3) if lstm else None),
+    )
+    hidden, cell = tidy(inputs.hidden_shape, 4), tidy(inputs.hidden_shape, 6) if lstm else None
+    traces = {name: replace(trace, hidden=hidden.copy(), cell=cell) for name, trace in made.traces.items()}
+    return replace(made, inputs=inputs, traces=traces)

@@ -1,0 +1,160 @@
+"""Equations with their numbers, digits that tell numbers apart, and the curve of an activation."""
+
+from dataclasses import replace
+from math import exp, inf, nan, tanh
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.curve import activation_curve
+from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
+from rnnviz.explain.equations import EquationLine, Token, equations, outcome
+from rnnviz.explain.step_breakdown import StepBreakdown, activate, explain
+from tests.explain.arithmetics import tidy_result
+
+WHERE = Location(0, 0, 2, 1, 1)
+
+
+def arithmetic(cell: str) -> StepBreakdown:
+    result = tidy_result(cell=cell, hidden_size=2)
+    return explain(result.inputs, result["gluon"], WHERE)
+
+
+@pytest.mark.parametrize(
+    ("cell", "symbols"),
+    [
+        ("rnn_relu", ["h = relu(a + b)"]),
+        ("rnn_tanh", ["h = tanh(a + b)"]),
+        ("gru", ["r = sigmoid(a + b)", "z = sigmoid(a + b)", "n = tanh(a_n + r · b_n)", "h = (1 - z) · n + z · h'"]),
+        (
+            "lstm",
+            [
+                *("i = sigmoid(a + b)", "f = sigmoid(a + b)", "g = tanh(a + b)", "o = sigmoid(a + b)"),
+                *("c = f · c' + i · g", "h = o · tanh(c)"),
+            ],
+        ),
+    ],
+)
+def test_each_line_has_its_symbols_and_beneath_each_its_number(cell: str, symbols: list[str]) -> None:
+    own = arithmetic(cell)
+    v = {symbol: gate.value for symbol, gate in own.by_symbol.items()}
+    known = {**v, "c": own.c, "h": own.h, "c'": own.previous.c, "h'": own.previous.h}
+    lines = equations(own)
+    assert [line.symbols for line in lines] == symbols
+    for line in lines:
+        gate = own.by_symbol.get(line.result.text)
+        sums = {} if gate is None else {"a": gate.pre.a.total, "b": gate.pre.b.total}
+        sums |= {f"{name}_n": value for name, value in sums.items()}
+        for token in line.tokens:
+            assert token.value == (known | sums).get(token.text)
+            assert token.gate == (token.text if token.text in v and (token.text != "h" or len(v) == 1) else None)
+            assert token.number == (token.text if token.value is None else format_short(token.value))
+
+
+def test_the_outcome_is_what_was_stored_less_what_is_right_and_how_far_it_may_be() -> None:
+    own = replace(arithmetic("gru"), h=-0.5, stored=0.25, bound=0.125)
+    assert outcome(own).symbols == "stored - h = Δ, |Δ| ≤ bound"
+    assert outcome(own).numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
+
+
+def test_a_negative_number_stands_in_brackets_behind_a_sign_and_nowhere_else() -> None:
+    h, a, b, sign = Token("h", -0.5), Token("a", -0.25), Token("b", -4e-4), Token(" - ")
+    line = EquationLine((h, Token(" = "), a, sign, b, Token(" · ("), a, sign, Token("c", 0.0), Token(")")))
+    assert line.numbers == "-0.500 = -0.250 - (-4e-4) · (-0.250 - 0.000)"
+    assert line.cells == ("-0.500", " = ", "-0.250", " - ", "(-4e-4)", " · (", "-0.250", " - ", "0.000", ")")
+
+
+def test_numbers_of_two_engines_have_digits_enough_to_be_told_apart_and_equal_ones_no_more() -> None:
+    signs = Token(" = "), Token(" + ")
+    one = EquationLine((Token("h", 0.25), signs[0], Token("a", -0.12341), signs[1], Token("b", -0.5)))
+    two = EquationLine((Token("h", 0.25), signs[0], Token("a", -0.12342), signs[1], Token("b", -0.75)))
+    assert one.cells_apart(two) == (
+        ("0.250", " = ", "-0.12341", " + ", "(-0.500)"),
+        ("0.250", " = ", "-0.12342", " + ", "(-0.750)"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.01, "0.010"), (0.0099999, "0.0100"), (0.001, "0.0010"), (-0.001, "-0.0010"), (0.00099, "9.9e-4"), (nan, "NaN")],
+)
+def test_a_small_number_has_two_digits(value: float, text: str) -> None:
+    assert format_short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "texts"),
+    [
+        (0.1234, 0.1236, ("0.123", "0.124")),
+        (0.12341, 0.12344, ("0.12341", "0.12344")),
+        (1.0, 1.0 + 2**-52, ("1.0000000000000000", "1.0000000000000002")),
+        (0.25, 0.25 + 2**-54, ("0.2500000000000000", "0.2500000000000001")),
+        (1e-17, 2e-17, ("1e-17", "2e-17")),
+        (999999.0, 999998.9999, ("999999.0000", "999998.9999")),
+        (1e6, 999999.5, ("1.000e+6", "999999.500")),
+        (1e6, 1e6 + 0.001, ("1000000.0", "1000000.001")),
+        (0.5, inf, ("0.500", "infinity")),
+        (nan, 0.5, ("NaN", "0.500")),
+    ],
+)
+def test_two_numbers_get_as_many_decimals_as_tell_them_apart(one: float, other: float, texts: tuple[str, str]) -> None:
+    assert format_distinct(one, other) == texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "aligned"),
+    [
+        ([], []),
+        (["1.5", "-12.25", "3"], ["  1.5 ", "-12.25", "  3   "]),
+        (["4e-7", "-0.5", "NaN", "1.2e+6"], ["  4e-7  ", " -0.5   ", "NaN     ", "  1.2e+6"]),
+        (["-4e-7", "", "0.25"], ["-4e-7", "     ", " 0.25"]),
+        (["none", "1.0"], ["none  ", "   1.0"]),
+    ],
+)
+def test_texts_stand_with_their_points_below_each_other(texts: list[str], aligned: list[str]) -> None:
+    assert align_decimals(texts) == aligned
+
+
+@pytest.mark.parametrize("v", [-30.0, -1.5, -1e-9, 0.0, 0.75, 30.0])
+def test_an_activation_of_one_number_is_the_textbooks(v: float) -> None:
+    assert activate("sigmoid", v) == pytest.approx(1 / (1 + exp(-v)), rel=0, abs=1e-15)
+    assert activate("tanh", v) == pytest.approx(tanh(v), rel=1e-14)
+    assert activate("relu", v) == max(v, 0.0)
+    assert all(np.isnan(activate(name, nan)) for name in ("sigmoid", "tanh", "relu"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "line", "activation", "least"),
+    [
+        ("lstm", "i", "sigmoid", 6.0),
+        ("lstm", "g", "tanh", 3.0),
+        ("rnn_relu", "h", "relu", 2.0),
+        ("rnn_tanh", "h", "tanh", 3.0),
+    ],
+)
+def test_a_curve_reaches_as_far_on_both_sides_and_beyond_each_point(
+    cell: str, line: str, activation: str, least: float
+) -> None:
+    own = arithmetic(cell)
+    (gate,) = (gate for gate in own.gates if gate.symbol == line)
+    formula = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.where(x > 0, x, 0)}
+    for bias, reach in ((0.0, least), (-200.0, None), (1e31, least), (nan, least)):
+        moved = replace(gate, pre=replace(gate.pre, a=replace(gate.pre.a, bias=gate.pre.a.bias + bias)))
+        curve = activation_curve([own, replace(own, gates=(moved,))], line)
+        assert curve is not None
+        assert curve.activation == activation
+        assert curve.x[-1] == pytest.approx(-curve.x[0])
+        assert curve.x[-1] == pytest.approx(1.15 * abs(moved.pre.sum) if reach is None else least)
+        assert len(curve.x) == 97
+        np.testing.assert_allclose(curve.y, formula[activation](curve.x), atol=1e-15)
+        assert repr(curve.points) == repr(((gate.pre.sum, gate.value), (moved.pre.sum, gate.value)))
+
+
+def test_only_the_last_line_of_an_lstm_has_a_curve_that_is_no_gates() -> None:
+    own = arithmetic("lstm")
+    curve = activation_curve([own, replace(own, c=-0.5)], "h")
+    assert curve is not None
+    assert curve.activation == "tanh"
+    np.testing.assert_allclose(curve.points, [(own.c, tanh(own.c)), (-0.5, tanh(-0.5))], rtol=1e-14)
+    assert activation_curve([own], "c") is activation_curve([arithmetic("gru")], "h") is None

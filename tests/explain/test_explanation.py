@@ -1,0 +1,237 @@
+"""The engines side by side: where they first part, as text for a reader and as JSON for a program."""
+
+import json
+from math import exp, fsum, inf, nan, tanh
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.cells import CELLS
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.as_json import to_json
+from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
+from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
+from rnnviz.explain.report import report
+from rnnviz.explain.term_table import SHOWN_TERMS
+from tests.made_results import Edit, made_result
+
+NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
+"""A step above the first layer that reads an own previous step."""
+
+
+def explained(where: Location = NEXT, edit: Edit | None = None, **network: Any) -> Explanation:
+    network = {"cell": "lstm", "num_layers": 2, "bidirectional": True, **network}
+    result = made_result(edits={} if edit is None else {"manual": edit}, **network)
+    return explain_value(result, where, cell_states_of(result))
+
+
+def moved(where: Location, by: float) -> Edit:
+    """One hidden value of an engine moved after it was computed."""
+
+    def edit(trace: Trace) -> None:
+        trace.hidden[where.index] += by
+
+    return edit
+
+
+def test_engines_that_agree_do_not_part() -> None:
+    explanation = explained()
+    assert explanation.partings == {"manual": None}
+    assert explanation.sentences == ("gluon and manual do not part: they agree in every line, within the tolerance.",)
+
+
+def test_a_difference_within_the_tolerance_parts_nothing() -> None:
+    explanation = explained(edit=moved(NEXT.moved(timestep=1), 3e-7))
+    assert explanation.partings == {"manual": None}
+
+
+def test_engines_part_first_at_what_the_layer_below_left() -> None:
+    explanation = explained(edit=moved(NEXT.moved(layer=0, direction=1, unit=3), 0.01))
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert (parting.step, parting.kind, parting.index) == ("input", "i2h", 7)
+    assert parting.candidate - parting.reference == pytest.approx(0.01, rel=1e-3)
+    assert "part at h[2][3] of layer 0, backward, before this step: gluon has" in explanation.sentences[-1]
+
+
+def test_engines_part_first_at_the_previous_state() -> None:
+    explanation = explained(edit=moved(NEXT.moved(timestep=1, unit=2), 0.01))
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert (parting.step, parting.kind, parting.index) == ("input", "h2h", 2)
+
+
+def test_engines_part_at_the_previous_cell_state() -> None:
+    def edit(trace: Trace) -> None:
+        assert trace.cell is not None
+        trace.cell[NEXT.moved(timestep=1).index] += 0.5
+
+    parting = explained(edit=edit).partings["manual"]
+    assert parting is not None
+    assert (parting.step, parting.name) == ("previous", "c'")
+
+
+def test_a_wrong_step_parts_the_engines_in_what_they_stored_and_is_said_to_be_wrong() -> None:
+    explanation = explained(edit=moved(NEXT, 0.25))
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert parting.step == "stored"
+    assert explanation.sentences[0].startswith("manual is wrong here: it stored h = ")
+    assert "agree in every line of the arithmetic and part in what they stored" in explanation.sentences[1]
+
+
+def test_a_wrong_step_within_the_tolerance_parts_the_engines_too() -> None:
+    explanation = explained(edit=moved(NEXT, 8e-6), dtype="float64", compare_with={"atol": 1e-3})
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert parting.step == "stored"
+    assert explanation.sentences[0].startswith("manual is wrong here")
+
+
+def test_a_nan_on_one_side_parts_the_engines() -> None:
+    parting = explained(edit=moved(NEXT.moved(timestep=1, unit=0), nan)).partings["manual"]
+    assert parting is not None
+    assert (parting.kind, parting.index) == ("h2h", 0)
+
+
+def check_json(found: dict[str, Any], cell: str) -> None:
+    """The contract, held by plain Python."""
+    gates = {gate["name"]: gate for gate in found["gates"]}
+    assert list(gates) == [gate.symbol for gate in CELLS[cell].gates]
+    activation = {"sigmoid": lambda v: 1 / (1 + exp(-v)), "tanh": tanh, "relu": lambda v: max(v, 0.0)}
+    for name, gate in gates.items():
+        products: dict[str, list[float]] = {"i2h": [gate["i2h_bias"]], "h2h": [gate["h2h_bias"]]}
+        for term in gate["terms"]:
+            assert set(term) == {"kind", "index", "weight", "input", "product"}
+            assert term["product"] == pytest.approx(term["weight"] * term["input"], rel=1e-15)
+            products[term["kind"]].append(term["product"])
+        a, b = fsum(products["i2h"]), fsum(products["h2h"])
+        reset = gates["r"]["value"] if (cell, name) == ("gru", "n") else 1.0
+        assert gate["sum"] == pytest.approx(a + reset * b, rel=1e-12, abs=1e-14)
+        assert gate["value"] == pytest.approx(activation[gate["activation"]](gate["sum"]), rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_the_json_holds_every_term_and_adds_up(cell: str) -> None:
+    found = json.loads(json.dumps(to_json(explained(cell=cell)), allow_nan=False))
+    assert {"where", "value", "formula", "gates", "previous"} <= set(found)
+    assert found["where"] == {"layer": 1, "direction": "forward", "timestep": 2, "sample": 1, "unit": 1}
+    assert list(found["value"]) == ["gluon", "manual"]
+    assert found["formula"] == "; ".join(CELLS[cell].equations)
+    assert found["previous"]["timestep"] == 1
+    assert ("c" in found["previous"]) == (cell == "lstm")
+    check_json(found, cell)
+    check_json(found["engines"]["manual"], cell)
+    assert [len(gate["terms"]) for gate in found["gates"]] == [12] * len(found["gates"])
+    assert found["engines"]["manual"]["next"]["h"] == pytest.approx(found["value"]["manual"], abs=1e-6)
+    assert found["partings"] == {"manual": None}
+
+
+def test_numbers_that_are_none_are_spelled_out_in_json() -> None:
+    explanation = explained(edit=moved(NEXT.moved(timestep=1, unit=1), nan))
+    found = json.loads(json.dumps(to_json(explanation), allow_nan=False))
+    assert found["engines"]["manual"]["previous"]["h"] == "NaN"
+    assert found["engines"]["manual"]["next"]["h"] == "NaN"
+    assert found["engines"]["manual"]["right"] is False
+    assert found["partings"]["manual"]["candidate"] == "NaN"
+
+
+def columns(text: str, name: str) -> list[list[str]]:
+    """The numbers of every line of a table that begins with `name`."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line.removeprefix(name).split() for line in lines if line.startswith(name + " ")]
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
+    explanation = explained(cell=cell)
+    text = report(explanation)
+    for equation in CELLS[cell].equations:
+        assert equation in text
+    for gate in explanation.reference.gates:
+        assert f"\n{gate.symbol}, {gate.gate.name}\n" in text
+        assert f"\n  {format_short(gate.value)} = {gate.gate.activation}(" in text
+    rows = [columns(text, name) for name in ("h[2][0] →", "h[2][3] ←", "h[1][2]")]
+    assert [len(found) for found in rows] == [CELLS[cell].gate_count] * 3
+    scaled = [gate.scaled for gate in explanation.reference.gates]
+    for found in rows:
+        assert [len(row) for row in found] == [9 if own else 7 for own in scaled]
+    for weight, *numbers in (row for found in rows for row in found):
+        read, product = float(numbers[0]), float(numbers[1])
+        assert abs(float(weight) * read - product) < 2e-3
+    assert columns(text, "h of the engine") == [[format_short(a.stored) for a in explanation.arithmetics.values()]]
+    assert text.endswith("they agree in every line, within the tolerance.")
+
+
+def test_the_terms_of_a_small_network_stand_in_the_order_of_their_indices() -> None:
+    text = report(explained(cell="rnn_tanh", num_layers=1, bidirectional=False, where=Location(timestep=1)))
+    names = [line.split()[0] for line in text.splitlines() if line.startswith(("  x[", "  h[", "  b_"))]
+    assert names == ["x[1][0]", "x[1][1]", "x[1][2]", "b_i2h", "h[0][0]", "h[0][1]", "h[0][2]", "h[0][3]", "b_h2h"]
+
+
+def test_of_a_large_network_those_that_weigh_most_are_listed_and_the_rest_is_summed() -> None:
+    where = Location(timestep=1, unit=5)
+    explanation = explained(where, cell="rnn_tanh", hidden_size=60, num_layers=1, bidirectional=False)
+    gate = explanation.reference.gates[0]
+    for top, shown in ((None, SHOWN_TERMS), (3, 3), (1000, 63)):
+        text = report(explanation, top)
+        listed = columns(text, "x[1][0]") + columns(text, "x[1][1]") + columns(text, "x[1][2]")
+        listed += [row for unit in range(60) for row in columns(text, f"h[0][{unit}]")]
+        assert len(listed) == shown
+        ranked = gate.pre.ranked(shown)[0]
+        assert sorted(row[2] for row in listed) == sorted(format_short(term.product) for term in ranked)
+        more = [line.split() for line in text.splitlines() if " more " in line or " terms " in line]
+        assert sum(int(words[0]) for words in more) == 63 - shown
+        if shown == SHOWN_TERMS:
+            total = sum(float(row[2]) for row in listed) + sum(float(words[2]) for words in more)
+            assert total + gate.pre.a.bias + gate.pre.b.bias == pytest.approx(gate.pre.sum, abs=0.02)
+
+
+def test_engines_whose_digits_are_the_same_share_a_line() -> None:
+    assert "   gluon, manual" in report(explained())
+    apart = report(explained(edit=moved(NEXT.moved(timestep=1, unit=1), 0.3)))
+    after = apart.rpartition("\n  h = o · tanh(c)\n")[2].splitlines()
+    assert after[0].endswith("   gluon")
+    assert after[1].endswith("   manual")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.6517, "0.652"),
+        (-12.3456, "-12.346"),
+        (0.00303, "0.0030"),
+        (-9.9e-4, "-9.9e-4"),
+        (4.1e-7, "4.1e-7"),
+        (0.0, "0.000"),
+        (-0.0, "0.000"),
+    ],
+)
+def test_numbers_have_digits_enough_to_be_told_from_zero(value: float, text: str) -> None:
+    assert format_short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("pair", "texts"),
+    [
+        ((0.25, 0.75), ("0.250", "0.750")),
+        ((0.2071234, 0.2071455), ("0.20712", "0.20715")),
+        ((1.0, nan), ("1.000", "NaN")),
+        ((1e9, 1e9 + 1), ("1000000000.0", "1000000001.0")),
+    ],
+)
+def test_two_values_have_digits_enough_to_be_told_apart(pair: tuple[float, float], texts: tuple[str, str]) -> None:
+    assert format_distinct(*pair) == texts
+
+
+@given(st.lists(st.one_of(st.floats(-1e300, 1e300), st.floats(-2, 2), st.sampled_from((nan, inf))), min_size=1))
+def test_decimal_points_stand_below_each_other(values: list[float]) -> None:
+    texts = align_decimals([format_short(value) for value in values])
+    assert len({len(text) for text in texts}) == 1
+    assert len({text.index(".") for text in texts if "." in text}) <= 1
+    for text, value in zip(texts, values, strict=True):
+        assert np.isclose(float(text), value, rtol=0.06, atol=5.1e-4, equal_nan=True)

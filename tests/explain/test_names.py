@@ -1,0 +1,48 @@
+"""An explanation calls timesteps and features by their names."""
+
+from dataclasses import replace
+
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.as_json import to_json
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.input_source import origin
+from rnnviz.explain.provenance import InputPlace, in_words
+from rnnviz.explain.report import report
+from tests.made_results import made_result
+
+NAMES = Names(("Mon", "", "Wed", "Thu", "Fri"), ("open", "", "close"))
+RESULT = made_result(cell="lstm", num_layers=2)
+NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
+
+
+def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
+    named, plain = (report(explain_value(result, Location(timestep=2))).splitlines() for result in (NAMED, RESULT))
+    assert named[0].startswith("h[2][0] of layer 0 forward →, sample 0, t = 2 'Wed': ")
+    assert [line for line in named if line.startswith('  x[2]["open"] ')]
+    assert [line for line in named if line.startswith("  x[2][1] ")]
+    assert [line.split()[1:] for line in named if '"close"' in line] == [
+        line.split()[1:] for line in plain if line.startswith("  x[2][2]")
+    ]
+
+
+def test_a_timestep_without_a_name_and_upper_layers_are_told_as_ever() -> None:
+    where = Location(layer=1, timestep=1)
+    assert report(explain_value(NAMED, where)) == report(explain_value(RESULT, where))
+
+
+def test_json_has_the_names_beside_the_indices() -> None:
+    found = to_json(explain_value(NAMED, Location(timestep=2)))
+    assert found["names"] == {"timestep": "Wed", "features": ["open", "", "close"]}
+    plain = to_json(explain_value(RESULT, Location(timestep=2)))
+    assert {key: value for key, value in found.items() if key != "names"} == plain
+
+
+def test_a_place_is_the_same_by_any_name_and_the_end_of_a_trail_tells_it() -> None:
+    place = InputPlace(2, 0, 0, NAMES)
+    assert place == InputPlace(2, 0, 0)
+    assert hash(place) == hash(InputPlace(2, 0, 0))
+    assert in_words(place) == 'x[2]["open"]'
+    found = origin(NAMED.inputs, InputPlace(2, 0, 0))
+    assert found.name == 'x[2]["open"]'
+    assert found.sentences[0] == "Feature 0 'open' of x at t = 2 'Wed', sample 0."

@@ -1,0 +1,156 @@
+"""A ledger adds up to its line in either order, whatever is listed; each row knows its source."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.curve import activation_curve
+from rnnviz.explain.equations import EquationLine, Token, equations, outcome
+from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.provenance import (
+    CellPlace,
+    GatePlace,
+    InitialPlace,
+    InputPlace,
+    in_words,
+    lane_of,
+    notation,
+    step_of,
+    token_source,
+)
+from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.term_table import TermTable, ledger
+from tests.explain.arithmetics import activated, argument_of, arithmetic_of, explained
+from tests.made_results import made_result
+
+WHERE = Location(layer=1, timestep=2, sample=1, unit=1)
+
+
+def arithmetics(where: Location = WHERE, **network: object) -> list[StepBreakdown]:
+    result = made_result(num_layers=2, bidirectional=True, **network)
+    return list(explain_value(result, where).arithmetics.values())
+
+
+def added(found: TermTable, engine: int = 0) -> list[float]:
+    return [row.figures[engine].added for row in found.rows if row.figures[engine].added is not None]
+
+
+@given(st.data())
+def test_what_a_gates_ledger_adds_up_is_the_argument_of_the_textbook(data: st.DataObject) -> None:
+    arithmetic = arithmetic_of(data.draw(explained()))
+    gate = data.draw(st.sampled_from(arithmetic.gates))
+    found = ledger(
+        [arithmetic],
+        gate.symbol,
+        data.draw(st.sampled_from(["index", "weight"])),
+        data.draw(st.none() | st.integers(1, len(gate.pre))),
+    )
+    reset = arithmetic.by_symbol["r"].value if gate.scaled else None
+    argument = argument_of(gate, reset)
+    assert sum(added(found)) == pytest.approx(argument, abs=1e-9)
+    assert found.rows[-1].figures[0].product == pytest.approx(argument, abs=1e-9)
+    assert activated(gate, argument) == pytest.approx(gate.value, abs=1e-9)
+    sums = [row.figures[0] for row in found.rows if row.figures[0].added is not None]
+    assert [own.start for own in sums[1:]] == [own.stop for own in sums[:-1]]
+    assert found.terms == len(gate.pre)
+
+
+@pytest.mark.parametrize(("cell", "line"), [("lstm", "c"), ("lstm", "h"), ("gru", "h")])
+def test_a_state_is_the_sum_of_its_products(cell: str, line: str) -> None:
+    (own, _) = each = arithmetics(cell=cell)
+    found = ledger(each, line)
+    expected = own.c if line == "c" else own.h
+    for row in found.rows[:-1]:
+        figures = row.figures[0]
+        assert figures.factor is not None
+        assert figures.input is not None
+        assert figures.product == figures.factor * figures.input
+    assert sum(added(found)) == pytest.approx(expected, abs=1e-15)
+    assert found.rows[-1].figures[0].stop == expected
+
+
+def names(found: TermTable) -> list[str]:
+    return [row.name for row in found.rows]
+
+
+def test_rows_stand_in_the_order_of_evaluation_or_by_what_they_add() -> None:
+    each = arithmetics(cell="gru", hidden_size=2)
+    assert names(ledger(each, "n")) == [
+        *("h[2][0] →", "h[2][1] →", "h[2][0] ←", "h[2][1] ←", "b_i2h", "a_n"),
+        *("h[1][0]", "h[1][1]", "b_h2h", "b_n", "a_n + r · b_n"),
+    ]
+    weighed = ledger(each, "n", "weight", top=3)
+    assert names(weighed)[3:] == ["3 more", "b_i2h", "b_h2h", "a_n + r · b_n"]
+    largest = [abs(value) for value in added(weighed)[:3]]
+    assert largest == sorted(largest, reverse=True)
+    assert set(names(weighed)[:3]) < set(names(ledger(each, "n")))
+
+
+def test_a_term_in_which_the_engines_part_is_listed_though_it_weighs_little() -> None:
+    result = made_result(cell="lstm", hidden_size=4, edits={"manual": lambda trace: trace.hidden.__iadd__(0.1)})
+    explanation = explain_value(result, Location(timestep=2))
+    each = tuple(explanation.arithmetics.values())
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert parting.kind == "h2h"
+    for top in (1, 3):
+        rows = ledger(each, "i", "weight", top, parting).rows
+        assert [row.name for row in rows if row.parts] == [f"h[1][{parting.index}]"]
+        assert len([row for row in rows if row.kind == "term"]) == top
+
+
+def test_an_unknown_line_is_refused() -> None:
+    with pytest.raises(KeyError, match="c is no line of the cell gru"):
+        ledger(arithmetics(cell="gru"), "c")
+
+
+def test_the_numbers_of_an_equation_lead_to_where_they_came_from() -> None:
+    where = Location(layer=1, timestep=2, sample=1, unit=1)
+    own = arithmetics(where, cell="lstm")[0]
+    *_, c, h = equations(own)
+    assert [token_source(own, token) for token in c.tokens if token.value is not None] == [
+        CellPlace(where),
+        GatePlace(where, "f"),
+        CellPlace(where.moved(timestep=1)),
+        GatePlace(where, "i"),
+        GatePlace(where, "g"),
+    ]
+    assert token_source(own, h.tokens[-2]) == CellPlace(where)
+    first = arithmetics(where.moved(timestep=0), cell="gru")[0]
+    assert token_source(first, equations(first)[-1].tokens[-1]) == InitialPlace("h", 1, 0, 1, 1)
+
+
+def test_places_are_named() -> None:
+    where = Location(layer=1, direction=1, timestep=3, unit=2)
+    assert [notation(p) for p in (where, CellPlace(where), GatePlace(where, "f"))] == ["h[3][2]", "c[3][2]", "f[3][2]"]
+    assert in_words(GatePlace(where, "f")) == "f[3][2] of layer 1, backward"
+    assert step_of(CellPlace(where)) == where
+    assert step_of(InputPlace(0, 0, 0)) is lane_of(InputPlace(0, 0, 0)) is None
+
+
+def test_the_outcome_says_how_far_the_engine_is_off() -> None:
+    own = arithmetics(cell="rnn_tanh")[0]
+    values = [token.value for token in outcome(own).tokens if token.value is not None]
+    assert values == [own.stored, own.h, own.difference, 8 * own.bound]
+
+
+def test_numbers_that_differ_are_told_apart_in_an_equation() -> None:
+    one = EquationLine((Token("h", -0.50001), Token(" = tanh("), Token("a", 0.25), Token(" + "), Token("b", -0.125)))
+    other = EquationLine((Token("h", -0.50002), *one.tokens[1:]))
+    assert one.cells_apart(other) == (
+        ("-0.50001", " = tanh(", "0.250", " + ", "(-0.125)"),
+        ("-0.50002", " = tanh(", "0.250", " + ", "(-0.125)"),
+    )
+
+
+@pytest.mark.parametrize(("cell", "line"), [("lstm", "f"), ("lstm", "h"), ("rnn_relu", "h"), ("gru", "n")])
+def test_each_engines_point_lies_on_the_curve(cell: str, line: str) -> None:
+    each = arithmetics(cell=cell)
+    curve = activation_curve(each, line)
+    assert curve is not None
+    for x, y in curve.points:
+        assert curve.x[0] <= x <= curve.x[-1]
+        assert np.interp(x, curve.x, curve.y) == pytest.approx(y, abs=2e-3)
+    assert activation_curve(each, "c") is None

@@ -1,0 +1,138 @@
+"""Every text stands out from what it stands on, and no color alone has to be told from another that looks the same."""
+
+import re
+from itertools import combinations
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QColor, QPalette
+
+from rnnviz.gui.sweep.colormap import colors as heat_colors
+from rnnviz.gui.theme.palettes import DARK, LIGHT, Theme
+from rnnviz.gui.views.cell_painter import blend
+from rnnviz.gui.views.unit_lines import DASHES
+from rnnviz.gui.views.unrolled.colormap import on
+from rnnviz.io.resources import resource_path
+from tests.gui.access.colors_seen import contrast, distance, lightness
+
+TEXT, GRAPHIC = 4.5, 3.0
+TOLD_APART = 10.0
+THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+KINDS = pytest.mark.parametrize("kind", ["none", "protanopia", "deuteranopia", "tritanopia"])
+INKS = ("text", "muted", "accent", "right", "wrong", "doubtful")
+GROUNDS = ("window", "base", "raised", "right_surface", "wrong_surface", "doubtful_surface")
+RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+ROLE = re.compile(r"(?:^|[;\s])(color|background):\s*\$(\w+)")
+
+
+@THEMES
+def test_every_ink_is_read_on_every_ground(theme: Theme) -> None:
+    for ink in INKS:
+        for ground in GROUNDS:
+            assert contrast(theme.color(ink), theme.color(ground)) >= TEXT, (ink, ground)
+        # A row that is chosen in a table, and every other row.
+        for ground_color in (blend(theme, "accent", 0.2), blend(theme, "raised", 0.6)):
+            assert contrast(theme.color(ink), ground_color) >= TEXT, ink
+
+
+@THEMES
+def test_every_rule_of_the_style_sheet_can_be_read(theme: Theme) -> None:
+    sheet = re.sub(r"/\*.*?\*/", "", resource_path("styles", "window.qss").read_text(encoding="utf-8"), flags=re.DOTALL)
+    pairs = 0
+    for selector, body in RULE.findall(sheet):
+        roles = dict(ROLE.findall(body))
+        if "color" in roles or "background" in roles:
+            ink, ground = roles.get("color", "text"), roles.get("background", "window")
+            # What is no text is told by its shape; a chunk of a progress bar and a handle have none on them.
+            if "color" in roles or not re.search(r"::(chunk|handle|separator)|:pressed", selector):
+                pairs += 1
+                assert contrast(theme.color(ink), theme.color(ground)) >= TEXT, selector.strip()
+    assert pairs > 10
+
+
+@THEMES
+def test_every_pair_of_qts_palette_can_be_read(theme: Theme) -> None:
+    palette, roles = theme.palette(), QPalette.ColorRole
+    for ink, ground in (
+        (roles.WindowText, roles.Window),
+        (roles.Text, roles.Base),
+        (roles.Text, roles.AlternateBase),
+        (roles.ButtonText, roles.Button),
+        (roles.HighlightedText, roles.Highlight),
+        (roles.ToolTipText, roles.ToolTipBase),
+        (roles.PlaceholderText, roles.Base),
+        (roles.PlaceholderText, roles.Window),
+        (roles.Link, roles.Base),
+        (roles.Link, roles.Window),
+        (roles.LinkVisited, roles.Base),
+        (roles.BrightText, roles.Button),
+    ):
+        for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive):
+            assert contrast(palette.color(group, ink), palette.color(group, ground)) >= TEXT, (ink, ground)
+
+
+@THEMES
+def test_the_numbers_in_the_lanes_are_read_on_every_color_of_every_map(theme: Theme) -> None:
+    for stops in (theme.diverging, theme.sequential):
+        shares = np.linspace(0.0, 1.0, 256)
+        at = np.linspace(0.0, 1.0, len(stops))
+        rgb = np.array([[QColor(s).red(), QColor(s).green(), QColor(s).blue()] for s in stops], float)
+        for red, green, blue in zip(*(np.interp(shares, at, rgb[:, c]) for c in range(3)), strict=True):
+            ground = QColor(round(red), round(green), round(blue))
+            assert contrast(on(ground.rgb(), theme), ground) >= TEXT, ground.name()
+    for special in ("nan", "infinite"):
+        assert contrast(on(theme.color(special).rgb(), theme), theme.color(special)) >= TEXT
+
+
+@THEMES
+def test_the_marks_of_a_sweeps_map_are_read_on_each_of_its_colors(theme: Theme) -> None:
+    for limit in (False, True):
+        for red, green, blue in heat_colors(theme, limit=limit):
+            ground = QColor(int(red), int(green), int(blue))
+            assert contrast(on(ground.rgb(), theme), ground) >= TEXT, ground.name()
+
+
+@THEMES
+def test_lines_marks_and_frames_stand_out(theme: Theme) -> None:
+    for ground in ("base", "window"):
+        for line in (*theme.series, theme.accent, theme.right, theme.wrong, theme.cursor, theme.nan, theme.infinite):
+            assert contrast(line, theme.color(ground)) >= GRAPHIC, (line, ground)
+    assert contrast(theme.outline, theme.outline_under) >= GRAPHIC
+    for stop in theme.diverging:
+        # Of the two tones of a mark one always stands out.
+        assert max(contrast(theme.outline, stop), contrast(theme.outline_under, stop)) >= GRAPHIC, stop
+
+
+@THEMES
+@KINDS
+def test_both_ends_of_the_map_and_its_middle_are_told_apart(theme: Theme, kind: str) -> None:
+    stops = theme.diverging
+    assert distance(stops[0], stops[-1], kind) > 4 * TOLD_APART
+    for below, above in zip(stops[:3], reversed(stops[-3:]), strict=True):
+        assert distance(below, above, kind) > 4 * TOLD_APART
+        assert distance(below, stops[3], kind) > TOLD_APART
+        assert distance(above, stops[3], kind) > TOLD_APART
+
+
+@THEMES
+@KINDS
+def test_a_large_number_is_told_from_a_smaller_one_by_its_lightness(theme: Theme, kind: str) -> None:
+    for stops in (theme.sequential, theme.diverging[3:], theme.diverging[3::-1]):
+        steps = [abs(lightness(stop, kind) - lightness(stops[0], kind)) for stop in stops]
+        assert steps == sorted(steps)
+
+
+@THEMES
+@KINDS
+def test_engines_differ_in_color_and_in_their_dashes(theme: Theme, kind: str) -> None:
+    for one, other in combinations(theme.series, 2):
+        assert distance(one, other, kind) >= TOLD_APART, (one, other)
+    assert len(set(DASHES)) == len(DASHES)
+
+
+def test_a_color_that_cannot_be_read_would_be_found() -> None:
+    assert contrast("#ffffff", "#ffffff") == 1.0
+    assert abs(contrast("#000000", "#ffffff") - 21.0) < 1e-6
+    assert contrast("#777777", "#ffffff") < TEXT
+    # Red and green of one lightness are told apart by those who see both alone.
+    assert distance("#d02020", "#507a00") > 5 * distance("#d02020", "#507a00", "deuteranopia") / 2

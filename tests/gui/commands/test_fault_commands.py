@@ -1,0 +1,41 @@
+"""What if? A known mistake chosen in its tab is computed, shown in the lanes, and named in the verdict."""
+
+from typing import Any
+
+from PySide6.QtCore import Qt
+
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.fault_view import WhatIf
+
+
+def tab(window: MainWindow) -> WhatIf:
+    (view,) = [view for view in window.views if isinstance(view, WhatIf)]
+    window.arrangement.tabs.setCurrentWidget(view)
+    return view
+
+
+def test_a_chosen_mistake_is_computed_and_shown(qtbot: Any, window: MainWindow) -> None:
+    view = tab(window)
+    view.choose("no-h2h-bias")
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
+    assert window.session.candidate == "bug:no-h2h-bias"
+    assert window.verdict.says == "mismatch"
+    assert "h2h bias" in window.verdict.text
+    assert window.session.config.compare.candidates == ("manual", "bug:no-h2h-bias")
+
+
+def test_another_mistake_takes_the_place_of_the_first_and_undo_brings_the_config_back(
+    qtbot: Any, window: MainWindow
+) -> None:
+    before = window.session.config
+    view = tab(window)
+    for name in ("bug:no-i2h-bias", "bug:h2h-transposed"):
+        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+            view.mistake_requested.emit(name)
+    assert window.session.config.compare.candidates == ("manual", "bug:h2h-transposed")
+    assert window.session.candidate == "bug:h2h-transposed"
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.undo()
+        window.document.undo()
+    assert window.session.config == before

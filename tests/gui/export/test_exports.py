@@ -1,0 +1,312 @@
+"""Pictures, numbers and what Ctrl+C copies."""
+
+import csv
+import html
+import json
+import re
+import threading
+from base64 import b64decode
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt, QThread
+from PySide6.QtGui import QAction, QColor, QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QPushButton, QTableView
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.export import widget_render as pictures
+from rnnviz.gui.export.offscreen_render import save_png
+from rnnviz.gui.export.widget_render import write_picture
+from rnnviz.io.atomic import atomic_write
+from rnnviz.io.export import csv as csv_table
+from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.text.verdict_text import verdict_sentence
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def export(qtbot, window):
+    """Asks for an export by its menu entry, and answers the dialog."""
+
+    def export(entry: str, path: Path) -> None:
+        window.findChild(QAction, f"export_{entry}").trigger()
+        # A large picture takes some turns of the event loop.
+        qtbot.waitUntil(lambda: any(dialog.isVisible() for dialog in window.findChildren(QFileDialog)))
+        dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+        dialog.setDirectory(str(path.parent))
+        dialog.findChild(QLineEdit).setText(str(path))
+        dialog.accept()
+
+    return export
+
+
+@pytest.mark.parametrize("scale", [1, 2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
+def test_a_picture_of_the_window_has_so_many_times_its_pixels(qtbot, window, export, tmp_path, scale):
+    path = tmp_path / "window.png"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export(f"png_window_{scale}", path)
+    image = QImage(str(path))
+    assert image.size() == window.size() * scale
+    assert f"{image.width():,} × {image.height():,} pixels" in window.statusBar().currentMessage()
+
+
+def test_a_picture_of_every_view_can_be_made_even_of_one_behind_a_tab(qtbot, window, export, tmp_path):
+    for view in window.views:
+        path = tmp_path / f"{view.title}.png"
+        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+            export(f"png_{view.title}_2", path)
+        image = QImage(str(path))
+        assert image.size() == view.size() * 2
+        assert image.width() > 200
+        assert len({image.pixel(x, y) for x in range(0, image.width(), 5) for y in range(0, image.height(), 5)}) > 3
+
+
+def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export, tmp_path):
+    path = tmp_path / "values.csv"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("csv", path)
+    with path.open() as lines:
+        rows = list(csv.DictReader(lines))
+    size = window.session.result.reference.hidden.size
+    assert len(rows) == size
+    assert window.statusBar().currentMessage() == f"Saved {path} ({size:,} rows)."
+
+
+def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
+    for entry in ("npz", "json"):
+        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+            export(entry, tmp_path / f"run.{entry}")
+    with np.load(tmp_path / "run.npz") as archive:
+        np.testing.assert_array_equal(archive["gluon.hidden"], window.session.result["gluon"].hidden)
+    assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
+
+
+def test_gates_are_exported_by_entries_of_their_own(qtbot, window, export, tmp_path):
+    for entry, path in (("csv_gates", tmp_path / "gates.csv"), ("npz_gates", tmp_path / "gates.npz")):
+        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+            export(entry, path)
+        assert "own states" in window.findChild(QAction, f"export_{entry}").toolTip()
+    cell = window.session.result.config.network.kind
+    with (tmp_path / "gates.csv").open() as lines:
+        assert {f"manual.pre_{gate.symbol}" for gate in cell.gates} <= set(csv.DictReader(lines).fieldnames)
+    with np.load(tmp_path / "gates.npz") as archive:
+        assert {f"manual.pre.{gate.symbol}" for gate in cell.gates} <= set(archive.files)
+
+
+@pytest.mark.parametrize("ending", ["onnx", pytest.param("npz", marks=pytest.mark.slow)])
+def test_weights_are_exported_and_proved(qtbot, window, export, tmp_path, ending):
+    path = tmp_path / f"w.{ending}"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("weights", path)
+    config = window.session.result.config
+    said = window.statusBar().currentMessage()
+    assert said.startswith(f"Saved {path} ({config.network.parameter_count:,} weights, read back and run by ")
+    assert ("onnxruntime" in said) == (ending == "onnx")
+    permanent = [part for part in (window.exporting, window.progress) if part.isVisible()]
+    assert min(part.x() for part in permanent) > window.statusBar().width() / 3, "what is said is to be seen"
+    read = read_parameters(path, entries_of(path)[0].name, config.network)
+    for name, array in window.session.result.inputs.parameters.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.slow
+def test_an_export_of_weights_that_is_stopped_leaves_nothing(qtbot, window, export, tmp_path):
+    path = tmp_path / "w.params"
+    with qtbot.waitSignal(window.jobs.stopped, timeout=20_000):
+        export("weights", path)
+        qtbot.waitUntil(lambda: window.exporting.text.startswith("writing w.params "), timeout=10_000)
+        window.stop()
+    assert list(tmp_path.glob("*w.params*")) == []
+
+
+def test_a_report_has_the_lanes_as_they_are_shown_in_twice_their_pixels(qtbot, window, export, tmp_path):
+    path = tmp_path / "run.html"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("report", path)
+    text = path.read_text(encoding="utf-8")
+    (picture,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
+    image = QImage.fromData(b64decode(picture[0]))
+    assert image.size() == window.lanes.size() * 2
+    assert int(picture[1]) == window.lanes.width()
+    assert str(verdict_sentence(window.session.result, "manual")) in html.unescape(text)
+    assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
+
+
+def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
+    path = tmp_path / "run.ipynb"
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        export("notebook", path)
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    config = window.session.result.config.network
+    assert any(f"h_l{config.num_layers - 1} = np.zeros" in "".join(cell["source"]) for cell in cells)
+    assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
+
+
+def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    window.findChild(QAction, "export_csv").trigger()
+    dialog = window.findChild(QFileDialog)
+    folder.rmdir()
+    dialog.fileSelected.emit(str(folder / "values.csv"))
+    dialog.reject()
+    qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=10_000)
+    box = window.findChild(QMessageBox)
+    assert "values.csv cannot be written" in box.text()
+    box.accept()
+
+
+def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
+    for entry in ("csv", "report", "notebook"):
+        assert not bare_window.findChild(QAction, f"export_{entry}").isEnabled()
+    assert bare_window.findChild(QAction, "export_png_window_1").isEnabled()
+
+
+def colored(width, height):
+    """A picture in which every pixel differs from its neighbors."""
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    for y in range(height):
+        for x in range(width):
+            image.setPixelColor(x, y, QColor((37 * x) % 256, (91 * y) % 256, (x * y) % 256))
+    return image
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (5, 7), (61, 40)])
+def test_a_written_picture_has_every_pixel(tmp_path, monkeypatch, qapp, width, height):
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 130)
+    image, told = colored(width, height), []
+    write_picture(image, tmp_path / "picture.png", told.append)
+    assert QImage(str(tmp_path / "picture.png")).convertToFormat(image.format()) == image
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_a_picture_that_is_stopped_keeps_the_file_that_it_was_to_replace(tmp_path, monkeypatch, qapp):
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 130)
+    path = tmp_path / "picture.png"
+    path.write_text("kept")
+
+    def stop(done):
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_picture(colored(61, 40), path, stop)
+    assert path.read_text() == "kept"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_a_picture_with_too_many_pixels_is_a_sentence(qtbot, window):
+    window.resize(8200, 300)
+    window.findChild(QAction, "export_png_window_4").trigger()
+    box = window.findChild(QMessageBox)
+    assert f"32,800 × {4 * window.height():,} pixels cannot be drawn: at most 32,767 in each direction" in box.text()
+    box.accept()
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Makes the export of the table go on, half done, until it is stopped; tells when it has begun."""
+    begun = threading.Event()
+
+    def write_csv(_result, path, progress, *, gates):
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            while True:
+                progress(0.5)
+                begun.set()
+
+    monkeypatch.setattr(csv_table, "write_csv", write_csv)
+    return begun
+
+
+@pytest.mark.parametrize("way", ["button", "escape"])
+def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export, endless, press, tmp_path, way):
+    path = tmp_path / "out" / "values.csv"
+    path.parent.mkdir()
+    assert not window.actions_["stop"].isEnabled()
+    export("csv", path)
+    button = window.findChild(QPushButton, "stop_export")
+    qtbot.waitUntil(button.isVisible)
+    qtbot.waitUntil(lambda: "writing values.csv 50%" in window.exporting.text)
+    assert button.accessibleName() == "Stop the export"
+    assert button.toolTip()
+    assert window.actions_["stop"].isEnabled()
+    with qtbot.waitSignal(window.jobs.stopped, timeout=5000):
+        if way == "button":
+            QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        else:
+            press(Qt.Key.Key_Escape)
+    assert window.statusBar().currentMessage() == "Stopped writing values.csv; nothing was left behind."
+    assert list(path.parent.iterdir()) == []
+    assert not button.isVisible()
+    assert not window.actions_["stop"].isEnabled()
+
+
+def test_closing_the_window_ends_an_export_and_leaves_nothing_of_it(qtbot, window, export, endless, tmp_path):
+    path = tmp_path / "out" / "values.csv"
+    path.parent.mkdir()
+    export("csv", path)
+    qtbot.waitUntil(endless.is_set)
+    path.write_text("kept")
+    window.close()
+    assert [thread for thread in window.findChildren(QThread) if thread.isRunning()] == []
+    assert [entry.read_text() for entry in path.parent.iterdir()] == ["kept"]
+
+
+def test_a_snapshot_needs_no_window(tmp_path, qapp):
+    for theme, scale in (("light", 1), ("dark", 2)):
+        save_png(made_result(), tmp_path / f"{theme}.png", theme, 900, 600, scale)
+        image = QImage(str(tmp_path / f"{theme}.png"))
+        assert (image.width(), image.height()) == (900 * scale, 600 * scale)
+    light, dark = (QImage(str(tmp_path / f"{theme}.png")).pixelColor(2, 2).lightness() for theme in ("light", "dark"))
+    assert light > 200 > 60 > dark
+
+
+def test_copying_takes_what_the_view_in_use_shows(window, press, clipboard):
+    press(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert clipboard() == window.lanes.copy_text() != ""
+    assert window.statusBar().currentMessage() == "Copied."
+    tables = [table for table in window.findChildren(QTableView) if table.isVisible()]
+    assert tables
+    for table in tables:
+        table.setFocus()
+        QTest.keyClick(table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+        assert "\t" in clipboard()
+
+
+def test_without_a_view_in_use_the_values_at_the_cursor_are_copied_in_full(window, clipboard):
+    window.session.set_location(Location(unit=3))
+    window.toolbar.sample.clearFocus()
+    window.setFocus()
+    window.actions_["copy"].trigger()
+    lines = clipboard().splitlines()
+    assert lines[0].split("\t") == ["engine", "layer", "direction", "timestep", "sample", "unit", "value"]
+    name, *place, value = lines[1].split("\t")
+    assert (name, place) == ("gluon", ["0", "forward", "0", "0", "3"])
+    assert np.float32(value) == window.session.result["gluon"].hidden[0, 0, 0, 0, 3]
+
+
+def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(qtbot, window, tmp_path):
+    path, config = tmp_path / "state.npz", window.session.config
+    network = config.network
+    shape = (network.num_layers * (1 + network.bidirectional), config.sequence.batch_size, network.hidden_size)
+    rng = np.random.default_rng(0)
+    np.savez(path, **{name: rng.normal(size=shape) for name in network.kind.state_names})
+    before = path.read_bytes()
+    source = replace(config.initial_state, source="file", path=str(path))
+    window.document.edit(replace(config, initial_state=source), "a state")
+    window.control.run()
+    qtbot.waitUntil(lambda: window.session.result.config.initial_state.path == str(path), timeout=30_000)
+    window.findChild(QAction, "export_npz").trigger()
+    dialog = window.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(path))
+    dialog.reject()
+    qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=10_000)
+    box = window.findChild(QMessageBox)
+    assert "initial_state.path" in box.text()
+    box.accept()
+    assert path.read_bytes() == before

@@ -1,0 +1,156 @@
+"""Large pictures, drawn part by part: of one moment, and the same as one that is drawn at once."""
+
+import pytest
+from PySide6.QtTest import QTest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.export import incremental_grab as sitting
+from rnnviz.gui.export.incremental_grab import IncrementalGrab
+from rnnviz.gui.export.widget_render import draw_part, fill_background, render_widget
+from rnnviz.gui.theme.palettes import DARK
+from rnnviz.gui.views.units_plot import UnitsPlot
+
+SCALE = 3
+
+
+@pytest.fixture
+def take(qtbot, window, monkeypatch):
+    """Takes a picture of the window, does something after the first part, and returns it and one drawn at once."""
+    monkeypatch.setattr(sitting, "AT_ONCE", window.width() * window.height() * SCALE**2 // 5)
+
+    def take(meanwhile=lambda: None):
+        pieces, pictures = [], []
+
+        def draw(image, widget, part):
+            draw_part(image, widget, part)
+            pieces.append(part.boundingRect())
+            if len(pieces) == 1:
+                meanwhile()
+
+        def taken(image):
+            pictures.extend((image, render_widget(window, SCALE)))
+
+        def begin():
+            IncrementalGrab(window, SCALE, lambda: None, taken, begin)
+
+        monkeypatch.setattr(sitting, "draw_part", draw)
+        begin()
+        assert pictures == [], "several turns of the event loop are needed"
+        qtbot.waitUntil(lambda: bool(pictures))
+        return pieces, *pictures
+
+    return take
+
+
+def test_a_large_picture_is_drawn_in_several_turns_and_is_the_same_as_one_drawn_at_once(window, take):
+    pieces, picture, at_once = take()
+    assert len(pieces) >= 5
+    assert max(piece.width() * piece.height() for piece in pieces) <= window.width() * window.height() // 5
+    assert picture.size() == window.size() * SCALE
+    assert picture == at_once
+
+
+def test_a_picture_shows_one_moment_whatever_changes_while_it_is_drawn(window, take):
+    before = render_widget(window, SCALE)
+    pieces, picture, at_once = take(lambda: window.session.set_location(Location(unit=2)))
+    assert picture == at_once != before
+    assert len(pieces) > 5, "what was drawn before the change is drawn again"
+
+
+def test_a_picture_has_one_theme_even_if_another_is_chosen_while_it_is_drawn(window, take):
+    _, picture, at_once = take(lambda: window._appearance.choose("dark"))
+    assert picture == at_once
+    assert picture.pixelColor(2, 2) == DARK.color("window")
+
+
+def test_a_picture_of_a_window_that_is_resized_meanwhile_is_begun_anew(window, take):
+    _, picture, at_once = take(lambda: window.resize(window.width() - 60, window.height() - 20))
+    assert picture.size() == window.size() * SCALE
+    assert picture == at_once
+
+
+def test_of_a_window_that_is_closed_meanwhile_there_is_no_picture(qtbot, window, monkeypatch):
+    monkeypatch.setattr(sitting, "AT_ONCE", 1)
+    pictures, over = [], []
+    begun = IncrementalGrab(window, 1, lambda: None, pictures.append, lambda: pictures.append(None))
+    begun.destroyed.connect(lambda: over.append(True))
+    window.close()
+    qtbot.waitUntil(lambda: bool(over))
+    assert pictures == []
+
+
+def test_of_a_window_that_is_closed_when_its_picture_is_done_nobody_is_asked_where_to_put_it(qtbot, window):
+    pictures = []
+    with qtbot.waitSignal(IncrementalGrab(window, 1, lambda: None, pictures.append, lambda: None).destroyed):
+        window.close()
+    QTest.qWait(0)
+    assert pictures == []
+
+
+@pytest.fixture
+def hidden(window):
+    """A view whose tab is behind."""
+    view = next(view for view in window.views if isinstance(view, UnitsPlot))
+    window.results._make_ready(view)
+    assert not view.isVisible()
+    return view
+
+
+@pytest.fixture
+def take_hidden(qtbot, window, hidden, monkeypatch):
+    """Takes a picture of a view behind, does something after its room was first touched, and returns it."""
+    monkeypatch.setattr(sitting, "AT_ONCE", hidden.width() * hidden.height() * SCALE**2 // 5)
+
+    def take(meanwhile=lambda: None):
+        log, pictures = [], []
+
+        def wipe(image, widget, part):
+            fill_background(image, widget, part)
+            log.append("wiped")
+            if len(log) == 1:
+                meanwhile()
+
+        def ready():
+            log.append("ready")
+            window.results._make_ready(hidden)
+
+        def begin():
+            log.clear()
+            IncrementalGrab(hidden, SCALE, ready, pictures.append, begin)
+            log.remove("ready")
+
+        monkeypatch.setattr(sitting, "fill_background", wipe)
+        begin()
+        assert pictures == [], "several turns of the event loop are needed"
+        qtbot.waitUntil(lambda: bool(pictures))
+        return log, pictures[0], render_widget(hidden, SCALE)
+
+    return take
+
+
+def test_a_large_picture_of_a_view_behind_a_tab_is_touched_part_by_part_and_then_drawn_at_once(take_hidden):
+    log, picture, at_once = take_hidden()
+    assert log.index("ready") >= 5
+    assert set(log[: log.index("ready")]) == {"wiped"}
+    assert picture == at_once
+
+
+def test_a_picture_of_a_view_behind_a_tab_shows_what_came_meanwhile(window, hidden, take_hidden):
+    before = render_widget(hidden, SCALE)
+    _, picture, at_once = take_hidden(lambda: window.session.set_location(Location(timestep=2, unit=2)))
+    assert picture == at_once != before
+
+
+def test_a_picture_of_a_view_that_comes_into_sight_meanwhile_is_begun_anew(window, hidden, take_hidden):
+    _, picture, at_once = take_hidden(lambda: window.arrangement.tabs.setCurrentWidget(hidden))
+    assert hidden.isVisible()
+    assert picture == at_once
+
+
+def test_a_picture_of_a_view_behind_a_tab_has_the_size_of_a_window_that_is_resized_meanwhile(
+    window, hidden, take_hidden
+):
+    before = hidden.size()
+    _, picture, at_once = take_hidden(lambda: window.resize(window.width() - 60, window.height() - 20))
+    assert picture.size() == hidden.size() * SCALE != before * SCALE
+    assert picture == at_once

@@ -1,0 +1,167 @@
+"""The guide's first page, performed as worded: a model file is checked, and a picture and a table are exported."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
+
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.welcome.start_button import Entry
+from rnnviz.io.guide_pages import guide_pages
+
+STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+class Reader:
+    """Performs each step as worded; a step with another wording needs another action here."""
+
+    def __init__(self, window: MainWindow, qtbot, folder: Path) -> None:
+        self.window, self.qtbot, self.folder = window, qtbot, folder
+        self.page = guide_pages()["first-steps"].text
+        self.sample = {
+            "Start rnnviz without a file. The welcome page opens.": self.start,
+            "Click *Open the sample model*. Two engines compute the network, and rnnviz compares every hidden value.": (
+                self.open_sample
+            ),
+            "Read the banner above the picture. It shows the verdict and the largest difference.": self.read_banner,
+            "In the settings panel on the left, set *timesteps* to 12. The network runs again by itself.": (
+                self.set_timesteps
+            ),
+            "Click a cell at the left edge of the picture, and press **Right** three times. "
+            "The selection moves to t = 3.": self.go_right,
+            "Press **E**. The *Arithmetic* tab shows how the selected value is computed, term by term.": self.explain,
+            "Choose *File > Export > Picture: unrolled network > 2×…*, name the file `sample.png`, and save.": (
+                lambda: self.export(["File", "Export", "Picture: unrolled network", "2×…"], "sample.png")
+            ),
+            "Choose *File > Export > Table (CSV)…*, name the file `sample.csv`, and save.": (
+                lambda: self.export(["File", "Export", "Table (CSV)…"], "sample.csv")
+            ),
+        }
+        self.own = {
+            "Choose *Help > Welcome*. The welcome page opens.": self.return_to_welcome,
+            "Click *Open a model…*, choose `my-model.safetensors`, and click *Open*. The network runs.": (
+                self.open_model
+            ),
+        }
+
+    def steps(self, heading: str) -> list[str]:
+        """The numbered steps below a heading, each on one line."""
+        text = CODE.sub("", self.page.partition(f"## {heading}\n")[2].partition("\n## ")[0])
+        found = STEP.findall(re.sub(r"\n(?!\d+\.|\n)", " ", text).replace("\n", "\n\n"))
+        assert [int(number) for number, _ in found] == list(range(1, len(found) + 1))
+        return [" ".join(step.split()) for _, step in found]
+
+    def save_weights(self) -> None:
+        [code] = CODE.findall(self.page)
+        exec(compile(code, "first-steps.md", "exec"), {})
+
+    def start(self) -> None:
+        self.window.welcome.greet()
+        self.window.begin(None)
+        assert self.window.welcome.page.isVisible()
+
+    def return_to_welcome(self) -> None:
+        self.window.actions_["welcome"].trigger()
+        assert self.window.welcome.page.isVisible()
+
+    def click_entry(self, title: str) -> None:
+        [entry] = [entry for entry in self.window.welcome.page.findChildren(Entry) if entry.text() == title]
+        QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
+
+    def open_sample(self) -> None:
+        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+            self.click_entry("Open the sample model")
+        assert len(self.window.session.result.comparisons) == 1
+
+    def open_model(self) -> None:
+        self.click_entry("Open a model…")
+        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+            self.answer("my-model.safetensors")
+        assert self.window.session.result.config.network.hidden_size == 6
+
+    def read_banner(self) -> None:
+        assert "agree" in self.window.verdict.text
+        assert self.window.lanes.isVisible()
+
+    def set_timesteps(self) -> None:
+        editor = self.window.panel.field("sequence.timesteps").editor.widget
+        editor.setFocus()
+        editor.selectAll()
+        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+            QTest.keyClicks(editor, "12")
+            QTest.keyClick(editor, Qt.Key.Key_Return)
+        assert self.window.session.result.shape[2] == 12
+
+    def go_right(self) -> None:
+        lanes = self.window.lanes
+        x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(0, 0), 0, 0))
+        at = lanes.canvas.mapFromScene(lanes.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
+        self.qtbot.mouseClick(lanes.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        # A desktop gives the keyboard back when a dialog closes; the offscreen platform does not.
+        self.window.activateWindow()
+        self.qtbot.waitUntil(self.window.isActiveWindow)
+        for _ in range(3):
+            QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Right)
+        assert self.window.session.location.timestep == 3
+
+    def explain(self) -> None:
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_E)
+        assert self.window.arrangement.tabs.currentIndex() == 0
+        assert self.window.arrangement.tabs.currentWidget().isVisible()
+
+    def export(self, way: list[str], name: str) -> None:
+        *headings, entry = way
+        menus = {menu.title().replace("&", ""): menu for menu in self.window.findChildren(QMenu)}
+        offered = self.window.menuBar().actions()
+        for heading in headings:
+            assert menus[heading].menuAction() in offered
+            offered = menus[heading].actions()
+        [action] = [action for action in offered if action.text().replace("&", "") == entry]
+        with self.qtbot.waitSignal(self.window.jobs.done, timeout=30_000):
+            action.trigger()
+            self.answer(name)
+
+    def answer(self, name: str) -> None:
+        """Choose a file in the dialog that is open."""
+
+        def shown() -> list[QFileDialog]:
+            return [dialog for dialog in self.window.findChildren(QFileDialog) if dialog.isVisible()]
+
+        # A picture is drawn before it is asked where to put it.
+        self.qtbot.waitUntil(lambda: bool(shown()))
+        [dialog] = shown()
+        dialog.findChild(QLineEdit, "fileNameEdit").setText(str(self.folder / name))
+        dialog.accept()
+
+
+def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_window, qtbot, tmp_path):
+    reader = Reader(bare_window, qtbot, tmp_path)
+    assert reader.steps("Check the sample model") == list(reader.sample)
+    for act in reader.sample.values():
+        act()
+    picture = QImage(str(tmp_path / "sample.png"))
+    assert picture.width() == 2 * bare_window.lanes.width()
+    table = pl.read_csv(tmp_path / "sample.csv")
+    layers, timesteps, samples, units = 2, 12, bare_window.session.config.sequence.batch_size, 6
+    assert table.height == layers * timesteps * samples * units
+    assert {"gluon", "manual", "abs_error"} <= set(table.columns)
+    assert not table["mismatch"].any()
+
+
+def test_the_first_page_leads_to_a_run_of_a_model_that_pytorch_saved(bare_window, qtbot, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(bare_window, qtbot, tmp_path)
+    assert reader.steps("Check your own model") == list(reader.own)
+    reader.save_weights()
+    for act in reader.own.values():
+        act()
+    assert bare_window.session.result.config.parameters.path == str(tmp_path / "my-model.safetensors")

@@ -1,0 +1,126 @@
+"""The guide beside the window: found by F1, searched, followed, and read in both themes."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMenu, QMessageBox, QWidget
+
+import rnnviz.gui
+from rnnviz.gui.help.commands import PAGES, page_for
+from rnnviz.gui.help.window import GuideWindow
+from rnnviz.gui.theme.palettes import DARK, LIGHT
+from rnnviz.io.guide_pages import guide_groups, guide_pages
+
+WAY = re.compile(r"\*([^*`]+? > [^*]+?)\*")
+CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+
+
+@pytest.fixture
+def guide(qtbot):
+    parent = QWidget()
+    window = GuideWindow(parent)
+    window.show()
+    yield window
+    window.close()
+    parent.deleteLater()
+
+
+def test_f1_opens_the_page_that_fits_what_is_in_use(bare_window, press):
+    help_ = bare_window.help.guide
+    bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
+    QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
+    assert help_.window.isVisible()
+    assert help_.window.browser.page.name == "configs"
+    press(Qt.Key.Key_F1)
+    assert help_.window.browser.page.name == "window"
+    assert help_.window.browser.verticalScrollBar().value() > 0
+    help_.window.close()
+
+
+def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.touch()
+    settings.recent = (str(file),)
+    menus = {plain(menu.title()): menu for menu in window.findChildren(QMenu)}
+    menus["Open recent"].aboutToShow.emit()
+    ways = {" ".join(way.split()) for page in guide_pages().values() for way in WAY.findall(page.text)}
+    assert len(ways) > 10
+    for way in ways:
+        *headings, entry = way.split(" > ")
+        offered = window.menuBar().actions()
+        for heading in headings:
+            assert menus[heading].menuAction() in offered, way
+            offered = menus[heading].actions()
+        assert entry.rstrip("…") in {plain(action.text()) for action in offered}, way
+
+
+def test_an_error_leads_to_what_can_be_done_about_it(bare_window, tmp_path, qtbot):
+    bare_window.files.open(tmp_path / "missing.toml")
+    box = bare_window.findChild(QMessageBox)
+    [button] = [button for button in box.buttons() if "What to do" in plain(button.text())]
+    button.click()
+    assert not box.isVisible()
+    assert bare_window.help.guide.window.browser.page.name == "configs"
+    bare_window.files.drop([tmp_path / "x.unknown"])
+    box = next(box for box in bare_window.findChildren(QMessageBox) if box.isVisible())
+    box.accept()
+    assert bare_window.help.guide.window.browser.page.name == "configs"
+
+
+def plain(text: str) -> str:
+    return text.replace("&", "").rstrip("…")
+
+
+def test_parts_are_known_by_the_names_of_their_classes(bare_window):
+    [folder] = rnnviz.gui.__path__
+    named = {name for file in Path(folder).rglob("*.py") for name in CLASS.findall(file.read_text())}
+    assert set(PAGES) <= named
+    assert page_for(None) == "first-steps"
+    assert page_for(bare_window.verdict) == "verdicts"
+
+
+def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked(guide):
+    QTest.keyClicks(guide.search, "exit code")
+    QTest.keyClick(guide.search, Qt.Key.Key_Return)
+    assert guide.browser.page.name == "command-line"
+    assert guide.browser.extraSelections()
+    assert "Exit codes" in guide.places.item(0).text()
+    guide.search.setText("zzzz")
+    guide._list()
+    assert not guide.places.item(0).flags()
+    guide.search.clear()
+    guide._list()
+    assert guide.places.count() == len(guide_pages()) + len(guide_groups())
+
+
+def test_groups_are_headings_that_nobody_can_open(guide):
+    rows = [guide.places.item(row) for row in range(guide.places.count())]
+    headings = [row.text() for row in rows if not row.flags()]
+    assert headings == [group.title for group in guide_groups()]
+    guide.open("known-bugs")
+    assert guide.places.currentItem().text().strip() == guide_pages()["known-bugs"].title
+
+
+def test_links_are_followed_and_gone_back_from(guide):
+    guide.open("first-steps")
+    guide.browser.anchorClicked.emit(QUrl("configs.md#sequence"))
+    assert guide.browser.page.name == "configs"
+    assert guide.browser.verticalScrollBar().value() > 0
+    guide.back.click()
+    assert guide.browser.page.name == "first-steps"
+    assert not guide.back.isEnabled()
+    guide.forward.click()
+    assert guide.browser.page.name == "configs"
+
+
+def test_pictures_are_those_of_the_theme(guide):
+    guide.open("window")
+    light = guide.browser.loadResource(2, QUrl("images/parts-light.png"))
+    guide.apply_theme(DARK)
+    dark = guide.browser.loadResource(2, QUrl("images/parts-light.png"))
+    assert light.pixelColor(3, 3).lightness() > 200 > 80 > dark.pixelColor(3, 3).lightness()
+    assert dark.width() <= guide.browser.viewport().width()
+    guide.apply_theme(LIGHT)

@@ -1,0 +1,38 @@
+"""How large a run is at most, told without reading its sequence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.gui.jobs.auto_run import AUTOMATIC_VALUES, run_size
+
+NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+
+
+def size(path: Path) -> float:
+    return run_size(Config.from_mapping({"network": NETWORK, "sequence": {"path": str(path)}}))
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "csv"])
+def test_no_file_holds_more_than_is_reckoned_with(tmp_path: Path, ending: str) -> None:
+    path, x = tmp_path / f"x.{ending}", np.ones((5_000, 2), np.int8)
+    if ending == "csv":
+        np.savetxt(path, x, fmt="%d", delimiter=",")
+    else:
+        np.save(path, x) if ending == "npy" else np.savez_compressed(path, x)
+    parameters = Config.from_mapping({"network": NETWORK}).network.parameter_count
+    assert size(path) >= parameters + x.size + 2 * 5_000 * 3
+
+
+def test_an_archive_that_unpacks_to_much_does_not_run_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, np.zeros((200_000, 2)))
+    assert path.stat().st_size < AUTOMATIC_VALUES
+    assert size(path) > AUTOMATIC_VALUES
+
+
+def test_what_cannot_be_read_is_left_to_the_run_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_text("no archive", encoding="utf-8")
+    assert size(tmp_path / "x.npz") == size(tmp_path / "missing.npy") < AUTOMATIC_VALUES

@@ -1,0 +1,100 @@
+"""The user's own recurrences: nothing runs unasked, the answer is remembered, and a saved edit is noticed."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from rnnviz.core.config import Config
+from rnnviz.gui.jobs.code_trust import CodeTrust
+from rnnviz.gui.settings import Settings
+from rnnviz.lessons.configs import lessons
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text("def step(x, state, p):\n    return state\n")
+    return path
+
+
+@pytest.fixture
+def own(qtbot: Any, settings: Settings) -> CodeTrust:
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.show()
+    return CodeTrust(window, settings)
+
+
+def config_with(*engines: Path) -> Config:
+    config = lessons()[0].config
+    return replace(config, compare=replace(config.compare, candidates=tuple(map(str, engines))))
+
+
+def press(qtbot: Any, box: QMessageBox, text: str) -> None:
+    (button,) = [button for button in box.buttons() if text in button.text().replace("&", "")]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_a_file_that_nobody_was_asked_about_is_named(own: CodeTrust, mine: Path) -> None:
+    assert own.unasked(config_with(mine)) == [str(mine)]
+    assert own.unasked(lessons()[0].config) == []
+
+
+def test_agreeing_lets_the_file_run_and_is_remembered(
+    qtbot: Any, own: CodeTrust, settings: Settings, mine: Path
+) -> None:
+    said: list[str] = []
+    box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
+    assert str(mine) in box.text()
+    press(qtbot, box, "Run it")
+    assert said == ["run"]
+    assert own.unasked(config_with(mine)) == []
+    assert settings.trusted == (str(mine),)
+
+
+def test_refusing_is_what_enter_and_escape_do(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+    said: list[str] = []
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Escape):
+        box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
+        qtbot.keyClick(box, key)
+    assert said == ["leave", "leave"]
+    assert own.unasked(config_with(mine)) == [str(mine)]
+
+
+def test_a_saved_edit_of_a_trusted_file_is_told(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+    own.trust(str(mine))
+    own.watch(config_with(mine))
+    with qtbot.waitSignal(own.edited):
+        mine.write_text("def step(x, state, p):\n    return (x,)\n")
+
+
+def test_a_file_that_an_editor_replaces_is_still_watched(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+    own.trust(str(mine))
+    own.watch(config_with(mine))
+    for text in ("one = 1\n", "two = 2\n"):
+        new = mine.with_suffix(".new")
+        new.write_text(text)
+        with qtbot.waitSignal(own.edited):
+            new.replace(mine)
+
+
+def test_a_file_that_may_not_run_or_is_no_longer_named_tells_nothing(
+    qtbot: Any, own: CodeTrust, mine: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.py"
+    other.write_text("")
+    own.trust(str(other))
+    own.watch(config_with(mine, other))
+    own.watch(config_with(mine))
+    told: list[None] = []
+    own.edited.connect(lambda: told.append(None))
+    mine.write_text("changed = True\n")
+    other.write_text("changed = True\n")
+    own.watch(config_with(mine, other))
+    with qtbot.waitSignal(own.edited):
+        other.write_text("changed = 2\n")
+    assert len(told) == 1

@@ -1,0 +1,179 @@
+"""Whatever happens to the process that computes for a window: a sentence, and the next run is right."""
+
+import gc
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+
+import psutil
+import pytest
+from hypothesis import settings
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from rnnviz.core.config import Config
+from rnnviz.execution.events import Failed
+from rnnviz.gui.jobs import runner
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.io.inputs import load_inputs
+from tests import profiles
+from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, load_of, struck
+from tests.gui.conftest import SharedSupervisor
+from tests.leaks import children
+from tests.told_tables import ToldTable
+
+__all__ = ["profiles"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's alone"),
+]
+
+SEED, MANY, SHARE = 8, 200, 27
+"""How many runs the profile `deep` disturbs, and how many others do."""
+_SENTENCE = re.compile(r"[A-Z][^\n]{10,300}\.")
+_SIZE = {"input_size": 5, "hidden_size": 24, "num_layers": 2}
+_CONFIGS = [
+    Config.from_mapping(tables)
+    for tables in (
+        {
+            "network": {"cell": "gru", **_SIZE},
+            "sequence": {"timesteps": 60},
+            "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
+        },
+        {"network": {"cell": "lstm", "bidirectional": True, **_SIZE}, "sequence": {"timesteps": 40}},
+        {
+            "network": {"cell": "rnn_tanh", "dtype": "float64", **_SIZE},
+            "sequence": {"timesteps": 100},
+            "compare": {"reference": "manual", "candidates": ["bug:state-not-carried"]},
+        },
+    )
+]
+
+
+class Stopping(QObject):
+    """Lets another thread stop the window's run, as the user would."""
+
+    wanted = Signal()
+
+
+@dataclass
+class Pulse:
+    """How long the window's loop stood still at most, in seconds."""
+
+    longest: float = 0.0
+    _last: float = field(default_factory=monotonic)
+
+    def beat(self) -> None:
+        now = monotonic()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+
+@pytest.fixture
+def disturbed(qtbot, make_window) -> Iterator["Disturbed"]:
+    # Other tests keep engines warm from one file to the next.
+    others = children()
+    own = SharedSupervisor(warm=("manual",))
+    window = make_window(own)
+    yield Disturbed(qtbot, window, own, others)
+    own.really_close()
+
+
+class Disturbed:
+    """A window whose runs are disturbed one after the other, and what came of them."""
+
+    def __init__(self, qtbot, window: MainWindow, supervisor: SharedSupervisor, others: set[psutil.Process]) -> None:
+        self._qtbot, self.window, self._supervisor = qtbot, window, supervisor
+        self._others, self._folders = others, set(folders_left(()))
+        self.pulse = Pulse()
+        timer = QTimer(window, interval=10)
+        timer.timeout.connect(self.pulse.beat)
+        timer.start()
+        self._stopping = Stopping(window)
+        self._stopping.wanted.connect(window.runner.stop)
+        self._untouched: dict[Config, tuple[Numbers, float]] = {}
+        for config in _CONFIGS:
+            # The first run of each imports its engines.
+            self._run(config)
+            began = monotonic()
+            self._run(config)
+            self._untouched[config] = Numbers.of(window.session.result), monotonic() - began
+
+    def disturb(self, fault: Fault, config: Config, patch: Callable[..., None]) -> str:
+        """Disturb a run of the config, run it again, and say what came of the first."""
+        window, (numbers, seconds) = self.window, self._untouched[config]
+        if fault.cold:
+            before = psutil.Process(self._supervisor.pid)
+            before.kill()
+            before.wait(10)
+            self._supervisor.start()
+            seconds += 0.5
+        outcome: list[object] = []
+        ended = [
+            (window.runner.failed, outcome.append),
+            (window.runner.finished, lambda result, _config: outcome.append(Numbers.of(result))),
+            (window.runner.stopped, lambda: outcome.append("stopped")),
+        ]
+        for signal, slot in ended:
+            signal.connect(slot)
+        at = seconds * fault.moment
+        patch(runner, "load_inputs", load_of(fault, at))
+        with struck(fault, self._supervisor.pid, at, self._stopping.wanted.emit):
+            window.document.edit(config)
+            window.control.run()
+            self._qtbot.waitUntil(lambda: bool(outcome), timeout=60_000)
+        for signal, slot in ended:
+            signal.disconnect(slot)
+        patch(runner, "load_inputs", load_inputs)
+        what = self._judged(outcome, numbers)
+        self._run(config)
+        numbers.assert_same(window.session.result)
+        assert window.verdict.says != "error"
+        assert [child.pid for child in children() - self._others] == [self._supervisor.pid]
+        # What draws beside the window may hold an older result for a moment.
+        self._qtbot.waitUntil(self._nothing_left, timeout=10_000)
+        return what
+
+    def _nothing_left(self) -> bool:
+        gc.collect()
+        return set(folders_left((self.window.session.result,))) <= self._folders
+
+    def _judged(self, outcome: list[object], numbers: Numbers) -> str:
+        (what,) = outcome
+        if isinstance(what, Failed):
+            assert _SENTENCE.fullmatch(what.sentence), what.sentence
+            assert self.window.verdict.says == "error"
+            assert what.sentence in self.window.verdict.text
+            return "sentence"
+        if isinstance(what, Numbers):
+            numbers.assert_equal(what)
+            return "right"
+        return "stopped"
+
+    def _run(self, config: Config) -> None:
+        with self._qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+            self.window.document.edit(config)
+            self.window.control.run()
+
+
+@pytest.mark.timeout(3600)
+def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_right(
+    disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch, told_table: ToldTable
+) -> None:
+    count = MANY if settings().max_examples >= MANY else SHARE
+    found = {kind: Counter[str]() for kind in KINDS}
+    for place, fault in enumerate(faults(count, SEED)):
+        config = _CONFIGS[place % len(_CONFIGS) if place % 2 else 0]
+        found[fault.kind][disturbed.disturb(fault, config, monkeypatch.setattr)] += 1
+    for kind, outcomes in found.items():
+        told_table("faults").add(
+            kind,
+            runs=outcomes.total(),
+            sentence=outcomes["sentence"],
+            stopped=outcomes["stopped"],
+            **{"right all the same": outcomes["right"], "anything else": 0},
+        )
+        assert outcomes["stopped"] == 0 or kind in WITHOUT_AN_ANSWER
+    assert disturbed.pulse.longest < 2.0

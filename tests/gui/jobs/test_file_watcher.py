@@ -1,0 +1,35 @@
+"""Files that are watched: another content is told, the same one is not, and a large one is not held."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnviz.gui.jobs import file_watcher as watched_files
+from rnnviz.gui.jobs.file_watcher import WatchedFiles
+
+
+@pytest.mark.parametrize("held", [0, 1 << 22])
+def test_another_content_is_told_whether_the_file_is_held_or_not(
+    qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(watched_files, "_HELD_BYTES", held)
+    path = tmp_path / "golden.npz"
+    path.write_bytes(b"one")
+    files = WatchedFiles()
+    files.watch([str(path)])
+    with qtbot.waitSignal(files.edited) as told:
+        path.write_bytes(b"two, and more")
+    assert told.args == [{str(path)}]
+
+
+def test_the_same_content_written_again_is_not_told(qtbot: Any, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path in (one, other):
+        path.write_bytes(b"same")
+    files = WatchedFiles()
+    files.watch([str(one), str(other)])
+    one.write_bytes(b"same")
+    with qtbot.waitSignal(files.edited) as told:
+        other.write_bytes(b"another")
+    assert told.args == [{str(other)}]

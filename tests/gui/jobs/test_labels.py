@@ -1,0 +1,58 @@
+"""Labels of timesteps in the whole window: told beside the cursor, and read again when they are edited."""
+
+import pytest
+
+from rnnviz.gui.jobs import run_control
+
+NETWORK = {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3}
+TABLES = {"sequence": {"timesteps": 3}, "compare": {"reference": "manual", "candidates": ["onnx"]}}
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("Mon\n\nWed\n", encoding="utf-8")
+    return path
+
+
+def run_with(run_config, labels):
+    sequence = {**TABLES["sequence"], "labels": str(labels)}
+    run_config(NETWORK, **{**TABLES, "sequence": sequence})
+
+
+def test_the_window_tells_the_label_at_the_cursor(window, run_config, labels):
+    run_with(run_config, labels)
+    words = window.toolbar.transport.label
+    window.session.set_location(window.session.location.moved(timestep=0))
+    assert words.text() == "t = 0 'Mon' of 3"
+    assert words.fontMetrics().horizontalAdvance(words.text()) <= words.width()
+    window.session.set_location(window.session.location.moved(timestep=1))
+    assert words.text() == "t = 1 of 3"
+    assert window.panel.field("sequence.labels").editor.value() == str(labels)
+
+
+def test_edited_labels_are_read_by_a_run_of_their_own(qtbot, window, run_config, labels):
+    run_with(run_config, labels)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        labels.write_text("Tue\nWed\nThu\n", encoding="utf-8")
+    assert window.session.result.inputs.names.timesteps == ["Tue", "Wed", "Thu"]
+
+
+def test_labels_that_no_longer_fit_are_the_fields_fault_until_they_do(qtbot, window, run_config, labels):
+    run_with(run_config, labels)
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000):
+        labels.write_text("Tue\n", encoding="utf-8")
+    assert "has 1 line, but the sequence has 3 timesteps" in window.panel.field("sequence.labels").failed
+    assert window.session.result.inputs.names.timestep(0) == "Mon"
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        labels.write_text("Tue\nWed\nThu\n", encoding="utf-8")
+    assert window.panel.field("sequence.labels").failed == ""
+
+
+def test_a_long_run_is_not_begun_for_the_sake_of_labels(qtbot, window, run_config, labels, monkeypatch):
+    run_with(run_config, labels)
+    monkeypatch.setattr(run_control, "AUTOMATIC_VALUES", 1)
+    with qtbot.waitSignal(window.control.noted, timeout=20_000) as told:
+        labels.write_text("Tue\nWed\nThu\n", encoding="utf-8")
+    assert told.args == ["labels.txt was edited: the next run reads it."]
+    assert not window.runner.busy

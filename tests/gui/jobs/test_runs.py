@@ -1,0 +1,287 @@
+"""Runs in the window: progress, stopping, failing, dying, being overtaken."""
+
+import os
+import signal
+
+import pytest
+from PySide6.QtCore import Qt, QThread
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox, QToolButton
+
+from rnnviz.core.config import Config
+from rnnviz.execution.events import Failed
+from rnnviz.execution.supervisor import Supervisor
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.recovery.bug_report_dialog import ProblemDialog
+
+AGREEMENT = ("agree", "blind")
+"""What the verdict line says of equal numbers; it also tells which mistakes the config could not reveal."""
+
+SMALL = {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}
+LARGE = Config.from_mapping(
+    {
+        "network": {"cell": "lstm", "input_size": 64, "hidden_size": 256, "num_layers": 2, "bidirectional": True},
+        "sequence": {"timesteps": 2000, "batch_size": 8},
+    }
+)
+
+
+class OwnSupervisor(Supervisor):
+    """Counts the processes that it has had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = set()
+
+    def start(self):
+        super().start()
+        self._known.add(self._process.pid)
+
+    @property
+    def started(self):
+        return len(self._known)
+
+
+@pytest.fixture
+def run_large(qtbot, window):
+    """Starts a run that takes many seconds, and waits until an engine is at work."""
+
+    def run_large() -> None:
+        window.document.edit(LARGE)
+        window.control.run()
+        qtbot.waitUntil(lambda: "computing" in window.progress.text, timeout=20_000)
+
+    return run_large
+
+
+def test_a_long_run_tells_how_far_it_is_and_keeps_the_last_picture(window, run_large):
+    before = window.session.result
+    run_large()
+    assert window.progress.running
+    assert "computing with" in window.verdict.text
+    assert window.session.result is before
+    assert window.actions_["stop"].isEnabled()
+
+
+def test_a_run_is_stopped_within_a_second_and_the_next_one_works(qtbot, window, run_large, press):
+    before = window.session.result
+    run_large()
+    with qtbot.waitSignal(window.runner.stopped, timeout=1000):
+        press(Qt.Key.Key_Escape)
+    assert not window.progress.running
+    assert window.session.result is before
+    assert "Stopped" in window.statusBar().currentMessage()
+    assert window.verdict.says == "stale"
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(Config.from_mapping({"network": SMALL}))
+    assert window.verdict.says in AGREEMENT
+    assert not window.actions_["stop"].isEnabled()
+
+
+def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, window, supervisor, run_large):
+    before = window.session.result
+    run_large()
+    with qtbot.waitSignal(window.runner.failed, timeout=5000):
+        os.kill(supervisor.pid, signal.SIGKILL)
+    assert window.verdict.says == "error"
+    assert "killed by SIGKILL" in window.verdict.text
+    assert window.session.result is before
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(Config.from_mapping({"network": SMALL}))
+    assert window.verdict.says in AGREEMENT
+
+
+def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, window, run_large):
+    shown = []
+    window.session.result_changed.connect(lambda result: shown.append(result.config))
+    run_large()
+    wanted = Config.from_mapping({"network": SMALL})
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(wanted)
+        window.control.run()
+    assert set(shown) == {wanted}
+
+
+def test_a_newer_run_leaves_engines_alone_that_are_still_starting(qtbot):
+    supervisor = OwnSupervisor()
+    runner = Runner(supervisor)
+    runner.run(Config.from_mapping({"network": SMALL}))
+    wanted = Config.from_mapping({"network": {**SMALL, "hidden_size": 5}})
+    with qtbot.waitSignal(runner.finished, timeout=60_000) as finished:
+        runner.run(wanted)
+    runner.close()
+    assert finished.args[1] == wanted
+    assert supervisor.started == 1
+
+
+def test_of_many_quick_runs_only_the_last_one_counts(qtbot, window):
+    finished = []
+    window.runner.finished.connect(lambda result, config: finished.append(config))
+    configs = [Config.from_mapping({"network": {**SMALL, "hidden_size": size}}) for size in range(2, 9)]
+    for config in configs:
+        window.runner.run(config)
+    qtbot.waitUntil(lambda: bool(finished), timeout=20_000)
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    assert finished == [configs[-1]]
+
+
+def test_stopping_before_the_run_began_stops_it(qtbot, supervisor):
+    runner = Runner(supervisor)
+    finished = []
+    runner.finished.connect(lambda *_: finished.append(True))
+    with qtbot.waitSignal(runner.stopped, timeout=5000):
+        runner.run(LARGE)
+        runner.stop()
+    assert not runner.busy
+    assert finished == []
+    runner.close()
+
+
+def test_nothing_starts_for_a_window_that_was_closed_before_it_was_of_use(supervisor):
+    runner = Runner(supervisor)
+    runner.close()
+    runner.warm_up()
+    runner.run(LARGE)
+    assert not runner.busy
+    assert [thread for thread in runner.findChildren(QThread) if thread.isRunning()] == []
+
+
+def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
+    line = window.panel.field("network.hidden_size").editor.line
+    line.setFocus()
+    line.selectAll()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        QTest.keyClicks(line, "7")
+    assert window.session.result.shape[-1] == 7
+    assert window.verdict.says in AGREEMENT
+    assert window.isWindowModified()
+
+
+def test_a_large_network_waits_for_the_user_and_says_so(qtbot, window, press):
+    run = window.findChild(QToolButton, "run_button")
+    assert not run.property("stale")
+    window.document.edit(LARGE)
+    assert window.verdict.says == "stale"
+    assert run.property("stale")
+    assert run.accessibleDescription() == "The config has changed since the last run."
+    window.document.undo()
+    qtbot.waitUntil(lambda: window.verdict.says in AGREEMENT)
+    assert not run.property("stale")
+
+
+def test_the_run_button_and_both_keys_run(qtbot, window, press):
+    run = window.findChild(QToolButton, "run_button")
+    for ask in (
+        run.click,
+        lambda: press(Qt.Key.Key_F5),
+        lambda: press(Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier),
+    ):
+        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+            ask()
+
+
+def test_enter_in_a_field_runs(qtbot, window):
+    line = window.panel.field("network.hidden_size").editor.line
+    line.setFocus()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        QTest.keyClick(line, Qt.Key.Key_Return)
+
+
+def test_what_a_run_finds_wrong_stands_at_its_field(qtbot, window, tmp_path):
+    missing = tmp_path / "missing.npy"
+    before = window.session.result
+    config = Config.from_mapping({"network": SMALL, "sequence": {"path": str(missing)}})
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000):
+        window.document.edit(config)
+    assert str(missing) in window.panel.errors.get("sequence.path", window.panel.field("sequence.path").failed)
+    assert window.verdict.says == "error"
+    assert str(missing) in window.verdict.text
+    assert window.session.result is before
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(Config.from_mapping({"network": SMALL}))
+    assert window.verdict.says in AGREEMENT
+
+
+def test_absurd_sizes_are_refused_with_what_they_would_take(qtbot, window):
+    config = Config.from_mapping({"network": {**SMALL, "hidden_size": 10**9}})
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000):
+        window.document.edit(config)
+        window.control.run()
+    assert "memory" in window.verdict.text
+
+
+def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press):
+    line = window.panel.field("network.hidden_size").editor.line
+    line.setFocus()
+    line.selectAll()
+    QTest.keyClicks(line, "0")
+    press(Qt.Key.Key_F5)
+    assert not window.runner.busy
+    assert window.verdict.says == "error"
+    assert "hidden_size" in window.verdict.text
+    line.setFocus()
+    line.selectAll()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        QTest.keyClicks(line, "3")
+    assert window.verdict.says in AGREEMENT
+
+
+def test_the_report_holds_the_last_failure(window, clipboard):
+    window.control._on_failed(Failed(1, "engine", "It broke.", None, "Traceback: here"))
+    window.actions_["problem"].trigger()
+    dialog = window.findChild(ProblemDialog)
+    dialog.copy.click()
+    dialog.close()
+    assert "gluon: available" in clipboard()
+    assert "It broke." in clipboard()
+    assert "Traceback: here" in clipboard()
+
+
+def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
+    # Gluon computes this cell in float32, whatever the dtype.
+    network = {**SMALL, "cell": "rnn_relu", "dtype": "float64"}
+    run_config(network, sequence={"timesteps": 4}, compare={"rtol": 0.0, "atol": 1e-12})
+    comparison = window.session.result.comparison("manual")
+    assert comparison.mismatched > 2
+    tabs = window.arrangement.tabs
+    assert f"Mismatches  {comparison.mismatched}" in [tabs.tabText(place) for place in range(tabs.count())]
+    window.session.set_location(comparison.first_mismatch.where)
+    press(Qt.Key.Key_N)
+    second = window.session.location
+    assert second != comparison.first_mismatch.where
+    press(Qt.Key.Key_P)
+    assert window.session.location == comparison.first_mismatch.where
+    press(Qt.Key.Key_P)
+    press(Qt.Key.Key_N)
+    assert window.session.location == comparison.first_mismatch.where
+    window.verdict.next_requested.emit()
+    assert window.session.location == second
+
+
+def test_without_a_mismatch_the_keys_say_so(window, press):
+    press(Qt.Key.Key_N)
+    assert window.statusBar().currentMessage() == "No value differs."
+
+
+def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, window, run_config):
+    blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
+    run_config({**SMALL, "cell": "gru"}, **blind)
+    assert window.verdict.says == "blind"
+    window.verdict.blind_spots_requested.emit()
+    box = window.findChild(QMessageBox)
+    assert "bias" in box.text()
+    box.accept()
+    remedy = window.session.result.judgment.remedy
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.verdict.remedy_requested.emit(remedy)
+    assert window.session.result.config == remedy
+    assert window.panel.config == remedy
+    assert window.verdict.says == "agree"
+    window.document.undo()
+    assert window.session.config.parameters.bias == "zeros"
+
+
+def test_every_step_is_audited_when_the_verdict_line_is_asked_to(qtbot, window):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.verdict.full_audit_requested.emit()
+    assert {audit.coverage for audit in window.session.result.judgment.audits.values()} == {1.0}

@@ -1,0 +1,70 @@
+"""Work beside the window: in order, stopped, failed and abandoned."""
+
+import threading
+
+from rnnviz.core.errors import EngineError
+from rnnviz.gui.jobs.task_queue import Job, Jobs
+
+
+class Endless:
+    """Work that goes on until it is stopped."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
+    def __call__(self, progress) -> str:
+        self.begun.set()
+        while True:
+            progress(0.5)
+
+
+def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbot):
+    jobs, endless = Jobs(), Endless()
+    ended: list[str] = []
+    for signal in (jobs.done, jobs.stopped):
+        signal.connect(ended.append)
+    busy: list[bool] = []
+    jobs.busy_changed.connect(busy.append)
+    jobs.start(Job("first", endless))
+    jobs.start(Job("second", lambda progress: "two"))
+    qtbot.waitUntil(endless.begun.is_set)
+    jobs.stop()
+    jobs.start(Job("third", lambda progress: "three"))
+    qtbot.waitUntil(lambda: ended == ["first", "second", "three"])
+    assert busy == [True, False]
+    assert not jobs.busy
+    jobs.close()
+
+
+def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
+    jobs = Jobs()
+    with qtbot.waitSignal(jobs.failed) as failed:
+        jobs.start(Job("first", lambda progress: str(1 // 0)))
+    assert failed.args[0] == "first"
+    assert "ZeroDivisionError" in failed.args[1]
+    with qtbot.waitSignal(jobs.done):
+        jobs.start(Job("second", lambda progress: "two"))
+    jobs.close()
+
+
+def test_a_file_that_is_not_proved_fails_with_its_sentence(qtbot):
+    def refused(_progress) -> str:
+        raise EngineError("w.npz was not written.")
+
+    jobs = Jobs()
+    with qtbot.waitSignal(jobs.failed) as failed:
+        jobs.start(Job("writing w.npz", refused))
+    assert failed.args == ["writing w.npz", "w.npz was not written."]
+    jobs.close()
+
+
+def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
+    jobs, endless = Jobs(), Endless()
+    told: list[str] = []
+    jobs.done.connect(told.append)
+    jobs.start(Job("first", lambda progress: "one"))
+    jobs.start(Job("second", lambda progress: "two"))
+    jobs.start(Job("third", endless))
+    qtbot.waitUntil(lambda: told == ["one", "two"] and endless.begun.is_set())
+    jobs.close()
+    assert told == ["one", "two"]

@@ -1,0 +1,257 @@
+"""Going through a lesson: each step set up, its claims checked on the numbers shown, the reader free to change them."""
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.lessons.configs import find_lesson
+from rnnviz.lessons.index import lesson_entries
+from tests.gui.lessons.conftest import Read, changed
+
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+def key(window, pressed, modifiers=Qt.KeyboardModifier.NoModifier):
+    QTest.keyClick(QApplication.focusWidget() or window, pressed, modifiers)
+
+
+def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
+    window, pane = read.window, read.pane
+    assert pane.isVisible()
+    assert (pane.lesson_title.text(), pane.place.text()) == ("A lesson of the tests", "step 1 of 3")
+    assert pane.step_title.text() == "The first step"
+    assert pane.prose.toPlainText() == "After one step out is state."
+    assert window.session.config == find_lesson("vanilla-t1").config
+    assert window.session.location == Location(unit=3, sample=2)
+    assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
+    assert not window.isWindowModified()
+    assert read.marks == ["Holds", "Holds"]
+    assert read.lit.title == "Vector at the cursor"
+    vector = window.session.result["gluon"].output[0, 0]
+    assert pane.rows[0].shown_numbers[1] == "[" + " ".join(f"{value:.3f}" for value in vector) + "]"
+    assert pane.rows[1].shown_numbers == ("T = 1",)
+    assert pane.rows[0].accessibleName() == "Holds: The output is the state."
+
+
+def test_a_claim_that_does_not_hold_and_one_that_cannot_be_asked_look_like_it(read):
+    key(read.window, Qt.Key.Key_PageDown, CONTROL)
+    read.settle()
+    assert read.marks[:2] == ["Holds", "Does not hold"]
+    assert read.marks[2].startswith("Not checked: The cell rnn_relu has no c")
+    assert read.pane.rows[1].shown_numbers[0].startswith("max(out) = ")
+    images = [row._icon.pixmap().toImage() for row in read.pane.rows]
+    assert all(images[a] != images[b] for a, b in ((0, 1), (1, 2), (0, 2)))
+
+
+def test_a_lesson_is_read_by_keys_alone_and_goes_on_where_it_was_left(read, settings):
+    window, pane = read.window, read.pane
+    assert not window.actions_["lesson_back"].isEnabled()
+    key(window, Qt.Key.Key_PageDown, CONTROL)
+    read.settle()
+    assert pane.place.text() == "step 2 of 3"
+    assert window.session.config.sequence.timesteps == 2
+    assert window.session.location.timestep == 1
+    assert window.session.color_by == "violation"
+    assert window.arrangement.tabs.currentWidget().title == "Checks"
+    key(window, Qt.Key.Key_PageDown, CONTROL)
+    read.settle()
+    assert window.session.engine == "manual"
+    assert read.lit is None
+    key(window, Qt.Key.Key_PageUp, CONTROL)
+    read.settle()
+    assert pane.step_title.text() == "The second step"
+    assert settings.lesson_step(read.entry.name) == 1
+    window.guide.leave()
+    assert not pane.isVisible()
+    read.open()
+    assert pane.place.text() == "step 2 of 3"
+
+
+def test_after_the_last_step_comes_the_next_lesson_and_then_the_end(read, entries, settings):
+    window, pane = read.window, read.pane
+    for label in ("Next", "Next", "Next lesson"):
+        assert pane.next.text() == label
+        pane.next.click()
+    read.settle()
+    assert (pane.lesson_title.text(), pane.place.text()) == ("Another of the tests", "step 1 of 3")
+    for label in ("Next", "Next", "Finish"):
+        assert pane.next.text() == label
+        pane.next.click()
+    assert not pane.isVisible()
+    assert settings.open_lesson == ""
+    window.guide.open(entries[0])
+    assert pane.place.text() == "step 1 of 3", "a lesson that was finished begins anew"
+    read.settle()
+
+
+def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read):
+    window, pane = read.window, read.pane
+    own = changed(window.session.config, timesteps=3)
+    window.document.edit(own)
+    assert pane.again.isVisible()
+    assert pane.changed_note.text() == "You have changed sequence.timesteps."
+    assert read.marks[0] == "Not checked yet: the run is not done yet."
+    read.settle()
+    assert read.marks == ["Does not hold on your config", "Does not hold on your config"]
+    assert pane.rows[1].shown_numbers == ("T = 3",)
+    window.session.set_location(Location(timestep=2))
+    pane.again.click()
+    read.settle()
+    assert read.marks == ["Holds", "Holds"]
+    assert not pane.again.isVisible()
+    assert not pane.changed_note.isVisible()
+    assert window.session.location == Location(unit=3, sample=2)
+    window.document.undo()
+    assert window.session.config == own
+    read.settle()
+
+
+def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(read):
+    window = read.window
+    window.document.edit(changed(window.session.config, timesteps=400))
+    assert not window.control.freshness.due
+    assert read.marks == ["Not checked yet: the configuration has been changed and not run."] * 2
+    key(window, Qt.Key.Key_F5)
+    read.settle()
+    assert read.marks[1] == "Does not hold on your config"
+
+
+def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(read):
+    line = read.window.panel.field("parameters.scale").editor.controls[0]
+    line.setText("much")
+    line.textEdited.emit("much")
+    assert read.window.panel.errors
+    key(read.window, Qt.Key.Key_Home, CONTROL)
+    read.settle()
+    assert not read.window.panel.errors
+    assert read.marks == ["Holds", "Holds"]
+
+
+def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_cursor(read):
+    window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
+    window.arrangement.column.setSizes([10, 1000])
+    read.qtbot.waitUntil(lambda: bar.maximum() > 0)
+    assert QApplication.focusWidget() is read.pane.scroll_area
+    key(window, Qt.Key.Key_Down)
+    assert bar.value() > 0
+    assert window.session.location.unit == 3
+    window.document.edit(changed(window.session.config, timesteps=3))
+    read.settle()
+    key(window, Qt.Key.Key_Right)
+    assert window.session.location.timestep == 1
+
+
+def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
+    pane = read.pane
+    read.window.arrangement.column.setSizes([1000, 10])
+    read.qtbot.waitUntil(lambda: not pane.more.isVisible())
+    pane.scroll_area.setFocus()
+    way = []
+    for _ in range(4):
+        key(read.window, Qt.Key.Key_Tab)
+        way.append(QApplication.focusWidget())
+    assert way == [*pane.rows, pane.tally, pane.next]
+
+
+def test_how_many_claims_hold_is_seen_while_they_are_scrolled_away(read):
+    window, pane = read.window, read.pane
+    assert pane.tally.text() == "2 of 2 hold"
+    window.guide.next()
+    assert pane.tally.text() == "not checked yet"
+    read.settle()
+    assert pane.tally.text() == "1 of 3 hold"
+    assert pane.tally.accessibleName() == "Claims: 1 of 3 hold"
+    window.arrangement.column.setSizes([10, 1000])
+    pane.tally.click()
+    assert QApplication.focusWidget() is pane.rows[1]
+    read.qtbot.waitUntil(lambda: not pane.rows[1].visibleRegion().isEmpty())
+    window.guide.next()
+    assert not pane.tally.isVisible()
+    read.settle()
+
+
+def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
+    spotlight = read.window.guide.spotlight
+    assert spotlight.isVisible()
+    key(read.window, Qt.Key.Key_Escape)
+    assert read.lit is None
+    assert not spotlight.isVisible()
+    assert read.pane.look.text() == "Look at the selected vector"
+    read.pane.look.click()
+    assert spotlight.isVisible()
+
+
+def test_a_step_shows_the_line_of_the_arithmetic_that_it_works_out_by_hand(qtbot, window, settings):
+    entry = next(entry for entry in lesson_entries() if entry.name == "05-lstm")
+    settings.set_lesson_step(entry.name, 3)
+    Read(qtbot, window, entry).open()
+    arithmetic = window.findChild(ArithmeticView)
+    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.page.ledger.line == "c")
+    [card] = [card for card in arithmetic.cards.cards if card.checked]
+    seen = arithmetic.cards.viewport()
+    qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
+
+
+def test_closing_the_lesson_gives_the_panel_its_room_back(qtbot, window, entries, settings):
+    width = window.panel.width()
+    window.guide.open(entries[0])
+    pane = window.guide.pane
+    assert settings.open_lesson == entries[0].name
+    qtbot.waitUntil(lambda: pane.width() >= 340)
+    pane.close_button.click()
+    assert not pane.isVisible()
+    qtbot.waitUntil(lambda: window.panel.width() == width)
+    assert settings.open_lesson == ""
+    assert not window.actions_["lesson_next"].isEnabled()
+
+
+def test_a_lesson_that_was_open_is_open_at_the_next_start(qtbot, bare_window, entries, settings):
+    settings.open_lesson = entries[1].name
+    settings.set_lesson_step(entries[1].name, 1)
+    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+        bare_window.begin(None)
+    assert bare_window.guide.pane.step_title.text() == "The second step"
+    assert bare_window.session.config.sequence.timesteps == 2
+
+
+def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(window, make_entry):
+    window.guide.open(make_entry("# Wrong\n\n## Step\nNo block.\n"))
+    box = window.findChild(QMessageBox)
+    assert "has 0 blocks" in box.text()
+    box.accept()
+    assert window.guide.lesson is None
+    assert window.guide.pane is None
+
+
+def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(qtbot, window):
+    entry = lesson_entries()[0]
+    action = window.findChild(QAction, f"guided_{entry.name}")
+    assert entry.title in action.text()
+    action.trigger()
+    assert window.guide.pane.lesson_title.text() == entry.title
+    assert window.toolbar.lesson.currentData() == entry
+    box = window.toolbar.lesson
+    box.setFocus()
+    QTest.keyClick(box, Qt.Key.Key_Down)
+    assert window.guide.pane.lesson_title.text() == lesson_entries()[1].title
+    qtbot.waitUntil(lambda: not window.runner.busy and not window.control.freshness.due, timeout=20_000)
+
+
+def test_a_change_of_theme_reaches_the_pane(qtbot, read):
+    before = read.pane.prose.palette().text().color()
+    with qtbot.waitSignal(read.window._appearance.theme_changed):
+        read.window._appearance.choose("dark")
+    assert read.pane.prose.palette().text().color() != before
+    read.window._appearance.choose("light")
+
+
+def test_the_numbers_of_a_claim_are_copied_in_full(read, clipboard):
+    read.pane.rows[0].actions()[0].trigger()
+    values = read.window.session.result["gluon"].output[0, 0]
+    copied = clipboard().splitlines()
+    assert copied[0] == "The output is the state."
+    assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()

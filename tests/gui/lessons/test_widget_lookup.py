@@ -1,0 +1,107 @@
+"""Every part that a lesson can name is lit up, and it is the right one."""
+
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtWidgets import QStyle
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.lessons.spotlight import Spotlight
+from rnnviz.gui.lessons.widget_lookup import SECTION_OF, TAB_OF, VIEW_OF, target_of
+from rnnviz.gui.panels.labels import SECTION_TITLES
+from rnnviz.lessons.targets import PARTS
+
+
+def place(window, widget):
+    return QRect(widget.mapTo(window, QPoint()), widget.size())
+
+
+def lit(window, spotlight, part):
+    target = target_of(window, part)
+    spotlight.light(target.widget, target.area)
+    return spotlight.lit
+
+
+def test_every_part_is_lit_where_it_is(window, run_config):
+    run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
+    spotlight = Spotlight(window)
+    simple = {
+        "lanes": window.lanes,
+        "panel": window.panel,
+        "run": window.toolbar.findChild(type(window.toolbar.export), "run_button"),
+        "transport": window.toolbar.transport,
+        "sample": window.toolbar.sample,
+        "colors": window.toolbar.colors,
+        "lesson-box": window.toolbar.lesson,
+        "export": window.toolbar.export,
+    }
+    assert set(PARTS) == {*simple, "lane", "panel.shapes", *TAB_OF, *VIEW_OF, *SECTION_OF}
+    for part, widget in simple.items():
+        assert lit(window, spotlight, part) == place(window, widget)
+    for part, title in VIEW_OF.items():
+        assert lit(window, spotlight, part).size() == spotlight.target.size()
+        assert spotlight.target.title == title
+    for part, title in TAB_OF.items():
+        assert lit(window, spotlight, part) == place(window, window.arrangement.tabs)
+        assert window.arrangement.tabs.currentWidget().title == title
+    for part, section in SECTION_OF.items():
+        area = lit(window, spotlight, part)
+        assert spotlight.target.accessibleName() == SECTION_TITLES[section]
+        assert place(window, window.panel).contains(area)
+        assert area.height() > 40
+    window.resize(window.width(), 620)
+    area = lit(window, spotlight, "panel.shapes")
+    shapes = window.panel.summary.shapes
+    assert shapes.isVisible()
+    assert area.contains(place(window, shapes))
+    assert place(window, window.panel).contains(area)
+    spotlight.put_out()
+    spotlight.deleteLater()
+
+
+def test_the_lane_at_the_cursor_is_lit_wherever_the_cursor_goes(window, run_config):
+    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4, "bidirectional": True})
+    spotlight = Spotlight(window)
+    forward = lit(window, spotlight, "lane")
+    window.session.set_location(Location(direction=1))
+    spotlight.refresh()
+    backward = spotlight.lit
+    assert forward.size() == backward.size()
+    assert backward.bottom() < forward.top()
+    assert place(window, window.lanes).contains(forward.united(backward))
+    spotlight.put_out()
+    spotlight.deleteLater()
+
+
+def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
+    spotlight = Spotlight(window)
+    lit(window, spotlight, "verdict")
+    before = spotlight.geometry()
+    assert window.childAt(spotlight.lit.center()) is not spotlight
+    assert window.childAt(spotlight.lit.topLeft()) is not spotlight
+    assert not spotlight.mask().contains(spotlight.rect().center())
+    window.resize(window.width() + 120, window.height())
+    qtbot.waitUntil(lambda: spotlight.geometry().width() == before.width() + 120)
+    window.verdict.hide()
+    assert not spotlight.isVisible()
+    window.verdict.show()
+    assert spotlight.isVisible()
+    spotlight.put_out()
+    assert not spotlight.isVisible()
+    spotlight.deleteLater()
+
+
+def test_nothing_moves_for_who_wants_no_motion(window, monkeypatch):
+    spotlight = Spotlight(window)
+    lit(window, spotlight, "verdict")
+    assert spotlight.fading
+
+    hint = type(window.style()).styleHint
+
+    def still(style, which, *others):
+        return 0 if which == QStyle.StyleHint.SH_Widget_Animation_Duration else hint(style, which, *others)
+
+    monkeypatch.setattr(type(window.style()), "styleHint", still)
+    lit(window, spotlight, "lanes")
+    assert not spotlight.fading
+    assert spotlight.isVisible()
+    spotlight.put_out()
+    spotlight.deleteLater()

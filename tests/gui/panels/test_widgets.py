@@ -1,0 +1,80 @@
+"""The controls by themselves."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractSpinBox
+
+from rnnviz.gui.panels.field_message import FieldMessage, WrappedText
+from rnnviz.gui.panels.widgets import ElidedCheckBox, FreeSpinBox
+
+
+@pytest.fixture
+def box(qtbot) -> FreeSpinBox:
+    widget = FreeSpinBox(1, 1000)
+    qtbot.addWidget(widget)
+    widget.show()
+    return widget
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "left"),
+    [
+        ("5", Qt.Key.Key_Up, "6"),
+        ("5", Qt.Key.Key_Down, "4"),
+        ("5", Qt.Key.Key_PageUp, "15"),
+        ("5", Qt.Key.Key_PageDown, "1"),
+        ("995", Qt.Key.Key_PageUp, "1000"),
+        ("1", Qt.Key.Key_Down, "1"),
+        ("2000", Qt.Key.Key_Down, "1000"),
+        ("word", Qt.Key.Key_Up, "1"),
+        ("", Qt.Key.Key_Up, "1"),
+    ],
+)
+def test_keys_step_within_the_limits(box, typed, key, left) -> None:
+    QTest.keyClicks(box, typed)
+    QTest.keyClick(box, key)
+    assert box.text() == left
+
+
+def test_anything_can_be_typed_and_stays_when_the_field_is_left(box, qtbot) -> None:
+    with qtbot.waitSignal(box.edited):
+        QTest.keyClicks(box, "-3.5 apples")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    box.clearFocus()
+    assert box.text() == "-3.5 apples"
+
+
+def test_a_button_steps_and_is_dead_at_the_limit(box, qtbot) -> None:
+    box.lineEdit().setText("1000")
+    assert box.stepEnabled() == QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
+    box.lineEdit().setText("1")
+    assert box.stepEnabled() == QAbstractSpinBox.StepEnabledFlag.StepUpEnabled
+
+
+def test_a_long_engine_name_loses_its_middle_and_keeps_both_ends(qtbot) -> None:
+    widget = ElidedCheckBox("bug:final-state-at-last-timestep & more")
+    qtbot.addWidget(widget)
+    widget.resize(150, 20)
+    widget.show()
+    assert widget.text().startswith("bug:")
+    assert widget.text().endswith("more")
+    assert "…" in widget.text()
+    widget.resize(600, 20)
+    qtbot.waitUntil(lambda: widget.text() == "bug:final-state-at-last-timestep && more")
+
+
+def test_a_path_without_a_space_is_wrapped(qtbot) -> None:
+    text = WrappedText()
+    qtbot.addWidget(text)
+    text.show_text("/a-very-long-folder-name" * 8)
+    one_line = text.fontMetrics().height()
+    assert text.heightForWidth(150) > 4 * one_line
+    assert text.heightForWidth(4000) < 2 * one_line
+
+
+def test_a_note_is_read_aloud_as_its_sentence(qtbot) -> None:
+    note = FieldMessage()
+    qtbot.addWidget(note)
+    note.show_sentence("A sentence.", note.palette().text().color())
+    assert note.accessibleName() == "A sentence."

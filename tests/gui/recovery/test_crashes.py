@@ -1,0 +1,289 @@
+"""Exceptions that nobody caught, and windows that ended without a word: told in words, and nothing is lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QPushButton
+
+from rnnviz.core.config import Config
+from rnnviz.execution import log
+from rnnviz.execution.state_dir import make_state_folder
+from rnnviz.gui.recovery.autosave import Autosave
+from rnnviz.gui.recovery.excepthook import CrashHandler
+from rnnviz.gui.recovery.session_recovery import SessionRecovery
+from rnnviz.io.session.file_refs import files_to_copy
+from rnnviz.io.session.save import write_session
+from rnnviz.io.session.types import SavedDocument, SavedSession
+
+CONFIG = Config.from_mapping(
+    {
+        "network": {"cell": "gru", "input_size": 2, "hidden_size": 3},
+        "sequence": {"timesteps": 5, "seed": 424242},
+        "parameters": {"initializer": "normal", "scale": 0.0625},
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    log.stop_log()
+    yield tmp_path / "state" / "rnnviz"
+    log.stop_log()
+
+
+@pytest.fixture
+def kept(qtbot, window):
+    """The window, and what keeps it."""
+
+    def keep() -> SessionRecovery:
+        keeper = SessionRecovery(window)
+        keeper._begin()
+        return keeper
+
+    return keep
+
+
+@pytest.fixture
+def handler(window, kept):
+    handler = CrashHandler(window, kept())
+    handler.install()
+    yield handler
+    handler.uninstall()
+
+
+def button(window, name: str) -> QPushButton:
+    return window.findChild(QPushButton, name)
+
+
+def log_text() -> str:
+    return log.log_path().read_text()
+
+
+def break_down(text: str = "it holds 424242") -> None:
+    raise LookupError(text)
+
+
+def test_a_storm_of_exceptions_in_a_slot_is_told_once_with_a_text_to_copy(qtbot, window, handler, clipboard):
+    window.document.edit(CONFIG)
+    storm = QTimer(window, interval=0)
+    storm.timeout.connect(break_down)
+    storm.start()
+    qtbot.waitUntil(lambda: handler._seen.total() > 200)
+    storm.stop()
+    qtbot.waitUntil(lambda: handler.dialog is not None and handler.dialog.isVisible())
+    assert handler.dialog._count == 1
+    assert "LookupError: it holds 424242" in handler.dialog.text
+    QTest.mouseClick(button(window, "copy_crash"), Qt.MouseButton.LeftButton)
+    assert "in break_down" in clipboard()
+    assert "gluon: available" in clipboard()
+    button(window, "go_on").click()
+    assert handler.dialog is None
+    assert window.isVisible()
+    assert log_text().count("LookupError") == 1
+    assert "in break_down" in log_text()
+    assert "424242" not in log_text()
+    assert handler._keeper.autosave._path.is_file()
+
+
+def test_threads_and_what_is_collected_are_heard_too_and_share_the_dialog_that_is_open(qtbot, window, handler):
+    class Collected:
+        def __del__(self) -> None:
+            raise KeyError("collected")
+
+    def fail() -> None:
+        raise OSError("on a thread")
+
+    thread = threading.Thread(target=fail, name="mine")
+    thread.start()
+    thread.join()
+    qtbot.waitUntil(lambda: handler.dialog is not None)
+    Collected()
+    qtbot.waitUntil(lambda: handler.dialog.windowTitle() == "2 things went wrong")
+    assert "on a thread" in handler.dialog.text
+    assert "KeyError: 'collected'" in handler.dialog.text
+    assert "OSError on mine" in log_text()
+    button(window, "save_after_crash").click()
+    dialog = next(d for d in window.findChildren(QFileDialog) if d.isVisible())
+    assert dialog.windowTitle() == "Save session"
+    dialog.reject()
+    handler.dialog.reject()
+
+
+def test_quitting_after_a_crash_keeps_the_session_for_the_next_start(qtbot, window, handler, own_state):
+    window.document.edit(CONFIG)
+    try:
+        break_down()
+    except LookupError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    qtbot.waitUntil(lambda: handler.dialog is not None)
+    with qtbot.waitSignal(window.closed):
+        button(window, "quit_after_crash").click()
+    assert len(list(own_state.glob("windows/window-*/autosave.rnnviz"))) == 1
+
+
+def test_ctrl_c_is_no_crash(window, handler, capsys):
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    QTest.qWait(0)
+    assert handler.dialog is None
+
+
+@pytest.mark.slow
+def test_two_windows_do_not_offer_each_other_s_sessions_and_leave_nothing_when_closed(
+    qtbot, window, kept, own_state, make_window, supervisor
+):
+    keeper = kept()
+    window.document.edit(CONFIG)
+    with qtbot.waitSignal(keeper.autosave.saved):
+        pass
+    other = make_window(supervisor)
+    second = SessionRecovery(other)
+    second._begin()
+    assert second.bar is None
+    other.close()
+    window.files.ask_about_changes = lambda _leave: False
+    window.close()
+    assert list((own_state / "windows").iterdir()) == []
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_sentence(window, own_state):
+    own_state.parent.mkdir(exist_ok=True)
+    own_state.write_text("in the way")
+    keeper = SessionRecovery(window)
+    keeper._begin()
+    assert "is not kept for the case of a crash" in window.statusBar().currentMessage()
+    assert keeper.autosave is None
+    keeper.close()
+
+
+def test_a_disk_that_is_full_is_told_once_and_not_again_until_it_has_room(qtbot, window, tmp_path):
+    noted: list[str] = []
+    autosave = Autosave(window, tmp_path / "gone" / "autosave.rnnviz", window)
+    autosave.noted.connect(noted.append)
+    window.document.edit(CONFIG)
+    qtbot.waitUntil(lambda: len(noted) == 1)
+    assert "No such file or directory" in noted[0]
+    autosave._save()
+    qtbot.waitUntil(lambda: not autosave._jobs.busy)
+    assert len(noted) == 1
+    (tmp_path / "gone").mkdir()
+    with qtbot.waitSignal(autosave.saved):
+        autosave._save()
+    autosave.close()
+
+
+def test_damaged_sessions_and_crashes_of_libraries_are_told_and_dismissed(qtbot, window, kept, own_state):
+    folder = make_state_folder("windows") / "window-1"
+    folder.mkdir()
+    (folder / "autosave.rnnviz").write_text("no session")
+    (folder / "crash.txt").write_text("Fatal Python error: Segmentation fault\n")
+    os.utime(folder, (1e9, 1e9))
+    keeper = kept()
+    assert "It crashed outside Python" in keeper.bar.text
+    assert keeper.bar.restore.isHidden()
+    assert "Segmentation fault" in log_text()
+    keeper.bar.discard.click()
+    assert keeper.bar.isHidden()
+    assert not folder.exists()
+    assert list((own_state / "windows").iterdir()) == [keeper._desk.folder]
+
+
+def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(qtbot, window, kept, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((4, 2), np.float32))
+    config = replace(CONFIG, sequence=CONFIG.sequence.of_file(str(tmp_path / "x.npy")))
+    session = SavedSession(config, SavedDocument("mine"))
+    write_session(session, tmp_path / "a.rnnviz", files_to_copy(config))
+    keeper = kept()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open(tmp_path / "a.rnnviz")
+    assert keeper.save_now()
+    left = shutil.copytree(keeper._desk.folder, keeper._desk.folder.with_name("window-left"))
+    owner = json.loads((left / "owner.json").read_text())
+    (left / "owner.json").write_text(json.dumps({**owner, "started": "long ago"}))
+    shutil.rmtree(Path(window.session.config.sequence.path).parent)
+    keeper._left = keeper._desk.abandoned()
+    keeper._offer()
+    assert "“a.rnnviz”" in keeper.bar.text
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        keeper.bar.restore.click()
+    assert window.session.config.network == CONFIG.network
+    assert Path(window.session.config.sequence.path).is_relative_to(keeper._desk.folder / "left-1")
+    assert window.session.result.shape[2] == 4
+    assert window.document.path == tmp_path / "a.rnnviz"
+    assert not window.isWindowModified()
+
+
+RUN = """
+import os, signal, sys
+from pathlib import Path
+from rnnviz.gui import application
+from rnnviz.gui.recovery import session_recovery as keeper
+from rnnviz.io.config_toml import load_config
+from rnnviz.core.trace_index import Location
+
+begin = keeper.Keeper._begin
+def then(self):
+    begin(self)
+    window = self._window
+    window.runner.finished.connect(lambda *_: window.session.set_location(Location(timestep=3, unit=2)))
+    self.autosave.saved.connect(lambda: self.autosave._saved.look.timestep == 3 and print("saved", flush=True))
+    self.autosave._want = lambda _ms, want=self.autosave._want: want(500)
+    window.document.edit(load_config(sys.argv[1]))
+keeper.Keeper._begin = then
+application.run_window(None)
+"""
+
+
+@pytest.fixture(params=[signal.SIGKILL, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)], ids=lambda s: s.name)
+def killed(request, tmp_path) -> Path:
+    """A real window was killed while it showed CONFIG."""
+    from rnnviz.io.config_toml import save_config
+
+    save_config(CONFIG, tmp_path / "mine.toml")
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, tmp_path / "mine.toml"],
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config"), "QT_QPA_PLATFORM": "offscreen"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "saved\n"
+    process.send_signal(request.param)
+    assert process.wait() == -request.param
+    process.stdout.close()
+    return tmp_path / "state" / "rnnviz" / "windows"
+
+
+def test_a_window_that_was_killed_is_offered_by_the_next_start_and_restored_as_it_was(
+    request, qtbot, window, kept, killed
+):
+    assert len(list(killed.iterdir())) == 1
+    keeper = kept()
+    assert keeper.bar.isVisible()
+    assert "rnnviz ended unexpectedly at" in keeper.bar.text
+    crashed = "SIGSEGV" in request.node.name
+    assert ("It crashed outside Python" in keeper.bar.text) == crashed
+    assert ("Fatal Python error: Segmentation fault" in log_text()) == crashed
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        keeper.bar.restore.click()
+    assert window.session.config == CONFIG
+    assert (window.session.location.timestep, window.session.location.unit) == (3, 2)
+    assert keeper.bar.isHidden()
+    assert "restoring" in window.actions_["undo"].text()
+    assert [folder for folder in killed.iterdir() if folder != keeper._desk.folder] == []
+    window.document.undo()
+    assert window.session.config != CONFIG
+    assert "424242" not in log_text()
+    assert "run: gru L=1 D=1 T=5 N=16 I=2 H=3" in log_text()

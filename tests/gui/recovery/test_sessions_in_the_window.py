@@ -1,0 +1,202 @@
+"""Sessions in the window: saved and opened by key, and elsewhere the same pictures."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.recovery.view_state import choices_of, look_of
+from rnnviz.gui.settings_store import SettingsStore
+from rnnviz.gui.views.units_plot import UnitsPlot
+from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.io.config_toml import parse_config
+from rnnviz.io.session.load import read_session
+
+CONTROL, ALT, SHIFT = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.AltModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+)
+TEXT = """
+network = { cell = "lstm", input_size = 3, hidden_size = 4, num_layers = 2, bidirectional = true }
+sequence = { path = "x.npy" }
+initial_state = { source = "normal" }
+compare = { candidates = ["manual", "bug:no-h2h-bias"] }
+"""
+
+
+@pytest.fixture
+def choose(qtbot, window):
+    """Answers the file dialog that is open, and returns its title."""
+
+    def choose(path: Path) -> str:
+        qtbot.waitUntil(lambda: any(d.isVisible() for d in window.findChildren(QFileDialog)))
+        dialog = next(d for d in window.findChildren(QFileDialog) if d.isVisible())
+        dialog.findChild(QLineEdit).setText(str(path))
+        dialog.accept()
+        return dialog.windowTitle()
+
+    return choose
+
+
+@pytest.fixture
+def looked_at(qtbot, window, press, tmp_path) -> Path:
+    """The window on a config that reads a file, looked at in its own way; the folder of both."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    np.save(folder / "x.npy", np.random.default_rng(3).normal(size=(2, 40, 3)).astype(np.float32))
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(parse_config(TEXT, folder))
+    session = window.session
+    session.set_candidate("bug:no-h2h-bias")
+    session.set_engine("bug:no-h2h-bias")
+    session.set_color_by("c")
+    session.set_order("activity")
+    session.set_location(Location(1, 1, 30, 1, 2))
+    window.arrangement.bring_forward("Units over time")
+    units = window.findChild(UnitsPlot)
+    for unit in (1, 3, 2):
+        session.set_location(session.location.moved(unit=unit))
+        if unit != 2:
+            qtbot.mouseClick(units._pin, Qt.MouseButton.LeftButton)
+    window.findChild(VectorTable).columns.choose("f", wanted=True)
+    # Room for every column, or what fits depends on which bar to scroll by came first.
+    window.arrangement._middle.setSizes([560, 440])
+    window.arrangement._upper.setSizes([400, 240])
+    window.findChild(VectorTable).choose("cell")
+    window.lanes.zoom_time(3.0)
+    press(Qt.Key.Key_Right, SHIFT)
+    window.lanes.ranges.panel.box.setValue(-0.25)
+    qtbot.waitUntil(lambda: window.lanes.picture_complete and window.lanes.ranges.found is not None)
+    return folder
+
+
+def pictures(window) -> list[bytes]:
+    """What the lanes, the vector and the tab in front look like."""
+    views = (window.lanes, *window.views[1:3], window.arrangement.tabs.currentWidget())
+    images = [view.grab().toImage() for view in views]
+    return [bytes(image.constBits()) for image in images]
+
+
+def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
+    """A file that names what goes with the window would be worth nothing when it is closed."""
+    assert window.files._save(folder / "mine.toml") is False
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert "x.npy, which the session alone holds" in box.text()
+    box.accept()
+    assert not (folder / "mine.toml").exists()
+    window.sessions.save(folder / "again.rnnviz", copies=False)
+    qtbot.waitUntil(lambda: window.document.path == folder / "again.rnnviz")
+    qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
+
+
+def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
+    qtbot, window, make_window, supervisor, press, choose, looked_at, settings, tmp_path
+):
+    path = looked_at / "mine.rnnviz"
+    look = look_of(window)
+    window.setFocus()
+    press(Qt.Key.Key_S, CONTROL | ALT | SHIFT)
+    assert "1 file, 1" in choose(path)
+    qtbot.waitUntil(lambda: window.windowTitle() == "mine.rnnviz[*]")
+    assert not window.isWindowModified()
+    # Told by the thread that saves once the window has taken the name.
+    qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
+    assert window.files._recent.paths()[0] == path
+    before, chosen = pictures(window), choices_of(window)
+    assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("tab cell", "f"))
+    assert chosen[window.lanes.title] == ("range 1 1 30 32 -0.25",)
+    home = tmp_path / "another"
+    home.mkdir()
+    moved = Path(shutil.move(path, home / "mine.rnnviz"))
+    shutil.rmtree(looked_at)
+    settings._store = SettingsStore(QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat))
+    other = make_window(supervisor, (1300, 820))
+    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+        other.begin(moved)
+    qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
+    assert (look_of(other), choices_of(other)) == (look, chosen)
+    assert other.document.path == moved
+    assert other.document.undone == "opening mine.rnnviz"
+    assert not other.isWindowModified()
+    # A window whose keyboard is elsewhere is drawn in other colors.
+    window.activateWindow()
+    qtbot.waitUntil(lambda: other.lanes.picture_complete and other.lanes.ranges.found is not None)
+    assert_files_stay_with_the_session(other, qtbot, home)
+    after = pictures(other)
+    assert [len(picture) for picture in after] == [len(picture) for picture in before]
+    assert after == before
+
+
+def test_a_session_is_saved_in_place_and_opened_by_key_and_its_opening_undone(
+    qtbot, window, press, choose, looked_at, tmp_path
+):
+    path = tmp_path / "plain"
+    press(Qt.Key.Key_S, CONTROL | ALT)
+    choose(path)
+    path = path.with_suffix(".rnnviz")
+    qtbot.waitUntil(lambda: window.document.path == path)
+    window.session.set_location(Location(0, 0, 3, 0, 1))
+    press(Qt.Key.Key_S, CONTROL)
+    qtbot.waitUntil(lambda: not window.jobs.busy)
+    saved = window.session.config
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.take(parse_config(TEXT.replace("lstm", "gru"), looked_at), "other")
+    window.session.set_location(Location(1, 0, 0, 0, 0))
+    press(Qt.Key.Key_O, CONTROL)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        choose(path)
+    assert window.session.config == saved
+    assert window.session.location == Location(0, 0, 3, 0, 1)
+    press(Qt.Key.Key_Z, CONTROL)
+    assert window.session.config.network.cell == "gru"
+    assert window.document.redone == "opening plain.rnnviz"
+
+
+def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
+    path = tmp_path / "a.rnnviz"
+    path.write_text("hello")
+    before = window.session.config
+    window.files.drop([path])
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert "a.rnnviz is no session, or a damaged one" in box.text()
+    box.accept()
+    assert window.session.config == before
+    assert window.files._recent.paths() == []
+
+
+def test_two_windows_on_one_session_ask_before_one_loses_what_the_other_saved(
+    qtbot, window, make_window, supervisor, looked_at, tmp_path
+):
+    path = tmp_path / "ours.rnnviz"
+    window.sessions.save(path)
+    qtbot.waitUntil(lambda: window.document.path == path)
+    other = make_window(supervisor)
+    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+        other.begin(path)
+    other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), looked_at))
+    other.files.save()
+    qtbot.waitUntil(lambda: not other.document.modified)
+    # Here both share a process that computes for one at a time; a program has one for its own window.
+    qtbot.waitUntil(lambda: not other.control.freshness.due and not other.runner.busy)
+    theirs = path.read_bytes()
+    window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), looked_at))
+    for answer in ("Cancel", "Save over it"):
+        window.files.save()
+        box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+        assert f"{path} was written by another window or program" in box.text()
+        assert path.read_bytes() == theirs
+        next(button for button in box.buttons() if button.text().replace("&", "") == answer).click()
+        assert window.document.modified
+    qtbot.waitUntil(lambda: not window.document.modified)
+    assert read_session(path, lambda: tmp_path).config.network.num_layers == 1
+    # What this window has written itself is known to it.
+    window.document.edit(parse_config(TEXT, looked_at))
+    window.files.save()
+    qtbot.waitUntil(lambda: not window.document.modified)
+    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))

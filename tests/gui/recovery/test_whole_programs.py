@@ -1,0 +1,96 @@
+"""The program where something of the system goes away under it: its screen, or a home that it can write to."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rnnviz.execution.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
+from rnnviz.io.config_toml import load_config
+from rnnviz.io.session.load import read_session
+from tests.gui.recovery.programs import window_program
+from tests.gui.virtual_screen import virtual_screen
+
+pytestmark = pytest.mark.slow
+
+TEXT = """
+network = { cell = "gru", input_size = 3, hidden_size = 4 }
+sequence = { timesteps = 6, seed = 424242 }
+compare = { reference = "manual", candidates = ["bug:no-h2h-bias"] }
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that go on; an orphan that nobody has collected does not."""
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+def test_a_window_whose_screen_goes_away_ends_in_a_sentence_and_its_session_is_kept(
+    tmp_path: Path, config: Path
+) -> None:
+    with ExitStack() as opened:
+        with virtual_screen("1280x800x24") as display:
+            opening = window_program(tmp_path, config, QT_QPA_PLATFORM="xcb", DISPLAY=display)
+            program = opened.enter_context(opening)
+            program.until("finished")
+            children = program.children()
+        code, said = program.end()
+    assert (code, said) == (
+        3,
+        "rnnviz: The screen has gone, and the window with it. The next start offers what was not saved.\n",
+    )
+    assert children
+    assert running(children) == []
+    assert list(program.temporary.iterdir()) == []
+    windows = program.home / ".local" / "state" / "rnnviz" / "windows"
+    (left,) = RecoveryDir(windows).abandoned()
+    assert read_session(left / AUTOSAVE, lambda: tmp_path).config == load_config(config)
+    assert (left / CRASH).read_text() == ""
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A home that nobody can write to, root included where it can mount one."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    mounted = False
+    if os.geteuid() == 0:
+        words = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(home)]
+        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+        if not mounted:
+            pytest.skip("a root that can mount nothing can write everywhere")
+    yield home
+    if mounted:
+        subprocess.run(["umount", str(home)], check=True)
+
+
+def test_a_home_that_cannot_be_written_is_told_and_keeps_nothing_from_working(
+    tmp_path: Path, config: Path, read_only: Path
+) -> None:
+    with window_program(tmp_path, config, QT_QPA_PLATFORM="offscreen") as program:
+        told = program.until("note What you do is not kept for the case of a crash: ")
+        assert told.startswith(str(read_only))
+        program.until("finished mismatch")
+        program.process.send_signal(signal.SIGINT)
+        code, said = program.end()
+    assert code == 0
+    *_, last = said.splitlines()
+    assert last.startswith(f"rnnviz: {read_only}")
+    assert last.endswith("rnnviz.conf cannot be written: layout, theme and recent files are lost.")
+    assert list(program.temporary.iterdir()) == []
+    assert list(read_only.rglob("*")) == []

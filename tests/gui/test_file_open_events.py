@@ -1,0 +1,29 @@
+"""Files that a system asks the running program to open, as macOS does."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtGui import QFileOpenEvent
+
+from rnnviz.gui.file_open_events import OpenedFiles
+
+
+def test_what_is_asked_for_early_waits_for_the_window_and_what_comes_later_is_opened_at_once(qapp):
+    opened = []
+    files = OpenedFiles(qapp, opened.append)
+    try:
+        QCoreApplication.sendEvent(qapp, QFileOpenEvent("/early/one.toml"))
+        QCoreApplication.sendEvent(qapp, QFileOpenEvent("/early/two.onnx"))
+        assert opened == []
+        assert files.begin() == Path("/early/two.onnx")
+        QCoreApplication.sendEvent(qapp, QFileOpenEvent("/later.rnnviz"))
+        assert opened == [Path("/later.rnnviz")]
+        assert not files.eventFilter(qapp, QEvent(QEvent.Type.User))
+    finally:
+        qapp.removeEventFilter(files)
+
+
+def test_nothing_asked_for_opens_nothing(qapp):
+    files = OpenedFiles(qapp, lambda path: None)
+    qapp.removeEventFilter(files)
+    assert files.begin() is None

@@ -1,0 +1,165 @@
+"""What if?: the mistakes that this network can have, what the run says of each, and how a computed one spreads."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
+
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.registry import known_mistakes
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.fault_view import WhatIf
+from rnnviz.verify.result import RunResult
+from tests.made_judgements import evaluated
+from tests.made_results import made_result
+
+MISTAKE = "bug:h2h-transposed"
+
+
+@pytest.fixture
+def view(qtbot) -> WhatIf:
+    view = WhatIf()
+    qtbot.addWidget(view)
+    view.resize(900, 220)
+    view.show()
+    return view
+
+
+@pytest.fixture
+def computed() -> RunResult:
+    return evaluated(made_result(("gluon", "manual", MISTAKE), num_layers=2))
+
+
+def shown(view: WhatIf) -> list[str]:
+    return [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
+
+
+def test_every_mistake_that_the_network_can_have_is_listed(view: WhatIf) -> None:
+    result = evaluated(made_result(cell="gru"))
+    view.show_result(result, "manual")
+    listed = [row[0] for row in view.model.rows]
+    assert listed == [entry.phrase for entry in known_mistakes(result.inputs.network)]
+    assert KNOWN_BUGS["reset-before-matmul"].phrase in listed
+    assert KNOWN_BUGS["gates-i-f-o-g"].phrase not in listed
+    assert KNOWN_BUGS["concat-swapped"].phrase not in listed
+
+
+def test_it_says_which_mistakes_the_run_could_not_reveal(view: WhatIf) -> None:
+    view.show_result(evaluated(made_result(), blind=("h2h-transposed",)), "manual")
+    standings = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
+    assert standings["h2h-transposed"] == "stays hidden"
+    assert set(standings.values()) == {"stays hidden", "would show"}
+    assert view.chosen is not None
+    assert view.chosen.name == "h2h-transposed"
+    assert view.said == "An engine with this mistake would look right in this run: nothing it does shows."
+    view.choose("no-h2h-bias")
+    assert view.said == "An engine with this mistake would be found wrong in this run."
+
+
+def test_before_the_audit_nobody_knows(view: WhatIf) -> None:
+    view.show_result(made_result(), "manual")
+    assert {row[1] for row in view.model.rows} == {"not known"}
+    assert "not known before its steps have been audited" in view.said
+
+
+def test_the_chosen_mistake_is_told_with_its_origin(view: WhatIf) -> None:
+    view.show_result(evaluated(made_result()), "manual")
+    view.choose("h2h-transposed")
+    assert "As if the h2h weight were transposed" in shown(view)
+    assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
+
+
+def test_the_button_asks_for_the_mistakes_engine(qtbot, view: WhatIf) -> None:
+    view.show_result(evaluated(made_result()), "manual")
+    view.choose("h2h-transposed")
+    with qtbot.waitSignal(view.mistake_requested) as asked:
+        qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
+    assert asked.args == [MISTAKE]
+
+
+def test_arrows_read_on_and_enter_asks(qtbot, view: WhatIf) -> None:
+    view.show_result(evaluated(made_result()), "manual")
+    view.activateWindow()
+    view.table.setFocus()
+    with qtbot.assertNotEmitted(view.mistake_requested):
+        QTest.keyClick(view.table, Qt.Key.Key_Down)
+        QTest.keyClick(view.table, Qt.Key.Key_Down)
+    assert view.chosen is not None
+    assert view.chosen.engine == MISTAKE
+    with qtbot.waitSignal(view.mistake_requested) as asked:
+        QTest.keyClick(view.table, Qt.Key.Key_Return)
+    assert asked.args == [MISTAKE]
+
+
+def test_a_computed_mistake_shows_where_it_begins_and_how_it_spreads(qtbot, view: WhatIf, computed: RunResult) -> None:
+    view.show_result(computed, "manual")
+    assert view.chosen is not None
+    assert view.chosen.engine == MISTAKE
+    first = computed.comparison(MISTAKE).first_mismatch
+    assert first is not None
+    assert view.said.startswith(f"First shows at {first.where}")
+    assert not view.button.isVisible()
+    assert [row[0] for row in view.spread_model.rows] == ["layer 1", "layer 0"]
+    counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
+    assert [int(row[3].replace(",", "")) for row in view.spread_model.rows] == counts.tolist()
+    at = view.lanes.visualRect(view.spread_model.index(0, 2)).center()
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(view.lanes.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    [where] = asked.args
+    assert isinstance(where, Location)
+    assert (where.layer, where.direction) == (1, 0)
+    with qtbot.assertNotEmitted(view.mistake_requested):
+        view.table.activated.emit(view.table.currentIndex())
+
+
+def test_the_strip_shows_when_a_lane_is_reached(view: WhatIf, computed: RunResult) -> None:
+    view.show_result(computed, "manual")
+    for row, lane in enumerate(view.spread_model.lanes):
+        strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
+        filled = [strip.pixelColor(t, 9).name() == THEMES["light"].wrong for t in range(5)]
+        assert filled == (lane.violation > 1.0).tolist()
+
+
+def test_the_chosen_mistake_stays_when_its_result_arrives(view: WhatIf, computed: RunResult) -> None:
+    view.show_result(evaluated(made_result(num_layers=2)), "manual")
+    view.choose("h2h-transposed")
+    view.show_result(computed, "manual")
+    assert view.chosen is not None
+    assert view.chosen.name == "h2h-transposed"
+    assert view.said.startswith("First shows at ")
+    assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
+
+
+def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: WhatIf) -> None:
+    view.show_result(made_result((MISTAKE, "manual")), "manual")
+    view.choose("h2h-transposed")
+    assert view.said == "It is the reference of this run."
+    assert not view.button.isEnabled()
+
+
+def test_what_is_copied_is_the_table_in_use(view: WhatIf, computed: RunResult) -> None:
+    view.show_result(computed, "manual")
+    assert view.copy_text().startswith("as if …\tin this run\n")
+    view.activateWindow()
+    view.lanes.setFocus()
+    lines = view.copy_text().splitlines()
+    assert lines[0].startswith("lane\t")
+    assert float(lines[1].split("\t")[4]) == view.spread_model.lanes[0].worst
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_it_is_drawn_in_both_themes(view: WhatIf, computed: RunResult, theme) -> None:
+    view.show_result(computed, "manual")
+    view.apply_theme(theme)
+    strip = view.lanes.itemDelegateForColumn(1).strip(1, 50, 10)
+    assert {strip.pixelColor(x, 9).name() for x in range(50)} <= {theme.wrong, theme.raised}
+    view.grab()
+
+
+def test_without_a_result_it_says_what_to_do(view: WhatIf, computed: RunResult) -> None:
+    view.show_result(computed, "manual")
+    view.show_result(None, None)
+    assert view.model.rows == []
+    assert any("Press F5" in text for text in shown(view))
+    assert view.copy_text() == ""

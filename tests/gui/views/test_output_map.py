@@ -1,0 +1,172 @@
+"""The map from final states to out: its numbers, its marks, and where a click leads."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+
+from rnnviz.core import number_format
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
+from tests.made_results import made_result
+
+
+@pytest.fixture
+def view(qtbot) -> StateMap:
+    view = StateMap()
+    qtbot.addWidget(view)
+    view.resize(300, 700)
+    view.show()
+    return view
+
+
+def place_rows(view: StateMap) -> dict[str, int]:
+    return {row.place.text: i for i, row in enumerate(view.rows.rows) if isinstance(row, PlaceRow)}
+
+
+def lane_row(view: StateMap, layer: int, direction: int) -> int:
+    return next(
+        i
+        for i, row in enumerate(view.rows.rows)
+        if isinstance(row, LaneRow) and (row.last.layer, row.last.direction) == (layer, direction)
+    )
+
+
+def test_an_empty_view_says_what_to_do(view: StateMap) -> None:
+    assert "Press F5" in view.told
+    assert not view.list.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("layout", "out", "ends"),
+    [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
+)
+def test_the_cursors_place_is_told_in_the_layout(view: StateMap, layout: str, out: str, ends: str) -> None:
+    view.show_result(made_result(num_layers=2, bidirectional=True, layout=layout), "manual")
+    view.show_location(Location(1, 1, 2, 1))
+    assert view.told == f"h = {out}"
+    assert ends in place_rows(view)
+    view.show_location(Location(1, 1, 0, 1))
+    assert view.told == f"h = {ends} = state[0][3][1]"
+    view.show_location(Location(0, 0, 2, 1))
+    assert view.told == "h is part of neither out nor state"
+    view.show_location(Location(0, 0, 4, 1))
+    assert view.told == "h = state[0][0][1]"
+
+
+def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: StateMap) -> None:
+    result = made_result(num_layers=2, bidirectional=True)
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 0, 0, 1))
+    trace = result["gluon"]
+    expected = {
+        "out[1][4][:4]": trace.output[4, 1, :4],
+        "state[0][2][1]": trace.state_h[2, 1],
+        "out[1][0][4:8]": trace.output[0, 1, 4:],
+        "state[0][3][1]": trace.state_h[3, 1],
+        "hidden, t = 4": trace.hidden[0, 0, 4, 1],
+        "state[0][0][1]": trace.state_h[0, 1],
+        "hidden, t = 0": trace.hidden[0, 1, 0, 1],
+        "state[0][1][1]": trace.state_h[1, 1],
+    }
+    assert list(place_rows(view)) == list(expected)
+    for text, row in place_rows(view).items():
+        shown = view.rows.index(row).data()
+        assert shown == f"{text} = {' '.join(number_format.short(v) for v in expected[text])}"
+    copied = dict(line.split("\t", 1) for line in view.copy_text().splitlines())
+    for text, values in expected.items():
+        assert np.array_equal(np.array(copied[text].split("\t"), np.float32), values)
+
+
+def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(view: StateMap) -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[1, 0, 2] += np.float32(0.5)
+
+    view.show_result(made_result(edits={"manual": edit}, bidirectional=True), "manual")
+    backward = view.rows.index(lane_row(view, 0, 1))
+    assert backward.data().endswith(": equal")
+    view.choose_engine("manual")
+    backward = view.rows.index(lane_row(view, 0, 1))
+    assert backward.data() == "Layer 0, backward, final state and out[0][0][4:8]: differ by 0.5"
+    assert "unit 2" in backward.data(Qt.ItemDataRole.ToolTipRole)
+    assert view.rows.index(lane_row(view, 0, 0)).data().endswith(": equal")
+    view.show_location(Location(0, 0, 0, 1))
+    assert view.rows.index(lane_row(view, 0, 1)).data().endswith(": equal")
+
+
+def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: StateMap) -> None:
+    view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
+    view.show_location(Location(0, 0, 2, 1, 3))
+    rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=rect.center())
+    assert asked.args == [Location(1, 1, 0, 1, 3)]
+
+
+def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: StateMap) -> None:
+    view.show_result(made_result(timesteps=5), "manual")
+    rect = view.list.visualRect(view.rows.index(0))
+    band = view.painter.band(rect)
+    for timestep in range(5):
+        point = QPoint(band.left() + (2 * timestep + 1) * band.width() // 10, band.center().y())
+        with qtbot.waitSignal(view.location_requested) as asked:
+            qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=point)
+        assert asked.args == [Location(0, 0, timestep)]
+
+
+def test_the_keyboard_reaches_every_place(qtbot, view: StateMap) -> None:
+    view.show_result(made_result(bidirectional=True), "manual")
+    view.show_location(Location(0, 0, 2, 0, 1))
+    view.list.setCurrentIndex(view.rows.index(0))
+    for _ in range(4):
+        qtbot.keyClick(view.list, Qt.Key.Key_Down)
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.keyClick(view.list, Qt.Key.Key_Return)
+    assert asked.args == [Location(0, 1, 0, 0, 1)]
+    view.list.setCurrentIndex(view.rows.index(lane_row(view, 0, 1)))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.keyClick(view.list, Qt.Key.Key_Return)
+    assert asked.args == [Location(0, 1, 2, 0, 1)]
+
+
+def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
+    view.show_result(made_result(bidirectional=True), "manual")
+    view.show_location(Location(0, 1, 0))
+    here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("at the cursor")]
+    assert here == ["out[0][0][4:8]", "state[0][1][0]"]
+    view.show_location(Location(0, 1, 1))
+    assert not any(view.rows.index(row).data().endswith("at the cursor") for row in place_rows(view).values())
+
+
+def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:
+    result = made_result(cell="lstm")
+    view.show_result(result, "manual")
+    row = view.rows.rows[place_rows(view)["state[1][0][0]"]]
+    assert isinstance(row, PlaceRow)
+    assert result["gluon"].state_c is not None
+    assert np.array_equal(view.rows.values(row), result["gluon"].state_c[0, 0])
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
+    view: StateMap, theme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view.apply_theme(theme)
+    view.show_result(made_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
+    read: list[str] = []
+    values = view.rows.values
+    monkeypatch.setattr(view.rows, "values", lambda row: (read.append(row.place.text), values(row))[1])
+    view.list.viewport().grab()
+    assert 0 < len(read) < 40
+    assert view.list.verticalScrollBar().maximum() > 0
+
+
+def test_the_chosen_engine_stays_while_the_engines_do(view: StateMap) -> None:
+    view.show_result(made_result(), "manual")
+    view.choose_engine("manual")
+    view.show_result(made_result(timesteps=3), "manual")
+    assert view.engine == "manual"
+    view.show_result(made_result(("gluon", "torch")), "torch")
+    assert view.engine == "gluon"

@@ -1,0 +1,169 @@
+"""The verdict strip: what it says in each state, where its links lead, and that it keeps its height."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
+
+from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.verify.result import RunResult
+from tests.gui.views.verdicts import PLACE, button, evaluated, shown
+from tests.made_results import made_result
+
+
+def test_an_empty_strip_says_what_to_do(line: VerdictLine) -> None:
+    assert line.says == "empty"
+    assert "Press F5" in shown(line)
+
+
+def test_agreement_is_said_in_words_with_the_figures_behind_it(line: VerdictLine) -> None:
+    line.show_result(made_result(), "manual")
+    assert line.says == "agree"
+    assert line.text == "gluon and manual agree: all 40 values are equal"
+    assert "Tolerance 1e-5 + 1.3e-6 · |gluon|" in shown(line)
+    assert "smallest passing atol" in line.toolTip()
+    assert line.text in line.accessibleName()
+    assert not button(line, "next").isVisible()
+
+
+def test_the_place_in_the_sentence_is_a_link(qtbot, line: VerdictLine, mismatching: RunResult) -> None:
+    line.show_result(mismatching, "manual")
+    label = next(w for w in line.findChildren(QLabel) if "href" in w.text())
+    assert "layer 0, backward" in label.text()
+    with qtbot.waitSignal(line.location_requested) as asked:
+        label.linkActivated.emit("0")
+    assert asked.args == [PLACE]
+
+
+def test_a_link_can_be_followed_by_the_keyboard(qtbot, line: VerdictLine, mismatching: RunResult) -> None:
+    line.show_result(mismatching, "manual")
+    label = next(w for w in line.findChildren(QLabel) if "href" in w.text())
+    line.activateWindow()
+    qtbot.waitUntil(line.isActiveWindow)
+    label.setFocus()
+    label.grab()  # a label knows its links once it has been drawn
+    qtbot.keyClick(label, Qt.Key.Key_Tab)
+    with qtbot.waitSignal(line.location_requested) as asked:
+        qtbot.keyClick(label, Qt.Key.Key_Return)
+    assert asked.args == [PLACE]
+
+
+def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line: VerdictLine, mismatching: RunResult) -> None:
+    line.show_result(mismatching, "manual")
+    with qtbot.waitSignal(line.location_requested) as asked:
+        qtbot.mouseClick(button(line, "first"), Qt.MouseButton.LeftButton)
+    assert asked.args == [PLACE]
+    with qtbot.waitSignal(line.next_requested):
+        qtbot.mouseClick(button(line, "next"), Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(line.previous_requested):
+        qtbot.mouseClick(button(line, "previous"), Qt.MouseButton.LeftButton)
+
+
+def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictLine, mismatching: RunResult) -> None:
+    line.show_result(mismatching, "manual")
+    line.show_stale(True)
+    assert line.says == "stale"
+    assert "An earlier configuration" in line.text
+    assert "manual differs from gluon" in line.text
+    assert "Press F5 to run it" in shown(line)
+    line.show_stale(False)
+    assert line.says == "mismatch"
+
+
+def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: VerdictLine) -> None:
+    line.show_running("reading the inputs")
+    assert line.says == "running"
+    assert line.text == "Running: reading the inputs"
+    line.show_result(made_result(), "manual")
+    line.show_running("computing with gluon")
+    assert line.says == "running"
+    assert "Shown: ✔ gluon and manual agree" in shown(line)
+    line.show_running(None)
+    assert line.says == "agree"
+
+
+def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictLine) -> None:
+    line.show_result(made_result(), "manual")
+    line.show_running("computing with gluon")
+    line.show_error("The process that computes ended.")
+    assert line.says == "error"
+    assert line.text == "The process that computes ended."
+    assert "The last result is still shown: ✔ gluon and manual agree" in shown(line)
+    qtbot.mouseClick(button(line, "dismiss"), Qt.MouseButton.LeftButton)
+    assert line.says == "agree"
+
+
+def test_another_result_ends_the_message_of_failure(line: VerdictLine) -> None:
+    line.show_error("The process that computes ended.")
+    line.show_result(made_result(), "manual")
+    assert line.says == "agree"
+
+
+@pytest.mark.parametrize("width", [1800, 1000, 700, 420])
+@pytest.mark.parametrize(
+    "state",
+    [
+        lambda line, result: None,
+        lambda line, result: line.show_result(result, "manual"),
+        lambda line, result: (line.show_result(result, "manual"), line.show_stale(True)),
+        lambda line, result: (line.show_result(result, "manual"), line.show_error("The disk is full. " * 12)),
+    ],
+    ids=["empty", "mismatch", "stale", "error"],
+)
+def test_the_strip_keeps_its_height_and_its_text_stays_inside(
+    line: VerdictLine, mismatching: RunResult, width: int, state: Callable[[VerdictLine, RunResult], object]
+) -> None:
+    height = line.sizeHint().height()
+    line.resize(width, height)
+    state(line, mismatching)
+    assert line.sizeHint().height() == height
+    assert line.minimumSizeHint().width() <= 420
+    text = next(w for w in line.findChildren(QLabel) if w.isVisible() and w.textFormat() == Qt.TextFormat.RichText)
+    needed = text.heightForWidth(text.width()) if text.wordWrap() else text.sizeHint().height()
+    assert needed <= height
+    assert text.wordWrap() or text.sizeHint().width() <= text.width() + 1
+
+
+def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictLine, mismatching: RunResult) -> None:
+    line.show_result(mismatching, "manual")
+    assert "At the first difference" in shown(line)
+    line.resize(700, line.height())
+    assert "At the first difference" not in shown(line)
+    assert 'href="0"' in shown(line)
+
+
+def test_engine_names_are_text_and_not_markup(line: VerdictLine) -> None:
+    result = made_result(("gluon", "<b>&mine.py"))
+    line.show_result(result, "<b>&mine.py")
+    assert line.text.startswith("gluon and <b>&mine.py agree")
+    assert "&lt;b&gt;&amp;mine.py" in shown(line)
+
+
+def test_what_is_copied_is_the_verdict_with_its_notes(line: VerdictLine, mismatching: RunResult) -> None:
+    line.show_result(mismatching, "manual")
+    assert line.copy_text().startswith("✘ manual differs from gluon")
+    assert "smallest passing atol" in line.copy_text()
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_each_state_has_the_themes_surface(line: VerdictLine, mismatching: RunResult, theme) -> None:
+    line.apply_theme(theme)
+
+    def surface() -> str:
+        return line.grab().toImage().pixelColor(line.width() // 2, 4).name()
+
+    assert surface() == theme.raised
+    line.show_result(made_result(), "manual")
+    assert surface() == theme.right_surface
+    line.show_result(mismatching, "manual")
+    assert surface() == theme.wrong_surface
+    line.show_stale(True)
+    assert surface() == theme.doubtful_surface
+    line.show_stale(False)
+    line.show_result(evaluated(made_result(), blind=True), "manual")
+    assert surface() == theme.doubtful_surface
+    line.show_result(made_result(), "manual")
+    line.show_running("auditing gluon")
+    assert surface() == theme.raised

@@ -1,0 +1,99 @@
+"""Marks on pixels: never lost, never drowned."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.gui.views.unrolled.colormap import pixel
+from rnnviz.gui.views.unrolled.mismatch_overlay import REACH, mark_cells, mark_region
+from rnnviz.gui.views.unrolled.pixel_grid import Scale
+
+GROUND = 0xFF123456
+NEAR = 16
+"""How far from a mark its outline may be."""
+OUTLINE, UNDER = pixel(LIGHT.outline), pixel(LIGHT.outline_under)
+
+
+def marked(marks: np.ndarray, left: int = 0, top: int = 0) -> np.ndarray:
+    pixels = np.zeros(marks.shape, np.uint32)
+    mark_region(pixels, marks, left, top, LIGHT)
+    return pixels
+
+
+def scattered(share: float) -> np.ndarray:
+    return np.random.default_rng(0).random((200, 400)) < share
+
+
+@given(hnp.arrays(bool, st.tuples(st.integers(3, 20), st.integers(3, 20))).map(lambda marks: np.pad(marks, REACH)))
+def test_every_marked_pixel_has_the_outline_on_it_or_near_it(marks: np.ndarray) -> None:
+    pixels = np.full(marks.shape, GROUND, np.uint32)
+    mark_region(pixels, marks, 0, 0, LIGHT)
+    for y, x in np.argwhere(marks):
+        around = pixels[max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1]
+        assert (around == OUTLINE).any()
+    if not marks.any():
+        assert (pixels == GROUND).all()
+
+
+def test_a_single_marked_pixel_keeps_its_color_within_a_ring_of_two_tones() -> None:
+    marks = np.zeros((7, 7), bool)
+    marks[3, 3] = True
+    pixels = np.full(marks.shape, GROUND, np.uint32)
+    mark_region(pixels, marks, 1, 1, LIGHT)
+    assert (pixels == OUTLINE).sum() == 8
+    assert (pixels == UNDER).sum() == 16
+    assert (pixels[[0, -1]] == GROUND).all()
+
+
+def test_a_region_that_is_marked_all_over_is_dotted_not_painted_over() -> None:
+    marks = np.ones((40, 40), bool)
+    pixels = np.full(marks.shape, GROUND, np.uint32)
+    mark_region(pixels, marks, 0, 0, LIGHT)
+    assert (pixels == OUTLINE).any()
+    assert (pixels == GROUND).mean() > 0.6
+
+
+def test_a_large_cell_is_outlined_along_its_own_edge() -> None:
+    times, units = Scale(20.0, 3), Scale(16.0, 2)
+    marks = np.zeros((32, 60), bool)
+    marks[16:, 20:40] = True
+    pixels = np.full(marks.shape, GROUND, np.uint32)
+    mark_cells(pixels, marks, 0, 0, times, units, LIGHT, 1)
+    assert (pixels[~marks] == GROUND).all()
+    cell = pixels[16:, 20:40]
+    assert (cell[0] == UNDER).all()
+    assert (cell[1, 1:-1] == OUTLINE).all()
+    assert (cell[2, 2:-2] == OUTLINE).all()
+    assert (cell[6:-6, 6:-6] == GROUND).all()
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.005, 0.02, 0.05, 0.1])
+def test_scattered_marks_are_all_there_and_do_not_drown_the_values(share: float) -> None:
+    marks = scattered(share)
+    pixels = marked(marks)
+    near = np.pad(pixels == OUTLINE, 1)
+    around = sum(near[y : y + 200, x : x + 400] for y in range(3) for x in range(3))
+    assert around[marks].all()
+    assert (pixels != 0).mean() < 0.5
+
+
+def test_a_region_is_outlined_and_its_values_are_seen_between_the_hatching() -> None:
+    marks = np.zeros((100, 100), np.bool_)
+    marks[20:80, 30:90] = True
+    pixels = marked(marks)
+    assert (pixels[19, 30:90] == OUTLINE).all()
+    assert (pixels[20:80, 29] == OUTLINE).all()
+    assert 0.05 < (pixels[20:80, 30:90] != 0).mean() < 0.3
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.4])
+def test_pieces_that_are_read_with_their_neighborhood_fit_together(share: float) -> None:
+    marks = scattered(share)
+    whole = marked(marks)
+    left, right, top, bottom = 100, 180, 60, 120
+    wide = marks[top - REACH : bottom + REACH, left - REACH : right + REACH]
+    piece = marked(wide, left - REACH, top - REACH)[REACH:-REACH, REACH:-REACH]
+    assert np.array_equal(piece, whole[top:bottom, left:right])

@@ -1,0 +1,143 @@
+"""A notebook recomputes the run by hand, and fails as soon as one of its numbers is another."""
+
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.export.notebook import export as writing
+from rnnviz.io.export.notebook.export import write_notebook
+from rnnviz.verify.result import RunResult
+from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
+from tests.made_judgements import evaluated
+from tests.made_results import made_result
+from tests.oracles.recurrence import recurrence
+
+CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path, cell: str, layout: str) -> None:
+    for dtype, layers, bidirectional in (("float32", 1, False), ("float64", 3, True), ("float32", 2, False)):
+        result = made_result(cell=cell, layout=layout, dtype=dtype, num_layers=layers, bidirectional=bidirectional)
+        count = write_notebook(result, tmp_path / "run.ipynb")
+        names, printed = run(code_of(tmp_path / "run.ipynb"))
+        expected = recurrence(result.inputs)
+        out = expected.output.swapaxes(0, 1) if layout == "NTC" else expected.output
+        tolerance = 1e-5 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(names["out_by_hand"], out, rtol=0, atol=tolerance)
+        assert names["out_by_hand"].dtype == dtype
+        for layer, (direction, side) in product(range(layers), enumerate("lr"[: 1 + bidirectional])):
+            own = names[f"h_{side}{layer}"]
+            np.testing.assert_allclose(own, expected.hidden[layer, direction], rtol=0, atol=tolerance)
+        assert len(read(tmp_path / "run.ipynb").cells) == count
+        assert printed.startswith("Without MXNet")
+
+
+def test_steps_that_are_spelled_out_give_what_the_loop_gives(tmp_path: Path) -> None:
+    for timesteps in (1, 2, 5):
+        result = made_result(cell="lstm", timesteps=timesteps, bidirectional=True)
+        write_notebook(result, tmp_path / "run.ipynb")
+        cells = code_of(tmp_path / "run.ipynb")
+        spelled = [k for k, source in enumerate(cells) if source.startswith("x = x0[")]
+        assert len(spelled) == 2 * min(timesteps, 2)
+        for place, t in zip(spelled, [0, 1, -1, -2] if timesteps > 1 else [0, -1], strict=True):
+            names, _ = run(cells[: place + 1])
+            side = 0 if t >= 0 else 1
+            expected = recurrence(result.inputs).hidden[0, side, t, 0]
+            np.testing.assert_allclose(names["h"], expected, rtol=0, atol=1e-6)
+
+
+def test_an_mxnet_that_does_not_fit_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mxnet.py").write_text("raise AttributeError('numpy has no such alias')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mxnet"]:
+        monkeypatch.delitem(sys.modules, name)
+    write_notebook(made_result(), tmp_path / "run.ipynb")
+    names, printed = run_as_is(code_of(tmp_path / "run.ipynb"))
+    assert printed.startswith("Without MXNet (numpy has no such alias), out and state are those of the run.")
+    assert names["out"] is names["recorded_out"]
+
+
+def test_what_is_given_is_the_runs_own_to_the_last_bit(tmp_path: Path) -> None:
+    result = made_result(cell="lstm", num_layers=2, bidirectional=True, hidden_size=12)
+    write_notebook(result, tmp_path / "run.ipynb")
+    names, _ = run(code_of(tmp_path / "run.ipynb"))
+    inputs = result.inputs
+    for name, array in inputs.parameters.items():
+        np.testing.assert_array_equal(names[name], array, strict=True)
+    np.testing.assert_array_equal(names["dat"], inputs.sequence.swapaxes(0, 1), strict=True)
+    for own, array in zip(names["initial_state"], inputs.initial_state.arrays, strict=True):
+        np.testing.assert_array_equal(own, array, strict=True)
+    np.testing.assert_array_equal(names["recorded_out"], result.reference.output_in("NTC"), strict=True)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path: Path, cell: str) -> None:
+    result = made_result(cell=cell, num_layers=2, bidirectional=True)
+    write_notebook(result, tmp_path / "run.ipynb")
+    cells = code_of(tmp_path / "run.ipynb")
+    for name, array in result.inputs.parameters.items():
+        perturbed = list(cells)
+        # A unit that relu cuts off at every step would hide a smaller change.
+        perturbed[index_of(cells, f"{name} = ")] += f"\n{name} = {name}.copy()\n{name}[{(1,) * array.ndim}] += 2"
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
+            run(perturbed)
+
+
+def test_a_notebook_fails_in_the_lane_whose_recorded_number_is_another(tmp_path: Path) -> None:
+    write_notebook(made_result(cell="gru", num_layers=2, bidirectional=True), tmp_path / "run.ipynb")
+    cells = code_of(tmp_path / "run.ipynb")
+    place = index_of(cells, "recorded_r0 = ")
+    assignment, comparison = cells[place].rsplit("\n", 1)
+    cells[place] = f"{assignment}\nrecorded_r0[2, 1, 3] += 0.01\n{comparison}"
+    run(cells[:place])
+    with pytest.raises(AssertionError, match="Mismatched elements: 1 / 40"):
+        run(cells[: place + 1])
+
+
+def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.ipynb"
+    path.write_text("kept", encoding="utf-8")
+    monkeypatch.setattr(writing, "_MOST_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="would hold 2 MiB of numbers, and at most 1 MiB are allowed"):
+        write_notebook(made_result(timesteps=1000, batch_size=10, hidden_size=40), path)
+    assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [("run.ipynb", "kept")]
+
+
+def test_a_text_with_fences_and_an_engine_with_signs_are_shown_as_they_are(tmp_path: Path) -> None:
+    result = made_result(("gluon", "a*b_<c>$.py"))
+    sequence = replace(result.config.sequence, labels="/```/\n# no heading")
+    inputs = replace(result.inputs, config=replace(result.config, sequence=sequence))
+    write_notebook(replace(result, inputs=inputs), tmp_path / "run.ipynb")
+    prose = prose_of(tmp_path / "run.ipynb")
+    assert "````toml\n" in prose
+    assert "\n# no heading" not in prose
+    assert "a\\*b\\_\\<c\\>\\$.py" in prose
+
+
+def wrong_reference() -> RunResult:
+    return evaluated(made_result(("bug:no-h2h-bias", "manual"), cell="gru"))
+
+
+def test_a_notebook_holds_itself_against_an_engine_that_is_right(tmp_path: Path) -> None:
+    write_notebook(wrong_reference(), tmp_path / "run.ipynb")
+    run(code_of(tmp_path / "run.ipynb"))
+    prose = prose_of(tmp_path / "run.ipynb")
+    assert "bug:no-h2h-bias is wrong" in prose
+    assert "as manual computed it" in prose
+
+
+def test_where_every_engine_is_wrong_differences_are_told_and_nothing_is_insisted_on(tmp_path: Path) -> None:
+    result = evaluated(made_result(("bug:no-h2h-bias", "bug:no-i2h-bias"), cell="lstm", num_layers=2))
+    write_notebook(result, tmp_path / "run.ipynb")
+    _, printed = run(code_of(tmp_path / "run.ipynb"))
+    assert "h of layer 0, forward: the largest difference is 0.0" in printed
+    assert "Every engine of the run is wrong" in prose_of(tmp_path / "run.ipynb")

@@ -1,0 +1,178 @@
+"""A report is valid, needs nothing beside it, escapes whatever is in it, and says what was found."""
+
+from base64 import b64decode
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace import Trace
+from rnnviz.io.export.report.export import report_html, write_report
+from rnnviz.io.export.report.picture import ReportPicture
+from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.result import RunResult
+from tests.io.export.report.reading import numbers, parsed, section, table, text_of
+from tests.made_judgements import evaluated
+from tests.made_results import made_result
+
+HOSTILE = "\"><script>alert('1')</script><img src=x onerror=y>&amp;"
+WHEN = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def not_a_number(trace: Trace) -> None:
+    trace.hidden[0, 0, 2, 1] = np.nan
+
+
+def a_little_off(trace: Trace) -> None:
+    trace.hidden[0, 0, 1, 0, 3] += 0.1
+
+
+RESULTS = {
+    "agreement": lambda: evaluated(made_result(num_layers=2, bidirectional=True), blind=("no-h2h-bias",)),
+    "mismatch": lambda: evaluated(made_result(("gluon", "bug:no-h2h-bias", "manual"), cell="lstm", num_layers=2)),
+    "not audited": lambda: made_result(("gluon", "bug:no-h2h-bias"), cell="gru"),
+    "not a number": lambda: evaluated(made_result(edits={"manual": not_a_number}, cell="lstm")),
+    "wide": lambda: evaluated(made_result(edits={"manual": a_little_off}, hidden_size=50)),
+}
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_report_is_valid_and_needs_no_script_and_no_network(kind: str) -> None:
+    text = report_html(RESULTS[kind](), [ReportPicture("caption", "description", 10, b"png", b"dark")], WHEN)
+    document = parsed(text)
+    assert text.startswith("<!DOCTYPE html>")
+    assert [(text_of(time), time.get("datetime")) for time in document.iter("time")] == [
+        ("2026-02-03, 04:05 UTC", "2026-02-03T04:05:00+00:00")
+    ]
+    for element in document.iter():
+        assert element.tag not in {"script", "link", "iframe", "object", "embed", "base", "form"}
+        for name, value in element.attrib.items():
+            assert not name.startswith("on")
+            assert name != "src" or value.startswith("data:image/png;base64,")
+            assert name != "srcset"
+            assert name != "href" or value.startswith("#")
+    assert "url(" not in text
+    assert "@import" not in text
+    targets = {element.get("id") for element in document.iter()}
+    assert {link.get("href", "")[1:] for link in document.iter("a")} == targets - {None}
+
+
+def test_headings_descend_one_by_one() -> None:
+    document = parsed(report_html(RESULTS["mismatch"](), [], WHEN))
+    levels = [int(element.tag[1]) for element in document.iter() if element.tag in {"h1", "h2", "h3"}]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def hostile_result() -> RunResult:
+    result = evaluated(made_result(("gluon", f"{HOSTILE}.py"), edits={f"{HOSTILE}.py": not_a_number}, cell="gru"))
+    config = replace(result.config, sequence=replace(result.config.sequence, labels=HOSTILE))
+    names = Names((HOSTILE,) * 5, (HOSTILE,) * 3)
+    inputs = replace(result.inputs, config=config, names=names)
+    return replace(
+        result,
+        inputs=inputs,
+        printed={f"{HOSTILE}.py": f"</pre>{HOSTILE}\x00\x1b[31m\ud800\r\n"},
+        versions={HOSTILE: HOSTILE},
+    )
+
+
+def test_whatever_comes_from_a_file_is_text_and_nothing_else(tmp_path: Path) -> None:
+    result = hostile_result()
+    picture = ReportPicture(HOSTILE, HOSTILE, 10, b"png")
+    write_report(result, tmp_path / "report.html", [picture])
+    document = parsed((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert [image.get("alt") for image in document.iter("img")] == [HOSTILE]
+    assert list(document.iter("script")) == []
+    shown = text_of(document)
+    assert f"</pre>{HOSTILE}\ufffd\ufffd[31m\ufffd\n" in shown
+    assert HOSTILE in text_of(section(document, "versions"))
+    assert HOSTILE[:20] in text_of(section(document, "arithmetic"))
+    assert HOSTILE.replace('"', '\\"') in text_of(section(document, "config"))
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> None:
+    result = RESULTS[kind]()
+    document = parsed(report_html(result, [], WHEN))
+    verdict = text_of(section(document, "verdict"))
+    figures = table(section(document, "comparison"), "Each candidate held against gluon, value by value")
+    for column, comparison in enumerate(result.comparisons):
+        words = verdict_sentence(result, comparison.candidate)
+        assert str(words) in verdict
+        assert all(note in verdict for note in (*words.notes, *words.blind))
+
+        own = {name: cells[column] for name, cells in figures.items()}
+        assert text_of(own["Values that differ"]) == f"{comparison.mismatched:,}"
+        for name, value in (
+            ("Absolute tolerance", comparison.atol),
+            ("Largest difference", comparison.max_abs_error),
+            ("Largest difference in tolerances", comparison.max_error_ratio),
+        ):
+            assert numbers([own[name]]) == [value]
+        first = comparison.first_mismatch
+        if first is not None:
+            assert text_of(own["First value that differs"]) == str(first.where)
+            held = numbers([own["The reference there"], own["The candidate there"]])
+            np.testing.assert_array_equal(held, [first.reference, first.candidate])
+    assert ("NaN or infinite in the candidate" in figures) == (kind == "not a number")
+
+
+def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
+    engine = "bug:no-h2h-bias"
+    result = evaluated(made_result(("gluon", engine), cell="gru"), diagnoses={engine: (("no-h2h-bias",),)})
+    assert result.judgment is not None
+    wrong = result.judgment.audits[engine].first_wrong
+    assert wrong is not None
+    document = parsed(report_html(result, [], WHEN))
+    audits = table(section(document, "audit"), "The audit of each engine")
+    assert [text_of(cells[0]) for cells in audits.values()] == ["✔ right", "✘ wrong"]
+    cells = audits[engine]
+    assert text_of(cells[3]) == str(wrong.where)
+    assert numbers(cells[4:6]) == [wrong.value, wrong.expected]
+    assert text_of(cells[6]) == "as if the h2h bias were left out"
+
+
+def test_every_check_is_listed_and_a_broken_one_is_told() -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[0, 1, 2] += 1.0
+
+    document = parsed(report_html(made_result(edits={"manual": edit}), [], WHEN))
+    rows = [
+        [text_of(cell) for cell in row] for row in section(document, "checks").iter("tr") if row.find("td") is not None
+    ]
+    assert [row[2] for row in rows if row[0] == "gluon"] == ["✔ yes"] * 3
+    assert [row[2] for row in rows if row[0] == "manual"] == ["✘ no", "✔ yes", "✘ no"]
+
+
+def test_pictures_are_in_the_file(tmp_path: Path) -> None:
+    png, dark = bytes(range(256)), bytes(range(255, -1, -1))
+    size = write_report(made_result(), tmp_path / "report.html", [ReportPicture("a", "b", 12, png, dark)])
+    assert (tmp_path / "report.html").stat().st_size == size
+    document = parsed((tmp_path / "report.html").read_text(encoding="utf-8"))
+    shown = {image.get("class"): b64decode(image.get("src", "").partition(",")[2]) for image in document.iter("img")}
+    assert shown == {"for-light": png, "for-dark": dark}
+
+
+def test_a_report_that_cannot_be_written_is_a_sentence_and_an_older_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"no/report\.html cannot be written"):
+        write_report(made_result(), tmp_path / "no" / "report.html")
+    path = tmp_path / "report.html"
+    path.write_text("older", encoding="utf-8")
+
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        write_report(made_result(), path)
+    assert path.read_text(encoding="utf-8") == "older"
+    assert list(tmp_path.iterdir()) == [path]

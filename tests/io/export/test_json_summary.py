@@ -1,0 +1,95 @@
+"""The summary of a run, for other programs: the verdict, its figures and their places."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from rnnviz.io.export.json_summary import json_text, summary, write_json
+from tests.made_results import made_result, setting
+
+KEYS = {
+    "verdict",
+    "reference",
+    "candidate",
+    "elements",
+    "coverage",
+    "mismatched",
+    "rtol",
+    "atol",
+    "max_abs_error",
+    "max_error_ratio",
+    "max_ulp",
+    "smallest_passing_atol",
+    "first_mismatch",
+    "nonfinite",
+    "checks",
+    "seconds",
+    "versions",
+}
+PLACE = {"layer", "direction", "timestep", "sample", "unit"}
+
+
+def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
+    result = made_result()
+    write_json(result, tmp_path / "out.json")
+    figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert figures == json.loads(json_text(result)) == json.loads(json.dumps(summary(result)))
+    assert set(figures) == KEYS
+    assert (figures["verdict"], figures["reference"], figures["candidate"]) == ("agree", "gluon", "manual")
+    assert (figures["elements"], figures["mismatched"], figures["first_mismatch"]) == (40, 0, None)
+    assert figures["coverage"] == 1.0
+    assert (figures["rtol"], figures["atol"]) == (1.3e-6, 1e-5)
+    assert set(figures["max_abs_error"]) == {"value", *PLACE}
+    assert figures["seconds"] == {"gluon": 0.01, "manual": 0.01, "gluon.fused": 0.002}
+    assert {"rnnviz", "python", "numpy", "gluon", "manual"} <= set(figures["versions"])
+    assert len(figures["checks"]) == 6
+    for check in figures["checks"]:
+        assert set(check) == {"name", "engine", "holds", "detail"}
+        assert check["holds"] is True
+
+
+def test_the_summary_of_a_mismatch_names_its_place() -> None:
+    result = made_result(edits={"manual": setting((0, 1, 3, 1, 2), 9.0)}, bidirectional=True)
+    figures = json.loads(json_text(result))
+    place = {"layer": 0, "direction": "backward", "timestep": 3, "sample": 1, "unit": 2}
+    reference = float(result["gluon"].hidden[0, 1, 3, 1, 2])
+    assert figures["verdict"] == "mismatch"
+    assert figures["mismatched"] == 1
+    assert figures["first_mismatch"] == {**place, "reference": reference, "candidate": 9.0}
+    assert figures["max_abs_error"] == {"value": 9.0 - reference, **place}
+    assert figures["max_error_ratio"] > 1.0
+    assert isinstance(figures["max_ulp"], int)
+    broken = [check for check in figures["checks"] if not check["holds"]]
+    assert {check["engine"] for check in broken} == {"manual"}
+
+
+@pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")])
+def test_numbers_that_json_does_not_know_are_spelled_out(value: float, word: str) -> None:
+    figures = json.loads(json_text(made_result(edits={"manual": setting((0, 0, 1, 0, 0), value)})))
+    assert figures["first_mismatch"]["candidate"] == word
+    assert figures["nonfinite"] == {"reference": 0, "candidate": 1}
+    figures = json.loads(
+        json_text(
+            made_result(
+                edits={"gluon": setting((0, 0, 1, 0, 0), -1.7e308), "manual": setting((0, 0, 1, 0, 0), 1.7e308)},
+                dtype="float64",
+            )
+        )
+    )
+    assert figures["max_abs_error"]["value"] == figures["smallest_passing_atol"] == "Infinity"
+
+
+def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
+    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": setting((0, 0, 1, 0, 0), 9.0)})
+    figures = json.loads(json_text(result))
+    assert set(figures) == {*KEYS, "comparisons"}
+    assert (figures["verdict"], figures["candidate"]) == ("mismatch", "onnx")
+    assert [(each["candidate"], each["verdict"]) for each in figures["comparisons"]] == [
+        ("manual", "agree"),
+        ("onnx", "mismatch"),
+    ]
+    for each in figures["comparisons"]:
+        assert set(each) == KEYS
+        assert {check["engine"] for check in each["checks"]} == {"gluon", each["candidate"]}

@@ -1,0 +1,95 @@
+"""One network of a model file, computed by the manual engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.config import Config, SequenceSource
+from rnnviz.core.inputs import Inputs
+from rnnviz.engines.registry import load_engine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.model_formats.load import config_of, entries_of
+from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.weights import choose
+from tests.oracles.computed import computed
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The inputs of a run, out (T, N, D·H) and the final states, each (L·D, N, H)."""
+
+    inputs: Inputs
+    out: NDArray[np.floating]
+    states: tuple[NDArray[np.floating], ...]
+
+
+def entry_of(path: Path, name: str | None = None) -> Entry:
+    """The entry of that name, or the only one."""
+    return choose(entries_of(path), name, path)
+
+
+def computed_from(
+    path: Path, name: str | None = None, cell: str | None = None, initial_state: str | None = "normal"
+) -> Computed:
+    """The entry of a file, or its only one, run on a random sequence.
+
+    `initial_state` None is the one in the file; "normal" is a random one.
+    """
+    entry = entry_of(path, name)
+    return _computed(config_of(path, entry, None if entry.cell else cell, initial_state))
+
+
+def computed_on(
+    path: Path,
+    x: NDArray[np.floating],
+    name: str | None = None,
+    cell: str | None = None,
+    state: Mapping[str, NDArray[np.floating]] | str | None = None,
+) -> Computed:
+    """The entry of a file, or its only one, run on x (N, T, I).
+
+    `state` are h, and c of an LSTM, each (L·D, N, H), or "zeros"; None is the one in the file.
+    """
+    np.save(path.parent / "corpus-x.npy", x)
+    if isinstance(state, Mapping):
+        np.savez(path.parent / "corpus-state.npz", **state)
+        state = str(path.parent / "corpus-state.npz")
+    entry = entry_of(path, name)
+    config = config_of(path, entry, None if entry.cell else cell, state)
+    sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"))
+    return _computed(replace(config, sequence=sequence).checked())
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An entry, and its outputs (N, T, D·H) and final states (L·D, N, H)."""
+
+    entry: Entry
+    out: NDArray[np.floating]
+    h: NDArray[np.floating]
+    c: NDArray[np.floating] | None
+
+
+def run_entry(
+    path: Path,
+    x: NDArray[np.floating],
+    name: str | None = None,
+    *,
+    cell: str | None = None,
+    state: Mapping[str, NDArray[np.floating]] | str | None = None,
+) -> Ran:
+    """The entry of a file, or its only one, run as by `computed_on`, batch first."""
+    found = computed_on(path, x, name, cell, state)
+    h, c = (*found.states, None)[:2]
+    assert h is not None
+    return Ran(entry_of(path, name), found.out.swapaxes(0, 1), h, c)
+
+
+def _computed(config: Config) -> Computed:
+    inputs = load_inputs(config)
+    trace, _ = computed(load_engine("manual"), inputs)
+    states = (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)
+    return Computed(inputs, trace.output, states)

@@ -1,0 +1,806 @@
+"""Models as users of Keras build and save them: each network computes what Keras does, or says why it is not read."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.keras import open_model
+from rnnviz.io.model_formats.load import entries_of, read_network
+from tests.io.model_formats.corpus.cases import computed_on, entry_of
+from tests.oracles.computed import assert_near
+
+pytest.importorskip("torch")
+os.environ.setdefault("KERAS_BACKEND", "torch")
+keras: Any = pytest.importorskip("keras")
+L: Any = keras.layers
+ops: Any = keras.ops
+
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{text}")
+    for text in (".*does not support mask", "The object being serialized includes a `lambda`", ".*`quantize`")
+]
+WHOLE = ("keras", "h5")
+ALL = (*WHOLE, "weights.h5")
+BATCH, TIMESTEPS, FEATURES = 2, 5, 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the entries of its file that compute what its layers do, and those that are refused, with a keyword.
+
+    `runs` gives the cell of each entry that a layer of the same name is compared with; an entry of several layers is
+    called "first..last". `absent` are entries that there must not be.
+    """
+
+    build: Callable[[], Any]
+    runs: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    endings: tuple[str, ...] = WHOLE
+
+
+def sequential(*layers: Any, shape: tuple[int | None, ...] = (None, FEATURES), dtype: str = "float32") -> Any:
+    return keras.Sequential([keras.Input(shape, dtype=dtype), *layers])
+
+
+def lstm(name: str = "a", units: int = 4, **options: Any) -> Any:
+    return L.LSTM(units, return_sequences=options.pop("return_sequences", True), name=name, **options)
+
+
+def gru(name: str = "a", units: int = 4, **options: Any) -> Any:
+    return L.GRU(units, return_sequences=options.pop("return_sequences", True), name=name, **options)
+
+
+def rnn(name: str = "a", units: int = 4, **options: Any) -> Any:
+    return L.SimpleRNN(units, return_sequences=options.pop("return_sequences", True), name=name, **options)
+
+
+def cells(*made: Any, name: str = "a", **options: Any) -> Any:
+    return L.RNN(made[0] if len(made) == 1 else list(made), return_sequences=True, name=name, **options)
+
+
+def both(layer: Any, name: str = "b", **options: Any) -> Any:
+    return L.Bidirectional(layer, name=name, **options)
+
+
+def between(*layers: Any) -> Callable[[], Any]:
+    """Two layers with others between them."""
+    return lambda: sequential(lstm("a"), *layers, lstm("b"))
+
+
+def functional(make: Callable[..., Any], *shapes: tuple[int | None, ...]) -> Any:
+    inputs = [keras.Input(shape, name=f"x{number}") for number, shape in enumerate([(None, FEATURES), *shapes])]
+    return keras.Model(inputs, make(*inputs))
+
+
+def encoder_decoder(x: Any) -> Any:
+    out, h, c = lstm("enc", return_state=True)(x)
+    return lstm("dec")(out, initial_state=[h, c])
+
+
+def decoder_of_two(x: Any) -> Any:
+    _, h, c = lstm("enc", return_state=True)(x)
+    _, h2, c2 = lstm("enc2", return_state=True)(x)
+    out = lstm("dec")(x, initial_state=[h, c])
+    return lstm("dec2")(out, initial_state=[h2, c2])
+
+
+def state_upward(x: Any) -> Any:
+    """Both layers start from what a layer computes, the upper one from the lower one's end."""
+    start = L.Dense(4, name="start")(x[:, 0])
+    out, h = gru("a", return_state=True)(x, initial_state=start)
+    return gru("b")(out, initial_state=h)
+
+
+def shared(x: Any) -> Any:
+    layer = lstm("a", units=FEATURES)
+    return layer(layer(x))
+
+
+def residual(x: Any) -> Any:
+    one = lstm("a", units=FEATURES)(x)
+    return lstm("b", units=FEATURES)(L.Add()([x, one]))
+
+
+def upper_of_a_part(x: Any) -> Any:
+    return lstm("b")(lstm("a")(x)[:, ::2])
+
+
+def constant(shape: tuple[int, ...] = (1, 4), seed: int = 3) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def with_states(layer: Callable[[], Any], *states: Any) -> Callable[[], Any]:
+    return lambda: functional(lambda x: layer()(x, initial_state=list(states) if len(states) > 1 else states[0]))
+
+
+def nested(x: Any) -> Any:
+    inner = keras.Sequential([keras.Input((None, 4)), lstm("a"), L.Dropout(0.2), lstm("b")], name="inner")
+    return inner(lstm("below")(x))
+
+
+def nested_decoder(x: Any) -> Any:
+    inputs = [keras.Input((None, 4), name="y"), keras.Input((4,), name="h")]
+    inner = keras.Model(inputs, gru("dec")(inputs[0], initial_state=inputs[1]), name="inner")
+    out, h = gru("enc", return_state=True)(x)
+    return inner([out, h])
+
+
+def dropped_always(x: Any) -> Any:
+    return lstm("b")(L.Dropout(0.4)(lstm("a")(x), training=True))
+
+
+@keras.saving.register_keras_serializable("corpus")
+class Doubled(L.LSTM):  # type: ignore[misc]
+    """A layer of a class that is not Keras'."""
+
+
+@keras.saving.register_keras_serializable("corpus", "LSTM")
+class OwnLSTM(L.LSTM):  # type: ignore[misc]
+    """Another one, under the name of a class of Keras."""
+
+
+@keras.saving.register_keras_serializable("corpus")
+class OwnCell(L.GRUCell):  # type: ignore[misc]
+    """A cell of such a class."""
+
+
+@keras.saving.register_keras_serializable("corpus")
+def own_activation(x: Any) -> Any:
+    return ops.tanh(x) * 2
+
+
+def quantized() -> Any:
+    model = sequential(lstm("a"), L.Dense(4))
+    model.quantize("int8")
+    return model
+
+
+def with_lora() -> Any:
+    model = sequential(lstm("a"), L.Dense(4, name="dense"))
+    model.get_layer("dense").enable_lora(2)
+    return model
+
+
+CASES: dict[str, Case] = {
+    "lstm": Case(lambda: sequential(lstm()), {"a": "lstm"}, endings=ALL),
+    "gru": Case(lambda: sequential(gru()), {"a": "gru"}, endings=ALL),
+    "simple rnn": Case(lambda: sequential(rnn()), {"a": "rnn_tanh"}, endings=ALL),
+    "relu": Case(lambda: sequential(rnn(activation="relu")), {"a": "rnn_relu"}, endings=ALL),
+    "relu function": Case(lambda: sequential(rnn(activation=keras.activations.relu)), {"a": "rnn_relu"}),
+    "last output": Case(lambda: sequential(lstm(return_sequences=False)), {"a": "lstm"}),
+    "no bias": Case(lambda: sequential(lstm(use_bias=False)), {"a": "lstm"}, endings=ALL),
+    "gru without bias": Case(lambda: sequential(gru(use_bias=False)), {"a": "gru"}),
+    "gru without bias or config": Case(
+        lambda: sequential(gru(use_bias=False)), refused={"a": "reset_after"}, endings=("weights.h5",)
+    ),
+    "reset before": Case(lambda: sequential(gru(reset_after=False)), refused={"a": "reset gate before"}, endings=ALL),
+    "settings without effect": Case(
+        lambda: sequential(
+            lstm(unroll=True, unit_forget_bias=False, dropout=0.3, recurrent_dropout=0.2),
+            gru("b", dropout=0.3, seed=1),
+            shape=(TIMESTEPS, FEATURES),
+        ),
+        {"a": "lstm", "b": "gru"},
+        endings=ALL,
+    ),
+    "hard sigmoid": Case(lambda: sequential(lstm(recurrent_activation="hard_sigmoid")), refused={"a": "hard_sigmoid"}),
+    "relu lstm": Case(lambda: sequential(lstm(activation="relu")), refused={"a": "activation is relu"}),
+    "linear": Case(lambda: sequential(rnn(activation=None)), refused={"a": "activation is linear"}),
+    "elu": Case(lambda: sequential(rnn(activation="elu")), refused={"a": "activation is elu"}),
+    "lambda": Case(lambda: sequential(lstm(activation=lambda x: x)), refused={"a": "activation is a lambda"}),
+    "own activation": Case(lambda: sequential(gru(activation=own_activation)), refused={"a": "own_activation"}),
+    "activation layer": Case(lambda: sequential(rnn(activation=L.LeakyReLU())), refused={"a": "LeakyReLU"}),
+    "bidirectional": Case(lambda: sequential(both(lstm("l"))), {"b": "lstm"}, endings=ALL),
+    "bidirectional gru, last": Case(lambda: sequential(both(gru("l", return_sequences=False))), {"b": "gru"}),
+    "sum": Case(lambda: sequential(both(lstm("l"), merge_mode="sum")), {"b": "lstm"}),
+    "average": Case(lambda: sequential(both(gru("l"), merge_mode="ave")), {"b": "gru"}),
+    "product": Case(lambda: sequential(both(rnn("l"), merge_mode="mul")), {"b": "rnn_tanh"}),
+    "two outputs": Case(lambda: functional(lambda x: both(lstm("l"), merge_mode=None)(x)), {"b": "lstm"}),
+    "forward in the name": Case(lambda: sequential(both(lstm("forward_x"), name="forward_y")), {"forward_y": "lstm"}),
+    "own backward layer": Case(
+        lambda: sequential(both(lstm("l"), backward_layer=lstm("mine", go_backwards=True))), {"b": "lstm"}
+    ),
+    "own backward layer of other units": Case(
+        lambda: sequential(both(lstm("l"), backward_layer=lstm("mine", units=3, go_backwards=True))),
+        refused={"b": "directions do not compute the same"},
+    ),
+    "own backward layer of another activation": Case(
+        lambda: sequential(both(rnn("l"), backward_layer=rnn("mine", activation="relu", go_backwards=True))),
+        refused={"b": "directions do not compute the same"},
+    ),
+    "own backward layer of another class": Case(
+        lambda: sequential(both(lstm("l"), backward_layer=gru("mine", go_backwards=True))),
+        refused={"b": "directions do not compute the same"},
+    ),
+    "backwards": Case(lambda: sequential(gru(go_backwards=True)), {"a": "gru"}),
+    "bidirectional backwards": Case(
+        lambda: sequential(both(lstm("l", go_backwards=True), backward_layer=lstm("k"))), {"b": "lstm"}
+    ),
+    "lstm cell": Case(lambda: sequential(cells(L.LSTMCell(4))), {"a": "lstm"}, endings=ALL),
+    "gru cell": Case(lambda: sequential(cells(L.GRUCell(4))), {"a": "gru"}, endings=ALL),
+    "simple rnn cell": Case(lambda: sequential(cells(L.SimpleRNNCell(4, activation="relu"))), {"a": "rnn_relu"}),
+    "cell in both directions": Case(lambda: sequential(both(cells(L.GRUCell(4), name="l"))), {"b": "gru"}, endings=ALL),
+    "stacked cells": Case(lambda: sequential(cells(*(L.LSTMCell(4) for _ in range(12)))), {"a": "lstm"}, endings=ALL),
+    "stacked cells with names": Case(
+        lambda: sequential(cells(L.GRUCell(4, name="z"), L.GRUCell(4, name="y"), L.GRUCell(4, name="x"))),
+        {"a": "gru"},
+    ),
+    "stack of one cell": Case(
+        lambda: sequential(L.RNN([L.GRUCell(4)], return_sequences=True, name="a")), {"a": "gru"}, endings=ALL
+    ),
+    "stacked cells of other units": Case(
+        lambda: sequential(cells(L.LSTMCell(4), L.LSTMCell(3))), refused={"a": "cells"}, endings=ALL
+    ),
+    "stacked cells of other classes": Case(
+        lambda: sequential(cells(L.LSTMCell(4), L.GRUCell(4))), refused={"a": "cells"}, endings=ALL
+    ),
+    "stacked cells in both directions": Case(
+        lambda: sequential(both(cells(L.LSTMCell(4), L.LSTMCell(4), name="l"))),
+        refused={"b": "joined at the top"},
+        endings=ALL,
+    ),
+    "stack on stacked cells": Case(
+        lambda: sequential(cells(L.LSTMCell(4), L.LSTMCell(4)), lstm("b")), {"a": "lstm", "b": "lstm"}, absent=("a..b",)
+    ),
+    "time distributed": Case(
+        lambda: sequential(L.TimeDistributed(lstm("l"), name="a"), shape=(2, None, FEATURES)), {"a": "lstm"}
+    ),
+    "time distributed with its own activation": Case(
+        lambda: sequential(L.TimeDistributed(lstm("l", activation="relu"), name="a"), shape=(2, None, FEATURES)),
+        refused={"a": "activation is relu"},
+    ),
+    "time distributed in both directions": Case(
+        lambda: sequential(L.TimeDistributed(both(gru("l")), name="a"), shape=(2, None, FEATURES)), {"a": "gru"}
+    ),
+    "dropout between": Case(between(L.Dropout(0.2)), {"a": "lstm", "b": "lstm", "a..b": "lstm"}),
+    "what passes between": Case(
+        between(L.SpatialDropout1D(0.2), L.Activation("linear"), L.GaussianNoise(0.1), L.Identity()), {"a..b": "lstm"}
+    ),
+    "batch norm between": Case(between(L.BatchNormalization()), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "layer norm between": Case(between(L.LayerNormalization()), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "dense between": Case(between(L.Dense(4)), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "activation between": Case(between(L.Activation("relu")), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "masking between": Case(between(L.Masking()), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "dropout in each run between": Case(lambda: functional(dropped_always), {"a": "lstm"}, absent=("a..b",)),
+    "stack of both directions": Case(
+        lambda: sequential(both(gru("l"), name="a"), both(gru("k"), name="b")), {"a..b": "gru"}
+    ),
+    "sum below": Case(
+        lambda: sequential(both(gru("l"), name="a", merge_mode="sum"), gru("b")),
+        {"a": "gru", "b": "gru"},
+        absent=("a..b",),
+    ),
+    "sum on top": Case(
+        lambda: sequential(both(gru("l"), name="a"), both(gru("k"), name="b", merge_mode="sum")), {"a..b": "gru"}
+    ),
+    "other units above": Case(
+        lambda: sequential(gru("a"), gru("b", units=3)), {"a": "gru", "b": "gru"}, absent=("a..b",)
+    ),
+    "encoder and decoder": Case(
+        lambda: functional(encoder_decoder), {"enc": "lstm", "dec": "lstm"}, absent=("enc..dec",)
+    ),
+    "decoder of two layers": Case(
+        lambda: functional(decoder_of_two), {"enc": "lstm", "enc2": "lstm", "dec": "lstm", "dec2": "lstm"}
+    ),
+    "a state goes up": Case(lambda: functional(state_upward), {"a": "gru", "b": "gru"}, absent=("a..b",)),
+    "decoder within a model": Case(lambda: functional(nested_decoder), {"enc": "gru"}),
+    "numpy state": Case(with_states(gru, constant()), {"a": "gru"}),
+    "tensor state": Case(with_states(gru, ops.convert_to_tensor(constant())), {"a": "gru"}),
+    "states of an lstm": Case(with_states(lstm, constant(seed=1), constant(seed=2)), {"a": "lstm"}),
+    "states of each sample": Case(
+        with_states(lstm, constant((BATCH, 4), seed=1), constant((BATCH, 4), seed=2)), {"a": "lstm"}
+    ),
+    "states of both directions": Case(
+        with_states(lambda: both(lstm("l")), *(constant(seed=seed) for seed in range(4))), {"b": "lstm"}
+    ),
+    "zeros as a state": Case(with_states(gru, np.zeros((1, 4), np.float32)), {"a": "gru"}),
+    "state from outside": Case(lambda: functional(lambda x, h: gru()(x, initial_state=h), (4,)), {"a": "gru"}),
+    "state by its place": Case(lambda: functional(lambda x, h: gru()(x, h), (4,)), {"a": "gru"}),
+    "shared": Case(lambda: functional(shared), absent=("a..a",)),
+    "residual": Case(lambda: functional(residual), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "part of an output": Case(lambda: functional(upper_of_a_part), {"a": "lstm", "b": "lstm"}, absent=("a..b",)),
+    "two heads": Case(
+        lambda: functional(lambda x: [gru("b")(y := gru("a")(x)), gru("c", units=3)(y)]),
+        {"a": "gru", "b": "gru", "c": "gru", "a..b": "gru"},
+    ),
+    "last output below": Case(
+        lambda: sequential(lstm("a", return_sequences=False), L.RepeatVector(TIMESTEPS), lstm("b")),
+        {"a": "lstm", "b": "lstm"},
+        absent=("a..b",),
+    ),
+    "nested": Case(lambda: functional(nested), {"below": "lstm"}),
+    "own class": Case(lambda: sequential(Doubled(4, name="a")), refused={"a": "Doubled"}),
+    "own class of a known name": Case(lambda: sequential(OwnLSTM(4, name="a")), refused={"a": "a class of your own"}),
+    "own class in both directions": Case(lambda: sequential(both(Doubled(4, name="l"))), refused={"b": "Doubled"}),
+    "own cell": Case(lambda: sequential(cells(OwnCell(4))), refused={"a": "OwnCell"}),
+    "convolution": Case(
+        lambda: sequential(L.ConvLSTM1D(2, 3, name="a"), shape=(None, 6, 3)), refused={"a": "ConvLSTM1D is not read"}
+    ),
+    "convolution without a config": Case(
+        lambda: sequential(L.ConvLSTM1D(2, 3, name="a"), shape=(None, 6, 3)),
+        refused={"a": "kernel of a convolution"},
+        endings=("weights.h5",),
+    ),
+    "stateful": Case(
+        lambda: keras.Sequential([keras.Input(batch_shape=(BATCH, None, FEATURES)), lstm(stateful=True)]), {"a": "lstm"}
+    ),
+    "masking": Case(lambda: sequential(L.Masking(), lstm("a"), lstm("b")), {"a": "lstm", "a..b": "lstm"}),
+    "float64": Case(lambda: sequential(lstm(dtype="float64"), dtype="float64"), {"a": "lstm"}, endings=ALL),
+    "mixed float16": Case(lambda: sequential(gru(dtype="mixed_float16")), endings=ALL),
+    "quantized": Case(quantized, {"a": "lstm"}, endings=("keras",)),
+    "low rank": Case(with_lora, {"a": "lstm"}),
+}
+
+
+def with_random_weights(model: Any) -> Any:
+    rng = np.random.default_rng(7)
+    for weight in model.weights:
+        if "float" in str(weight.dtype):
+            value = rng.normal(scale=0.5, size=weight.shape)
+            weight.assign(abs(value) if weight.name == "moving_variance" else value)
+    return model
+
+
+def saved(model: Any, path: Path) -> Path:
+    model.save_weights(path) if path.name.endswith("weights.h5") else model.save(path)
+    return path
+
+
+def given(model: Any) -> list[NDArray[Any]]:
+    """Random inputs of a model."""
+    rng = np.random.default_rng(9)
+    shapes = [(BATCH, *(size or TIMESTEPS for size in x.shape[1:])) for x in model.inputs]
+    return [rng.normal(size=shape).astype(str(x.dtype)) for x, shape in zip(model.inputs, shapes, strict=True)]
+
+
+def values(model: Any, tensors: list[Any]) -> list[NDArray[Any]]:
+    """What a model computes of these tensors."""
+    found = keras.tree.flatten(keras.Model(model.inputs, tensors)(given(model)))
+    return [np.asarray(ops.convert_to_numpy(value)) for value in found]
+
+
+def merged(out: NDArray[Any], mode: str | None) -> NDArray[Any]:
+    """Both directions as a layer of Keras joins them."""
+    ahead, behind = np.split(out, 2, axis=-1)
+    modes = {"sum": ahead + behind, "ave": (ahead + behind) / 2, "mul": ahead * behind, None: out, "concat": out}
+    return np.asarray(modes[mode])
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What layers compute: of x (N, T, I) and states each (N, H), by Keras, the outputs of the upper one."""
+
+    x: NDArray[Any]
+    states: list[NDArray[Any]]
+    outputs: list[NDArray[Any]]
+    layer: Any
+
+    @property
+    def in_both_directions(self) -> bool:
+        return isinstance(self.layer, L.Bidirectional)
+
+    @property
+    def side(self) -> Any:
+        return self.layer.forward_layer if self.in_both_directions else self.layer
+
+
+def computed_by(model: Any, name: str) -> Computed:
+    """What the layer of this name computes, or two layers do, the upper one on the lower one."""
+    first, _, last = name.partition("..")
+    lower, upper = model.get_layer(first), model.get_layer(last or first)
+    x, *states = values(model, keras.tree.flatten(lower.input))
+    outputs = values(model, keras.tree.flatten(upper.output))
+    if not isinstance(upper, L.TimeDistributed):
+        return Computed(x, states, outputs, upper)
+    outputs = [out.reshape(-1, *out.shape[2:]) for out in outputs]
+    return Computed(x.reshape(-1, *x.shape[2:]), states, outputs, upper.layer)
+
+
+def assert_computes(path: Path, name: str, cell: str, expected: Computed) -> None:
+    """The entry of this name computes what Keras does."""
+    entry = entry_of(path, name)
+    assert entry.supported, entry.reason
+    assert entry.cell == cell or cell in entry.cells
+    state: dict[str, NDArray[Any]] | None = None
+    if entry.initial_state in ("input", "computed"):
+        kinds = "hc" if cell == "lstm" else "h"
+        state = {kind: np.stack(expected.states[k :: len(kinds)]) for k, kind in enumerate(kinds)}
+    x = expected.x[:, ::-1] if expected.side.go_backwards else expected.x
+    ran = computed_on(path, x, name, cell, state)
+    out, outputs = ran.out.swapaxes(0, 1), expected.outputs
+    if not expected.side.return_sequences:
+        out = np.concatenate(ran.states[0][-2:] if expected.in_both_directions else ran.states[0][-1:], axis=-1)
+    if expected.in_both_directions:
+        out = merged(out, expected.layer.merge_mode)
+        outputs = [np.concatenate(outputs, axis=-1)] if expected.layer.merge_mode is None else outputs
+    assert_near(out, outputs[0], 1e-5, name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_network_computes_what_keras_does_or_says_why_it_is_not_read(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    model = with_random_weights(case.build())
+    computed = {running: computed_by(model, running) for running in case.runs}
+    for ending in case.endings:
+        path = saved(model, tmp_path / f"m.{ending}")
+        entries = {entry.name: entry for entry in entries_of(path)}
+        assert not set(case.absent) & set(entries)
+        for refused, keyword in case.refused.items():
+            assert not entries[refused].supported
+            assert keyword in entries[refused].reason
+        for running, cell in case.runs.items():
+            # A list of weights does not say what feeds what.
+            if ".." not in running or ending != "weights.h5":
+                assert_computes(path, running, cell, computed[running])
+
+
+STARTS = {
+    "lstm": ("a", "zeros", ""),
+    "encoder and decoder": ("dec", "computed", 'the final state of "enc"'),
+    "decoder within a model": ("inner/dec", "computed", 'the input "h" of the model "inner"'),
+    "a state goes up": ("a", "computed", 'the output of "start"'),
+    "numpy state": ("a", "stored", ""),
+    "states of both directions": ("b", "stored", ""),
+    "zeros as a state": ("a", "zeros", ""),
+    "state from outside": ("a", "input", 'its input "x1"'),
+    "state by its place": ("a", "input", 'its input "x1"'),
+}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+@pytest.mark.parametrize("name", STARTS)
+def test_the_initial_state_is_where_the_model_takes_it_from(name: str, ending: str, tmp_path: Path) -> None:
+    layer, kind, clause = STARTS[name]
+    entry = entry_of(saved(CASES[name].build(), tmp_path / f"m.{ending}"), layer)
+    assert entry.initial_state == kind
+    assert clause in " ".join(entry.assumptions)
+    assert bool(entry.assumptions) == bool(clause)
+
+
+def in_the_form_of_keras_2(node: Any) -> Any:
+    """One call: a list of its inputs, of which the first one has the other arguments."""
+    arguments = list(tables([node["args"], node["kwargs"]]))
+    inputs = [value["keras_history"] for value in arguments if "keras_history" in value]
+    numbers = [["_CONSTANT_VALUE", -1, value["value"], {}] for value in arguments if "value" in value]
+    named = {"initial_state": numbers} if numbers else {}
+    return [[*history, {} if number else named] for number, history in enumerate(inputs)]
+
+
+def tables(value: Any) -> Iterator[Any]:
+    """The configs of the tensors among arguments."""
+    if isinstance(value, dict) and "class_name" in value:
+        yield value["config"]
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from tables(part)
+
+
+def with_config(path: Path, change: Callable[[Any], None]) -> Path:
+    """The `.h5` file of a whole model with another config."""
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["encoder and decoder", "a state goes up", "numpy state", "states of an lstm", "residual", "two heads"]
+)
+def test_the_config_of_keras_2_says_the_same(name: str, tmp_path: Path) -> None:
+    model = with_random_weights(CASES[name].build())
+    path = saved(model, tmp_path / "m.h5")
+    before = entries_of(path)
+
+    def change(config: Any) -> None:
+        for layer in config["config"]["layers"]:
+            layer["inbound_nodes"] = [in_the_form_of_keras_2(node) for node in layer["inbound_nodes"]]
+
+    with_config(path, change)
+    assert entries_of(path) == before
+    for running, cell in CASES[name].runs.items():
+        assert_computes(path, running, cell, computed_by(model, running))
+
+
+def of_keras_1(config: Any) -> None:
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] == "LSTM":
+            kept = {key: layer["config"][key] for key in ("name", "return_sequences", "go_backwards", "stateful")}
+            layer["config"] = {**kept, "output_dim": 4, "inner_activation": "hard_sigmoid", "activation": "tanh"}
+
+
+def of_cudnn(config: Any) -> None:
+    for layer in config["config"]["layers"]:
+        layer["class_name"] = layer["class_name"].replace("LSTM", "CuDNNLSTM")
+
+
+@pytest.mark.parametrize(("change", "keyword"), [(of_keras_1, "Keras 1"), (of_cudnn, "CuDNNLSTM")])
+def test_layers_of_older_versions_are_refused(change: Callable[[Any], None], keyword: str, tmp_path: Path) -> None:
+    entry = entry_of(with_config(saved(sequential(lstm()), tmp_path / "m.h5"), change))
+    assert not entry.supported
+    assert keyword in entry.reason
+
+
+def test_a_bias_of_cudnn_is_refused(tmp_path: Path) -> None:
+    path = saved(sequential(lstm()), tmp_path / "m.weights.h5")
+    with h5py.File(path, "a") as file:
+        del file["layers/lstm/cell/vars/2"]
+        file["layers/lstm/cell/vars/2"] = np.ones(32, np.float32)
+    assert "CuDNN" in entry_of(path).reason
+
+
+MASKED = {
+    "masking": (lambda: sequential(L.Masking(name="m"), lstm()), '"m"'),
+    "through other layers": (lambda: sequential(L.Masking(name="m"), L.Dense(3), L.Dropout(0.1), lstm()), '"m"'),
+    "through a recurrent layer": (lambda: sequential(L.Masking(name="m"), both(gru("l")), lstm()), '"m"'),
+    "stopped by an output": (
+        lambda: sequential(L.Masking(), gru("l", return_sequences=False), L.RepeatVector(3), lstm()),
+        "",
+    ),
+    "stopped by a convolution": (lambda: sequential(L.Masking(), L.Conv1D(3, 1), lstm()), ""),
+    "embedding": (lambda: sequential(L.Embedding(9, 3, mask_zero=True, name="m"), lstm(), shape=(None,)), '"m"'),
+    "embedding without a mask": (lambda: sequential(L.Embedding(9, 3), lstm(), shape=(None,)), ""),
+    "embedding of a graph": (
+        lambda: functional(lambda x: lstm()(L.Embedding(9, 3, mask_zero=True, name="m")(x[:, :, 0]))),
+        '"m"',
+    ),
+    "its own argument": (lambda: functional(lambda x, m: lstm()(x, mask=m), (None,)), '"x1"'),
+    "into a model": (
+        lambda: sequential(L.Masking(name="m"), keras.Sequential([keras.Input((None, 3)), lstm()], name="inner")),
+        '"m"',
+    ),
+    "out of a model": (
+        lambda: sequential(keras.Sequential([keras.Input((None, 3)), L.Masking()], name="inner"), lstm()),
+        '"inner"',
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+@pytest.mark.parametrize("name", MASKED)
+def test_a_mask_is_named_where_it_reaches_the_layer(name: str, ending: str, tmp_path: Path) -> None:
+    build, named = MASKED[name]
+    entries = entries_of(saved(build(), tmp_path / f"m.{ending}"))
+    (entry,) = (entry for entry in entries if entry.name.rpartition("/")[2] == "a")
+    assert named in entry.masking
+    assert bool(entry.masking) == bool(named)
+    assert bool(entry.assumptions) == bool(named)
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_widened(dtype: str, ending: str, tmp_path: Path) -> None:
+    model = with_random_weights(sequential(lstm(dtype=dtype, recurrent_initializer="glorot_uniform")))
+    path = saved(model, tmp_path / f"m.{ending}")
+    expected = [values.astype(np.float32).T for values in map(as_float32, model.get_weights()[:2])]
+    entry = entry_of(path)
+    assert (entry.dtype, entry.supported) == (dtype, True)
+    read = read_network(path, None, entry.network("lstm")).parameters
+    for name, array in zip(("l0_i2h_weight", "l0_h2h_weight"), expected, strict=True):
+        np.testing.assert_array_equal(read[name], array)
+    assert any(dtype in clause for clause in entry.assumptions) == (ending == "keras")
+
+
+def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(ops.convert_to_numpy(ops.cast(array, "float32")))
+
+
+def test_bfloat16_without_its_name_is_said_to_be_that(tmp_path: Path) -> None:
+    model = sequential(lstm(dtype="bfloat16", recurrent_initializer="glorot_uniform"))
+    entry = entry_of(saved(model, tmp_path / "m.h5"))
+    assert not entry.supported
+    assert "bfloat16" in entry.reason
+
+
+def twins() -> Any:
+    """Models with layers of the same names in one."""
+    inner = [
+        keras.Sequential([keras.Input((None, width)), lstm("a"), lstm("b")], name=name)
+        for name, width in (("one", FEATURES), ("two", 4))
+    ]
+    inner[0].get_layer("a").trainable = False
+    return sequential(*inner, gru("c"))
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_layers_of_the_same_names_in_several_models_are_told_apart(ending: str, tmp_path: Path) -> None:
+    model = with_random_weights(twins())
+    path = saved(model, tmp_path / f"m.{ending}")
+    (x,) = given(model)
+    expected = np.asarray(ops.convert_to_numpy(model(x)))
+    for name in ("one/a..one/b", "two/a..two/b", "c"):
+        x = computed_on(path, x, name).out.swapaxes(0, 1)
+    assert_near(x, expected, 1e-5)
+
+
+class Custom(keras.Model):  # type: ignore[misc]
+    """A model of a class of its own, which calls layers that its config does not list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc = L.LSTM(4, return_sequences=True)
+        self.step = L.GRUCell(4)
+        self.tower = L.RNN([L.LSTMCell(4), L.LSTMCell(4)], return_sequences=True)
+        self.listed = [L.GRU(4, return_sequences=True), L.GRU(4, return_sequences=True)]
+
+    def call(self, x: Any) -> Any:
+        self.step(x[:, 0], [ops.zeros((BATCH, 4))])
+        for layer in (self.enc, self.tower, *self.listed):
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending: str, tmp_path: Path) -> None:
+    model = Custom()
+    (x,) = (np.random.default_rng(2).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32),)
+    model(x)
+    with_random_weights(model)
+    expected = np.asarray(ops.convert_to_numpy(model(x)))
+    path = saved(model, tmp_path / f"m.{ending}")
+    entries = {entry.name: entry for entry in entries_of(path)}
+    assert len(entries) == 5
+    assert all(entry.supported and entry.cell is None and entry.assumptions for entry in entries.values())
+    assert entries[model.tower.name].num_layers == 2
+    for layer in (model.enc, model.tower, *model.listed):
+        x = computed_on(path, x, layer.name, entries[layer.name].cells[0], None).out.swapaxes(0, 1)
+    assert_near(x, expected, 1e-5)
+
+
+def test_an_unpacked_archive_is_read_with_its_config(tmp_path: Path) -> None:
+    model = with_random_weights(CASES["stack of both directions"].build())
+    path = saved(model, tmp_path / "m.keras")
+    folder = tmp_path / "m"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    assert entries_of(folder) == entries_of(path)
+    assert_computes(folder, "a..b", "gru", computed_by(model, "a..b"))
+
+
+def test_a_shard_is_no_whole_network(tmp_path: Path) -> None:
+    """A shard may end before the bias of a layer."""
+    model = with_random_weights(sequential(lstm("a", units=64), lstm("c", units=64)))
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
+    shards = sorted(tmp_path.glob("m_*.weights.h5"))
+    assert len(shards) > 1
+    for shard in shards:
+        for entry in entries_of(shard):
+            assert not entry.supported
+            assert "m.weights.json" in entry.reason
+    (tmp_path / "m.weights.json").unlink()
+    assert all("shard" in " ".join(entry.assumptions) for entry in entries_of(shards[0]))
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
+    with pytest.raises(InputError, match="max_shard_size"):
+        entries_of(tmp_path / "m.weights.json")
+
+
+def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(sequential(lstm()).to_json(), encoding="utf-8")
+    with pytest.raises(InputError, match="with its weights"):
+        entries_of(path)
+
+
+@keras.saving.register_keras_serializable("corpus")
+class Holder(L.Layer):  # type: ignore[misc]
+    """A layer of its own class that saves the settings of those that it calls."""
+
+    def __init__(self, inner: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.inner = keras.saving.deserialize_keras_object(inner) if isinstance(inner, dict) else inner
+
+    def build(self, shape: Any) -> None:
+        self.inner.build(shape)
+
+    def call(self, x: Any) -> Any:
+        return self.inner(x)
+
+    def get_config(self) -> Any:
+        return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_settings_within_those_of_an_own_class_are_read(ending: str, tmp_path: Path) -> None:
+    made = {"r": rnn("r", activation="relu"), "e": rnn("e", activation="elu"), "b": both(gru("g"), name="b")}
+    model = with_random_weights(sequential(*(Holder(layer, name=f"own_{name}") for name, layer in made.items())))
+    entries = {entry.name: entry for entry in entries_of(saved(model, tmp_path / f"m.{ending}"))}
+    assert {name: entry.cell for name, entry in entries.items()} == {"r": "rnn_relu", "e": None, "b": "gru"}
+    assert "elu" in entries["e"].reason
+    assert all(entry.assumptions and entry.initial_state == "unknown" for entry in entries.values())
+
+
+class Unregistered(L.GRU):  # type: ignore[misc]
+    """A layer of a class that is known to no registry."""
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_a_subclass_without_a_registered_name_is_refused(ending: str, tmp_path: Path) -> None:
+    entry = entry_of(saved(sequential(Unregistered(4, name="a")), tmp_path / f"m.{ending}"))
+    assert not entry.supported
+    assert "a class of your own" in entry.reason
+    assert "Unregistered" in entry.reason
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_a_layer_of_two_models_is_found_in_both(ending: str, tmp_path: Path) -> None:
+    layer = lstm("s", units=FEATURES)
+    models = [keras.Sequential([keras.Input((None, FEATURES)), layer], name=name) for name in ("one", "two")]
+    model = with_random_weights(functional(lambda x: models[1](models[0](x))))
+    path = saved(model, tmp_path / f"m.{ending}")
+    (x,) = given(model)
+    expected = np.asarray(ops.convert_to_numpy(model([x])))
+    for name in ("one/s", "two/s"):
+        x = computed_on(path, x, name).out.swapaxes(0, 1)
+    assert_near(x, expected, 1e-5)
+
+
+BARE = {
+    "lstm": {"a": (("lstm",), 1)},
+    "bidirectional": {"b": (("lstm",), 1)},
+    "stacked cells": {"a": (("lstm",), 12)},
+    "stacked cells with names": {"a": ((), 3)},
+    "stacked cells of other units": {"a": ((), 2)},
+    "stacked cells in both directions": {"b": ((), 2)},
+    "reset before": {"a": ((), 1)},
+    "relu": {"a": (("rnn_tanh", "rnn_relu"), 1)},
+}
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_weights_as_keras_2_saved_them_ask_for_the_cell(name: str, tmp_path: Path) -> None:
+    from keras.src.legacy.saving import legacy_h5_format
+
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, with_random_weights(CASES[name].build()))
+    entries = entries_of(path)
+    assert {entry.name: (entry.cells, entry.num_layers) for entry in entries} == BARE[name]
+    for entry in entries:
+        assert entry.supported == bool(entry.cells)
+        assert entry.cell is None or not entry.supported
+        assert entry.reason
+
+
+UNEXPECTED: list[Any] = [None, -1, 1e400, 10**400, True, "", "LSTM", [], {}, [[1], [2, 3]], [["a", 0, 0]], [None], [{}]]
+UNEXPECTED += [{"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": []}}}}]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list and table in a config with each of its keys."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from places(value[key])
+
+
+@pytest.mark.parametrize("name", ["states of both directions", "stack of both directions", "stacked cells with names"])
+def test_a_config_that_is_changed_at_random_is_refused_or_read(name: str, tmp_path: Path) -> None:
+    path, random = saved(CASES[name].build(), tmp_path / "m.keras"), Random(name)
+    with zipfile.ZipFile(path) as archive:
+        config, weights = archive.read("config.json"), archive.read("model.weights.h5")
+    read = 0
+    for _ in range(150):
+        changed = json.loads(config)
+        for _ in range(random.choice((1, 1, 4))):
+            holder, key = random.choice(list(places(changed)))
+            holder[key] = json.loads(json.dumps(random.choice(UNEXPECTED)))
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps(changed))
+            archive.writestr("model.weights.h5", weights)
+        try:
+            read += any(entry.supported for entry in open_model(path).entries)
+        except InputError as error:
+            assert str(path) in str(error)  # noqa: PT017 - either is good
+    assert read

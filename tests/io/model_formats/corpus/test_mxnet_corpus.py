@@ -1,0 +1,339 @@
+"""Parameters as users of MXNet save them: each network computes what MXNet does, or says why it is not read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnnviz.engines.registry import ENGINES
+from rnnviz.io.model_formats.load import entries_of
+from tests.io.model_formats.corpus.cases import computed_on, entry_of
+from tests.oracles.computed import assert_near
+
+pytestmark = [
+    pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed"),
+    pytest.mark.filterwarnings("ignore:NTC layout detected"),
+]
+BATCH, TIMESTEPS, FEATURES, HIDDEN = 2, 5, 3, 4
+
+Block = Any
+
+
+@pytest.fixture(scope="module")
+def mx() -> Any:
+    from rnnviz.engines.gluon import mx
+
+    return mx
+
+
+@dataclass(frozen=True)
+class Case:
+    """A block, and the entries of its file by the path to the block that each is compared with, and its cell.
+
+    `structured` are those of `save_parameters`, `prefixed` those of `collect_params().save`, and `refused` are entries
+    of the first with a keyword of the reason. A cell in parentheses must be chosen.
+    """
+
+    build: Callable[[Any], Block]
+    structured: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    prefixed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    dtype: str = "float32"
+
+
+def fused(kind: str, layers: int = 1, both: bool = False, **options: Any) -> Callable[[Any], Block]:
+    def build(mx: Any) -> Block:
+        made = getattr(mx.gluon.rnn, kind)
+        return made(HIDDEN, layers, bidirectional=both, input_size=FEATURES, prefix="net_", **options)
+
+    return build
+
+
+def layer(kind: str, features: int) -> Callable[[Any], Block]:
+    """A layer under the prefix that Gluon gives it."""
+    return lambda mx: getattr(mx.gluon.rnn, kind)(HIDDEN, input_size=features)
+
+
+def dropout(mx: Any) -> Block:
+    return mx.gluon.rnn.DropoutCell(0.2)
+
+
+def cell(kind: str, features: int = FEATURES, **options: Any) -> Callable[[Any], Block]:
+    return lambda mx: getattr(mx.gluon.rnn, kind)(HIDDEN, input_size=features, **options)
+
+
+def listed(container: str, *made: Callable[[Any], Block]) -> Callable[[Any], Block]:
+    def build(mx: Any) -> Block:
+        block = getattr(mx.gluon.rnn, container, None) or getattr(mx.gluon.nn, container)
+        block = block(prefix="net_")
+        with block.name_scope():
+            for one in made:
+                block.add(one(mx))
+        return block
+
+    return build
+
+
+def attributes(**made: Callable[[Any], Block]) -> Callable[[Any], Block]:
+    """A block of the user's own with others as its attributes."""
+
+    def build(mx: Any) -> Block:
+        block = mx.gluon.Block(prefix="net_")
+        with block.name_scope():
+            for name, one in made.items():
+                setattr(block, name, one(mx))
+        return block
+
+    return build
+
+
+def both(kind: str, **options: Any) -> Callable[[Any], Block]:
+    return lambda mx: mx.gluon.rnn.BidirectionalCell(cell(kind, **options)(mx), cell(kind, **options)(mx))
+
+
+def around(kind: str, inner: Callable[[Any], Block], *options: Any) -> Callable[[Any], Block]:
+    def build(mx: Any) -> Block:
+        wrapper = getattr(mx.gluon.rnn, kind, None) or getattr(mx.gluon.contrib.rnn, kind)
+        return wrapper(inner(mx), *options)
+
+    return build
+
+
+def contributed(kind: str, *arguments: Any, **options: Any) -> Callable[[Any], Block]:
+    return lambda mx: getattr(mx.gluon.contrib.rnn, kind)(*arguments, **options)
+
+
+def lists_in_both_directions(mx: Any) -> Block:
+    sides = [mx.gluon.rnn.HybridSequentialRNNCell(prefix=f"{side}_") for side in "lr"]
+    for side in sides:
+        with side.name_scope():
+            side.add(cell("GRUCell")(mx))
+    return mx.gluon.rnn.BidirectionalCell(*sides)
+
+
+FUSED = {"LSTM": "lstm", "GRU": "gru", "RNN": "(rnn_relu)"}
+CASES: dict[str, Case] = {
+    **{
+        f"{kind} of {layers} layers{', both directions' * two}": Case(
+            fused(kind, layers, two), {["lstm", "gru", "rnn"][0] and "*": ("", cell)}, {"*": ("", cell)}
+        )
+        for kind, cell in FUSED.items()
+        for layers in (1, 3)
+        for two in (False, True)
+    },
+    "tanh": Case(fused("RNN", activation="tanh"), {"*": ("", "(rnn_tanh)")}),
+    "dropout": Case(fused("LSTM", 2, dropout=0.4), {"*": ("", "lstm")}),
+    "other layout": Case(fused("GRU", 2, layout="NTC"), {"*": ("", "gru")}),
+    "float64": Case(fused("LSTM", 2), {"*": ("", "lstm")}, dtype="float64"),
+    "float16": Case(fused("GRU"), {"*": ("", "gru")}, dtype="float16"),
+    "projection": Case(fused("LSTM", projection_size=2), refused={"*": "projects the hidden state"}),
+    "lstm cell": Case(cell("LSTMCell"), {"*": ("", "(lstm)")}, {"*": ("", "(lstm)")}),
+    "gru cell": Case(cell("GRUCell"), {"*": ("", "gru")}, {"*": ("", "gru")}),
+    "rnn cell": Case(cell("RNNCell"), {"*": ("", "(rnn_tanh)")}),
+    "relu cell": Case(cell("RNNCell", activation="relu"), {"*": ("", "(rnn_relu)")}),
+    "list of cells": Case(
+        listed("SequentialRNNCell", cell("LSTMCell"), cell("LSTMCell", HIDDEN)),
+        {"0": ("0", "(lstm)"), "1": ("1", "(lstm)")},
+        {"net_lstm0": ("0", "(lstm)"), "net_lstm1": ("1", "(lstm)")},
+    ),
+    "list with dropout": Case(
+        listed(
+            "HybridSequentialRNNCell", cell("GRUCell"), lambda mx: mx.gluon.rnn.DropoutCell(0.2), cell("GRUCell", 4)
+        ),
+        {"0": ("0", "gru"), "2": ("2", "gru")},
+    ),
+    "list of several classes": Case(
+        listed("SequentialRNNCell", cell("GRUCell"), cell("LSTMCell", HIDDEN)),
+        {"0": ("0", "gru"), "1": ("1", "(lstm)")},
+    ),
+    "list of cells that are no stack": Case(
+        listed("Sequential", cell("LSTMCell", HIDDEN), cell("LSTMCell", HIDDEN)),
+        {"0": ("0", "(lstm)"), "1": ("1", "(lstm)")},
+    ),
+    "independent cells": Case(
+        attributes(enc=cell("LSTMCell", HIDDEN), dec=cell("LSTMCell", HIDDEN)),
+        {"enc": ("enc", "(lstm)"), "dec": ("dec", "(lstm)")},
+        {"net_lstm0": ("enc", "(lstm)"), "net_lstm1": ("dec", "(lstm)")},
+    ),
+    "independent layers": Case(
+        attributes(enc=layer("LSTM", 3), dec=lambda mx: mx.gluon.rnn.LSTM(4, input_size=4)),
+        {"enc": ("enc", "lstm"), "dec": ("dec", "lstm")},
+        {"net_lstm0": ("enc", "lstm"), "net_lstm1": ("dec", "lstm")},
+    ),
+    "layers in a list": Case(
+        listed("Sequential", layer("GRU", 3), layer("GRU", HIDDEN)),
+        {"0": ("0", "gru"), "1": ("1", "gru")},
+        {"net_gru0": ("0", "gru"), "net_gru1": ("1", "gru")},
+    ),
+    "both directions": Case(both("GRUCell"), {"*": ("", "gru")}),
+    "both directions, lstm": Case(both("LSTMCell"), {"*": ("", "(lstm)")}),
+    "both directions in a list": Case(
+        listed("SequentialRNNCell", both("GRUCell"), both("GRUCell", features=2 * HIDDEN)),
+        {"0": ("0", "gru"), "1": ("1", "gru")},
+    ),
+    "both directions of lists": Case(
+        lists_in_both_directions,
+        {"l_cell.0": ("_children.l_cell.0", "gru"), "r_cell.0": ("_children.r_cell.0", "gru")},
+    ),
+    "cells with the names of layers": Case(
+        attributes(enc=cell("GRUCell", HIDDEN, prefix="l0_"), dec=cell("LSTMCell", HIDDEN, prefix="l1_")),
+        {"enc": ("enc", "gru"), "dec": ("dec", "(lstm)")},
+        {"net_l0": ("enc", "gru"), "net_l1": ("dec", "(lstm)")},
+    ),
+    "residual": Case(around("ResidualCell", cell("GRUCell", HIDDEN)), {"base_cell": ("", "gru")}),
+    "zoneout": Case(around("ZoneoutCell", cell("LSTMCell"), 0.2, 0.3), {"base_cell": ("", "(lstm)")}),
+    "variational dropout": Case(
+        around("VariationalDropoutCell", cell("RNNCell"), 0.2), {"base_cell": ("", "(rnn_tanh)")}
+    ),
+    "projected cell": Case(
+        contributed("LSTMPCell", HIDDEN, 2, input_size=FEATURES), refused={"*": "projects the hidden state"}
+    ),
+    "convolution, lstm": Case(
+        contributed("Conv1DLSTMCell", (3, 8), 4, 3, 3, i2h_pad=1), refused={"*": "kernel of a convolution"}
+    ),
+    "convolution, gru": Case(
+        contributed("Conv2DGRUCell", (3, 8, 8), 4, 3, 3, i2h_pad=1), refused={"*": "kernel of a convolution"}
+    ),
+    "convolution, rnn": Case(
+        contributed("Conv1DRNNCell", (3, 8), 4, 3, 3, i2h_pad=1), refused={"*": "kernel of a convolution"}
+    ),
+}
+
+
+def filled(mx: Any, block: Block, dtype: str) -> Block:
+    block.initialize()
+    if dtype != "float32":
+        block.cast(dtype)
+    rng = np.random.default_rng(4)
+    for parameter in block.collect_params().values():
+        parameter.set_data(mx.nd.array(rng.normal(scale=0.5, size=parameter.shape), dtype=dtype))
+    return block
+
+
+def at(block: Block, path: str) -> Block:
+    for part in path.split(".") if path else ():
+        place = int(part) if part.isdigit() else part
+        block = getattr(block, part) if hasattr(block, part) else block[place]
+    return block
+
+
+@dataclass(frozen=True)
+class Computed:
+    """x (N, T, I), h and c (L·D, N, H) as they are at first, and out (N, T, D·H), which MXNet computes of them."""
+
+    x: NDArray[Any]
+    state: dict[str, NDArray[Any]]
+    out: NDArray[Any]
+
+
+def computed_by(mx: Any, block: Block, dtype: str) -> Computed:
+    """What a layer or a cell computes in float32 or float64."""
+    if dtype == "float16":
+        block.cast("float32")
+    kept = "float64" if dtype == "float64" else "float32"
+    rng, weights = np.random.default_rng(5), block.collect_params()
+    features = next(parameter.shape[1] for name, parameter in weights.items() if name.endswith("i2h_weight"))
+    x = rng.normal(size=(BATCH, TIMESTEPS, features)).astype(kept)
+    begins = [rng.normal(size=state["shape"]).astype(kept) for state in block.state_info(BATCH)]
+    if isinstance(block, mx.gluon.rnn.rnn_layer._RNNLayer):
+        time_first = block._layout == "TNC"
+        given = mx.nd.array(x.swapaxes(0, 1) if time_first else x, dtype=kept)
+        out, _ = block(given, [mx.nd.array(state, dtype=kept) for state in begins])
+        found = out.asnumpy().swapaxes(0, 1) if time_first else out.asnumpy()
+        return Computed(x, dict(zip("hc", begins, strict=False)), found)
+    given = [mx.nd.array(state, dtype=kept) for state in begins]
+    out, _ = block.unroll(TIMESTEPS, mx.nd.array(x, dtype=kept), begin_state=given, layout="NTC", merge_outputs=True)
+    sides = 2 if isinstance(block, mx.gluon.rnn.BidirectionalCell) else 1
+    kinds = len(begins) // sides
+    state = {kind: np.stack(begins[k::kinds]) for k, kind in enumerate("hc"[:kinds])}
+    if isinstance(block, mx.gluon.rnn.ResidualCell):
+        out = out - mx.nd.array(x, dtype=kept)
+    return Computed(x, state, out.asnumpy())
+
+
+def only(path: Path, name: str) -> str | None:
+    return None if name == "*" else name
+
+
+def assert_computes(path: Path, name: str, kind: str, expected: Computed) -> None:
+    entry = entry_of(path, only(path, name))
+    assert entry.supported, entry.reason
+    chosen = kind.strip("()")
+    if kind == chosen:
+        assert entry.cell == kind
+    else:
+        assert entry.cell is None
+        assert chosen in entry.cells
+    ran = computed_on(path, expected.x, entry.name, chosen, expected.state)
+    assert_near(ran.out.swapaxes(0, 1), expected.out, 1e-5, name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_network_computes_what_mxnet_does_or_says_why_it_is_not_read(mx: Any, name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    block = filled(mx, case.build(mx), case.dtype)
+    structured, prefixed = tmp_path / "s.params", tmp_path / "p.params"
+    block.save_parameters(str(structured))
+    block.collect_params().save(str(prefixed))
+    for path in (structured, prefixed):
+        for refused, keyword in case.refused.items():
+            entry = entry_of(path, only(path, refused))
+            assert not entry.supported
+            assert keyword in entry.reason
+    for path, networks in ((structured, case.structured), (prefixed, case.prefixed)):
+        if networks:
+            assert len(entries_of(path)) == len(networks)
+        for entry_name, (place, kind) in networks.items():
+            assert_computes(path, entry_name, kind, computed_by(mx, at(block, place), case.dtype))
+
+
+def checkpoint(mx: Any, cells: Any, path: Path) -> tuple[Path, Computed]:
+    """The checkpoint of a Module with cells of `mx.rnn`, and what they compute."""
+    out, _ = cells.unroll(TIMESTEPS, mx.sym.Variable("data"), layout="NTC", merge_outputs=True)
+    shapes, _, _ = out.infer_shape(data=(BATCH, TIMESTEPS, FEATURES))
+    rng = np.random.default_rng(6)
+    names = zip(out.list_arguments(), shapes, strict=True)
+    arrays = {name: rng.normal(scale=0.5, size=shape).astype(np.float32) for name, shape in names}
+    bound = out.bind(mx.cpu(), {name: mx.nd.array(array) for name, array in arrays.items()})
+    computed = bound.forward()[0].asnumpy()
+    x = arrays.pop("data")
+    weights = {name: mx.nd.array(array) for name, array in arrays.items()}
+    mx.rnn.save_rnn_checkpoint(cells, str(path / "net"), 1, out, weights, {})
+    return path / "net-0001.params", Computed(x, {}, computed)
+
+
+def stack(mx: Any, *cells: Any) -> Any:
+    made = mx.rnn.SequentialRNNCell()
+    for one in cells:
+        made.add(one)
+    return made
+
+
+SYMBOLIC: dict[str, tuple[Callable[[Any], Any], dict[str, tuple[str | None, int]]]] = {
+    "lstm": (lambda mx: mx.rnn.LSTMCell(HIDDEN), {"lstm": (None, 1)}),
+    "gru": (lambda mx: mx.rnn.GRUCell(HIDDEN, prefix="a_"), {"a": ("gru", 1)}),
+    "stack": (
+        lambda mx: stack(mx, *(mx.rnn.GRUCell(HIDDEN, prefix=f"gru_l{n}_") for n in range(2))),
+        {"gru": ("gru", 2)},
+    ),
+    "fused": (lambda mx: mx.rnn.FusedRNNCell(HIDDEN, 2, mode="lstm", prefix="e_"), {"e": ("lstm", 2)}),
+    "unlike": (
+        lambda mx: stack(mx, mx.rnn.GRUCell(HIDDEN, prefix="l0_"), mx.rnn.GRUCell(5, prefix="l1_")),
+        {"l0": ("gru", 1), "l1": ("gru", 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_checkpoints_of_symbolic_cells(mx: Any, name: str, tmp_path: Path) -> None:
+    build, networks = SYMBOLIC[name]
+    path, expected = checkpoint(mx, build(mx), tmp_path)
+    assert {entry.name: (entry.cell, entry.num_layers) for entry in entries_of(path)} == networks
+    x = expected.x
+    for entry_name in networks:
+        x = computed_on(path, x, entry_name, "lstm").out.swapaxes(0, 1)
+    assert_near(x, expected.out, 1e-5)

@@ -1,0 +1,591 @@
+"""ONNX models as exporters write them and as graphs are built by hand, compared with ONNX Runtime."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.model_formats.rnn_entry import Entry
+from tests.io.model_formats.corpus.cases import computed_on, entry_of
+from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Array, Graph, H, N, T, in_time, normal, runtime
+from tests.oracles.computed import assert_near
+
+EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
+X = normal(T, N, FEATURES, seed=99)
+
+
+def integers(*values: int) -> Array:
+    return np.array(values, np.int64)
+
+
+def batch_of(graph: Graph, x: str = "x") -> str:
+    """The size of the batch of x (T, N, I) as a list of one number, as exporters write it."""
+    graph.node("Shape", [x], "x_shape")
+    graph.node("Gather", ["x_shape", graph.constant("one", np.int64(1))], "batch")
+    return graph.node("Unsqueeze", ["batch", graph.constant("axis_0", integers(0))], "batch_1")
+
+
+def run_graph(graph: Graph, path: Path, name: str = "a", feed: Mapping[str, Array] | None = None) -> Entry:
+    """The network `name`, which has the outputs that ONNX Runtime gives as the graph's first output, (T, D, N, H)."""
+    graph.save(path)
+    given = {"x": X, **(feed or {})}
+    y = runtime(path, given)[0]
+    entry = entry_of(path, name)
+    state = {}
+    if entry.initial_state == "input":
+        state = {kind: given[kind] for kind in ("h", "c") if kind in given}
+    x = X.swapaxes(0, 1)
+    backward = "reverse" in entry.reason
+    ran = computed_on(path, x[:, ::-1] if backward else x, name, state=state or None)
+    assert_near(ran.out[::-1] if backward else ran.out, in_time(y), 1e-5)
+    return entry
+
+
+OPERATORS = ("RNN", "LSTM", "GRU")
+
+
+def kinds_of(operator: str) -> str:
+    return "hc" if operator == "LSTM" else "h"
+
+
+def one(operator: str, directions: int = 1, states: Mapping[str, Array] | None = None, **options: object) -> Graph:
+    """A graph of one node "a"; constant initial states by "h" and "c"."""
+    graph = Graph()
+    names = [graph.constant(name, array) for name, array in (states or {}).items()]
+    graph.outputs = [
+        graph.recurrent(
+            operator, graph.input("x", None, None, FEATURES), "a", directions=directions, states=names, **options
+        )
+    ]
+    return graph
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("samples", ["each", "alike"])
+def test_constant_initial_states_are_read(operator: str, directions: int, samples: str, tmp_path: Path) -> None:
+    states = {kind: normal(directions, N, H, seed=7 + k) for k, kind in enumerate(kinds_of(operator))}
+    if samples == "alike":
+        states = {kind: np.repeat(state[:, :1], N, axis=1) for kind, state in states.items()}
+    entry = run_graph(one(operator, directions, states), tmp_path / "m.onnx")
+    assert entry.initial_state == "stored"
+    assert entry.batch_size == (N if samples == "each" else None)
+    assert not entry.assumptions
+
+
+@pytest.mark.parametrize("made", ["expand", "tile", "slice", "transpose", "concat", "where", "double"])
+@pytest.mark.parametrize("operator", ["LSTM", "GRU"])
+def test_a_learned_initial_state_made_for_any_batch_is_read(operator: str, made: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", "T", "N", FEATURES)
+    batch = batch_of(graph, x)
+    names = []
+    for seed, kind in enumerate(kinds_of(operator)):
+        learned = graph.constant(f"{kind}0", normal(1, 1, H, seed=20 + seed))
+        sizes = [graph.constant("d", integers(1)), batch, graph.constant("H", integers(H))]
+        shape = graph.node("Concat", sizes, f"{kind}_shape", axis=0)
+        match made:
+            case "tile":
+                graph.node("Concat", [sizes[0], batch, sizes[0]], f"{kind}_reps", axis=0)
+                state = graph.node("Tile", [learned, f"{kind}_reps"], kind)
+            case "slice":
+                both = graph.constant(f"{kind}0", normal(3, 1, H, seed=20 + seed))
+                graph.node("Slice", [both, *[graph.constant(f"s{k}", integers(k)) for k in (1, 2, 0)]], f"{kind}_row")
+                state = graph.node("Expand", [f"{kind}_row", shape], kind)
+            case "transpose":
+                graph.constant(f"{kind}0", normal(H, 1, seed=20 + seed))
+                graph.node("Transpose", [learned], f"{kind}_t")
+                graph.node("Unsqueeze", [f"{kind}_t", "axis_0"], f"{kind}_u")
+                state = graph.node("Expand", [f"{kind}_u", shape], kind)
+            case "concat":
+                graph.constant(f"{kind}0", normal(1, 1, H - 1, seed=20 + seed))
+                graph.node("Concat", [learned, graph.constant("k", normal(1, 1, 1))], f"{kind}_j", axis=2)
+                state = graph.node("Expand", [f"{kind}_j", shape], kind)
+            case "where":  # the older exporter of PyTorch for expand(-1, N, -1)
+                wanted = graph.node("Concat", [graph.constant("m", integers(-1)), batch, "m"], f"{kind}_w", axis=0)
+                graph.node("ConstantOfShape", [graph.constant("three", integers(3))], f"{kind}_o")
+                graph.node("Add", [f"{kind}_o", graph.constant("ones", np.float32(1))], f"{kind}_1")
+                graph.node("Cast", [f"{kind}_1"], f"{kind}_i", to=7)
+                graph.node("Equal", [wanted, "m"], f"{kind}_e")
+                graph.node("Where", [f"{kind}_e", f"{kind}_i", wanted], f"{kind}_s")
+                state = graph.node("Expand", [learned, f"{kind}_s"], kind)
+            case "double":
+                graph.constant(f"{kind}0", normal(1, 1, H, seed=20 + seed, dtype=np.float64))
+                graph.node("Cast", [learned], f"{kind}_f", to=1)
+                state = graph.node("Expand", [f"{kind}_f", shape], kind)
+            case _:
+                state = graph.node("Expand", [learned, shape], kind)
+        names.append(state)
+    graph.outputs = [graph.recurrent(operator, x, "a", states=names)]
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert (entry.initial_state, entry.batch_size, entry.assumptions) == ("stored", None, ())
+
+
+@pytest.mark.parametrize("made", ["constant", "expand", "of shape", "of the shape of another value", "absent"])
+def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", "T", "N", FEATURES)
+    match made:
+        case "constant":
+            state = graph.constant("h", np.zeros((1, N, H), np.float32))
+        case "absent":
+            state = ""
+        case _:
+            if made == "of the shape of another value":
+                graph.node("Tanh", [x], "tanh")
+            batch = batch_of(graph, "tanh" if "another" in made else x)
+            sizes = [graph.constant("d", integers(1)), batch, graph.constant("H", integers(H))]
+            shape = graph.node("Concat", sizes, "shape", axis=0)
+            if made == "expand":
+                state = graph.node("Expand", [graph.constant("zero", np.float32(0)), shape], "h")
+            else:
+                state = graph.node("ConstantOfShape", [shape], "h")
+    graph.outputs = [graph.recurrent("LSTM", x, "a", states=[state, state])]
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert (entry.initial_state, entry.assumptions) == ("zeros", ())
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_initial_states_that_the_caller_gives_are_named(operator: str, config_field: bool, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    names = [graph.input(kind, *((1, None, H) if config_field else ())) for kind in kinds_of(operator)]
+    graph.outputs = [graph.recurrent(operator, x, "a", states=names)]
+    feed = {kind: normal(1, N, H, seed=30 + k) for k, kind in enumerate(names)}
+    entry = run_graph(graph, tmp_path / "m.onnx", feed=feed)
+    assert entry.initial_state == "input"
+    assert len(entry.assumptions) == len(names)
+    assert all(f'"{name}"' in text for name, text in zip(names, entry.assumptions, strict=True))
+
+
+def stack(operator: str, states: Callable[[Graph, int, str], str], layers: int = 3) -> Graph:
+    """Nodes "l0" to "l2" that feed each other; `states` gives the initial state of each by its number and kind."""
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    for k in range(layers):
+        given = [states(graph, k, kind) for kind in kinds_of(operator)]
+        y = graph.recurrent(operator, x, f"l{k}", features=H if k else FEATURES, states=given, seed=k + 1)
+        x = graph.node("Squeeze", [y, graph.constant("axis_1", integers(1))], f"x{k}")
+    graph.outputs = [y]
+    return graph
+
+
+def rows_of_input(graph: Graph, k: int, kind: str) -> str:
+    graph.input(kind, 3, None, H)
+    return graph.node("Slice", [kind, *[graph.constant(f"n{n}", integers(n)) for n in (k, k + 1, 0)]], f"{kind}{k}")
+
+
+def split_input(graph: Graph, k: int, kind: str) -> str:
+    if kind not in graph.inputs:
+        graph.node("Split", [graph.input(kind, 3, None, H)], *[f"{kind}{n}" for n in range(3)], axis=0)
+    return f"{kind}{k}"
+
+
+def gathered_input(graph: Graph, k: int, kind: str) -> str:
+    graph.input(kind, 3, None, H)
+    graph.node("Gather", [kind, graph.constant(f"n{k}", np.int64(k))], f"{kind}_row{k}", axis=0)
+    return graph.node("Unsqueeze", [f"{kind}_row{k}", graph.constant("axis_0", integers(0))], f"{kind}{k}")
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("states", [rows_of_input, split_input, gathered_input])
+def test_layers_that_start_from_the_rows_of_one_input_are_one_network(
+    operator: str, states: Callable[[Graph, int, str], str], tmp_path: Path
+) -> None:
+    feed = {kind: normal(3, N, H, seed=40 + k) for k, kind in enumerate(kinds_of(operator))}
+    entry = run_graph(stack(operator, states), tmp_path / "m.onnx", "l0..l2", feed)
+    assert (entry.num_layers, entry.initial_state) == (3, "input")
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_learned_states_of_layers_are_read_in_their_order(operator: str, tmp_path: Path) -> None:
+    def learned(graph: Graph, k: int, kind: str) -> str:
+        samples = 1 if k == 1 else N
+        return graph.constant(
+            f"{kind}{k}", np.repeat(normal(1, samples, H, seed=50 + k + (kind == "c")), N // samples, 1)
+        )
+
+    entry = run_graph(stack(operator, learned), tmp_path / "m.onnx", "l0..l2")
+    assert (entry.num_layers, entry.initial_state, entry.batch_size) == (3, "stored", N)
+
+
+def test_a_deep_stack_is_one_network_and_a_graph_in_a_circle_is_none(tmp_path: Path) -> None:
+    deep = stack("GRU", lambda _graph, _k, _kind: "", layers=100)
+    first, *single = entries_of(deep.save(tmp_path / "m.onnx"))
+    assert (first.num_layers, len(single)) == (100, 100)
+    circle = stack("GRU", lambda _graph, _k, _kind: "")
+    circle.nodes[0].input[0] = "x2"
+    for operator in ("Tanh", "MatMul", "Transpose"):
+        circle.node(operator, [operator, "l0_R"], operator)
+    assert [entry.supported for entry in entries_of(circle.save(tmp_path / "c.onnx"))]
+
+
+def test_layers_in_functions_are_one_network_through_the_calls(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    body = [
+        onnx.helper.make_node("GRU", ["s", "w", "r", "b"], ["seq", "last"], linear_before_reset=1, hidden_size=H),
+        onnx.helper.make_node("Squeeze", ["seq", "one"], ["out"]),
+    ]
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    graph.functions = [onnx.helper.make_function("local", "Layer", ["s", "w", "r", "b", "one"], ["out"], body, opsets)]
+    graph.constant("axis", integers(1))
+    for k in range(2):
+        graph.recurrent("GRU", x, f"l{k}", features=H if k else FEATURES, seed=k + 1)
+        graph.nodes.pop()
+        x = graph.node("Layer", [x, f"l{k}_W", f"l{k}_R", f"l{k}_B", "axis"], f"x{k}", domain="local")
+    graph.outputs = [graph.node("Unsqueeze", [x, "axis"], "y")]
+    entry = run_graph(graph, tmp_path / "m.onnx", "seq..seq")
+    assert entry.num_layers == 2
+
+
+def names_in(graph: Graph, path: Path) -> list[str]:
+    return [entry.name for entry in entries_of(graph.save(path))]
+
+
+def test_layers_with_rows_in_another_order_or_the_same_rows_are_separate(tmp_path: Path) -> None:
+    swapped = stack("GRU", lambda graph, k, kind: rows_of_input(graph, 2 - k, kind))
+    same = stack("GRU", lambda graph, _k, kind: graph.input(kind, 1, None, H))
+    undeclared = stack("GRU", lambda graph, _k, kind: graph.input(kind))
+    for graph in (swapped, same, undeclared):
+        assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1", "l2"]
+
+
+def test_layers_whose_states_are_of_several_kinds_are_separate(tmp_path: Path) -> None:
+    def mixed(graph: Graph, k: int, kind: str) -> str:
+        return "" if k == 1 else graph.constant(f"{kind}{k}", normal(1, N, H, seed=k))
+
+    graph = stack("GRU", mixed)
+    assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1", "l2"]
+    assert [entry.initial_state for entry in entries_of(tmp_path / "m.onnx")] == ["stored", "zeros", "stored"]
+
+
+@pytest.mark.parametrize("reads", ["another sequence", "the encoder's outputs"])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_an_encoder_and_its_decoder_are_two_networks(operator: str, reads: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    y = graph.recurrent(operator, x, "a")
+    states = [f"a_{kind}" for kind in kinds_of(operator)]
+    z = x if reads == "another sequence" else graph.node("Squeeze", [y, graph.constant("axis_1", integers(1))], "z")
+    graph.recurrent(operator, z, "dec", features=FEATURES if z == x else H, states=states, seed=3)
+    graph.outputs = ["a_y", "dec_y", *states]
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert names_in(graph, tmp_path / "m.onnx") == ["a", "dec"]
+    decoder = entry_of(tmp_path / "m.onnx", "dec")
+    assert entry.initial_state == "zeros"
+    assert (decoder.supported, decoder.initial_state) == (True, "computed")
+    assert decoder.assumptions == ('the model starts this network from the final state of "a"',)
+    enc, dec, *final = runtime(tmp_path / "m.onnx", {"x": X})
+    sequence = X if z == x else in_time(enc)
+    state = dict(zip("hc", final, strict=False))
+    assert_near(computed_on(tmp_path / "m.onnx", sequence.swapaxes(0, 1), "dec", state=state).out, in_time(dec), 1e-5)
+
+
+def test_a_decoder_of_two_layers_is_one_network_that_names_both_layers_of_the_encoder(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    for part in ("enc", "dec"):
+        y = x
+        for k in range(2):
+            states = [f"enc{k}_h"] if part == "dec" else []
+            y = graph.recurrent("GRU", y, f"{part}{k}", features=H if k else FEATURES, states=states, seed=k + 1)
+            y = graph.node("Squeeze", [y, graph.constant("axis_1", integers(1))], f"{part}{k}_x")
+    graph.outputs = ["dec1_y"]
+    assert names_in(graph, tmp_path / "m.onnx") == ["enc0..enc1", "enc0", "enc1", "dec0..dec1", "dec0", "dec1"]
+    decoder = entry_of(tmp_path / "m.onnx", "dec0..dec1")
+    assert decoder.initial_state == "computed"
+    assert [f'"enc{k}"' in text for k, text in enumerate(decoder.assumptions)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("through", "named"),
+    [
+        ("Tanh", '"a"'),
+        ("MatMul", '"a"'),
+        ("constant", '"state" (Tanh)'),
+        ("chosen", '"state" (Gather)'),
+        ("loop", "from turn to turn"),
+    ],
+)
+def test_a_state_that_is_computed_is_named(through: str, named: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    graph.recurrent("GRU", x, "a")
+    if through == "loop":
+        inner = Graph(inputs={"turn": (), "go_on": (), "carried": None}, outputs=["went_on", "b_h"])
+        inner.node("Identity", ["go_on"], "went_on")
+        inner.recurrent("GRU", "x", "b", states=["carried"], seed=2)
+        graph.constants |= inner.constants
+        inner.constants = {}
+        body = inner.proto().graph
+        graph.node("Loop", [graph.constant("turns", np.int64(2)), "", "a_h"], "looped", body=body)
+    else:
+        given = {"constant": ["learned"], "MatMul": ["a_h", "square"], "Tanh": ["a_h"], "chosen": ["rows", "number"]}[
+            through
+        ]
+        graph.constant("rows", normal(5, N, H, seed=5))
+        if through == "chosen":
+            graph.node("Cast", [graph.input("number_in", 1)], "number", to=7)
+        operator = {"constant": "Tanh", "chosen": "Gather"}.get(through, through)
+        graph.constant("learned", normal(1, N, H, seed=3))
+        graph.constant("square", normal(H, H, seed=4))
+        state = graph.node(operator, given, "s", name="state")
+        graph.recurrent("GRU", x, "b", states=[state], seed=2)
+    graph.outputs = ["a_y"]
+    entry = entry_of(graph.save(tmp_path / "m.onnx"), "b")
+    assert (entry.supported, entry.initial_state) == (True, "computed")
+    assert named in entry.assumptions[0]
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("made", ["constant", "of the shape"])
+def test_lengths_of_the_whole_sequence_skip_nothing(operator: str, made: str, tmp_path: Path) -> None:
+    graph = Graph()
+    if made == "constant":
+        x = graph.input("x", T, N, FEATURES)
+        lens = graph.constant("lens", np.full(N, T, np.int32))
+    else:
+        x = graph.input("x", "T", "N", FEATURES)
+        batch = batch_of(graph, x)
+        graph.node("Slice", ["x_shape", "axis_0", graph.constant("to", integers(1))], "steps")
+        graph.node("Expand", ["steps", batch], "lens_64")
+        lens = graph.node("Cast", ["lens_64"], "lens", to=6)
+    graph.outputs = [graph.recurrent(operator, x, "a", lengths=lens, directions=2)]
+    entry = run_graph(graph, tmp_path / "m.onnx")
+    assert (entry.masking, entry.assumptions) == ("", ())
+
+
+@pytest.mark.parametrize("given", ["constant", "input", "computed"])
+def test_steps_that_a_model_skips_are_said(given: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    match given:
+        case "constant":
+            lens = graph.constant("lens", np.array([2, 5], np.int32))
+        case "input":
+            lens = graph.input("lens", None)
+        case _:
+            lens = graph.node("Abs", [graph.input("lens_in", None)], "lens")
+    y = graph.recurrent("LSTM", x, "a", lengths=lens)
+    graph.node("Squeeze", [y, graph.constant("axis_1", integers(1))], "z")
+    graph.recurrent("LSTM", "z", "b", features=H, lengths=lens)
+    graph.recurrent("LSTM", "z", "other", features=H)
+    graph.outputs = ["b_y"]
+    assert names_in(graph, tmp_path / "m.onnx") == ["a..b", "a", "b", "other"]
+    entry = entry_of(tmp_path / "m.onnx", "a..b")
+    assert entry.supported
+    assert ("2, 5" if given == "constant" else "lens") in entry.masking
+    assert EVERY_STEP in entry.assumptions
+    assert not entry_of(tmp_path / "m.onnx", "other").masking
+    # With lengths of all steps the model computes what is shown here.
+    if given == "input":
+        y = runtime(tmp_path / "m.onnx", {"x": X, "lens": np.full(N, T, np.int32)})[0]
+        assert_near(computed_on(tmp_path / "m.onnx", X.swapaxes(0, 1), "a..b").out, in_time(y), 1e-5)
+
+
+ATTRIBUTES = [
+    ("LSTM", {"clip": 3.0}, "clip = 3"),
+    ("GRU", {"clip": 0.5}, "clip = 0.5"),
+    ("LSTM", {"input_forget": 1}, "input_forget"),
+    ("GRU", {"linear_before_reset": 0}, "linear_before_reset"),
+    ("LSTM", {"activations": ["Sigmoid", "Tanh", "Softsign"]}, "Softsign"),
+    ("LSTM", {"activations": ["HardSigmoid", "Tanh", "Tanh"], "activation_alpha": [0.2]}, "HardSigmoid"),
+    ("RNN", {"activations": ["LeakyRelu"], "activation_alpha": [0.1]}, "LeakyRelu"),
+    ("RNN", {"activations": ["Sigmoid"]}, "Sigmoid"),
+    ("GRU", {"activations": ["Sigmoid", "Elu"]}, "Elu"),
+]
+
+
+@pytest.mark.parametrize(("operator", "attributes", "word"), ATTRIBUTES)
+def test_attributes_that_change_the_cell_are_the_reason(
+    operator: str, attributes: dict[str, object], word: str, tmp_path: Path
+) -> None:
+    entry = entry_of(one(operator, **attributes).save(tmp_path / "m.onnx"))
+    assert not entry.supported
+    assert word in entry.reason
+
+
+@pytest.mark.parametrize(
+    ("operator", "directions", "attributes"),
+    [
+        ("LSTM", 1, {"clip": float(np.finfo(np.float32).max)}),
+        ("LSTM", 1, {"activations": ["sigmoid", "TANH", "Tanh"]}),
+        ("LSTM", 2, {"activations": ["Sigmoid", "Tanh", "Tanh"] * 2, "activation_alpha": [0.3]}),
+        ("GRU", 2, {"activations": ["Sigmoid", "Tanh"] * 2}),
+        ("RNN", 1, {"activations": ["Relu"]}),
+        ("RNN", 2, {"activations": ["Relu", "Relu"]}),
+        ("LSTM", 1, {"direction": "reverse"}),
+        ("GRU", 1, {"direction": "reverse"}),
+        ("RNN", 1, {"direction": "reverse", "activations": ["Relu"]}),
+        ("LSTM", 1, {"bias": False}),
+        ("GRU", 2, {"bias": False}),
+    ],
+)
+def test_attributes_that_change_nothing_else_are_read(
+    operator: str, directions: int, attributes: dict[str, object], tmp_path: Path
+) -> None:
+    entry = run_graph(one(operator, directions, **attributes), tmp_path / "m.onnx")
+    assert entry.biases is attributes.get("bias", True)
+
+
+def test_peepholes_of_zeros_are_none_and_others_are_the_reason(tmp_path: Path) -> None:
+    graph = one("LSTM", peepholes="P")
+    graph.constant("P", np.zeros((1, 3 * H), np.float32))
+    run_graph(graph, tmp_path / "m.onnx")
+    graph.constant("P", normal(1, 3 * H))
+    entry = entry_of(graph.save(tmp_path / "p.onnx"))
+    assert (entry.supported, "peepholes" in entry.reason) == (False, True)
+
+
+def test_the_bias_of_zeros_is_a_bias(tmp_path: Path) -> None:
+    graph = one("GRU")
+    graph.constant("a_B", np.zeros((1, 6 * H), np.float32))
+    assert run_graph(graph, tmp_path / "m.onnx").biases is True
+
+
+@pytest.mark.parametrize("per", ["tensor", "axis"])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_weights_behind_dequantize_are_those_of_onnx_runtime(kind: type, per: str, tmp_path: Path) -> None:
+    graph = one("LSTM")
+    rng = np.random.default_rng(5)
+    for name in ("a_W", "a_R"):
+        shape = graph.constants.pop(name).shape
+        low, count = (-128 if kind == np.int8 else 0), shape[1] if per == "axis" else 1
+        scale = rng.uniform(0.004, 0.01, count).astype(np.float32)
+        zero = rng.integers(low + 100, low + 150, count).astype(kind)
+        given = [
+            graph.constant(f"{name}_q", rng.integers(low, low + 256, shape).astype(kind)),
+            graph.constant(f"{name}_s", scale if per == "axis" else scale[0]),
+            graph.constant(f"{name}_z", zero if per == "axis" else zero[0]),
+        ]
+        graph.node("DequantizeLinear", given, name, axis=1)
+        graph.nodes.insert(0, graph.nodes.pop())
+    run_graph(graph, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("scale", "attributes", "word"),
+    [
+        (np.ones((1, 4 * H, 1), np.float32), {"axis": 2, "block_size": FEATURES}, "block"),
+        (np.ones((), np.float16), {}, "float16"),
+        (np.ones(3, np.float32), {"axis": 1}, "do not fit"),
+    ],
+)
+def test_other_quantizations_are_the_reason(
+    scale: Array, attributes: dict[str, int], word: str, tmp_path: Path
+) -> None:
+    graph = one("LSTM")
+    graph.constant("q", np.ones(graph.constants.pop("a_W").shape, np.int8))
+    graph.node("DequantizeLinear", ["q", graph.constant("scale", scale)], "a_W", **attributes)
+    entry = entry_of(graph.save(tmp_path / "m.onnx"))
+    assert not entry.supported
+    assert word in entry.reason
+
+
+@pytest.mark.parametrize("made", ["gather", "reversed", "split", "sum", "cast", "flatten", "tile"])
+def test_weights_that_the_graph_makes_of_constants_are_read(made: str, tmp_path: Path) -> None:
+    graph = one("LSTM")
+    w = graph.constants.pop("a_W")
+    if made == "cast":
+        w = w.astype(np.float64)
+    weight = graph.constant("w", w)
+    rows = w.shape[1]
+    match made:
+        case "gather":
+            graph.constant("order", np.random.default_rng(1).permutation(rows))
+            graph.node("Gather", [weight, "order"], "a_W", axis=1)
+        case "reversed":
+            cut = [graph.constant(f"cut{k}", integers(v)) for k, v in enumerate((-1, -(2**63) + 1, 1, -1))]
+            graph.node("Slice", [weight, *cut], "a_W")
+        case "split":
+            graph.node("Split", [weight, graph.constant("sizes", integers(5, rows - 5))], "first", "rest", axis=1)
+            graph.node("Concat", ["rest", "first"], "a_W", axis=1)
+        case "sum":
+            graph.node("Mul", [weight, graph.constant("half", np.float32(0.5))], "halved")
+            graph.node("Sub", ["halved", graph.constant("shift", normal(1, rows, 1))], "a_W")
+        case "cast":
+            graph.node("Cast", [weight], "a_W", to=1)
+        case "flatten":
+            graph.node("Flatten", [weight], "flat", axis=2)
+            graph.node("Reshape", ["flat", graph.constant("shape", integers(1, -1, FEATURES))], "a_W")
+        case "tile":
+            graph.constant("w", w[:, : rows // 2])
+            graph.node("Tile", [weight, graph.constant("twice", integers(1, 2, 1))], "a_W")
+    graph.nodes = [*graph.nodes[1:], graph.nodes[0]]
+    assert run_graph(graph, tmp_path / "m.onnx").supported
+
+
+def test_weights_that_are_scattered_are_the_reason(tmp_path: Path) -> None:
+    graph = one("LSTM")
+    graph.constant("w", graph.constants.pop("a_W"))
+    given = ["w", graph.constant("at", integers(0).reshape(1, 1)), graph.constant("new", normal(1, 4 * H, FEATURES))]
+    graph.node("ScatterND", given, "a_W")
+    entry = entry_of(graph.save(tmp_path / "m.onnx"))
+    assert (entry.supported, "W is computed by ScatterND" in entry.reason) == (False, True)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_directions_that_are_taken_apart_and_put_side_by_side_again_are_one_layer(
+    swapped: bool, tmp_path: Path
+) -> None:
+    graph = Graph()
+    y = graph.recurrent("LSTM", graph.input("x", None, None, FEATURES), "l0", directions=2)
+    graph.node("Split", [y, graph.constant("each", integers(1, 1))], "forward", "backward", axis=1)
+    sides = []
+    for side in ("forward", "backward"):
+        graph.node("Squeeze", [side, graph.constant("axis_1", integers(1))], f"{side}_3")
+        sides.append(graph.node("Transpose", [f"{side}_3"], f"{side}_n", perm=[1, 0, 2]))
+    graph.node("Concat", sides[:: -1 if swapped else 1], "both", axis=2)
+    x = graph.node("Transpose", ["both"], "x1", perm=[1, 0, 2])
+    graph.outputs = [graph.recurrent("LSTM", x, "l1", features=2 * H, directions=2, seed=2)]
+    if swapped:
+        assert names_in(graph, tmp_path / "m.onnx") == ["l0", "l1"]
+    else:
+        assert run_graph(graph, tmp_path / "m.onnx", "l0..l1").num_layers == 2
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_nodes_with_the_batch_first_are_read(operator: str, tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", "N", "T", FEATURES)
+    states = [graph.constant(kind, normal(N, 1, H, seed=60 + k)) for k, kind in enumerate(kinds_of(operator))]
+    y = graph.recurrent(operator, x, "l0", layout=1, states=states)
+    x = graph.node("Squeeze", [y, graph.constant("axis_2", integers(2))], "x1")
+    graph.outputs = [graph.recurrent(operator, x, "l1", features=H, layout=1, states=states, seed=2)]
+    path = graph.save(tmp_path / "m.onnx")
+    # ONNX Runtime does not compute this layout on a CPU.
+    y = ReferenceEvaluator(str(path)).run(None, {"x": X.swapaxes(0, 1)})[0]
+    entry = entry_of(path, "l0..l1")
+    assert (entry.initial_state, entry.batch_size) == ("stored", N)
+    assert_near(computed_on(path, X.swapaxes(0, 1), entry.name).out, in_time(y.transpose(1, 2, 0, 3)), 1e-5)
+
+
+def test_names_that_are_empty_the_same_or_no_plain_text_are_told_apart(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    for name in ("ключ 键", "line\nbreak", "first", "second"):
+        graph.recurrent("GRU", x, name)
+    graph.nodes[2].name = graph.nodes[3].name = ""
+    graph.nodes[3].output[0] = "first_y"
+    graph.recurrent("GRU", x, "third")
+    graph.outputs = ["third_y"]
+    assert names_in(graph, tmp_path / "m.onnx") == ["ключ 键", "line\\nbreak", "first_y", "first_y#2", "third"]
+
+
+def test_operators_that_are_not_of_onnx_are_listed_with_what_they_are(tmp_path: Path) -> None:
+    graph = one("LSTM")
+    graph.node("DynamicQuantizeLSTM", ["x", "a_W"], "q", domain="com.microsoft", name="quantized", hidden_size=H)
+    graph.node("AttnLSTM", ["x", "a_W"], "t", domain="com.microsoft", name="attention", hidden_size=H)
+    graph.node("SkipGRU", ["x", "a_W"], "s", domain="com.example", name="other")
+    graph.save(tmp_path / "m.onnx")
+    found = {entry.name: entry for entry in entries_of(tmp_path / "m.onnx")}
+    for name, word in (("quantized", "8 bits"), ("attention", "attention"), ("other", "com.example")):
+        assert not found[name].supported
+        assert word in found[name].reason
+    assert found["a"].supported

@@ -1,0 +1,207 @@
+"""ONNX models from both exporters of PyTorch, compared with PyTorch."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.model_formats.rnn_entry import Entry
+from tests.io.model_formats.corpus.cases import computed_on
+from tests.oracles.computed import assert_near
+
+torch: Any = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+T, N, FEATURES, H = 3, 2, 3, 4
+CELLS = {
+    "lstm": torch.nn.LSTM,
+    "gru": torch.nn.GRU,
+    "rnn_tanh": torch.nn.RNN,
+    "rnn_relu": lambda *sizes, **options: torch.nn.RNN(*sizes, nonlinearity="relu", **options),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_behind_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default exporter shows progress bars, which a thread would watch until the process ends."""
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)
+
+
+class Module(torch.nn.Module):  # type: ignore[misc]
+    """A recurrent network behind a linear layer, with learned initial states, given ones or none."""
+
+    def __init__(self, cell: str, layers: int, states: str = "none", **options: Any) -> None:
+        super().__init__()
+        self.before = torch.nn.Linear(FEATURES, FEATURES)
+        self.rnn = CELLS[cell](FEATURES, H, layers, dropout=0.3 if layers > 1 else 0.0, **options)
+        rows = layers * (2 if options.get("bidirectional") else 1)
+        self.kinds = "hc" if cell == "lstm" else "h"
+        self.states = states
+        for kind in self.kinds if states == "learned" else "":
+            setattr(self, f"{kind}0", torch.nn.Parameter(torch.randn(rows, 1, H)))
+        self.given = [torch.randn(rows, N, H) for _ in self.kinds] if states == "given" else []
+
+    def forward(self, x: Any, *given: Any) -> Any:
+        x = torch.tanh(self.before(x))
+        if self.states == "learned":
+            samples = x.shape[0] if self.rnn.batch_first else x.shape[1]
+            given = tuple(getattr(self, f"{kind}0").expand(-1, samples, -1).contiguous() for kind in self.kinds)
+        return self.rnn(x, *([given[0] if self.kinds == "h" else given] if given else []))[0]
+
+
+def export(module: Any, path: Path, *args: Any, **options: Any) -> None:
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with warnings.catch_warnings(), quiet[0], quiet[1]:
+        warnings.simplefilter("ignore")  # exporters warn about themselves
+        logging.disable(logging.CRITICAL)
+        try:
+            torch.onnx.export(module, args, str(path), **options)
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def compared(module: Module, path: Path, **options: Any) -> Entry:
+    """The network in the exported model, which has the outputs of the module."""
+    module.eval()
+    batch_first = module.rnn.batch_first
+    x = torch.randn(N, T, FEATURES) if batch_first else torch.randn(T, N, FEATURES)
+    export(module, path, x, *module.given, **options)
+    with torch.no_grad():
+        out = module(x, *module.given)
+        inner = torch.tanh(module.before(x))
+    layers = module.rnn.num_layers
+    entry = next(entry for entry in entries_of(path) if entry.num_layers == layers)
+    assert len(entries_of(path)) == (1 if layers == 1 else layers + 1)
+    state = dict(zip("hc", [state.numpy() for state in module.given], strict=False)) or None
+    samples, steps = (inner, out.swapaxes(0, 1)) if batch_first else (inner.swapaxes(0, 1), out)
+    assert_near(computed_on(path, samples.numpy(), entry.name, state=state).out, steps.numpy(), 1e-5)
+    assert entry.initial_state == {"none": "zeros", "learned": "stored", "given": "input"}[module.states]
+    assert entry.biases is module.rnn.bias
+    return entry
+
+
+@pytest.mark.parametrize("states", ["none", "learned", "given"])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp_path: Path) -> None:
+    torch.manual_seed(layers)
+    module = Module(cell, layers, states, bidirectional=both, batch_first=both)
+    dynamic = {"x": [0, 1]} if states == "none" else {}
+    entry = compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], dynamic_axes=dynamic)
+    assert (entry.cell, entry.bidirectional) == (cell, both)
+
+
+OLDER = [
+    ("lstm", {"do_constant_folding": False}, {}),
+    ("gru", {"do_constant_folding": False}, {"bidirectional": True}),
+    ("gru", {"opset_version": 8}, {}),
+    ("lstm", {"opset_version": 9}, {}),
+    ("gru", {"opset_version": 11}, {"bidirectional": True}),
+    ("rnn_tanh", {"opset_version": 13}, {"bidirectional": True}),
+    ("lstm", {"opset_version": 16, "dynamic_axes": {"x": [1]}}, {"batch_first": False}),
+    ("lstm", {}, {"bias": False}),
+]
+
+
+@pytest.mark.parametrize(("cell", "export", "options"), OLDER)
+def test_options_of_the_older_exporter(
+    cell: str, export: dict[str, Any], options: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    compared(Module(cell, 2, "none", **options), tmp_path / "m.onnx", dynamo=False, input_names=["x"], **export)
+
+
+DYNAMIC = torch.export.Dim.DYNAMIC
+DEFAULT = [
+    ("lstm", 3, "none", {"bidirectional": True, "batch_first": True}, {}),
+    ("gru", 2, "learned", {}, {}),
+    ("lstm", 2, "given", {}, {}),
+    ("gru", 2, "none", {"bidirectional": True}, {"dynamic_shapes": ({1: DYNAMIC},)}),
+    ("lstm", 2, "none", {"batch_first": True}, {"dynamic_shapes": ({0: DYNAMIC},), "optimize": False}),
+    ("gru", 2, "given", {}, {"dynamic_shapes": ({1: DYNAMIC}, ({1: DYNAMIC},))}),
+    # The exporter writes each time step of nn.RNN as nodes of its own.
+    ("rnn_tanh", 2, "none", {"bidirectional": True, "batch_first": True}, {}),
+    ("rnn_relu", 2, "given", {"bidirectional": True}, {}),
+    ("rnn_tanh", 2, "learned", {}, {"dynamic_shapes": ({1: DYNAMIC},), "optimize": False}),
+    ("rnn_relu", 1, "none", {"bias": False}, {}),
+]
+
+
+@pytest.mark.parametrize(("cell", "layers", "states", "options", "export"), DEFAULT)
+def test_the_default_exporter(
+    cell: str, layers: int, states: str, options: dict[str, Any], export: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.manual_seed(layers)
+    compared(Module(cell, layers, states, **options), tmp_path / "m.onnx", dynamo=True, **export)
+
+
+class Loop(torch.nn.Module):  # type: ignore[misc]
+    """A cell in a loop of Python."""
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Any) -> Any:
+        state = None
+        for step in x:
+            state = self.cell(step, state)
+        return state
+
+
+def test_time_steps_that_are_no_network_any_more_are_refused_as_unrolled(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    # The product of a learned initial state is folded into a constant, from which the state does not follow.
+    folded = Module("rnn_tanh", 1, "learned").eval()
+    for module in (folded, Loop(torch.nn.LSTMCell(FEATURES, H)).eval(), Loop(torch.nn.GRUCell(FEATURES, H)).eval()):
+        export(module, tmp_path / "m.onnx", torch.randn(T, N, FEATURES), dynamo=True)
+        (entry,) = entries_of(tmp_path / "m.onnx")
+        assert not entry.supported
+        assert "unrolled" in entry.reason
+
+
+@pytest.mark.parametrize("folding", [True, False])
+def test_weights_kept_as_direction_and_length_are_combined(folding: bool, tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    module = Module("lstm", 1)
+    torch.nn.utils.parametrizations.weight_norm(module.rnn, "weight_hh_l0")
+    compared(module, tmp_path / "m.onnx", dynamo=False, input_names=["x"], do_constant_folding=folding)
+
+
+class EncoderAndDecoder(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.LSTM(FEATURES, H, 2)
+        self.decoder = torch.nn.LSTM(FEATURES, H, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.decoder(x, self.encoder(x)[1])[0]
+
+
+def test_each_layer_of_a_decoder_names_the_layer_that_it_starts_from(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    module = EncoderAndDecoder().eval()
+    x = torch.randn(T, N, FEATURES)
+    export(module, tmp_path / "m.onnx", x, dynamo=False)
+    encoder, _, _, decoder, *layers = entries_of(tmp_path / "m.onnx")
+    names = [f'the model starts this network from the final state of "/encoder/LSTM{k}"' for k in ("", "_1")]
+    assert [entry.assumptions for entry in (encoder, decoder, *layers)] == [(), tuple(names), *[(n,) for n in names]]
+    with torch.no_grad():
+        out, state = module.encoder(x)
+        expected = [out, module(x)]
+    states = [None, dict(zip("hc", [part.numpy() for part in state], strict=True))]
+    for entry, given, y in zip((encoder, decoder), states, expected, strict=True):
+        ran = computed_on(tmp_path / "m.onnx", x.numpy().swapaxes(0, 1), entry.name, state=given)
+        assert_near(ran.out, y.numpy(), 1e-5)
+
+
+def test_layers_that_share_their_weights_without_a_sequence_are_not_listed(tmp_path: Path) -> None:
+    linear = torch.nn.Linear(H, H)
+    export(torch.nn.Sequential(linear, torch.nn.Tanh(), linear), tmp_path / "m.onnx", torch.randn(N, H), dynamo=False)
+    assert entries_of(tmp_path / "m.onnx") == ()

@@ -1,0 +1,123 @@
+"""Initial states and assumptions of a model file: what a config takes from an entry, and what its inputs repeat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config, InitialStateSource, ParameterSource
+from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.model_formats import formats
+from rnnviz.io.model_formats.assumptions import of_run, of_weights
+from rnnviz.io.model_formats.load import config_of, entries_of
+from rnnviz.io.model_formats.rnn_entry import Entry
+from tests.io.model_formats.sources import network, random_arrays, weights_of
+
+NETWORK = network("lstm", 2, True)
+CLAUSE = "the model skips padding, and rnnviz computes every time step"
+
+
+@dataclass(frozen=True)
+class OneNetwork:
+    """A model file that holds an LSTM of two layers in both directions."""
+
+    entry: Entry
+    state: Mapping[str, FloatArray]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return (self.entry,)
+
+    def parameters(self, name: str) -> Mapping[str, FloatArray]:
+        return weights_of(NETWORK)
+
+    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
+        return self.state
+
+
+def state(samples: int) -> dict[str, FloatArray]:
+    return dict(random_arrays(dict.fromkeys(("h", "c"), (4, samples, 4)), seed=7))
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Makes a file that opens as a model with these fields of its entry, and its entry as it is listed."""
+
+    def opened(samples: int = 0, **fields: object) -> tuple[Path, Entry]:
+        path = tmp_path / "m.safetensors"
+        path.write_bytes((2).to_bytes(8, "little") + b"{}")
+        entry = Entry("net", "lstm", 3, 4, 2, True, "float32", **fields)  # type: ignore[arg-type]
+        held = OneNetwork(entry, state(samples) if samples else {})
+        monkeypatch.setattr(formats.Format, "open", lambda self, path: held)
+        (listed,) = entries_of(path)
+        return path, listed
+
+    return opened
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_a_stored_initial_state_is_what_the_config_starts_from(opened, samples: int) -> None:
+    path, entry = opened(samples, initial_state="stored")
+    config = config_of(path, entry)
+    assert config.initial_state == InitialStateSource("file", path=str(path))
+    assert (entry.batch_size, samples) in ((None, 1), (config.sequence.batch_size, 5))
+    inputs = load_inputs(Config.from_mapping(config.to_mapping()))
+    for name, array in state(samples).items():
+        read = getattr(inputs.initial_state, name)
+        assert read.shape == (4, config.sequence.batch_size, 4)
+        np.testing.assert_array_equal(read, np.broadcast_to(array, read.shape))
+    assert inputs.assumptions == ()
+
+
+def test_a_state_stored_for_other_samples_names_their_number(opened) -> None:
+    path, entry = opened(5, initial_state="stored")
+    config = config_of(path, entry)
+    with pytest.raises(InputError, match=r"sequence\.batch_size must be 5"):
+        load_inputs(replace(config, sequence=replace(config.sequence, batch_size=3)))
+
+
+def test_a_model_file_without_a_state_is_no_initial_state(opened) -> None:
+    path, entry = opened(initial_state="zeros")
+    config = replace(config_of(path, entry), initial_state=InitialStateSource("file", path=str(path)))
+    with pytest.raises(InputError, match="stores no initial state of net"):
+        load_inputs(config)
+
+
+def test_a_model_file_is_no_initial_state_of_other_weights(opened) -> None:
+    path, entry = opened(1, initial_state="stored")
+    config = replace(config_of(path, entry), parameters=ParameterSource())
+    with pytest.raises(InputError, match=r"parameters\.path must name the same file"):
+        load_inputs(config)
+
+
+def test_another_initial_state_than_the_stored_one_is_an_assumption(opened) -> None:
+    path, entry = opened(1, initial_state="stored", assumptions=(CLAUSE,))
+    config = config_of(path, entry, initial_state="zeros")
+    first, second = load_inputs(config).assumptions
+    assert first == CLAUSE
+    assert "starts from zeros instead" in second
+    assert not load_inputs(config).initial_state.h.any()
+
+
+@pytest.mark.parametrize("kind", ["input", "computed"])
+def test_an_open_initial_state_must_be_chosen_and_the_choice_is_an_assumption(opened, kind: str) -> None:
+    path, entry = opened(initial_state=kind)
+    with pytest.raises(InputError, match="without an initial state"):
+        config_of(path, entry)
+    where, choice = load_inputs(config_of(path, entry, initial_state="normal")).assumptions
+    assert "its initial state" in where
+    assert "random numbers" in choice
+
+
+def test_a_chosen_cell_is_an_assumption_of_runs_and_of_converted_weights(opened) -> None:
+    path, entry = opened(1, initial_state="stored")
+    undecided = replace(entry, cell=None, cells=("lstm",), reason="choose", assumptions=(CLAUSE,))
+    config = config_of(path, undecided, "lstm")
+    chosen = ("the file does not say the activation: lstm was chosen", CLAUSE)
+    assert of_run(undecided, config) == chosen
+    assert of_weights(undecided, config)[:2] == chosen
+    assert "not written" in of_weights(undecided, config)[2]

@@ -1,0 +1,179 @@
+"""Damaged files, and those that promise more than they hold: always a sentence, before anything large is made."""
+
+import json
+import os
+import struct
+import tracemalloc
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.formats import open_model
+from rnnviz.io.model_formats.load import entries_of, read_parameters
+from tests.io.model_formats.damage import networks_in, outcome_of
+from tests.io.model_formats.sources import network, weights_of
+from tests.io.model_formats.specimens import WRITERS
+
+FILES = [name for name in WRITERS if name != "folder"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    original = path.read_bytes()
+    whole = networks_in(path)
+    for length in [0, 1, 7, 8, 9, 63, len(original) // 2, len(original) - 1]:
+        path.write_bytes(original[:length])
+        assert outcome_of(path, whole) == "refused", length
+
+
+def test_a_header_that_never_ends_is_a_sentence(tmp_path: Path) -> None:
+    WRITERS["folder"](tmp_path / "w")
+    path = tmp_path / "w" / "weight_ih_l0.npy"
+    path.write_bytes(path.read_bytes().replace(b"}", b" ", 1))
+    with pytest.raises(InputError, match=r"is no numpy file, or a damaged one: .*\.$"):
+        entries_of(tmp_path / "w")
+
+
+def test_what_a_library_repeats_of_a_damaged_file_is_cut(tmp_path: Path) -> None:
+    """zipfile shows the whole name of a member, which may have become as long as the file."""
+    path = tmp_path / "w.npz"
+    WRITERS["w.npz"](path)
+    content = bytearray(path.read_bytes())
+    content[26:28] = (5000).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is no \.npz file, or a damaged one: File name in directory .* …\.$") as told:
+        entries_of(path)
+    assert len(str(told.value)) < 600
+
+
+def params_header(count: int, *array: tuple[str, tuple[int, ...]]) -> bytes:
+    return struct.pack("<QQQ", 0x112, 0, count) + b"".join(
+        struct.pack(f"<{layout}", *values) for layout, values in array
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (params_header(2**62), "tells of 4611686018427387904 arrays"),
+        (
+            params_header(1, ("Iii", (0xF993FAC9, 0, 2)), ("qq", (2**31, 2**31)), ("iii", (1, 0, 0))),
+            "numbers in array 0",
+        ),
+        (params_header(1, ("Iii", (0xF993FAC9, 0, 2**30))), "1073741824 sizes"),
+        (params_header(1, ("Iii", (0xF993FAC9, 0, 1)), ("q", (-5,)), ("iii", (1, 0, 0))), "has the shape"),
+        (params_header(1, ("Iii", (0xF993FAC9, 0, 1)), ("q", (0,)), ("iii", (1, 0, 77))), "the type 77"),
+        (params_header(0, ("QQ", (1, 2**40))), "letters in a name"),
+    ],
+    ids=["arrays", "numbers", "sizes", "negative", "type", "name"],
+)
+def test_lengths_beyond_the_file_are_met_before_anything_of_that_length(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "w.params"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        open_model(path)
+
+
+def safetensors_header(length: int, begin: int, end: int, shape: list[int]) -> bytes:
+    header = json.dumps({"weight_hh_l0": {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}}).encode()
+    return struct.pack("<Q", length or len(header)) + header + bytes(64)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        safetensors_header(1 << 40, 0, 64, [4, 4]),
+        safetensors_header(0, 0, 1 << 40, [1 << 19, 1 << 19]),
+        safetensors_header(0, 0, 64, [1 << 40, 1 << 40]),
+        safetensors_header(0, 1 << 40, (1 << 40) + 64, [4, 4]),
+        safetensors_header(0, 64, 0, [4, 4]),
+    ],
+    ids=["header", "array", "shape", "place", "backwards"],
+)
+def test_a_safetensors_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is no \.safetensors file, or a damaged one: .*\.$"):
+        entries_of(path)
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_an_npy_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, archive: bool) -> None:
+    header = BytesIO()
+    described = {"descr": "<f4", "fortran_order": False, "shape": (1 << 30, 1 << 30)}
+    np.lib.format.write_array_header_1_0(header, described)
+    path = tmp_path / ("w.npz" if archive else "w")
+    if archive:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("l0_h2h_weight.npy", header.getvalue() + bytes(64))
+    else:
+        path.mkdir()
+        (path / "l0_h2h_weight.npy").write_bytes(header.getvalue() + bytes(64))
+    with pytest.raises(InputError, match=r"would have 46116860184273880\d\d bytes and has 192"):
+        entries_of(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "parameters.", "x."])
+def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: Path, prefix: str) -> None:
+    """Gluon's own names are held against the network, and those with a prefix are an entry."""
+    path, net = tmp_path / "w.npz", network("gru", 1, False)
+    arrays = weights_of(net)
+    np.savez(path, **{prefix + name: array for name, array in arrays.items() if name != "l0_h2h_weight"})
+    described = {"descr": "<f4", "fortran_order": False, "shape": (1 << 12, 1 << 12)}
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(f"{prefix}l0_h2h_weight.npy", "w", force_zip64=True) as file,
+    ):
+        np.lib.format.write_array_header_1_0(file, described)
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"\(4096, 4096\)|\(4096, 3\)"):
+            read_parameters(path, None, net)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"w\.pt cannot be read: it is a pipe"):
+        entries_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.pt", None, "cannot be read: No such file"),
+        ("w.pt", b"", "is empty"),
+        ("w.txt", b"some text", "is no model file that can be read: it must be one of .params"),
+        ("w.safetensors", b"some text of more than eight letters", "is no .safetensors file, or a damaged one"),
+        ("w.npz", b"PK\x03\x04rubbish", "is no .npz file, or a damaged one"),
+        ("w.pt", b"\x80\x02K\x01.", "does not begin with PyTorch's magic number"),
+        ("w.params", b"some text of some length, no more", "is no MXNet parameter file, or a damaged one"),
+    ],
+)
+def test_what_is_no_model_is_said_so(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        entries_of(path)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "w.onnx"])
+def test_the_content_tells_the_format_where_the_ending_does_not(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    other = path.rename(tmp_path / "weights.dat")
+    assert entries_of(other)[0].supported

@@ -1,0 +1,173 @@
+"""Damaged archives, and what is pickled in them: refused in a sentence, before anything is unpacked or run."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.formats import open_model
+from rnnviz.io.model_formats.load import entries_of
+from tests.io.model_formats.damage import damaged as changed
+from tests.io.model_formats.damage import networks_in, outcome_of
+from tests.io.model_formats.sources import in_torch_names, weights_of
+from tests.io.model_formats.specimens import NETWORK, WRITERS
+
+
+@pytest.mark.parametrize("name", ["w.npz", "w.pt", "w.keras"])
+def test_an_archive_packed_in_the_least_usual_way_is_refused_when_it_is_damaged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+        largest = max(archive.infolist(), key=lambda info: info.compress_size)
+    damaged = bytearray(path.read_bytes())
+    middle = largest.header_offset + 30 + len(largest.filename) + largest.compress_size // 2
+    damaged[middle : middle + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="damaged"):
+        networks_in(path)
+
+
+def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    header = np.lib.format.header_data_from_array_1_0(np.zeros((2, 2), np.float32))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("weight_hh_l0.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+    with pytest.raises(InputError, match=r"an array of the shape \(2, 2\) would have 144 bytes and has 209715328"):
+        open_model(path)
+
+
+def test_an_array_of_objects_is_passed_over_and_not_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, **in_torch_names(weights_of(NETWORK)), config=np.array("text"), objects=np.array([{}]))
+    assert [entry.supported for entry in entries_of(path)] == [True]
+
+
+def write_archive(path: Path, value: Any, **members: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data.pkl", value if isinstance(value, bytes) else pickle.dumps(value, 2))
+        for name, content in members.items():
+            archive.writestr(f"w/data/{name}", content)
+
+
+def described(shape: str, strides: str, length: int = 64) -> bytes:
+    """The pickle of one tensor, whose sizes are given as pickle's opcodes."""
+    return (
+        b"\x80\x02}X\x0c\0\0\0weight_hh_l0ctorch._utils\n_rebuild_tensor_v2\n("
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
+        + f"I{length}\n".encode()
+        + b"tQI0\n"
+        + f"({shape}t({strides}t".encode()
+        + b"\x89ccollections\nOrderedDict\n)RtRs."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pickled", "words"),
+    [
+        (described("I16\nI4\n", "I400\nI1\n"), r"reaches beyond its storage of 64 numbers"),
+        (described("I16\nI-4\n", "I4\nI1\n"), "not described as PyTorch does"),
+        (described("I16\n", "I4\nI1\n"), "not described as PyTorch does"),
+        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "its pickle cannot be read"),
+        (b"\x80\x04\x8e\xff\xff\xff\xff\xff\x00\x00\x00.", "its pickle cannot be read|more memory"),
+        (b"\x80\x02K\x01.", "holds no state_dict"),
+        (b"cos\nsystem\n(X\x02\0\0\0lstR.", r"os\.system"),
+        (b"\x80\x02\x82\x01.", "its pickle cannot be read"),
+        (
+            described("I16\nI4\n", "I4\nI1\n")[:-2] + b"}X\x05\0\0\0shape(I99\nI99\ntsbs.",
+            "only a dict may be given more",
+        ),
+        (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "holds no state_dict|its pickle cannot be read"),
+    ],
+    ids=[
+        "beyond",
+        "negative",
+        "strides",
+        "long",
+        "bytes",
+        "number",
+        "system",
+        "extension",
+        "changed",
+        "deep",
+    ],
+)
+def test_a_pickle_that_pytorch_does_not_write_is_refused(tmp_path: Path, pickled: bytes, words: str) -> None:
+    path = tmp_path / "w.pt"
+    write_archive(path, pickled, **{"0": bytes(256)})
+    with pytest.raises(InputError, match=words):
+        entries_of(path)
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02}" + b"K\x01\x85" + b"2\x86" * 60 + b"K\x01s.",
+        b"\x80\x02(K\x01\x85" + b"2\x86" * 60 + b"K\x01d.",
+        b"\x80\x04}K\x01\x8f(K\x01\x85" + b"2\x86" * 60 + b"\x90s.",
+        b"\x80\x02}K\x01]" + b"2\x86" * 60 + b"s.",
+    ],
+    ids=["key", "keys", "set", "values"],
+)
+def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickled: bytes) -> None:
+    """A tuple of two references to a tuple of two references, and so on."""
+    path = tmp_path / "w.pt"
+    write_archive(path, pickled)
+    assert entries_of(path) == ()
+
+
+def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
+    model = open_model(path)
+    assert not model.entries[0].supported
+    from rnnviz.io.model_formats.torch_files import StateDict, _Archive
+
+    with pytest.raises(InputError, match="has 104857600 bytes in place of 256"):
+        StateDict(path, _Archive(path)).read("weight_hh_l0")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
+@pytest.mark.parametrize("kind", ["script", "exported", "legacy"])
+def test_a_damaged_program_is_refused_or_read_as_what_it_holds(tmp_path: Path, kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    made, path = torch.nn.GRU(3, 4), tmp_path / "w.pt"
+    if kind == "script":
+        torch.jit.save(torch.jit.script(made), str(path))
+    elif kind == "exported":
+        torch.export.save(torch.export.export(made, (torch.ones(2, 1, 3),)), path := tmp_path / "w.pt2")
+    else:
+        held = {"m": made.state_dict(), (1, "a"): [{2}, torch.ones(2, dtype=torch.uint16), torch.eye(2).to_sparse()]}
+        torch.save(held, path, _use_new_zipfile_serialization=False)
+    whole, content = networks_in(path), path.read_bytes()
+    found = set()
+    for seed in range(60):
+        path.write_bytes(changed(content, Random(seed)))
+        found.add(outcome_of(path, whole))
+    assert "refused" in found
+    assert kind == "legacy" or "numbers" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "member"), [("w.pt", "data/3"), ("w.npz", "weight_hh_l0.npy"), ("w.keras", "model.weights.h5")]
+)
+def test_a_directory_that_tells_of_nothing_stored_is_refused(tmp_path: Path, name: str, member: str) -> None:
+    """Nothing has a checksum as well, which is 0: what is missing must not be taken from elsewhere in memory."""
+    path = tmp_path / name
+    WRITERS[name](path)
+    whole, content = networks_in(path), bytearray(path.read_bytes())
+    place = content.rindex(member.encode())
+    entry = content.rindex(b"PK\x01\x02", 0, place)
+    content[entry + 16 : entry + 24] = bytes(8)  # the checksum, and the size as it is stored
+    path.write_bytes(content)
+    assert outcome_of(path, whole) == "refused"

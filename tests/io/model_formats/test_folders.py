@@ -1,0 +1,159 @@
+"""Folders that hold a model file, and files of formats that are not read."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.formats import NUMPY, SAFETENSORS, SHARDS, format_of, is_model_file, model_in
+from rnnviz.io.model_formats.load import config_of, entries_of, read_parameters
+from rnnviz.io.session.file_refs import files_to_copy
+from tests.io.model_formats.sources import in_torch_names, network, weights_of
+
+NETWORK = network("lstm", 2, True)
+
+
+def write_safetensors(path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file(in_torch_names(weights_of(NETWORK), "enc."), path)
+
+
+def test_the_model_file_of_a_folder_is_opened_beside_what_else_is_there(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "model.safetensors")
+    for other in ("optimizer.pt", "training_args.bin", "config.json"):
+        (tmp_path / other).write_bytes(b"x")
+    assert format_of(tmp_path) is SAFETENSORS
+    (entry,) = entries_of(tmp_path)
+    read = read_parameters(tmp_path, entry.name, NETWORK)
+    for name, array in weights_of(NETWORK).items():
+        np.testing.assert_array_equal(read[name], array)
+    (copied,) = files_to_copy(config_of(tmp_path, entry))
+    assert [name for name, _ in copied.parts] == [f"{tmp_path.name}/model.safetensors"]
+
+
+@pytest.mark.parametrize("named", ["", "model.safetensors.index.json", "model-00001-of-00002.safetensors"])
+def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path: Path, named: str) -> None:
+    from safetensors.numpy import save_file
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    arrays = in_torch_names(weights_of(NETWORK), "enc.")
+    shards = {name: f"model-0000{1 + place % 2}-of-00002.safetensors" for place, name in enumerate(arrays)}
+    for shard in set(shards.values()):
+        save_file({name: arrays[name] for name, place in shards.items() if place == shard}, folder / shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}), encoding="utf-8")
+    path = folder / named if named else folder
+    (entry,) = entries_of(path)
+    read = read_parameters(path, entry.name, NETWORK)
+    for name, array in weights_of(NETWORK).items():
+        np.testing.assert_array_equal(read[name], array)
+    (copied,) = files_to_copy(config_of(path, entry))
+    assert sorted(name.rpartition("/")[2] for name, _ in copied.parts) == sorted(
+        [*set(shards.values()), "model.safetensors.index.json"]
+    )
+
+
+def test_a_folder_s_index_comes_before_its_shards_and_npy_files_are_a_model_themselves(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.ones(2))
+    assert (model_in(tmp_path), format_of(tmp_path)) == (tmp_path, NUMPY)
+    for name in ("model.safetensors.index.json", "model-00001-of-00002.safetensors", "model.safetensors"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    assert format_of(tmp_path) is SHARDS
+    assert model_in(tmp_path).name == "model.safetensors.index.json"
+    assert format_of(tmp_path / "model.safetensors.index.json") is SHARDS
+
+
+def test_a_sequence_beside_a_model_is_no_model_but_weights_are(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "m.safetensors")
+    np.save(tmp_path / "x_train.npy", np.ones(2))
+    assert model_in(tmp_path) == tmp_path / "m.safetensors"
+    np.save(tmp_path / "rnn.weight_hh_l0.npy", np.ones((4, 4)))
+    assert model_in(tmp_path) == tmp_path
+
+
+def test_the_prefix_of_a_tensorflow_checkpoint_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "weights.ckpt.index").write_bytes(b"x")
+    with pytest.raises(InputError, match="TensorFlow checkpoint"):
+        entries_of(tmp_path / "weights.ckpt")
+
+
+def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no model file"):
+        entries_of(tmp_path)
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=r'"model\.safetensors", "pytorch_model\.bin"'):
+        entries_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "keyword"),
+    [
+        ("m.tflite", b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
+        ("m.bin", b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
+        ("saved_model.pb", b"\x08\x01", "SavedModel"),
+        ("frozen.pb", b"\x0a\x01", "TensorFlow graph"),
+        ("model.ckpt.index", b"x", "TensorFlow checkpoint"),
+        ("model.ckpt.data-00000-of-00001", b"x", "TensorFlow checkpoint"),
+        ("model.ckpt.meta", b"x", "TensorFlow checkpoint"),
+        ("model.json", json.dumps({"format": "layers-model"}).encode(), r"TensorFlow\.js"),
+        ("model.json", json.dumps({"class_name": "Sequential"}).encode(), "without weights"),
+        ("m.weights.json", b"{}", "index of Keras weights"),
+        ("c.msgpack", b"\x81", "flax"),
+        ("m.mlmodel", b"\x08\x01", "Core ML"),
+        ("m.gguf", b"GGUF\x03", "GGUF"),
+        ("m.ptl", b"\x1c\0\0\0PTMF", "PyTorch Mobile"),
+        ("m.ort", b"\x1c\0\0\0ORTM", "ORT format"),
+        ("m.xml", b'<?xml version="1.0"?><net name="m">', "OpenVINO"),
+        ("m.pdparams", pickle.dumps({}), "PaddlePaddle"),
+        ("m.caffemodel", b"x", "Caffe"),
+        ("m.mat", b"MATLAB 5.0 MAT-file", "MATLAB"),
+        ("m.rds", b"\x1f\x8b", "R data"),
+        ("m.safetensors.gz", b"\x1f\x8b", "compressed"),
+        ("m.zip", b"x", "archive"),
+        ("params.pkl", pickle.dumps({}), "pickle"),
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        ("model.pt", b"<!DOCTYPE html><html>", "HTML"),
+    ],
+)
+def test_a_file_of_a_format_that_is_not_read_says_what_it_is(
+    tmp_path: Path, name: str, content: bytes, keyword: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"is .*{keyword}.*, which is not read: ."):
+        entries_of(path)
+    assert is_model_file(path)
+
+
+def test_a_pickle_without_an_ending_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "params").write_bytes(pickle.dumps({"w": 1}))
+    with pytest.raises(InputError, match="is a Python pickle"):
+        entries_of(tmp_path / "params")
+    assert not is_model_file(tmp_path / "params")
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "keyword"),
+    [
+        ("saved", ["saved_model.pb", "keras_metadata.pb"], "SavedModel"),
+        ("orbax", ["_CHECKPOINT_METADATA", "manifest.ocdbt"], "Orbax"),
+        ("tf", ["checkpoint", "w.index", "w.data-00000-of-00001"], "TensorFlow checkpoint"),
+        ("m.mlpackage", ["Manifest.json"], "Core ML"),
+        ("ov", ["m.xml", "m.bin"], "OpenVINO"),
+    ],
+)
+def test_a_folder_of_a_format_that_is_not_read_says_what_it_is(
+    tmp_path: Path, folder: str, names: list[str], keyword: str
+) -> None:
+    path = tmp_path / folder
+    path.mkdir()
+    for name in names:
+        (path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=f"is .*{keyword}.*, which is not read: ."):
+        entries_of(path)

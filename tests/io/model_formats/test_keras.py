@@ -1,0 +1,176 @@
+"""Models that Keras wrote, run by the recurrence here to what Keras computed."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config, Network
+from rnnviz.core.initial_state import State
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import Parameters
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.io.model_formats.keras import open_model
+from tests.oracles.computed import assert_near, computed
+
+FOLDER = Path(__file__).parent / "written_by_keras"
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+STACKS = ("uni1", "uni3", "bi1", "bi3")
+
+
+def output_of(network, arrays, x):
+    """(N, T, D·H), from x (N, T, I) and a state of zeros."""
+    zeros = np.zeros(network.state_shape(len(x)), network.dtype)
+    state = State(zeros, zeros if network.kind.has_cell_state else None)
+    inputs = Inputs(Config(network), x.swapaxes(0, 1), Parameters(network, arrays), state)
+    return computed(ManualEngine(), inputs)[0].output.swapaxes(0, 1)
+
+
+def entry_called(model, name):
+    return next(entry for entry in model.entries if entry.name == name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_layers_and_stacks_give_what_keras_computed(cell, ending):
+    model = open_model(FOLDER / f"{cell}.{ending}")
+    expected = np.load(FOLDER / f"{cell}.npz")
+    assert all(entry.supported and not entry.reason and entry.biases for entry in model.entries)
+    for name in STACKS:
+        both, count = name[:2] == "bi", int(name[-1])
+        entry = entry_called(model, f"{name}_0..{name}_2" if count == 3 else f"{name}_0")
+        assert entry.network() == Network(cell, 2, 3, count, both)
+        output = output_of(entry.network(), model.parameters(entry.name), expected["x"])
+        assert_near(output, expected[name], 1e-5, name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_without_a_config_are_read_layer_by_layer(cell, tmp_path):
+    with zipfile.ZipFile(FOLDER / f"{cell}.keras") as archive:
+        # The same that Keras saves as weights alone.
+        model = open_model(Path(archive.extract("model.weights.h5", tmp_path)))
+    expected = np.load(FOLDER / f"{cell}.npz")
+    assert all(entry.supported and entry.num_layers == 1 for entry in model.entries)
+    for name in STACKS:
+        x = expected["x"]
+        for number in range(int(name[-1])):
+            entry = entry_called(model, f"{name}_{number}")
+            assert cell in entry.cells
+            assert entry.initial_state == "unknown"
+            assert entry.assumptions
+            x = output_of(entry.network(cell), model.parameters(entry.name), x)
+        assert_near(x, expected[name], 1e-5, name)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_layers_of_a_model_within_the_model_have_its_name_before_their_own(ending):
+    model = open_model(FOLDER / f"gru.{ending}")
+    stack = entry_called(model, "nested/inner_0..nested/inner_1")
+    assert stack.network() == Network("gru", 3, 3, 2)
+    np.testing.assert_array_equal(
+        model.parameters("nested/inner_1")["l0_h2h_bias"], model.parameters(stack.name)["l1_h2h_bias"]
+    )
+
+
+def test_gates_are_put_into_gluons_order_and_kernels_are_transposed():
+    with h5py.File(FOLDER / "gru.h5") as file:
+        found = {}
+        file["model_weights/uni1_0"].visititems(
+            lambda name, member: found.update({name.rpartition("/")[2]: member}) if hasattr(member, "shape") else None
+        )
+        kernel, bias = found["kernel"][()], found["bias"][()]
+    arrays = open_model(FOLDER / "gru.h5").parameters("uni1_0")
+    z, r, h = np.split(kernel, 3, axis=1)
+    np.testing.assert_array_equal(arrays["l0_i2h_weight"], np.concatenate([r.T, z.T, h.T]))
+    for row, name in enumerate(("l0_i2h_bias", "l0_h2h_bias")):
+        z, r, h = np.split(bias[row], 3)
+        np.testing.assert_array_equal(arrays[name], np.concatenate([r, z, h]))
+
+
+def with_config(cell, path, change, *, compression=zipfile.ZIP_STORED):
+    """The model of Keras with its config changed by `change`, which gets the layers by name."""
+    with zipfile.ZipFile(FOLDER / f"{cell}.keras") as source, zipfile.ZipFile(path, "w", compression) as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "config.json":
+                config = json.loads(data)
+                change({layer["config"]["name"]: layer for layer in config["config"]["layers"]})
+                data = json.dumps(config).encode()
+            target.writestr(name, data)
+    return open_model(path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "settings", "reason"),
+    [
+        ("lstm", "uni1_0", {"activation": "relu"}, "activation is relu"),
+        ("lstm", "uni1_0", {"activation": {"class_name": "function", "config": "mine"}}, "activation is mine"),
+        ("lstm", "uni1_0", {"activation": None}, "activation is None"),
+        ("lstm", "uni1_0", {"recurrent_activation": "hard_sigmoid"}, "hard_sigmoid"),
+        ("rnn_tanh", "uni1_0", {"activation": "elu"}, "activation is elu"),
+        ("gru", "uni1_0", {"reset_after": False}, "reset_after = false"),
+        ("gru", "uni1_0", {"use_bias": False}, "use_bias is false"),
+    ],
+)
+def test_what_gluon_cannot_express_is_refused_by_name(cell, name, settings, reason, tmp_path):
+    model = with_config(cell, tmp_path / "m.keras", lambda layers: layers[name]["config"].update(settings))
+    entry = entry_called(model, name)
+    assert not entry.supported
+    assert reason in entry.reason
+    others = [e for e in model.entries if e.name != name]
+    assert all(e.supported for e in others)
+
+
+def test_directions_that_differ_are_refused(tmp_path):
+    def change(layers):
+        layers["bi1_0"]["config"]["backward_layer"]["config"]["activation"] = "relu"
+        layers["bi3_0"]["config"]["backward_layer"]["config"]["go_backwards"] = False
+
+    model = with_config("rnn_tanh", tmp_path / "m.keras", change)
+    assert "same" in entry_called(model, "bi1_0").reason
+    assert "backward" in entry_called(model, "bi3_0").reason
+
+
+def test_a_layer_that_keeps_its_last_output_alone_feeds_no_stack(tmp_path):
+    model = with_config(
+        "lstm", tmp_path / "m.keras", lambda layers: layers["uni3_1"]["config"].update(return_sequences=False)
+    )
+    assert {"uni3_0..uni3_1", "uni3_2"} <= {entry.name for entry in model.entries}
+    assert "uni3_0..uni3_2" not in {entry.name for entry in model.entries}
+
+
+def test_other_kinds_of_layers_are_refused_by_name(tmp_path):
+    model = with_config("lstm", tmp_path / "m.keras", lambda layers: layers["uni1_0"].update(class_name="CuDNNLSTM"))
+    entry = entry_called(model, "uni1_0")
+    assert (entry.supported, "CuDNNLSTM" in entry.reason) == (False, True)
+
+
+def test_weights_of_another_layer_than_the_config_says_are_refused(tmp_path):
+    def change(layers):
+        layers["uni1_0"]["config"]["name"] = "other"
+
+    entry = entry_called(with_config("lstm", tmp_path / "m.keras", change), "other")
+    assert "uni1_0" in entry.reason
+
+
+def test_a_compressed_archive_is_read_like_any_other(tmp_path):
+    packed = with_config("lstm", tmp_path / "m.keras", lambda _: None, compression=zipfile.ZIP_DEFLATED)
+    plain = open_model(FOLDER / "lstm.keras")
+    assert packed.entries == plain.entries
+    for name, array in packed.parameters("bi3_0..bi3_2").items():
+        np.testing.assert_array_equal(array, plain.parameters("bi3_0..bi3_2")[name])
+
+
+def test_a_layer_that_goes_backwards_says_how_it_is_to_be_read_and_joins_no_stack(tmp_path):
+    def change(layers):
+        for name in ("uni3_0", "uni3_2"):
+            layers[name]["config"]["go_backwards"] = True
+
+    model = with_config("gru", tmp_path / "m.keras", change)
+    entry = entry_called(model, "uni3_0")
+    assert entry.supported
+    assert "give it in reverse order" in entry.reason
+    assert not any("uni3" in e.name and e.num_layers > 1 for e in model.entries)

@@ -1,0 +1,154 @@
+"""Arrays by name: which networks they are, whatever is around them, and why some are none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.formats import open_model
+from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.rnn_entry import Entry
+from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def entry_of(folder: Path, arrays: Arrays) -> Entry:
+    np.savez(folder / "w.npz", **arrays)
+    (entry,) = entries_of(folder / "w.npz")
+    return entry
+
+
+@pytest.mark.parametrize("torch_names", [False, True])
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_numpy_files_hold_both_names(tmp_path: Path, cell: str, folder: bool, torch_names: bool) -> None:
+    asked = network(cell, 2, True)
+    weights = weights_of(asked)
+    named = in_torch_names(weights, "a.") if torch_names else {f"a_{name}": array for name, array in weights.items()}
+    path = tmp_path / ("w" if folder else "w.npz")
+    if folder:
+        path.mkdir()
+        for name, array in named.items():
+            np.save(path / f"{name}.npy", np.asfortranarray(array))
+    else:
+        np.savez_compressed(path, **named)
+    (entry,) = entries_of(path)
+    assert (entry.name, entry.dtype, entry.supported) == ("a", "float32", True)
+    read = read_parameters(path, "a", asked)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("hidden", [1, 3, 4, 12])
+@pytest.mark.parametrize(("cell", "gates"), [(None, 1), ("gru", 3), ("lstm", 4)])
+def test_the_cell_is_told_apart_where_rows_could_be_any(
+    tmp_path: Path, cell: str | None, gates: int, hidden: int
+) -> None:
+    """12 rows are a GRU of 4 units as well as an LSTM of 3: the recurrent weight's columns tell."""
+    arrays = random_arrays(
+        {
+            "weight_ih_l0": (gates * hidden, 2),
+            "weight_hh_l0": (gates * hidden, hidden),
+            "bias_ih_l0": (gates * hidden,),
+            "bias_hh_l0": (gates * hidden,),
+        }
+    )
+    entry = entry_of(tmp_path, dict(arrays))
+    assert (entry.cell, entry.hidden_size, entry.input_size, entry.supported) == (cell, hidden, 2, True)
+
+
+LSTM = network("lstm", 2, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weight_hh_l0": None}, "lacks the h2h_weight"),
+        ({"bias_ih_l1": None}, "lacks the i2h_bias"),
+        ({"weight_hh_l0": np.ones((16, 5), np.float32)}, "weight_hh_l0 has the shape (16, 5): it must be H, 3H or 4H"),
+        (
+            {"weight_ih_l1": np.ones((16, 4), np.float32)},
+            "weight_ih_l1 has the shape (16, 4), where the other arrays call for (16, 8)",
+        ),
+        ({"weight_hh_l0": np.ones((0, 0), np.float32)}, "it must have 2 sizes of at least 1"),
+        ({"weight_hh_l0": np.ones(64, np.float32)}, "it must have 2 sizes of at least 1"),
+        ({"bias_hh_l0": np.ones(16, np.int8)}, "stored as int8"),
+        (
+            {f"{kind}_l1_reverse": None for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
+            "it lacks the backward direction of layer 1",
+        ),
+    ],
+    ids=["no-h2h", "one-bias", "no-cell", "not-stacked", "empty", "flat", "integers", "one-direction"],
+)
+def test_what_is_no_network_is_listed_with_the_reason(tmp_path: Path, changes: Arrays, words: str) -> None:
+    arrays = {**in_torch_names(weights_of(LSTM), "x."), **{f"x.{name}": array for name, array in changes.items()}}
+    path = tmp_path / "w.npz"
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    (entry,) = entries_of(path)
+    assert not entry.supported
+    assert words in entry.reason
+    with pytest.raises(InputError, match="x cannot be run: "):
+        read_parameters(path, "x", LSTM)
+
+
+def test_a_model_is_not_another_network(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, **in_torch_names(weights_of(network("lstm", 1, False)), "x."))
+    for asked, words in {
+        Network("lstm", 3, 5): r"l0_i2h_weight of the shape \(16, 3\), but the network needs \(20, 3\)",
+        Network("lstm", 2, 4): r"l0_i2h_weight of the shape \(16, 3\), but the network needs \(16, 2\)",
+        Network(
+            "lstm", 3, 4, 2
+        ): "num_layers = 1 and bidirectional = false, but the network has network.num_layers = 2",
+        Network("lstm", 3, 4, 1, True): "but the network has network.num_layers = 1 and network.bidirectional = true",
+        Network("gru", 3, 4): 'is of the cell "lstm": it cannot be run as "gru"',
+    }.items():
+        with pytest.raises(InputError, match=words):
+            read_parameters(path, None, asked)
+
+
+def test_an_entry_must_be_named_where_there_are_several(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    weights = weights_of(network("gru", 1, False))
+    np.savez(path, **in_torch_names(weights, "a."), **in_torch_names(weights, "b."))
+    with pytest.raises(InputError, match=r'2 recurrent networks, and entry must name one of them: "a", "b"'):
+        read_parameters(path, None, network("gru", 1, False))
+    with pytest.raises(InputError, match=r'no recurrent network "c": entry must be one of "a", "b"'):
+        read_parameters(path, "c", network("gru", 1, False))
+    np.savez(path, x=np.ones(3))
+    with pytest.raises(InputError, match=r'w\.npz holds no recurrent layer .* 1 array: "x" \(3,\)'):
+        read_parameters(path, None, network("gru", 1, False))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("prefix", ["", "x."])
+def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value: float) -> None:
+    path, asked = tmp_path / "w.npz", network("gru", 1, False)
+    weights = weights_of(asked)
+    weights["l0_h2h_weight"][2, 1] = value
+    np.savez(path, **{prefix + name: array for name, array in weights.items()})
+    with pytest.raises(InputError, match=rf"l0_h2h_weight holds {value} at \[2, 1\]: every weight must be a finite"):
+        read_parameters(path, None, asked)
+
+
+def test_names_that_are_told_apart_by_what_is_not_printed_are_told_apart(tmp_path: Path) -> None:
+    weights = weights_of(network("gru", 1, False))
+    arrays = {**in_torch_names(weights, "x\t."), **in_torch_names(weights, "x\n."), **in_torch_names(weights, r"x\n.")}
+    np.savez(tmp_path / "w.npz", **arrays)
+    model = open_model(tmp_path / "w.npz")
+    assert [entry.name for entry in model.entries] == [r"x\t", r"x\n", r"x\n (2)"]
+    for entry in model.entries:
+        np.testing.assert_array_equal(model.parameters(entry.name)["l0_h2h_bias"], weights["l0_h2h_bias"])
+
+
+def test_two_networks_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    weights = weights_of(network("gru", 1, False))
+    np.savez(path, **{f"x.{name}": array for name, array in weights.items()}, **in_torch_names(weights, "x."))
+    assert [entry.name for entry in entries_of(path)] == ["x", "x (2)"]
+    assert set(open_model(path).parameters("x (2)")) == set(weights)

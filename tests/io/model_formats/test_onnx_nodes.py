@@ -1,0 +1,247 @@
+"""What single nodes of an ONNX model give, and what is refused."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.model_formats.onnx import open_model
+
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+FEATURES, H = 3, 2
+
+
+def weights(operator, directions=1, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = GATES[operator] * H
+    shapes = {"W": (directions, rows, FEATURES), "R": (directions, rows, H), "B": (directions, 2 * rows)}
+    return {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
+
+
+def tensors(arrays):
+    return [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+
+
+def save(path, nodes, initializers=(), inputs=("x",), functions=(), opset=22):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)],
+        list(initializers),
+    )
+    domains = ("", "com.microsoft", "local")
+    opsets = [helper.make_opsetid(domain, opset if not domain else 1) for domain in domains]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, functions=list(functions), ir_version=10), path)
+    return path
+
+
+def node(operator, *, inputs=("x", "W", "R", "B"), outputs=("Y",), **attributes):
+    if operator == "GRU":
+        attributes.setdefault("linear_before_reset", 1)
+    return helper.make_node(operator, inputs, outputs, **{"hidden_size": H, **attributes})
+
+
+def only(path):
+    (entry,) = open_model(path).entries
+    return entry
+
+
+def test_gates_are_put_into_gluons_order(tmp_path):
+    arrays = weights("LSTM", 2)
+    path = save(tmp_path / "m.onnx", [node("LSTM", direction="bidirectional")], tensors(arrays))
+    read = open_model(path).parameters("Y")
+    for side, name in enumerate("lr"):
+        i, o, f, c = np.split(arrays["W"][side], 4)
+        np.testing.assert_array_equal(read[f"{name}0_i2h_weight"], np.concatenate([i, f, c, o]))
+        i, o, f, c = np.split(arrays["B"][side][4 * H :], 4)
+        np.testing.assert_array_equal(read[f"{name}0_h2h_bias"], np.concatenate([i, f, c, o]))
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "reason"),
+    [
+        ("LSTM", {"clip": 3.0}, "clip = 3"),
+        ("LSTM", {"input_forget": 1}, "input_forget"),
+        ("LSTM", {"activations": ["HardSigmoid", "Tanh", "Tanh"]}, "HardSigmoid"),
+        ("LSTM", {"direction": "sideways"}, "sideways"),
+        ("LSTM", {"layout": 2}, "layout"),
+        ("LSTM", {"wings": 2}, "wings"),
+        ("LSTM", {"hidden_size": 3}, "W has the shape"),
+        ("LSTM", {"direction": "bidirectional"}, "W has the shape"),
+        ("LSTM", {"direction": 1}, "direction is of a wrong type"),
+        ("GRU", {"linear_before_reset": 0}, "linear_before_reset"),
+        ("GRU", {"activations": ["Sigmoid", "Relu"]}, "Relu"),
+        ("RNN", {"activations": ["Affine"]}, "Affine"),
+        ("LSTM", {"inputs": ("x", "W", "R", "B", "", "", "", "P")}, "peepholes"),
+        ("LSTM", {"inputs": ("x", "x", "R", "B")}, "W is the input x of the model"),
+        ("LSTM", {"inputs": ("x", "W", "nowhere", "B")}, "R is nowhere"),
+        ("LSTM", {"inputs": ("x", "W")}, "no input R"),
+    ],
+)
+def test_what_gluon_cannot_express_is_refused_by_name(operator, attributes, reason, tmp_path):
+    constants = weights(operator) | {"P": np.ones((1, 3 * H), np.float32), "lengths": np.ones(1, np.int32)}
+    entry = only(save(tmp_path / "m.onnx", [node(operator, **attributes)], tensors(constants)))
+    assert not entry.supported
+    assert reason in entry.reason
+    assert (entry.name, entry.cell) == ("Y", {"RNN": "rnn_tanh"}.get(operator, operator.lower()))
+    with pytest.raises(InputError, match="cannot be run"):
+        open_model(tmp_path / "m.onnx").parameters("Y")
+
+
+def test_weights_that_are_computed_are_refused_with_the_operator(tmp_path):
+    nodes = [helper.make_node("Mul", ["W", "x"], ["scaled"]), node("RNN", inputs=("x", "scaled", "R"))]
+    assert "W is computed by Mul" in only(save(tmp_path / "m.onnx", nodes, tensors(weights("RNN")))).reason
+
+
+def test_quantised_layers_are_refused_by_name(tmp_path):
+    inputs = ("x", "W", "R", "B", "", "", "", "", "s", "z", "s", "z")
+    quantized = helper.make_node("DynamicQuantizeLSTM", inputs, ["Y"], domain="com.microsoft", hidden_size=H)
+    entry = only(save(tmp_path / "m.onnx", [quantized]))
+    assert (entry.cell, entry.supported) == ("lstm", False)
+    assert "DynamicQuantizeLSTM" in entry.reason
+
+
+@pytest.mark.parametrize("operator", GATES)
+def test_a_missing_bias_is_zeros(operator, tmp_path):
+    arrays = weights(operator)
+    for inputs in (("x", "W", "R"), ("x", "W", "R", "", "", "h0")):
+        path = save(tmp_path / "m.onnx", [node(operator, inputs=inputs)], tensors(arrays))
+        read = open_model(path).parameters("Y")
+        assert not read["l0_i2h_bias"].any()
+        assert not read["l0_h2h_bias"].any()
+        assert read["l0_h2h_weight"].any()
+
+
+def test_the_layout_of_the_sequence_changes_no_weight(tmp_path):
+    arrays = tensors(weights("GRU"))
+    read = [open_model(save(tmp_path / f"{k}.onnx", [node("GRU", layout=k)], arrays)).parameters("Y") for k in (0, 1)]
+    for name, array in read[0].items():
+        np.testing.assert_array_equal(array, read[1][name])
+
+
+@pytest.mark.parametrize(
+    ("data_type", "dtype"),
+    [
+        (TensorProto.FLOAT16, "float16"),
+        (TensorProto.BFLOAT16, "bfloat16"),
+        (TensorProto.FLOAT, "float32"),
+        (TensorProto.DOUBLE, "float64"),
+    ],
+)
+@pytest.mark.parametrize("raw", [True, False])
+def test_weights_are_widened_exactly(data_type, dtype, raw, tmp_path):
+    exact = np.dtype(helper.tensor_dtype_to_np_dtype(data_type))
+    arrays = {name: array.astype(exact) for name, array in weights("RNN").items()}
+    stored = [
+        helper.make_tensor(name, data_type, array.shape, array.tobytes() if raw else array.reshape(-1), raw=raw)
+        for name, array in arrays.items()
+    ]
+    model = open_model(save(tmp_path / "m.onnx", [node("RNN")], stored))
+    assert model.entries[0].dtype == dtype
+    wide = np.float64 if dtype == "float64" else np.float32
+    read = model.parameters("Y")["l0_i2h_weight"]
+    np.testing.assert_array_equal(read, arrays["W"][0].astype(wide), strict=True)
+
+
+def test_integer_weights_and_weights_of_two_types_are_refused(tmp_path):
+    arrays = weights("RNN")
+    whole = save(tmp_path / "m.onnx", [node("RNN")], tensors(arrays | {"W": np.ones((1, H, FEATURES), np.int8)}))
+    assert "int8" in only(whole).reason
+    mixed = save(tmp_path / "n.onnx", [node("RNN")], tensors(arrays | {"R": arrays["R"].astype(np.float64)}))
+    assert "one type" in only(mixed).reason
+
+
+def test_constants_behind_casts_are_read_as_they_are_cast(tmp_path):
+    half = {name: array.astype(np.float16) for name, array in weights("RNN").items()}
+    nodes = [helper.make_node("Cast", [f"{name}h"], [name], to=TensorProto.FLOAT) for name in half]
+    path = save(tmp_path / "m.onnx", [*nodes, node("RNN")], tensors({f"{n}h": a for n, a in half.items()}))
+    assert only(path).dtype == "float32"
+    np.testing.assert_array_equal(open_model(path).parameters("Y")["l0_i2h_weight"], half["W"][0].astype(np.float32))
+
+
+def test_layers_in_branches_and_loops_are_found_with_the_weights_around_them(tmp_path):
+    inner = helper.make_graph(
+        [node("RNN", outputs=("inner",))], "then", [], [helper.make_tensor_value_info("inner", 1, None)]
+    )
+    other = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["else"])], "else", [], [helper.make_tensor_value_info("else", 1, None)]
+    )
+    outer = helper.make_graph(
+        [helper.make_node("If", ["c"], ["inner2"], then_branch=inner, else_branch=other)],
+        "body",
+        [],
+        [helper.make_tensor_value_info("inner2", 1, None)],
+    )
+    arrays = weights("RNN")
+    nodes = [helper.make_node("If", ["c"], ["Y"], then_branch=outer, else_branch=other)]
+    model = open_model(save(tmp_path / "m.onnx", nodes, tensors(arrays), inputs=("x", "c")))
+    assert [entry.name for entry in model.entries] == ["inner"]
+    np.testing.assert_array_equal(model.parameters("inner")["l0_i2h_weight"], arrays["W"][0])
+
+
+def test_a_function_is_read_at_each_of_its_calls(tmp_path):
+    body = helper.make_node("LSTM", ["a", "w", "r"], ["b"])
+    size = body.attribute.add()
+    size.name, size.ref_attr_name, size.type = "hidden_size", "units", onnx.AttributeProto.INT
+    function = helper.make_function(
+        "local", "Recurrent", ["a", "w", "r"], ["b"], [body], [helper.make_opsetid("", 22)], attributes=["units"]
+    )
+    first, second = weights("LSTM", seed=1), weights("LSTM", seed=2)
+    nodes = [
+        helper.make_node("Recurrent", ["x", "W", "R"], ["mid"], domain="local", units=H),
+        helper.make_node("Recurrent", ["x", "W2", "R2"], ["Y"], domain="local", units=H),
+    ]
+    constants = first | {"W2": second["W"], "R2": second["R"]}
+    model = open_model(save(tmp_path / "m.onnx", nodes, tensors(constants), functions=[function]))
+    assert [entry.name for entry in model.entries] == ["b", "b#2"]
+    assert all(entry.supported for entry in model.entries)
+    i, o, f, c = np.split(second["R"][0], 4)
+    np.testing.assert_array_equal(model.parameters("b#2")["l0_h2h_weight"], np.concatenate([i, f, c, o]))
+
+
+def test_a_function_that_calls_itself_is_refused(tmp_path):
+    call = helper.make_node("Again", ["a"], ["b"], domain="local")
+    function = helper.make_function("local", "Again", ["a"], ["b"], [call], [helper.make_opsetid("local", 1)])
+    nodes = [helper.make_node("Again", ["x"], ["Y"], domain="local")]
+    with pytest.raises(InputError, match="deep"):
+        open_model(save(tmp_path / "m.onnx", nodes, functions=[function]))
+
+
+def test_functions_that_call_each_other_without_end_in_sight_are_refused(tmp_path):
+    """Each calls the next twice: a small file of 2 to the 60 nodes."""
+    functions = []
+    for level in range(60):
+        calls = [helper.make_node(f"F{level + 1}", ["a"], [out], domain="local") for out in ("b", "c")]
+        functions.append(helper.make_function("local", f"F{level}", ["a"], ["b"], calls, []))
+    nodes = [helper.make_node("F0", ["x"], ["Y"], domain="local")]
+    with pytest.raises(InputError, match="more than"):
+        open_model(save(tmp_path / "m.onnx", nodes, functions=functions))
+
+
+@pytest.mark.parametrize(
+    ("between", "joined"),
+    [
+        ([("Squeeze", ["axes"], {})], True),
+        ([("Reshape", ["keep"], {})], True),
+        ([("Transpose", [], {"perm": [1, 0, 2, 3]}), ("Reshape", ["drop"], {})], False),
+        ([("Transpose", [], {"perm": [0, 2, 1, 3]}), ("Reshape", ["keep"], {})], True),
+        ([("Squeeze", ["axes"], {}), ("Transpose", [], {"perm": [1, 0, 2]})], False),
+        ([("Squeeze", ["axes"], {}), *[("Transpose", [], {"perm": [1, 0, 2]})] * 2], True),
+        ([("Squeeze", ["axes"], {}), ("Relu", [], {})], False),
+        ([("Squeeze", [], {})], True),
+    ],
+)
+def test_a_stack_is_what_hands_on_the_whole_output_unchanged(between, joined, tmp_path):
+    first = weights("RNN")
+    second = {"W2": np.ones((1, H, H), np.float32), "R2": first["R"]}
+    # (T, 1, N, H) to (T, N, H)
+    lists = {"axes": np.array([1]), "keep": np.array([0, -1, H]), "drop": np.array([1, 0, H])}
+    nodes, name = [node("RNN", outputs=("Y0",))], "Y0"
+    for number, (operator, more, attributes) in enumerate(between):
+        nodes.append(helper.make_node(operator, [name, *more], [f"m{number}"], **attributes))
+        name = f"m{number}"
+    nodes.append(node("RNN", inputs=(name, "W2", "R2")))
+    entries = open_model(save(tmp_path / "m.onnx", nodes, tensors(first | second | lists))).entries
+    assert [entry.num_layers for entry in entries] == ([2, 1, 1] if joined else [1, 1])

@@ -1,0 +1,53 @@
+"""`.params` files are MXNet's own, byte for byte, and Gluon's layers compute from them what the recurrence does."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.engines.registry import ENGINES
+from tests.io.model_formats.writing.written import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
+
+pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
+
+
+@pytest.fixture(scope="module")
+def mx() -> Any:
+    from rnnviz.engines.gluon import mx
+
+    return mx
+
+
+def layer(mx: Any, cell: str, layers: int, both: bool, dtype: str = "float32") -> Any:
+    rnn, options = mx.gluon.rnn, {"bidirectional": both, "input_size": INPUT, "dtype": dtype}
+    if cell in ("lstm", "gru"):
+        return {"lstm": rnn.LSTM, "gru": rnn.GRU}[cell](HIDDEN, layers, **options)
+    return rnn.RNN(HIDDEN, layers, activation=cell.removeprefix("rnn_"), **options)
+
+
+@pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
+def test_gluon_s_layer_loads_the_file_and_computes_the_same(
+    mx: Any, tmp_path: Path, cell: str, layers: int, both: bool
+) -> None:
+    inputs = made(cell, layers, both)
+    block = layer(mx, cell, layers, both)
+    block.load_parameters(str(write(inputs, tmp_path / "w.params")))
+    states = [mx.nd.array(array) for array in inputs.initial_state.arrays]
+    out, final = block(mx.nd.array(inputs.sequence), states)
+    assert_reproduces(inputs, out.asnumpy(), [state.asnumpy() for state in final])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_file_is_what_mxnet_itself_would_write(mx: Any, tmp_path: Path, dtype: str) -> None:
+    inputs = made("gru", 2, True, dtype)
+    arrays = {name: mx.nd.array(array, dtype=dtype) for name, array in inputs.parameters.items()}
+    mx.nd.save(str(tmp_path / "theirs.params"), arrays)
+    assert write(inputs, tmp_path / "ours.params").read_bytes() == (tmp_path / "theirs.params").read_bytes()
+
+
+def test_float64_stays_what_it_is(mx: Any, tmp_path: Path) -> None:
+    inputs = made("lstm", 1, False, "float64")
+    block = layer(mx, "lstm", 1, False, "float64")
+    block.load_parameters(str(write(inputs, tmp_path / "w.params")))
+    np.testing.assert_array_equal(block.l0_h2h_weight.data().asnumpy(), inputs.parameters["l0_h2h_weight"])

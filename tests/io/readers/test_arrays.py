@@ -1,0 +1,277 @@
+"""Arrays from files: read as they are, or refused by a sentence that names the file and what is wrong in it."""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnviz.core.errors import InputError
+from rnnviz.core.npz_file import read_npz
+from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.io.readers.sequence import open_sequence
+
+
+class Bomb:
+    """Unpickling it writes a file: what must never happen."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.target,)
+
+
+def read_sequence(path: Path) -> np.ndarray:
+    """x of shape (T, N, I), as a run casts it."""
+    opened = open_sequence(SequenceSource("file", path=str(path)), features=1)
+    x = np.asarray(opened.read(), np.float64)
+    assert x.shape == opened.shape
+    return x
+
+
+def refusal(read: Callable[[Path], object], path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read(path)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+def saved(path: Path, array: object) -> Path:
+    with path.open("wb") as file:
+        np.save(file, array)
+    return path
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float16", "float32", "float64", ">f4", ">f8", "int8", "uint64", "bool", "longdouble"]
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_sequence_of_any_real_type_becomes_time_first(tmp_path: Path, dtype: str, order: str) -> None:
+    array = np.array(np.arange(24).reshape(2, 4, 3) % 2, dtype=dtype, order=order)
+    x = read_sequence(saved(tmp_path / "x.npy", array))
+    assert x.shape == (4, 2, 3)
+    np.testing.assert_array_equal(x[3, 1], array[1, 3])
+    single = read_sequence(saved(tmp_path / "x2.npy", array[0]))
+    assert single.shape == (4, 1, 3)
+    np.testing.assert_array_equal(single[:, 0], array[0])
+
+
+def test_numbers_that_are_not_finite_are_kept(tmp_path: Path) -> None:
+    array = np.array([[np.nan, np.inf], [-np.inf, -0.0]])
+    np.testing.assert_array_equal(read_sequence(saved(tmp_path / "x.npy", array))[:, 0], array)
+    path = written(tmp_path / "x.csv", "nan,inf\n-inf,-0.0\n")
+    np.testing.assert_array_equal(read_sequence(path)[:, 0], array)
+
+
+@pytest.mark.parametrize("shape", [(3,), (), (2, 2, 2, 2)], ids=str)
+def test_other_dimensions_are_refused_with_the_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    sentence = refusal(read_sequence, saved(tmp_path / "x.npy", np.zeros(shape)))
+    assert f"has the shape {shape}" in sentence
+    assert "(T, I) or (N, T, I)" in sentence
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3)], ids=str)
+def test_an_empty_array_is_refused_with_the_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    sentence = refusal(read_sequence, saved(tmp_path / "x.npy", np.zeros(shape)))
+    assert f"has the shape {shape}" in sentence
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U3", "S3", "M8[s]", "m8[s]", [("a", "f4")]], ids=str)
+def test_values_that_are_no_real_numbers_are_refused_with_their_type(tmp_path: Path, dtype: object) -> None:
+    array = np.zeros((2, 2), dtype)
+    for path, read in ((tmp_path / "x.npy", read_sequence), (tmp_path / "x.npz", read_npz)):
+        if path.suffix == ".npz":
+            np.savez(path, h=array)
+        else:
+            saved(path, array)
+        sentence = refusal(read, path)
+        assert f"values of the type {array.dtype}" in sentence
+        assert "they must be real numbers" in sentence
+
+
+def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
+    target = tmp_path / "exploded"
+    bomb = np.array([[Bomb(target)]], dtype=object)
+    np.save(tmp_path / "x.npy", bomb, allow_pickle=True)
+    np.savez(tmp_path / "w.npz", h=bomb)
+    (tmp_path / "raw.npy").write_bytes(pickle.dumps(bomb))
+    (tmp_path / "raw.npz").write_bytes(pickle.dumps(bomb))
+    assert "Python objects, which are never unpickled" in refusal(read_sequence, tmp_path / "x.npy")
+    assert "Python objects, which are never unpickled" in refusal(read_npz, tmp_path / "w.npz")
+    refusal(read_sequence, tmp_path / "raw.npy")
+    refusal(read_npz, tmp_path / "raw.npz")
+    assert not target.exists()
+
+
+def test_a_header_that_asks_for_more_than_there_is_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**7, 10**7)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("h.npy", header.getvalue())
+    for read in (read_npz, read_sequence):
+        assert "an array of the shape (10000000, 10000000) would have" in refusal(read, path)
+    single = tmp_path / "x.npy"
+    single.write_bytes(header.getvalue())
+    assert "content is not what numpy writes" in refusal(read_sequence, single)
+
+
+def test_a_text_file_that_is_called_npy_is_told(tmp_path: Path) -> None:
+    assert "content is not what numpy writes" in refusal(read_sequence, written(tmp_path / "x.npy", "1,2,3\n4,5,6\n"))
+
+
+def test_a_file_of_the_other_numpy_kind_is_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 2)))
+    archive = (tmp_path / "x.npz").rename(tmp_path / "x.npy")
+    assert "it is an archive of several arrays" in refusal(read_sequence, archive)
+    single = saved(tmp_path / "w.npz", np.zeros((2, 2)))
+    assert "it holds a single array" in refusal(read_npz, single)
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.mp3", "x.NPY.gz"])
+def test_another_ending_is_refused_with_what_a_sequence_may_be(tmp_path: Path, name: str) -> None:
+    sentence = refusal(read_sequence, written(tmp_path / name, ""))
+    assert ".npy, .npz, .csv or .wav" in sentence
+
+
+def test_the_case_of_an_ending_does_not_matter(tmp_path: Path) -> None:
+    assert read_sequence(saved(tmp_path / "x.NPY", np.ones((2, 3)))).shape == (2, 1, 3)
+    assert read_sequence(written(tmp_path / "x.CSV", "1,2\n")).shape == (1, 1, 2)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.csv"])
+def test_a_missing_sequence_is_named(tmp_path: Path, name: str) -> None:
+    assert "cannot be read: No such file or directory" in refusal(read_sequence, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.npz"])
+def test_a_folder_is_no_array(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    assert "Is a directory" in refusal(read_npz if name == "x.npz" else read_sequence, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
+def test_an_empty_file_is_told(tmp_path: Path, name: str) -> None:
+    refusal(read_npz if name == "x.npz" else read_sequence, written(tmp_path / name, ""))
+
+
+# What numpy warns of in a damaged header is not the reader's concern.
+@pytest.mark.filterwarnings("ignore::Warning")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(tmp_path: Path, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["npy", "npz", "compressed"]))
+    path = tmp_path / ("x.npy" if kind == "npy" else "x.npz")
+    array = np.arange(12.0).reshape(3, 4)
+    if kind == "npy":
+        saved(path, array)
+    else:
+        (np.savez if kind == "npz" else np.savez_compressed)(path, h=array)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    del content[data.draw(st.integers(0, len(content)) | st.just(len(content))) :]
+    path.write_bytes(content)
+    read: Callable[[Path], object] = read_sequence if kind == "npy" else read_npz
+    with suppress(InputError):
+        read(path)
+
+
+def csv(tmp_path: Path, text: str) -> Path:
+    return written(tmp_path / "x.csv", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,2\n3,4\n5,6\n",
+        "1,2\r\n3,4\r\n5,6\r\n",
+        "1,2\n3,4\n5,6",
+        "\ufeff1,2\n3,4\n5,6\n",
+        "a,b\n1,2\n3,4\n5,6\n",
+        "2019,total\n1,2\n3,4\n5,6\n",
+        ",b\n1,2\n3,4\n5,6\n",
+        '"first, of two","second"\n1,2\n3,4\n5,6\n',
+        "1,2\n\n3,4\n\n5,6\n\n",
+        " 1 , 2\n3.0,4e0\n+5,6\n",
+        '"1","2"\n"3","4"\n"5","6"\n',
+    ],
+    ids=[
+        "plain",
+        "windows",
+        "no last newline",
+        "mark",
+        "names",
+        "years",
+        "no name",
+        "quoted names",
+        "blank",
+        "spaces",
+        "quoted",
+    ],
+)
+def test_a_row_is_a_timestep_and_a_column_a_feature(tmp_path: Path, text: str) -> None:
+    x = read_sequence(csv(tmp_path, text))
+    assert x.shape == (3, 1, 2)
+    np.testing.assert_array_equal(x[:, 0], [[1, 2], [3, 4], [5, 6]])
+
+
+@given(st.lists(st.lists(st.floats(), min_size=3, max_size=3), min_size=1, max_size=5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[float]]) -> None:
+    text = "".join(",".join(map(repr, row)) + "\n" for row in rows)
+    np.testing.assert_array_equal(read_sequence(csv(tmp_path, text))[:, 0], np.array(rows))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("1,2\n3\n5,6\n", 2, "has 1 values, but the first row has 2"),
+        ("1,2\n3,4\n5,6,7\n", 3, "has 3 values, but the first row has 2"),
+        ("a,b\n1,2\n3\n", 3, "has 1 values, but the first row has 2"),
+        ("1,2\n\n\n3\n", 4, "has 1 values, but the first row has 2"),
+        ('"a\nname",b\n1,2\n3\n', 4, "has 1 values, but the first row has 2"),
+        ("1,2\n3,x\n", 2, 'holds "x", which is no number'),
+        ("1,2\n3,\n", 2, 'holds "", which is no number'),
+        ("a,b\nc,d\n", 2, 'holds "c", which is no number'),
+        (",1\n2,3\n", 1, 'holds "", which is no number'),
+        ("a,b,c\n1,2\n", 2, "has 2 values, but the first row has 3"),
+        ("1;2\n3;4\n", None, "holds no rows of numbers|no number"),
+    ],
+)
+def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
+    path = csv(tmp_path, text)
+    sentence = refusal(read_sequence, path)
+    assert re.search(words, sentence)
+    if line is not None:
+        assert f"{path}, line {line} " in sentence
+
+
+@pytest.mark.parametrize("text", ["a,b\n", "\n\n\n", ""])
+def test_a_table_without_numbers_is_refused(tmp_path: Path, text: str) -> None:
+    assert "holds no rows of numbers" in refusal(read_sequence, csv(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "content", [b"1,2\n\xff\xfe,3\n", b"1,2\n3,\x00\n", b'1,"2\n3,4\n', b"1," + b"9" * 200_000 + b"x\n"]
+)
+def test_bytes_that_are_no_table_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    assert len(refusal(read_sequence, path)) < 400

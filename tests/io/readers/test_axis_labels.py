@@ -1,0 +1,125 @@
+"""Names of timesteps and features: read from texts, headers and labels, or refused by a sentence."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.io.config_toml import dump_config, load_config
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.readers.axis_labels import read_feature_names, read_labels
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("open,high", ("open", "high")),
+        (" open ,  the   high ", ("open", "the high")),
+        ('"a ""quoted"" one","two\nlines"', ('a "quoted" one', "two lines")),
+        (",close", ("", "close")),
+        ("2019,total", ("2019", "total")),
+        ("a,a", ("a", "a (2)")),
+        ("0.5,-1e3", ()),
+        ("nan,inf", ()),
+    ],
+)
+def test_a_first_row_with_anything_but_numbers_names_the_features(
+    tmp_path: Path, header: str, names: tuple[str, ...]
+) -> None:
+    assert read_feature_names(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n")) == names
+
+
+def test_a_name_that_comes_again_gets_a_number_that_no_other_has(tmp_path: Path) -> None:
+    names = read_feature_names(written(tmp_path / "x.csv", "a,a,a (2),,,a\n1,2,3,4,5,6\n"))
+    assert names == ("a", "a (3)", "a (2)", "", "", "a (4)")
+
+
+def test_other_files_have_no_names(tmp_path: Path) -> None:
+    assert read_feature_names(tmp_path / "x.npy") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("a\nb\nc", ("a", "b", "c")),
+        ("a\nb\nc\n", ("a", "b", "c")),
+        ("a\r\n\r\n c \r\n", ("a", "", "c")),
+        ("\n\n\n", ("", "", "")),
+        ("\ufeffä\u2028ö\nb\n\x0bc", ("ä\u2028ö", "b", "c")),
+    ],
+)
+def test_each_line_is_a_label_even_an_empty_one(tmp_path: Path, text: str, labels: tuple[str, ...]) -> None:
+    assert read_labels(written(tmp_path / "labels.txt", text), 3) == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a\nb\n", "has 2 lines, but the sequence has 3 timesteps: it needs one line for each."),
+        ("a", "has 1 line, but the sequence has 3 timesteps: it needs one line for each."),
+        ("", "has 0 lines, but the sequence has 3 timesteps: it needs one line for each."),
+        ("a\nb\nc\n\n", "has 4 lines, but the sequence has 3 timesteps: it needs one line for each."),
+    ],
+)
+def test_another_number_of_lines_is_a_sentence(tmp_path: Path, text: str, told: str) -> None:
+    path = written(tmp_path / "labels.txt", text)
+    with pytest.raises(InputError) as caught:
+        read_labels(path, 3)
+    assert str(caught.value) == f"{path} {told}"
+
+
+def test_labels_that_are_missing_or_no_text_are_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"labels\.txt cannot be read: No such file or directory\.$"):
+        read_labels(tmp_path / "labels.txt", 3)
+    (tmp_path / "labels.txt").write_bytes(b"a\n\xff\nc\n")
+    with pytest.raises(InputError, match=r"labels\.txt is no text file: byte 2 is no UTF-8 text\.$"):
+        read_labels(tmp_path / "labels.txt", 3)
+
+
+TABLES = {"network": {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 2}}
+
+
+def test_a_text_names_its_timesteps_and_its_alphabet_the_features(tmp_path: Path) -> None:
+    config = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 2}, "sequence": {"text": "abba"}})
+    inputs = load_inputs(config)
+    assert inputs.names == Names("abba", "ab")
+    assert [inputs.names.timestep(t) for t in range(-1, 5)] == ["", "a", "b", "b", "a", ""]
+    assert load_inputs(Config.from_mapping(TABLES)).names == Names()
+
+
+def test_a_header_and_labels_name_what_a_file_brings_and_are_kept_with_the_run(tmp_path: Path) -> None:
+    written(tmp_path / "x.csv", "open,close\n1,2\n3,4\n5,6\n")
+    written(tmp_path / "days.txt", "Mon\n\nWed\n")
+    written(
+        tmp_path / "config.toml",
+        '[network]\ncell = "lstm"\ninput_size = 2\nhidden_size = 3\n[sequence]\npath = "x.csv"\nlabels = "days.txt"\n',
+    )
+    config = load_config(tmp_path / "config.toml")
+    assert config.sequence.labels == str(tmp_path / "days.txt")
+    assert 'labels = "days.txt"' in dump_config(config, tmp_path)
+    inputs = load_inputs(config)
+    assert inputs.names == Names(("Mon", "", "Wed"), ("open", "close"))
+    assert bool(inputs.names)
+    kept = save_inputs(tmp_path / "run", inputs)
+    for again in (kept, open_inputs(tmp_path / "run")):
+        assert [again.names.timestep(t) for t in range(3)] == ["Mon", "", "Wed"]
+        assert [again.names.feature(i) for i in range(3)] == ["open", "close", ""]
+
+
+def test_labels_that_do_not_fit_are_the_keys_fault(tmp_path: Path) -> None:
+    config = Config.from_mapping({**TABLES, "sequence": {"timesteps": 3}})
+    labels = written(tmp_path / "labels.txt", "a\nb\nc\n")
+    config = replace(config, sequence=replace(config.sequence, labels=str(labels)))
+    assert load_inputs(config).names.timesteps == ("a", "b", "c")
+    with pytest.raises(ConfigError) as caught:
+        load_inputs(replace(config, sequence=replace(config.sequence, timesteps=4)))
+    assert caught.value.key == "sequence.labels"

@@ -1,0 +1,154 @@
+"""Embeddings are found by name in every kind of model file, and what is no matrix is refused by a sentence."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.readers.embedding import open_embedding
+
+# Large enough that what reads a file in pieces, or leaves large arrays in it, does so.
+ROWS, WIDTH = 300, 80
+
+
+def matrix() -> np.ndarray:
+    return np.random.default_rng(9).normal(size=(ROWS, WIDTH)).astype(np.float32)
+
+
+def refusal(path: Path, name: str | None) -> str:
+    with pytest.raises(InputError) as caught:
+        open_embedding(path, name)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+def in_npz(path: Path) -> str:
+    np.savez(path, embed=matrix(), bias=np.zeros(3))
+    return "embed"
+
+
+def in_torch(path: Path) -> str:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Embedding(ROWS, WIDTH)
+    layer.weight.data[:] = torch.from_numpy(matrix())
+    torch.save({"embed.weight": layer.weight, "steps": torch.tensor(3)}, path)
+    return "embed.weight"
+
+
+def in_safetensors(path: Path) -> str:
+    from safetensors.numpy import save_file
+
+    save_file({"embed.weight": matrix(), "bias": np.zeros(3, np.float32)}, path)
+    return "embed.weight"
+
+
+def in_mxnet(path: Path) -> str:
+    from rnnviz.engines.gluon import mx
+
+    mx.nd.save(str(path), {"embed.weight": mx.nd.array(matrix()), "bias": mx.nd.zeros(3)})
+    return "embed.weight"
+
+
+def in_onnx(path: Path) -> str:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["embed.weight", "x"], ["y"])],
+        "reader",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, [2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, WIDTH])],
+        [numpy_helper.from_array(matrix(), "embed.weight"), numpy_helper.from_array(np.zeros(2), "other")],
+    )
+    onnx.save(helper.make_model(graph), path)
+    return "embed.weight"
+
+
+def in_keras(path: Path) -> str:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["layers/embedding/vars/0"] = matrix()
+        file["layers/dense/vars/0"] = np.zeros((3, 2), np.float32)
+    return "layers/embedding/vars/0"
+
+
+WRITERS: dict[str, Callable[[Path], str]] = {
+    "npz": in_npz,
+    "pt": in_torch,
+    "safetensors": in_safetensors,
+    "params": in_mxnet,
+    "onnx": in_onnx,
+    "h5": in_keras,
+}
+
+
+# MXNet takes a second to be imported, and its files are those of the weights.
+@pytest.mark.parametrize(
+    "ending", [pytest.param(each, marks=[pytest.mark.slow] if each == "params" else []) for each in WRITERS]
+)
+def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"model.{ending}"
+    name = WRITERS[ending](path)
+    embedding = open_embedding(path, name)
+    assert (embedding.name, embedding.shape) == (name, (ROWS, WIDTH))
+    np.testing.assert_array_equal(embedding.read(), matrix())
+    assert f'sequence.embedding must be one of "{name}"' in refusal(path, "embed.weights")
+    assert f'must name one of them: "{name}"' in refusal(path, None)
+
+
+def test_a_matrix_beside_an_onnx_model_is_read_and_one_outside_its_folder_is_not(tmp_path: Path) -> None:
+    import onnx
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = folder / "model.onnx"
+    name = in_onnx(path)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (folder / "weights.bin").stat().st_size >= matrix().nbytes
+    np.testing.assert_array_equal(open_embedding(path, name).read(), matrix())
+    (folder / "weights.bin").rename(tmp_path / "weights.bin")
+    path.write_bytes(path.read_bytes().replace(b"weights.bin", b"../../etc/x"))
+    with pytest.raises(InputError, match=r"embed\.weight cannot be read: .*must be a file within the folder"):
+        open_embedding(path, name).read()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_only_array_needs_no_name(tmp_path: Path, dtype: str) -> None:
+    np.savez(tmp_path / "e.npz", matrix().astype(dtype))
+    np.save(tmp_path / "e.npy", matrix().astype(dtype))
+    for name in ("e.npz", "e.npy"):
+        np.testing.assert_array_equal(open_embedding(tmp_path / name, None).read(), matrix().astype(dtype))
+
+
+def test_what_is_no_matrix_of_floats_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "e.npz", flat=np.zeros(3), whole=np.zeros((2, 2), int), good=matrix())
+    assert "has the shape (3,): an embedding must have the shape (V, I)" in refusal(tmp_path / "e.npz", "flat")
+    assert "holds values of the type int64" in refusal(tmp_path / "e.npz", "whole")
+    assert 'one of "good".' in refusal(tmp_path / "e.npz", "bad")
+    np.savez(tmp_path / "none.npz", flat=np.zeros(3), whole=np.zeros((2, 2), int))
+    assert "holds no matrix of floats" in refusal(tmp_path / "none.npz", None)
+    np.save(tmp_path / "e.npy", np.zeros((0, 3)))
+    assert "has the shape (0, 3)" in refusal(tmp_path / "e.npy", None)
+    np.save(tmp_path / "e.npy", np.zeros((1, 3), int))
+    assert "holds values of the type int64" in refusal(tmp_path / "e.npy", None)
+
+
+def test_a_file_that_is_missing_or_of_no_known_kind_is_told(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path / "e.npz", None)
+    assert "cannot be read" in refusal(tmp_path / "e.npy", None)
+    (tmp_path / "e.txt").write_text("the 0.1 0.2\n", encoding="utf-8")
+    assert "is no model file that can be read" in refusal(tmp_path / "e.txt", None)
+
+
+def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "e.npz", np.zeros((1000, 1000)))
+    monkeypatch.setattr("rnnviz.io.readers.embedding.available_memory", lambda: 1 << 20)
+    assert "takes 24.0 MB to read, but there are 1.0 MB" in refusal(tmp_path / "e.npz", None)

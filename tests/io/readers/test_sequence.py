@@ -1,0 +1,161 @@
+"""Sequences from archives, of either order of axes, and from sound: each number in its place, or a sentence."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.inputs import Inputs
+from rnnviz.execution.supervisor import run
+from rnnviz.io.export.npz import write_npz
+from rnnviz.io.inputs import load_inputs
+from tests.io.readers.test_wav import FLOAT, wav
+
+N, T, I = 3, 5, 4  # noqa: E741 - the names of the axes
+
+
+def loaded(path: Path, input_size: int = I, **keys: Any) -> Inputs:
+    network = {"cell": "gru", "input_size": input_size, "hidden_size": 2, "dtype": "float64"}
+    return load_inputs(Config.from_mapping({"network": network, "sequence": {"path": str(path), **keys}}))
+
+
+def refusal(path: Path, input_size: int = I, **keys: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        loaded(path, input_size, **keys)
+    assert "\n" not in caught.value.sentence
+    assert caught.value.sentence.endswith(".")
+    return caught.value
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_only_array_of_an_archive_is_the_sequence(tmp_path: Path, save: Any, order: str) -> None:
+    x = np.array(numbers(N, T, I), order=order)
+    save(tmp_path / "x.npz", recorded=x)
+    np.testing.assert_array_equal(loaded(tmp_path / "x.npz").sequence, x.swapaxes(0, 1))
+    save(tmp_path / "one.npz", recorded=x[0])
+    np.testing.assert_array_equal(loaded(tmp_path / "one.npz").sequence, x[0][:, None])
+
+
+def test_of_several_arrays_one_has_to_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, a=numbers(N, T, I), b=numbers(N, T, I, seed=1), label=np.array("spoken"))
+    error = refusal(path)
+    assert error.key == "sequence.array"
+    assert error.sentence == (f'{path} holds 3 arrays, and sequence.array must name one of them: "a", "b", "label".')
+    np.testing.assert_array_equal(loaded(path, array="b").sequence, numbers(N, T, I, seed=1).swapaxes(0, 1))
+    error = refusal(path, array="c")
+    assert error.key == "sequence.array"
+    assert 'holds no array "c": sequence.array must be one of "a", "b", "label"' in error.sentence
+    assert "label in" in refusal(path, array="label").sentence
+
+
+def test_a_long_list_of_arrays_is_cut_and_an_empty_archive_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **{f"a{k}": np.zeros(1) for k in range(20)})
+    assert refusal(tmp_path / "x.npz").sentence.endswith('"a11" and 8 more.')
+    with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
+        pass
+    assert "holds no array" in refusal(tmp_path / "empty.npz").sentence
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_the_axes_are_read_in_the_order_that_is_given(tmp_path: Path, ending: str) -> None:
+    path, x = tmp_path / f"x.{ending}", numbers(N, T, I)
+    np.save(path, x) if ending == "npy" else np.savez(path, x)
+    for axes, expected in ((None, x.swapaxes(0, 1)), ("NTI", x.swapaxes(0, 1)), ("TNI", x)):
+        inputs = loaded(path, **({} if axes is None else {"axes": axes}))
+        np.testing.assert_array_equal(inputs.sequence, expected)
+        assert (inputs.timesteps, inputs.batch_size) == expected.shape[:2]
+    np.save(tmp_path / "flat.npy", x[:, 0])
+    np.testing.assert_array_equal(loaded(tmp_path / "flat.npy", axes="TNI").sequence, x[:, :1])
+    np.save(tmp_path / "deep.npy", x[None])
+    assert "(T, I) or (T, N, I)" in refusal(tmp_path / "deep.npy", axes="TNI").sentence
+
+
+def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Path) -> None:
+    tables: dict[str, Any] = {
+        "network": {"cell": "rnn_tanh", "input_size": I, "hidden_size": 2, "dtype": "float64", "layout": "NTC"},
+        "sequence": {"batch_size": N, "timesteps": T},
+        "compare": {"reference": "manual", "candidates": ["onnx"]},
+        "initial_state": {"source": "normal"},
+    }
+    tables["network"]["dtype"] = "float32"
+    first = run(Config.from_mapping(tables), load_inputs, audit="off")
+    path = tmp_path / "run.npz"
+    write_npz(first, path)
+    for keys in ({}, {"array": "input"}, {"axes": "TNI"}):
+        np.testing.assert_array_equal(loaded(path, **keys).sequence, first.inputs.sequence)
+    error = refusal(path, axes="NTI")
+    assert error.key == "sequence.axes"
+    assert "a run exports its input as (T, N, I)" in error.sentence
+    other = loaded(path, 2, array="manual.output")
+    np.testing.assert_array_equal(other.sequence, first["manual"].output)
+
+
+def test_an_input_beside_other_arrays_is_no_run_s_archive(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", input=numbers(N, T, I), other=numbers(2))
+    assert refusal(tmp_path / "x.npz").key == "sequence.array"
+    np.testing.assert_array_equal(loaded(tmp_path / "x.npz", array="input").sequence, numbers(N, T, I).swapaxes(0, 1))
+
+
+def test_another_width_is_refused_before_a_number_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "x.npz", numbers(N, T, I))
+    monkeypatch.setattr("rnnviz.core.npz_file.NpzFile.read", lambda *_: pytest.fail("it was read"))
+    error = refusal(tmp_path / "x.npz", 3)
+    assert error.key == "network.input_size"
+    assert f"({N}, {T}, {I})" in error.sentence
+
+
+def test_a_sequence_beyond_the_memory_is_refused_before_a_number_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "x.npz", np.zeros((100_000, 1)))
+    monkeypatch.setattr("rnnviz.core.npz_file.NpzFile.read", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1 << 20)
+    error = refusal(tmp_path / "x.npz", 1)
+    assert error.key == "sequence.timesteps"
+    assert "sequence.timesteps = 100,000 is the largest of its sizes" in error.sentence
+
+
+def sound(path: Path, samples: np.ndarray, channels: int) -> Path:
+    path.write_bytes(wav(samples.astype("<f4").tobytes(), 32, channels, FLOAT))
+    return path
+
+
+def test_so_many_samples_of_a_sound_are_a_timestep_and_silence_fills_the_last(tmp_path: Path) -> None:
+    samples = numbers(10).astype(np.float32)
+    path = sound(tmp_path / "x.wav", samples, 1)
+    expected = np.append(samples, [0, 0]).reshape(3, 1, 4)
+    np.testing.assert_array_equal(loaded(path, 4, frame=4).sequence, expected)
+    np.testing.assert_array_equal(loaded(path, 4).sequence, expected)
+    assert loaded(path, 20).sequence.shape == (1, 1, 20)
+    error = refusal(path, 4, frame=5)
+    assert error.key == "network.input_size"
+    assert "(1, 2, 5)" in error.sentence
+
+
+def test_the_channels_of_a_sample_are_features_beside_each_other(tmp_path: Path) -> None:
+    samples = numbers(7, 2).astype(np.float32)
+    path = sound(tmp_path / "x.wav", samples, 2)
+    x = loaded(path, 6, frame=3).sequence
+    np.testing.assert_array_equal(x, loaded(path, 6).sequence)
+    assert x.shape == (3, 1, 6)
+    for t, s, c in ((0, 0, 0), (0, 2, 1), (1, 1, 0), (2, 0, 1)):
+        assert x[t, 0, s * 2 + c] == samples[t * 3 + s, c]
+    np.testing.assert_array_equal(x[2, 0, 2:], 0.0)
+    error = refusal(path, 3)
+    assert error.key == "sequence.frame"
+    assert "has 2 channels, but network.input_size = 3 is no multiple of 2" in error.sentence
+
+
+def test_a_damaged_sound_is_the_paths_fault(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"RIFF")
+    assert refusal(tmp_path / "x.wav").key == "sequence.path"

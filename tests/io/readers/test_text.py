@@ -1,0 +1,189 @@
+"""Texts by a vocabulary and an embedding: what the network reads, what it is called, and what does not fit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.axis_labels import Names
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.engines.registry import load_engine
+from rnnviz.explain.input_source import origin
+from rnnviz.explain.provenance import InputPlace
+from rnnviz.io.config_toml import dump_config, load_config, parse_config
+from rnnviz.io.inputs import load_inputs
+from tests.oracles.computed import assert_near, computed
+
+WORDS = ("<unk>", "the", "cat", "sat")
+
+
+def config(parameters: dict[str, Any] | None = None, **sequence: Any) -> Config:
+    tables: dict[str, Any] = {"network": {"cell": "lstm", "hidden_size": 3}, "sequence": sequence}
+    return Config.from_mapping({**tables, **({} if parameters is None else {"parameters": parameters})})
+
+
+def loaded(**sequence: Any) -> Inputs:
+    return load_inputs(config(**sequence))
+
+
+def refusal(**keys: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load_inputs(config(**keys))
+    assert "\n" not in caught.value.sentence
+    assert caught.value.sentence.endswith(".")
+    return caught.value
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> str:
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(WORDS), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def matrix() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(4, 6)).astype(np.float32)
+
+
+def test_words_are_read_by_their_own_alphabet() -> None:
+    inputs = loaded(text=" to be  or\nnot to be", tokens="words")
+    words = ("to", "be", "or", "not", "to", "be")
+    assert inputs.names == Names(words, ("be", "not", "or", "to"))
+    assert inputs.network.input_size == 4
+    read = [inputs.names.feature(int(place)) for place in inputs.sequence[:, 0].argmax(axis=1)]
+    assert tuple(read) == words
+
+
+def test_a_vocabulary_decides_which_feature_a_token_is_and_how_many_there_are(vocabulary: str) -> None:
+    inputs = loaded(text="the cat sat the", tokens="words", vocabulary=vocabulary)
+    assert inputs.sequence.shape == (4, 1, 4)
+    assert inputs.network.input_size == inputs.parameters["l0_i2h_weight"].shape[1] == 4
+    np.testing.assert_array_equal(inputs.sequence[:, 0], np.eye(4)[[1, 2, 3, 1]])
+    assert inputs.names == Names(("the", "cat", "sat", "the"), WORDS)
+
+
+def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary: str) -> None:
+    keys = {"text": "the dog sat", "tokens": "words", "vocabulary": vocabulary}
+    error = refusal(**keys)
+    assert error.key == "sequence.text"
+    assert 'has "dog" at t = 1' in error.sentence
+    inputs = loaded(**keys, unknown="<unk>")
+    np.testing.assert_array_equal(inputs.sequence[:, 0], np.eye(4)[[1, 0, 3]])
+    assert inputs.names.timesteps == ("the", "dog", "sat")
+    assert refusal(**keys, unknown="<UNK>").key == "sequence.unknown"
+
+
+def test_characters_are_looked_up_where_no_words_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "letters.json"
+    path.write_text(json.dumps({"b": 0, "\n": 1, "a": 2}), encoding="utf-8")
+    inputs = loaded(text="ab\na", vocabulary=str(path))
+    np.testing.assert_array_equal(inputs.sequence[:, 0], np.eye(3)[[2, 0, 1, 2]])
+    assert inputs.names == Names("ab\na", ("b", "\n", "a"))
+
+
+def test_an_index_without_a_token_is_refused_unless_it_is_a_row(tmp_path: Path, matrix: np.ndarray) -> None:
+    path = tmp_path / "letters.json"
+    path.write_text('{"a": 0, "b": 3}', encoding="utf-8")
+    error = refusal(text="ab", vocabulary=str(path))
+    assert error.key == "sequence.vocabulary"
+    assert "has 2 tokens and the index 3" in error.sentence
+    np.save(tmp_path / "e.npy", matrix)
+    inputs = loaded(text="ab", vocabulary=str(path), embedding_path=str(tmp_path / "e.npy"))
+    np.testing.assert_array_equal(inputs.sequence[:, 0], matrix[[0, 3]])
+
+
+def test_each_token_is_read_as_its_row_of_the_embedding(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
+    np.savez(tmp_path / "e.npz", table=matrix, other=np.zeros((9, 9)))
+    keys = {"text": "sat the", "tokens": "words", "vocabulary": vocabulary}
+    inputs = loaded(**keys, embedding="table", embedding_path=str(tmp_path / "e.npz"))
+    np.testing.assert_array_equal(inputs.sequence[:, 0], matrix[[3, 1]])
+    assert inputs.network.input_size == 6
+    assert inputs.names == Names(("sat", "the"), ())
+    error = refusal(**keys, embedding_path=str(tmp_path / "e.npz"))
+    assert error.key == "sequence.embedding_path"
+    assert 'sequence.embedding must name one of them: "table", "other"' in error.sentence
+
+
+def test_a_matrix_with_too_few_rows_is_refused_even_if_the_text_needs_no_more(tmp_path: Path, vocabulary: str) -> None:
+    np.save(tmp_path / "e.npy", np.ones((3, 2)))
+    error = refusal(text="the", tokens="words", vocabulary=vocabulary, embedding_path=str(tmp_path / "e.npy"))
+    assert error.key == "sequence.vocabulary"
+    assert "has the index 3, but e.npy has the shape (3, 2)" in error.sentence
+
+
+def test_a_vocabulary_that_cannot_be_read_is_its_keys_fault(tmp_path: Path) -> None:
+    assert refusal(text="a", vocabulary=str(tmp_path / "missing.txt")).key == "sequence.vocabulary"
+
+
+def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_made(
+    vocabulary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1000)
+    monkeypatch.setattr("rnnviz.io.readers.text.one_hot", lambda *_: pytest.fail("they were made"))
+    assert "of memory" in refusal(text="the", tokens="words", vocabulary=vocabulary).sentence
+
+
+def test_a_model_reads_a_text_as_pytorch_does(tmp_path: Path, vocabulary: str) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(1)
+    model = torch.nn.ModuleDict({"embed": torch.nn.Embedding(5, 6), "rnn": torch.nn.LSTM(6, 3, 2, bidirectional=True)})
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    tables = {
+        "network": {"cell": "lstm", "hidden_size": 3, "num_layers": 2, "bidirectional": True},
+        "sequence": {"text": "the cat sat there", "tokens": "words", "vocabulary": vocabulary, "unknown": "<unk>"},
+        "parameters": {"path": str(tmp_path / "model.pt"), "entry": "rnn"},
+    }
+    tables["sequence"]["embedding"] = "embed.weight"
+    inputs = load_inputs(Config.from_mapping(tables))
+    trace, _ = computed(load_engine("manual"), inputs)
+    with torch.no_grad():
+        out, _ = model["rnn"](model["embed"](torch.tensor([[1], [2], [3], [0]])))
+    assert_near(trace.output, out.numpy(), 1e-5)
+
+
+def test_a_config_without_an_input_size_survives_the_way_through_a_file_and_a_run(
+    tmp_path: Path, vocabulary: str, matrix: np.ndarray
+) -> None:
+    np.save(tmp_path / "e.npy", matrix)
+    (tmp_path / "config.toml").write_text(
+        '[network]\ncell = "gru"\nhidden_size = 3\n[sequence]\ntext = "cat dog"\ntokens = "words"\n'
+        'vocabulary = "words.txt"\nunknown = "<unk>"\nembedding_path = "e.npy"\n',
+        encoding="utf-8",
+    )
+    asked = load_config(tmp_path / "config.toml")
+    assert asked.sequence.vocabulary == vocabulary
+    written = dump_config(asked, tmp_path)
+    assert 'vocabulary = "words.txt"' in written
+    assert 'embedding_path = "e.npy"' in written
+    assert "input_size" not in written
+    assert parse_config(written, tmp_path) == asked
+    inputs = load_inputs(asked)
+    save_inputs(tmp_path / "run", inputs)
+    again = open_inputs(tmp_path / "run")
+    assert again.network.input_size == 6
+    assert [again.names.timestep(t) for t in range(2)] == ["cat", "dog"]
+    np.testing.assert_array_equal(again.sequence[:, 0], matrix[[2, 0]])
+
+
+def test_an_input_is_explained_by_the_token_it_came_from(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
+    keys = {"text": "the dog", "tokens": "words", "vocabulary": vocabulary, "unknown": "<unk>"}
+    inputs = loaded(**keys)
+    assert origin(inputs, InputPlace(0, 0, 1, inputs.names)).sentences[-1] == (
+        'At t = 0 the text has "the", and feature 1 stands for "the": so it is 1.'
+    )
+    assert origin(inputs, InputPlace(1, 0, 1, inputs.names)).sentences[-1] == (
+        'At t = 1 the text has "dog", read as "<unk>", and feature 1 stands for "the": so it is 0.'
+    )
+    np.save(tmp_path / "e.npy", matrix)
+    inputs = loaded(**keys, embedding_path=str(tmp_path / "e.npy"))
+    found = origin(inputs, InputPlace(0, 0, 5, inputs.names))
+    assert found.value == matrix[1, 5]
+    assert found.sentences[-1].endswith(
+        'this is element 5 of its row, or that of "<unk>" if the vocabulary lacks it, in e.npy.'
+    )

@@ -1,0 +1,90 @@
+"""Vocabularies: each token's index as the file gives it, or a sentence that names the token or the line."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.io.readers.vocabulary import Vocabulary, read_vocabulary
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_vocabulary(path)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("a\nb\nc", ["a", "b", "c"]),
+        ("\ufeffa\r\nb\r\nc\r\n", ["a", "b", "c"]),
+        (" \n a\nä\u2028\n", [" ", " a", "ä\u2028"]),
+        ("<unk>\nthe\n##ing\n", ["<unk>", "the", "##ing"]),
+    ],
+)
+def test_each_line_is_a_token_with_the_white_space_in_it(tmp_path: Path, text: str, tokens: list[str]) -> None:
+    vocabulary = read_vocabulary(written(tmp_path / "v.txt", text))
+    assert vocabulary.places == {token: place for place, token in enumerate(tokens)}
+    assert vocabulary.tokens == tuple(tokens)
+
+
+def test_json_gives_each_token_its_index(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(written(tmp_path / "v.JSON", '{"\\n": 2, "b": 0, "": 4}'))
+    assert vocabulary.places == {"\n": 2, "b": 0, "": 4}
+    assert vocabulary.size == 5
+    assert vocabulary.tokens == ("b", "", "\n", "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("v.txt", "", "holds no token"),
+        ("v.txt", "a\n\nb\n", "line 2 is empty"),
+        ("v.txt", "a\nb\na\n", 'holds "a" twice, in lines 1 and 3'),
+        ("v.json", "{}", "holds no token"),
+        ("v.json", "", "is no JSON file: Expecting value"),
+        ("v.json", '{"a": 0', "is no JSON file"),
+        ("v.json", "[" * 100_000, "is no JSON file"),
+        ("v.json", '["a", "b"]', "must hold {token: index}"),
+        ("v.json", '{"a": 0, "a": 1}', 'holds "a" twice'),
+        ("v.json", '{"a": 0, "b": 0}', 'gives "a" and "b" the same index, 0'),
+        ("v.json", '{"a": -1}', 'gives "a" the index -1'),
+        ("v.json", '{"a": 1.0}', 'gives "a" the index 1.0'),
+        ("v.json", '{"a": true}', 'gives "a" the index true'),
+        ("v.json", '{"a": "0"}', 'gives "a" the index "0"'),
+        ("v.json", '{"a": 10000000000}', 'gives "a" the index 10000000000'),
+        ("v.json", '{"model": {"vocab": {"a": 0}}}', 'gives "model" the index'),
+    ],
+)
+def test_what_is_no_vocabulary_is_a_sentence(tmp_path: Path, name: str, text: str, words: str) -> None:
+    assert words in refusal(written(tmp_path / name, text))
+
+
+def test_a_vocabulary_that_is_missing_or_no_text_is_a_sentence(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in refusal(tmp_path / "v.txt")
+    (tmp_path / "v.txt").write_bytes(b"a\n\xff\n")
+    assert "byte 2 is no UTF-8 text" in refusal(tmp_path / "v.txt")
+
+
+def test_a_symbol_that_is_no_token_is_named_or_stood_in_for() -> None:
+    vocabulary = Vocabulary(Path("v.txt"), {"a": 3, "<unk>": 0, "b": 1})
+    assert vocabulary.indices("abba", None).tolist() == [3, 1, 1, 3]
+    assert vocabulary.indices(("a", "c", "<unk>"), "<unk>").tolist() == [3, 0, 0]
+    with pytest.raises(ConfigError) as caught:
+        vocabulary.indices("abc", None)
+    assert caught.value.key == "sequence.text"
+    assert 'has "c" at t = 2, which v.txt does not hold' in caught.value.sentence
+    with pytest.raises(ConfigError) as caught:
+        vocabulary.indices("ab", "?")
+    assert caught.value.key == "sequence.unknown"
+    assert 'sequence.unknown = "?" is not allowed: v.txt does not hold it' in caught.value.sentence

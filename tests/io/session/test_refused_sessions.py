@@ -1,0 +1,175 @@
+"""What is no session, is damaged or would lead elsewhere is refused in a sentence, and leaves nothing."""
+
+import json
+import random
+import shutil
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.io.session.file_refs import files_to_copy
+from rnnviz.io.session.load import CONFIG, MANIFEST, read_session
+from rnnviz.io.session.manifest import FORMAT
+from rnnviz.io.session.save import write_session
+from tests.io.model_formats.damage import damaged
+from tests.io.session.made_sessions import never, saved
+
+CONFIG_TEXT = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
+READS = CONFIG_TEXT + '[sequence]\npath = "files/0/x.npy"\n'
+
+
+def manifest(**changes: object) -> dict[str, object]:
+    return {"format": FORMAT, "program": "0.1", "document": {"title": "t"}, "look": {}, "files": [], **changes}
+
+
+def write_zip(path: Path, table: object = None, config: str = CONFIG_TEXT, **members: bytes) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            MANIFEST, table if isinstance(table, str) else json.dumps(manifest() if table is None else table)
+        )
+        archive.writestr(CONFIG, config)
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("table", "config", "sentence"),
+    [
+        (manifest(format=FORMAT + 1), CONFIG_TEXT, "a newer rnnviz wrote it, in format 2, and this one reads format 1"),
+        (manifest(format="x"), CONFIG_TEXT, 'manifest.format = "x" is not allowed: it must be a whole number'),
+        (manifest(look={"timestep": -1}), CONFIG_TEXT, "look.timestep = -1 is not allowed"),
+        (manifest(look={"colors": "pink"}), CONFIG_TEXT, 'look.colors = "pink" is not allowed'),
+        (manifest(choices=["x"]), CONFIG_TEXT, "choices = ['x'] must be a table"),
+        (manifest(choices={"Units over time": [3]}), CONFIG_TEXT, "choices.Units over time = [3] must be a list"),
+        (manifest(choices={"a": ["x" * 101]}), CONFIG_TEXT, "texts of at most 100 characters"),
+        (manifest(look={"span": float("nan")}), CONFIG_TEXT, "look.span = nan is not allowed"),
+        (manifest(extra=1), CONFIG_TEXT, "manifest.extra = 1 is not a known key"),
+        (manifest(document=[]), CONFIG_TEXT, "document = [] is not allowed: it must be a table"),
+        (manifest(files={}), CONFIG_TEXT, "must be a list of at most 10,000 files"),
+        ("[" * 100_000, CONFIG_TEXT, "its manifest is nested too deep"),
+        ("[]", CONFIG_TEXT, "its manifest holds no table"),
+        (None, "[network]\n", "network.cell is missing"),
+        (None, READS, 'its config reads "files/0/x.npy", which its manifest does not name'),
+        (manifest(files=[{"path": "files/0/x.npy", "copied": True}]), READS, 'the copy "files/0/x.npy"'),
+        (manifest(files=[{"path": "../x.npy", "copied": True}]), CONFIG_TEXT, 'the copy "../x.npy"'),
+    ],
+)
+def test_what_is_wrong_in_a_session_is_said_in_a_sentence(tmp_path, table, config, sentence):
+    path = tmp_path / "a.rnnviz"
+    write_zip(path, table, config)
+    with pytest.raises(InputError) as raised:
+        read_session(path, never)
+    assert sentence in str(raised.value)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x.npy",
+        "/x.npy",
+        "files/0/../../x.npy",
+        "files/0/..",
+        "files/0/a\\..\\x",
+        "files/0/C:x",
+        "x.npy",
+        "files/0/ .",
+    ],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused_and_nothing_is_written(tmp_path, name):
+    path, folder = tmp_path / "a.rnnviz", tmp_path / "to"
+    folder.mkdir()
+    table = manifest(files=[{"path": "files/0/x.npy", "copied": True}])
+    write_zip(path, table, READS, **{"files/0/x.npy": b"x", name: b"x"})
+    with pytest.raises(InputError, match="is no session, or a damaged one"):
+        read_session(path, lambda: folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_what_would_unpack_to_more_than_the_file_is_refused(tmp_path):
+    path = tmp_path / "a.rnnviz"
+    table = manifest(files=[{"path": "files/0/x.npy", "copied": True}])
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MANIFEST, json.dumps(table))
+        archive.writestr(CONFIG, READS)
+        archive.writestr("files/0/x.npy", bytes(1 << 20), zipfile.ZIP_DEFLATED)
+    with pytest.raises(InputError, match="is no session"):
+        read_session(path, never)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, " " * (64 << 20))
+        archive.writestr(CONFIG, CONFIG_TEXT)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match="is no session"):
+        read_session(path, never)
+
+
+def test_copies_that_lie_on_top_of_each_other_are_refused(tmp_path):
+    """As in archives that unpack to gigabytes out of kilobytes: many names for the same bytes."""
+    path = tmp_path / "a.rnnviz"
+    count, content = 200, bytes(100_000)
+    table = manifest(files=[{"path": f"files/{n}/x", "copied": True} for n in range(count)])
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MANIFEST, json.dumps(table))
+        archive.writestr(CONFIG, CONFIG_TEXT)
+        archive.writestr("files/0/x", content)
+        first = archive.infolist()[-1]
+        for n in range(1, count):
+            twin = zipfile.ZipInfo(f"files/{n}/x")
+            twin.header_offset, twin.CRC = first.header_offset, first.CRC
+            twin.file_size = twin.compress_size = len(content)
+            archive.filelist.append(twin)
+            archive.NameToInfo[twin.filename] = twin
+        archive._didModify = True
+    with pytest.raises(InputError, match="is no session"):
+        read_session(path, never)
+
+
+def test_what_is_no_zip_or_not_there_is_a_sentence(tmp_path):
+    path = tmp_path / "a.rnnviz"
+    with pytest.raises(InputError, match=r"a\.rnnviz cannot be opened: No such file"):
+        read_session(path, never)
+    path.write_text("hello")
+    with pytest.raises(InputError, match=r"a\.rnnviz is no session"):
+        read_session(path, never)
+    with pytest.raises(InputError, match="cannot be opened: Is a directory"):
+        read_session(tmp_path, never)
+
+
+def damages(config: Config, folder: Path, cases: int) -> Counter[str]:
+    """What came of so many damaged sessions; anything but a session or one sentence raises."""
+    path, unpacked = folder / "a.rnnviz", folder / "unpacked"
+    unpacked.mkdir()
+    write_session(saved(config), path, files_to_copy(config))
+    content, outcomes = path.read_bytes(), Counter[str]()
+    for seed in range(cases):
+        path.write_bytes(damaged(content, random.Random(seed)))
+        try:
+            session = read_session(path, lambda: unpacked)
+        except InputError as error:
+            outcomes["sentence" if str(path) in str(error) and "\n" not in str(error) else str(error)] += 1
+        else:
+            outcomes["read"] += 1
+            if session.unpacked is not None:
+                shutil.rmtree(session.unpacked)
+        assert list(unpacked.iterdir()) == []
+    return outcomes
+
+
+def test_damaged_sessions_are_read_or_refused_in_a_sentence(tmp_path, config):
+    outcomes = damages(config, tmp_path, 60)
+    assert set(outcomes) <= {"read", "sentence"}
+    assert outcomes["sentence"] > 30
+
+
+@pytest.mark.slow
+def test_thousands_of_damaged_sessions_are_read_or_refused_in_a_sentence(tmp_path, config, capsys):
+    outcomes = damages(config, tmp_path, 4000)
+    with capsys.disabled():
+        print("\nsessions:", ", ".join(f"{what}: {count}" for what, count in sorted(outcomes.items())))
+    assert set(outcomes) <= {"read", "sentence"}
+    assert outcomes["sentence"] > 2000

@@ -1,0 +1,147 @@
+"""Sessions: what was saved comes back elsewhere, and what cannot be saved leaves an older one as it was."""
+
+import gc
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.schema import declarations
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.session.file_refs import files_to_copy, size_of
+from rnnviz.io.session.load import MANIFEST, read_session
+from rnnviz.io.session.save import write_session
+from rnnviz.io.session.types import SavedDocument, SavedViewState
+from tests.full_disk import files_of_at_most
+from tests.io.session.made_sessions import LOOK, X, never, saved
+
+
+def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: Path, config: Config) -> None:
+    path, elsewhere = tmp_path / "here" / "a.rnnviz", tmp_path / "elsewhere"
+    before = load_inputs(config)
+    files = files_to_copy(config)
+    told: list[float] = []
+    size = write_session(saved(config), path, files, told.append)
+    assert size == path.stat().st_size > size_of(files) > X.nbytes
+    assert told[-1] == 1.0
+    elsewhere.mkdir()
+    moved = Path(shutil.move(path, elsewhere / "b.rnnviz"))
+    shutil.rmtree(tmp_path / "here")
+    session = read_session(moved, lambda: elsewhere)
+    assert session.look == LOOK
+    assert session.document == SavedDocument("mine.toml", modified=True)
+    assert session.unpacked is not None
+    assert session.unpacked.parent == elsewhere
+    assert session.unpacked.stat().st_mode & 0o077 == 0
+    after = load_inputs(session.config)
+    np.testing.assert_array_equal(after.sequence, before.sequence)
+    np.testing.assert_array_equal(after.initial_state.arrays[0], before.initial_state.arrays[0])
+    assert after.names == before.names
+    assert [Path(name).name for name in session.config.compare.candidates] == ["manual", "mine.py", "golden.npz#torch"]
+    assert b"here" not in moved.read_bytes()
+
+
+def test_a_session_without_copies_finds_its_files_beside_it_first_and_then_where_they_were(
+    tmp_path: Path, config: Config
+) -> None:
+    path = tmp_path / "here" / "a.rnnviz"
+    write_session(saved(config), path)
+    assert read_session(path, never).config == config
+    moved = tmp_path / "b.rnnviz"
+    shutil.copy(path, moved)
+    assert read_session(moved, never).config == config
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    there = read_session(tmp_path / "there" / "a.rnnviz", never)
+    assert there.config.sequence.path == str(tmp_path / "there" / "data" / "x.npy")
+    assert load_inputs(there.config).sequence.shape == (2, 3, 4)
+
+
+def test_a_folder_of_weights_and_an_onnx_model_s_weights_beside_it_are_copied_with_it(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    np.save(folder / "l0_i2h_weight.npy", X)
+    (folder / "notes.txt").write_text("mine")
+    tensor = helper.make_tensor("w", TensorProto.FLOAT, [64], np.arange(64, dtype=np.float32).tobytes(), raw=True)
+    model = helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.bin", size_threshold=0)
+    named = {"parameters": {"path": str(folder)}, "sequence": {"text": "a", "vocabulary": str(tmp_path / "v.txt")}}
+    (tmp_path / "v.txt").write_text("a\nb\n")
+    named["sequence"]["embedding_path"] = str(tmp_path / "m.onnx")
+    config = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 3}, **named})
+    write_session(saved(config), tmp_path / "s.rnnviz", files_to_copy(config))
+    session = read_session(tmp_path / "s.rnnviz", lambda: tmp_path)
+    assert [file.name for file in Path(session.config.parameters.path or "").iterdir()] == ["l0_i2h_weight.npy"]
+    model_copy = Path(session.config.sequence.embedding_path or "")
+    assert (model_copy.parent / "m.bin").read_bytes() == (tmp_path / "m.bin").read_bytes()
+
+
+def test_the_symbol_of_a_checkpoint_is_copied_with_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "net-0001.params").write_bytes(b"weights")
+    (tmp_path / "net-symbol.json").write_text("{}")
+    text = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}}
+    config = Config.from_mapping({**text, "parameters": {"path": str(tmp_path / "net-0001.params")}})
+    write_session(saved(config), tmp_path / "s.rnnviz", files_to_copy(config))
+    copy = Path(read_session(tmp_path / "s.rnnviz", lambda: tmp_path).config.parameters.path or "")
+    assert sorted(file.name for file in copy.parent.iterdir()) == ["net-0001.params", "net-symbol.json"]
+
+
+def test_a_file_that_is_gone_cannot_be_copied_and_an_older_session_stays(tmp_path: Path, config: Config) -> None:
+    path = tmp_path / "a.rnnviz"
+    files = files_to_copy(config)
+    (tmp_path / "here" / "data" / "x.npy").unlink()
+    path.write_text("older")
+    with pytest.raises(InputError, match=r"x\.npy cannot be copied: No such file"):
+        write_session(saved(config), path, files)
+    with pytest.raises(InputError, match=r"x\.npy cannot be copied: No such file"):
+        files_to_copy(config)
+    assert path.read_text() == "older"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]
+
+
+def test_what_was_unpacked_is_removed_when_it_is_stopped(tmp_path: Path, config: Config) -> None:
+    path, folder = tmp_path / "a.rnnviz", tmp_path / "unpacked"
+    folder.mkdir()
+    write_session(saved(config), path, files_to_copy(config))
+
+    def stop(_fraction: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_session(path, lambda: folder, stop)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_wrong_clock_does_not_keep_a_session_from_being_written(tmp_path, config, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    write_session(saved(config), tmp_path / "a.rnnviz", files_to_copy(config))
+    assert read_session(tmp_path / "a.rnnviz", lambda: tmp_path).look == LOOK
+
+
+def test_every_part_of_the_look_is_saved(tmp_path, config):
+    """A key that is added to the look and left out of `LOOK` would not be seen to come back."""
+    new_window = SavedViewState()
+    assert [key for key in declarations(SavedViewState) if getattr(LOOK, key) == getattr(new_window, key)] == []
+    write_session(saved(config), tmp_path / "a.rnnviz")
+    with zipfile.ZipFile(tmp_path / "a.rnnviz") as archive:
+        assert json.loads(archive.read(MANIFEST))["look"] == vars(LOOK)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
+@pytest.mark.parametrize("room", [0, 100, 900, 1600])
+def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_an_older_session_as_it_was(tmp_path, config, room):
+    path, files = tmp_path / "a.rnnviz", files_to_copy(config)
+    path.write_text("older")
+    with pytest.raises(InputError, match=r"a\.rnnviz cannot be written: File too large"), files_of_at_most(room):
+        write_session(saved(config), path, files)
+    gc.collect()
+    assert path.read_text() == "older"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]

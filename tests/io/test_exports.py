@@ -1,0 +1,216 @@
+"""What a run leaves for other programs: a row for each value, an archive of the arrays, a summary."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import InputError
+from rnnviz.core.trace import Trace
+from rnnviz.io.config_toml import parse_config
+from rnnviz.io.export import csv as table
+from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.json_summary import write_json
+from rnnviz.io.export.npz import write_npz
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.result import RunResult
+from tests.full_disk import files_of_at_most
+from tests.made_results import made_result, setting
+
+Write = Callable[[RunResult, Path], object]
+WRITERS: dict[str, Write] = {"csv": write_csv, "npz": write_npz, "json": write_json}
+
+
+def rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
+    with path.open(newline="", encoding="utf-8") as lines:
+        header, *rows = csv.reader(lines)
+    return header, rows
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("block", [1, 7, 1 << 18])
+def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, block: int
+) -> None:
+    monkeypatch.setattr(table, "_BLOCK_ROWS", block)
+    result = made_result(
+        ("gluon", "manual", "onnx"),
+        edits={"manual": setting((1, 1, 2, 0, 3), 0.75), "onnx": setting((0, 0, 4, 1, 0), -3.0)},
+        dtype=dtype,
+        num_layers=2,
+        bidirectional=True,
+    )
+    count = write_csv(result, tmp_path / "out.csv")
+    header, rows = rows_of(tmp_path / "out.csv")
+    assert header == [
+        "layer",
+        "direction",
+        "timestep",
+        "sample",
+        "unit",
+        "gluon",
+        "manual",
+        "onnx",
+        "abs_error",
+        "mismatch",
+    ]
+    assert count == len(rows) == result.reference.hidden.size
+    indices = np.ndindex(*result.shape)
+    for (layer, direction, t, n, unit), row in zip(indices, rows, strict=True):
+        assert row[:5] == [str(layer), ("forward", "backward")[direction], str(t), str(n), str(unit)]
+        values = [result[name].hidden[layer, direction, t, n, unit] for name in ("gluon", "manual", "onnx")]
+        assert [np.dtype(dtype).type(cell) for cell in row[5:8]] == values
+        assert float(row[8]) == max(abs(float(value) - float(values[0])) for value in values)
+        assert row[9] == ("true" if (layer, direction, t, n, unit) in {(1, 1, 2, 0, 3), (0, 0, 4, 1, 0)} else "false")
+
+
+@given(st.lists(st.floats(), min_size=6, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
+def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 0, 0] = values[:2]
+        trace.hidden[0, 0, 0, 1] = values[2:4]
+        trace.hidden[0, 0, 1, 0] = values[4:]
+
+    result = made_result(edits={"manual": edit}, timesteps=2, hidden_size=2, dtype="float64")
+    write_csv(result, tmp_path / "out.csv")
+    _, rows = rows_of(tmp_path / "out.csv")
+    np.testing.assert_array_equal([float(row[6]) for row in rows[:6]], values)
+    signs = np.signbit([float(row[6]) for row in rows[:6]])
+    known = ~np.isnan(values)
+    np.testing.assert_array_equal(signs[known], np.signbit(values)[known])
+
+
+def test_progress_counts_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_BLOCK_ROWS", 8)
+    told: list[float] = []
+    write_csv(made_result(), tmp_path / "out.csv", told.append)
+    assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path, layout: str) -> None:
+    result = made_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)
+    told: list[float] = []
+    write_npz(result, tmp_path / "out.npz", told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    # An array of 36 MB is no single step.
+    assert max(b - a for a, b in pairwise(told)) < 0.15
+
+
+def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path: Path) -> None:
+    result = made_result(("manual", "recording:golden.npz"))
+    trace = replace(result["recording:golden.npz"], missing=frozenset({"output", "state_h"}))
+    write_npz(replace(result, traces={**result.traces, "recording:golden.npz": trace}), tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
+        assert [name for name in archive.files if name.startswith("recording:")] == ["recording:golden.npz.hidden"]
+        assert {"manual.output", "manual.state"} <= set(archive.files)
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.8, 1.0])
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_a_writing_that_is_stopped_leaves_nothing_and_an_existing_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, part: float, old: bytes | None
+) -> None:
+    monkeypatch.setattr(table, "_BLOCK_ROWS", 8)
+    path = tmp_path / f"out.{kind}"
+    if old is not None:
+        path.write_bytes(old)
+
+    def stop(done: float) -> None:
+        if done >= part:
+            raise KeyboardInterrupt
+
+    write = write_csv if kind == "csv" else write_npz
+    with pytest.raises(KeyboardInterrupt):
+        write(made_result(hidden_size=9), path, stop)
+    assert {entry: entry.read_bytes() for entry in tmp_path.iterdir()} == ({} if old is None else {path: old})
+
+
+def expected_arrays(result: RunResult) -> dict[str, Any]:
+    """The contract's names, written down plainly."""
+    arrays: dict[str, Any] = {"input": result.inputs.sequence, "initial_state.h": result.inputs.initial_state.h}
+    if result.inputs.initial_state.c is not None:
+        arrays["initial_state.c"] = result.inputs.initial_state.c
+    for name, array in result.inputs.parameters.items():
+        arrays[f"parameters.{name}"] = array
+    for name, trace in result.traces.items():
+        arrays[f"{name}.hidden"] = trace.hidden
+        batch_first = result.config.network.layout == "NTC"
+        arrays[f"{name}.output"] = trace.output.transpose(1, 0, 2) if batch_first else trace.output
+        arrays[f"{name}.state"] = trace.state_h
+        if trace.cell is not None:
+            arrays[f"{name}.cell"] = trace.cell
+        if trace.state_c is not None:
+            arrays[f"{name}.cell_state"] = trace.state_c
+    return arrays
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("cell", ["rnn_relu", "lstm", "gru"])
+def test_the_archive_holds_the_contracts_arrays(tmp_path: Path, cell: str, layout: str) -> None:
+    result = made_result(cell=cell, layout=layout, num_layers=2, bidirectional=True, dtype="float64")
+    write_npz(result, tmp_path / "out.npz")
+    expected = expected_arrays(result)
+    assert ("manual.cell" in expected) == ("gluon.cell_state" in expected) == (cell == "lstm")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
+        assert set(archive.files) == {*expected, "config"}
+        for name, array in expected.items():
+            np.testing.assert_array_equal(archive[name], array, err_msg=name)
+            assert archive[name].dtype == array.dtype
+        assert parse_config(str(archive["config"]), tmp_path) == result.config
+
+
+def test_the_parameters_of_an_archive_can_be_read_again(tmp_path: Path) -> None:
+    result = made_result(cell="lstm")
+    write_npz(result, tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as archive:
+        names = [name for name in archive.files if name.startswith("parameters.")]
+        np.savez(tmp_path / "w.npz", **{name.removeprefix("parameters."): archive[name] for name in names})
+        np.savez(tmp_path / "s.npz", h=archive["initial_state.h"], c=archive["initial_state.c"])
+        np.save(tmp_path / "x.npy", archive["input"].swapaxes(0, 1))
+    again = load_inputs(
+        Config.from_mapping(
+            {
+                "network": result.config.to_mapping()["network"],
+                "sequence": {"path": str(tmp_path / "x.npy")},
+                "parameters": {"path": str(tmp_path / "w.npz")},
+                "initial_state": {"path": str(tmp_path / "s.npz")},
+            }
+        )
+    )
+    np.testing.assert_array_equal(again.sequence, result.inputs.sequence)
+    for name, array in again.parameters.items():
+        np.testing.assert_array_equal(array, result.inputs.parameters[name])
+    for left, right in zip(again.initial_state.arrays, result.inputs.initial_state.arrays, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "missing" / f"out.{kind}"
+    with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+        WRITERS[kind](made_result(), path)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_full_disk_leaves_the_existing_file_as_it_was(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"out.{kind}"
+    path.write_text("old", encoding="utf-8")
+    result = made_result(timesteps=50, batch_size=50, hidden_size=20)
+    with pytest.raises(InputError) as caught, files_of_at_most(1_000):
+        WRITERS[kind](result, path)
+    assert str(caught.value).startswith(f"{path} cannot be written: ")
+    assert "\n" not in str(caught.value)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,113 @@
+"""Gates beside the hidden values in tables and archives: the equations' own numbers, and nothing else changed."""
+
+import csv
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.cells import CELLS
+from rnnviz.io.export import csv as table
+from rnnviz.io.export import gate_columns
+from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.npz import write_npz
+from tests.made_results import made_result
+from tests.oracles.gates import gates_of
+
+ENGINES = {
+    "rnn_relu": "bug:no-i2h-bias",
+    "rnn_tanh": "bug:no-i2h-bias",
+    "lstm": "bug:gates-i-f-o-g",
+    "gru": "bug:reset-before-matmul",
+}
+
+
+@pytest.fixture(params=[(cell, both) for cell in sorted(CELLS) for both in (False, True)], ids=str)
+def result(request):
+    """A right engine and one with a mistake; the right one's cell states are known."""
+    cell, bidirectional = request.param
+    return made_result(("gluon", ENGINES[cell]), cell=cell, num_layers=2, bidirectional=bidirectional, dtype="float64")
+
+
+def columns(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="", encoding="utf-8") as lines:
+        header, *rows = csv.reader(lines)
+    return dict(zip(header, zip(*rows, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("block", [pytest.param(1, marks=pytest.mark.slow), 11, 1 << 18])
+def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result, tmp_path, monkeypatch, block):
+    monkeypatch.setattr(table, "_BLOCK_ROWS", block)
+    assert write_csv(result, tmp_path / "gates.csv", gates=True) == result.reference.hidden.size
+    found = columns(tmp_path / "gates.csv")
+    write_csv(result, tmp_path / "plain.csv")
+    plain = columns(tmp_path / "plain.csv")
+    expected = {
+        f"{name}.{gate}": values
+        for name, trace in result.traces.items()
+        for gate, values in gates_of(result.inputs, trace.hidden).items()
+        if gate != "c" or name == "gluon"
+    }
+    own_cells = [f"{name}.c" for name in result.traces if result.config.network.kind.has_cell_state]
+    assert set(list(found)[len(plain) :]) == {*expected, *own_cells}
+    assert {name: found[name] for name in plain} == plain
+    assert list(found)[: len(plain)] == list(plain)
+    for name, values in expected.items():
+        np.testing.assert_allclose(np.array(found[name], float), values.reshape(-1), rtol=1e-12, atol=1e-14)
+
+
+def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, tmp_path):
+    count = write_npz(result, tmp_path / "gates.npz", gates=True)
+    plain = write_npz(result, tmp_path / "plain.npz")
+    gates = {name: gates_of(result.inputs, trace.hidden) for name, trace in result.traces.items()}
+    with np.load(tmp_path / "gates.npz") as archive, np.load(tmp_path / "plain.npz") as without:
+        assert len(archive.files) == count + 1
+        assert len(without.files) == plain + 1
+        for name in without.files:
+            np.testing.assert_array_equal(archive[name], without[name])
+        added = set(archive.files) - set(without.files)
+        assert added == {
+            f"{engine}.pre.{name[4:]}" if name.startswith("pre_") else f"{engine}.gate.{name}"
+            for engine, own in gates.items()
+            for name in own
+        }
+        for name, values in gates["gluon"].items():
+            kind = f"pre.{name[4:]}" if name.startswith("pre_") else f"gate.{name}"
+            np.testing.assert_allclose(archive[f"gluon.{kind}"], values, rtol=1e-12, atol=1e-14)
+
+
+def test_gates_are_in_the_networks_dtype_whichever_engine_knows_its_cell_states(tmp_path, monkeypatch):
+    monkeypatch.setattr(gate_columns, "gate_blocks", in_blocks_of(gate_columns.gate_blocks, 3))
+    result = made_result(cell="lstm", timesteps=8, bidirectional=True, dtype="float32")
+    write_npz(result, tmp_path / "out.npz", gates=True)
+    expected = gates_of(result.inputs, result["manual"].hidden)
+    with np.load(tmp_path / "out.npz") as archive:
+        assert archive["manual.gate.f"].dtype == archive["manual.pre.f"].dtype == np.float32
+        np.testing.assert_allclose(archive["manual.gate.c"], expected["c"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(archive["manual.gate.o"], expected["o"], rtol=1e-5, atol=1e-6)
+
+
+def in_blocks_of(gate_blocks, length):
+    return lambda inputs, trace, layer, direction, names: gate_blocks(inputs, trace, layer, direction, names, length)
+
+
+@pytest.mark.parametrize("write", [write_csv, write_npz])
+def test_progress_rises_to_one_and_stopping_leaves_the_earlier_file(tmp_path, monkeypatch, write):
+    monkeypatch.setattr(table, "_BLOCK_ROWS", 64)
+    result = made_result(cell="gru", timesteps=20)
+    told: list[float] = []
+    write(result, tmp_path / "out", told.append, gates=True)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert max(b - a for a, b in pairwise(told)) < 0.5
+    before = (tmp_path / "out").read_bytes()
+
+    def stop(done: float) -> None:
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(result, tmp_path / "out", stop, gates=True)
+    assert (tmp_path / "out").read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]

@@ -1,0 +1,152 @@
+"""The programs of the guide: commands, configs and Python of a page run as written, in the order of the page."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnviz
+from rnnviz.cli import _COMMANDS, main
+from rnnviz.io.guide_pages import guide_pages
+from rnnviz.io.resources import resource_path
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FRAMEWORK = re.compile(r"^import (torch|keras|onnx|mxnet)", re.MULTILINE)
+FILE = re.compile(r"# (\S+\.toml)\n")
+SAMPLE = str(resource_path("models", "sample-lstm.safetensors"))
+ENVIRONMENT = {"KERAS_BACKEND": "torch", "ORT_DISABLE_TELEMETRY": "1"}
+
+
+def section(page: str, heading: str) -> str:
+    """The text below a heading of the second level."""
+    return re.split(r"^## ", guide_pages()[page].text.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+
+
+def run_python(body: str, folder: Path) -> None:
+    """Run a program, in a process of its own if it imports a framework."""
+    if FRAMEWORK.search(body) is None:
+        exec(compile(body, "guide", "exec"), {})
+        return
+    environment = os.environ | ENVIRONMENT
+    command = [sys.executable, "-c", body]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] | None = None) -> list[int]:
+    """Write the configs of a page and run its Python and commands; returns the exit codes of `rnnviz run`.
+
+    A block of `toml` that begins with its name is a file. `other` runs commands of other programs.
+    """
+    codes = []
+    for language, body in BLOCK.findall(text):
+        name = FILE.match(body)
+        if language == "toml" and name is not None:
+            (folder / name[1]).write_text(body, encoding="utf-8")
+        elif language == "python":
+            run_python(body, folder)
+        elif language == "sh":
+            for line in body.splitlines():
+                words, _, target = line.partition(" > ")
+                program, *arguments = shlex.split(words)
+                if program != "rnnviz":
+                    assert other is not None, line
+                    other(arguments)
+                    continue
+                if arguments[0] not in _COMMANDS:
+                    continue  # It opens the window.
+                capsys.readouterr()
+                code = main(arguments)
+                printed = capsys.readouterr()
+                assert code in (0, 1), (line, printed.err)
+                if target:
+                    (folder / target).write_text(printed.out, encoding="utf-8")
+                if arguments[0] == "run":
+                    codes.append(code)
+    return codes
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def needs(*packages: str) -> None:
+    """Skip the test where a package is not installed."""
+    for package in packages:
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+
+
+@pytest.mark.parametrize(
+    ("heading", "packages"),
+    [("PyTorch", ("torch",)), ("Keras", ("keras", "torch")), ("ONNX", ("onnxruntime",)), ("MXNet", ("mxnet",))],
+)
+def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, packages, folder, capsys):
+    needs(*packages)
+    if heading == "ONNX":
+        assert main(["convert", SAMPLE, "lstm.onnx", "--quiet"]) == 0
+    text = section("weights-and-outputs", heading)
+    assert [language for language, _ in BLOCK.findall(text)] == ["python", "toml"]
+    perform(text, folder, capsys)
+    assert main(["run", "check.toml", "--quiet", "--json", "result.json"]) == 0
+    result = json.loads(Path("result.json").read_text(encoding="utf-8"))
+    assert (result["verdict"], result["candidate"]) == ("agree", f"recording:{folder / 'golden.npz'}")
+    assert result["coverage"] > 0.5
+
+
+@pytest.mark.parametrize(("bug", "code"), [("", 0), ("bug:gates-i-f-o-g", 1)])
+def test_a_port_is_checked_as_its_page_says(bug, code, folder, capsys):
+    needs("torch")
+    shutil.copy(SAMPLE, folder / "lstm.safetensors")
+
+    def port(arguments: list[str]) -> None:
+        """Compute with NumPy in place of the C program, with or without a bug."""
+        assert [Path(name).stat().st_size > 0 for name in arguments[:3]] == [True] * 3
+        config = rnnviz.load_config("port.toml").with_engines(("manual", bug or "torch"))
+        rnnviz.run(config)[bug or "manual"].hidden.astype(np.float32).tofile(arguments[3])
+
+    codes = perform(guide_pages()["check-a-port"].text, folder, capsys, port)
+    assert codes == [0, code]
+    assert "gates-i-f-o-g" not in bug or "i, f, o, g" in Path("port.html").read_text(encoding="utf-8")
+
+
+def test_keras_is_compared_with_onnx_runtime_as_its_page_says(folder, capsys):
+    needs("keras", "torch", "onnxruntime")
+    assert perform(guide_pages()["keras-and-onnx"].text, folder, capsys) == [0]
+
+
+def test_a_difference_is_found_as_its_page_says(folder, capsys):
+    assert perform(guide_pages()["find-a-difference"].text, folder, capsys) == [1]
+
+
+def test_hidden_states_of_a_text_are_written_as_their_page_says(folder, capsys):
+    assert perform(guide_pages()["hidden-states"].text, folder, capsys) == [0]
+    assert all((folder / f"text.{ending}").stat().st_size > 0 for ending in ("csv", "npz", "png"))
+
+
+def test_a_summary_is_read_as_the_page_on_ci_says(folder, capsys):
+    (folder / "check.toml").write_text(
+        'network = { cell = "gru", input_size = 2, hidden_size = 3 }\ninitial_state = { source = "normal" }'
+    )
+    assert main(["run", "check.toml", "--npz", "golden.npz", "--engines", "manual,onnx"]) == 0
+    text = guide_pages()["ci"].text.replace("recording:golden.npz", "recording:golden.npz#onnx")
+    assert perform(text, folder, capsys) == [0]
+
+
+def test_the_readme_is_performed_from_a_checkout(folder, capsys):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = text.replace(".venv/bin/rnnviz", "rnnviz").replace("resources/models/sample-lstm.safetensors", SAMPLE)
+    asked: list[list[str]] = []
+    assert perform(text, folder, capsys, asked.append) == [0, 1]
+    assert [words[0] for words in asked] == ["run", "test"]

@@ -1,0 +1,232 @@
+"""The reference pages of the guide: complete, and true of the program."""
+
+import json
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rnnviz
+from rnnviz.cli import main
+from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations
+from rnnviz.engines.faults.registry import KNOWN_BUGS
+from rnnviz.engines.user_code import protocol
+from rnnviz.gui import undo
+from rnnviz.gui.export import widget_render
+from rnnviz.gui.jobs import auto_run
+from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.notebook import literals
+from rnnviz.io.guide_pages import guide_groups, guide_pages
+from rnnviz.io.resources import resource_path
+from rnnviz.sweeps import grid
+from rnnviz.verify import audit_sampling, diagnosis, mismatch_rows
+
+ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
+CODE = re.compile(r"`([^`]+)`")
+TYPES = {
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "choice": "string",
+    "text": "string",
+    "path": "path",
+    "names": "list of strings",
+}
+BOUNDS = {LARGEST_SIZE: "10⁹", LARGEST_SEED: "2⁶³ − 1"}
+BIDIRECTIONAL = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2, "bidirectional": True}
+
+
+def text_below(page: str, heading: str) -> str:
+    """The text below a heading of a page, in Markdown."""
+    pattern = rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)"
+    found = re.search(pattern, guide_pages()[page].text, re.MULTILINE | re.DOTALL)
+    assert found is not None, (page, heading)
+    return found[1]
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The rows of the tables below a heading, without their heads."""
+    found = [row.split(" | ") for row in ROW.findall(text_below(page, heading))]
+    return [row for row in found if row[0] not in ("key", "column", "array", "check")]
+
+
+def config(candidates: list[str], **network: object) -> Config:
+    return Config.from_mapping(
+        {
+            "network": BIDIRECTIONAL | network,
+            "sequence": {"timesteps": 3, "batch_size": 2},
+            "initial_state": {"source": "normal"},
+            "compare": {"reference": "manual", "candidates": candidates},
+        }
+    )
+
+
+def allowed(config_field: FieldSpec) -> str:
+    match config_field.kind:
+        case "choice":
+            return ", ".join(f"`{choice}`" for choice in config_field.choices)
+        case "bool":
+            return "`true`, `false`"
+        case "int":
+            assert config_field.minimum is not None
+            assert config_field.largest is not None
+            largest = BOUNDS.get(int(config_field.largest), f"{int(config_field.largest):,}")
+            return f"{int(config_field.minimum)} to {largest}"
+        case "float" if config_field.above is not None:
+            return f"greater than {config_field.above:g}"
+        case "float":
+            return f"{config_field.minimum:g} or more"
+        case "names":
+            return "one or more engines, each once"
+    return "any"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_config_has_its_type_default_and_allowed_values(section):
+    expected = []
+    keys = declarations(SECTIONS[section])
+    for item in fields(SECTIONS[section]):
+        if item.name in keys:
+            value = list(item.default) if isinstance(item.default, tuple) else item.default
+            default = "required" if value is MISSING else "none" if value is None else f"`{json.dumps(value)}`"
+            config_field = keys[item.name]
+            expected.append([f"`{item.name}`", TYPES[config_field.kind], default, allowed(config_field)])
+    assert [row[:4] for row in rows("config-reference", f"[{section}]")] == expected
+    assert all(len(row) == 5 and row[4] for row in rows("config-reference", f"[{section}]"))
+
+
+def test_every_key_of_a_sweep_is_listed():
+    named = {CODE.findall(row[0])[0] for row in rows("config-reference", "Sweep files")}
+    assert named == {"base", *grid.KEYS} - set(SECTIONS)
+
+
+def test_every_known_bug_has_a_section_with_its_cells_and_a_fix_in_each_framework():
+    sections = {section.heading: section.text for section in guide_pages()["known-bugs"].sections[1:]}
+    assert list(sections) == list(KNOWN_BUGS)
+    for name, text in sections.items():
+        cells = re.search(r"Cells?: ([^.,]+)", " ".join(text.split()))
+        assert cells is not None, name
+        known = {"rnn_relu", "rnn_tanh", "lstm", "gru"} if cells[1] == "all" else {cells[1].casefold()}
+        assert known == set(KNOWN_BUGS[name].variants), name
+        assert ("bidirectional networks" in text) == KNOWN_BUGS[name].needs_backward, name
+        body = text_below("known-bugs", name)
+        assert [row.split(" | ")[0] for row in ROW.findall(body)][1:] == ["PyTorch", "Keras", "ONNX", "NumPy"], name
+        assert "**Who makes it.**" in body, name
+
+
+def test_every_consistency_check_is_listed(tmp_path: Path):
+    listed = [row[0].strip("`") for group in guide_pages()["consistency-checks"].sections[1:]
+              for row in rows("consistency-checks", group.heading)]  # fmt: skip
+    run = rnnviz.run(config(["onnx"]))
+    np.savez(
+        tmp_path / "golden.npz",
+        hidden=run["manual"].hidden,
+        output=run["manual"].output.swapaxes(0, 1),
+        state=run["manual"].state_h,
+        cell=run["manual"].cell,
+        cell_state=run["manual"].state_c,
+    )
+    np.savez(tmp_path / "partial.npz", state=run["manual"].state_h, cell_state=run["manual"].state_c)
+    recorded = [f"recording:{tmp_path / name}.npz" for name in ("golden", "partial")]
+    met = {check.name for check in rnnviz.run(config(recorded)).checks}
+    met |= {check.name for check in rnnviz.run(config(["onnx"], bidirectional=False)).checks}
+    fused = {name for name in listed if name.startswith("the fused stack")}
+    forms = {re.sub(r"^state\[\d\] is layer \d's", "state[k] is layer j's", name) for name in met}
+    forms = {re.sub(r"that of \w+$", "that of ENGINE", form) for form in forms}
+    one = "state[k] is layer j's last computed hidden vector"
+    assert {one if form == one.replace("layer j", "layer k") else form for form in listed} - fused == forms
+    assert len(fused) == 3
+
+
+def test_the_arrays_of_an_archive_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.toml").write_text('network = { cell = "lstm", input_size = 2, hidden_size = 3 }')
+    assert main(["run", "net.toml", "--engines", "manual,onnx", "--gates", "--npz", "run.npz", "--csv", "run.csv"]) == 0
+    with np.load(tmp_path / "run.npz") as archive:
+        names = set(archive.files)
+    text = text_below("file-formats", "NPZ archive")
+    listed = {re.sub(r"NAME$", "", name) for name in CODE.findall(text)}
+    for name in names:
+        general = re.sub(r"^(manual|onnx)\.", "ENGINE.", name)
+        general = re.sub(r"^(parameters\.|ENGINE\.gate\.|ENGINE\.pre\.).*", r"\1", general)
+        assert general in listed, name
+    columns = pl.read_csv(tmp_path / "run.csv").columns
+    listed = set(CODE.findall(text_below("file-formats", "CSV table")))
+    plain = [column for column in columns if not column.startswith(("manual", "onnx"))]
+    assert set(plain) <= listed
+    assert {"manual.i", "manual.c", "manual.pre_i"} <= set(columns) & listed
+
+
+def test_the_columns_of_a_sweep_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grid.toml").write_text(
+        'engines = ["onnx"]\nnetwork = { cell = "gru", input_size = 2 }\ncompare = { reference = "manual" }\n'
+        "[grid]\nnetwork.hidden_size = [2]\n"
+    )
+    assert main(["sweep", "grid.toml", "--csv", "rows.csv", "--quiet"]) == 0
+    listed = set(CODE.findall(text_below("file-formats", "Sweep results")))
+    for column in pl.read_csv("rows.csv").columns:
+        general = re.sub(r"^seconds\..*", "seconds.ENGINE", column)
+        if not general.startswith(("network.", "first_wrong.")):
+            assert general in listed, column
+    journal = json.loads(Path("grid.results.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert {"key", "values"} <= set(journal) & set(CODE.findall(text_below("file-formats", "Sweep journal")))
+
+
+def schema() -> dict[str, object]:
+    found: dict[str, object] = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_keys_of_a_summary_are_those_of_its_schema():
+    text = text_below("file-formats", "JSON summary")
+    listed = {name for row in rows("file-formats", "JSON summary") for name in CODE.findall(row[0])}
+    assert listed == set(schema()["$defs"]["comparison"]["properties"])  # type: ignore[index]
+    assert "summary.schema.json" in text
+
+
+@pytest.mark.parametrize(
+    ("candidates", "network"),
+    [
+        (["onnx"], {}),
+        (["onnx", "bug:no-h2h-bias"], {}),
+        (["bug:wrong-activation"], {"cell": "rnn_relu", "num_layers": 1}),
+    ],
+)
+def test_a_summary_follows_its_schema(candidates, network):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(schema())
+    validator = jsonschema.Draft202012Validator(schema())
+    found = summary(rnnviz.run(config(candidates, **network)))
+    validator.validate(found)
+    assert not validator.is_valid({**found, "verdict": "perhaps"})
+    assert not validator.is_valid({name: value for name, value in found.items() if name != "mismatched"})
+
+
+def test_limits_are_those_of_the_program():
+    text = guide_pages()["limits"].text
+    layers = declarations(SECTIONS["network"])["num_layers"].maximum
+    for number in (
+        f"{int(layers or 0):,}",
+        f"{auto_run.AUTOMATIC_VALUES:,} numbers",
+        f"{audit_sampling.FULL:,} hidden values",
+        f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
+        f"{mismatch_rows.LARGEST:,}",
+        f"{grid.MOST_ROWS:,}",
+        f"{literals.WRITTEN_OUT} numbers",
+        f"{widget_render._LARGEST_SIDE:,} pixels",
+        f"{protocol.STEP_SECONDS:g} seconds",
+        f"{protocol.PRINTED_LIMIT:,} characters",
+        f"{undo._DEPTH} changes",
+    ):
+        assert f"| {number} |" in text, number
+
+
+def test_the_index_has_five_groups_and_each_page_is_in_one():
+    assert [group.title for group in guide_groups()] == ["Start", "Use", "Understand", "Reference", "Help"]
+    listed = [name for group in guide_groups() for name in group.pages]
+    assert sorted(listed) == sorted(set(guide_pages()) - {"index"})

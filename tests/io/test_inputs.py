@@ -1,0 +1,180 @@
+"""The inputs of a run, drawn or read: every refusal carries the key of the config that is wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.initial_state import draw_initial_state
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.sequence import draw_sequence
+from rnnviz.execution.supervisor import run
+from rnnviz.io.export.npz import write_npz
+from rnnviz.io.inputs import load_inputs
+from tests.strategies import configs
+
+
+def config(**tables: dict[str, Any]) -> Config:
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, **tables.pop("network", {})}
+    return Config.from_mapping({"network": network, **tables})
+
+
+def refusal(asked: Config) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load_inputs(asked)
+    assert "\n" not in caught.value.sentence
+    return caught.value
+
+
+@given(configs())
+def test_what_is_drawn_is_drawn_from_the_three_seeds_alone(asked: Config) -> None:
+    inputs = load_inputs(asked)
+    assert inputs.config == asked
+    again = load_inputs(replace(asked, compare=replace(asked.compare, rtol=0.5)))
+    np.testing.assert_array_equal(inputs.sequence, again.sequence)
+    np.testing.assert_array_equal(inputs.sequence, draw_sequence(asked.network, asked.sequence))
+    parameters = draw_parameters(asked.network, asked.parameters)
+    for name, array in inputs.parameters.items():
+        np.testing.assert_array_equal(array, parameters[name])
+    state = draw_initial_state(asked.network, asked.initial_state, asked.sequence.batch_size)
+    for left, right in zip(inputs.initial_state.arrays, state.arrays, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@given(configs(dtype="float64"))
+def test_a_float32_run_reads_the_rounded_numbers_of_the_float64_run(asked: Config) -> None:
+    exact = load_inputs(asked)
+    rounded = load_inputs(replace(asked, network=replace(asked.network, dtype="float32")))
+    pairs = [(exact.sequence, rounded.sequence)]
+    pairs += [(exact.parameters[name], rounded.parameters[name]) for name in exact.parameters]
+    pairs += list(zip(exact.initial_state.arrays, rounded.initial_state.arrays, strict=True))
+    for left, right in pairs:
+        assert (left.dtype, right.dtype) == (np.float64, np.float32)
+        np.testing.assert_array_equal(left.astype(np.float32), right)
+
+
+def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((5, 7, 3)))
+    inputs = load_inputs(config(sequence={"path": str(tmp_path / "x.npy"), "timesteps": 99, "batch_size": 99}))
+    assert inputs.sequence.shape == (7, 5, 3)
+    assert (inputs.config.sequence.timesteps, inputs.config.sequence.batch_size) == (7, 5)
+    assert inputs.initial_state.h.shape == (1, 5, 4)
+    assert inputs.sequence.dtype == np.float32
+    assert not inputs.sequence.flags.writeable
+
+
+def test_a_nan_in_the_data_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,nan,3\n4,5,inf\n", encoding="utf-8")
+    x = load_inputs(config(sequence={"path": str(tmp_path / "x.csv")})).sequence
+    np.testing.assert_array_equal(x[:, 0], [[1, np.nan, 3], [4, 5, np.inf]])
+
+
+def test_a_sequence_of_another_width_is_told_with_both_shapes(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((5, 7, 2)))
+    error = refusal(config(sequence={"path": str(tmp_path / "x.npy")}))
+    assert error.key == "network.input_size"
+    assert "(5, 7, 2)" in error.sentence
+    assert "(5, 7, 3)" in error.sentence
+
+
+@pytest.mark.parametrize("name", ["missing.npy", "missing.csv", "wrong.txt"])
+def test_a_sequence_that_cannot_be_read_is_the_paths_fault(tmp_path: Path, name: str) -> None:
+    error = refusal(config(sequence={"path": str(tmp_path / name)}))
+    assert error.key == "sequence.path"
+    assert str(tmp_path / name) in error.sentence
+
+
+def weights(asked: Config, **changes: Any) -> dict[str, np.ndarray]:
+    arrays = {name: np.full(shape, 0.5) for name, shape in asked.network.parameter_shapes().items()}
+    return {name: array for name, array in {**arrays, **changes}.items() if array is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"l0_h2h_bias": None}, "lack l0_h2h_bias, which must have the shape (16,)"),
+        ({"l0_h2h_bias": np.zeros(4)}, "l0_h2h_bias has the shape (4,), but the network needs (16,)"),
+        ({"l0_i2h_weight": np.zeros((3, 16))}, "l0_i2h_weight has the shape (3, 16), but the network needs (16, 3)"),
+        ({"l1_h2h_bias": np.zeros(16)}, "hold l1_h2h_bias, which this network does not have"),
+        ({"l0_h2h_bias": np.array(["a"] * 16)}, "they must be real numbers"),
+    ],
+    ids=["missing", "misshapen", "transposed", "superfluous", "text"],
+)
+def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    path = tmp_path / "w.npz"
+    asked = config(parameters={"path": str(path)})
+    np.savez(path, **weights(asked, **changes))
+    error = refusal(asked)
+    assert error.key == "parameters.path"
+    assert words in error.sentence
+    assert str(path) in error.sentence
+
+
+def test_weights_are_read_by_gluons_names(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    asked = config(parameters={"path": str(path)})
+    np.savez(path, **weights(asked, l0_i2h_bias=np.arange(16)))
+    read = load_inputs(asked).parameters
+    np.testing.assert_array_equal(read["l0_i2h_bias"], np.arange(16))
+    assert read["l0_i2h_bias"].dtype == np.float32
+    assert (read["l0_h2h_weight"] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"h": np.zeros((1, 16, 4))}, "lacks c, which must have the shape (1, 16, 4)"),
+        (
+            {"h": np.zeros((16, 4)), "c": np.zeros((1, 16, 4))},
+            "has the shape (16, 4), but the network needs (1, 16, 4)",
+        ),
+        ({"h": np.zeros((1, 16, 4)), "c": np.zeros((1, 16, 4)), "d": np.zeros(1)}, "holds d"),
+    ],
+    ids=["missing", "misshapen", "superfluous"],
+)
+def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
+    path = tmp_path / "s.npz"
+    np.savez(path, **arrays)
+    error = refusal(config(initial_state={"path": str(path)}))
+    assert error.key == "initial_state.path"
+    assert words in error.sentence
+    assert str(path) in error.sentence
+
+
+def test_a_state_is_read_from_its_file(tmp_path: Path) -> None:
+    h, c = np.full((1, 16, 4), 0.25), np.arange(64.0).reshape(1, 16, 4)
+    np.savez(tmp_path / "s.npz", h=h, c=c)
+    state = load_inputs(config(initial_state={"path": str(tmp_path / "s.npz")})).initial_state
+    np.testing.assert_array_equal(state.h, h)
+    np.testing.assert_array_equal(state.c, c)
+
+
+def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "s.npz", h=np.zeros((1, 10**6, 4)), c=np.zeros((1, 16, 4)))
+    monkeypatch.setattr("rnnviz.core.npz_file.NpzFile.read", lambda *_: pytest.fail("it was read"))
+    assert "(1, 1000000, 4)" in refusal(config(initial_state={"path": str(tmp_path / "s.npz")})).sentence
+
+
+def test_a_run_s_own_archive_gives_its_parameters_and_initial_state_again(tmp_path: Path) -> None:
+    tables = {
+        "network": {"cell": "lstm", "input_size": 3, "hidden_size": 2, "num_layers": 2},
+        "initial_state": {"source": "normal"},
+        "compare": {"reference": "manual", "candidates": ["onnx"]},
+    }
+    first = run(Config.from_mapping(tables), load_inputs, audit="off")
+    archive = tmp_path / "run.npz"
+    write_npz(first, archive)
+    again = load_inputs(
+        Config.from_mapping({**tables, "parameters": {"path": str(archive)}, "initial_state": {"path": str(archive)}})
+    )
+    for name, array in first.inputs.parameters.items():
+        np.testing.assert_array_equal(again.parameters[name], array)
+    for ours, theirs in zip(again.initial_state.arrays, first.inputs.initial_state.arrays, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,31 @@
+"""The starter of a recurrence of one's own is the right recurrence of its cell."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.cells import CELLS
+from rnnviz.core.config import Config
+from rnnviz.io.templates import write_starter
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
+    cell: str, tmp_path: Path, run_warm: Run
+) -> None:
+    path = tmp_path / "mine.py"
+    write_starter(cell, path)
+    config = Config.from_mapping(
+        {
+            "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True},
+            "initial_state": {"source": "normal"},
+            "compare": {"candidates": [str(path)]},
+        }
+    )
+    result = run_warm(config, trusted=frozenset({str(path)}))
+    assert result.verdict == "agree"
+    assert result.judgment is not None
+    assert result.judgment.audits[str(path)].verdict == "right"

@@ -1,0 +1,30 @@
+"""One small run with a candidate that is wrong, shared by the tests of claims."""
+
+import pytest
+
+from rnnviz.lessons.statements.parser import parse_statement
+from rnnviz.lessons.statements.result import StatementResult, check_statement
+from rnnviz.verify.result import RunResult
+from tests.made_judgements import evaluated
+from tests.made_results import made_result
+
+
+class Claimed:
+    """A run, and claims about it."""
+
+    def __init__(self, result: RunResult) -> None:
+        self.result = result
+
+    def __call__(self, holds: str) -> StatementResult:
+        return check_statement(self.result, parse_statement("as it says", holds))
+
+
+WRONG = "bug:no-h2h-bias"
+MADE = made_result(("manual", WRONG), cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
+RUN = Claimed(evaluated(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
+
+
+@pytest.fixture(scope="module")
+def wrong_run() -> Claimed:
+    """An LSTM without its h2h bias, held against the textbook."""
+    return RUN

@@ -1,0 +1,108 @@
+"""The lessons that come with the program."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.resources import resource_path
+from rnnviz.lessons.configs import Lesson, find_lesson, lessons
+from rnnviz.verify.fault_coverage import undetectable
+from tests.warm_runs import Run, run_warm
+
+__all__ = ["run_warm"]
+
+NAMES = [
+    *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
+    *("final-state", "green-verdict", "real-bug", "porting"),
+]
+
+every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
+
+
+def test_the_lessons_come_in_the_order_of_their_numbers() -> None:
+    assert [lesson.name for lesson in lessons()] == NAMES
+    assert [lesson.number for lesson in lessons()] == list(range(1, len(NAMES) + 1))
+
+
+@every_lesson
+def test_a_lesson_says_what_it_shows_and_keeps_its_file_word_for_word(lesson: Lesson) -> None:
+    assert lesson.title
+    assert "#" not in lesson.summary
+    assert lesson.summary.endswith(".")
+    assert lesson.text == lesson.path.read_text(encoding="utf-8")
+
+
+@every_lesson
+def test_a_lesson_can_tell_a_right_recurrence_from_a_wrong_one(lesson: Lesson) -> None:
+    config = lesson.config
+    assert (config.parameters.initializer, config.parameters.bias) == ("xavier", "uniform")
+    assert config.compare.engines == ("gluon", "manual")
+
+
+def test_the_lessons_cover_the_four_networks_of_the_introduction_and_both_gated_cells() -> None:
+    configs = {lesson.name: lesson.config for lesson in lessons()}
+    shown = {
+        name: (c.network.cell, c.network.num_layers, c.network.directions, c.sequence.timesteps)
+        for name, c in configs.items()
+    }
+    assert shown["vanilla-t1"] == ("rnn_relu", 1, 1, 1)
+    assert shown["vanilla-t2"] == ("rnn_relu", 1, 1, 2)
+    assert shown["bidirectional"] == ("rnn_relu", 1, 2, 2)
+    assert shown["stacking"] == ("rnn_relu", 2, 1, 2)
+    assert shown["lstm"][0] == "lstm"
+    assert shown["gru"][0] == "gru"
+    assert all((c.network.input_size, c.network.hidden_size) == (5, 10) for c in configs.values())
+
+
+def test_a_lesson_is_found_by_its_name() -> None:
+    assert find_lesson("stacking") is lessons()[3]
+
+
+def test_an_unknown_name_is_answered_with_the_names_that_there_are() -> None:
+    with pytest.raises(InputError) as caught:
+        find_lesson("stackign")
+    assert str(caught.value) == f'"stackign" is not a lesson: it must be one of {", ".join(NAMES)}.'
+
+
+def test_a_file_that_does_not_begin_as_a_lesson_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stray.toml").write_text("[network]\n", encoding="utf-8")
+    monkeypatch.setattr("rnnviz.lessons.configs.resource_path", lambda *parts: tmp_path)
+    with pytest.raises(InputError, match=r"stray\.toml begins with"):
+        lessons.__wrapped__()
+
+
+def test_a_missing_resource_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"resources/lessons/none\.toml is missing from the installation"):
+        resource_path("lessons", "none.toml")
+
+
+def test_resources_inside_the_package_come_before_those_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "rnnviz"
+    for folder in (package, tmp_path):
+        (folder / "resources").mkdir(parents=True)
+        (folder / "resources" / "mark.txt").write_text(folder.name, encoding="utf-8")
+    monkeypatch.setattr("rnnviz.io.resources.files", lambda name: tmp_path / name)
+    assert resource_path("mark.txt") == package / "resources" / "mark.txt"
+    (package / "resources" / "mark.txt").unlink()
+    assert resource_path("mark.txt") == tmp_path / "resources" / "mark.txt"
+
+
+@every_lesson
+def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson, run_warm: Run) -> None:
+    result = run_warm(lesson.config)
+    assert result.judgment is not None
+    assert result.comparison("manual").verdict == "agree"
+    assert result.comparison("manual").elements > 0
+    assert all(check.holds for check in result.checks)
+    assert result.judgment.audits["manual"].verdict == "right"
+    assert result.judgment.audits["gluon"].verdict == ("wrong" if lesson.name == "real-bug" else "right")
+    assert result.verdict == ("mismatch" if lesson.name == "real-bug" else "agree")
+
+
+@every_lesson
+def test_a_lesson_is_blind_to_no_mistake_that_its_network_can_have(lesson: Lesson) -> None:
+    assert undetectable(load_inputs(lesson.config)) == ()

@@ -1,0 +1,176 @@
+"""The cells of lanes as they are: numbers of arrays by every quantity, with the marks of the comparison."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.multiscale.raw_reader import CellReader
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.verify.result import RunResult
+from tests.made_results import made_result
+from tests.oracles.gates import gates_of
+
+T, N, H, SAMPLE = 7, 3, 4, 2
+TIMES, UNITS = slice(1, 6), slice(1, 4)
+RTOL, ATOL = 0.125, 0.0625
+LANE = (1, 1)
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[(*LANE, 2, SAMPLE)] += np.array([0.03, -0.5, 0.25, 0.0])
+    trace.hidden[(*LANE, 4, SAMPLE, 3)] = np.nan
+    trace.hidden[(*LANE, 5, 0)] += 1.0
+    trace.hidden[(*LANE, 3, SAMPLE, 0)] += 1.0
+
+
+@pytest.fixture(scope="module")
+def result() -> RunResult:
+    return made_result(
+        edits={"manual": spoil},
+        cell="lstm",
+        timesteps=T,
+        batch_size=N,
+        input_size=5,
+        hidden_size=H,
+        num_layers=2,
+        bidirectional=True,
+        dtype="float64",
+        compare_with={"rtol": RTOL, "atol": ATOL},
+    )
+
+
+def pair(result: RunResult) -> tuple[np.ndarray, np.ndarray]:
+    """(T, H): the values of the reference and the candidate in the lane and sample."""
+    return tuple(result[name].hidden[(*LANE, slice(None), SAMPLE)] for name in ("gluon", "manual"))
+
+
+def outside(result: RunResult) -> np.ndarray:
+    """(T, H): which values are outside the tolerance."""
+    r, c = pair(result)
+    return ~(np.abs(c - r) <= ATOL + RTOL * np.abs(r))
+
+
+def cells(
+    result: RunResult, quantity: Quantity, engine: str = "manual", candidate: str | None = "manual"
+) -> CellReader:
+    return CellReader(result, engine, candidate, SAMPLE, quantity)
+
+
+@pytest.mark.parametrize("quantity", ["value", "violation", "difference", "i", "c", "pre_g"])
+def test_each_quantity_is_that_of_the_arrays_with_the_marks_of_the_comparison(
+    result: RunResult, quantity: Quantity
+) -> None:
+    r, c = pair(result)
+    with np.errstate(all="ignore"):
+        known = {
+            "value": c,
+            "difference": c - r,
+            "violation": np.where(np.isnan(c), np.inf, np.abs(c - r) / (ATOL + RTOL * np.abs(r))),
+        }
+    if quantity in known:
+        expected = known[quantity]
+    else:
+        expected = gates_of(result.inputs, result["manual"].hidden)[quantity][(*LANE, slice(None), SAMPLE)]
+    if quantity == "c":
+        # The cell states that the engine told itself are not computed.
+        cell = result["manual"].cell
+        assert cell is not None
+        expected = cell[(*LANE, slice(None), SAMPLE)]
+    found = cells(result, quantity).read(*LANE, TIMES, UNITS)
+    np.testing.assert_allclose(found.values, expected[TIMES, UNITS].T, rtol=1e-12, atol=1e-14)
+    assert found.marks is not None
+    assert found.marks.tolist() == outside(result)[TIMES, UNITS].T.tolist()
+
+
+def test_the_one_number_of_a_timestep_is_marked_if_any_of_its_vector_is(result: RunResult) -> None:
+    found = cells(result, "norm").read(*LANE, TIMES, slice(0, 1))
+    norms = np.sqrt((pair(result)[1] ** 2).sum(axis=1))
+    np.testing.assert_allclose(found.values, norms[np.newaxis, TIMES], rtol=1e-12)
+    assert found.marks is not None
+    assert found.marks.tolist() == [outside(result)[TIMES].any(axis=1).tolist()]
+
+
+@pytest.mark.parametrize("quantity", ["value", "violation", "o", "norm"])
+def test_without_a_mismatch_and_without_a_candidate_nothing_is_marked(result: RunResult, quantity: Quantity) -> None:
+    assert cells(result, quantity).read(0, 1, TIMES, slice(0, 1)).marks is None
+    # At t = 1 alone, too: the mismatches of the lane lie elsewhere.
+    assert cells(result, quantity).read(*LANE, slice(0, 2), slice(0, 1)).marks is None
+    if quantity != "violation":
+        alone = cells(result, quantity, candidate=None).read(*LANE, TIMES, slice(0, 1))
+        assert alone.marks is None
+        assert np.array_equal(
+            alone.values, cells(result, quantity).read(*LANE, TIMES, slice(0, 1)).values, equal_nan=True
+        )
+
+
+def test_the_input_is_read_by_value_whatever_the_lanes_show(result: RunResult) -> None:
+    for quantity in ("value", "violation", "f", "norm"):
+        source = cells(result, quantity)
+        found = source.read(None, 0, TIMES, slice(2, 5))
+        assert np.array_equal(found.values, result.inputs.sequence[TIMES, SAMPLE, 2:5].T)
+        assert found.marks is None
+        assert source.shape(None) == (T, 5)
+        assert (source.computes(None), source.effort(None), source.told(None, 1)) == (False, 1.0, range(T))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "units", "computed"),
+    [("value", H, False), ("difference", H, False), ("g", H, True), ("change", H, True), ("norm", 1, True)],
+)
+def test_a_lane_has_a_row_for_each_unit_or_one_for_all(
+    result: RunResult, quantity: Quantity, units: int, computed: bool
+) -> None:
+    source = cells(result, quantity)
+    assert source.shape(1) == (T, units)
+    assert source.computes(1) == computed
+    assert source.effort(1) == (1.0 + LaneGates(result).effort("manual", 1, quantity) if computed else 1.0)
+    assert (source.effort(0) != source.effort(1)) == (quantity == "g")
+
+
+def test_gates_that_are_given_are_read(result: RunResult) -> None:
+    class Ones(LaneGates):
+        def read(self, *_: object) -> np.ndarray:
+            return np.ones((TIMES.stop - TIMES.start, 3))
+
+        def effort(self, *_: object) -> float:
+            return 6.5
+
+    source = CellReader(result, "gluon", None, SAMPLE, "i", Ones(result))
+    assert source.read(*LANE, TIMES, UNITS).values.tolist() == [[1.0] * 5] * 3
+    assert source.effort(0) == 7.5
+
+
+def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compared(result: RunResult) -> None:
+    ends = replace(result["manual"], missing=frozenset({"hidden", "output"}))
+    partial = replace(result, traces={**result.traces, "manual": ends})
+    one = range(1) if LANE[1] else range(T - 1, T)
+    assert cells(partial, "value").told(*LANE) == one
+    assert cells(partial, "norm").told(*LANE) == one
+    assert cells(partial, "violation").told(*LANE) == one
+    assert cells(partial, "change").told(*LANE) == range(0)
+    assert cells(partial, "value", "gluon").told(*LANE) == range(T)
+    for quantity in ("difference", "violation"):
+        assert cells(partial, quantity, "gluon").told(*LANE) == one
+    # `out` alone tells every vector of the last layer.
+    top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"hidden"}))})
+    assert [cells(top, "value").told(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
+    whole = result["gluon"], result["manual"]
+    for quantity in ("violation", "difference"):
+        source = cells(partial, quantity)
+        values = source.read(*LANE, slice(0, 4), UNITS).values
+        assert np.isnan(values[:, 1:]).all()
+        lane = (*LANE, slice(0, 1), SAMPLE, UNITS)
+        apart = (whole[1].hidden[lane] - whole[0].hidden[lane]).T
+        assert values[:, :1] == pytest.approx(apart, abs=1e-15)
+        forward = source.read(1, 0, slice(3, 7), UNITS).values
+        assert np.isnan(forward).all(axis=0).tolist() == [True, True, True, False]
+
+
+def test_what_is_read_is_a_copy(result: RunResult) -> None:
+    for layer, quantity, candidate in ((1, "value", "manual"), (1, "value", None), (None, "value", None)):
+        values = cells(result, quantity, candidate=candidate).read(layer, 1, TIMES, slice(0, 2)).values
+        assert not np.shares_memory(values, result["manual"].hidden)
+        assert not np.shares_memory(values, result.inputs.sequence)

@@ -1,0 +1,100 @@
+"""How differences spread: where they first show, and by when each lane is reached."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.quantities.error_propagation import spread, spread_sentence
+from rnnviz.text.verdict_text import plain
+from rnnviz.verify.result import RunResult
+from tests.made_results import Edit, made_result
+
+
+def touching(*places: Location, amount: float = 0.25) -> Edit:
+    def edit(trace: Trace) -> None:
+        for where in places:
+            trace.hidden[where.index] += trace.hidden.dtype.type(amount)
+
+    return edit
+
+
+def sentence(result: RunResult) -> str:
+    return plain(spread_sentence(result, "manual", spread(result, "manual")))
+
+
+def test_each_lane_knows_its_first_mismatch_in_its_own_order() -> None:
+    places = [Location(0, 0, 3, 1, 2), Location(0, 0, 4, 0, 0), Location(1, 1, 3, 0, 1), Location(1, 1, 1, 0, 0)]
+    result = made_result(edits={"manual": touching(*places)}, num_layers=2, bidirectional=True)
+    lanes = spread(result, "manual")
+    assert [lane.name for lane in lanes] == [
+        "layer 0, forward",
+        "layer 0, backward",
+        "layer 1, forward",
+        "layer 1, backward",
+    ]
+    assert [lane.where for lane in lanes] == [Location(layer, d) for layer in (0, 1) for d in (0, 1)]
+    assert [lane.first for lane in lanes] == [places[0], None, None, places[2]]
+    assert [lane.steps for lane in lanes] == [3, None, None, 1]
+    assert [lane.mismatched for lane in lanes] == [2, 0, 0, 2]
+    assert np.flatnonzero(lanes[0].violation > 1.0).tolist() == [3, 4]
+
+
+def test_heights_part_what_is_outside_from_what_is_not() -> None:
+    result = made_result(edits={"manual": touching(Location(0, 0, 3), amount=0.25)})
+    [lane] = spread(result, "manual")
+    heights = lane.heights(lane.worst)
+    assert heights[3] == 1.0
+    assert np.all(heights[[0, 1, 2, 4]] == 0.0)
+    assert 0.25 < lane.heights(1e15)[3] < 0.6
+    beyond = replace(lane, violation=np.array([np.inf, 0.5]))
+    assert beyond.heights(10.0).tolist() == [1.0, 0.0]
+    scale = replace(lane, violation=np.array([0.0, 1.0, np.nextafter(1.0, 2.0), 10**1.5, 1000.0, 1e9]))
+    assert scale.heights(1000.0).tolist() == pytest.approx([0.0, 0.0, 0.25, 0.625, 1.0, 1.0])
+    # A scale is never shorter than to ten times the limit.
+    assert scale.heights(2.0).tolist() == scale.heights(10.0).tolist() == pytest.approx([0, 0, 0.25, 1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("network", "places", "said"),
+    [
+        ({}, [Location(0, 0, 2)], ": 1 of 40 values"),
+        ({"num_layers": 2}, [Location(0, 0, 0), Location(1, 0, 0)], ", at once in every layer: 2 of 80 values"),
+        ({"num_layers": 2}, [Location(0, 0, 1), Location(1, 0, 3)], ", by t = 3 in every layer: 2 of 80 values"),
+        ({"num_layers": 2}, [Location(1, 0, 3)], ", in 1 of 2 layers: 1 of 80 values"),
+        (
+            {"bidirectional": True},
+            [Location(0, 0, 0), Location(0, 1, 3)],
+            ", after 1 step in every lane: 2 of 80 values",
+        ),
+        (
+            {"bidirectional": True},
+            [Location(0, 0, 2), Location(0, 1, 4)],
+            ", after 2 steps in every lane: 2 of 80 values",
+        ),
+        ({"bidirectional": True}, [Location(0, 0, 0), Location(0, 1, 4)], ", at once in every lane: 2 of 80 values"),
+        ({"bidirectional": True}, [Location(0, 1, 3)], ", in 1 of 2 lanes: 1 of 80 values"),
+    ],
+)
+def test_the_sentence_says_where_it_first_shows_and_by_when_it_is_everywhere(
+    network: dict[str, int | bool], places: list[Location], said: str
+) -> None:
+    result = made_result(edits={"manual": touching(*places)}, **network)
+    assert sentence(result) == f"First shows at {places[0]}{said}"
+    parts = spread_sentence(result, "manual", spread(result, "manual"))
+    assert [part.where for part in parts if part.where] == [places[0]]
+
+
+def test_a_mistake_in_the_final_states_alone_shows_in_the_checks() -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[0] += 1.0
+
+    wrong, right = made_result(edits={"manual": edit}), made_result()
+    said = sentence(wrong)
+    assert said.startswith("No hidden vector differs, but 2 checks fail: manual: the forward final state")
+    assert sentence(right) == "Nothing shows: every value agrees with gluon's within the tolerance"
+    for result in (wrong, right):
+        parts = spread_sentence(result, "manual", spread(result, "manual"))
+        assert [part.strong for part in parts] == [True, False]

@@ -1,0 +1,115 @@
+"""How far engines are off over time: the numbers of the comparison and of the audits, with what is tolerated."""
+
+from dataclasses import replace
+from math import nan
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.quantities.error_series import ERROR, MISMATCHED, STEP_AUDIT, VIOLATION, ErrorQuantity, error_series
+from rnnviz.verify.audit import audit
+from rnnviz.verify.result import RunResult
+from tests.made_judgements import evaluated
+from tests.made_results import made_result
+
+MINE = "/far/away/mine.py"
+
+
+def spoil(trace: Trace) -> None:
+    trace.hidden[1, 1, 3, 2, 1] += 0.25
+    trace.hidden[1, 1, 3, 0, 2] += 0.125
+    trace.hidden[0, 0, 2, 1, 0] -= 0.5
+
+
+@pytest.fixture(scope="module")
+def result() -> RunResult:
+    made = made_result(
+        ("gluon", MINE, "torch"),
+        edits={MINE: spoil},
+        num_layers=3,
+        bidirectional=True,
+        batch_size=3,
+        compare_with={"atol": 1e-4, "rtol": 1e-3},
+    )
+    return evaluated(made)
+
+
+def apart(result: RunResult) -> np.ndarray:
+    r, c = (result[name].hidden.astype(np.float64) for name in ("gluon", MINE))
+    return np.abs(c - r)
+
+
+def test_each_quantity_is_the_largest_or_the_number_of_what_stands_at_a_timestep(result: RunResult) -> None:
+    comparison, error = result.comparison(MINE), apart(result)
+    limit = 1e-4 + 1e-3 * np.abs(result["gluon"].hidden.astype(np.float64))
+    expected = {
+        VIOLATION: ("violation", (error / limit).max(axis=(3, 4)), (1.0, "tolerance")),
+        ERROR: ("added up", error.max(axis=(3, 4)), (1e-4, "atol 0.0001; values away from 0 are allowed more")),
+        MISMATCHED: ("mismatches", (error > limit).sum(axis=(3, 4)), None),
+    }
+    for quantity, (name, values, tolerated) in expected.items():
+        found = error_series(result, comparison, quantity)
+        assert found is not None
+        assert (found.main.name, found.limit) == (name, tolerated)
+        np.testing.assert_allclose(found.main.values, values, rtol=1e-12)
+        assert found.main.values.dtype == np.float64
+        assert (found.companions == ()) == (quantity is not ERROR)
+
+
+def test_the_steps_own_errors_stand_beside_those_that_add_up_the_candidates_first(result: RunResult) -> None:
+    audits = {name: audit(result.inputs, result[name], full=True) for name in (MINE, "gluon")}
+    for quantity, figure, suffix in ((ERROR, "error_over_time", ", one step"), (STEP_AUDIT, "ratio_over_time", "")):
+        found = error_series(result, result.comparison(MINE), quantity)
+        assert found is not None
+        named = [*(() if quantity is ERROR else (found.main,)), *found.companions]
+        assert [one.name for one in named] == [f"mine.py{suffix}", f"gluon{suffix}"]
+        for one, audited in zip(named, audits.values(), strict=True):
+            np.testing.assert_array_equal(one.values, getattr(audited, figure))
+    assert found.limit == (8.0, "8 rounding bounds, the most a right step may be off")
+
+
+def test_there_is_a_curve_for_every_lane_of_all_that_is_drawn(result: RunResult) -> None:
+    found = error_series(result, result.comparison(MINE), ERROR)
+    assert found is not None
+    lanes = list(found.lanes)
+    assert [lane.shape for lane in lanes] == [(5,)] * (3 * 2 * 3)
+    np.testing.assert_array_equal(lanes[3], found.main.values[1, 1])
+    np.testing.assert_array_equal(lanes[6 + 4], found.companions[0].values[2, 0])
+
+
+def test_a_run_or_an_engine_without_an_audit_has_no_figures_of_it(result: RunResult) -> None:
+    assert result.judgment is not None
+    one = replace(result.judgment, audits={"gluon": result.judgment.audits["gluon"]})
+    found = error_series(replace(result, judgment=one), result.comparison(MINE), STEP_AUDIT)
+    assert found is not None
+    assert (found.main.name, found.companions) == ("gluon", ())
+    bare = replace(result, judgment=None)
+    assert error_series(bare, result.comparison(MINE), STEP_AUDIT) is None
+    alone = error_series(bare, result.comparison(MINE), ERROR)
+    assert alone is not None
+    assert alone.companions == ()
+
+
+def test_an_absolute_tolerance_of_zero_is_no_line_to_draw(result: RunResult) -> None:
+    found = error_series(result, replace(result.comparison(MINE), atol=0.0), ERROR)
+    assert found is not None
+    assert found.limit is None
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "short", "full"),
+    [
+        (VIOLATION, nan, "not known", "NaN"),
+        (ERROR, nan, "not audited", "NaN"),
+        (STEP_AUDIT, nan, "not audited", "NaN"),
+        (MISMATCHED, 12_345.0, "12,345", "12345"),
+        (ERROR, 0.012345, "0.012", "0.012345"),
+    ],
+)
+def test_a_number_of_a_quantity_is_told_in_short_and_in_full(
+    quantity: ErrorQuantity, value: float, short: str, full: str
+) -> None:
+    assert quantity.short(value) == short
+    if value == value:
+        assert quantity.full(value) == full

@@ -1,0 +1,119 @@
+"""Gates over time: what the equations give at every step, whatever part of a lane one asks for."""
+
+from dataclasses import replace
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnviz.core.cells import CELLS
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.explain.step_breakdown import explain
+from rnnviz.io.inputs import load_inputs
+from rnnviz.quantities import gates
+from rnnviz.quantities.gates import QUANTITIES, GateReader, gate_blocks, gate_lane
+from tests.oracles.computed import computed
+from tests.strategies import configs
+from tests.verify.audited import inputs_of
+
+
+def expected(inputs: Inputs, trace: Trace, name: str, where: Location) -> float:
+    """One value from the arithmetic of that step alone."""
+    arithmetic = explain(inputs, trace, where)
+    if name == "c":
+        assert arithmetic.c is not None
+        return arithmetic.c
+    if name == "change":
+        return arithmetic.stored - arithmetic.previous.h
+    if name == "norm":
+        return sqrt(sum(float(v) ** 2 for v in trace.hidden[where.index[:-1]]))
+    gate = arithmetic.by_symbol[name.removeprefix("pre_")]
+    return gate.pre.sum if name.startswith("pre_") else gate.value
+
+
+def whole(inputs: Inputs, trace: Trace, name: str, layer: int, direction: int, sample: int) -> NDArray[Any]:
+    timesteps, units = inputs.timesteps, inputs.network.hidden_size
+    return gate_lane(inputs, trace, layer, direction, sample, name, slice(0, timesteps), slice(0, units))
+
+
+@given(st.data())
+def test_every_quantity_is_what_the_arithmetic_of_that_step_gives(data: st.DataObject) -> None:
+    inputs = load_inputs(data.draw(configs()))
+    trace = computed(ManualEngine(), inputs)[0]
+    if data.draw(st.booleans()):
+        trace = replace(trace, cell=None)
+    where = Location(*(data.draw(st.integers(0, size - 1)) for size in trace.shape))
+    tolerance = 1e-12 if inputs.network.dtype == "float64" else 3e-7
+    for name in (quantity.name for quantity in QUANTITIES[inputs.network.cell]):
+        found = whole(inputs, trace, name, where.layer, where.direction, where.sample)
+        assert found.dtype == inputs.network.dtype
+        assert found.shape == (inputs.timesteps, 1 if name == "norm" else inputs.network.hidden_size)
+        value = found[where.timestep, 0 if name == "norm" else where.unit]
+        assert value == pytest.approx(expected(inputs, trace, name, where), rel=tolerance, abs=tolerance), name
+
+
+@pytest.fixture(params=sorted(CELLS))
+def long(request: pytest.FixtureRequest) -> tuple[Inputs, Trace]:
+    inputs = inputs_of(
+        {"timesteps": 60, "batch_size": 3}, cell=request.param, hidden_size=4, num_layers=2, bidirectional=True
+    )
+    return inputs, replace(computed(ManualEngine(), inputs)[0], cell=None)
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_a_part_is_a_part_of_the_whole_in_blocks_of_any_length(
+    long: tuple[Inputs, Trace], direction: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, trace = long
+    names = [quantity.name for quantity in QUANTITIES[inputs.network.cell]]
+    wholes = {name: whole(inputs, trace, name, 1, direction, 2) for name in names}
+    monkeypatch.setattr(gates, "_BLOCK_VALUES", 8 * 7)
+    reader = GateReader(inputs, trace)
+    for times, units in ((slice(50, 60), slice(1, 3)), (slice(0, 60), slice(0, 4)), (slice(13, 14), slice(3, 4))):
+        for name in names:
+            part = gate_lane(inputs, trace, 1, direction, 2, name, times, units, reader)
+            own = wholes[name][times] if name == "norm" else wholes[name][times, units]
+            np.testing.assert_allclose(part, own, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_blocks_follow_each_other_in_time_and_hold_every_sample(long: tuple[Inputs, Trace], direction: int) -> None:
+    inputs, trace = long
+    names = [quantity.name for quantity in QUANTITIES[inputs.network.cell]]
+    blocks = list(gate_blocks(inputs, trace, 1, direction, names, length=17))
+    assert [(times.start, times.stop) for times, _ in blocks] == [(0, 17), (17, 34), (34, 51), (51, 60)]
+    for name in names:
+        joined = np.concatenate([values[name] for _, values in blocks])
+        for sample in range(3):
+            own = whole(inputs, trace, name, 1, direction, sample)
+            np.testing.assert_allclose(joined[:, sample], own, rtol=1e-6, atol=1e-7)
+
+
+def test_what_a_gate_can_be_is_between_its_limits(long: tuple[Inputs, Trace]) -> None:
+    inputs, trace = long
+    for quantity in QUANTITIES[inputs.network.cell]:
+        values = whole(inputs, trace, quantity.name, 0, 0, 0)
+        assert quantity.low is None or values.min() >= quantity.low
+        assert quantity.high is None or values.max() <= quantity.high
+
+
+def test_each_cell_has_its_own_quantities() -> None:
+    names = {cell: " ".join(q.name for q in QUANTITIES[cell]) for cell in CELLS}
+    assert names == {
+        "rnn_relu": "pre_h change norm",
+        "rnn_tanh": "pre_h change norm",
+        "lstm": "i f g o c pre_i pre_f pre_g pre_o change norm",
+        "gru": "r z n pre_r pre_z pre_n change norm",
+    }
+
+
+def test_a_quantity_that_the_cell_lacks_is_refused(long: tuple[Inputs, Trace]) -> None:
+    with pytest.raises(KeyError, match=r"it has .*norm"):
+        whole(*long, "q", 0, 0, 0)

@@ -1,0 +1,233 @@
+"""The grid of a sweep: every combination once, and a sentence for whatever is no sweep."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.schema import declarations
+from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.sweeps import grid as sweep
+from rnnviz.sweeps.grid import Sweep, checked_value
+
+NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+SIZE = "a whole number from 1 to 1000000000"
+SIZED = "network.hidden_size"
+DRAW = "a whole number from 0 to 9223372036854775807"
+NETWORK_KEYS = [f"network.{key}" for key in declarations(Network)]
+TABLES = "network, sequence, parameters, initial_state, compare"
+NO_KEY = (
+    "is not a known key: it must be one of a table and a key of it, such as network.hidden_size; "
+    f"the tables are {TABLES}."
+)
+
+AXES: dict[str, st.SearchStrategy[Any]] = {
+    "network.cell": st.sampled_from(("lstm", "gru", "rnn_relu", "rnn_tanh")),
+    "network.hidden_size": st.integers(1, 9),
+    "network.bidirectional": st.booleans(),
+    "sequence.timesteps": st.integers(1, 5),
+    "parameters.scale": st.floats(0.1, 2.0),
+    "compare.rtol": st.floats(0.0, 1.0),
+}
+
+
+def grids() -> st.SearchStrategy[dict[str, list[Any]]]:
+    lists = {key: st.lists(values, min_size=1, max_size=3, unique=True) for key, values in AXES.items()}
+    return st.fixed_dictionaries({}, optional=lists)
+
+
+@given(
+    grids(),
+    st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
+    st.lists(st.sampled_from(("onnx", "torch", "./mine.py", "bug:no-h2h-bias")), min_size=1, max_size=3, unique=True),
+)
+def test_every_combination_is_one_row_with_its_config(
+    grid: dict[str, list[Any]], seeds: list[int] | None, engines: list[str]
+) -> None:
+    asked = {"network": NETWORK, "grid": grid, "engines": engines} | ({} if seeds is None else {"seeds": seeds})
+    sweep = Sweep.from_mapping(asked)
+    points = list(sweep.points())
+    assert [point.index for point in points] == list(range(sweep.size))
+    lists = [*grid.values(), *([] if seeds is None else [seeds]), engines]
+    assert sorted(map(repr, (point.values for point in points))) == sorted(map(repr, product(*lists)))
+    assert sweep.keys == (*grid, *(() if seeds is None else ("seed",)), "engine")
+    for point in points:
+        assert point.config is not None
+        named = dict(zip(sweep.keys, point.values, strict=True))
+        tables = point.config.to_mapping()
+        for key in grid:
+            table, name = key.split(".")
+            assert tables[table][name] == named[key]
+        if seeds is not None:
+            assert {tables[name]["seed"] for name in ("sequence", "parameters", "initial_state")} == {named["seed"]}
+        assert point.config.compare.candidates == (named["engine"],)
+        assert Config.from_mapping(tables) == point.config
+
+
+def test_without_engines_the_candidates_of_the_config_are_a_row_each() -> None:
+    sweep = Sweep.from_mapping({"network": NETWORK, "compare": {"candidates": ["onnx", "torch"]}})
+    assert [point.values for point in sweep.points()] == [("onnx",), ("torch",)]
+    assert Sweep.from_mapping({"network": NETWORK}).engines == ("manual",)
+
+
+def test_the_grid_may_give_what_the_base_lacks() -> None:
+    grid = {"network.hidden_size": [1, 2]}
+    sweep = Sweep.from_mapping({"network": {"cell": "gru", "input_size": 2}, "grid": grid})
+    assert all(point.config is not None for point in sweep.points())
+
+
+def test_values_that_make_no_config_together_are_rows_that_say_why() -> None:
+    grid = {"compare.reference": ["gluon", "manual"]}
+    first, second = Sweep.from_mapping({"network": NETWORK, "grid": grid, "engines": ["manual"]}).points()
+    assert first.config is not None
+    assert second.config is None
+    assert second.refusal == (
+        'compare.candidates holds "manual", which is the reference: an engine must be held against another one.'
+    )
+    assert first.refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "sentence"),
+    [
+        (
+            {"gird": {}},
+            "gird",
+            f"gird is not a known key: a sweep may hold base, {TABLES}, grid, seeds, engines, audit.",
+        ),
+        ({"grid": 3}, "grid", "grid is not allowed as a single value: it must be a table, written [grid]."),
+        (
+            {"grid": {"network.size": [1]}},
+            "grid.network.size",
+            f"grid.network.size is not a known key: it must be one of {', '.join(NETWORK_KEYS)}.",
+        ),
+        ({"grid": {"net.size": [1]}}, "grid.net.size", f"grid.net.size {NO_KEY}"),
+        ({"grid": {"seed": [1]}}, "grid.seed", f"grid.seed {NO_KEY}"),
+        (
+            {"grid": {"network.hidden_size": []}},
+            "grid.network.hidden_size",
+            f"grid.network.hidden_size = [] is not allowed: it must hold at least one value, {SIZE}.",
+        ),
+        (
+            {"grid": {"network.hidden_size": 4}},
+            "grid.network.hidden_size",
+            f"grid.network.hidden_size = 4 is not allowed: it must be a list of values, each {SIZE}.",
+        ),
+        (
+            {"grid": {"network.hidden_size": [4, 0]}},
+            "grid.network.hidden_size",
+            f"grid.network.hidden_size = 0 is not allowed: it must be {SIZE}.",
+        ),
+        (
+            {"grid": {"network.cell": ["gru", "gru"]}},
+            "grid.network.cell",
+            'grid.network.cell holds "gru" twice: every value must be given once.',
+        ),
+        (
+            {"grid": {"parameters.scale": [1, 1.0]}},
+            "grid.parameters.scale",
+            "grid.parameters.scale holds 1.0 twice: every value must be given once.",
+        ),
+        (
+            {"grid": {"compare.candidates": [["a"]]}},
+            "grid.compare.candidates",
+            "grid.compare.candidates is not allowed: name the engines of a sweep in engines = [...], one row each.",
+        ),
+        ({"seeds": [1, -1]}, "seeds", f"seeds = -1 is not allowed: it must be {DRAW}."),
+        ({"seeds": []}, "seeds", f"seeds = [] is not allowed: it must hold at least one value, {DRAW}."),
+        (
+            {"seeds": [1], "grid": {"sequence.seed": [2]}},
+            "grid.sequence.seed",
+            "grid.sequence.seed and seeds both set sequence.seed: leave one of them out.",
+        ),
+        ({"engines": []}, "engines", "engines = [] is not allowed: name at least one engine."),
+        (
+            {"engines": ["a", "a"]},
+            "engines",
+            "engines = ['a', 'a'] is not allowed: it must be a list of engine names without repetition.",
+        ),
+        ({"audit": "some"}, "audit", 'audit = "some" is not allowed: it must be one of "off", "auto", "full".'),
+        (
+            {"network": {"cell": "gru"}},
+            "network.input_size",
+            f"network.input_size is missing and has no default: it must be {SIZE}.",
+        ),
+        (
+            {"compare": {"candidates": []}},
+            "compare.candidates",
+            "compare.candidates = [] is not allowed: name at least one engine.",
+        ),
+        ({"compare": 3}, "compare", "compare = 3 is not allowed: it must be a table, written [compare]."),
+        ({"network": 3}, "network", "network = 3 is not allowed: it must be a table, written [network]."),
+        (
+            {"sequence": {"size": 3}, "seeds": [1, 2]},
+            "sequence.size",
+            f"sequence.size = 3 is not a known key: [sequence] may hold {', '.join(declarations(SequenceSource))}.",
+        ),
+    ],
+    ids=repr,
+)
+def test_what_is_no_sweep_is_a_sentence_about_its_key(changes: dict[str, Any], key: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Sweep.from_mapping({"network": NETWORK, **changes})
+    assert raised.value.key == key
+    assert raised.value.sentence == sentence
+
+
+def test_too_many_rows_are_refused_with_their_number_before_they_are_made() -> None:
+    grid = {"network.hidden_size": list(range(1, 1001)), "sequence.timesteps": list(range(1, 1002))}
+    with pytest.raises(ConfigError) as raised:
+        Sweep.from_mapping({"network": NETWORK, "grid": grid})
+    assert raised.value.key == "grid"
+    assert raised.value.sentence == (
+        "This sweep has 1,001,000 rows, but at most 100,000 are allowed: "
+        "sequence.timesteps has the most values, 1,001; name fewer."
+    )
+
+
+def test_as_many_rows_as_are_allowed_are_a_sweep_and_the_audit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "MOST_ROWS", 6)
+    asked = {"network": NETWORK, "grid": {"network.hidden_size": [1, 2, 3]}, "seeds": [1, 2], "audit": "full"}
+    assert (Sweep.from_mapping(asked).size, Sweep.from_mapping(asked).audit) == (6, "full")
+    assert Sweep.from_mapping({"network": NETWORK}).audit == "auto"
+    monkeypatch.setattr(sweep, "MOST_ROWS", 5)
+    with pytest.raises(ConfigError, match="has 6 rows, but at most 5 are allowed"):
+        Sweep.from_mapping(asked)
+
+
+def test_a_value_of_a_row_is_checked_as_its_key_says() -> None:
+    assert [checked_value(*held) for held in (("seed", 3), ("engine", "onnx"), ("parameters.scale", 2))] == [
+        3,
+        "onnx",
+        2.0,
+    ]
+    for key, value, allowed in (("seed", -1, DRAW), ("engine", "", "a text that is not empty"), (SIZED, 0, SIZE)):
+        with pytest.raises(ConfigError) as raised:
+            checked_value(key, value)
+        assert raised.value.key == key
+        assert raised.value.sentence.endswith(f" is not allowed: it must be {allowed}.")
+    for key in ("network", "network.size", "net.cell"):
+        with pytest.raises(KeyError) as missing:
+            checked_value(key, 1)
+        assert missing.value.args == (key,)
+
+
+def test_a_sweep_changes_none_of_the_tables_that_it_was_made_from() -> None:
+    asked = {"network": dict(NETWORK), "grid": {"network.hidden_size": [5]}, "seeds": [4]}
+    swept = Sweep.from_mapping(asked)
+    assert [point.config.network.hidden_size for point in swept.points() if point.config] == [5]
+    assert asked["network"] == NETWORK
+    assert swept.base == {"network": NETWORK}
+
+
+def test_rows_share_the_parts_that_are_equal() -> None:
+    first, second = Sweep.from_mapping({"network": NETWORK, "seeds": [1, 2]}).points()
+    assert first.config is not None
+    assert second.config is not None
+    assert first.config.network is second.config.network
+    assert first.config.compare is second.config.compare
+    assert first.config.sequence != second.config.sequence

@@ -1,0 +1,182 @@
+"""Sweeps as files: what is asked for, and what was found."""
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+from math import inf, nan
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.trace_index import Location
+from rnnviz.sweeps.file_type import is_sweep_results
+from rnnviz.sweeps.grid import Sweep
+from rnnviz.sweeps.results import FirstWrong, SweepResult, SweepRow, SweepTable
+from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.toml import is_sweep, load_sweep
+
+NETWORK = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_base_is_read_and_single_keys_of_it_are_changed(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    write(tmp_path / "configs" / "base.toml", NETWORK + '[parameters]\npath = "w.npz"\n')
+    text = 'base = "configs/base.toml"\n[network]\nhidden_size = 7\n[sequence]\npath = "x.npy"\n'
+    sweep = load_sweep(write(tmp_path / "s.toml", text))
+    (point,) = sweep.points()
+    assert point.config is not None
+    assert (point.config.network.cell, point.config.network.hidden_size) == ("gru", 7)
+    assert point.config.parameters.path == str(tmp_path / "configs" / "w.npz")
+    assert point.config.sequence.path == str(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("grid", ['[grid]\n"sequence.path" = ["a.npy"]', '[grid]\nsequence.path = ["a.npy"]'])
+def test_dots_may_stand_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_path: Path, grid: str) -> None:
+    engines = '["./mine.py", "onnx", "recording:a.npz#torch"]'
+    sweep = load_sweep(write(tmp_path / "s.toml", f"engines = {engines}\n{NETWORK}{grid}\n"))
+    assert sweep.keys == ("sequence.path", "engine")
+    assert [axis.values for axis in sweep.axes] == [
+        (str(tmp_path / "a.npy"),),
+        (str(tmp_path / "mine.py"), "onnx", f"recording:{tmp_path / 'a.npz'}#torch"),
+    ]
+
+
+def test_a_key_that_is_given_in_both_ways_is_refused(tmp_path: Path) -> None:
+    text = f'{NETWORK}[grid]\n"network.hidden_size" = [1]\nnetwork.hidden_size = [2]\n'
+    with pytest.raises(ConfigError, match=r"grid\.network\.hidden_size is given twice"):
+        load_sweep(write(tmp_path / "s.toml", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("base = 3", "base = 3 is not allowed: it must be the path of a config."),
+        ('base = "none.toml"', "none.toml cannot be read: No such file or directory."),
+        ("grid = [", "s.toml is no TOML file"),
+        ('base = "other.toml"', "other.toml, which base names, is no config: seeds is not one of network,"),
+    ],
+)
+def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    write(tmp_path / "other.toml", "seeds = [1]\n")
+    with pytest.raises(InputError) as raised:
+        load_sweep(write(tmp_path / "s.toml", text))
+    assert sentence in str(raised.value)
+
+
+def test_sweeps_and_configs_are_told_apart(tmp_path: Path) -> None:
+    assert is_sweep(write(tmp_path / "a.toml", NETWORK + "[grid]\n"))
+    assert is_sweep(write(tmp_path / "b.toml", "seeds = [1]\n" + NETWORK))
+    assert not is_sweep(write(tmp_path / "c.toml", NETWORK))
+    assert not is_sweep(write(tmp_path / "d.toml", "grid = ["))
+    assert not is_sweep(tmp_path / "none.toml")
+
+
+@pytest.fixture
+def table() -> SweepTable:
+    """Every kind of value and of number; one row is no config and one has not been computed."""
+    grid = {
+        "network.bidirectional": [True, False],
+        "parameters.scale": [0.1],
+        "compare.reference": ["gluon", "manual"],
+    }
+    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "grid": grid, "seeds": [9]}
+    sweep = Sweep.from_mapping({**tables, "engines": ["manual", "bug:no-h2h-bias"]})
+    findings = [
+        SweepResult("agree", "Same.", 0.1, 1.0 / 3.0, 0.25, None, {"gluon": 0.5, "manual": 0.25}),
+        SweepResult(
+            "mismatch", 'It says "no", twice,\nreally.', inf, nan, 1e300, FirstWrong("manual", Location(1, 1, 2))
+        ),
+        SweepResult("refused", "No."),
+        SweepResult("failed", "The process ended."),
+        None,
+        SweepResult("drift", "", 2.0, 0.0, None, None, {"gluon": 1e-7, "gluon.fused": 3.0}),
+        SweepResult("refused", "No."),
+        SweepResult("agree", "", 0.0, 0.0, 0.0),
+    ]
+    return SweepTable(sweep.keys, tuple(map(SweepRow, sweep.points(), findings)))
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_what_was_found_reads_back(tmp_path: Path, table: SweepTable, ending: str) -> None:
+    path = tmp_path / f"rows.{ending}"
+    (write_sweep_csv if ending == "csv" else write_sweep_json)(table, path)
+    assert is_sweep_results(path)
+    found = load_sweep_results(path)
+    assert found.keys == table.keys
+    written = [row for row in table.rows if row.finding is not None]
+    assert [row.point.values for row in found.rows] == [row.point.values for row in written]
+    assert [row.point.config for row in found.rows] == [row.point.config for row in written]
+    # NaN is not equal to itself, but its words are.
+    assert [repr(row.finding) for row in found.rows] == [repr(row.finding) for row in written]
+
+
+def test_the_columns_of_the_table(tmp_path: Path, table: SweepTable) -> None:
+    write_sweep_csv(table, tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        first, second, *_ = rows = list(csv.DictReader(file))
+    place = [f"first_wrong.{name}" for name in ("engine", "layer", "direction", "timestep", "sample", "unit")]
+    keys = ["network.bidirectional", "parameters.scale", "compare.reference", "seed", "engine"]
+    numbers = ["max_error_ratio", "max_abs_error", "audit_worst_ratio"]
+    seconds = ["seconds.gluon", "seconds.manual", "seconds.gluon.fused"]
+    assert list(first) == [*keys, "verdict", *numbers, *place, *seconds, "reason", "config"]
+    assert len(rows) == 7
+    assert [first[key] for key in keys] == ["true", "0.1", "gluon", "9", "manual"]
+    assert float(first["max_abs_error"]) == 1.0 / 3.0
+    assert second["first_wrong.direction"] == "backward"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "1,2\n3,4\n"),
+        ("a.csv", "engine,verdict\nmanual,fine\n"),
+        ("a.csv", ""),
+        ("a.json", "[1]"),
+        ("a.json", '{"keys": ["engine"], "rows": [{"values": {}}]}'),
+        ("a.json", "no json"),
+    ],
+)
+def test_another_file_is_refused_with_its_name(tmp_path: Path, name: str, text: str) -> None:
+    path = write(tmp_path / name, text)
+    assert not is_sweep_results(path)
+    with pytest.raises(InputError, match=rf"{name} is no table that a sweep has written"):
+        load_sweep_results(path)
+
+
+def completed_by_onnx(config: Config) -> Config:
+    """What the engines' registry does where MXNet is missing."""
+    taken = "onnx" if "onnx" not in config.compare.candidates else "torch"
+    return replace(config, compare=replace(config.compare, reference=taken))
+
+
+@pytest.mark.parametrize(
+    ("text", "references"),
+    [
+        ("", {"onnx"}),
+        ('engines = ["manual", "onnx"]\n', {"torch"}),
+        ('[compare]\nreference = "gluon"\n', {"gluon"}),
+        ('[grid]\ncompare.reference = ["gluon", "torch"]\n', {"gluon", "torch"}),
+    ],
+)
+def test_a_sweep_that_names_no_reference_gets_one_that_is_none_of_its_engines(
+    tmp_path: Path, text: str, references: set[str]
+) -> None:
+    sweep = load_sweep(write(tmp_path / "s.toml", f"{text}{NETWORK}"), complete=completed_by_onnx)
+    assert {point.config.compare.reference for point in sweep.points() if point.config is not None} == references
+
+
+def test_a_table_is_told_from_a_sweeps_without_importing_what_reads_tables(tmp_path):
+    (tmp_path / "sequence.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    program = (
+        "import sys; from pathlib import Path; from rnnviz.gui.commands.file_kinds import is_of_sweep\n"
+        "assert not is_of_sweep(Path('sequence.csv')) and 'polars' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == 0

@@ -1,0 +1,94 @@
+"""What a change of a config is called."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
+
+CONFIG = Config.from_mapping(
+    {
+        "network": {"cell": "gru", "input_size": 2, "hidden_size": 3},
+        "sequence": {"timesteps": 1, "batch_size": 1, "source": "impulse"},
+        "parameters": {"bias": "zeros"},
+    }
+)
+
+
+def changed(**sections: dict[str, Any]) -> Config:
+    return replace(CONFIG, **{name: replace(getattr(CONFIG, name), **to) for name, to in sections.items()})
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({}, ""),
+        ({"initial_state": {"source": "normal"}}, "use a random initial state"),
+        ({"parameters": {"bias": "uniform"}}, "use random biases"),
+        ({"sequence": {"timesteps": 3}}, "use 3 timesteps"),
+        ({"sequence": {"batch_size": 2, "source": "normal"}}, "use a random sequence and 2 samples"),
+        (
+            {
+                "sequence": {"timesteps": 3},
+                "parameters": {"bias": "uniform"},
+                "initial_state": {"source": "normal"},
+            },
+            "use 3 timesteps, random biases and a random initial state",
+        ),
+        ({"parameters": {"scale": 0.5}}, "use parameters.scale = 0.5"),
+        ({"sequence": {"timesteps": 1_200, "source": "uniform"}}, "use a random sequence and 1,200 timesteps"),
+        ({"network": {"num_layers": 2}}, "use 2 layers"),
+        ({"sequence": {"source": "sine"}}, "use sequence.source = sine"),
+        (
+            {"compare": {"reference": "onnx"}, "network": {"dtype": "float64"}},
+            "use network.dtype = float64 and compare.reference = onnx",
+        ),
+    ],
+)
+def test_a_change_is_said_as_a_command(sections: dict[str, dict[str, Any]], words: str) -> None:
+    assert change_in_words(CONFIG, changed(**sections)) == words
+
+
+def test_a_change_back_is_said_of_what_it_goes_back_to() -> None:
+    old = changed(sequence={"timesteps": 3}, initial_state={"source": "normal"}, parameters={"bias": "uniform"})
+    assert change_in_words(old, CONFIG) == "use 1 timestep, zero biases and an initial state of zeros"
+    assert changed_keys(old, CONFIG) == ("sequence.timesteps", "parameters.bias", "initial_state.source")
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({}, "0 changes"),
+        ({"network": {"hidden_size": 12}}, "hidden size 3 → 12"),
+        ({"network": {"bidirectional": True}}, "bidirectional off → on"),
+        ({"compare": {"rtol": 1e-3}}, "rtol none → 0.001"),
+        ({"sequence": {"seed": 7}}, "sequence seed 0 → 7"),
+        ({"initial_state": {"seed": 8}}, "initial state seed 2 → 8"),
+        ({"sequence": {"timesteps": 4}}, "timesteps 1 → 4"),
+        ({"parameters": {"path": "/far/away/weights.npz"}}, "parameters path none → weights.npz"),
+        ({"parameters": {"path": "/"}}, "parameters path none → /"),
+        ({"parameters": {"entry": "123456789_123456789_"}}, "entry none → 123456789_123456789_"),
+        ({"parameters": {"entry": "123456789_123456789_1"}}, "entry none → 123456789_123456789…"),
+        ({"parameters": {"entry": "two\n  lines"}}, "entry none → two lines"),
+        ({"compare": {"candidates": ("/a/mine.py", "onnx")}}, "candidates manual → mine.py, onnx"),
+        ({"network": {"hidden_size": 12, "cell": "lstm"}}, "cell and hidden size"),
+        ({"network": {"cell": "lstm"}, "sequence": {"seed": 1, "batch_size": 4}}, "cell and sequence seed"),
+        (
+            {"network": {"cell": "lstm"}, "sequence": {"seed": 1, "source": "sine"}},
+            "cell, sequence source and sequence seed",
+        ),
+        ({"network": {"cell": "lstm", "hidden_size": 5, "num_layers": 2, "layout": "TNC"}}, "4 changes"),
+        ({"network": {"input_size": 5}, "sequence": {"timesteps": 4}}, "2 changes"),
+        ({"network": {"input_size": 5}, "sequence": {"seed": 4}}, "sequence seed 0 → 4"),
+    ],
+)  # fmt: skip
+def test_an_edit_is_named_as_a_menu_does(sections: dict[str, dict[str, Any]], words: str) -> None:
+    assert edit_in_words(CONFIG, changed(**sections)) == words
+
+
+def test_the_keys_that_differ_are_told_whichever_config_has_them() -> None:
+    other = changed(parameters={"path": "w.npz"}, network={"cell": "lstm", "layout": "TNC"})
+    keys = ("network.cell", "network.layout", "parameters.path")
+    assert changed_keys(CONFIG, other) == changed_keys(other, CONFIG) == keys

@@ -1,0 +1,163 @@
+"""What a notebook shows of a run and of a comparison: the whole text, cell by cell, and the whole HTML round it."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from math import nan
+from typing import Any
+
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.text.repr_html import (
+    comparison_html,
+    comparison_in_words,
+    network_in_words,
+    run_html,
+    run_in_words,
+)
+from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.comparison import Mismatch
+from tests.made_results import made_result, setting
+
+MINE = "/far/away/<mine>.py"
+AT = Location(0, 0, 3, 1, 2)
+RESULT = made_result(("gluon", "manual", MINE), edits={MINE: setting(AT.index, 2.5)}, timesteps=5)
+
+
+class Seen(HTMLParser):
+    """The text of every element that has some, by its tag, and the rows of the table."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.rows: list[list[tuple[str, str]]] = []
+        self.feed(html)
+        assert self.open == [], "everything that is opened is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append((dict(attrs).get("scope") or "", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.open[-1], data))
+        if self.open[-1] in ("th", "td"):
+            scope, text = self.rows[-1][-1]
+            self.rows[-1][-1] = (scope, text + data)
+
+
+def test_a_run_is_its_network_its_verdicts_what_stands_behind_them_and_a_table() -> None:
+    seen = Seen(run_html(RESULT))
+    shown = "".join(text for tag, text in seen.texts if tag not in ("th", "td"))
+    told = [verdict_sentence(RESULT, candidate) for candidate in ("manual", MINE)]
+    assert shown == "rnn_tanh: 3 features, 4 units, 1 layer, float32" + "".join(
+        f"{words}What stands behind it{''.join(words.notes)}" for words in told
+    )
+    assert [text for tag, text in seen.texts if tag == "li"] == [*told[0].notes, *told[1].notes]
+    assert [text for tag, text in seen.texts if tag == "summary"] == ["What stands behind it"] * 2
+    head, *rows = seen.rows
+    assert head == [("col", "against gluon"), ("col", "manual"), ("col", "<mine>.py")]
+    assert all(row[0][0] == "row" and [scope for scope, _ in row[1:]] == ["", ""] for row in rows)
+    own = RESULT.comparison(MINE)
+    assert own.first_mismatch is not None
+    was = own.first_mismatch.reference
+    table = {row[0][1]: [text for _, text in row[1:]] for row in rows}
+    assert table == {
+        "Values compared": ["40", "40"],
+        "Values that differ": ["0", "1"],
+        "Tolerance, absolute and relative": ["1e-5, 1.3e-6"] * 2,
+        "Largest difference": ["0", f"{2.5 - was:.1f}"],
+        "Where it is": ["", str(AT)],
+        "Largest difference in tolerances": ["0", table["Largest difference in tolerances"][1]],
+        "Largest difference in floats (ULP)": ["0", table["Largest difference in floats (ULP)"][1]],
+        "First value that differs": ["none", str(AT)],
+        "The reference there": ["", f"{was:.3f}"],
+        "The candidate there": ["", "2.500"],
+    }
+    assert float(table["Largest difference in tolerances"][1]) == pytest.approx(own.max_error_ratio, rel=0.06)
+    assert float(table["Largest difference in floats (ULP)"][1].replace(",", "")) == pytest.approx(
+        own.max_ulp, rel=0.06
+    )
+
+
+def test_a_comparison_is_its_sentence_and_a_table_of_one_column() -> None:
+    own = RESULT.comparison(MINE)
+    seen = Seen(comparison_html(own))
+    assert seen.texts[0] == ("div", f"✘ {comparison_in_words(own)}")
+    assert seen.rows[0] == [("col", "against gluon"), ("col", "<mine>.py")]
+    assert len(seen.rows) == 11
+    assert seen.rows[3] == [("row", "Tolerance, absolute and relative"), ("", "1e-5, 1.3e-6")]
+
+
+def test_html_takes_its_colors_from_the_page_and_a_bar_from_the_verdict() -> None:
+    right, wrong = (comparison_html(comparison) for comparison in RESULT.comparisons)
+    bar = '<div style="border-left: 4px solid {}; padding: 2px 0 2px 8px; margin: 6px 0">'
+    assert bar.format("#2f9e5f") in right
+    assert bar.format("#dc4c4c") in wrong
+    line = "text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: 1px solid rgba(128, 128, 128, 0.35)"
+    assert f'<th scope="col" style="{line}; background: none; font-weight: 600">against gluon</th>' in right
+    assert f'<th scope="row" style="{line}; background: none; font-weight: 400">Largest difference</th>' in right
+    assert f'<td style="{line}; background: none; font-weight: 400">40</td>' in right
+    table = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"
+    assert right.startswith(f'<div style="font-family: sans-serif; color: inherit">{bar.format("#2f9e5f")}✔ ')
+    assert f'</div><table style="{table}"><thead><tr><th ' in right
+    assert '</th></tr></thead><tbody><tr style="background: none"><th ' in right
+    assert right.endswith("</td></tr></tbody></table></div>")
+
+
+def test_a_strong_part_of_a_sentence_is_strong() -> None:
+    strong = [part.text for part in verdict_sentence(RESULT, MINE).sentence if part.strong]
+    assert strong
+    assert [text for tag, text in Seen(run_html(RESULT)).texts if tag == "strong"][-len(strong) :] == strong
+
+
+def test_a_run_in_words_is_a_line_for_its_network_and_for_each_candidate() -> None:
+    assert run_in_words(RESULT).split("\n") == [
+        "rnn_tanh: 3 features, 4 units, 1 layer, float32",
+        str(verdict_sentence(RESULT, "manual")),
+        str(verdict_sentence(RESULT, MINE)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({}, "<mine>.py against gluon: 1 of 40 values differ, by up to 0.25"),
+        (
+            {"mismatched": 0, "max_abs_error": 3e-8},
+            "<mine>.py against gluon: 40 values, largest difference 3e-8, all within the tolerance",
+        ),
+    ],
+)
+def test_a_comparison_is_told_in_a_line(figures: dict[str, Any], words: str) -> None:
+    comparison = replace(RESULT.comparison(MINE), max_abs_error=0.25)
+    assert comparison_in_words(replace(comparison, **figures)) == words
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"cell": "lstm", "num_layers": 2, "bidirectional": True, "dtype": "float64"},
+         "lstm: 3 features, 4 units, 2 layers in both directions, float64"),
+        ({"cell": "gru", "hidden_size": 1}, "gru: 3 features, 1 unit, 1 layer, float32"),
+        ({"cell": "gru", "hidden_size": 1200, "input_size": 1}, "gru: 1 feature, 1,200 units, 1 layer, float32"),
+    ],
+)  # fmt: skip
+def test_a_network_is_told_in_a_line(network: dict[str, Any], words: str) -> None:
+    config = replace(RESULT.config, network=replace(RESULT.config.network, **network))
+    assert network_in_words(config) == words
+
+
+def test_two_values_that_three_decimals_cannot_tell_apart_have_all_their_digits() -> None:
+    first = Mismatch(AT, 0.25, 0.2500001)
+    html = comparison_html(replace(RESULT.comparison(MINE), first_mismatch=first))
+    cells = {row[0][1]: row[1][1] for row in Seen(html).rows}
+    assert (cells["The reference there"], cells["The candidate there"]) == ("0.25", "0.2500001")
+    html = comparison_html(replace(RESULT.comparison(MINE), first_mismatch=Mismatch(AT, 1.0, nan)))
+    assert Seen(html).rows[-1][1] == ("", "NaN")

@@ -1,0 +1,89 @@
+"""Engines under audit: the real ones, and one that computes rightly but for what a test does to it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import LayerParameters, Parameters
+from rnnviz.core.trace import Trace
+from rnnviz.engines.base import Engine, Progress
+from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import Audit, audit
+from tests.oracles.computed import computed, empty_trace
+from tests.oracles.recurrence import next_state
+
+
+def engine_or_skip(name: str) -> Engine:
+    if name == "torch":
+        pytest.importorskip("torch")
+    missing = ENGINES[name].unavailable
+    if missing is not None:
+        pytest.skip(missing)
+    return load_engine(name)
+
+
+def inputs_of(sequence: dict[str, Any], parameters: dict[str, Any] | None = None, **network: Any) -> Inputs:
+    """Random inputs of a network; weights are normal of the scale 0.3 unless `parameters` says otherwise."""
+    return load_inputs(
+        Config.from_mapping(
+            {
+                "network": {"input_size": 5, **network},
+                "sequence": sequence,
+                "parameters": {"initializer": "normal", "scale": 0.3, **(parameters or {})},
+                "initial_state": {"source": "normal"},
+            }
+        )
+    )
+
+
+def with_parameters(inputs: Inputs, change: Callable[[str, FloatArray], FloatArray]) -> Inputs:
+    arrays = {name: change(name, np.array(array)) for name, array in inputs.parameters.items()}
+    return replace(inputs, parameters=Parameters(inputs.network, arrays))
+
+
+def with_sequence(inputs: Inputs, sequence: FloatArray) -> Inputs:
+    sequence = np.ascontiguousarray(sequence, inputs.network.dtype)
+    sequence.flags.writeable = False
+    return replace(inputs, sequence=sequence)
+
+
+def audit_of(engine: Engine, inputs: Inputs) -> Audit:
+    return audit(inputs, computed(engine, inputs)[0])
+
+
+Touch = Callable[[int, int, int, FloatArray], None]
+"""touch(layer, direction, t, h): what is done to a hidden vector (N, H) before anything reads it."""
+
+
+def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
+    """The trace of a right float64 recurrence in whose hidden vectors somebody writes while it runs."""
+    trace = empty_trace(inputs, cell=True)
+    lane = iter([(layer, d) for layer in range(inputs.network.num_layers) for d in range(inputs.network.directions)])
+
+    def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+        layer, direction = next(lane)
+        weights = tuple(getattr(task.parameters, name).astype(np.float64) for name in LayerParameters.__annotations__)
+        h, c = np.array(task.h0, np.float64), None if task.c0 is None else np.array(task.c0, np.float64)
+        for t in task.timesteps:
+            for n in range(len(h)):
+                x = task.x[t, n].astype(np.float64)
+                h[n], c_next = next_state(task.cell, weights, x, h[n], None if c is None else c[n])
+                if c is not None and c_next is not None:
+                    c[n] = c_next
+            task.hidden[t] = h
+            touch(layer, direction, t, task.hidden[t])
+            h = task.hidden[t].astype(np.float64)
+            if task.cells is not None and c is not None:
+                task.cells[t] = c
+        return task.hidden[task.timesteps[-1]], None if c is None else c
+
+    run_stack(inputs, trace, run_layer, lambda done: None)
+    return trace

@@ -1,0 +1,6 @@
+"""What these tests share."""
+
+from tests import profiles
+from tests.leaks import nothing_is_left_running
+
+__all__ = ["nothing_is_left_running", "profiles"]

@@ -1,0 +1,109 @@
+"""A plain engine whose steps a test may spoil, and the verdict on it beside a right one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.engines.base import Progress
+from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.verify.audit import audit
+from rnnviz.verify.compare import compare
+from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.tolerances import tolerances
+from tests.oracles.computed import empty_trace
+
+Spoil = Callable[[int, FloatArray, FloatArray], FloatArray]
+"""spoil(t, before, h): what the engine has for its new hidden values h (N, H), those before being `before`."""
+
+
+def unspoiled(t: int, before: FloatArray, h: FloatArray) -> FloatArray:
+    return h
+
+
+def sigmoid(v: FloatArray) -> FloatArray:
+    return (1 + np.tanh(v / 2)) / 2
+
+
+def plain_trace(inputs: Inputs, spoil: Spoil = unspoiled, *, cell: bool = False, engine: str = "engine") -> Trace:
+    """What numpy gives in the network's own type, one matrix product for each sum; `cell` asks for the cell states."""
+    trace = empty_trace(inputs, cell=cell, engine=engine)
+    with np.errstate(all="ignore"):
+        run_stack(inputs, trace, lambda task, progress: _layer(task, progress, spoil), lambda done: None)
+    return trace
+
+
+def _layer(task: LayerTask, _: Progress, spoil: Spoil) -> tuple[FloatArray, FloatArray | None]:
+    p = task.parameters
+    h, c = task.h0, task.c0
+    for t in task.timesteps:
+        u, v = task.x[t] @ p.i2h_weight.T + p.i2h_bias, h @ p.h2h_weight.T + p.h2h_bias
+        h = spoil(t, h, _step(task, u, v, h, c))
+        if c is not None:
+            i, f, g, _o = np.split(u + v, 4, axis=-1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            if task.cells is not None:
+                task.cells[t] = c
+        task.hidden[t] = h
+        h = task.hidden[t]
+    return h, c
+
+
+def _step(task: LayerTask, u: FloatArray, v: FloatArray, h: FloatArray, c: FloatArray | None) -> FloatArray:
+    if c is not None:
+        i, f, g, o = np.split(u + v, 4, axis=-1)
+        return sigmoid(o) * np.tanh(sigmoid(f) * c + sigmoid(i) * np.tanh(g))
+    if task.cell == "gru":
+        (u_r, u_z, u_n), (v_r, v_z, v_n) = np.split(u, 3, axis=-1), np.split(v, 3, axis=-1)
+        z, n = sigmoid(u_z + v_z), np.tanh(u_n + sigmoid(u_r + v_r) * v_n)
+        return (1 - z) * n + z * h
+    return np.tanh(u + v) if task.cell == "rnn_tanh" else np.maximum(u + v, 0)
+
+
+def result_of(inputs: Inputs, reference: Trace, candidate: Trace) -> RunResult:
+    """Two traces compared and audited as a run does it, without checks of what else the engines return."""
+    config = replace(
+        inputs.config,
+        compare=replace(inputs.config.compare, reference=reference.engine, candidates=(candidate.engine,)),
+    )
+    inputs = replace(inputs, config=config)
+    comparison = compare(reference, candidate, *tolerances(config, reference, candidate))
+    traces: Mapping[str, Trace] = {trace.engine: trace for trace in (reference, candidate)}
+    audits = {name: audit(inputs, trace, [comparison], traces=traces) for name, trace in traces.items()}
+    return RunResult(
+        request_id=1,
+        inputs=inputs,
+        traces=traces,
+        comparisons=(comparison,),
+        checks=(),
+        seconds={},
+        versions={},
+        extents={},
+        folder=Path(),
+        judgment=Judgment(audits, {}, (), None),
+    )
+
+
+def permuted_gates(order: tuple[int, ...]) -> Callable[[str, FloatArray], FloatArray]:
+    """A change of parameters that exchanges the gates' rows."""
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        gates = np.split(array, len(order))
+        return np.concatenate([gates[gate] for gate in order])
+
+    return change
+
+
+def without(part: str) -> Callable[[str, FloatArray], FloatArray]:
+    """A change of parameters that leaves out those with `part` in their names."""
+    return lambda name, array: np.zeros_like(array) if part in name else array
+
+
+def one_step(t: int, change: Callable[[FloatArray, FloatArray], NDArray[np.floating]]) -> Spoil:
+    """Spoils one time step: `change` gets the previous and the new hidden values."""
+    return lambda at, before, h: np.asarray(change(before, h), h.dtype) if at == t else h

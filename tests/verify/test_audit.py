@@ -1,0 +1,270 @@
+"""The step audit: right engines are right, and of a wrong one the first wrong step is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Config, Network
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.running_error import ALLOWED
+from tests.oracles.computed import computed
+from tests.strategies import configs
+from tests.verify.audited import audit_of, engine_or_skip, inputs_of, touched_trace, with_sequence
+from tests.verify.traces import changed, locations
+
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+
+
+@given(config=configs())
+def test_the_textbook_recurrence_is_right_at_every_step(config: Config) -> None:
+    inputs = load_inputs(config)
+    trace, _ = computed(ManualEngine(), inputs)
+    found = audit(inputs, trace)
+    assert (found.verdict, found.wrong, found.first_wrong) == ("right", 0, None)
+    assert found.audited == found.elements == trace.hidden.size
+    assert found.coverage == 1.0
+    assert found.worst_ratio < 3.0
+    assert found.worst_ratio == found.ratio_over_time.max()
+    assert found.ratio_over_time[found.worst_at.index[:3]] == found.worst_ratio
+
+
+@given(config=configs(), data=st.data())
+def test_a_value_that_is_moved_beyond_its_bound_is_the_first_wrong_step(config: Config, data: st.DataObject) -> None:
+    inputs = load_inputs(config)
+    trace, _ = computed(ManualEngine(), inputs)
+    where = data.draw(locations(trace.shape))
+    moved = changed(trace, {where: float(trace.hidden[where.index]) + 0.01}, "moved")
+    found = audit(inputs, moved)
+    assert found.verdict == "wrong"
+    assert found.first_wrong is not None
+    assert found.first_wrong.where == where
+    assert found.first_wrong.value == moved.hidden[where.index]
+    assert found.first_wrong.expected == pytest.approx(float(trace.hidden[where.index]), abs=1e-4)
+    flagged = {tuple(place) for place in np.argwhere(found.ratio_over_time > ALLOWED)}
+    assert flagged <= readers(config.network, inputs.timesteps, where) | {where.index[:3]}
+
+
+def readers(network: Network, timesteps: int, where: Location) -> set[tuple[int, ...]]:
+    """The lanes and timesteps whose step reads the value: the next of its lane, and those above at the same t.
+
+    The cell state of an LSTM, which nobody but the audit knows, hands it on to all later steps.
+    """
+    lanes = [(where.layer, where.direction)]
+    lanes += [(where.layer + 1, d) for d in range(network.directions) if where.layer + 1 < network.num_layers]
+    reading = set()
+    for layer, direction in lanes:
+        way = -1 if direction else 1
+        first = where.timestep + (way if layer == where.layer else 0)
+        times = range(first, -1 if direction else timesteps, way)
+        reading |= {(layer, direction, t) for t in (times if network.cell == "lstm" else times[:1])}
+    return reading
+
+
+@given(config=configs(), data=st.data())
+def test_an_engine_that_goes_on_from_a_wrong_value_is_wrong_there_and_nowhere_else(
+    config: Config, data: st.DataObject
+) -> None:
+    inputs = load_inputs(config)
+    where = data.draw(locations(inputs.hidden_shape))
+
+    def touch(layer: int, direction: int, t: int, h: np.ndarray) -> None:
+        if (layer, direction, t) == where.index[:3]:
+            h[where.sample, where.unit] += 0.25
+
+    found = audit(inputs, touched_trace(inputs, touch))
+    assert found.wrong == 1
+    assert found.first_wrong is not None
+    assert found.first_wrong.where == where == found.worst_at
+    assert found.error_over_time[where.index[:3]] == pytest.approx(0.25, rel=1e-4)
+    assert np.count_nonzero(found.error_over_time > 1e-4) == 1
+
+
+@given(config=configs(), data=st.data())
+def test_the_first_wrong_step_is_the_first_in_the_order_of_computation(config: Config, data: st.DataObject) -> None:
+    inputs = load_inputs(config)
+    places = data.draw(st.sets(locations(inputs.hidden_shape), min_size=1, max_size=4))
+
+    def touch(layer: int, direction: int, t: int, h: np.ndarray) -> None:
+        for place in places:
+            if (layer, direction, t) == place.index[:3]:
+                h[place.sample, place.unit] += 0.25
+
+    found = audit(inputs, touched_trace(inputs, touch))
+    first = min(places, key=lambda p: (p.layer, p.direction, -p.timestep if p.direction else p.timestep, *p.index[3:]))
+    assert found.wrong == len(places)
+    assert found.first_wrong is not None
+    assert found.first_wrong.where == first
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_perturbation_within_the_bound_is_let_pass_and_one_of_a_hundred_bounds_is_not(cell: str) -> None:
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=16)
+
+    def nudge(by: float) -> Trace:
+        def touch(layer: int, direction: int, t: int, h: np.ndarray) -> None:
+            if t == 2:
+                h[h != 0] += by
+
+        return touched_trace(inputs, touch)
+
+    eps = float(np.finfo(np.float32).eps)
+    assert audit(inputs, nudge(eps / 2)).verdict == "right"
+    assert audit(inputs, nudge(2000 * eps)).verdict == "wrong"
+
+
+def test_a_float64_network_is_held_to_float64() -> None:
+    inputs = inputs_of({"timesteps": 5}, cell="gru", hidden_size=8, dtype="float64")
+    trace, _ = computed(ManualEngine(), inputs)
+    rounded = replace(trace, hidden=trace.hidden.astype(np.float32).astype(np.float64))
+    assert audit(inputs, trace).verdict == "right"
+    assert audit(inputs, rounded).verdict == "wrong"
+
+
+def test_what_comes_out_of_place_is_infinitely_wrong() -> None:
+    inputs = inputs_of({"timesteps": 3}, cell="rnn_tanh", hidden_size=4)
+    trace, _ = computed(ManualEngine(), inputs)
+    for value in (np.nan, np.inf, -np.inf):
+        found = audit(inputs, changed(trace, {Location(0, 0, 1, 3, 2): value}))
+        assert found.worst_ratio == np.inf
+        assert found.first_wrong is not None
+        assert found.first_wrong.where == Location(0, 0, 1, 3, 2)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -1e300])
+def test_the_textbook_recurrence_is_right_whatever_the_input(cell: str, dtype: str, value: float) -> None:
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=9, dtype=dtype, num_layers=2)
+    sequence = np.array(inputs.sequence)
+    with np.errstate(over="ignore"):
+        sequence[1, 0, 2] = np.array(value).astype(dtype)
+        inputs = with_sequence(inputs, sequence)
+    found = audit_of(ManualEngine(), inputs)
+    assert found.verdict == "right"
+    assert found.coverage == 1.0
+
+
+@given(
+    places=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=4),
+    values=st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e20]), min_size=4, max_size=4),
+    config=configs(input_size=3, num_layers=2, dtype="float32"),
+)
+def test_the_textbook_recurrence_is_right_whatever_several_inputs_are(
+    config: Config, places: list[tuple[int, int]], values: list[float]
+) -> None:
+    inputs = load_inputs(config)
+    sequence = np.array(inputs.sequence)
+    for (t, feature), value in zip(places, values, strict=False):
+        sequence[t % len(sequence), 0, feature] = value
+    assert audit_of(ManualEngine(), with_sequence(inputs, sequence)).verdict == "right"
+
+
+def test_an_infinity_that_leads_to_nan_must_be_nan() -> None:
+    inputs = inputs_of({"timesteps": 2, "batch_size": 1}, cell="rnn_tanh", hidden_size=6)
+    sequence = np.array(inputs.sequence)
+    sequence[0, 0, :2] = np.inf, -np.inf
+    inputs = with_sequence(inputs, sequence)
+    trace, _ = computed(ManualEngine(), inputs)
+    nans = np.argwhere(np.isnan(trace.hidden[0, 0, 0, 0]))
+    assert len(nans)
+    found = audit(inputs, changed(trace, {Location(0, 0, 0, 0, int(nans[0, 0])): 1.0}))
+    assert found.first_wrong is not None
+    assert found.first_wrong.where == Location(0, 0, 0, 0, int(nans[0, 0]))
+    assert np.isnan(found.first_wrong.expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_overflow_to_infinity_is_no_wrong_step(dtype: str) -> None:
+    inputs = inputs_of(
+        {"timesteps": 250, "batch_size": 3},
+        {"scale": 6.0},
+        cell="rnn_relu",
+        hidden_size=16,
+        num_layers=2,
+        bidirectional=True,
+        dtype=dtype,
+    )
+    for engine in ("manual", "torch"):
+        trace, _ = computed(engine_or_skip(engine), inputs)
+        assert not np.isfinite(trace.hidden).all()
+        assert audit(inputs, trace).verdict == "right"
+
+
+@pytest.mark.parametrize("engine", ["gluon", "onnx"])
+def test_a_relu_that_turns_nan_into_zero_is_found_where_a_network_explodes(engine: str) -> None:
+    inputs = inputs_of({"timesteps": 100, "batch_size": 3}, {"scale": 6.0}, cell="rnn_relu", hidden_size=16)
+    found = audit_of(engine_or_skip(engine), inputs)
+    assert found.first_wrong is not None
+    assert found.first_wrong.value == 0.0
+    assert np.isnan(found.first_wrong.expected)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_gluon_is_wrong_in_float64_relu_and_the_textbook_is_right(bidirectional: bool) -> None:
+    inputs = inputs_of(
+        {"timesteps": 6}, cell="rnn_relu", hidden_size=10, num_layers=2, bidirectional=bidirectional, dtype="float64"
+    )
+    assert audit_of(engine_or_skip("gluon"), inputs).verdict == "wrong"
+    assert audit_of(ManualEngine(), inputs).verdict == "right"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_nan_in_the_input_shows_gluons_relu_as_wrong_and_nobody_else(cell: str) -> None:
+    inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=10)
+    sequence = np.array(inputs.sequence)
+    sequence[1, 4, 2] = np.nan
+    inputs = with_sequence(inputs, sequence)
+    found = audit_of(engine_or_skip("gluon"), inputs)
+    assert found.verdict == ("wrong" if cell == "rnn_relu" else "right")
+    if found.first_wrong is not None:
+        assert found.first_wrong.where == Location(0, 0, 1, 4, 0)
+        assert found.first_wrong.value == 0.0
+        assert np.isnan(found.first_wrong.expected)
+    assert audit_of(ManualEngine(), inputs).verdict == "right"
+
+
+def test_progress_grows_to_one() -> None:
+    inputs = inputs_of({"timesteps": 700, "batch_size": 4}, cell="lstm", hidden_size=64, bidirectional=True)
+    trace, _ = computed(ManualEngine(), inputs)
+    told: list[float] = []
+    audit(inputs, trace, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) > 2
+
+
+def test_progress_tells_the_fraction_of_all_steps_whatever_the_samples_are_split_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from rnnviz.verify import audit as module
+
+    inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell="rnn_tanh", hidden_size=5, bidirectional=True)
+    trace, _ = computed(ManualEngine(), inputs)
+    for values, steps in ((1 << 19, 1), (30, 2), (15, 4), (1, 12)):
+        monkeypatch.setattr(module, "_BLOCK_VALUES", values)
+        told: list[float] = []
+        audit(inputs, trace, progress=told.append)
+        assert told == pytest.approx([step / steps / 2 for step in range(1, 2 * steps + 1)])
+
+
+def test_blocks_of_time_and_samples_are_seamless(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnnviz.verify import audit as module
+
+    for cell in CELLS:
+        sizes = {"hidden_size": 5, "num_layers": 2, "bidirectional": True}
+        inputs = inputs_of({"timesteps": 23, "batch_size": 7}, cell=cell, **sizes)
+        trace, _ = computed(ManualEngine(), inputs)
+        whole = audit(inputs, trace)
+        assert whole.verdict == "right"
+        monkeypatch.setattr(module, "_BLOCK_VALUES", 200)
+        found = audit(inputs, trace)
+        monkeypatch.undo()
+        assert found.audited == whole.audited
+        np.testing.assert_allclose(found.ratio_over_time, whole.ratio_over_time, rtol=1e-6, atol=1e-6)

@@ -1,0 +1,193 @@
+"""What is counted of an audit is what a plain count over every value gives, whatever blocks it comes in."""
+
+import pickle
+from math import inf, nan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.verify import per_timestep
+from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator
+from rnnviz.verify.audit_sampling import SampleUnitBlock
+from rnnviz.verify.running_error import BoundedArray
+from tests.verify.traces import in_order, trace_of
+
+SHAPE = (2, 2, 5, 3, 4)
+EPS = 2.0**-23
+
+
+def add(
+    tally: AuditAccumulator,
+    lane: tuple[int, int],
+    times: slice,
+    columns: SampleUnitBlock,
+    h: np.ndarray,
+    step: BoundedArray,
+    **fresh: object,
+) -> None:
+    """Count some columns of a block of arrays of the whole trace."""
+    index = (*lane, times)
+    rows = np.ix_(range(times.stop - times.start), columns.samples, columns.units)
+    part = BoundedArray(step.value[index][rows], step.bound[index][rows], EPS)
+    with np.errstate(all="ignore"):
+        tally.add(*lane, times, columns, h[index][rows], part, **fresh)
+
+
+def lanes() -> list[tuple[int, int]]:
+    return [(layer, direction) for layer in range(SHAPE[0]) for direction in range(SHAPE[1])]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_every_figure_is_that_of_a_plain_count(seed: int, length: int) -> None:
+    rng = np.random.default_rng(seed)
+    h, value, bound = rng.normal(size=SHAPE), rng.normal(size=SHAPE), rng.uniform(0.05, 3.0, SHAPE)
+    if seed == 3:
+        bound += 100.0  # right everywhere
+    followed = np.array([[0, 2], [1, 3]])  # samples 0 and 2 with all units, sample 1 with units 1 and 3
+    parts = [SampleUnitBlock(followed[0], np.arange(4)), SampleUnitBlock(np.array([1]), followed[1])]
+    seen = np.zeros(SHAPE[3:], bool)
+    seen[followed[0]] = True
+    seen[1, followed[1]] = True
+    tally = AuditAccumulator(SHAPE)
+    for lane in lanes():
+        for columns in parts:
+            starts = range(0, 5, length)
+            for start in reversed(starts) if lane[1] else starts:
+                add(tally, lane, slice(start, min(start + length, 5)), columns, h, BoundedArray(value, bound, EPS))
+    found = tally.audit(trace_of(h, "engine"))
+    error = np.where(seen, np.abs(h - value), -1.0)
+    ratio = np.where(seen, np.abs(h - value) / bound, -1.0)
+    np.testing.assert_array_equal(found.error_over_time, error.max(axis=(3, 4)))
+    np.testing.assert_array_equal(found.ratio_over_time, ratio.max(axis=(3, 4)))
+    assert (found.engine, found.audited, found.elements) == ("engine", 20 * 10, 20 * 12)
+    assert found.coverage == 200 / 240
+    assert found.worst_ratio == ratio.max() == ratio[found.worst_at.index]
+    assert found.wrong == (ratio > 8.0).sum()
+    wrong = [where for where in in_order(SHAPE) if ratio[where.index] > 8.0]
+    assert found.verdict == ("wrong" if wrong else "right")
+    assert (found.first_wrong is None) == (not wrong) == (seed == 3)
+    if found.first_wrong is not None:
+        where = found.first_wrong.where
+        assert where == wrong[0]
+        assert (found.first_wrong.value, found.first_wrong.expected) == (h[where.index], value[where.index])
+
+
+def test_a_column_that_another_block_counts_is_seen_but_not_counted_again() -> None:
+    h = np.zeros(SHAPE)
+    h[0, 0, 1, 2] = 9.0
+    step = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
+    tally, every = AuditAccumulator(SHAPE), SampleUnitBlock(np.arange(3), np.arange(4))
+    fresh = np.zeros((3, 4), bool)
+    fresh[2, :3] = True
+    add(tally, (0, 0), slice(1, 3), every, h, step, fresh=fresh)
+    found = tally.audit(trace_of(h))
+    assert (found.audited, found.wrong, found.worst_ratio) == (2 * 3, 3, 9.0)
+    assert np.isnan(found.ratio_over_time).sum() == 20 - 2
+    assert found.ratio_over_time[0, 0, 1:3].tolist() == [9.0, 0.0]
+    assert found.error_over_time[0, 0, 1:3].tolist() == [9.0, 0.0]
+
+
+def test_a_step_exactly_eight_bounds_off_is_right() -> None:
+    for off, wrong in ((8.0, 0), (np.nextafter(8.0, 9.0), 1)):
+        found = one(off, 0.0, 1.0)
+        assert (found.wrong, found.worst_ratio) == (wrong, off)
+
+
+def one(h: float, value: float, bound: float) -> Audit:
+    """The audit of one value, with a right one beside it."""
+    shape = (1, 1, 1, 1, 2)
+    hidden, step = np.array([h, 1.0]).reshape(shape), np.array([value, 0.5]).reshape(shape)
+    tally = AuditAccumulator(shape)
+    bounds = np.array([bound, 1.0]).reshape(shape)
+    add(
+        tally, (0, 0), slice(0, 1), SampleUnitBlock(np.arange(1), np.arange(2)), hidden, BoundedArray(step, bounds, EPS)
+    )
+    return tally.audit(trace_of(hidden))
+
+
+@pytest.mark.parametrize(
+    ("h", "value", "bound", "ratio", "error"),
+    [
+        (1.0, 3.0, 0.5, 4.0, 2.0),
+        (nan, nan, 0.5, 0.5, 0.5),
+        (inf, inf, 0.5, 0.5, 0.5),
+        (inf, -inf, 0.5, inf, inf),
+        (nan, 3.0, 0.5, inf, inf),
+        (1.0, nan, 0.5, inf, inf),
+        (1.0, inf, 0.5, inf, inf),
+        # Nothing is known of what has an infinite bound.
+        (1.0, 3.0, inf, 0.5, 2.0),
+        (nan, 3.0, inf, 0.5, 0.5),
+        (1.0, nan, inf, 0.5, 0.5),
+        (inf, -inf, inf, 0.5, 0.5),
+        # What has none must be met.
+        (3.0, 3.0, 0.0, 0.5, 0.5),
+        (1.0, 3.0, 0.0, inf, 2.0),
+    ],
+)
+def test_what_is_not_finite_is_right_where_it_is_the_same_or_where_nothing_is_known(
+    h: float, value: float, bound: float, ratio: float, error: float
+) -> None:
+    found = one(h, value, bound)
+    # The value beside it is half a bound off.
+    assert (found.worst_ratio, found.ratio_over_time[0, 0, 0]) == (ratio, ratio)
+    assert found.error_over_time[0, 0, 0] == error
+    assert found.worst_at == Location(unit=int(ratio == 0.5))
+    assert found.verdict == ("wrong" if ratio == inf else "right")
+
+
+def test_of_ratios_as_large_as_each_other_the_place_of_the_first_that_was_computed_is_told() -> None:
+    h = np.zeros(SHAPE)
+    h[0, 0, 1, 2, 3] = h[0, 0, 4, 0, 0] = h[1, 1, 0, 0, 0] = 9.0
+    step, every = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS), SampleUnitBlock(np.arange(3), np.arange(4))
+    tally = AuditAccumulator(SHAPE)
+    for lane, start in (((0, 0), 0), ((0, 0), 3), ((1, 1), 0)):
+        add(tally, lane, slice(start, start + 2), every, h, step)
+    found = tally.audit(trace_of(h))
+    assert found.first_wrong is not None
+    assert found.worst_at == found.first_wrong.where == Location(0, 0, 1, 2, 3)
+
+
+def test_the_figures_of_many_timesteps_lie_in_files_and_are_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(per_timestep, "_MANY", 20)
+    tally = AuditAccumulator(SHAPE, tmp_path)
+    step = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
+    add(tally, (1, 0), slice(2, 4), SampleUnitBlock(np.arange(3), np.arange(4)), np.full(SHAPE, 2.0), step)
+    found = tally.audit(trace_of(np.full(SHAPE, 2.0)))
+    assert found.stored == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == {"audit.ratio_over_time.npy", "audit.error_over_time.npy"}
+    expected = np.full(SHAPE[:3], nan)
+    expected[1, 0, 2:4] = 2.0
+    for audit in (found, pickle.loads(pickle.dumps(found))):
+        np.testing.assert_array_equal(audit.ratio_over_time, expected)
+        np.testing.assert_array_equal(audit.error_over_time, expected)
+
+
+def test_an_audit_of_nothing_has_no_verdict() -> None:
+    found = AuditAccumulator(SHAPE).audit(trace_of(np.zeros(SHAPE)))
+    assert (found.verdict, found.worst_ratio, found.worst_at, found.first_wrong) == (
+        "not audited",
+        0.0,
+        Location(),
+        None,
+    )
+    assert (found.wrong, found.audited, found.coverage) == (0, 0, 0.0)
+    assert np.isnan(found.ratio_over_time).all()
+    assert np.isnan(found.error_over_time).all()
+    assert not found.ratio_over_time.flags.writeable
+
+
+def test_a_step_between_three_and_eight_bounds_off_is_undetermined_unless_its_storage_explains_it() -> None:
+    h, step = np.zeros(SHAPE), BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
+    h[0, 0, 0, 0] = 3.0, np.nextafter(3.0, 4.0), 8.0, np.nextafter(8.0, 9.0)
+    every = SampleUnitBlock(np.arange(3), np.arange(4))
+    for tally, undetermined in ((AuditAccumulator(SHAPE), 2), (AuditAccumulator(SHAPE, certain=8.0), 0)):
+        add(tally, (0, 0), slice(0, 5), every, h, step)
+        found = tally.audit(trace_of(h))
+        assert (found.undetermined_count, found.wrong) == (undetermined, 1)
+        assert found.undetermined == undetermined / 60

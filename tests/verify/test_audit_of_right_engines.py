@@ -1,0 +1,110 @@
+"""Right engines stay within eight bounds, whatever the network."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.engines.base import Engine
+from rnnviz.engines.registry import ENGINES
+from rnnviz.verify.audit import audit
+from rnnviz.verify.running_error import ALLOWED
+from tests.oracles.computed import computed
+from tests.verify.audited import engine_or_skip, inputs_of, with_parameters, with_sequence
+
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+RIGHT = 2.5
+"""What right engines stay below with random weights: far from the eight bounds that are allowed."""
+
+
+@pytest.fixture(scope="module", params=["manual", "gluon", "onnx", "torch"])
+def engine(request: pytest.FixtureRequest) -> tuple[str, Engine]:
+    return request.param, engine_or_skip(request.param)
+
+
+def with_forget_bias(inputs: Inputs, bias: float) -> Inputs:
+    size = inputs.network.hidden_size
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        if name.endswith("h2h_bias"):
+            array[size : 2 * size] += bias
+        return array
+
+    return with_parameters(inputs, change)
+
+
+def assert_right(engine: tuple[str, Engine], inputs: Inputs, most: float = RIGHT) -> None:
+    """Every step is within its bound; where the engine is known to be wrong, nothing is asked."""
+    name, computing = engine
+    network = inputs.network
+    if network.dtype not in ENGINES[name].dtypes or (name == "gluon" and (network.cell, network.dtype) == BUG):
+        return
+    trace, _ = computed(computing, inputs)
+    if name in ("gluon", "onnx") and network.cell == "rnn_relu" and not np.isfinite(trace.hidden).all():
+        # Their relu turns NaN into 0.
+        return
+    found = audit(inputs, trace, full=True)
+    assert found.coverage == 1.0
+    assert found.worst_ratio < most, (name, network, found)
+
+
+BUG = ("rnn_relu", "float64")
+"""What MXNet rounds to float32 inside its kernel."""
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_right_engines_are_right(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
+    for (size, timesteps), scale, forget in product(((1, 120), (16, 60), (96, 20)), (0.05, 1.0, 6.0), (0.0, 12.0)):
+        if forget and cell != "lstm":
+            continue
+        inputs = inputs_of(
+            {"timesteps": timesteps, "batch_size": 2},
+            {"scale": scale},
+            cell=cell,
+            hidden_size=size,
+            bidirectional=size == 16,
+            num_layers=2,
+            dtype=dtype,
+        )
+        assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
+    sizes = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
+    for (size, timesteps), scale, forget in product(sizes, (0.05, 0.3, 1.0, 6.0), (0.0, 2.0, 12.0)):
+        large = size >= 256
+        if (forget and cell != "lstm") or (large and (scale == 0.3 or forget == 2.0)):
+            continue
+        inputs = inputs_of(
+            {"timesteps": timesteps, "batch_size": 2},
+            {"scale": scale},
+            cell=cell,
+            hidden_size=size,
+            bidirectional=size < 512,
+            num_layers=2 if size < 512 else 1,
+            dtype=dtype,
+        )
+        assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("value", ["random", "equal"])
+def test_right_engines_are_right_where_all_terms_have_one_sign(
+    engine: tuple[str, Engine], cell: str, value: str
+) -> None:
+    """Rounding errors of sums that only grow add up further than those of sums that come and go."""
+    size = 512
+    inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, hidden_size=size, input_size=size)
+
+    def positive(name: str, array: FloatArray) -> FloatArray:
+        return np.full_like(array, 0.77 / size) if value == "equal" else np.abs(array) * (2 / size)
+
+    sequence = np.full_like(inputs.sequence, 0.7) if value == "equal" else np.abs(inputs.sequence)
+    assert_right(engine, with_sequence(with_parameters(inputs, positive), sequence), ALLOWED)

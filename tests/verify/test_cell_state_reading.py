@@ -1,0 +1,297 @@
+"""Cell states that follow from a trace: how far back is read for them, and what is kept for the next look."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.verify import cell_states
+from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
+from rnnviz.verify.running_error import BoundedArray
+from rnnviz.verify.step_bounds import audited_layer, lstm_gates
+from tests.oracles.gates import gates_of
+from tests.verify.audited import inputs_of, with_parameters
+from tests.verify.traces import trace_of
+
+T, N, H = 40, 3, 4
+
+
+def lstm(forget_bias: float, dtype: str = "float64", timesteps: int = T) -> tuple[Inputs, Trace]:
+    """Two layers in both directions, and a trace of random hidden vectors: c follows from any."""
+    network = {"cell": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": True, "dtype": dtype}
+    inputs = inputs_of({"timesteps": timesteps, "batch_size": N}, **network)
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        if name.endswith("h2h_bias"):
+            array[H : 2 * H] += forget_bias
+        return array
+
+    hidden = np.random.default_rng(1).uniform(-1, 1, (2, 2, timesteps, N, H)).astype(dtype)
+    return with_parameters(inputs, change), trace_of(hidden, "manual")
+
+
+def steady(dtype: str = "float64", timesteps: int = 200) -> tuple[Inputs, Trace]:
+    """A forget gate of one half at every step, and an initial cell state of 2: after k steps 2 ** (1 - k) is left."""
+    inputs, trace = lstm(0.0, dtype, timesteps)
+    inputs = with_parameters(inputs, lambda name, array: np.zeros_like(array))
+    c0 = np.full_like(inputs.initial_state.h, 2.0)
+    return replace(inputs, initial_state=replace(inputs.initial_state, c=c0)), trace
+
+
+CASES = {bias: lstm(bias) for bias in (-4.0, 0.0, 40.0)}
+
+
+def own_gates(inputs: Inputs, trace: Trace):
+    """The gates by plain Python, as somebody else may hand them in."""
+    known = gates_of(inputs, trace.hidden)
+
+    def read(columns: SampleUnitBlock, times: slice) -> tuple[FloatArray, FloatArray]:
+        at = columns.layer, columns.direction, times, slice(*columns.samples), slice(*columns.units)
+        return known["f"][at], known["i"][at] * known["g"][at]
+
+    return read
+
+
+def small_looks(monkeypatch: pytest.MonkeyPatch, first: int, largest: int, block: int) -> None:
+    """Look back `first` steps, at most `largest`, and go forwards by `block` steps of one sample."""
+    values = {"_FIRST_LOOK": first, "_LARGEST_LOOK": largest, "_BLOCK_VALUES": block * H}
+    for name, value in values.items():
+        monkeypatch.setattr(cell_states, name, value)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The timesteps of the trace that were read, block by block."""
+    blocks: list[tuple[int, int]] = []
+    real = cell_states.layer_input
+
+    def noted(inputs: Inputs, trace: Trace, layer: int, times: slice, samples: slice) -> FloatArray:
+        blocks.append((times.start, times.stop))
+        return real(inputs, trace, layer, times, samples)
+
+    monkeypatch.setattr(cell_states, "layer_input", noted)
+    return blocks
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("bias", sorted(CASES))
+def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
+    bias: float, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_looks(monkeypatch, 4, 16, 7)
+    inputs, trace = CASES[bias]
+    c0 = inputs.initial_state.c
+    assert c0 is not None
+    c = gates_of(inputs, trace.hidden)["c"]
+    cells = CellStates(inputs, trace, gates=own_gates(inputs, trace) if given else None)
+    columns = [(slice(0, N), slice(0, H)), (slice(1, 3), slice(2, 3)), (slice(2, 3), slice(0, 3))]
+    for t, (layer, direction, (samples, units)) in product((25, 0, 39), product((0, 1), (0, 1), columns)):
+        before = t + 1 if direction else t - 1
+        own = c0[2 * layer + direction] if before in (-1, T) else c[layer, direction, before]
+        found = cells.before(layer, direction, t, samples, units)
+        np.testing.assert_allclose(found.value, own[samples, units], rtol=1e-12, atol=1e-14)
+        assert found.eps == 2.0**-52
+        times = slice(t, min(t + 9, T))
+        after = cells.after(layer, direction, times, samples, units)
+        np.testing.assert_allclose(after.value, c[layer, direction, times, samples, units], rtol=1e-12, atol=1e-14)
+        assert after.bound.shape == after.value.shape
+        assert np.isnan(after.bound).all() == given
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_beginning(direction: int) -> None:
+    inputs, trace = CASES[40.0]
+    c0 = inputs.initial_state.c
+    assert c0 is not None
+    layer = audited_layer("lstm", 4, inputs.parameters.layer(0, direction), np.arange(1, 4), trace.eps)
+    c = BoundedArray(c0[direction, 1:3, 1:4].astype(np.float64), np.zeros((2, 3)), trace.eps)
+    h = inputs.initial_state.h[direction, 1:3]
+    cells, narrowed = CellStates(inputs, trace), False
+    for t in reversed(range(T)) if direction else range(T):
+        found = cells.before(0, direction, t, slice(1, 3), slice(1, 4))
+        assert_bounds(found.bound, c.bound, sure=narrowed)
+        f, i_g, _ = lstm_gates(layer, inputs.sequence[t, 1:3], h)
+        c, h = f * c + i_g, trace.hidden[0, direction, t, 1:3]
+        after = CellStates(inputs, trace).after(0, direction, slice(t, t + 1), slice(1, 3), slice(1, 4))
+        assert_bounds(after.bound[0], c.bound, sure=narrowed)
+        narrowed |= t % 17 == 16
+
+
+def assert_bounds(found: np.ndarray, followed: np.ndarray, *, sure: bool) -> None:
+    """Those of the recurrence as it is followed; less, where a hidden value on the way says more of c."""
+    if sure:
+        assert (found <= 1.01 * followed).all()
+    else:
+        np.testing.assert_allclose(found, followed, rtol=1e-9)
+
+
+def test_what_an_engine_told_is_as_exact_as_its_precision() -> None:
+    inputs, trace = lstm(0.0, "float32")
+    cell = np.random.default_rng(2).normal(size=trace.hidden.shape).astype(np.float32)
+    told = replace(trace, cell=cell)
+    cells = CellStates(inputs, told)
+    for direction, t, before in ((0, 9, 8), (1, 9, 10)):
+        found = cells.before(1, direction, t, slice(1, 3), slice(0, 2))
+        assert np.array_equal(found.value, cell[1, direction, before, 1:3, 0:2])
+        assert found.bound == pytest.approx(np.abs(found.value) * 2.0**-23)
+        assert (found.value.dtype, found.eps) == (np.float64, 2.0**-23)
+        after = cells.after(1, direction, slice(3, 6), slice(1, 3), slice(0, 2))
+        assert np.array_equal(after.value, cell[1, direction, 3:6, 1:3, 0:2])
+    initial = cells.before(1, 1, T - 1, slice(0, N), slice(0, H))
+    assert inputs.initial_state.c is not None
+    assert np.array_equal(initial.value, inputs.initial_state.c[3])
+    assert not initial.bound.any()
+    assert cells.checkpoint_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "steps"),
+    [
+        # |c| is at most 2 + 126 before step 126, and 2 ** -k of it is below 2 ** -60, or 2 ** -20 times float32's eps.
+        ("float64", 68),
+        ("float32", 51),
+    ],
+)
+@pytest.mark.parametrize("direction", [0, 1])
+def test_no_more_is_read_than_counts(
+    dtype: str, steps: int, direction: int, read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, trace = steady(dtype)
+    t = 200 - 1 - 126 if direction else 126
+    for first, blocks in ((steps, [(126 - steps, 126)]), (steps - 1, [(127 - steps, 126), (0, 127 - steps)])):
+        small_looks(monkeypatch, first, 4096, 1)
+        read.clear()
+        c = CellStates(inputs, trace).before(0, direction, t, slice(0, 1), slice(0, H))
+        assert read == [(200 - stop, 200 - start) if direction else (start, stop) for start, stop in blocks]
+        assert np.abs(c.value).max() < 1e-15
+        assert not c.value.any() or first < steps
+
+
+def test_a_look_goes_on_until_the_last_unit_has_forgotten(read: list[tuple[int, int]]) -> None:
+    inputs, trace = steady()
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        if name == "l0_h2h_bias":
+            array[H + 2] = 40.0
+        return array
+
+    cells = CellStates(with_parameters(inputs, change), trace)
+    cells.before(0, 0, 150, slice(0, 1), slice(0, 2))
+    assert read == [(86, 150), (0, 86)]
+    found = cells.before(0, 0, 150, slice(0, 1), slice(0, H))
+    assert found.value[0] == pytest.approx([0.0, 0.0, 2.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("samples", "block", "length"), [(slice(0, 1), 10, 10), (slice(0, 3), 10, 3), (slice(1, 2), 25, 25)]
+)
+def test_what_does_not_forget_is_followed_from_its_beginning_in_blocks(
+    samples: slice, block: int, length: int, read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_looks(monkeypatch, 4, 8, block)
+    inputs, trace = CASES[40.0]
+    for direction in (0, 1):
+        read.clear()
+        cells = CellStates(inputs, trace)
+        asked: list[None] = []
+        cells.interrupt = lambda asked=asked: asked.append(None)
+        cells.before(1, direction, T - 1 - 30 if direction else 30, samples, slice(0, 2))
+        # It is looked for a forgotten past first, in vain.
+        expected = [(26, 30), (18, 26), *((start, min(start + length, 30)) for start in range(0, 30, length))]
+        assert read == [(T - stop, T - start) if direction else (start, stop) for start, stop in expected]
+        assert len(asked) == len(read)
+
+
+def test_a_way_that_is_no_longer_than_a_look_is_read_once(
+    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_looks(monkeypatch, 4, 8, 100)
+    inputs, trace = CASES[40.0]
+    CellStates(inputs, trace).before(0, 0, 12, slice(0, 1), slice(0, H))
+    assert read == [(8, 12), (0, 8)]
+    # Many columns are not held over as many steps.
+    monkeypatch.setattr(cell_states, "_LOOK_VALUES", 5 * N * H)
+    monkeypatch.setattr(cell_states, "_LARGEST_LOOK", 4096)
+    read.clear()
+    CellStates(inputs, trace).before(0, 0, 39, slice(0, N), slice(0, H))
+    assert read[:3] == [(35, 39), (27, 35), (0, 33)]
+    read.clear()
+    CellStates(inputs, trace).before(0, 0, 39, slice(0, 1), slice(0, 1))
+    assert read == [(35, 39), (27, 35), (11, 27), (0, 11)]
+
+
+def steps_read(cells: CellStates, read: list[tuple[int, int]], t: int, units: slice = slice(0, H)) -> int:
+    """How many steps it takes to find c before a step of a lane that does not forget."""
+    read.clear()
+    cells.before(0, 0, t, slice(0, 1), units)
+    return sum(stop - start for start, stop in read)
+
+
+def test_the_way_begins_at_the_nearest_place_that_is_known(
+    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_looks(monkeypatch, 1, 1, 10)
+    inputs, trace = CASES[40.0]
+    cells = CellStates(inputs, trace)
+    # One step back in vain each time, unless that leads to what is known.
+    assert steps_read(cells, read, 35) == 1 + 35
+    assert [steps_read(cells, read, t) for t in (35, 36, 30, 20, 10)] == [0, 1, 0, 0, 0]
+    assert [steps_read(cells, read, t) for t in (18, 17, 19, 33)] == [1 + 8, 1 + 7, 1, 1 + 3]
+    assert steps_read(cells, read, 35, slice(0, 2)) == 1 + 35
+    assert cells.checkpoint_bytes == 9 * (2 * H * 8) + 4 * (2 * 2 * 8)
+    # What stands after some timesteps is kept as well.
+    cells.after(0, 0, slice(36, 38), slice(0, 1), slice(0, H))
+    assert steps_read(cells, read, 38) == 0
+
+
+def test_of_the_only_columns_every_other_place_is_kept_when_the_room_is_spent(
+    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_looks(monkeypatch, 1, 1, 5)
+    inputs, trace = CASES[40.0]
+    size = 2 * H * 8
+    cells = CellStates(inputs, trace, budget=4 * size)
+    steps_read(cells, read, 30)
+    # 5, 10, 15, 20, 25 leave 5, 15 and 25; then 30 finds room.
+    assert cells.checkpoint_bytes == 4 * size
+    assert [steps_read(cells, read, t) for t in (5, 15, 25, 30)] == [0, 0, 0, 0]
+    # A fifth place: 5, 15 and the last one stay, and what lies between begins at the one before.
+    assert steps_read(cells, read, 38) == 1 + 8
+    assert cells.checkpoint_bytes == 4 * size
+    assert steps_read(cells, read, 35) == 0
+    small = CellStates(inputs, trace, budget=1)
+    steps_read(small, read, 30)
+    assert small.checkpoint_bytes == size
+    assert steps_read(small, read, 31) == 1
+
+
+def test_of_several_columns_those_go_that_were_not_looked_at_for_longest(
+    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_looks(monkeypatch, 1, 1, 100)
+    inputs, trace = CASES[40.0]
+    one, two, three = slice(0, 2), slice(2, 4), slice(1, 3)
+    size = 2 * 2 * 8
+    cells = CellStates(inputs, trace, budget=2 * size)
+    for units in (one, two, one, three):
+        steps_read(cells, read, 20, units)
+    assert cells.checkpoint_bytes == 2 * size
+    assert [steps_read(cells, read, 20, units) for units in (one, three)] == [0, 0]
+    assert steps_read(cells, read, 20, two) == 1 + 20
+    narrow = CellStates(inputs, trace, budget=size)
+    assert [steps_read(narrow, read, 20, units) for units in (one, two, two, one)] == [21, 21, 0, 21]
+
+
+def test_what_is_no_number_is_followed_without_a_warning() -> None:
+    inputs, trace = CASES[0.0]
+    hidden = np.array(trace.hidden)
+    hidden[0, 0, 5] = np.inf
+    cells = CellStates(inputs, replace(trace, hidden=hidden))
+    assert np.isnan(cells.before(0, 0, 8, slice(0, N), slice(0, H)).value).any()
+    found = cells.after(0, 0, slice(4, 9), slice(0, N), slice(0, H))
+    assert np.isfinite(found.value[:2]).all()
+    assert np.isnan(found.value[2:]).any()

@@ -1,0 +1,247 @@
+"""Comparisons flag exactly the cells that differ, and every figure is that of a plain count."""
+
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from rnnviz.core.trace_index import Location
+from rnnviz.verify import compare as compare_module
+from rnnviz.verify.compare import Comparison, compare
+from rnnviz.verify.metrics import abs_error, tolerance, ulp_distance, violation
+from tests.verify.traces import SHAPES, Shape, changed, in_order, locations, random_trace, trace_of
+
+SHAPE: Shape = (2, 2, 4, 3, 5)
+RTOL, ATOL = 1e-6, 1e-5
+
+
+def floats(dtype: str) -> st.SearchStrategy[float]:
+    """Numbers that are often near each other, and now and then as far apart as floats can be."""
+    width = 32 if dtype == "float32" else 64
+    near = st.sampled_from([0.0, 1e-6, 2e-5, 1.0, 1.0 + 2e-6, 1.0 + 2e-5, -1.0])
+    return (
+        st.one_of(near, st.floats(width=width))
+        if width == 64
+        else st.one_of(near.map(lambda x: float(np.float32(x))), st.floats(width=32))
+    )
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    dtype, shape = draw(st.sampled_from(("float32", "float64"))), draw(SHAPES)
+    r = draw(arrays(dtype, shape, elements=floats(dtype), fill=st.just(0.5)))
+    c = draw(arrays(dtype, shape, elements=floats(dtype), fill=st.just(0.5)))
+    return r, c
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(where=locations(SHAPE))
+def test_one_changed_number_flags_its_cell_and_no_other(dtype: str, where: Location) -> None:
+    reference = random_trace(SHAPE, dtype)
+    value = float(reference.hidden[where.index]) + 0.125
+    comparison = compare(reference, changed(reference, {where: value}), RTOL, ATOL)
+    assert comparison.verdict == "mismatch"
+    assert comparison.mismatched == 1
+    assert comparison.elements == math.prod(SHAPE)
+    assert comparison.max_abs_error_at == where
+    assert comparison.max_abs_error == pytest.approx(0.125, abs=1e-6)
+    first = comparison.first_mismatch
+    assert first is not None
+    assert first.where == where
+    assert first.reference == float(reference.hidden[where.index])
+    assert first.candidate == float(np.array(value, dtype))
+    counts = np.zeros(SHAPE[:3], int)
+    counts[where.layer, where.direction, where.timestep] = 1
+    np.testing.assert_array_equal(comparison.mismatched_over_time, counts)
+    np.testing.assert_array_equal(comparison.lane_mismatched, counts.sum(axis=2))
+    np.testing.assert_array_equal(comparison.error_over_time > 0, counts > 0)
+    np.testing.assert_array_equal(comparison.violation_over_time > 1, counts > 0)
+
+
+def test_equal_traces_agree_in_every_figure() -> None:
+    trace = random_trace(SHAPE)
+    comparison = compare(trace, replace(trace, engine="candidate"), 0.0, 0.0)
+    assert comparison.verdict == "agree"
+    assert (comparison.reference, comparison.candidate) == ("engine", "candidate")
+    assert comparison.first_mismatch is None
+    figures = (
+        comparison.mismatched,
+        comparison.max_abs_error,
+        comparison.max_error_ratio,
+        comparison.max_ulp,
+        comparison.smallest_passing_atol,
+        comparison.nonfinite_reference,
+        comparison.nonfinite_candidate,
+        comparison.nonfinite_apart,
+    )
+    assert figures == (0,) * 8
+    assert comparison.max_abs_error_at == Location()
+
+
+@given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1e-6, 0.5, 3.0]), atol=st.floats(0, 2))
+def test_every_figure_is_that_of_a_plain_count(
+    pair: tuple[NDArray[np.floating], NDArray[np.floating]], block: int, rtol: float, atol: float
+) -> None:
+    r, c = pair
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_module, "_BLOCK_VALUES", block)
+        comparison = compare(trace_of(r), trace_of(c, "candidate"), rtol, atol)
+    outside = ~(abs_error(r, c) <= tolerance(r, rtol, atol))
+    np.testing.assert_array_equal(comparison.mismatched_over_time, outside.sum(axis=(3, 4)))
+    np.testing.assert_array_equal(comparison.violation_over_time, violation(r, c, rtol, atol).max(axis=(3, 4)))
+    np.testing.assert_array_equal(comparison.violation_by_column, violation(r, c, rtol, atol).max(axis=2))
+    assert comparison.mismatched == outside.sum()
+    assert comparison.verdict == ("mismatch" if outside.any() else "agree")
+    assert comparison.nonfinite_reference == (~np.isfinite(r)).sum()
+    assert comparison.nonfinite_candidate == (~np.isfinite(c)).sum()
+
+    finite = np.isfinite(r) & np.isfinite(c)
+    same = (r == c) | (np.isnan(r) & np.isnan(c))
+    assert comparison.nonfinite_apart == (~finite & ~same).sum()
+    error = np.where(finite, abs_error(r, c), 0.0)
+    np.testing.assert_array_equal(comparison.error_over_time, error.max(axis=(3, 4)))
+    assert comparison.max_abs_error == error.max()
+    assert error[comparison.max_abs_error_at.index] == error.max()
+    assert comparison.max_error_ratio == np.where(finite, violation(r, c, rtol, atol), 0.0).max()
+    assert comparison.max_ulp == np.where(finite, ulp_distance(r, c), 0).max()
+
+    flagged = [where for where in in_order(r.shape) if outside[where.index]]
+    first = comparison.first_mismatch
+    assert (first is None) == (not flagged)
+    if first is not None:
+        assert first.where == flagged[0]
+        np.testing.assert_array_equal([first.reference, first.candidate], [r[first.where.index], c[first.where.index]])
+
+
+@given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1.3e-6, 1e-7, 0.5]), atol=st.floats(0, 2))
+def test_the_smallest_passing_atol_passes_and_the_next_smaller_float_does_not(
+    pair: tuple[NDArray[np.floating], NDArray[np.floating]], block: int, rtol: float, atol: float
+) -> None:
+    finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    r, c = (np.where(finite, side, side.dtype.type(0)) for side in pair)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_module, "_BLOCK_VALUES", block)
+        needed = compare(trace_of(r), trace_of(c), rtol, atol).smallest_passing_atol
+    assert needed >= 0.0
+    if math.isinf(needed):
+        # Two floats are so far apart that no float says how far.
+        assert np.isinf(abs_error(r, c)).any()
+        return
+    assert compare(trace_of(r), trace_of(c), rtol, needed).verdict == "agree"
+    if needed > 0.0:
+        smaller = math.nextafter(needed, 0.0)
+        assert compare(trace_of(r), trace_of(c), rtol, smaller).verdict == "mismatch"
+
+
+@pytest.mark.parametrize("other", [Location(1, 0, 0, 0, 0), Location(0, 1, 2, 0, 0)], ids=["elsewhere", "beside"])
+def test_the_largest_error_and_the_smallest_passing_atol_speak_of_finite_pairs_alone(other: Location) -> None:
+    reference = random_trace(SHAPE)
+    place = Location(0, 1, 2, 1, 3)
+    near = float(reference.hidden[place.index]) + 0.25
+    comparison = compare(reference, changed(reference, {place: near, other: math.nan}), 0.0, 0.0)
+    assert comparison.smallest_passing_atol == abs(near - reference.hidden[place.index])
+    assert comparison.max_abs_error_at == place
+    assert comparison.mismatched == 2
+    assert comparison.nonfinite_apart == 1
+
+
+def test_numbers_that_are_not_finite_on_one_side_are_counted_over_all_lanes() -> None:
+    reference = random_trace(SHAPE)
+    places = [Location(0, 0, 1), Location(0, 1, 2), Location(1, 1, 0)]
+    comparison = compare(reference, changed(reference, dict.fromkeys(places, math.inf)), 0.0, 0.0)
+    assert (comparison.nonfinite_candidate, comparison.nonfinite_apart) == (3, 3)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_however_wide_the_tolerance(value: float) -> None:
+    reference = random_trace(SHAPE)
+    where = Location(1, 1, 3, 2, 4)
+    there = changed(reference, {where: value})
+    for left, right, counts in ((reference, there, (0, 1)), (there, reference, (1, 0))):
+        comparison = compare(left, right, 10.0, 1e300)
+        assert comparison.verdict == "mismatch"
+        assert (comparison.nonfinite_reference, comparison.nonfinite_candidate) == counts
+        assert comparison.nonfinite_apart == 1
+        assert comparison.max_abs_error == 0.0
+        assert comparison.violation_over_time[1, 1, 3] == math.inf
+        assert comparison.first_mismatch is not None
+        assert comparison.first_mismatch.where == where
+
+
+def test_numbers_that_are_not_finite_on_both_sides_agree() -> None:
+    values = {Location(0, 0, 0): math.nan, Location(0, 0, 1): math.inf, Location(1, 1, 2): -math.inf}
+    reference = changed(random_trace(SHAPE), values, "reference")
+    comparison = compare(reference, replace(reference, engine="candidate"), 0.0, 0.0)
+    assert comparison.verdict == "agree"
+    assert (comparison.nonfinite_reference, comparison.nonfinite_candidate, comparison.nonfinite_apart) == (3, 3, 0)
+    assert comparison.max_ulp == 0
+
+
+@pytest.fixture(params=[1, 1 << 18], ids=["a block a timestep", "one block"])
+def _blocks_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", request.param)
+
+
+@pytest.mark.usefixtures("_blocks_of")
+def test_the_first_mismatch_of_a_backward_lane_is_at_its_last_timestep() -> None:
+    reference = random_trace((1, 2, 6, 1, 2))
+    wrong = {Location(0, 1, t): 9.0 for t in (1, 4)}
+    first = compare(reference, changed(reference, wrong), RTOL, ATOL).first_mismatch
+    assert first is not None
+    assert first.where == Location(0, 1, 4)
+
+
+@pytest.mark.usefixtures("_blocks_of")
+def test_a_lower_layer_and_the_forward_direction_come_first() -> None:
+    reference = random_trace((2, 2, 3, 1, 1))
+    wrong = {Location(1, 0, 0): 9.0, Location(0, 1, 0): 9.0, Location(0, 1, 2): 9.0, Location(0, 0, 2): 9.0}
+    order = [Location(0, 0, 2), Location(0, 1, 2), Location(0, 1, 0), Location(1, 0, 0)]
+    for expected in order:
+        first = compare(reference, changed(reference, wrong), RTOL, ATOL).first_mismatch
+        assert first is not None
+        assert first.where == expected
+        del wrong[expected]
+
+
+def test_exchanging_reference_and_candidate_may_change_the_verdict() -> None:
+    ones, twos = trace_of(np.ones((1, 1, 1, 1, 1))), trace_of(np.full((1, 1, 1, 1, 1), 2.0))
+    assert compare(twos, ones, 0.6, 0.0).verdict == "agree"
+    assert compare(ones, twos, 0.6, 0.0).verdict == "mismatch"
+
+
+def test_the_ends_of_float64_are_far_apart_and_cause_no_warning() -> None:
+    largest = np.finfo(np.float64).max
+    comparison = compare(
+        trace_of(np.full((1, 1, 1, 1, 1), -largest)), trace_of(np.full((1, 1, 1, 1, 1), largest)), 1.0, 1.0
+    )
+    assert comparison.verdict == "mismatch"
+    assert comparison.max_abs_error == math.inf
+    assert comparison.max_ulp == 2 * 0x7FEFFFFFFFFFFFFF
+    assert comparison.nonfinite_apart == 0
+
+
+def test_progress_grows_to_one() -> None:
+    told: list[float] = []
+    trace = random_trace(SHAPE)
+    compare(trace, trace, RTOL, ATOL, told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def arrays_of(comparison: Comparison) -> list[NDArray[np.generic]]:
+    return [value for value in vars(comparison).values() if isinstance(value, np.ndarray)]
+
+
+def test_nobody_can_write_to_a_comparison_not_even_after_its_way_through_a_pipe() -> None:
+    trace = random_trace(SHAPE)
+    comparison = compare(trace, trace, RTOL, ATOL)
+    received = pickle.loads(pickle.dumps(comparison))
+    for array in (*arrays_of(comparison), *arrays_of(received)):
+        assert not array.flags.writeable
+    assert len(arrays_of(received)) == 4

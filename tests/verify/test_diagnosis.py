@@ -1,0 +1,235 @@
+"""What explains a wrong engine: the known mistakes by their names, whoever makes them and in whatever code."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.base import Engine
+from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
+from rnnviz.engines.faults.spec import Fault
+from rnnviz.engines.layers import run_stack
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.user_code.user_step import OwnRecurrence
+from rnnviz.execution.pipeline import compute, judge_computed
+from rnnviz.execution.request import RunRequest
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.fault_coverage import undetectable
+from tests.engines.planted import RIGHT, Planted, planted
+from tests.oracles.computed import computed, empty_trace
+from tests.strategies import configs
+from tests.verify.audited import engine_or_skip, inputs_of, with_sequence
+
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+Diagnosis = tuple[tuple[str, ...], ...]
+
+
+def made(deviation: Fault, inputs: Inputs) -> Trace:
+    trace = empty_trace(inputs, cell=True)
+    run_deviation(deviation, inputs, trace, lambda done: None)
+    return trace
+
+
+def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
+    return diagnose(inputs, trace, audit(inputs, trace))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("bidirectional", "layers", "dtype"),
+    [(False, 1, "float64"), (False, 3, "float32"), (True, 1, "float32"), (True, 3, "float64")],
+)
+def test_every_way_of_every_mistake_is_diagnosed_by_its_name_alone(
+    cell: str, bidirectional: bool, layers: int, dtype: str
+) -> None:
+    inputs = inputs_of(
+        {"timesteps": 5, "batch_size": 4},
+        cell=cell,
+        hidden_size=7,
+        bidirectional=bidirectional,
+        num_layers=layers,
+        dtype=dtype,
+    )
+    for mistake in known_bugs_of(inputs.network):
+        for way, deviation in enumerate(mistake.variants[cell]):
+            assert diagnosis_of(inputs, made(deviation, inputs)) == ((mistake.name,),), (mistake.name, way)
+
+
+@given(config=configs(), data=st.data())
+def test_a_mistake_that_can_be_seen_is_among_its_own_diagnoses(config: Config, data: st.DataObject) -> None:
+    inputs = load_inputs(config)
+    mistake = data.draw(st.sampled_from(known_bugs_of(config.network)))
+    if mistake.name not in undetectable(inputs):
+        trace = made(mistake.variants[config.network.cell][0], inputs)
+        assert (mistake.name,) in diagnosis_of(inputs, trace)
+
+
+def computed_by(path: Path, inputs: Inputs) -> Trace:
+    """What a user's file makes of the inputs, in this process."""
+    trace = empty_trace(inputs, cell=True, engine=str(path))
+    run_stack(inputs, trace, OwnRecurrence(path).run_layer(), lambda done: None)
+    return trace
+
+
+SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
+
+
+@pytest.mark.parametrize("mine", list(planted()), ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.slow
+def test_a_mistake_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, dtype: str, tmp_path: Path) -> None:
+    for more in SIZES if dtype == "float32" else SIZES[1:]:
+        inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
+        trace = computed_by(mine.written(tmp_path), inputs)
+        found = audit(inputs, trace)
+        assert found.verdict == "wrong"
+        assert diagnose(inputs, trace, found) == ((mine.mistake,),)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_users_right_file_is_right(cell: str, dtype: str, tmp_path: Path) -> None:
+    path = Planted(cell, "none", 0, RIGHT[cell]).written(tmp_path)
+    inputs = inputs_of(
+        {"timesteps": 6, "batch_size": 3}, cell=cell, hidden_size=8, dtype=dtype, num_layers=2, bidirectional=True
+    )
+    assert audit(inputs, computed_by(path, inputs)).verdict == "right"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mine", list(planted()), ids=str)
+def test_a_planted_mistake_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: Path) -> None:
+    path = str(mine.written(tmp_path))
+    config = Config.from_mapping(
+        {
+            "network": {"cell": mine.cell, "input_size": 5, "hidden_size": 10},
+            "sequence": {"timesteps": 6, "batch_size": 3},
+            "initial_state": {"source": "normal"},
+            "compare": {"reference": "manual", "candidates": [path]},
+        }
+    )
+    request = RunRequest(1, config, load_inputs, trusted=frozenset([path]))
+    outcome = compute(request, tmp_path / "run", lambda stage, done: None)
+    judgment = judge_computed(request, tmp_path / "run", outcome, lambda stage, done: None)
+    assert judgment.audits["manual"].verdict == "right"
+    assert judgment.audits[path].verdict == "wrong"
+    assert judgment.diagnoses == {path: ((mine.mistake,),)}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
+def test_two_mistakes_at_once_are_named_together_where_no_single_one_explains(cell: str) -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True, dtype="float64")
+    tried = 0
+    for one, other in combinations(known_bugs_of(inputs.network), 2):
+        both = one.variants[cell][0].together_with(other.variants[cell][0])
+        if both is None or tried % 5:
+            tried += 1
+            continue
+        tried += 1
+        names = diagnosis_of(inputs, made(both, inputs))
+        # Where one hides the other, or two pairs come to the same, more than one name is right.
+        assert (one.name, other.name) in names or (one.name,) in names or (other.name,) in names, (one, other)
+
+
+def test_a_pair_is_named_by_both_its_names() -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell="lstm", hidden_size=7, num_layers=2)
+    first, second = KNOWN_BUGS["no-h2h-bias"], KNOWN_BUGS["cell-not-squashed"]
+    both = first.variants["lstm"][0].together_with(second.variants["lstm"][0])
+    assert both is not None
+    assert diagnosis_of(inputs, made(both, inputs)) == (("no-h2h-bias", "cell-not-squashed"),)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_right_engine_and_one_that_nothing_explains_have_no_diagnosis(cell: str) -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
+    right, _ = computed(ManualEngine(), inputs)
+    assert diagnosis_of(inputs, right) == ()
+    strange = made(Fault(), inputs)
+    strange.hidden[0, 0, 2, 1, 3] += 0.25
+    assert audit(inputs, strange).verdict == "wrong"
+    assert diagnosis_of(inputs, strange) == ()
+
+
+def test_an_engine_that_computes_too_roughly_makes_no_mistake_of_the_catalogue() -> None:
+    inputs = inputs_of({"timesteps": 6}, cell="rnn_relu", hidden_size=10, num_layers=2, dtype="float64")
+    trace, _ = computed(engine_or_skip("gluon"), inputs)
+    assert audit(inputs, trace).verdict == "wrong"
+    assert diagnosis_of(inputs, trace) == ()
+
+
+def test_a_nan_turned_into_zero_makes_no_mistake_of_the_catalogue() -> None:
+    inputs = inputs_of({"timesteps": 3}, cell="rnn_relu", hidden_size=10)
+    sequence = np.array(inputs.sequence)
+    sequence[1, 4, 2] = np.nan
+    inputs = with_sequence(inputs, sequence)
+    trace, _ = computed(engine_or_skip("gluon"), inputs)
+    assert diagnosis_of(inputs, trace) == ()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_mistake_smaller_than_the_tolerance_is_diagnosed_all_the_same(dtype: str) -> None:
+    inputs = inputs_of({"timesteps": 6}, {"scale": 0.003}, cell="gru", hidden_size=12, dtype=dtype)
+    trace = made(KNOWN_BUGS["no-h2h-bias"].variants["gru"][0], inputs)
+    assert diagnosis_of(inputs, trace) == (("no-h2h-bias",),)
+
+
+def test_a_users_tolerance_does_not_change_the_diagnosis() -> None:
+    for tolerance in (0.0, 100.0):
+        inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=12)
+        mapping = {**inputs.config.to_mapping(), "compare": {"rtol": tolerance, "atol": tolerance}}
+        inputs = load_inputs(Config.from_mapping(mapping))
+        trace = made(KNOWN_BUGS["gates-z-r-n"].variants["gru"][0], inputs)
+        assert diagnosis_of(inputs, trace) == (("gates-z-r-n",),)
+
+
+@pytest.mark.parametrize("name", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"])
+def test_a_chaotic_network_is_diagnosed_step_by_step(name: str) -> None:
+    inputs = inputs_of({"timesteps": 60}, {"scale": 2.0}, cell="rnn_tanh", hidden_size=64)
+    mistake = KNOWN_BUGS[name]
+    engine: Engine = ManualEngine()
+    assert audit(inputs, computed(engine, inputs)[0]).verdict == "right"
+    deviation = mistake.variants["rnn_tanh"][0]
+    # Another order of summation, as another person's code has it.
+    trace = made(deviation, inputs)
+    trace.hidden[:] += np.float32(3e-7) * np.sign(np.sin(np.arange(trace.hidden.size))).reshape(trace.shape)
+    trace.output[:] = trace.hidden[0, 0]
+    trace.state_h[:] = trace.hidden[:, 0, -1]
+    assert diagnosis_of(inputs, trace) == ((name,),)
+
+
+def test_a_mistake_that_first_shows_late_is_diagnosed() -> None:
+    inputs = inputs_of({"timesteps": 200, "batch_size": 5}, cell="rnn_relu", hidden_size=6)
+    sequence = np.zeros_like(inputs.sequence)
+    sequence[150, 3] = 1.0
+    zero = load_inputs(
+        Config.from_mapping(
+            {
+                "network": {"cell": "rnn_relu", "input_size": 5, "hidden_size": 6},
+                "sequence": {"timesteps": 200, "batch_size": 5},
+                "parameters": {"initializer": "normal", "scale": 0.3, "bias": "zeros"},
+            }
+        )
+    )
+    quiet = with_sequence(zero, sequence)
+    trace = made(Fault(activation="tanh"), quiet)
+    found = audit(quiet, trace)
+    assert found.first_wrong is not None
+    assert found.first_wrong.where.timestep == 150
+    assert diagnose(quiet, trace, found) == (("wrong-activation",),)
+
+
+def test_names_that_come_to_the_same_are_all_given() -> None:
+    """With one unit W (r · h') is r · (W h'), so that the reset gate may stand on either side."""
+    inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=1, dtype="float64")
+    trace = made(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
+    assert diagnosis_of(inputs, trace) == (("reset-before-matmul",), ("h2h-bias-outside-reset",))

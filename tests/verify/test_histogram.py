@@ -1,0 +1,149 @@
+"""The spread of a comparison's figures: every value in its bin, each bin with its first place."""
+
+import pickle
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.trace_index import Location
+from rnnviz.verify import compare as module
+from rnnviz.verify.compare import compare
+from rnnviz.verify.histogram import Histogram, HistogramAccumulator
+from rnnviz.verify.metrics import ulp_distance, violation
+from tests.verify.traces import SHAPES, Shape, in_order, random_trace, trace_of
+
+RTOL, ATOL = 1.3e-6, 1e-5
+
+
+def bin_of(histogram: Histogram, value: float) -> int:
+    """Where a value belongs, by comparing it with the edges."""
+    if value == 0.0 or np.isinf(value):
+        return 0 if value == 0.0 else len(histogram.counts) - 1
+    inside = range(1, len(histogram.counts) - 1)
+    return next(place for place in inside if histogram.edges(place)[0] < value <= histogram.edges(place)[1])
+
+
+def counted(*values: float, lowest: int = -40, highest: int = 39) -> Histogram:
+    tally = HistogramAccumulator(lowest, highest)
+    tally.add(np.array(values).reshape(len(values), 1, 1), 0, 0, 0)
+    return tally.histogram()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.0, 5e-324, 1e-300, 1e-12, 0.5, np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0), 2.0, 3.0, 1e300, np.inf],
+)
+def test_a_number_is_counted_between_its_edges(value: float) -> None:
+    histogram = counted(value)
+    assert np.flatnonzero(histogram.counts).tolist() == [bin_of(histogram, value)]
+    assert histogram.location(bin_of(histogram, value)) == Location()
+
+
+def test_the_limit_belongs_to_what_passes() -> None:
+    histogram = counted(1.0, np.nextafter(1.0, 2.0))
+    below, above = np.flatnonzero(histogram.counts)
+    assert histogram.edges(below) == (0.5, 1.0)
+    assert histogram.edges(above) == (1.0, 2.0)
+    assert list(histogram.filled) == [below, above]
+
+
+def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave() -> None:
+    histogram = counted(0.0, 0.0)
+    assert histogram.location(5) is None
+    assert histogram.counts[0] == histogram.total == 2
+    assert histogram.counts.dtype == np.int64
+    assert len(histogram.filled) == 0
+
+
+@given(SHAPES, st.integers(0, 2**32), st.sampled_from(["float32", "float64"]), st.sampled_from([1, 7, 1 << 16]))
+def test_every_value_of_a_comparison_is_in_its_bin_and_each_bin_knows_its_first(
+    shape: Shape, seed: int, dtype: str, block: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    reference = random_trace(shape, dtype, seed)
+    # Errors over many orders of magnitude, with zeros, NaN and infinities among them.
+    error = rng.normal(size=shape) * 10.0 ** rng.integers(-12, 4, shape) * (rng.random(shape) < 0.7)
+    hidden = (reference.hidden + error).astype(dtype)
+    hidden[rng.random(shape) < 0.1] = np.nan
+    hidden[rng.random(shape) < 0.1] = np.inf
+    candidate = trace_of(hidden, "candidate")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK_VALUES", block)
+        comparison = compare(reference, candidate, RTOL, ATOL)
+    ulps = ulp_distance(reference.hidden, hidden)
+    distances = np.where(ulps == np.uint64(2**64 - 1), np.inf, ulps.astype(np.float64))
+    for histogram, values in (
+        (comparison.violations, violation(reference.hidden, hidden, RTOL, ATOL)),
+        (comparison.ulps, distances),
+    ):
+        counts, first = np.zeros_like(histogram.counts), {}
+        for where in in_order(shape):
+            place = bin_of(histogram, float(values[where.index]))
+            counts[place] += 1
+            first.setdefault(place, where)
+        np.testing.assert_array_equal(histogram.counts, counts)
+        assert {place: histogram.location(place) for place in np.flatnonzero(counts)} == first
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "uint64"])
+@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("large", [[], [16], [17], [17, 5000, 5000, 2**20], [2**24], [2**24 + 1, 2**32 - 1], range(90)])
+@pytest.mark.parametrize("small", [1, 2, 3, 5, 17])
+def test_distances_that_are_mostly_small_are_in_their_bins(
+    small: int, large: Sequence[int], direction: int, dtype: str
+) -> None:
+    rng = np.random.default_rng(small)
+    ulp = rng.integers(0, small, 4 * 5 * 6).astype(dtype)
+    ulp[rng.permutation(ulp.size)[: len(large)]] = large
+    ulp = ulp.reshape(4, 5, 6)
+    blocks = [(ulp[:1], 3), (ulp, 7)][:: -1 if direction else 1]
+    for known in (False, True):
+        tally = HistogramAccumulator(-1, 63)
+        counts, first = np.zeros(67, int), {}
+        for block, start in blocks:
+            tally.add_distances(block, 1, direction, start, int(block.max()) if known else None)
+            for t in reversed(range(len(block))) if direction else range(len(block)):
+                for sample, unit in np.ndindex(5, 6):
+                    distance = int(block[t, sample, unit])
+                    # Octave k is (2^k, 2^(k+1)], and stands at k + 2 after the zeros and what is below 1.
+                    place = 0 if distance == 0 else (distance - 1).bit_length() + 1
+                    counts[place] += 1
+                    first.setdefault(place, Location(1, direction, start + t, sample, unit))
+        histogram = tally.histogram()
+        np.testing.assert_array_equal(histogram.counts, counts)
+        assert {place: histogram.location(place) for place in np.flatnonzero(counts)} == first
+        assert histogram.total == 150
+
+
+def test_the_ends_of_the_octaves_hold_what_lies_beyond_them() -> None:
+    histogram = counted(0.0, 1e-9, 0.25, 0.5, 0.75, 1.0, 3.0, 4.0, 5.0, 1e300, np.inf, lowest=-2, highest=2)
+    assert histogram.counts.tolist() == [1, 3, 2, 0, 2, 2, 1]
+    assert [histogram.edges(place) for place in range(7)] == [
+        (0.0, 0.0),
+        (0.0, 0.5),
+        (0.5, 1.0),
+        (1.0, 2.0),
+        (2.0, 4.0),
+        (4.0, np.inf),
+        (np.inf, np.inf),
+    ]
+    places = [histogram.location(place) for place in range(7)]
+    assert [where and where.timestep for where in places] == [0, 1, 4, None, 6, 8, 10]
+    assert list(histogram.filled) == [1, 2, 3, 4, 5]
+
+
+def test_a_histogram_stays_protected_after_a_pipe() -> None:
+    histogram = pickle.loads(pickle.dumps(counted(1.0)))
+    assert not histogram.counts.flags.writeable
+    assert not histogram.first.flags.writeable
+
+
+def test_a_bin_that_nothing_fell_into_has_no_first_place() -> None:
+    histogram = counted(1.0)
+    empty = histogram.counts == 0
+    assert empty.sum() == len(histogram.counts) - 1
+    assert (histogram.first[empty] == -1).all()
+    assert (histogram.first[~empty] == 0).all()

@@ -1,0 +1,160 @@
+"""Each of the notebook's facts is a check that fails exactly when that fact is broken."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from rnnviz.core.trace import Trace
+from rnnviz.verify.invariants import equality, notebook_checks
+from tests.verify.traces import SHAPES, Shape, random_trace
+
+RTOL, ATOL = 1e-6, 1e-5
+FORWARD_FINAL = "the forward final state is the output at t = T-1"
+BACKWARD_FINAL = "the backward final state is the output at t = 0"
+OUT_FORWARD = "out[..., :H] is the top layer's forward hidden sequence"
+OUT_BACKWARD = "out[..., H:] is the top layer's backward hidden sequence"
+OUT = "out is the top layer's hidden sequence"
+
+
+def state(index: int, layer: int, word: str = "") -> str:
+    return f"state[{index}] is layer {layer}'s last computed {word}hidden vector"
+
+
+def broken(trace: Trace) -> set[str]:
+    return {check.name for check in notebook_checks(trace, RTOL, ATOL) if not check.holds}
+
+
+@given(shape=SHAPES)
+def test_a_trace_that_fits_together_passes_every_check(shape: Shape) -> None:
+    layers, directions, *_ = shape
+    trace = random_trace(shape, "float32")
+    names = [check.name for check in notebook_checks(trace, 0.0, 0.0)]
+    assert broken(trace) == set()
+    assert len(names) == len(set(names)) == (2 if directions == 1 else 4) + layers * directions
+
+
+@pytest.mark.parametrize(
+    ("array", "index", "expected"),
+    [
+        ("output", (-1, 0, 1), {FORWARD_FINAL, OUT_FORWARD}),
+        ("output", (0, 0, 1), {OUT_FORWARD}),
+        ("output", (2, 1, 0), {OUT_FORWARD}),
+        ("output", (0, 0, 4), {BACKWARD_FINAL, OUT_BACKWARD}),
+        ("output", (-1, 1, 3), {OUT_BACKWARD}),
+        ("state_h", (0, 1, 2), {state(0, 0, "forward ")}),
+        ("state_h", (1, 1, 2), {state(1, 0, "backward ")}),
+        ("state_h", (2, 1, 2), {state(2, 1, "forward "), FORWARD_FINAL}),
+        ("state_h", (3, 0, 0), {state(3, 1, "backward "), BACKWARD_FINAL}),
+        ("hidden", (0, 0, -1, 1, 2), {state(0, 0, "forward ")}),
+        ("hidden", (0, 1, 0, 1, 2), {state(1, 0, "backward ")}),
+        ("hidden", (0, 1, -1, 1, 2), set()),
+        ("hidden", (0, 0, 0, 1, 2), set()),
+        ("hidden", (1, 0, -1, 0, 0), {state(2, 1, "forward "), OUT_FORWARD}),
+        ("hidden", (1, 1, 0, 0, 0), {state(3, 1, "backward "), OUT_BACKWARD}),
+        ("hidden", (1, 0, 2, 0, 0), {OUT_FORWARD}),
+        ("hidden", (1, 1, 2, 0, 0), {OUT_BACKWARD}),
+    ],
+)
+@pytest.mark.parametrize("value", [9.0, math.nan, math.inf])
+def test_one_wrong_number_breaks_exactly_the_facts_that_it_is_part_of(
+    array: str, index: tuple[int, ...], expected: set[str], value: float
+) -> None:
+    trace = random_trace((2, 2, 4, 2, 3))
+    wrong = np.array(getattr(trace, array))
+    wrong[index] = value
+    assert broken(replace(trace, **{array: wrong})) == expected
+
+
+def test_a_network_in_one_direction_has_its_own_words() -> None:
+    trace = random_trace((2, 1, 3, 2, 4))
+    output = np.array(trace.output)
+    output[-1, 0, 0] += 1.0
+    assert broken(replace(trace, output=output)) == {FORWARD_FINAL, OUT}
+    assert broken(replace(trace, state_h=trace.state_h[::-1])) == {FORWARD_FINAL, state(0, 0), state(1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "expected"),
+    [
+        (
+            "directions swapped in out",
+            {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD},
+        ),
+        ("backward state taken at T-1", {BACKWARD_FINAL, state(1, 0, "backward "), state(3, 1, "backward ")}),
+    ],
+)
+def test_the_notebooks_surprises_would_be_seen(mistake: str, expected: set[str]) -> None:
+    trace = random_trace((2, 2, 4, 2, 3))
+    if mistake.startswith("directions"):
+        wrong = replace(trace, output=np.roll(trace.output, 3, axis=-1))
+    else:
+        states = np.array(trace.state_h)
+        states[1::2] = trace.hidden[:, 1, -1]
+        wrong = replace(trace, state_h=states)
+    assert broken(wrong) == expected
+
+
+def test_the_detail_tells_how_many_values_differ_and_by_how_much() -> None:
+    ones = np.ones((1_000, 2))
+    near, far = ones + 1e-6, np.array(ones)
+    far[3:5] = [[1.5, 2.5], [1.0, 1.25]]
+    assert equality("n", "e", ones, ones, RTOL, ATOL).detail == "all 2,000 values are equal"
+    check = equality("n", "e", near, ones, RTOL, ATOL)
+    assert (check.holds, check.detail) == (True, "all 2,000 values agree, the largest difference is 1e-06")
+    check = equality("n", "e", far, ones, RTOL, ATOL)
+    assert (check.name, check.engine, check.holds) == ("n", "e", False)
+    assert check.detail == "3 of 2,000 values differ, by up to 1.5"
+
+
+def test_the_tolerance_is_relative_to_the_right_side() -> None:
+    ones, twos = np.ones((1, 1)), np.full((1, 1), 2.0)
+    assert equality("n", "e", ones, twos, 0.6, 0.0).holds
+    assert not equality("n", "e", twos, ones, 0.6, 0.0).holds
+
+
+def test_an_array_longer_than_a_block_is_checked_to_its_end() -> None:
+    left = np.zeros((3, 200_000), np.float32)
+    right = np.array(left)
+    right[2, -1] = 1.0
+    assert equality("n", "e", left, right, RTOL, ATOL).detail == "1 of 600,000 values differ, by up to 1"
+    right[0, :2] = 2.0
+    check = equality("n", "e", left, right, RTOL, ATOL)
+    assert (check.holds, check.detail) == (False, "3 of 600,000 values differ, by up to 2")
+
+
+STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ({"hidden"}, {FORWARD_FINAL, BACKWARD_FINAL}),
+        ({"output"}, STATES),
+        ({"state_h"}, {OUT_FORWARD, OUT_BACKWARD}),
+        ({"hidden", "output"}, set()),
+        ({"hidden", "state_h"}, set()),
+        ({"state_c"}, {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD, *STATES}),
+    ],
+)
+def test_nothing_is_checked_that_a_recording_does_not_hold(missing: set[str], expected: set[str]) -> None:
+    trace = replace(random_trace((2, 2, 4, 2, 3)), engine="recorded", missing=frozenset(missing))
+    checks = notebook_checks(trace, RTOL, ATOL)
+    assert {check.name for check in checks} == expected
+    assert {check.engine for check in checks} <= {"recorded"}
+
+
+@pytest.mark.parametrize("accumulates", [False, True])
+def test_a_check_says_whether_its_sides_were_computed_apart(accumulates: bool) -> None:
+    one = np.ones((1, 2))
+    assert equality("n", "e", one, one, 0.0, 0.0, accumulates=accumulates).accumulates is accumulates
+    assert not equality("n", "e", one, one, 0.0, 0.0).accumulates
+
+
+def test_a_difference_as_large_as_the_tolerance_is_within_it() -> None:
+    left, right = np.array([[1.25, 1.0]]), np.ones((1, 2))
+    assert equality("n", "e", left, right, 0.0, 0.25).holds
+    assert not equality("n", "e", left, right, 0.0, math.nextafter(0.25, 0)).holds
+    assert equality("n", "e", left, right, 0.125, 0.125).holds

@@ -1,0 +1,302 @@
+"""Where the audit's bound says little or nothing: no spoiled engine passes as drift, and no right one is accused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.explain.step_breakdown import explain
+from rnnviz.io.export.json_summary import summary
+from rnnviz.text.verdict_text import report
+from rnnviz.verify.audit import audit
+from rnnviz.verify.cell_state_invariants import cell_checks
+from rnnviz.verify.running_error import ALLOWED
+from tests.oracles.computed import computed
+from tests.verify.audited import engine_or_skip, inputs_of, with_parameters, with_sequence
+from tests.verify.faults import Spoil, one_step, permuted_gates, plain_trace, result_of, without
+
+CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+BOUNDED = ("rnn_tanh", "lstm", "gru")
+ENDS = {"float32": 3e38, "float64": 1e308}
+
+
+def drawn(seed: int) -> Inputs:
+    """A small network whose inputs, weights and biases have any size."""
+    rng = np.random.default_rng(seed)
+    dtype = str(rng.choice(["float32", "float64"], p=[0.7, 0.3]))
+    timesteps = int(rng.choice([5, 20, 40]))
+    inputs = inputs_of(
+        {"timesteps": timesteps, "batch_size": int(rng.choice([1, 3])), "seed": seed},
+        {"seed": seed},
+        cell=CELLS[seed % 4],
+        hidden_size=int(rng.choice([1, 3, 8, 24])),
+        num_layers=int(rng.choice([1, 2])),
+        bidirectional=bool(rng.integers(2)),
+        dtype=dtype,
+    )
+    weights, biases = rng.choice([1.0, 1.0, 10.0, 1e4, 1e10, 1e20, 1e38]), rng.choice([1.0, 1.0, 100.0, 1e5, 1e20])
+    sequence = np.array(inputs.sequence, np.float64)
+    kind = str(rng.choice(["1", "1e-30", "1e-40", "1e5", "1e10", "1e30", "time", "inf", "nan"]))
+    if kind == "time":
+        sequence[..., 0] = 1.7e9 + 60.0 * np.arange(timesteps)[:, np.newaxis]
+    elif kind in ("inf", "nan"):
+        sequence[timesteps // 2, 0, 1] = float(kind)
+    else:
+        sequence *= float(kind)
+
+    def scaled(name: str, array: FloatArray) -> FloatArray:
+        large = array.astype(np.float64) * (weights if "weight" in name else biases)
+        return np.clip(large, -ENDS[dtype], ENDS[dtype]).astype(dtype)
+
+    return with_parameters(with_sequence(inputs, sequence), scaled)
+
+
+def manual(inputs: Inputs) -> Trace:
+    with np.errstate(all="ignore"):
+        return replace(computed(ManualEngine(), inputs)[0], engine="manual")
+
+
+@pytest.mark.parametrize("seed", range(48))
+@pytest.mark.parametrize("engine", ["plain", "torch"])
+def test_right_engines_are_not_accused_at_any_magnitude(engine: str, seed: int) -> None:
+    inputs = drawn(seed)
+    with np.errstate(all="ignore"):
+        other = plain_trace(inputs) if engine == "plain" else computed(engine_or_skip(engine), inputs)[0]
+    result = result_of(inputs, manual(inputs), replace(other, engine=engine))
+    assert result.judgment is not None
+    audits = result.judgment.audits.values()
+    assert [found.wrong for found in audits] == [0, 0]
+    assert result.verdict in ("agree", "drift") or any(found.undetermined for found in audits)
+
+
+def everywhere(value: float) -> Spoil:
+    return lambda t, before, h: np.full_like(h, value)
+
+
+SPOILED: dict[str, Callable[[int], Spoil]] = {
+    "seven": lambda t: everywhere(7.0),
+    "a half": lambda t: everywhere(0.5),
+    "sign": lambda t: one_step(t, lambda before, h: -h),
+    "stale": lambda t: one_step(t, lambda before, h: before),
+    "nan": lambda t: one_step(t, lambda before, h: h * np.nan),
+    "scaled": lambda t: lambda at, before, h: (h * 1.01).astype(h.dtype),
+}
+CHANGED = {"no bias": without("h2h_bias"), "gates": permuted_gates((1, 0, 2))}
+
+
+@pytest.mark.parametrize("seed", range(48))
+def test_no_spoiled_engine_passes_as_drift_or_agreement_above_the_tolerance(seed: int) -> None:
+    inputs = drawn(seed)
+    reference, t = manual(inputs), inputs.timesteps // 2
+    spoiled = {name: plain_trace(inputs, spoil(t)) for name, spoil in SPOILED.items()}
+    if inputs.network.cell == "gru":
+        spoiled |= {name: plain_trace(with_parameters(inputs, change)) for name, change in CHANGED.items()}
+    right = plain_trace(inputs).hidden
+    for name, trace in spoiled.items():
+        if np.array_equal(trace.hidden, right, equal_nan=True):
+            continue
+        result = result_of(inputs, reference, replace(trace, engine=name))
+        assert result.judgment is not None
+        assert result.judgment.audits["manual"].wrong == 0
+        assert result.verdict == ("mismatch" if result.comparisons[0].mismatched else "agree"), name
+
+
+@pytest.mark.parametrize("cell", BOUNDED)
+@pytest.mark.parametrize("scale", [1.7e9, 1e20, 1e38])
+def test_a_value_that_no_cell_can_have_is_wrong_whatever_its_bound(cell: str, scale: float) -> None:
+    inputs = inputs_of({"timesteps": 6, "batch_size": 2}, cell=cell, hidden_size=8)
+    inputs = with_sequence(inputs, np.abs(inputs.sequence) * np.float32(scale))
+    for value in (7.0, -2.0, np.inf):
+        found = audit(inputs, plain_trace(inputs, one_step(4, lambda before, h, v=value: np.full_like(h, v))))
+        assert found.first_wrong is not None
+        assert found.first_wrong.where == Location(timestep=4)
+
+
+def test_a_relu_is_never_below_zero_though_its_sum_may_overflow() -> None:
+    inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell="rnn_relu", hidden_size=4)
+    inputs = with_parameters(inputs, lambda name, array: array * np.float32(1e38 if "i2h_weight" in name else 1.0))
+    inputs = with_sequence(inputs, inputs.sequence * np.float32(100.0))
+    assert audit(inputs, plain_trace(inputs)).verdict == "undetermined"
+    found = audit(inputs, plain_trace(inputs, one_step(1, lambda before, h: np.full_like(h, -1.0))))
+    assert (found.verdict, found.first_wrong and found.first_wrong.where) == ("wrong", Location(timestep=1))
+
+
+@pytest.mark.parametrize("cell", BOUNDED)
+def test_at_full_saturation_the_bound_is_that_of_rounding(cell: str) -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=8)
+    inputs = with_sequence(inputs, np.full_like(inputs.sequence, 1e12))
+    trace = plain_trace(inputs)
+    right = audit(inputs, trace)
+    assert (right.verdict, right.undetermined) == ("right", 0.0)
+    for at in range(5):
+        spoiled = plain_trace(inputs, one_step(at, lambda before, h: h + np.float32(1e-4)))
+        assert audit(inputs, spoiled).verdict == "wrong"
+
+
+def cancelling(inputs: Inputs) -> Inputs:
+    """The same with one unit of which rounding alone may turn the sign: two of its terms are large and opposite."""
+    sequence = np.array(inputs.sequence)
+    sequence[..., 1] = -sequence[..., 0]
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        if name.endswith("i2h_weight"):
+            array[0, :2] = 1e8
+        return array
+
+    return with_parameters(with_sequence(inputs, sequence), change)
+
+
+def test_a_difference_that_the_audit_cannot_judge_is_no_drift_and_its_share_is_told() -> None:
+    inputs = cancelling(inputs_of({"timesteps": 30, "batch_size": 2}, cell="rnn_tanh", hidden_size=16))
+    reference = manual(inputs)
+    assert result_of(inputs, reference, replace(reference, engine="mine")).verdict == "agree"
+    hidden = np.array(reference.hidden)
+    hidden[0, 0, -1, 1, 0] *= -1.0
+    result = result_of(inputs, reference, replace(reference, hidden=hidden, engine="mine"))
+    assert result.judgment is not None
+    found = result.judgment.audits["mine"]
+    assert (found.verdict, result.verdict) == ("right", "mismatch")
+    assert found.undetermined_mismatches == {"manual": 1}
+    assert summary(result)["audit"]["mine"]["undetermined"] == found.undetermined == 1 / 16
+    assert "right at every step that could be judged" in report(result)
+    assert "right at every step." not in report(result)
+
+
+def test_undetermined_values_in_which_the_engines_agree_leave_a_drift_a_drift() -> None:
+    inputs = inputs_of({"timesteps": 100, "batch_size": 1}, {"scale": 0.2}, cell="rnn_tanh", hidden_size=128)
+    sequence = np.array(inputs.sequence)
+    sequence[3] = 3e38
+    inputs = with_sequence(inputs, sequence)
+    nudged = plain_trace(inputs, one_step(10, lambda before, h: h * (1.0 + 1.5e-7)))
+    result = result_of(inputs, manual(inputs), replace(nudged, engine="mine"))
+    assert result.judgment is not None
+    assert 0.0 < result.judgment.audits["mine"].undetermined <= 1 / 100
+    assert result.comparisons[0].max_abs_error > 0.5
+    assert result.verdict == "drift"
+
+
+def integrating(timesteps: int) -> Inputs:
+    """An LSTM that forgets nothing and whose cell state goes up and down."""
+    inputs = inputs_of({"timesteps": timesteps, "batch_size": 1}, cell="lstm", hidden_size=2)
+    signs = np.where(np.arange(timesteps) % 2, 1.0, -1.0)[:, np.newaxis, np.newaxis]
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        if "bias" in name or name.endswith("h2h_weight"):
+            array[...] = 0.0
+        array[:2] = 0.0
+        if name.endswith("h2h_bias"):
+            array[2:4] = 15.0
+        return array
+
+    return with_parameters(with_sequence(inputs, inputs.sequence[0] * signs), change)
+
+
+@pytest.mark.parametrize("cell", [True, False])
+@pytest.mark.parametrize("at", [3500, 17 * 200 - 1])
+def test_a_step_is_found_however_late_in_an_lstm_that_forgets_nothing(cell: bool, at: int) -> None:
+    inputs = integrating(4000)
+    right = audit(inputs, plain_trace(inputs, cell=cell))
+    assert right.worst_ratio < 2.0
+    assert right.undetermined == 0.0
+    found = audit(inputs, plain_trace(inputs, one_step(at, lambda before, h: h + np.float32(1e-4)), cell=cell))
+    assert found.wrong == 2
+    assert found.first_wrong is not None
+    assert found.first_wrong.where == Location(timestep=at)
+    assert found.worst_ratio > 10 * ALLOWED
+
+
+def test_the_arithmetic_of_a_late_step_is_as_sharp_as_the_audit() -> None:
+    inputs = integrating(1500)
+    trace = plain_trace(inputs, one_step(1400, lambda before, h: h + np.float32(1e-4)))
+    found = audit(inputs, trace)
+    assert found.worst_at.timestep == 1400
+    explained = explain(inputs, trace, found.worst_at)
+    assert explained.ratio == pytest.approx(found.worst_ratio, rel=0.05)
+
+
+def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one() -> None:
+    inputs = integrating(3000)
+    trace = plain_trace(inputs, cell=True)
+    assert [check.holds for check in cell_checks(inputs, trace)] == [True, True]
+    cell = np.array(trace.cell)
+    cell[0, 0, 2900, 0, 1] += 1e-3
+    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
+
+
+def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
+    inputs = inputs_of({"timesteps": 100, "batch_size": 2}, cell="lstm", hidden_size=5, bidirectional=True)
+    trace = plain_trace(inputs, cell=True)
+    assert trace.cell is not None
+    for cell in (trace.cell + np.float32(0.1), -trace.cell, trace.cell * np.float32(np.nan)):
+        assert audit(inputs, replace(trace, cell=cell)).verdict == "right"
+
+
+def test_cell_states_that_are_nan_belong_to_hidden_vectors_that_are() -> None:
+    inputs = inputs_of({"timesteps": 6, "batch_size": 2}, cell="lstm", hidden_size=3)
+    sequence = np.array(inputs.sequence)
+    sequence[2, 0, 1] = np.nan
+    inputs = with_sequence(inputs, sequence)
+    trace = plain_trace(inputs, cell=True)
+    assert trace.cell is not None
+    assert np.isnan(trace.cell).any()
+    assert [check.holds for check in cell_checks(inputs, trace)] == [True, True]
+    cell = np.array(trace.cell)
+    cell[0, 0, 3, 0, 1] = 0.5
+    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
+    cell = np.array(trace.cell)
+    cell[0, 0, 3, 1, 1] = np.nan
+    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
+
+
+def halved(trace: Trace, computed_in: str) -> Trace:
+    """What is left of a trace that somebody stores as float16."""
+    cell = None if trace.cell is None else trace.cell.astype(np.float16).astype(trace.hidden.dtype)
+    hidden = trace.hidden.astype(np.float16).astype(trace.hidden.dtype)
+    return replace(trace, hidden=hidden, cell=cell, precision="float16", computed_in=computed_in)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("computed_in", ["", "float16", "float32"])
+def test_a_coarse_recording_is_judged_as_far_as_its_precision_goes(cell: str, computed_in: str) -> None:
+    # The least value is below the normal numbers of float16, and the initial states are above 1.
+    scale = 0.05 if cell == "rnn_relu" else 0.3
+    inputs = inputs_of({"timesteps": 20, "batch_size": 2}, {"scale": scale}, cell=cell, hidden_size=16, num_layers=2)
+    reference = manual(inputs)
+    right = result_of(inputs, reference, halved(plain_trace(inputs, cell=cell == "lstm"), computed_in))
+    assert right.judgment is not None
+    found = right.judgment.audits["engine"]
+    assert right.verdict == "agree"
+    assert (found.wrong, found.verdict) == (0, "right" if computed_in == "float32" else "undetermined")
+    for change in (1.005, 1.02, 1.06):
+        spoiled = plain_trace(inputs, lambda t, before, h, by=change: (h * by).astype(h.dtype))
+        result = result_of(inputs, reference, halved(spoiled, computed_in))
+        assert result.judgment is not None
+        assert result.verdict == "mismatch"
+        if computed_in == "float32":
+            assert result.judgment.audits["engine"].verdict == "wrong"
+
+
+def test_a_float32_recording_that_was_computed_in_float64_is_held_to_float64() -> None:
+    inputs = inputs_of({"timesteps": 12, "batch_size": 2}, cell="gru", hidden_size=6, dtype="float64")
+    trace = plain_trace(inputs)
+    rounded = replace(trace, hidden=trace.hidden.astype(np.float32).astype(np.float64), precision="float32")
+    stated = replace(rounded, computed_in="float64")
+    assert audit(inputs, rounded).worst_ratio < audit(inputs, stated).worst_ratio <= ALLOWED
+    assert audit(inputs, replace(stated, hidden=stated.hidden + 2e-6)).verdict == "wrong"
+    assert audit(inputs, replace(stated, precision="", computed_in="float64")).verdict == "wrong"
+
+
+def test_finite_float64_does_not_accuse_float32_that_overflows() -> None:
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="rnn_tanh", hidden_size=6)
+    inputs = with_parameters(inputs, lambda name, array: array * np.float32(1e38 if "i2h_weight" in name else 1.0))
+    inputs = with_sequence(inputs, inputs.sequence * np.float32(100.0))
+    trace = plain_trace(inputs)
+    assert np.isnan(trace.hidden).any()
+    found = audit(inputs, trace)
+    assert (found.verdict, found.wrong, found.undetermined) == ("undetermined", 0, 1.0)

@@ -1,0 +1,156 @@
+"""The list of mismatches holds each of them once, in the order of computation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.verify import mismatch_rows as module
+from rnnviz.verify.compare import compare
+from rnnviz.verify.mismatch_rows import mismatch_rows
+from tests.verify.traces import SHAPES, changed, in_order, locations, random_trace, trace_of
+
+
+@st.composite
+def perturbed(draw: st.DrawFn) -> tuple[tuple[int, int, int, int, int], set[Location]]:
+    shape = draw(SHAPES)
+    return shape, draw(st.sets(locations(shape), max_size=12))
+
+
+@given(perturbed())
+def test_every_mismatch_is_listed_once_in_the_order_of_computation(
+    case: tuple[tuple[int, int, int, int, int], set[Location]],
+) -> None:
+    shape, places = case
+    reference = random_trace(shape)
+    candidate = changed(reference, {where: float(reference.hidden[where.index]) + 1.0 for where in places})
+    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
+    listed = [rows.location(row) for row in range(len(rows))]
+    assert listed == [where for where in in_order(shape) if where in places]
+    assert rows.total == len(places)
+    for row, where in enumerate(listed):
+        assert rows.reference[row] == reference.hidden[where.index]
+        assert rows.candidate[row] == candidate.hidden[where.index]
+        assert abs(rows.error[row] - 1.0) < 1e-12
+        assert rows.violation[row] > 1.0
+
+
+@given(perturbed(), st.integers(1, 5))
+def test_a_limit_keeps_the_first_rows_and_tells_how_many_there_are(
+    case: tuple[tuple[int, int, int, int, int], set[Location]], largest: int
+) -> None:
+    shape, places = case
+    reference = random_trace(shape)
+    candidate = changed(reference, dict.fromkeys(places, 9.0))
+    comparison = compare(reference, candidate, 1e-7, 1e-7)
+    rows = mismatch_rows(comparison, reference, candidate, largest=largest)
+    everything = mismatch_rows(comparison, reference, candidate)
+    assert rows.total == len(places)
+    assert rows.where.tolist() == everything.where[:largest].tolist()
+
+
+@given(perturbed(), st.data())
+def test_only_the_lanes_that_are_asked_for_are_listed(
+    case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject
+) -> None:
+    shape, places = case
+    lanes = data.draw(st.sets(st.tuples(st.integers(0, shape[0] - 1), st.integers(0, shape[1] - 1)), min_size=1))
+    reference = random_trace(shape)
+    candidate = changed(reference, dict.fromkeys(places, 9.0))
+    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate, list(lanes))
+    wanted = {where for where in places if (where.layer, where.direction) in lanes}
+    assert {rows.location(row) for row in range(len(rows))} == wanted
+    assert rows.total == len(wanted)
+
+
+@given(perturbed(), st.data())
+def test_a_place_leads_back_to_its_row(
+    case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject
+) -> None:
+    shape, places = case
+    reference = random_trace(shape)
+    candidate = changed(reference, dict.fromkeys(places, 9.0))
+    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
+    for row in range(len(rows)):
+        assert rows.row_of(rows.location(row)) == row
+    anywhere = data.draw(locations(shape))
+    assert (rows.row_of(anywhere) is None) == (anywhere not in places)
+
+
+def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[tuple[object, ...]]:
+    """Every row: the place, the two values, how far they are apart, the violation, and the distance in floats."""
+    rows: list[tuple[object, ...]] = []
+    for where in in_order(reference.shape):
+        r, c = float(reference.hidden[where.index]), float(candidate.hidden[where.index])
+        error, limit = abs(c - r), atol + rtol * abs(r)
+        if not error <= limit:
+            steps, between = 0, np.float32(min(r, c))
+            while between < max(r, c):
+                between, steps = np.nextafter(between, np.float32(np.inf)), steps + 1
+            rows.append((where, r, c, error, error / limit, steps))
+    return rows
+
+
+@pytest.mark.parametrize("share", [0.9, 0.08])
+@pytest.mark.parametrize("values_at_a_time", [1, 30, 1 << 20])
+@pytest.mark.parametrize("largest", [1, 7, 1000])
+def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
+    share: float, values_at_a_time: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK_VALUES", values_at_a_time)
+    rtol, atol = 2.0**-20, 2.0**-21
+    rng = np.random.default_rng(5)
+    reference = random_trace((2, 2, 5, 3, 4), "float32")
+    hidden = np.array(reference.hidden)
+    # A few floats off, some of them outside the tolerance.
+    off = rng.integers(-40, 41, hidden.shape) * (rng.random(hidden.shape) < share)
+    hidden = (hidden.view(np.int32) + off.astype(np.int32)).view(np.float32)
+    candidate = trace_of(hidden, "candidate")
+    expected = plainly(reference, candidate, rtol, atol)
+    rows = mismatch_rows(compare(reference, candidate, rtol, atol), reference, candidate, largest=largest)
+    assert rows.total == len(expected)
+    assert len(rows) == min(largest, len(expected))
+    for row, (where, r, c, error, violation, steps) in enumerate(expected[:largest]):
+        assert rows.location(row) == where
+        assert (rows.reference[row], rows.candidate[row], rows.error[row]) == (r, c, error)
+        assert rows.violation[row] == pytest.approx(violation, rel=1e-12)
+        assert rows.ulp[row] == steps
+        assert rows.row_of(where) == row
+    listed = {where for where, *_ in expected[:largest]}
+    assert all(rows.row_of(where) is None for where in in_order(reference.shape) if where not in listed)
+    assert rows.reference.dtype == rows.candidate.dtype == np.float32
+
+
+@given(limit=st.floats(1e-300, 1e300), seed=st.integers(0, 99))
+def test_the_smallest_step_beyond_the_limit_is_listed(limit: float, seed: int) -> None:
+    shape = (1, 1, 2, 1, 3)
+    reference = trace_of(np.zeros(shape))
+    where = list(in_order(shape))[seed % 6]
+    hidden = np.full(shape, limit)
+    hidden[where.index] = np.nextafter(limit, np.inf)
+    candidate = trace_of(hidden)
+    rows = mismatch_rows(compare(reference, candidate, 0.0, limit), reference, candidate)
+    assert [rows.location(row) for row in range(len(rows))] == [where]
+
+
+def test_lanes_are_listed_in_their_order_however_they_are_asked_for_and_nothing_of_no_mismatch() -> None:
+    reference = random_trace((2, 2, 3, 2, 4))
+    candidate = trace_of(reference.hidden + 1.0)
+    comparison = compare(reference, candidate, 0.0, 0.5)
+    rows = mismatch_rows(comparison, reference, candidate, [(1, 1), (0, 1), (1, 0)])
+    every = in_order((2, 2, 3, 2, 4))
+    assert [rows.location(row) for row in range(len(rows))] == [w for w in every if (w.layer, w.direction) != (0, 0)]
+    none = mismatch_rows(compare(reference, candidate, 0.0, 1.5), reference, candidate)
+    assert (none.total, len(none), none.where.shape, none.where.dtype) == (0, 0, (0, 5), np.int64)
+    assert none.row_of(Location()) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_on_one_side_is_outside_and_on_both_sides_is_not(value: float) -> None:
+    reference = changed(random_trace((1, 1, 3, 2, 2)), {Location(0, 0, 1, 1, 0): value, Location(0, 0, 2, 0, 1): value})
+    candidate = changed(reference, {Location(0, 0, 1, 1, 0): 0.5})
+    rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
+    assert [rows.location(row) for row in range(len(rows))] == [Location(0, 0, 1, 1, 0)]
+    assert rows.error[0] == rows.violation[0] == np.inf

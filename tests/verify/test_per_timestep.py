@@ -1,0 +1,102 @@
+"""Figures of every timestep stay in files where there are many: what travels and what is held does not grow with T."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.execution.pipeline import compute, judge_computed
+from rnnviz.execution.request import RunRequest
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify import per_timestep
+from rnnviz.verify.compare import Comparison, compare
+from tests.verify.traces import Shape, random_trace
+
+SHORT, LONG = 40, 4000
+
+
+@pytest.fixture(autouse=True)
+def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(per_timestep, "_MANY", 300)
+
+
+def comparison_of(timesteps: int, folder: Path | None) -> Comparison:
+    shape: Shape = (1, 2, timesteps, 1, 2)
+    return compare(random_trace(shape, seed=1), random_trace(shape, seed=2), 1e-6, 1e-5, folder=folder)
+
+
+def test_arrays_in_files_hold_what_arrays_in_memory_hold_also_after_their_way_through_a_pipe(tmp_path: Path) -> None:
+    plain, stored = comparison_of(LONG, None), comparison_of(LONG, tmp_path)
+    assert (plain.stored, stored.stored) == (None, tmp_path)
+    received = pickle.loads(pickle.dumps(stored))
+    for name in Comparison.NAMES:
+        for comparison in (stored, received):
+            array = getattr(comparison, name)
+            np.testing.assert_array_equal(array, getattr(plain, name))
+            assert not array.flags.writeable
+    np.testing.assert_array_equal(received.lane_mismatched, plain.lane_mismatched)
+    assert received.lane_mismatched is received.lane_mismatched
+
+
+def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
+    plain = comparison_of(SHORT, None)
+    received = pickle.loads(pickle.dumps(plain))
+    assert received.stored is None
+    for name in Comparison.NAMES:
+        np.testing.assert_array_equal(getattr(received, name), getattr(plain, name))
+        assert not getattr(received, name).flags.writeable
+
+
+def test_figures_lie_in_files_of_their_names_from_so_many_on(tmp_path: Path) -> None:
+    dtypes = {"error": "float64", "count": "int64"}
+    for folder, shape, stored in (
+        (None, (2, 2, 75), None),
+        (tmp_path, (1, 299), None),
+        (tmp_path, (2, 2, 75), tmp_path),
+    ):
+        arrays, where = per_timestep.over_time(folder, "kind", dtypes, shape)
+        assert where == stored
+        assert {name: (array.shape, array.dtype.name) for name, array in arrays.items()} == {
+            name: (shape, dtype) for name, dtype in dtypes.items()
+        }
+        for array in arrays.values():
+            assert not array.any()
+            array[0, 0] = 7
+        assert sorted(path.name for path in tmp_path.iterdir()) == (
+            ["kind.count.npy", "kind.error.npy"] if stored else []
+        )
+    assert np.load(tmp_path / "kind.count.npy")[0, 0].tolist() == [7] * 75
+    with pytest.raises(FileExistsError):
+        per_timestep.over_time(tmp_path, "kind", dtypes, (2, 2, 75))
+
+
+def test_a_few_timesteps_make_no_files(tmp_path: Path) -> None:
+    assert comparison_of(SHORT, tmp_path).stored is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_whose_file_is_gone_is_an_error(tmp_path: Path) -> None:
+    sent = pickle.dumps(comparison_of(LONG, tmp_path))
+    (tmp_path / "comparison.error_over_time.npy").unlink()
+    with pytest.raises(OSError, match="error_over_time"):
+        pickle.loads(sent)
+
+
+def test_what_a_run_sends_does_not_grow_with_the_timesteps(tmp_path: Path) -> None:
+    sizes = []
+    for timesteps in (1000, LONG):
+        config = Config.from_mapping(
+            {
+                "network": {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 2},
+                "sequence": {"batch_size": 1, "timesteps": timesteps},
+                "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
+            }
+        )
+        request = RunRequest(1, config, load_inputs, "full")
+        folder = tmp_path / str(timesteps)
+        outcome = compute(request, folder, lambda *_: None)
+        judgment = judge_computed(request, folder, outcome, lambda *_: None)
+        sizes.append(len(pickle.dumps((outcome, judgment))))
+    assert abs(sizes[1] - sizes[0]) < 200

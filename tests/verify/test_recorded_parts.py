@@ -1,0 +1,177 @@
+"""Of a recording that lacks vectors what is there is compared and audited, and nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.verify import compare as compare_module
+from rnnviz.verify.audit import audit
+from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
+from rnnviz.verify.compare import compare
+from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
+from tests.oracles.computed import computed
+from tests.verify.audited import inputs_of
+
+SHAPE = (3, 2, 5, 3, 4)
+"""(L, D, T, N, H), all different."""
+UNTOLD = ({"hidden"}, {"hidden", "output"}, {"hidden", "state_h"}, {"hidden", "output", "state_h"}, {"output"})
+
+
+def run_of(cell: str = "gru", **network: object) -> tuple[Inputs, Trace]:
+    sizes = {"hidden_size": 4, "num_layers": 3, "bidirectional": True, "dtype": "float64", **network}
+    inputs = inputs_of({"timesteps": 5, "batch_size": 3}, cell=cell, **sizes)
+    return inputs, replace(computed(ManualEngine(), inputs)[0], engine="manual")
+
+
+def recorded_in(missing: set[str], shape: tuple[int, ...]) -> np.ndarray:
+    """(L, D, T): which vectors a recording has, written down by what tells them."""
+    there = np.zeros(shape[:3], bool)
+    if "hidden" not in missing:
+        return ~there
+    if "output" not in missing:
+        there[-1] = True
+    if "state_h" not in missing:
+        there[:, 0, -1] = True
+        there[:, 1:, 0] = True
+    return there
+
+
+def part_of(trace: Trace, missing: set[str]) -> Trace:
+    hidden = np.array(trace.hidden)
+    hidden[~recorded_in(missing, trace.shape)] = np.nan
+    return replace(trace, engine="recording:part.npz", hidden=hidden, missing=frozenset(missing))
+
+
+@pytest.mark.parametrize("missing", UNTOLD, ids=lambda names: " ".join(sorted(names)))
+@pytest.mark.parametrize("block", [1, 24, 1 << 17])
+def test_what_both_have_is_compared_and_the_rest_is_seen_without_a_difference(
+    missing: set[str], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", block)
+    _, trace = run_of()
+    part = part_of(trace, missing)
+    part.hidden[2, :, 1] += 0.25
+    seen = np.zeros(SHAPE[:3], int)
+    told: list[float] = []
+
+    def watch(layer: int, direction: int, start: int, r: np.ndarray, c: np.ndarray, difference: object) -> None:
+        steps = slice(start, start + len(r))
+        seen[layer, direction, steps] += 1
+        there = recorded_in(missing, SHAPE)[layer, direction, steps]
+        assert there.all() if difference is not None else not there.any()
+        np.testing.assert_array_equal(r, trace.hidden[layer, direction, steps])
+        np.testing.assert_array_equal(c, part.hidden[layer, direction, steps])
+
+    found = compare(trace, part, 0.0, 1e-3, told.append, watch)
+    there = recorded_in(missing, SHAPE)
+    assert (seen == 1).all()
+    assert found.elements == there.sum() * 12
+    assert found.unrecorded == (~there).sum() * 12
+    assert found.coverage == there.mean()
+    moved = there.copy()
+    moved[:, :, [0, 2, 3, 4]] = moved[:2] = False
+    np.testing.assert_array_equal(found.mismatched_over_time, 12 * moved)
+    assert found.nonfinite_apart == found.nonfinite_candidate == 0
+    for figures, size in ((found.error_over_time, 0.25), (found.violation_over_time, 250.0)):
+        np.testing.assert_allclose(figures, np.where(there, np.where(moved, size, 0.0), np.nan), rtol=1e-12)
+    # A backward lane is computed from its end.
+    fractions = [t / 5 for t in range(1, 6)]
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    if block == 1:
+        assert told == pytest.approx([(lane + done) / 6 for lane in range(6) for done in fractions])
+
+
+STEPS = {
+    # By what is not told: of layers 0, 1 and 2, the steps that can be followed with one direction, and with two.
+    ("gru", ()): ("01234 01234 01234", "01234 01234 01234"),
+    ("gru", ("hidden",)): ("- - 4", "- - -"),
+    ("gru", ("hidden", "state_h")): ("- - -", "- - -"),
+    ("gru", ("output", "state_h")): ("01234 01234 01234", "01234 01234 01234"),
+    ("lstm", ()): ("01234 01234 01234", "01234 01234 01234"),
+    ("lstm", ("hidden",)): ("- - -", "- - -"),
+}
+
+
+@pytest.mark.parametrize(("cell", "missing"), STEPS)
+@pytest.mark.parametrize("directions", [1, 2])
+def test_a_step_is_followed_where_it_and_all_that_it_reads_was_recorded(
+    cell: str, missing: tuple[str, ...], directions: int
+) -> None:
+    inputs, trace = run_of(cell, bidirectional=directions == 2)
+    part = part_of(trace, set(missing))
+    for layer, steps in enumerate(STEPS[cell, missing][directions - 1].split()):
+        for direction in range(directions):
+            assert "".join(map(str, followed(inputs, part, layer, direction))) == steps.strip("-"), layer
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_only_layer_of_a_recorded_output_is_followed_whole(cell: str) -> None:
+    inputs, trace = run_of(cell, num_layers=1)
+    part = part_of(trace, {"hidden", "state_h"})
+    assert [list(followed(inputs, part, 0, d)) for d in (0, 1)] == [[0, 1, 2, 3, 4]] * 2
+    assert audit(inputs, part).coverage == 1.0
+
+
+def test_an_audit_looks_at_the_steps_that_can_be_followed_and_at_no_other() -> None:
+    inputs, trace = run_of(bidirectional=False)
+    part = part_of(trace, {"hidden"})
+    told: list[float] = []
+    found = audit(inputs, part, progress=told.append)
+    assert (found.verdict, found.audited, found.elements) == ("right", 12, 180)
+    assert np.argwhere(~np.isnan(found.ratio_over_time)).tolist() == [[2, 0, 4]]
+    assert told == [1.0]
+    part.hidden[2, 0, 4, 1, 3] += 0.5
+    wrong = audit(inputs, part)
+    assert wrong.first_wrong is not None
+    assert wrong.first_wrong.where.index == wrong.worst_at.index == (2, 0, 4, 1, 3)
+    assert wrong.error_over_time[2, 0, 4] == pytest.approx(0.5, abs=1e-12)
+    nothing = audit(inputs, part_of(trace, {"hidden", "output"}))
+    assert (nothing.verdict, nothing.audited, nothing.worst_ratio) == ("not audited", 0, 0.0)
+    assert np.isnan(nothing.ratio_over_time).all()
+
+
+@pytest.mark.parametrize("times", [slice(0, 5), slice(0, 2), slice(1, 3), slice(3, 5)])
+@pytest.mark.parametrize("samples", [slice(1, 3), np.array([2, 0])])
+def test_a_step_reads_the_layer_below_and_the_vector_before_it(times: slice, samples: slice | np.ndarray) -> None:
+    inputs, trace = run_of()
+    chosen = range(3)[samples] if isinstance(samples, slice) else samples.tolist()
+    below = layer_input(inputs, trace, 1, times, samples)
+    np.testing.assert_array_equal(layer_input(inputs, trace, 0, times, samples), inputs.sequence[times][:, samples])
+    before = [previous_hidden(inputs, trace, 1, d, times, samples) for d in (0, 1)]
+    assert [array.shape for array in (below, *before)] == [(times.stop - times.start, 2, width) for width in (8, 4, 4)]
+    for row, t in enumerate(range(times.start, times.stop)):
+        for column, n in enumerate(chosen):
+            assert below[row, column].tolist() == [*trace.hidden[0, 0, t, n], *trace.hidden[0, 1, t, n]]
+            for d, previous in ((0, t - 1), (1, t + 1)):
+                h0 = inputs.initial_state.h[2 + d, n]
+                expected = trace.hidden[1, d, previous, n] if 0 <= previous < 5 else h0
+                assert before[d][row, column].tolist() == expected.tolist()
+
+
+def test_a_recorded_final_cell_state_without_hidden_vectors_is_held_against_the_others() -> None:
+    _, trace = run_of("lstm", num_layers=1)
+    assert trace.state_c is not None
+    recorded = part_of(replace(trace, state_c=trace.state_c + 1e-4), {"hidden", "output"})
+    name = "state[1] is that of manual"
+    for pair in ((trace, recorded), (recorded, trace)):
+        [check] = cell_equality(*pair, 0.0, 1e-3)
+        assert (check.name, check.engine, check.holds, check.accumulates) == (name, "recording:part.npz", True, True)
+        assert not cell_equality(*pair, 0.0, 1e-5)[0].holds
+    # The tolerance is relative to the reference.
+    double = replace(recorded, state_c=2 * trace.state_c)
+    assert cell_equality(double, trace, 0.6, 0.0)[0].holds
+    assert not cell_equality(trace, double, 0.6, 0.0)[0].holds
+    assert cell_equality(trace, trace, 0.0, 0.0) == []
+    assert cell_equality(trace, replace(recorded, state_c=None), 0.0, 0.0) == []
+    assert cell_equality(replace(trace, state_c=None), recorded, 0.0, 0.0) == []
+
+
+def test_what_only_follows_from_other_hidden_vectors_has_no_check_of_its_cell_states() -> None:
+    inputs, trace = run_of("lstm", num_layers=1)
+    assert len(cell_checks(inputs, trace)) == 2
+    assert cell_checks(inputs, part_of(trace, {"hidden", "output"})) == []

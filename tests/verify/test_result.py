@@ -1,0 +1,122 @@
+"""What a result says as a whole."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from rnnviz.core.trace import Trace
+from rnnviz.verify.invariants import Check
+from rnnviz.verify.result import VERDICTS, Judgment, RunResult
+from tests.made_judgements import evaluated
+from tests.made_results import made_result
+
+
+def wrong_state(trace: Trace) -> None:
+    trace.state_h[0, 0, 0] += 1.0
+
+
+def wrong_value(trace: Trace) -> None:
+    trace.hidden[0, 0, 0, 0, 0] += 1.0
+
+
+def nan_value(trace: Trace) -> None:
+    trace.hidden[0, 0, 0, 0, 0] = math.nan
+
+
+def test_traces_and_comparisons_are_found_by_the_engines_name() -> None:
+    result = made_result(("gluon", "manual", "onnx"))
+    assert result["onnx"].engine == "onnx"
+    assert result.reference.engine == "gluon"
+    assert result.comparison("onnx").candidate == "onnx"
+    assert result.shape == result.reference.shape
+    with pytest.raises(KeyError, match="torch was not run: this run holds gluon, manual, onnx"):
+        result["torch"]
+    with pytest.raises(KeyError, match="gluon was not held against gluon: manual, onnx were"):
+        result.comparison("gluon")
+
+
+def verdicts(result: RunResult) -> dict[str, str]:
+    return {c.candidate: result.comparison_verdict(c) for c in result.comparisons}
+
+
+def test_without_an_audit_a_difference_is_a_mismatch_and_the_worst_verdict_counts() -> None:
+    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
+    assert verdicts(result) == {"manual": "agree", "onnx": "mismatch"}
+    assert result.verdict == "mismatch"
+    assert made_result().verdict == "agree"
+    assert VERDICTS == ("agree", "drift", "mismatch")
+
+
+@pytest.mark.parametrize("edit", [wrong_value, wrong_state, nan_value])
+def test_a_wrong_reference_agrees_with_nobody(edit: object) -> None:
+    result = made_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
+    assert verdicts(result) == {"manual": "mismatch", "onnx": "mismatch"}
+
+
+def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> None:
+    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_state})
+    assert result.comparison("onnx").mismatched == 0
+    assert verdicts(result) == {"manual": "agree", "onnx": "mismatch"}
+    assert result.wrong("onnx")
+    assert not result.wrong("manual")
+
+
+def decreed(result: RunResult, *wrong: str) -> RunResult:
+    """The result as if its audit had found a wrong step in these engines and in no other."""
+    result = evaluated(result)
+    assert result.judgment is not None
+    audits = {
+        name: replace(found, wrong=int(name in wrong), first_wrong=None)
+        for name, found in result.judgment.audits.items()
+    }
+    return replace(result, judgment=replace(result.judgment, audits=audits))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ((), {"manual": "agree", "onnx": "drift"}),
+        (("onnx",), {"manual": "agree", "onnx": "mismatch"}),
+        (("manual",), {"manual": "mismatch", "onnx": "drift"}),
+        (("gluon",), {"manual": "mismatch", "onnx": "mismatch"}),
+    ],
+)
+def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
+    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
+    # The checks would tell of the edit as well: here the audit alone is to speak.
+    result = decreed(replace(result, checks=()), *wrong)
+    assert verdicts(result) == expected
+    assert [result.wrong(name) for name in ("gluon", "manual", "onnx")] == [
+        name in wrong for name in ("gluon", "manual", "onnx")
+    ]
+    assert result.verdict == max(expected.values(), key=VERDICTS.index)
+
+
+def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_though_every_step_were_right() -> None:
+    result = decreed(replace(made_result(edits={"manual": nan_value}), checks=()))
+    assert result.verdict == "mismatch"
+
+
+def test_where_a_recording_lacks_steps_a_difference_is_a_mismatch_though_every_audited_step_is_right() -> None:
+    result = decreed(replace(made_result(edits={"manual": wrong_value}), checks=()))
+    [comparison] = result.comparisons
+    assert result.comparison_verdict(comparison) == "drift"
+    assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "mismatch"
+
+
+def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:
+    broken = Check("the fused layer", "manual", holds=False, detail="", accumulates=True)
+    drifting = replace(made_result(edits={"manual": wrong_value}), checks=(broken,))
+    assert drifting.wrong("manual")
+    assert not drifting.wrong("gluon")
+    assert not decreed(drifting).wrong("manual")
+    assert decreed(replace(drifting, checks=(replace(broken, accumulates=False),))).wrong("manual")
+    assert decreed(replace(made_result(), checks=(broken,))).wrong("manual")
+    assert not decreed(replace(made_result(), checks=(replace(broken, holds=True),))).wrong("manual")
+
+
+def test_a_mistake_without_a_phrase_of_its_own_is_named() -> None:
+    judgment = Judgment({}, {}, (), None, {"no-h2h-bias": "the h2h bias were left out"})
+    assert judgment.phrase("no-h2h-bias") == "the h2h bias were left out"
+    assert judgment.phrase("another") == "the mistake another were made"

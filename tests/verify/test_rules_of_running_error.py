@@ -1,0 +1,185 @@
+"""Each rule gives the number and the bound that the textbook's formula gives, at its limits too."""
+
+from collections.abc import Callable
+from math import exp, inf, isnan, nan, nextafter, sqrt, tanh
+
+import numpy as np
+import pytest
+
+from rnnviz.verify.running_error import BoundedArray, exact, pre_activation
+
+EPS = 2.0**-23
+LARGEST = float(np.finfo(np.float32).max)
+TINY = 2.0**-126
+"""Where float32 underflows."""
+
+
+def drawn(seed: int, largest_bound: float = 0.5) -> BoundedArray:
+    rng = np.random.default_rng(seed)
+    return BoundedArray(rng.normal(size=9), rng.uniform(1e-6, largest_bound, 9), EPS)
+
+
+def pairs(running: BoundedArray) -> list[tuple[float, float]]:
+    return list(zip(running.value.tolist(), running.bound.tolist(), strict=True))
+
+
+def one(value: float, bound: float) -> BoundedArray:
+    return BoundedArray(np.array([value]), np.array([bound]), EPS)
+
+
+def logistic(v: float) -> float:
+    return 1.0 / (1.0 + exp(-v))
+
+
+def farthest(f: Callable[[float], float], p: float, d: float) -> float:
+    """How far f goes within eight bounds, in bounds."""
+    return max(f(p + 8 * d) - f(p), f(p) - f(p - 8 * d)) / 8
+
+
+ONE_OPERAND: dict[str, Callable[[float, float], tuple[float, float]]] = {
+    "sigmoid": lambda p, d: (logistic(p), farthest(logistic, p, d) + EPS),
+    "tanh": lambda p, d: (tanh(p), farthest(tanh, p, d) + EPS),
+    "relu": lambda p, d: (max(p, 0.0), d if p >= -8 * d else 0.0),
+    "complement": lambda p, d: (1.0 - p, d + EPS),
+}
+
+
+@pytest.mark.parametrize(("name", "f"), [("sigmoid", logistic), ("tanh", tanh)])
+def test_within_a_small_bound_an_activation_goes_as_far_as_its_slope_says(
+    name: str, f: Callable[[float], float]
+) -> None:
+    p = drawn(1, 2.0**-11)
+    scale = 1.0 if name == "tanh" else 0.5
+    slopes = scale**2 * (1 - np.tanh(scale * p.value) ** 2)
+    np.testing.assert_allclose(getattr(p, name)().bound, slopes * p.bound + EPS, rtol=1e-13)
+    exactly = [farthest(f, *pair) + EPS for pair in pairs(p)]
+    np.testing.assert_allclose(getattr(p, name)().bound, exactly, rtol=0.01)
+
+
+@pytest.mark.parametrize("name", ONE_OPERAND)
+def test_what_is_made_of_one_number_is_the_formulas(name: str) -> None:
+    p = drawn(1)
+    before = pairs(p)
+    result = getattr(p, name)()
+    np.testing.assert_allclose(pairs(result), [ONE_OPERAND[name](*pair) for pair in before], rtol=1e-13)
+    assert pairs(p) == before
+    assert result.eps == EPS
+
+
+TWO_OPERANDS: dict[str, Callable[[float, float, float, float], tuple[float, float]]] = {
+    "__add__": lambda p, dp, q, dq: (p + q, dp + dq + EPS * abs(p + q)),
+    "__mul__": lambda p, dp, q, dq: (p * q, abs(q) * dp + abs(p) * dq + 8 * dp * dq + EPS * abs(p * q) + TINY),
+}
+
+
+@pytest.mark.parametrize("name", TWO_OPERANDS)
+def test_what_is_made_of_two_numbers_is_the_formulas(name: str) -> None:
+    p, q = drawn(2), drawn(3)
+    before = pairs(p), pairs(q)
+    result = getattr(p, name)(q)
+    expected = [TWO_OPERANDS[name](*a, *b) for a, b in zip(*before, strict=True)]
+    np.testing.assert_allclose(pairs(result), expected, rtol=1e-13)
+    assert (pairs(p), pairs(q)) == before
+    assert result.eps == EPS
+
+
+def test_two_zeros_that_are_read_have_a_product_that_may_have_underflowed() -> None:
+    assert (exact(np.zeros(1), EPS) * exact(np.zeros(1), EPS)).bound[0] == TINY
+
+
+def test_a_sum_of_terms_is_off_by_their_size_and_by_the_root_of_their_count() -> None:
+    rng = np.random.default_rng(4)
+    values, terms = rng.normal(size=9), rng.uniform(0, 9, 9)
+    result = pre_activation(np.array(values), np.array(terms), 7, LARGEST, EPS)
+    expected = [(v, EPS * (1 + m + sqrt(7) * abs(v))) for v, m in zip(values, terms, strict=True)]
+    np.testing.assert_allclose(pairs(result), expected, rtol=1e-13)
+    assert result.eps == EPS
+
+
+@pytest.mark.parametrize("terms", [[LARGEST / 4, 3.0], [inf, 3.0]])
+def test_of_a_sum_whose_terms_may_overflow_nothing_is_known_and_of_those_beside_it_all(terms: list[float]) -> None:
+    result = pre_activation(np.array([1.0, 2.0]), np.array(terms), 4, LARGEST, EPS)
+    assert pairs(result) == [(1.0, inf), (2.0, EPS * (1 + 3 + 2 * 2))]
+
+
+def test_a_sum_that_nearly_overflows_is_known() -> None:
+    below = nextafter(LARGEST / 4, 0)
+    result = pre_activation(np.array([1.0]), np.array([below]), 4, LARGEST, EPS)
+    assert result.bound[0] == pytest.approx(EPS * below, rel=1e-15, abs=0.0)
+    # As large as this the value itself is, with so many terms.
+    result = pre_activation(np.array([LARGEST / 8, 2.0]), np.array([below, 3.0]), 4, LARGEST, EPS)
+    assert result.bound.tolist() == pytest.approx([EPS * LARGEST / 2, 8 * EPS], rel=1e-15, abs=0.0)
+
+
+def test_a_sum_that_follows_from_an_infinity_is_as_sure_as_its_finite_terms() -> None:
+    for value in (inf, -inf, nan):
+        result = pre_activation(np.array([value, 2.0]), np.array([5.0, 3.0]), 4, LARGEST, EPS)
+        np.testing.assert_array_equal(result.value, [value, 2.0])
+        assert result.bound.tolist() == [EPS * 6, EPS * 8]
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_an_unsure_argument_may_have_moved_an_activation_through_its_whole_range_and_no_further(name: str) -> None:
+    ends = 0.5 if name == "sigmoid" else 1.0
+    for bound, expected in ((20.0, ends / 8), (1e30, ends / 8), (inf, inf)):
+        beside = BoundedArray(np.zeros(2), np.array([bound, 2.0**-12]), EPS)
+        assert getattr(beside, name)().bound.tolist() == [expected + EPS, ends**2 * 2.0**-12 + EPS]
+
+
+@pytest.mark.parametrize(("name", "ends"), [("sigmoid", (0.0, 1.0)), ("tanh", (-1.0, 1.0))])
+def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends: tuple[float, float]) -> None:
+    p = BoundedArray(np.array([-inf, inf, nan, 0.0]), np.array([1.0, 0.5, 2.0, 1e3]), EPS)
+    result = getattr(p, name)()
+    np.testing.assert_array_equal(result.value, [*ends, nan, np.mean(ends)])
+    assert result.bound.tolist()[:3] == [EPS] * 3
+    assert result.bound[3] == pytest.approx((0.5 if name == "sigmoid" else 1.0) / 8 + EPS, rel=1e-15, abs=0.0)
+
+
+def test_relu_lets_through_what_may_be_positive_and_every_nan() -> None:
+    for value, passed in ((-8.0, 1.0), (nextafter(-8.0, -9), 0.0), (0.0, 1.0), (nan, 1.0), (-inf, 0.0)):
+        result = one(value, 1.0).relu()
+        assert result.bound[0] == passed
+        assert isnan(result.value[0]) if isnan(value) else result.value[0] == 0.0
+
+
+def test_a_sum_with_a_certain_infinity_carries_the_bounds_and_no_rounding_of_its_own() -> None:
+    with np.errstate(invalid="ignore"):
+        for value in (inf, -inf, nan):
+            p = BoundedArray(np.array([value, 3.0]), np.array([0.25, 0.5]), EPS)
+            q = BoundedArray(np.array([1.0, -1.0]), np.array([0.125, 0.25]), EPS)
+            for result in (p + q, q + p):
+                assert result.bound.tolist() == [0.375, 0.75 + 2 * EPS]
+
+
+@pytest.mark.parametrize(
+    ("factor", "bound", "known"),
+    [
+        (1.0, 0.0, True),
+        (0.0, 0.0, True),
+        (-9.0, 1.0, True),
+        (8.0, 1.0, False),
+        (-8.0, 1.0, False),
+        (nextafter(8.0, 9), 1.0, True),
+        (1.0, inf, False),
+        (nan, 1.0, True),
+        (inf, 1.0, True),
+    ],
+)
+def test_a_product_with_an_infinity_is_certain_if_the_factor_is_surely_not_zero_or_surely_zero(
+    factor: float, bound: float, known: bool
+) -> None:
+    with np.errstate(invalid="ignore"):
+        for p, q in (
+            (one(factor, bound), one(inf, 0.5)),
+            (one(-inf, 0.5), one(factor, bound)),
+        ):
+            result = p * q
+            np.testing.assert_array_equal(result.value, p.value * q.value)
+            assert result.bound[0] == (EPS if known else inf)
+
+
+def test_a_certain_nan_makes_a_certain_product_whatever_it_meets() -> None:
+    with np.errstate(invalid="ignore"):
+        for p, q in ((one(nan, 0.5), one(0.0, 1.0)), (one(0.0, 1.0), one(nan, 0.5))):
+            assert isnan((p * q).value[0])
+            assert (p * q).bound[0] == EPS

@@ -1,0 +1,90 @@
+"""What a recording does not hold is neither held against itself nor taken for something that was returned."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import explain_value
+from rnnviz.io.export.csv import write_csv
+from rnnviz.io.export.json_summary import summary
+from rnnviz.io.export.npz import npz_arrays
+from rnnviz.lessons.statements.errors import UnansweredError
+from rnnviz.lessons.statements.namespace import Namespace
+from rnnviz.quantities.vectors import vector_at
+from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.final_state_invariants import agreement, lanes, places, values_at
+from rnnviz.verify.result import RunResult
+from tests.made_results import made_result
+
+GOLDEN = "recording:/far/away/golden.npz"
+
+
+def result_without(*missing: str) -> RunResult:
+    result = made_result(("manual", GOLDEN), bidirectional=True)
+    trace = replace(result[GOLDEN], missing=frozenset(missing))
+    return replace(result, traces={**result.traces, GOLDEN: trace})
+
+
+@pytest.mark.parametrize(("missing", "absent"), [("output", "out"), ("state_h", "state")])
+def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(missing: str, absent: str) -> None:
+    result = result_without(missing)
+    network = result.inputs.network
+    for last in lanes(network, 5, sample=0):
+        values = {place.kind: values_at(result[GOLDEN], network, place) for place in places(network, last)}
+        assert [kind for kind, numbers in values.items() if numbers is None] == [absent]
+        assert str(agreement(result[GOLDEN], network, last, 0.0, 0.0)) == "not compared"
+        assert str(agreement(result["manual"], network, last, 0.0, 0.0)) == "equal"
+
+
+def test_a_claim_about_what_was_not_recorded_is_neither_true_nor_false() -> None:
+    scope = Namespace(result_without("output"))
+    with pytest.raises(UnansweredError, match=r"^golden\.npz did not return out\.$"):
+        scope.member("candidate", "out")
+    assert len(scope.member("candidate", "state")) == 1
+    assert scope.member("reference", "out").shape == (2, 5, 8)
+
+
+def test_a_claim_about_vectors_that_were_not_recorded_is_neither_true_nor_false() -> None:
+    scope = Namespace(result_without("hidden", "output"))
+    for method in ("h", "gate"):
+        arguments = ["change", 0] if method == "gate" else [0]
+        with pytest.raises(UnansweredError, match=r"^golden\.npz does not hold all that this takes\.$"):
+            scope.call("candidate", method, arguments)
+
+
+def test_the_summary_lists_what_was_not_recorded() -> None:
+    assert summary(result_without("output", "state_h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
+    assert "unrecorded" not in summary(result_without())
+
+
+def test_the_verdict_says_what_was_not_recorded() -> None:
+    notes = verdict_sentence(result_without("state_h", "output"), GOLDEN).notes
+    assert "golden.npz was recorded without output and state: record them, too, to have them checked." in notes
+    assert not any("recorded without" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
+
+
+def test_a_vector_that_was_not_recorded_has_no_column_and_one_that_nobody_has_no_component() -> None:
+    result = result_without("hidden", "output")
+    last, first = (Location(0, 0, timestep) for timestep in (4, 0))
+    assert [name for name, _ in vector_at(result, GOLDEN, last, "hidden").columns] == ["manual", GOLDEN]
+    assert [name for name, _ in vector_at(result, GOLDEN, first, "hidden").columns] == ["manual"]
+    alone = replace(result, traces={GOLDEN: result[GOLDEN], "manual": result[GOLDEN]})
+    assert len(vector_at(alone, GOLDEN, first, "hidden")) == 0
+    explanation = explain_value(result, first)
+    assert list(explanation.arithmetics) == ["manual"]
+    assert explanation.unread == {GOLDEN: None}
+
+
+def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path: Path) -> None:
+    result = result_without("hidden", "output")
+    write_csv(result, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = {(row["direction"], row["timestep"]) for row in rows if row[GOLDEN]}
+    assert told == {("forward", "4"), ("backward", "0")}
+    assert {bool(row["abs_error"]) == bool(row[GOLDEN]) for row in rows} == {True}
+    assert {row["mismatch"] for row in rows} == {"false"}
+    assert f"{GOLDEN}.hidden" not in npz_arrays(result)
