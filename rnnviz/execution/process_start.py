@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from threading import Lock
+from threading import Lock, Thread
 from types import ModuleType
 
 _starting = Lock()
@@ -96,10 +97,28 @@ def start(process: BaseProcess, threads: int | None) -> None:
             sys.modules["__main__"] = script
 
 
+def exit_with_parent(clean_up: Callable[[], object] = lambda: None) -> Thread:
+    """Start the thread that ends this child process when its parent is gone, and return it.
+
+    It ends the process even during a forward pass, which nothing can interrupt. `clean_up` is called before.
+    """
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            wait([parent.sentinel])
+            clean_up()
+            os._exit(0)
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
 def describe_exit(exitcode: int | None) -> str:
     """How a process ended, in words."""
     if exitcode is None:
-        return "nobody knows how"
+        return "for an unknown reason"
     if exitcode < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-exitcode).name}"

@@ -1,17 +1,15 @@
 """A function called in a process of its own, which may crash, hang or run out of memory without harm."""
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from threading import Thread
 from time import monotonic
 from typing import Any, TypeVar
 
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.progress import Tell, watched
-from rnnviz.execution.process_start import describe_exit, start
+from rnnviz.execution.process_start import describe_exit, exit_with_parent, start
 
 Outcome = TypeVar("Outcome")
 
@@ -90,7 +88,7 @@ def call_in_subprocess(
 def _main(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_die_with_parent, daemon=True).start()
+    exit_with_parent()
     try:
         with watched(_telling(connection)):
             outcome = function(*arguments)
@@ -114,10 +112,3 @@ def _telling(connection: Connection) -> Tell:
             connection.send((_PROGRESS, fraction))
 
     return tell
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(0)

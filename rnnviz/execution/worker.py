@@ -4,14 +4,11 @@ Its main thread is the only one that runs MXNet: every new thread that does cost
 """
 
 import gc
-import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from errno import ENOMEM
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
 from time import monotonic
 from traceback import format_exc
 from typing import Any, TypeAlias
@@ -19,6 +16,7 @@ from typing import Any, TypeAlias
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.execution.malloc_tuning import disable_malloc_trim, malloc_trim, preallocate_blas_buffers
 from rnnviz.execution.pipeline import Tell, compute, judge_computed
+from rnnviz.execution.process_start import exit_with_parent
 from rnnviz.execution.request import RunRequest
 from rnnviz.execution.run_dirs import remove_all_of
 
@@ -55,8 +53,13 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     storages = {storage}
-    watch = Thread(target=_die_with_parent, args=(storages,), daemon=True)
-    watch.start()
+
+    def remove_folders() -> None:
+        # A parent that was killed, or whose screen went away, could not remove its folders.
+        for folder in tuple(storages):
+            remove_all_of(folder)
+
+    watch = exit_with_parent(remove_folders)
     _warm_up(warm)
     try:
         connection.send((READY, None))
@@ -78,19 +81,6 @@ def _rest() -> None:
     """
     gc.collect()
     malloc_trim()
-
-
-def _die_with_parent(storages: set[Path]) -> None:
-    """End this process when its parent is gone, even in the middle of a forward that nothing can interrupt.
-
-    A parent that was killed, or whose screen went away, could not remove its folders.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        for storage in tuple(storages):
-            remove_all_of(storage)
-        os._exit(0)
 
 
 def _warm_up(engines: tuple[str, ...]) -> None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from rnnviz.core.words import join_words
+
 
 class PlatformError(RuntimeError):
     """Qt cannot open a window here. Its text is one plain sentence."""
@@ -24,7 +26,7 @@ class LibraryMissingError(PlatformError):
         debian = " ".join(dict.fromkeys(library.debian for library in self.missing))
         fedora = " ".join(dict.fromkeys(library.fedora for library in self.missing))
         super().__init__(
-            f"Qt needs {_listed([library.soname for library in self.missing])}, which this system does not have: "
+            f"Qt needs {join_words(library.soname for library in self.missing)}, which this system does not have: "
             f"install {debian} (Debian, Ubuntu) or {fedora} (Fedora)."
         )
 
@@ -186,7 +188,3 @@ def _require(libraries: Iterable[Library], load: Load) -> None:
             missing.append(library)
     if missing:
         raise LibraryMissingError(missing)
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

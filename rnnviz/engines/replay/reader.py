@@ -22,6 +22,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.npz_file import NpzFile
 from rnnviz.core.schema import display_key
+from rnnviz.core.words import join_words
 
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
@@ -153,10 +154,7 @@ def _engines(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
-    words = [before + display_key(name) for name in names]
-    if len(words) > _LISTED:
-        words = [*words[: _LISTED - 1], f"{len(words) - _LISTED + 1} more"]
-    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+    return join_words((before + display_key(name) for name in names), last, _LISTED)
 
 
 def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:

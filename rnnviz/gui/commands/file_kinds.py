@@ -8,6 +8,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import RecordingName
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import ENDINGS, is_model_file
 from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.readers.sequence import ENDINGS as SEQUENCES
@@ -81,9 +82,10 @@ def config_with(config: Config, path: Path) -> Config:
             return _comparing(config, path)
         if len(names) == 1:
             return replace(config, sequence=config.sequence.of_file(str(path)))
+        held = join_words(sorted(names), most=4) or "no array"
         raise InputError(
-            f"{path} holds {_listed(names)}: an .npz file must hold weights by Gluon's names, such as "
-            "l0_i2h_weight, the initial state h, and c for an LSTM, a recording's hidden, output or state, or a "
+            f"{path} contains {held}: an .npz file must contain weights by Gluon's names, such as l0_i2h_weight, "
+            "the initial state h, and c for an LSTM, a recording's hidden, output or state, or a "
             "sequence as its only array."
         )
     raise InputError(
@@ -111,9 +113,3 @@ def _comparing(config: Config, path: Path) -> Config:
     if name in compare.engines:
         return config
     return replace(config, compare=replace(compare, candidates=(*compare.candidates, name)))
-
-
-def _listed(names: set[str]) -> str:
-    shown = sorted(names)[:4]
-    more = len(names) - len(shown)
-    return "nothing" if not shown else ", ".join(shown) + (f" and {more} more" if more else "")

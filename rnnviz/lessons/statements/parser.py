@@ -130,9 +130,11 @@ def _check_names(tree: ast.expr) -> None:
                 raise ClaimError(f"{_source(node)} is not allowed in a claim: only an engine has parts, as gluon.out.")
             allowed: Collection[str] = LANES if id(node) in called else MEMBERS
             if node.attr not in allowed:
-                raise ClaimError(f"{_source(node)} is not allowed in a claim: an engine has {_listed(allowed)} there.")
+                raise ClaimError(
+                    f"{_source(node)} is not allowed in a claim: an engine has {', '.join(allowed)} there."
+                )
         elif isinstance(node, ast.Name) and id(node) not in called | owners and not is_name(node.id):
-            known = f"a claim may name {_listed(NAMES)} or a parameter, as l0_i2h_weight"
+            known = f"a claim may name {', '.join(NAMES)} or a parameter, as l0_i2h_weight"
             raise ClaimError(f"{node.id} is not a known name: {known}.")
         elif isinstance(node, ast.Name) and id(node) in owners and not is_engine(node.id):
             raise ClaimError(f"{node.id} is not allowed in a claim: an engine is called as gluon, or reference, is.")
@@ -144,7 +146,7 @@ def _check_call(call: ast.Call) -> None:
     elif isinstance(call.func, ast.Name):
         name = call.func.id
         if name not in (*FUNCTIONS, *LANES, *AUDITED):
-            known = _listed((*FUNCTIONS, *LANES, *AUDITED))
+            known = ", ".join((*FUNCTIONS, *LANES, *AUDITED))
             raise ClaimError(f"{name} is not a known function: a claim may call {known}.")
         keywords = FUNCTIONS[name].keywords if name in FUNCTIONS else ()
         if name in FUNCTIONS and not FUNCTIONS[name].least <= len(call.args) <= FUNCTIONS[name].most:
@@ -153,7 +155,7 @@ def _check_call(call: ast.Call) -> None:
         raise ClaimError(f"{_source(call)} is not allowed in a claim: only functions that have a name may be called.")
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg not in keywords:
-            takes = f"takes {_listed(keywords)} by name" if keywords else "takes nothing by name"
+            takes = f"takes {', '.join(keywords)} by name" if keywords else "takes nothing by name"
             raise ClaimError(f"{_source(call)} is not allowed in a claim: the function {takes}.")
 
 
@@ -161,10 +163,6 @@ def _number(function: Function) -> str:
     if function.least == function.most:
         return f"{function.least} argument{'s' if function.least > 1 else ''}"
     return f"{function.least} to {function.most} arguments"
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(names)
 
 
 def _source(node: ast.AST) -> str:

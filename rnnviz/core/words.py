@@ -1,0 +1,25 @@
+"""Small pieces of English that several sentences need: a list joined by "and", the nearest known name."""
+
+from collections.abc import Iterable
+
+from rnnviz.core.errors import printable
+
+
+def join_words(words: Iterable[str], last: str = "and", most: int | None = None) -> str:
+    """The words as "a", "a and b" or "a, b and c"; `last` replaces "and".
+
+    Of more than `most` words the first ones are listed, then how many are left out.
+    """
+    listed = list(words)
+    if most is not None and len(listed) > most:
+        listed = [*listed[: most - 1], f"{len(listed) - most + 1:,} more"]
+    return f" {last} ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The question that follows an unknown name: ' Did you mean "run"?', or "" where no known name is near."""
+    # Only a wrong name needs it, and a window must start fast.
+    import difflib
+
+    near = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
+    return f' Did you mean "{printable(near[0])}"?' if near else ""

@@ -1,0 +1,31 @@
+"""Lists in sentences and suggestions for unknown names."""
+
+import pytest
+
+from rnnviz.core.words import join_words, suggest
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (["a", "b", "c"], "a, b and c"),
+        (list("abcde"), "a, b and 3 more"),
+    ],
+)
+def test_words_are_joined(words: list[str], joined: str) -> None:
+    assert join_words(words, most=3) == joined
+
+
+def test_the_last_word_follows_a_given_conjunction() -> None:
+    assert join_words(["--cell lstm", "--cell gru"], "or") == "--cell lstm or --cell gru"
+
+
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [("rnn", ' Did you mean "run"?'), ("hiden_size", ' Did you mean "hidden_size"?'), ("xyz", ""), ("", "")],
+)
+def test_the_nearest_known_name_is_suggested(name: str, question: str) -> None:
+    assert suggest(name, ["run", "sweep", "hidden_size"]) == question
