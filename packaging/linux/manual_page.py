@@ -11,7 +11,7 @@ from rnnviz.engines.registry import ENGINES
 
 EXIT_STATUS = {
     exit_codes.AGREE: "The engines agree, or they drift and --strict was not given.",
-    exit_codes.MISMATCH: "They do not agree.",
+    exit_codes.DISAGREE: "They do not agree.",
     exit_codes.WRONG_INPUT: "The config, a file or the command is wrong; one sentence on standard error says what.",
     exit_codes.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
     exit_codes.INTERRUPTED: "The command was stopped by Ctrl-C; by another signal, 128 and its number.",

@@ -1,6 +1,6 @@
 """The command line.
 
-Exit codes: 0 agree (or drift, without --strict); 1 mismatch; 2 the input or the command is wrong; 3 an engine
+Exit codes: 0 agree (or drift, without --strict); 1 disagree; 2 the input or the command is wrong; 3 an engine
 is missing, failed or died. An error is one plain sentence on standard error, and RNNVIZ_DEBUG=1 adds where it
 came from. A signal that ends the program, such as Ctrl-C, gives 128 and its number.
 """

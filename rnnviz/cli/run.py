@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT, Answer
+from rnnviz.cli.exit_codes import AGREE, DISAGREE, WRONG_INPUT, Answer
 from rnnviz.cli.loading import load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
@@ -15,6 +15,7 @@ from rnnviz.core.config import Compare, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.core.inputs import Load
@@ -60,8 +61,8 @@ def _run(options: Namespace) -> Answer:
     with progress_bar(options.quiet) as tell:
         result = run(config, reading, tell, options.audit, _asked_for(options))
     written = all_written(_writers(result, options))
-    failed = result.verdict == "mismatch" or (options.strict and result.verdict != "agree")
-    return MISMATCH if failed else AGREE if written else WRONG_INPUT, _text(result, options)
+    failed = result.verdict is Verdict.DISAGREE or (options.strict and result.verdict is not Verdict.AGREE)
+    return DISAGREE if failed else AGREE if written else WRONG_INPUT, _text(result, options)
 
 
 def _text(result: RunResult, options: Namespace) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, MISMATCH, WRONG_INPUT, Answer
+from rnnviz.cli.exit_codes import AGREE, DISAGREE, ENGINE_FAILED, WRONG_INPUT, Answer
 from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
@@ -71,7 +71,7 @@ def _sweep(options: Namespace) -> Answer:
     table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
     written = all_written(_writers(table, options))
     verdicts = {row.finding.verdict for row in rows if row.finding is not None}
-    code = MISMATCH if "mismatch" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
+    code = DISAGREE if "disagree" in verdicts else ENGINE_FAILED if "failed" in verdicts else AGREE
     return code or (AGREE if written else WRONG_INPUT), _text(table, options)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.sweeps.grid import Point
+from rnnviz.verify.verdict import VERDICTS
 
-ROW_VERDICTS = ("refused", "agree", "drift", "mismatch", "failed")
+ROW_VERDICTS = ("refused", *VERDICTS, "failed")
 """From what says least to the worst: refused are values that make no run, failed is a run that was tried."""
 
-COMPUTED = ("agree", "drift", "mismatch")
+COMPUTED = VERDICTS
 """The verdicts of rows that have numbers."""
 
 _NAMES = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}

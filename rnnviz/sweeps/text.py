@@ -16,7 +16,7 @@ _MOST_TOLD = 10
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """How many rows have which verdict: "✔ 18 agree · ✘ 2 mismatch"."""
+    """How many rows have which verdict: "✔ 18 agree · ✘ 2 disagree"."""
     told = [
         f"{mark} {number_format.count(counts[name])} {name}" for name, mark in ROW_MARKS.items() if counts.get(name)
     ]
@@ -45,7 +45,7 @@ def report(keys: Sequence[str], rows: Sequence[SweepRow]) -> str:
     """The counts, and a line for each of the rows that are not right, the worst first; for a terminal."""
     found = [(row.point, row.finding) for row in rows if row.finding is not None]
     bad = [(point, finding) for point, finding in found if finding.verdict != "agree"]
-    order = ("mismatch", "failed", "refused", "drift")
+    order = ("disagree", "failed", "refused", "drift")
     bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_violation(pair[1]), pair[0].index))
     lines = [counted(Counter(finding.verdict for _, finding in found))]
     for point, finding in bad[:_MOST_TOLD]:

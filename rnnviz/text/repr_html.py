@@ -15,7 +15,7 @@ from rnnviz.text.verdict_text import MARKS, TextPart, verdict_sentence
 from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.result import RunResult
 
-_COLORS = {"agree": "#2f9e5f", "drift": "#c98a1b", "mismatch": "#dc4c4c"}
+_COLORS = {"agree": "#2f9e5f", "drift": "#c98a1b", "disagree": "#dc4c4c"}
 _LINE = "1px solid rgba(128, 128, 128, 0.35)"
 _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
 

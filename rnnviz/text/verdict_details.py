@@ -9,7 +9,8 @@ from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
-from rnnviz.verify.result import VERDICTS, Judgment, RunResult
+from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.verdict import VERDICTS
 
 _NAMED_CHECKS = 2
 _RECORDED = {"hidden": "hidden", "output": "output", "state_h": "state", "state_c": "cell_state"}
@@ -255,7 +256,7 @@ def ulp(comparison: Comparison) -> tuple[str, ...]:
 
 def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
     """How the other candidates fare, and whether any of them fares worse; None if there is no other."""
-    said = {"agree": "agrees", "drift": "drifts", "mismatch": "differs"}
+    said = {"agree": "agrees", "drift": "drifts", "disagree": "differs"}
     own = result.comparison_verdict(result.comparison(candidate))
     verdicts = {c.candidate: result.comparison_verdict(c) for c in result.comparisons if c.candidate != candidate}
     if not verdicts:

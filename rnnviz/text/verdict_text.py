@@ -13,7 +13,7 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
 
-MARKS = {"agree": "✔", "drift": "≈", "mismatch": "✘"}
+MARKS = {"agree": "✔", "drift": "≈", "disagree": "✘"}
 
 BLIND_SPOTS = "blind spots"
 """The act of a part that leads to the mistakes which the run could not reveal."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.histogram import Histogram
 from rnnviz.verify.per_timestep import OverTime
+from rnnviz.verify.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ class Comparison(OverTime):
         self.violation_by_column.flags.writeable = False
 
     @property
-    def verdict(self) -> str:
-        """ "agree", or "mismatch" if any value is outside the tolerance."""
-        return "mismatch" if self.mismatched else "agree"
+    def verdict(self) -> Verdict:
+        """Disagree if any value exceeds the tolerance."""
+        return Verdict.DISAGREE if self.mismatched else Verdict.AGREE
 
     @property
     def coverage(self) -> float:

@@ -10,9 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
-
-VERDICTS = ("agree", "drift", "mismatch")
-"""From the best to the worst."""
+from rnnviz.verify.verdict import VERDICTS, Verdict
 
 
 @dataclass(frozen=True)
@@ -104,22 +102,22 @@ class RunResult:
         held = ", ".join(c.candidate for c in self.comparisons)
         raise KeyError(f"{candidate} was not held against {self.reference.engine}: {held} were")
 
-    def comparison_verdict(self, comparison: Comparison) -> str:
+    def comparison_verdict(self, comparison: Comparison) -> Verdict:
         """The verdict on one candidate.
 
-        mismatch if either engine is wrong, or numbers that are not finite stand in different places; drift if
+        Disagree if either engine is wrong, or numbers that are not finite stand in different places; drift if
         every step is right and the accumulated difference still passes the tolerance; else agree. Without an
-        audit, as where a recording lacks steps, nobody knows who is right, and a difference above the tolerance is a
-        mismatch. It is one, too, if a value outside the tolerance is undetermined in either engine, since an error
+        audit, as where a recording lacks steps, nobody knows who is right, and a difference above the tolerance
+        is disagree. So it is if a value outside the tolerance is undetermined in either engine, since an error
         may be hidden there. Undetermined values in which the engines agree make no such difference: within the
         tolerance, they are as near each other as those from which a network drifts.
         """
         if comparison.nonfinite_apart or any(self.wrong(e) for e in (comparison.reference, comparison.candidate)):
-            return "mismatch"
+            return Verdict.DISAGREE
         if comparison.mismatched:
             unknown = self.judgment is None or comparison.unrecorded or self.undetermined_mismatches(comparison)
-            return "mismatch" if unknown else "drift"
-        return "agree"
+            return Verdict.DISAGREE if unknown else Verdict.DRIFT
+        return Verdict.AGREE
 
     def undetermined_mismatches(self, comparison: Comparison) -> int:
         """How many of the values outside the tolerance are undetermined in one of the engines, or in each of them."""
@@ -141,6 +139,6 @@ class RunResult:
         return check.accumulates and self.judgment is not None and any(c.mismatched for c in self.comparisons)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The worst verdict on any candidate."""
         return max((self.comparison_verdict(c) for c in self.comparisons), key=VERDICTS.index)

@@ -63,7 +63,7 @@ def test_json_on_standard_output_is_json_alone(rnnviz: Called, config: str) -> N
     answer = rnnviz("run", config, "--engines", WRONG, "--json", "-")
     assert answer.code == 1
     figures = json.loads(answer.out)
-    assert (figures["verdict"], figures["reference"]) == ("mismatch", "manual")
+    assert (figures["verdict"], figures["reference"]) == ("disagree", "manual")
     assert figures["audit"]["manual"]["verdict"] == "right"
     assert figures["audit"]["bug:no-h2h-bias"]["verdict"] == "wrong"
     assert figures["first_mismatch"]["direction"] == "forward"

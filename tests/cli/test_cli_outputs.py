@@ -18,7 +18,7 @@ import nbformat
 import pytest
 
 from rnnviz.cli import main, run
-from rnnviz.cli.exit_codes import INTERRUPTED, MISMATCH, WRONG_INPUT
+from rnnviz.cli.exit_codes import DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "gates.csv"
-    assert main(["run", config, "--engines", ENGINES, "--csv", str(path), "--gates", "--quiet"]) == MISMATCH
+    assert main(["run", config, "--engines", ENGINES, "--csv", str(path), "--gates", "--quiet"]) == DISAGREE
     header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
     assert header[7:10] == ["abs_error", "mismatch", "manual.r"]
     assert header[-1] == "bug:no-h2h-bias.pre_n"
@@ -140,7 +140,7 @@ def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_ei
 ) -> None:
     report, notebook = tmp_path / "run.html", tmp_path / "run.ipynb"
     words = ["run", config, "--engines", ENGINES, "--report", str(report), "--notebook", str(notebook), "--quiet"]
-    assert main(words) == MISMATCH
+    assert main(words) == DISAGREE
     text = report.read_text(encoding="utf-8")
     assert "bug:no-h2h-bias is wrong" in text
     pictures = [b64decode(word) for word in re.findall(r'"data:image/png;base64,([^"]+)"', text)]
@@ -179,9 +179,9 @@ def test_a_file_that_cannot_be_written_takes_no_other_with_it_and_hides_no_disag
     pipe, table = tmp_path / "pipe", tmp_path / "t.json"
     os.mkfifo(pipe)
     words = ["run", config, "--engines", ENGINES, "--csv", str(pipe), "--json", str(table), "--quiet"]
-    assert main(words) == MISMATCH
+    assert main(words) == DISAGREE
     assert capsys.readouterr().err.count(f"rnnviz: {pipe} cannot be written") == 1
-    assert json.loads(table.read_text(encoding="utf-8"))["verdict"] == "mismatch"
+    assert json.loads(table.read_text(encoding="utf-8"))["verdict"] == "disagree"
     write_starter("gru", tmp_path / "mine.py")
     words[3] = f"manual,{tmp_path / 'mine.py'}"
     assert main(words) == WRONG_INPUT
@@ -196,6 +196,6 @@ def test_a_sweep_whose_table_cannot_be_written_keeps_its_verdict(
     network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
     sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
     write_starter("gru", tmp_path / "mine.py")
-    for engine, code in (("bug:no-h2h-bias", MISMATCH), (str(tmp_path / "mine.py"), WRONG_INPUT)):
+    for engine, code in (("bug:no-h2h-bias", DISAGREE), (str(tmp_path / "mine.py"), WRONG_INPUT)):
         assert main(["sweep", str(sweep), "--engines", engine, "--csv", str(pipe), "--quiet"]) == code
         assert "no program reads" in capsys.readouterr().err

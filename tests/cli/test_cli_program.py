@@ -26,7 +26,7 @@ def test_the_module_is_the_command(config: str) -> None:
         program("run", config, "--engines", WRONG, "--json", "-"), cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (1, "")
-    assert json.loads(done.stdout)["verdict"] == "mismatch"
+    assert json.loads(done.stdout)["verdict"] == "disagree"
 
 
 def test_a_reference_that_is_asked_for_and_missing_exits_with_three_and_says_what_to_do(tmp_path: Path) -> None:

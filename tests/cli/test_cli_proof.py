@@ -51,7 +51,7 @@ def test_the_wrong_side_its_first_wrong_step_and_the_mistake_are_named(
 ) -> None:
     code, found, _ = run(capsys, write(tmp_path))
     assert code == 1
-    assert found["verdict"] == "mismatch"
+    assert found["verdict"] == "disagree"
     assert found["diagnosis"] == ["no-h2h-bias"]
     assert found["undetectable"] == []
     right, wrong = found["audit"]["manual"], found["audit"]["bug:no-h2h-bias"]
@@ -86,7 +86,7 @@ def test_several_candidates_each_have_their_verdict_and_the_worst_stands_at_the_
     code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{mine},bug:update-gate-inverted")
     assert code == 1
     assert found["candidate"] == "bug:update-gate-inverted"
-    assert [each["verdict"] for each in found["comparisons"]] == ["agree", "mismatch"]
+    assert [each["verdict"] for each in found["comparisons"]] == ["agree", "disagree"]
     agreeing, mismatching = found["comparisons"]
     assert list(agreeing["audit"]) == ["manual", str(mine)]
     assert agreeing["diagnosis"] == []
@@ -110,7 +110,7 @@ def test_a_step_that_gives_seven_everywhere_is_wrong_beside_a_unix_time(
     sequence = {"source": "file", "path": str(tmp_path / "times.npy")}
     config = write(tmp_path, network={"cell": cell}, sequence=sequence)
     code, found, _ = run(capsys, config, "--engines", f"manual,{mine}")
-    assert (code, found["verdict"]) == (1, "mismatch")
+    assert (code, found["verdict"]) == (1, "disagree")
     assert found["audit"][str(mine)]["verdict"] == "wrong"
     assert found["audit"]["manual"]["verdict"] == "right"
 
@@ -133,7 +133,7 @@ def test_a_broken_check_alone_is_a_mismatch_with_its_diagnosis(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--engines", "manual,bug:final-state-at-last-timestep")
-    assert (code, found["verdict"], found["mismatched"]) == (1, "mismatch", 0)
+    assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["audit"]["bug:final-state-at-last-timestep"]["verdict"] == "right"
     assert not all(check["holds"] for check in found["checks"])
     assert found["diagnosis"] == ["final-state-at-last-timestep"]
@@ -144,13 +144,13 @@ def test_without_an_audit_nobody_knows_who_is_wrong(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--audit", "off", *more)
-    assert (code, found["verdict"]) == (1, "mismatch")
+    assert (code, found["verdict"]) == (1, "disagree")
     assert not {"audit", "diagnosis", "undetectable"} & set(found)
 
 
 def test_a_wrong_step_within_the_tolerance_is_a_mismatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--atol", "10")
-    assert (code, found["verdict"], found["mismatched"]) == (1, "mismatch", 0)
+    assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["diagnosis"] == ["no-h2h-bias"]
 
 
@@ -245,7 +245,7 @@ needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reaso
 def test_gluon_is_named_as_wrong_in_float64_relu(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     config = write(tmp_path, network={"cell": "rnn_relu", "dtype": "float64"})
     code, found, _ = run(capsys, config, "--engines", "gluon,manual")
-    assert (code, found["verdict"], found["diagnosis"]) == (1, "mismatch", [])
+    assert (code, found["verdict"], found["diagnosis"]) == (1, "disagree", [])
     assert found["audit"]["gluon"]["verdict"] == "wrong"
     assert found["audit"]["manual"]["verdict"] == "right"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.cli import streams
-from rnnviz.cli.exit_codes import AGREE, MISMATCH, WRONG_INPUT
+from rnnviz.cli.exit_codes import AGREE, DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT, program
@@ -43,13 +43,13 @@ def test_a_disagreement_keeps_its_exit_code_and_its_files_whoever_reads(config: 
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json")}
     words = [word for kind, path in outputs.items() for word in (f"--{kind}", path)]
     done = in_shell(line, "run", config, "--engines", WRONG, *words)
-    assert (done.returncode, done.stderr) == (MISMATCH, "")
-    assert json.loads(outputs["json"].read_text(encoding="utf-8"))["verdict"] == "mismatch"
+    assert (done.returncode, done.stderr) == (DISAGREE, "")
+    assert json.loads(outputs["json"].read_text(encoding="utf-8"))["verdict"] == "disagree"
     assert outputs["csv"].stat().st_size > 0
 
 
 @on_linux
-@pytest.mark.parametrize(("agree", "code"), [(False, MISMATCH), (True, WRONG_INPUT)])
+@pytest.mark.parametrize(("agree", "code"), [(False, DISAGREE), (True, WRONG_INPUT)])
 def test_a_full_standard_output_is_a_sentence_and_hides_no_disagreement(
     config: str, tmp_path: Path, agree: bool, code: int
 ) -> None:

@@ -44,7 +44,7 @@ def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
     assert said.startswith("✘ made.npz#bug:update-gate-inverted is wrong from layer 0, forward, t = 0")
     assert err == ""
     found = json.loads(outputs["json"].read_text(encoding="utf-8"))
-    assert (found["verdict"], found["candidate"]) == ("mismatch", name)
+    assert (found["verdict"], found["candidate"]) == ("disagree", name)
     assert found["diagnosis"] == ["update-gate-inverted"]
     assert (found["audit"][name]["verdict"], found["audit"][name]["coverage"]) == ("wrong", 1.0)
     with outputs["csv"].open(encoding="utf-8", newline="") as rows:

@@ -56,7 +56,7 @@ def gone(pid: int) -> bool:
 
 def test_a_script_without_a_guard_can_run_at_its_top_level_and_is_run_once(tmp_path: Path) -> None:
     code = "print('top')\nprint(run(config(), load_inputs).verdict)\nprint(run(config(), load_inputs).verdict)\n"
-    assert answer(tmp_path, code) == ["top", "mismatch", "mismatch"]
+    assert answer(tmp_path, code) == ["top", "disagree", "disagree"]
 
 
 def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path: Pa
     env = environment(tmp_path)
     by_argument = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
     by_input = subprocess.run([sys.executable], env=env, input=code, capture_output=True, text=True, timeout=60)
-    assert by_argument.stdout.split() == by_input.stdout.split() == ["mismatch"], by_input.stderr
+    assert by_argument.stdout.split() == by_input.stdout.split() == ["disagree"], by_input.stderr
 
 
 def test_the_packages_face_runs_a_config_file(tmp_path: Path) -> None:

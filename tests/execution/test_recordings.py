@@ -206,7 +206,7 @@ def test_a_mistake_is_named_by_what_little_was_recorded(
     arrays = {"output": wrong.output_in("NTC"), "state": wrong.state_h}
     np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
     result = run_warm(config_of("manual", port, cell=cell))
-    assert result.verdict == "mismatch"
+    assert result.verdict == "disagree"
     assert result.judgment is not None
     assert result.judgment.diagnoses == {port: ((mistake,),)}
     assert f"as if {result.judgment.phrase(mistake)}" in str(verdict_sentence(result, port))

@@ -37,7 +37,7 @@ def test_a_run_tells_its_progress_and_then_its_result(supervisor: Supervisor) ->
     assert result.judgment is None
     assert set(result.seconds) == set(result.versions) == set(result.traces)
     assert set(result.extents) == {"input", *result.traces}
-    assert result.comparison("bug:no-h2h-bias").verdict == "mismatch"
+    assert result.comparison("bug:no-h2h-bias").verdict == "disagree"
 
 
 @pytest.mark.parametrize("audit", ["auto", "full"])
@@ -144,7 +144,7 @@ def test_run_gives_the_result_and_ends_its_process() -> None:
     before = children()
     told: list[float] = []
     result = run(config(), load_inputs, lambda stage, fraction: told.append(fraction))
-    assert result.verdict == "mismatch"
+    assert result.verdict == "disagree"
     assert told[0] == 0.0
     assert told == sorted(told)
     psutil.wait_procs(children() - before, timeout=3)

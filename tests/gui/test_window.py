@@ -37,7 +37,7 @@ def test_a_lesson_of_the_menu_is_opened_run_and_judged(qtbot, window, lesson):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         action.trigger()
     assert window.session.result.config.network == lesson.config.network
-    assert window.verdict.says in ({"mismatch"} if lesson.name == "real-bug" else AGREEMENT)
+    assert window.verdict.says in ({"disagree"} if lesson.name == "real-bug" else AGREEMENT)
     assert window.toolbar.lesson.currentData() == lesson
     assert not window.isWindowModified()
 
@@ -217,7 +217,7 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
     )
     box = window.toolbar.candidate
     assert box.currentData() == "bug:no-h2h-bias"
-    assert window.verdict.says == "mismatch"
+    assert window.verdict.says == "disagree"
     box.setCurrentIndex(box.findData("manual"))
     box.activated.emit(box.currentIndex())
     assert window.session.candidate == "manual"

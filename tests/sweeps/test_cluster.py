@@ -53,7 +53,7 @@ def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: LocalCluster, tmp
     rows.sort(key=lambda row: row.point.index)
     here = computed(asked, tmp_path / "local", LocalScheduler(workers=2))
     assert [(row.point.index, row.finding.reason) for row in [*rows, *here] if row.finding.verdict == "failed"] == []
-    assert verdicts(rows) == verdicts(here) == ["agree", "mismatch"] * 16
+    assert verdicts(rows) == verdicts(here) == ["agree", "disagree"] * 16
     assert [row.finding.reason for row in rows[1::2] if row.finding] == [
         row.finding.reason for row in here[1::2] if row.finding
     ]

@@ -70,7 +70,7 @@ def test_a_cell_shows_the_worst_of_its_rows(findings: list[SweepResult | None]) 
 def test_a_row_that_comes_later_is_taken() -> None:
     found = figures([None] * 12)
     assert found.done == 0
-    assert found.put(row(3, SweepResult("mismatch", max_error_ratio=7.0))) == 3
+    assert found.put(row(3, SweepResult("disagree", max_error_ratio=7.0))) == 3
     assert (found.done, found.verdicts[3], found.values["max_error_ratio"][3]) == (1, 3, 7.0)
     grid = cells(found, found.dimensions[2], None, "max_error_ratio")
     assert grid.values.tolist()[0][1] == 7.0
@@ -96,7 +96,7 @@ def test_of_rows_that_are_equally_bad_a_cell_shows_the_first() -> None:
 
 
 def test_a_worse_verdict_counts_more_among_equal_numbers() -> None:
-    findings = [SweepResult(("drift", "agree", "mismatch", "agree")[n % 4], max_error_ratio=2.0) for n in range(12)]
+    findings = [SweepResult(("drift", "agree", "disagree", "agree")[n % 4], max_error_ratio=2.0) for n in range(12)]
     found = figures(findings)
     grid = cells(found, found.dimensions[2], None, "max_error_ratio")
     assert grid.rows.tolist() == [[2, 1]]
@@ -137,11 +137,11 @@ def test_a_range_of_one_number_or_none_is_drawn(limit: float | None) -> None:
 
 def test_the_words_of_a_sweep() -> None:
     rows = [row(index, SweepResult("agree")) for index in range(4)]
-    rows += [row(4, SweepResult("mismatch", "Small.", 2.0)), row(5, SweepResult("mismatch", "Large.", nan))]
+    rows += [row(4, SweepResult("disagree", "Small.", 2.0)), row(5, SweepResult("disagree", "Large.", nan))]
     rows += [row(6, SweepResult("failed", "Died.")), row(7, SweepResult("drift", "Moved.", 3.0))]
     assert (
         counted(SweepFigures(SweepTable(KEYS, tuple(rows))).counts)
-        == "✔ 4 agree · ≈ 1 drift · ✘ 2 mismatch · ! 1 failed"
+        == "✔ 4 agree · ≈ 1 drift · ✘ 2 disagree · ! 1 failed"
     )
     assert called(KEYS, VALUES[4]) == "hidden_size 8, seed 2, engine manual"
     assert called(("network.path", "sequence.path"), ("a", True)) == "network.path a, sequence.path true"

@@ -14,7 +14,7 @@ from rnnviz.sweeps.journal import Journal, journal_of, read_journal
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 
 AGREE = SweepResult("agree", "They agree.", 0.5, 1e-7, 0.25, None, {"manual": 0.125})
-WRONG = SweepResult("mismatch", "Not so.", inf, 2.0, 1e9, FirstWrong("onnx", Location(1, 1, 2, 3, 4)), {"onnx": 1.0})
+WRONG = SweepResult("disagree", "Not so.", inf, 2.0, 1e9, FirstWrong("onnx", Location(1, 1, 2, 3, 4)), {"onnx": 1.0})
 
 
 def write(path: Path, *entries: tuple[str, SweepResult]) -> None:
@@ -87,7 +87,7 @@ def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_come_back(tmp_path: Path) -> None:
-    write(tmp_path / "j", ("a", SweepResult("mismatch", "", nan, -inf, inf)))
+    write(tmp_path / "j", ("a", SweepResult("disagree", "", nan, -inf, inf)))
     found = read_journal(tmp_path / "j")["a"]
     assert found.max_error_ratio is not None
     assert found.max_error_ratio != found.max_error_ratio

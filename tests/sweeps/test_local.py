@@ -41,7 +41,7 @@ def tell_threads(config: Config) -> Inputs:
 
 def test_every_row_is_that_of_a_run_of_its_own(tmp_path: Path) -> None:
     rows = computed(sweep(), tmp_path / "j", LocalScheduler(workers=2))
-    assert verdicts(rows) == ["agree", "mismatch", "refused"] * 2
+    assert verdicts(rows) == ["agree", "disagree", "refused"] * 2
     for row in rows:
         found, config = row.finding, row.point.config
         assert found is not None
@@ -53,7 +53,7 @@ def test_every_row_is_that_of_a_run_of_its_own(tmp_path: Path) -> None:
         assert set(found.seconds) == set(alone.seconds)
         assert (found.verdict, found.first_wrong) == (alone.verdict, alone.first_wrong)
         # With another number of threads a right engine may round otherwise.
-        if found.verdict == "mismatch":
+        if found.verdict == "disagree":
             assert found.reason == alone.reason
             assert found.max_error_ratio == pytest.approx(alone.max_error_ratio, rel=0.01)
             assert found.audit_worst_ratio == pytest.approx(alone.audit_worst_ratio, rel=0.01)
@@ -104,12 +104,12 @@ def test_stopping_kills_engines_that_never_come_back(tmp_path: Path, monkeypatch
 def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path: Path) -> None:
     journal = tmp_path / "j"
     rows = computed(sweep(), journal, LocalScheduler(workers=1), crash_at_six)
-    assert verdicts(rows) == ["agree", "mismatch", "refused", "failed", "failed", "refused"]
+    assert verdicts(rows) == ["agree", "disagree", "refused", "failed", "failed", "refused"]
     assert rows[3].finding is not None
     assert "killed by SIGSEGV" in rows[3].finding.reason
     # What failed is tried again, and only that.
     assert [point.index for point in start(sweep(), journal).left] == [3, 4]
-    assert verdicts(computed(sweep(), journal, LocalScheduler(workers=1)))[3:5] == ["agree", "mismatch"]
+    assert verdicts(computed(sweep(), journal, LocalScheduler(workers=1)))[3:5] == ["agree", "disagree"]
 
 
 def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from rnnviz.core.trace_index import Location
 from rnnviz.sweeps.results import FirstWrong, SweepResult, named, number
 
 FOUND = SweepResult(
-    "mismatch", "No.", 1.5, 0.25, inf, FirstWrong("manual", Location(1, 1, 4, 2, 3)), {"gluon": 0.5, "manual": 0.125}
+    "disagree", "No.", 1.5, 0.25, inf, FirstWrong("manual", Location(1, 1, 4, 2, 3)), {"gluon": 0.5, "manual": 0.125}
 )
 WRITTEN: dict[str, Any] = {
-    "verdict": "mismatch",
+    "verdict": "disagree",
     "max_error_ratio": 1.5,
     "max_abs_error": 0.25,
     "audit_worst_ratio": "Infinity",
@@ -64,7 +64,7 @@ def test_a_number_that_json_lacks_has_a_name() -> None:
     [
         (
             {"verdict": "good"},
-            'verdict = "good" is not allowed: it must be one of refused, agree, drift, mismatch, failed.',
+            'verdict = "good" is not allowed: it must be one of refused, agree, drift, disagree, failed.',
         ),
         ({"seconds": {"gluon": nan}}, "nan is no time in seconds."),
         (

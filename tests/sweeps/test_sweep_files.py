@@ -92,7 +92,7 @@ def table() -> SweepTable:
     findings = [
         SweepResult("agree", "Same.", 0.1, 1.0 / 3.0, 0.25, None, {"gluon": 0.5, "manual": 0.25}),
         SweepResult(
-            "mismatch", 'It says "no", twice,\nreally.', inf, nan, 1e300, FirstWrong("manual", Location(1, 1, 2))
+            "disagree", 'It says "no", twice,\nreally.', inf, nan, 1e300, FirstWrong("manual", Location(1, 1, 2))
         ),
         SweepResult("refused", "No."),
         SweepResult("failed", "The process ended."),

@@ -25,8 +25,8 @@ def row(index: int, finding: SweepResult | None, config: Config | None = CONFIG)
 
 
 def test_verdicts_are_counted_with_their_marks_and_none_without_rows() -> None:
-    found = {"refused": 1, "agree": 1200, "drift": 0, "mismatch": 2, "failed": 3}
-    assert counted(found) == "✔ 1,200 agree · ✘ 2 mismatch · – 1 refused · ! 3 failed"
+    found = {"refused": 1, "agree": 1200, "drift": 0, "disagree": 2, "failed": 3}
+    assert counted(found) == "✔ 1,200 agree · ✘ 2 disagree · – 1 refused · ! 3 failed"
     assert counted({}) == counted({"agree": 0}) == "no row yet"
 
 
@@ -47,7 +47,7 @@ def test_a_key_keeps_its_table_where_another_key_has_the_same_name() -> None:
 def test_the_report_begins_with_the_counts_and_ends_with_how_many_rows_it_left_out() -> None:
     rows = [row(0, SweepResult("agree", "Well.")), row(1, None), row(2, SweepResult("refused", "No run.", 5.0))]
     assert report(KEYS, rows) == ("✔ 1 agree · – 1 refused\n  – seed 2, bidirectional false, engine mine.py: No run.")
-    failing = [row(index, SweepResult("mismatch", f"{index}.", float(index % 4))) for index in range(13)]
+    failing = [row(index, SweepResult("disagree", f"{index}.", float(index % 4))) for index in range(13)]
     lines = report(KEYS, failing).split("\n")
     assert [line.rpartition(" ")[2] for line in lines[1:11]] == [f"{n}." for n in (3, 7, 11, 2, 6, 10, 1, 5, 9, 0)]
     assert lines[11:] == ["  and 3 more"]

@@ -161,7 +161,7 @@ def test_a_difference_that_nobody_can_judge_is_explained_by_what_both_are_as_if(
     audits = {name: replace(one, wrong=0, first_wrong=None) for name, one in result.judgment.audits.items()}
     result = replace(result, judgment=replace(result.judgment, audits=audits), checks=())
     words = verdict_sentence(result, "manual")
-    assert words.verdict == "mismatch"
+    assert words.verdict == "disagree"
     start = "*manual differs from gluon* from [layer 1, forward, t = 2, sample 0, unit 0]"
     brief = f"{start}, as if *this were so*, as if *that were so*: 1 of 96 recorded values"
     assert shown(words.brief) == brief
@@ -247,7 +247,7 @@ def test_an_agreement_of_some_values_only_looks_blind_and_a_difference_does_not(
     some = verdict_sentence(recorded({}), "manual")
     assert (some.verdict, some.look, some.partial, some.blind) == ("agree", "blind", True, ())
     apart = verdict_sentence(recorded({"manual": adding(0.25, Location(1, 0, 2))}), "manual")
-    assert (apart.verdict, apart.look, apart.partial) == ("mismatch", "mismatch", True)
+    assert (apart.verdict, apart.look, apart.partial) == ("disagree", "disagree", True)
     assert apart.first_mismatch == Location(1, 0, 2)
     whole = verdict_sentence(EQUAL, "manual")
     assert (whole.look, whole.partial, whole.remedy) == ("agree", False, "")

@@ -96,7 +96,7 @@ def test_a_failed_check_is_named_with_its_engine_though_all_values_agree() -> No
         trace.state_h[0] += 1.0
 
     words = verdict_sentence(made_result(edits={"manual": edit}), "manual")
-    assert words.verdict == "mismatch"
+    assert words.verdict == "disagree"
     assert str(words) == (
         "✘ gluon and manual agree, but 2 checks fail: manual: the forward final state is the output at t = T-1; "
         "manual: state[0] is layer 0's last computed hidden vector"

@@ -46,7 +46,7 @@ def test_one_changed_number_flags_its_cell_and_no_other(dtype: str, where: Locat
     reference = random_trace(SHAPE, dtype)
     value = float(reference.hidden[where.index]) + 0.125
     comparison = compare(reference, changed(reference, {where: value}), RTOL, ATOL)
-    assert comparison.verdict == "mismatch"
+    assert comparison.verdict == "disagree"
     assert comparison.mismatched == 1
     assert comparison.elements == math.prod(SHAPE)
     assert comparison.max_abs_error_at == where
@@ -97,7 +97,7 @@ def test_every_figure_is_that_of_a_plain_count(
     np.testing.assert_array_equal(comparison.violation_over_time, violation(r, c, rtol, atol).max(axis=(3, 4)))
     np.testing.assert_array_equal(comparison.violation_by_column, violation(r, c, rtol, atol).max(axis=2))
     assert comparison.mismatched == outside.sum()
-    assert comparison.verdict == ("mismatch" if outside.any() else "agree")
+    assert comparison.verdict == ("disagree" if outside.any() else "agree")
     assert comparison.nonfinite_reference == (~np.isfinite(r)).sum()
     assert comparison.nonfinite_candidate == (~np.isfinite(c)).sum()
 
@@ -136,7 +136,7 @@ def test_the_smallest_passing_atol_passes_and_the_next_smaller_float_does_not(
     assert compare(trace_of(r), trace_of(c), rtol, needed).verdict == "agree"
     if needed > 0.0:
         smaller = math.nextafter(needed, 0.0)
-        assert compare(trace_of(r), trace_of(c), rtol, smaller).verdict == "mismatch"
+        assert compare(trace_of(r), trace_of(c), rtol, smaller).verdict == "disagree"
 
 
 @pytest.mark.parametrize("other", [Location(1, 0, 0, 0, 0), Location(0, 1, 2, 0, 0)], ids=["elsewhere", "beside"])
@@ -165,7 +165,7 @@ def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_however_wide_the_
     there = changed(reference, {where: value})
     for left, right, counts in ((reference, there, (0, 1)), (there, reference, (1, 0))):
         comparison = compare(left, right, 10.0, 1e300)
-        assert comparison.verdict == "mismatch"
+        assert comparison.verdict == "disagree"
         assert (comparison.nonfinite_reference, comparison.nonfinite_candidate) == counts
         assert comparison.nonfinite_apart == 1
         assert comparison.max_abs_error == 0.0
@@ -212,7 +212,7 @@ def test_a_lower_layer_and_the_forward_direction_come_first() -> None:
 def test_exchanging_reference_and_candidate_may_change_the_verdict() -> None:
     ones, twos = trace_of(np.ones((1, 1, 1, 1, 1))), trace_of(np.full((1, 1, 1, 1, 1), 2.0))
     assert compare(twos, ones, 0.6, 0.0).verdict == "agree"
-    assert compare(ones, twos, 0.6, 0.0).verdict == "mismatch"
+    assert compare(ones, twos, 0.6, 0.0).verdict == "disagree"
 
 
 def test_the_ends_of_float64_are_far_apart_and_cause_no_warning() -> None:
@@ -220,7 +220,7 @@ def test_the_ends_of_float64_are_far_apart_and_cause_no_warning() -> None:
     comparison = compare(
         trace_of(np.full((1, 1, 1, 1, 1), -largest)), trace_of(np.full((1, 1, 1, 1, 1), largest)), 1.0, 1.0
     )
-    assert comparison.verdict == "mismatch"
+    assert comparison.verdict == "disagree"
     assert comparison.max_abs_error == math.inf
     assert comparison.max_ulp == 2 * 0x7FEFFFFFFFFFFFFF
     assert comparison.nonfinite_apart == 0

@@ -104,7 +104,7 @@ def test_no_spoiled_engine_passes_as_drift_or_agreement_above_the_tolerance(seed
         result = result_of(inputs, reference, replace(trace, engine=name))
         assert result.judgment is not None
         assert result.judgment.audits["manual"].wrong == 0
-        assert result.verdict == ("mismatch" if result.comparisons[0].mismatched else "agree"), name
+        assert result.verdict == ("disagree" if result.comparisons[0].mismatched else "agree"), name
 
 
 @pytest.mark.parametrize("cell", BOUNDED)
@@ -161,7 +161,7 @@ def test_a_difference_that_the_audit_cannot_judge_is_no_drift_and_its_share_is_t
     result = result_of(inputs, reference, replace(reference, hidden=hidden, engine="mine"))
     assert result.judgment is not None
     found = result.judgment.audits["mine"]
-    assert (found.verdict, result.verdict) == ("right", "mismatch")
+    assert (found.verdict, result.verdict) == ("right", "disagree")
     assert found.undetermined_mismatches == {"manual": 1}
     assert summary(result)["audit"]["mine"]["undetermined"] == found.undetermined == 1 / 16
     assert "right at every step that could be judged" in report(result)
@@ -277,7 +277,7 @@ def test_a_coarse_recording_is_judged_as_far_as_its_precision_goes(cell: str, co
         spoiled = plain_trace(inputs, lambda t, before, h, by=change: (h * by).astype(h.dtype))
         result = result_of(inputs, reference, halved(spoiled, computed_in))
         assert result.judgment is not None
-        assert result.verdict == "mismatch"
+        assert result.verdict == "disagree"
         if computed_in == "float32":
             assert result.judgment.audits["engine"].verdict == "wrong"
 

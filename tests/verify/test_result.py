@@ -7,7 +7,8 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.verify.invariants import Check
-from rnnviz.verify.result import VERDICTS, Judgment, RunResult
+from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.verdict import VERDICTS
 from tests.made_judgements import evaluated
 from tests.made_results import made_result
 
@@ -42,22 +43,22 @@ def verdicts(result: RunResult) -> dict[str, str]:
 
 def test_without_an_audit_a_difference_is_a_mismatch_and_the_worst_verdict_counts() -> None:
     result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
-    assert verdicts(result) == {"manual": "agree", "onnx": "mismatch"}
-    assert result.verdict == "mismatch"
+    assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
+    assert result.verdict == "disagree"
     assert made_result().verdict == "agree"
-    assert VERDICTS == ("agree", "drift", "mismatch")
+    assert VERDICTS == ("agree", "drift", "disagree")
 
 
 @pytest.mark.parametrize("edit", [wrong_value, wrong_state, nan_value])
 def test_a_wrong_reference_agrees_with_nobody(edit: object) -> None:
     result = made_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
-    assert verdicts(result) == {"manual": "mismatch", "onnx": "mismatch"}
+    assert verdicts(result) == {"manual": "disagree", "onnx": "disagree"}
 
 
 def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> None:
     result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_state})
     assert result.comparison("onnx").mismatched == 0
-    assert verdicts(result) == {"manual": "agree", "onnx": "mismatch"}
+    assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
     assert result.wrong("onnx")
     assert not result.wrong("manual")
 
@@ -77,9 +78,9 @@ def decreed(result: RunResult, *wrong: str) -> RunResult:
     ("wrong", "expected"),
     [
         ((), {"manual": "agree", "onnx": "drift"}),
-        (("onnx",), {"manual": "agree", "onnx": "mismatch"}),
-        (("manual",), {"manual": "mismatch", "onnx": "drift"}),
-        (("gluon",), {"manual": "mismatch", "onnx": "mismatch"}),
+        (("onnx",), {"manual": "agree", "onnx": "disagree"}),
+        (("manual",), {"manual": "disagree", "onnx": "drift"}),
+        (("gluon",), {"manual": "disagree", "onnx": "disagree"}),
     ],
 )
 def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
@@ -95,14 +96,14 @@ def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], exp
 
 def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_though_every_step_were_right() -> None:
     result = decreed(replace(made_result(edits={"manual": nan_value}), checks=()))
-    assert result.verdict == "mismatch"
+    assert result.verdict == "disagree"
 
 
 def test_where_a_recording_lacks_steps_a_difference_is_a_mismatch_though_every_audited_step_is_right() -> None:
     result = decreed(replace(made_result(edits={"manual": wrong_value}), checks=()))
     [comparison] = result.comparisons
     assert result.comparison_verdict(comparison) == "drift"
-    assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "mismatch"
+    assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "disagree"
 
 
 def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:

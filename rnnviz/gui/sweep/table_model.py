@@ -23,7 +23,7 @@ _NOTHING = ""
 _FIRST_SAMPLE = "manual at layer 0, forward, t = 0, sample 0, unit 0"
 _SPACE = "\u2002"
 """Before words that follow a column of numbers, which end where these begin."""
-_VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "mismatch": "wrong", "refused": "muted", "failed": "wrong"}
+_VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "disagree": "wrong", "refused": "muted", "failed": "wrong"}
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class SweepModel(QAbstractTableModel):
             if place < len(self.figures.dimensions):
                 texts += self.figures.dimensions[place].texts
             elif column is _VERDICT:
-                texts.append(f"{ROW_MARKS['mismatch']} mismatch")
+                texts.append(f"{ROW_MARKS['disagree']} disagree")
             elif column is _FIRST_WRONG:
-                texts += [_FIRST_SAMPLE] if self.figures.counts["mismatch"] else []
+                texts += [_FIRST_SAMPLE] if self.figures.counts["disagree"] else []
             elif column is not _REASON:
                 texts += ["1.2e-10", "1 min 59 s"]
             found.append(max(texts, key=len) + ("00" if column.words else "0"))

@@ -19,7 +19,7 @@ _LOOKS = {
     "agree": ("check", "right", "right_surface"),
     "blind": ("check-but", "doubtful", "doubtful_surface"),
     "drift": ("warning", "doubtful", "doubtful_surface"),
-    "mismatch": ("cross", "wrong", "wrong_surface"),
+    "disagree": ("cross", "wrong", "wrong_surface"),
     "stale": ("clock", "doubtful", "doubtful_surface"),
     "auditing": ("clock", "accent", "raised"),
     "running": ("clock", "accent", "raised"),
@@ -101,7 +101,7 @@ class VerdictLine(ResultView):
 
     @property
     def says(self) -> str:
-        """ "agree", "blind", "drift", "mismatch", "stale", "auditing", "running", "error" or "empty"."""
+        """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
         return self._says
 
     def copy_text(self) -> str:

@@ -13,7 +13,8 @@ from rnnviz.io.atomic import atomic_write
 from rnnviz.text.verdict_details import unrecorded_arrays
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.result import VERDICTS, RunResult
+from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import VERDICTS
 
 
 def write_json(result: RunResult, path: Path) -> None:

@@ -17,7 +17,7 @@ SIZES = {
     "D": "how many directions",
 }
 OUTCOMES = {
-    "verdict": '"agree", "drift" or "mismatch"',
+    "verdict": '"agree", "drift" or "disagree"',
     "mismatched": "how many values of the worst candidate mismatch",
     "max_error_ratio": "the largest violation of any candidate; 1 is the limit",
     "first_mismatch": "(layer, direction, timestep, sample, unit) of the first candidate that has one, else ()",

@@ -50,7 +50,7 @@ def test_a_recording_that_is_saved_again_is_compared_again(qtbot: Any, window: M
     assert result is not None
     hidden = np.array(result["manual"].hidden)
     np.savez(tmp_path / "golden.npz", hidden=hidden + np.float32(0.25))
-    assert with_recording(qtbot, window, tmp_path / "golden.npz").verdict == "mismatch"
+    assert with_recording(qtbot, window, tmp_path / "golden.npz").verdict == "disagree"
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         np.savez(tmp_path / "golden.npz", hidden=hidden)
     assert window.session.result.verdict == "agree"

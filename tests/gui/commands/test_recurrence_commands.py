@@ -60,7 +60,7 @@ def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, 
         window.files.open_recurrence(mine)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         mine.write_text(starter("rnn_relu").replace(" + p.i2h_bias", ""))
-    assert window.verdict.says == "mismatch"
+    assert window.verdict.says == "disagree"
     assert window.session.result is not None
     assert window.session.result.judgment is not None
     assert window.session.result.judgment.diagnoses[str(mine)] == (("no-i2h-bias",),)

@@ -91,12 +91,12 @@ def texts(shown: SweepWindow, heading: str) -> list[str]:
 def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     qtbot: Any, bare_window: MainWindow, shown: SweepWindow, results: SweepTable
 ) -> None:
-    assert shown.counted == "✔ 2 agree · ✘ 2 mismatch · – 2 refused"
+    assert shown.counted == "✔ 2 agree · ✘ 2 disagree · – 2 refused"
     assert not shown.run_action.isEnabled()
     assert texts(shown, "hidden_size") == ["4", "4", "4", "6", "6", "6"]
     click_heading(shown, "violation")
     click_heading(shown, "violation")
-    assert texts(shown, "verdict")[:4] == ["✘ mismatch"] * 2 + ["✔ agree"] * 2
+    assert texts(shown, "verdict")[:4] == ["✘ disagree"] * 2 + ["✔ agree"] * 2
     worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
     before = bare_window.session.config
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
@@ -150,7 +150,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
     QTest.keyClick(heat.map, Qt.Key.Key_Down)
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
-    assert heat.said.startswith("hidden_size 6, engine bug:no-h2h-bias: mismatch, violation ")
+    assert heat.said.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, violation ")
     assert shown.model.place(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         at = heat.map.cell_rect(0, 0).center().toPoint()
@@ -182,15 +182,15 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
         shown.run_action.trigger()
         assert not shown.run_action.isEnabled()
         assert shown.stop_action.isEnabled()
-    assert shown.counted == "✔ 2 agree · ✘ 2 mismatch"
+    assert shown.counted == "✔ 2 agree · ✘ 2 disagree"
     assert not shown.stop_action.isEnabled()
     with qtbot.waitSignal(bare_window.sweeps.runner.saved):
         bare_window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
     assert [row.finding for row in load_sweep_results(tmp_path / "rows.json").rows] == [
         row.finding for row in shown.figures.rows
     ]
-    assert opened(tmp_path / "rows.json").counted == "✔ 2 agree · ✘ 2 mismatch"
-    assert opened(path).counted == "✔ 2 agree · ✘ 2 mismatch"
+    assert opened(tmp_path / "rows.json").counted == "✔ 2 agree · ✘ 2 disagree"
+    assert opened(path).counted == "✔ 2 agree · ✘ 2 disagree"
 
 
 def test_stop_keeps_the_rows_that_are_done(

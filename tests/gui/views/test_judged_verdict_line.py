@@ -29,7 +29,7 @@ def test_the_audit_names_the_wrong_side_and_what_it_looks_like(
     qtbot, line: VerdictLine, mismatching: RunResult
 ) -> None:
     line.show_result(evaluated(mismatching), "manual")
-    assert line.says == "mismatch"
+    assert line.says == "disagree"
     assert line.text == f"manual is wrong from {PLACE}, as if the h2h bias were left out"
     assert "gluon is right at every step." in shown(line)
     with qtbot.waitSignal(line.location_requested) as asked:
@@ -48,7 +48,7 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictLin
     assert button(line, "next").isVisible()
     line.show_result(evaluated(mismatching), "manual")
     line.show_running(None)
-    assert line.says == "mismatch"
+    assert line.says == "disagree"
     line.show_running("computing with gluon")
     assert line.says == "running"
 

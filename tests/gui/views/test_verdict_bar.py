@@ -69,7 +69,7 @@ def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictLine, m
     assert "manual differs from gluon" in line.text
     assert "Press F5 to run it" in shown(line)
     line.show_stale(False)
-    assert line.says == "mismatch"
+    assert line.says == "disagree"
 
 
 def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: VerdictLine) -> None:
@@ -110,7 +110,7 @@ def test_another_result_ends_the_message_of_failure(line: VerdictLine) -> None:
         lambda line, result: (line.show_result(result, "manual"), line.show_stale(True)),
         lambda line, result: (line.show_result(result, "manual"), line.show_error("The disk is full. " * 12)),
     ],
-    ids=["empty", "mismatch", "stale", "error"],
+    ids=["empty", "disagree", "stale", "error"],
 )
 def test_the_strip_keeps_its_height_and_its_text_stays_inside(
     line: VerdictLine, mismatching: RunResult, width: int, state: Callable[[VerdictLine, RunResult], object]

@@ -55,7 +55,7 @@ def test_the_summary_of_a_mismatch_names_its_place() -> None:
     figures = json.loads(json_text(result))
     place = {"layer": 0, "direction": "backward", "timestep": 3, "sample": 1, "unit": 2}
     reference = float(result["gluon"].hidden[0, 1, 3, 1, 2])
-    assert figures["verdict"] == "mismatch"
+    assert figures["verdict"] == "disagree"
     assert figures["mismatched"] == 1
     assert figures["first_mismatch"] == {**place, "reference": reference, "candidate": 9.0}
     assert figures["max_abs_error"] == {"value": 9.0 - reference, **place}
@@ -85,10 +85,10 @@ def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
     result = made_result(("gluon", "manual", "onnx"), edits={"onnx": setting((0, 0, 1, 0, 0), 9.0)})
     figures = json.loads(json_text(result))
     assert set(figures) == {*KEYS, "comparisons"}
-    assert (figures["verdict"], figures["candidate"]) == ("mismatch", "onnx")
+    assert (figures["verdict"], figures["candidate"]) == ("disagree", "onnx")
     assert [(each["candidate"], each["verdict"]) for each in figures["comparisons"]] == [
         ("manual", "agree"),
-        ("onnx", "mismatch"),
+        ("onnx", "disagree"),
     ]
     for each in figures["comparisons"]:
         assert set(each) == KEYS

@@ -34,7 +34,7 @@ HOLDS = [
     ),
     "close(dot(dat[0][0], l0_i2h_weight, transpose_b=True), l0_i2h_weight @ dat[0][0])",
     "0 < min(gate('i', 0)) <= max(gate('i', 0)) < 1",
-    "verdict == 'mismatch' and wrong == ('bug:no-h2h-bias',) and 'manual' not in wrong",
+    "verdict == 'disagree' and wrong == ('bug:no-h2h-bias',) and 'manual' not in wrong",
     "audit('manual') == 'right' and audit('candidate') == 'wrong' and ratio('candidate') > 8 > ratio('reference')",
     "'no-h2h-bias' in diagnosis and mismatched > 0 and max_error_ratio > 1",
     "first_mismatch[0] == 0 and first_mismatch[1] == 'forward'",

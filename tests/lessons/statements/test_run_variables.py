@@ -47,7 +47,7 @@ def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first
 
 
 def test_what_the_audit_found_is_told_of_all_engines() -> None:
-    assert run_variable(JUDGED, "verdict") == JUDGED.verdict == "mismatch"
+    assert run_variable(JUDGED, "verdict") == JUDGED.verdict == "disagree"
     assert run_variable(JUDGED, "wrong") == ("torch", "onnx")
     assert run_variable(JUDGED, "undetectable") == ("e", "f")
     assert run_variable(JUDGED, "diagnosis") == ("a", "b", "c", "d")

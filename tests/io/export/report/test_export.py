@@ -34,7 +34,7 @@ def a_little_off(trace: Trace) -> None:
 
 RESULTS = {
     "agreement": lambda: evaluated(made_result(num_layers=2, bidirectional=True), blind=("no-h2h-bias",)),
-    "mismatch": lambda: evaluated(made_result(("gluon", "bug:no-h2h-bias", "manual"), cell="lstm", num_layers=2)),
+    "disagree": lambda: evaluated(made_result(("gluon", "bug:no-h2h-bias", "manual"), cell="lstm", num_layers=2)),
     "not audited": lambda: made_result(("gluon", "bug:no-h2h-bias"), cell="gru"),
     "not a number": lambda: evaluated(made_result(edits={"manual": not_a_number}, cell="lstm")),
     "wide": lambda: evaluated(made_result(edits={"manual": a_little_off}, hidden_size=50)),
@@ -63,7 +63,7 @@ def test_a_report_is_valid_and_needs_no_script_and_no_network(kind: str) -> None
 
 
 def test_headings_descend_one_by_one() -> None:
-    document = parsed(report_html(RESULTS["mismatch"](), [], WHEN))
+    document = parsed(report_html(RESULTS["disagree"](), [], WHEN))
     levels = [int(element.tag[1]) for element in document.iter() if element.tag in {"h1", "h2", "h3"}]
     assert levels.count(1) == 1
     assert levels[0] == 1
