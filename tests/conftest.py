@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.told_tables import told_table
+from tests.report_tables import report_table
 
-__all__ = ["told_table"]
+__all__ = ["report_table"]
 
 # Without a screen of its own a test opens its windows in memory; set the variable to watch them on a real one.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

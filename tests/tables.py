@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.told_tables import FOLDER
+from tests.report_tables import FOLDER
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "tests" / "README.md"
@@ -26,7 +26,7 @@ TABLES = {
     "long-run": (*_TESTS, "tests/soak/test_long_run.py"),
     "walk": ("tests.monkey", "20000", "--seed", "1"),
 }
-"""What is run of Python to make each. It writes the table into the folder that `tests.told_tables.FOLDER` names."""
+"""What is run of Python to make each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""
 
 
 def between_marks(name: str) -> re.Pattern[str]:

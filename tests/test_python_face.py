@@ -17,7 +17,7 @@ from rnnviz.engines import registry
 from rnnviz.io.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.configs import find_lesson
-from tests.made_results import made_result
+from tests.factories import made_result
 
 _CLOSE_THE_WINDOW = """
 import rnnviz.gui.application as application

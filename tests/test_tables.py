@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.report_tables import Rows
 from tests.tables import README, ROOT, TABLES, main, with_table
-from tests.told_tables import Rows
 
 
 def test_the_document_has_every_table_with_the_command_that_renews_it() -> None:

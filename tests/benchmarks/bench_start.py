@@ -74,10 +74,10 @@ _WORDS = {
 
 
 def _started(what: str, folder: Path) -> dict[str, float]:
-    """What `tests.benchmarks.started` measures in a process of its own."""
+    """What `tests.benchmarks.startup_probe` measures in a process of its own."""
     environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "tests.benchmarks.started", what, str(folder / "settings.ini")]
+    command = [sys.executable, "-m", "tests.benchmarks.startup_probe", what, str(folder / "settings.ini")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ, cwd=_ROOT, timeout=120)
     found: dict[str, float] = json.loads(done.stdout)
     return found

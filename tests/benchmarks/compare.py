@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.benchmarks.recorded import Recorded, read_run
+from tests.benchmarks.benchmark_records import Recorded, read_run
 from tests.benchmarks.rows import Row, number
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.recorded import write_run
+from tests.benchmarks.benchmark_records import write_run
 from tests.benchmarks.rows import Table, as_text
 
 _TABLE = pytest.StashKey[Table]()

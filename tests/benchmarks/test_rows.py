@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import compare
-from tests.benchmarks.recorded import read_run, write_run
+from tests.benchmarks.benchmark_records import read_run, write_run
 from tests.benchmarks.rows import Row, Table, as_text
 
 

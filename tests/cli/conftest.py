@@ -7,9 +7,9 @@ import pytest
 from tests import profiles
 from tests.cli.calls import Called, write
 from tests.leaks import nothing_is_left_running
-from tests.warm_runs import warm_child
+from tests.shared_worker import shared_worker
 
-__all__ = ["nothing_is_left_running", "profiles", "warm_child"]
+__all__ = ["nothing_is_left_running", "profiles", "shared_worker"]
 
 
 @pytest.fixture

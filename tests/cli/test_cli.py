@@ -14,7 +14,7 @@ from rnnviz.engines import registry
 from rnnviz.engines.registry import ENGINES
 from tests.cli.calls import WRONG, Answer, Called, write
 
-pytestmark = pytest.mark.usefixtures("warm_child")
+pytestmark = pytest.mark.usefixtures("shared_worker")
 
 needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
 

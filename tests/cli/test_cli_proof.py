@@ -12,9 +12,9 @@ import pytest
 
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
-from tests.engines.planted import RIGHT
+from tests.engines.seeded_faults import RIGHT
 
-pytestmark = pytest.mark.usefixtures("warm_child")
+pytestmark = pytest.mark.usefixtures("shared_worker")
 
 ROOT = Path(__file__).parents[2]
 

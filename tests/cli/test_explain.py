@@ -12,7 +12,7 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
 
-pytestmark = pytest.mark.usefixtures("warm_child")
+pytestmark = pytest.mark.usefixtures("shared_worker")
 
 NOTEBOOK = """
 [network]

@@ -15,8 +15,8 @@ from onnx.reference import ReferenceEvaluator
 from rnnviz.cli import main
 from rnnviz.cli.inspect import table
 from rnnviz.io.model_formats.rnn_entry import Entry
+from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
-from tests.io.model_formats.specimens import write_keras_weights
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.sequence_config import alphabet
-from tests.core.made_configs import config, mapping, refusal
+from tests.core.config_factories import config, mapping, refusal
 from tests.strategies import any_config_mappings
 
 

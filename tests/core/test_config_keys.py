@@ -7,7 +7,7 @@ import pytest
 from rnnviz.core.config import SECTIONS
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations, display_key, display_value, listed
-from tests.core.made_configs import REQUIRED, config, mapping, refusal
+from tests.core.config_factories import REQUIRED, config, mapping, refusal
 
 KEYS = [(section, key, limits) for section, kind in SECTIONS.items() for key, limits in declarations(kind).items()]
 

@@ -23,7 +23,7 @@ from rnnviz.core.indexing import (
     state_text,
 )
 from rnnviz.core.trace_index import Location
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])

@@ -10,7 +10,7 @@ from rnnviz.engines.faults.engine import run_deviation
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.faults.spec import Fault
 from tests.oracles.computed import assert_near, empty_trace
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 Vector = np.ndarray
 State = tuple[Vector, Vector]

@@ -17,7 +17,7 @@ from rnnviz.engines.base import Engine
 from rnnviz.engines.error_text import first_line, last_line
 from rnnviz.engines.external_weights import load_file_engine, unsupported_reason
 from rnnviz.engines.registry import ENGINES, load_engine
-from tests.io.model_formats.writing.written import made, write
+from tests.io.model_formats.writing.saved_models import made, write
 from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
 

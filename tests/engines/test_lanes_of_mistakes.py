@@ -13,7 +13,7 @@ from rnnviz.engines.faults.replay import StepWindow, expected_and_found
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.manual import ManualEngine
 from tests.oracles.computed import computed, empty_trace
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 STEPS = 3

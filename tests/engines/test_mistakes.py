@@ -23,7 +23,7 @@ from rnnviz.verify.invariants import notebook_checks
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
-from tests.verify.audited import inputs_of, with_parameters
+from tests.verify.audit_helpers import inputs_of, with_parameters
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 NAMES = {

@@ -22,8 +22,8 @@ from rnnviz.engines.user_code.user_step import OwnRecurrence
 from rnnviz.io.inputs import load_inputs
 from tests.engines.relations import RELATIONS
 from tests.oracles.computed import assert_agrees, computed
+from tests.report_tables import ReportTable
 from tests.strategies import SEEDS, configs
-from tests.told_tables import ToldTable
 
 STARTERS = Path(__file__).parents[2] / "resources" / "recurrences"
 FLOAT32, FLOAT64 = 4e-5, 2e-12
@@ -111,7 +111,7 @@ def test_engines_keep_the_relation(relation: str, config: Config, seed: int) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("relation", RELATIONS)
-def test_every_engine_keeps_the_relation_over_many_networks(relation: str, told_table: ToldTable) -> None:
+def test_every_engine_keeps_the_relation_over_many_networks(relation: str, report_table: ReportTable) -> None:
     checked = dict.fromkeys(THERE, 0)
 
     # The profile's number is that of all relations together.
@@ -122,7 +122,7 @@ def test_every_engine_keeps_the_relation_over_many_networks(relation: str, told_
             checked[name] += 1
 
     over_many()
-    told_table("relations").add(relation.replace("_", " "), **{name: f"{n:,}" for name, n in checked.items()})
+    report_table("relations").add(relation.replace("_", " "), **{name: f"{n:,}" for name, n in checked.items()})
     assert all(checked.values())
 
 

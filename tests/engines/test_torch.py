@@ -16,7 +16,7 @@ from rnnviz.verify.invariants import notebook_checks
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 
 @given(config=configs())

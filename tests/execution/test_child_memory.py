@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.execution import worker
 from rnnviz.execution.supervisor import Supervisor
-from tests.execution.events_of import config, events_of, finished
+from tests.execution.event_helpers import config, events_of, finished
 from tests.leaks import children
 
 

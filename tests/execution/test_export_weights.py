@@ -14,7 +14,7 @@ from rnnviz.core.progress import watched
 from rnnviz.execution.export_weights import write_proved
 from rnnviz.io.model_formats.save import mxnet_params, numpy_archive
 from rnnviz.io.model_formats.save.formats import GLUON_PARAMS, NUMPY_ARCHIVE
-from tests.io.model_formats.writing.written import made
+from tests.io.model_formats.writing.saved_models import made
 
 
 def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rnnviz.execution.events import Cancelled, Failed, Finished
 from rnnviz.execution.run_dirs import RunDirs
 from rnnviz.execution.supervisor import Supervisor, new_request
 from tests.execution import loads
-from tests.execution.events_of import config, events_of, finished
+from tests.execution.event_helpers import config, events_of, finished
 from tests.execution.faults import Fault, Numbers, faults, folders_left, load_of, struck
 from tests.full_disk import small_disk
 from tests.leaks import children

@@ -18,7 +18,7 @@ PRELUDE = """
 from rnnviz.io.inputs import load_inputs
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from tests.execution import loads
-from tests.execution.events_of import config
+from tests.execution.event_helpers import config
 """
 
 

@@ -16,9 +16,9 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.diagnosis import diagnose
-from tests.warm_runs import Run, run_warm
+from tests.shared_worker import Run, run_shared
 
-__all__ = ["run_warm"]
+__all__ = ["run_shared"]
 
 SHAPE = (2, 2, 6, 3, 4)
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -146,13 +146,13 @@ def test_a_recorded_mistake_is_named(
     ("cell", "kept"), [("lstm", ("output",)), ("gru", ("state",)), ("rnn_tanh", ("output", "state"))]
 )
 def test_a_part_of_the_hidden_vectors_is_compared_and_what_is_missing_is_told(
-    tmp_path: Path, run_warm: Run, cell: str, kept: tuple[str, ...]
+    tmp_path: Path, run_shared: Run, cell: str, kept: tuple[str, ...]
 ) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     config = config_of("manual", golden, cell=cell)
     arrays = torch_arrays(config)
     np.savez(tmp_path / "golden.npz", **{name: arrays[name] for name in kept})
-    result = run_warm(config)
+    result = run_shared(config)
     (comparison,) = result.comparisons
     of_lanes = {("output",): 2 * 6, ("state",): 4, ("output", "state"): 2 * 6 + 2}[kept]
     assert (comparison.elements, comparison.mismatched) == (of_lanes * 12, 0)
@@ -199,13 +199,13 @@ def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_
     ],
 )
 def test_a_mistake_is_named_by_what_little_was_recorded(
-    tmp_path: Path, run_warm: Run, cell: str, mistake: str, kept: tuple[str, ...]
+    tmp_path: Path, run_shared: Run, cell: str, mistake: str, kept: tuple[str, ...]
 ) -> None:
     made, port = f"bug:{mistake}", f"recording:{tmp_path / 'port.npz'}"
-    wrong = run_warm(config_of("manual", made, cell=cell))[made]
+    wrong = run_shared(config_of("manual", made, cell=cell))[made]
     arrays = {"output": wrong.output_in("NTC"), "state": wrong.state_h}
     np.savez(tmp_path / "port.npz", **{name: arrays[name] for name in kept})
-    result = run_warm(config_of("manual", port, cell=cell))
+    result = run_shared(config_of("manual", port, cell=cell))
     assert result.verdict == "disagree"
     assert result.judgment is not None
     assert result.judgment.diagnoses == {port: ((mistake,),)}

@@ -20,7 +20,7 @@ from rnnviz.io.model_formats.save.formats import (
     WEIGHT_FORMATS,
     WeightFormat,
 )
-from tests.io.model_formats.writing.written import made
+from tests.io.model_formats.writing.saved_models import made
 
 KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 RUN_BY_A_LIBRARY = [form for form in WEIGHT_FORMATS if form.library is not None]

@@ -15,7 +15,7 @@ from rnnviz.execution.run_dirs import storage
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
 from tests.execution import loads
-from tests.execution.events_of import config, events_of, failed, finished
+from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
 
 

@@ -17,7 +17,7 @@ from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.execution import loads
-from tests.execution.events_of import config, events_of, failed, finished
+from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
 from tests.oracles.computed import computed
 

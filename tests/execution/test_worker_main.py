@@ -10,7 +10,7 @@ import pytest
 
 from rnnviz.execution import worker_main
 from rnnviz.execution.supervisor import Supervisor
-from tests.execution.events_of import events_of, failed, finished
+from tests.execution.event_helpers import events_of, failed, finished
 
 LIMITED = """
 import resource, sys

@@ -16,7 +16,7 @@ from rnnviz.explain.provenance import InitialPlace, InputPlace, Source
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, explain
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.computed import computed
 from tests.strategies import configs
 

@@ -17,7 +17,7 @@ from rnnviz.explain.digit_format import align_decimals, format_distinct, format_
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
 from rnnviz.explain.report import report
 from rnnviz.explain.term_table import SHOWN_TERMS
-from tests.made_results import Edit, made_result
+from tests.factories import Edit, made_result
 
 NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
 """A step above the first layer that reads an own previous step."""

@@ -9,7 +9,7 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.input_source import origin
 from rnnviz.explain.provenance import InputPlace, in_words
 from rnnviz.explain.report import report
-from tests.made_results import made_result
+from tests.factories import made_result
 
 NAMES = Names(("Mon", "", "Wed", "Thu", "Fri"), ("open", "", "close"))
 RESULT = made_result(cell="lstm", num_layers=2)

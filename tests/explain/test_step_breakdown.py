@@ -37,7 +37,7 @@ from tests.explain.arithmetics import (
 )
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import next_state
-from tests.verify.audited import engine_or_skip, inputs_of
+from tests.verify.audit_helpers import engine_or_skip, inputs_of
 
 Case = tuple[Inputs, Trace, Location]
 

@@ -23,7 +23,7 @@ from rnnviz.explain.provenance import (
 from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.term_table import TermTable, ledger
 from tests.explain.arithmetics import activated, argument_of, arithmetic_of, explained
-from tests.made_results import made_result
+from tests.factories import made_result
 
 WHERE = Location(layer=1, timestep=2, sample=1, unit=1)
 

@@ -17,7 +17,7 @@ from rnnviz.core.config import Config
 from rnnviz.io.session.file_refs import files_to_copy
 from rnnviz.io.session.save import write_session
 from rnnviz.io.session.types import SavedDocument, SavedSession, SavedViewState
-from tests.fuzz import kept, spoken, sweeps
+from tests.fuzz import corpus, message_checks, sweeps
 from tests.fuzz.readers import FEATURES, network_of
 from tests.io.model_formats.damage import damaged
 
@@ -241,17 +241,17 @@ MAKERS: dict[str, Callable[[Random, Path], bytes]] = {
     "csv": lambda chance, _: csv(chance),
     "npy": lambda chance, _: npy(chance),
     "npz": lambda chance, _: npz(chance),
-    "wav": spoken.wav,
-    "trace.npz": kept.recording,
+    "wav": message_checks.wav,
+    "trace.npz": corpus.recording,
     "rnnviz": rnnviz,
-    "labels.txt": spoken.labels,
-    "vocabulary.txt": spoken.vocabulary,
-    "vocabulary.json": spoken.vocabulary_json,
+    "labels.txt": message_checks.labels,
+    "vocabulary.txt": message_checks.vocabulary,
+    "vocabulary.json": message_checks.vocabulary_json,
     "sweep.toml": sweeps.sweep,
     "sweep.csv": sweeps.results_csv,
     "sweep.json": sweeps.results_json,
-    "lesson.md": spoken.lesson,
-    "settings.ini": kept.settings,
+    "lesson.md": message_checks.lesson,
+    "settings.ini": corpus.settings,
 }
 """By the ending of the file."""
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
 from rnnviz.io.config_toml import parse_config
-from tests.fuzz.apart import fuzz_files
 from tests.fuzz.cases import KINDS
-from tests.fuzz.drawn import tables, texts
+from tests.fuzz.generators import tables, texts
+from tests.fuzz.isolated import fuzz_files
 from tests.fuzz.readers import READERS, kind_of, outcome, outcome_of, run_config
-from tests.told_tables import ToldTable
+from tests.report_tables import ReportTable
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 WHERE = Path("/anywhere")
@@ -69,9 +69,9 @@ def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, told_table: ToldTable) -> None:
+def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, report_table: ReportTable) -> None:
     found = outcomes_of_configs(kind, cases(kind))
-    told_table("fuzz").add(
+    report_table("fuzz").add(
         f"config, {kind}", cases=found.total(), ok=found["ok"], sentence=found["sentence"], **{"anything else": 0}
     )
     assert min(found["ok"], found["sentence"]) > found.total() // 50
@@ -79,9 +79,9 @@ def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, told_t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_drawn_files_are_taken_or_refused_in_a_sentence(kind: str, tmp_path: Path, told_table: ToldTable) -> None:
+def test_many_drawn_files_load_or_fail_with_a_message(kind: str, tmp_path: Path, report_table: ReportTable) -> None:
     found, failures = fuzz_files(kind, range(cases(kind)), tmp_path)
-    told_table("fuzz").add(
+    report_table("fuzz").add(
         f"`.{kind}`", cases=cases(kind), ok=found["ok"], sentence=found["sentence"], **{"anything else": len(failures)}
     )
     assert failures == []

@@ -20,7 +20,7 @@ from rnnviz.gui.gc_timer import Collector
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from rnnviz.io.export.json_summary import write_json
 from rnnviz.io.export.npz import write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result, setting
 from tests.full_disk import files_of_at_most
-from tests.made_results import made_result, setting
 
 Write = Callable[[RunResult, Path], object]
 WRITERS: dict[str, Write] = {"csv": write_csv, "npz": write_npz, "json": write_json}

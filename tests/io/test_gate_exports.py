@@ -12,7 +12,7 @@ from rnnviz.io.export import csv as table
 from rnnviz.io.export import gate_columns
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 ENGINES = {

@@ -12,8 +12,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result
 from tests.full_disk import small_disk
-from tests.made_results import made_result
 
 pytestmark = pytest.mark.slow
 

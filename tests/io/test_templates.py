@@ -7,14 +7,14 @@ import pytest
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.io.templates import write_starter
-from tests.warm_runs import Run, run_warm
+from tests.shared_worker import Run, run_shared
 
-__all__ = ["run_warm"]
+__all__ = ["run_shared"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
-    cell: str, tmp_path: Path, run_warm: Run
+    cell: str, tmp_path: Path, run_shared: Run
 ) -> None:
     path = tmp_path / "mine.py"
     write_starter(cell, path)
@@ -25,7 +25,7 @@ def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
             "compare": {"candidates": [str(path)]},
         }
     )
-    result = run_warm(config, trusted=frozenset({str(path)}))
+    result = run_shared(config, trusted=frozenset({str(path)}))
     assert result.verdict == "agree"
     assert result.judgment is not None
     assert result.judgment.audits[str(path)].verdict == "right"

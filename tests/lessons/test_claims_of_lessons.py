@@ -20,9 +20,9 @@ from rnnviz.lessons.statements.parser import Statement
 from rnnviz.lessons.statements.result import check_claims
 from rnnviz.quantities.gates import QUANTITIES
 from rnnviz.verify.result import RunResult
-from tests.warm_runs import Run, run_warm
+from tests.shared_worker import Run, run_shared
 
-__all__ = ["run_warm"]
+__all__ = ["run_shared"]
 
 STEPS = {
     f"{lesson.name}-{number}": step for lesson in guided_lessons() for number, step in enumerate(lesson.steps, start=1)
@@ -42,9 +42,9 @@ Runs = Callable[[Config], RunResult]
 
 
 @pytest.fixture(scope="module")
-def run_once(run_warm: Run) -> Runs:
+def run_once(run_shared: Run) -> Runs:
     """Runs each config once."""
-    return cache(run_warm)
+    return cache(run_shared)
 
 
 def untrue(result: RunResult, claims: Sequence[Statement], where: Location) -> list[str]:

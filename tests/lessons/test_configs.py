@@ -9,9 +9,9 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.configs import Lesson, find_lesson, lessons
 from rnnviz.verify.fault_coverage import undetectable
-from tests.warm_runs import Run, run_warm
+from tests.shared_worker import Run, run_shared
 
-__all__ = ["run_warm"]
+__all__ = ["run_shared"]
 
 NAMES = [
     *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
@@ -92,8 +92,8 @@ def test_resources_inside_the_package_come_before_those_beside_it(
 
 
 @every_lesson
-def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson, run_warm: Run) -> None:
-    result = run_warm(lesson.config)
+def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson, run_shared: Run) -> None:
+    result = run_shared(lesson.config)
     assert result.judgment is not None
     assert result.comparison("manual").verdict == "agree"
     assert result.comparison("manual").elements > 0

@@ -1,7 +1,7 @@
 """Use the window at random and see that nothing breaks: python -m tests.monkey ACTIONS [--seed N] [--checks N]
 
 Ends with 1 and a sentence for every exception, warning, frozen frame and wrong verdict. Where nothing broke, the table
-of what was done is put into the folder that `tests.told_tables.FOLDER` names.
+of what was done is put into the folder that `tests.report_tables.FOLDER` names.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
     wanted = parser.parse_args()
     if wanted.inside:
         from tests.monkey.session import Monkey
-        from tests.told_tables import FOLDER
+        from tests.report_tables import FOLDER
 
         monkey = Monkey(wanted.actions, wanted.seed, wanted.checks, wanted.frozen, aloud=wanted.aloud)
         wrong = monkey.run()

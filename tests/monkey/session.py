@@ -17,12 +17,12 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
 from tests.leaks import children
-from tests.monkey.hands import Hands
 from tests.monkey.heartbeat import Heartbeat
-from tests.monkey.things import things
+from tests.monkey.input_events import Hands
+from tests.monkey.targets import things
 from tests.monkey.verdicts import Verdicts
-from tests.told_tables import Rows
-from tests.troubles import Troubles
+from tests.report_tables import Rows
+from tests.unexpected_errors import UnexpectedErrors
 
 _ACTION_MS = 10
 _TOLD_EVERY = 1000
@@ -47,7 +47,7 @@ class Monkey:
     aloud: bool = False
 
     def __post_init__(self) -> None:
-        self.troubles = Troubles(self.tell)
+        self.troubles = UnexpectedErrors(self.tell)
         self.heart = Heartbeat(self.frozen, self.tell)
         self.done: Counter[str] = Counter()
         self.runs = self.checked = self.unlike = self.wrong = self.alarms = 0

@@ -11,9 +11,9 @@ from rnnviz.core.config import Config
 from rnnviz.io.resources import resource_path
 from tests.monkey.heartbeat import Frame
 from tests.monkey.verdicts import Verdicts
-from tests.warm_runs import Run, run_warm
+from tests.shared_worker import Run, run_shared
 
-__all__ = ["run_warm"]
+__all__ = ["run_shared"]
 
 # On a machine that runs other tests beside it a frame of a fifth of a second says nothing.
 _FROZEN = "5"
@@ -34,7 +34,7 @@ def test_a_frame_is_as_long_as_the_clock_says_unless_others_had_the_processor_fo
 
 @pytest.mark.slow
 def test_the_command_line_runs_code_that_the_window_ran_and_tells_of_another_verdict(
-    run_warm: Run, tmp_path: Path
+    run_shared: Run, tmp_path: Path
 ) -> None:
     own = str(shutil.copy(resource_path("recurrences", "lstm.py"), tmp_path / "mine.py"))
 
@@ -43,7 +43,7 @@ def test_the_command_line_runs_code_that_the_window_ran_and_tells_of_another_ver
         return Config.from_mapping({"network": network, "compare": {"reference": "manual", "candidates": [candidate]}})
 
     verdicts = Verdicts(tmp_path, most=2)
-    result = run_warm(config(own), frozenset({own}))
+    result = run_shared(config(own), frozenset({own}))
     verdicts.add(result, config(own))
     verdicts.add(result, config("bug:no-h2h-bias"))
     (said,) = verdicts.wrong()

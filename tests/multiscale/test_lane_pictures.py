@@ -19,7 +19,7 @@ from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.quantities.unit_order import LaneOrders, OrderKey, UnitOrder
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 from tests.verify.pyramids import pyramid_result, with_short_levels
 

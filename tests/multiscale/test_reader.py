@@ -11,7 +11,7 @@ from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def spoil(trace: Trace) -> None:

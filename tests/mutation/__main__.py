@@ -1,8 +1,8 @@
 """Change the core in one place at a time, and see that a test fails: python -m tests.mutation [PATH...].
 
 Without a path all of rnnviz/core, rnnviz/engines and rnnviz/verify is changed; `--sample` draws so many of the
-mutants from a seed. Prints a table by folder, and the mutants that no test failed for; the files in `survivors` say why
-that is right. At least 90 % have to be killed.
+mutants from a seed. Prints a table by folder, and the mutants that no test failed for. The files in `accepted_mutants`
+give the reasons. At least 90 % have to be killed.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from tests.mutation.mutants import Mutant, copied
 from tests.mutation.reasons import Reasons
 from tests.mutation.workers import TESTS, Reached, reached, tried
-from tests.told_tables import FOLDER, Rows
+from tests.report_tables import FOLDER, Rows
 
 WANTED = 0.9
 

@@ -1,4 +1,4 @@
-"""Why some mutants survive, from the TOML files in `survivors`: one for each folder, or part of one, that is mutated.
+"""Reasons for accepted mutants, read from the TOML files in `accepted_mutants`.
 
 Each `[[survivor]]` has `why`, and says which mutants it is of by any of `file` (a pattern as a shell has them),
 `function`, `before` and `after` (the changed lines, without indentation), and `change`, a regular expression that is
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.mutation.mutants import Mutant
 
-FOLDER = Path(__file__).with_name("survivors")
+FOLDER = Path(__file__).with_name("accepted_mutants")
 
 
 class Reasons:

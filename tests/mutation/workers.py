@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TypeAlias
 
-from tests.mutation.killing import ORDERS, PATIENCE, SLOWEST
 from tests.mutation.mutants import Mutant
+from tests.mutation.runner import ORDERS, PATIENCE, SLOWEST
 
 TESTS = ("tests/engines", "tests/verify", "tests/core")
 """What may kill a mutant: the tests of what is mutated, the folder that takes longest first."""
@@ -40,7 +40,7 @@ class Worker:
         self._lines = 0
         self.output = (self.folder / "output.txt").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "tests.mutation.killing", "-n", "0", "-q", "-o", "timeout=0",
+            [sys.executable, "-m", "pytest", "-p", "tests.mutation.runner", "-n", "0", "-q", "-o", "timeout=0",
              "-o", "faulthandler_timeout=0", "-p", "no:cacheprovider", *tests],
             cwd=tree,
             env={

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.error_propagation import spread, spread_sentence
 from rnnviz.text.verdict_text import plain
 from rnnviz.verify.result import RunResult
-from tests.made_results import Edit, made_result
+from tests.factories import Edit, made_result
 
 
 def touching(*places: Location, amount: float = 0.25) -> Edit:

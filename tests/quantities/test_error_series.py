@@ -10,8 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.quantities.error_series import ERROR, MISMATCHED, STEP_AUDIT, VIOLATION, ErrorQuantity, error_series
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
+from tests.factories import evaluated, made_result
 
 MINE = "/far/away/mine.py"
 

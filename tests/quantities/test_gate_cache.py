@@ -12,7 +12,7 @@ from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import Extent, LaneGates
 from rnnviz.quantities.gates import GateReader
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 SIZES = {"batch_size": 3, "input_size": 5, "hidden_size": 4, "num_layers": 2, "bidirectional": True}

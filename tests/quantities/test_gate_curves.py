@@ -11,7 +11,7 @@ from rnnviz.quantities import gate_values as gate_vector
 from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort, series_key
 from rnnviz.quantities.gate_values import GateVector, GateVectors
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 SHAPE = {"num_layers": 2, "bidirectional": True, "dtype": "float64", "hidden_size": 4, "input_size": 5}

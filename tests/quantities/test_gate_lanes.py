@@ -16,7 +16,7 @@ from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.gates import QUANTITIES
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")

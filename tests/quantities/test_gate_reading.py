@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.quantities import gates
 from rnnviz.quantities.gates import GateQuantity, GateReader, gate_blocks, gate_lane, gate_quantities
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 T, N, H = 6, 3, 4

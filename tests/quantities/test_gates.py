@@ -21,7 +21,7 @@ from rnnviz.quantities import gates
 from rnnviz.quantities.gates import QUANTITIES, GateReader, gate_blocks, gate_lane
 from tests.oracles.computed import computed
 from tests.strategies import configs
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 
 def expected(inputs: Inputs, trace: Trace, name: str, where: Location) -> float:

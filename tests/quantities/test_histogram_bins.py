@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.histogram_bins import Bars, ulp_bars, violation_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def comparison_of(**edits: float) -> Comparison:

@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.multiscale.builder import build_values
 from rnnviz.quantities.minmax_envelope import Outline, block_for, drop_collinear, largest_of, outline_of, unit_outline
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @given(st.integers(1, 3000), st.data())

@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.output_layout import lane_label, map_rows, nearest_part
 from rnnviz.text.network_title import network_in_words
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])

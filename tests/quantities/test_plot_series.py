@@ -18,7 +18,7 @@ from rnnviz.quantities.plot_series import (
     runs,
     unit_over_time,
 )
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def test_a_unit_over_time_is_the_lanes_column() -> None:

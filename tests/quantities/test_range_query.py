@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from rnnviz.quantities import range_query as selection
 from rnnviz.quantities.range_query import MOST, Match, Query, select
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.verify.traces import trace_of
 
 UNITS = 6

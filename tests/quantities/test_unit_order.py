@@ -25,7 +25,7 @@ from rnnviz.quantities.unit_order import (
     sampled_times,
 )
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.verify.pyramids import pyramid_result, with_short_levels
 
 VALUES = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 9)), elements=st.floats(-1e3, 1e3))

@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.vectors import Vector, difference, kinds_at, vector_at
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def test_a_hidden_vector_has_a_column_for_each_engine_the_shown_candidate_beside_the_reference() -> None:

@@ -25,8 +25,8 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from tests.leaks import children
 from tests.soak.growth_in_time import Slope, slope
-from tests.soak.readings import QUANTITIES, Reader, Reading
-from tests.troubles import Troubles
+from tests.soak.resource_samples import QUANTITIES, Reader, Reading
+from tests.unexpected_errors import UnexpectedErrors
 
 PARTS = {"runs": 1_000.0, "playing": 1.0}
 """What can be done for long, and of how many runs or hours a growth is told."""
@@ -94,7 +94,7 @@ class LongRun:
         self._reader = Reader()
         self._counts: list[float] = []
         self._looks: list[Reading] = []
-        self.troubles = Troubles(tell)
+        self.troubles = UnexpectedErrors(tell)
         self.seconds = 0.0
 
     def run(self) -> list[Growth]:

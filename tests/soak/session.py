@@ -13,10 +13,10 @@ from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from tests.leaks import children
-from tests.soak.deeds import User
 from tests.soak.growth_in_time import Slope, slope
-from tests.soak.readings import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
-from tests.troubles import Troubles
+from tests.soak.resource_samples import QUANTITIES, Quantity, Reader, Reading, kinds_of_objects, kinds_of_widgets
+from tests.soak.user_actions import User
+from tests.unexpected_errors import UnexpectedErrors
 
 _DEED_MS = 15
 _STORMY = 0.4
@@ -42,7 +42,7 @@ class Soak:
     readings: list[Reading] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.troubles = Troubles(self.tell)
+        self.troubles = UnexpectedErrors(self.tell)
 
     def run(self) -> list[str]:
         """Use the window for so long, close it, and return a sentence for everything that is wrong."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests import profiles
-from tests.told_tables import ToldTable
+from tests.report_tables import ReportTable
 
 __all__ = ["profiles"]
 
@@ -22,7 +22,7 @@ TOLD = {"runs": "{:,} runs", "playing": "{:g} hours of playing"}
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", AMOUNTS)
-def test_a_window_that_is_used_for_long_grows_in_nothing(part: str, tmp_path: Path, told_table: ToldTable) -> None:
+def test_a_window_that_is_used_for_long_grows_in_nothing(part: str, tmp_path: Path, report_table: ReportTable) -> None:
     much, little = AMOUNTS[part]
     amount = much if settings().max_examples >= 2_000 else little
     command = [sys.executable, "-m", "tests.soak.long_run", part, str(amount), "--json", tmp_path / "figures.json"]
@@ -30,7 +30,7 @@ def test_a_window_that_is_used_for_long_grows_in_nothing(part: str, tmp_path: Pa
     assert done.returncode == 0, done.stdout + done.stderr
     words = TOLD[part]
     for row in json.loads((tmp_path / "figures.json").read_text()):
-        told_table("long-run").add(
+        report_table("long-run").add(
             f"{words.format(amount)}: {row['name']}",
             **{
                 "first": f"{row['first']:,.1f}",

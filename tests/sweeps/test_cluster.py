@@ -14,7 +14,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.sweeps.journal import Journal, read_journal
 from rnnviz.sweeps.local import LocalScheduler
 from tests.leaks import children
-from tests.sweeps.swept import computed, start, sweep, verdicts
+from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 
 pytest.importorskip("distributed")
 

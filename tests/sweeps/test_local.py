@@ -18,7 +18,7 @@ from rnnviz.sweeps.local import LocalScheduler
 from rnnviz.sweeps.task import finding
 from tests.execution.loads import hang
 from tests.leaks import children
-from tests.sweeps.swept import computed, start, sweep, verdicts
+from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 
 DEADLY = 6
 

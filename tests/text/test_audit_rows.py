@@ -9,8 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.text.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import Edit, made_result
+from tests.factories import Edit, evaluated, made_result
 
 
 def touching(*places: Location, out: float = 0.0, state: float = 0.0) -> Edit:

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.text import verdict_details
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 MINE = "/far/away/mine.py"
 RESULT = made_result(("gluon", MINE))

@@ -17,7 +17,7 @@ from rnnviz.text.repr_html import (
 )
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.comparison import Mismatch
-from tests.made_results import made_result, setting
+from tests.factories import made_result, setting
 
 MINE = "/far/away/<mine>.py"
 AT = Location(0, 0, 3, 1, 2)

@@ -14,8 +14,7 @@ from rnnviz.verify.audit import WrongStep
 from rnnviz.verify.comparison import Comparison, Mismatch
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import made_result, setting
+from tests.factories import evaluated, made_result, setting
 
 MINE = "/far/away/mine.py"
 RESULT = made_result(("gluon", MINE))

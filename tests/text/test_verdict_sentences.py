@@ -13,7 +13,7 @@ from rnnviz.text.verdict_text import TextPart, report, verdict_sentence
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.result import Judgment, RunResult
-from tests.made_results import Edit, made_result
+from tests.factories import Edit, made_result
 
 PLACE = "layer 0, backward, t = 3, sample 1, unit 2"
 WHERE = Location(0, 1, 3, 1, 2)

@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.text.verdict_text import BLIND_SPOTS, diagnosis, plain, report, verdict_sentence
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
-from tests.made_results import Edit, made_result
+from tests.factories import Edit, made_result
 
 PLACE = Location(0, 1, 3, 1, 2)
 

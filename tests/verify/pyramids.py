@@ -11,7 +11,7 @@ from rnnviz.core.multiscale import open_pyramids
 from rnnviz.multiscale.builder import ComparedPyramids, build_values
 from rnnviz.verify.block_metrics import block_difference
 from rnnviz.verify.result import RunResult
-from tests.made_results import Edit, made_result
+from tests.factories import Edit, made_result
 
 
 def with_short_levels(patch: pytest.MonkeyPatch) -> None:

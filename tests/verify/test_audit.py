@@ -16,7 +16,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.running_error import ALLOWED
 from tests.oracles.computed import computed
 from tests.strategies import configs
-from tests.verify.audited import audit_of, engine_or_skip, inputs_of, touched_trace, with_sequence
+from tests.verify.audit_helpers import audit_of, engine_or_skip, inputs_of, touched_trace, with_sequence
 from tests.verify.traces import changed, locations
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")

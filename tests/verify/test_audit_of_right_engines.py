@@ -12,7 +12,7 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.verify.audit import audit
 from rnnviz.verify.running_error import ALLOWED
 from tests.oracles.computed import computed
-from tests.verify.audited import engine_or_skip, inputs_of, with_parameters, with_sequence
+from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 RIGHT = 2.5

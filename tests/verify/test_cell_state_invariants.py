@@ -16,7 +16,7 @@ from rnnviz.verify import cell_state_invariants as module
 from rnnviz.verify.cell_state_invariants import cell_checks
 from tests.oracles.computed import computed
 from tests.strategies import configs
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 CELL, STATE = "cell follows from the hidden vectors", "state[1] follows from the hidden vectors"
 

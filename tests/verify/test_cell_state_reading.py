@@ -14,7 +14,7 @@ from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
 from rnnviz.verify.running_error import BoundedArray
 from rnnviz.verify.step_bounds import audited_layer, lstm_gates
 from tests.oracles.gates import gates_of
-from tests.verify.audited import inputs_of, with_parameters
+from tests.verify.audit_helpers import inputs_of, with_parameters
 from tests.verify.traces import trace_of
 
 T, N, H = 40, 3, 4

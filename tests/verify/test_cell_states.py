@@ -15,7 +15,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import cell_states
 from rnnviz.verify.cell_states import CellStates
 from tests.oracles.computed import computed
-from tests.verify.audited import inputs_of, with_parameters
+from tests.verify.audit_helpers import inputs_of, with_parameters
 
 T, H = 3000, 3
 FORGETS, NEVER_FORGETS = 0.0, 40.0

@@ -24,10 +24,10 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import undetectable
-from tests.engines.planted import RIGHT, Planted, planted
+from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
 from tests.strategies import configs
-from tests.verify.audited import engine_or_skip, inputs_of, with_sequence
+from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_sequence
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 Diagnosis = tuple[tuple[str, ...], ...]

@@ -19,7 +19,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
 from rnnviz.verify.invariants import notebook_checks
 from tests.oracles.computed import empty_trace
-from tests.verify.audited import with_parameters
+from tests.verify.audit_helpers import with_parameters
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 

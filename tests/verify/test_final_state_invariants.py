@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.final_state_invariants import Agreement, Place, agreement, lanes, places, values_at
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])

@@ -18,8 +18,8 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_state_invariants import cell_checks
 from rnnviz.verify.running_error import ALLOWED
 from tests.oracles.computed import computed
-from tests.verify.audited import engine_or_skip, inputs_of, with_parameters, with_sequence
-from tests.verify.faults import Spoil, one_step, permuted_gates, plain_trace, result_of, without
+from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
+from tests.verify.faulty_traces import Spoil, one_step, permuted_gates, plain_trace, result_of, without
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 BOUNDED = ("rnn_tanh", "lstm", "gru")

@@ -14,7 +14,7 @@ from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
 from rnnviz.verify.compare import compare
 from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
 from tests.oracles.computed import computed
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 SHAPE = (3, 2, 5, 3, 4)
 """(L, D, T, N, H), all different."""

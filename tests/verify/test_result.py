@@ -9,8 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import VERDICTS
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
+from tests.factories import evaluated, made_result
 
 
 def wrong_state(trace: Trace) -> None:

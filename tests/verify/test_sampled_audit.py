@@ -13,7 +13,7 @@ from rnnviz.verify import audit_sampling
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from tests.oracles.computed import computed
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 from tests.verify.traces import changed
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")

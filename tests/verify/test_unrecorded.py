@@ -17,7 +17,7 @@ from rnnviz.quantities.vectors import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.final_state_invariants import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 GOLDEN = "recording:/far/away/golden.npz"
 

@@ -7,7 +7,7 @@ import pytest
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.inputs_io import save_inputs
 from tests.engines.user_code.files import SIZES
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.inputs_io import save_inputs
 from rnnviz.engines.registry import find_engine, load_engine
-from tests.engines.planted import RIGHT
+from tests.engines.seeded_faults import RIGHT
 from tests.engines.user_code.files import SIZES, run, sentence_of, written
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 
 @pytest.mark.parametrize(

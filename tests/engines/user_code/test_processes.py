@@ -15,11 +15,11 @@ from rnnviz.core.inputs_io import save_inputs
 from rnnviz.core.trace import create_trace
 from rnnviz.engines.user_code import parent as own_engine
 from rnnviz.engines.user_code.parent import OwnEngine
-from tests.engines.planted import RIGHT
+from tests.engines.seeded_faults import RIGHT
 from tests.engines.user_code.files import run, sentence_of, written
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 DYING = {
     "os._exit": ("import os\n\n\ndef step(x, state, p):\n    os._exit(5)\n", " ended its process (exit code 5)."),

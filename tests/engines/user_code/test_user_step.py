@@ -9,11 +9,11 @@ import pytest
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
-from tests.engines.planted import RIGHT
+from tests.engines.seeded_faults import RIGHT
 from tests.engines.user_code.files import SIZES, written
 from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 ENTERED: list[str] = []
 

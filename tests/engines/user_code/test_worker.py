@@ -18,7 +18,7 @@ from rnnviz.core.trace import create_trace, open_trace
 from rnnviz.engines.user_code import worker as host
 from rnnviz.engines.user_code.protocol import Advanced, Alive, Done, Failed, Message, Printed, decode, encode
 from rnnviz.engines.user_code.worker import CallWatchdog, CapturedOutput, MessageWriter
-from tests.engines.planted import RIGHT
+from tests.engines.seeded_faults import RIGHT
 from tests.engines.user_code.files import written
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence

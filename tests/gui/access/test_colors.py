@@ -13,7 +13,7 @@ from rnnviz.gui.views.cell_painter import blend
 from rnnviz.gui.views.unit_lines import DASHES
 from rnnviz.gui.views.unrolled.colormap import on
 from rnnviz.io.resources import resource_path
-from tests.gui.access.colors_seen import contrast, distance, lightness
+from tests.gui.access.rendered_colors import contrast, distance, lightness
 
 TEXT, GRAPHIC = 4.5, 3.0
 TOLD_APART = 10.0

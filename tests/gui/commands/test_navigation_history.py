@@ -17,7 +17,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.made_results import made_result
+from tests.factories import made_result
 
 TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
 INPUT = InputPlace(4, 0, 2)

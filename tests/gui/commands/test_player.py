@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.player import Player, speed
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def session_on(result: RunResult) -> Session:

@@ -24,7 +24,7 @@ from rnnviz.io.atomic import atomic_write
 from rnnviz.io.export import csv as csv_table
 from rnnviz.io.model_formats.load import entries_of, read_parameters
 from rnnviz.text.verdict_text import verdict_sentence
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.fixture

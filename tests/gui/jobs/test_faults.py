@@ -22,7 +22,7 @@ from tests import profiles
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, load_of, struck
 from tests.gui.conftest import SharedSupervisor
 from tests.leaks import children
-from tests.told_tables import ToldTable
+from tests.report_tables import ReportTable
 
 __all__ = ["profiles"]
 
@@ -160,7 +160,7 @@ class Disturbed:
 
 @pytest.mark.timeout(3600)
 def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_right(
-    disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch, told_table: ToldTable
+    disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch, report_table: ReportTable
 ) -> None:
     count = MANY if settings().max_examples >= MANY else SHARE
     found = {kind: Counter[str]() for kind in KINDS}
@@ -168,7 +168,7 @@ def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_ri
         config = _CONFIGS[place % len(_CONFIGS) if place % 2 else 0]
         found[fault.kind][disturbed.disturb(fault, config, monkeypatch.setattr)] += 1
     for kind, outcomes in found.items():
-        told_table("faults").add(
+        report_table("faults").add(
             kind,
             runs=outcomes.total(),
             sentence=outcomes["sentence"],

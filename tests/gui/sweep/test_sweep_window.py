@@ -21,7 +21,7 @@ from rnnviz.sweeps.journal import Journal
 from rnnviz.sweeps.local import LocalScheduler
 from rnnviz.sweeps.results import SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
-from tests.sweeps.swept import sweep
+from tests.sweeps.sweep_helpers import sweep
 
 SWEEP = """
 engines = ["onnx", "bug:no-h2h-bias"]

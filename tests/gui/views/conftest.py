@@ -6,8 +6,8 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.gui.views.verdict_bar import VerdictLine
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result
 from tests.gui.views.verdicts import PLACE
-from tests.made_results import made_result
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit_table import AuditTable
 from rnnviz.verify.result import RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
+from tests.factories import evaluated, made_result
 
 PLACE = Location(0, 0, 3, 1, 2)
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from rnnviz.core.trace import Trace
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.checks_table import ChecksTable
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_histogram import ErrorHistogram
-from tests.made_results import made_result
+from tests.factories import made_result
 
 PLACE = Location(0, 1, 3, 1, 2)
 

@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.fixture

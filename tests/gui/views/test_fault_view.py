@@ -11,8 +11,7 @@ from rnnviz.engines.registry import known_mistakes
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.fault_view import WhatIf
 from rnnviz.verify.result import RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
+from tests.factories import evaluated, made_result
 
 MISTAKE = "bug:h2h-transposed"
 

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QLabel
 from rnnviz.core.trace import Trace
 from rnnviz.gui.views.verdict_bar import VerdictLine
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
-from tests.made_results import made_result
 
 
 def drifting() -> RunResult:

@@ -17,7 +17,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.highlights import Region, highlighted_rows, lane_region
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.fixture

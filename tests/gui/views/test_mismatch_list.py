@@ -7,7 +7,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
-from tests.made_results import made_result
+from tests.factories import made_result
 
 PLACES = {
     Location(0, 0, 1, 1, 2): 0.5,

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import StateMap
 from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 @pytest.fixture

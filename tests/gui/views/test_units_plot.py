@@ -12,7 +12,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views import series_worker
 from rnnviz.gui.views.pin_button import MOST_PINNED
 from rnnviz.gui.views.units_plot import UnitsPlot
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 

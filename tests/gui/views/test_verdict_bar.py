@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QLabel
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.verdict_bar import VerdictLine
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
-from tests.made_results import made_result
 
 
 def test_an_empty_strip_says_what_to_do(line: VerdictLine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.export.json_summary import json_text, summary, write_json
-from tests.made_results import made_result, setting
+from tests.factories import made_result, setting
 
 KEYS = {
     "verdict",

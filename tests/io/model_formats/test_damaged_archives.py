@@ -14,8 +14,8 @@ from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.damage import damaged as changed
 from tests.io.model_formats.damage import networks_in, outcome_of
+from tests.io.model_formats.samples import NETWORK, WRITERS
 from tests.io.model_formats.sources import in_torch_names, weights_of
-from tests.io.model_formats.specimens import NETWORK, WRITERS
 
 
 @pytest.mark.parametrize("name", ["w.npz", "w.pt", "w.keras"])

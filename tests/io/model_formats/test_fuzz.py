@@ -10,8 +10,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.execution.subprocess_call import call_in_subprocess
 from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
 from tests.io.model_formats.fuzzing import fuzz, read_soon
-from tests.io.model_formats.specimens import CHECKED_SUMS, WRITERS
-from tests.told_tables import ToldTable
+from tests.io.model_formats.samples import CHECKED_SUMS, WRITERS
+from tests.report_tables import ReportTable
 
 FILES = [name for name in WRITERS if name != "folder"]
 NOT_SURVIVED = [("w.weights.h5", 587), ("w.weights.h5", 1549), ("w.weights.h5", 2762)]
@@ -23,12 +23,12 @@ _OUTCOMES = ("refused", "same", "fewer", "numbers", "named")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_what_it_holds(
-    name: str, tmp_path: Path, told_table: ToldTable
+    name: str, tmp_path: Path, report_table: ReportTable
 ) -> None:
     WRITERS[name](tmp_path / name)
     found = fuzz(tmp_path / name, range(_CASES), tmp_path)
     told = {outcome: found.outcomes[outcome] for outcome in _OUTCOMES}
-    told_table("model-files").add(f"`{name}`", **told, **{"anything else": len(found.failures)})
+    report_table("model-files").add(f"`{name}`", **told, **{"anything else": len(found.failures)})
     assert found.failures == []
     assert sum(found.outcomes.values()) == _CASES
     assert found.outcomes["refused"] > _CASES // 4

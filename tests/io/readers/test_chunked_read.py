@@ -15,8 +15,8 @@ from rnnviz.io.model_formats.load import entries_of, read_parameters
 from rnnviz.io.model_formats.rlimits import limited_memory
 from rnnviz.io.readers import chunked_read as pieces
 from rnnviz.io.readers.chunked_read import read_pieces
+from tests.io.model_formats.samples import WRITERS
 from tests.io.model_formats.sources import in_torch_names, weights_of
-from tests.io.model_formats.specimens import WRITERS
 
 
 @pytest.mark.parametrize(("size", "told"), [(7, [3 / 8, 6 / 8, 7 / 8]), (100, [3 / 8, 6 / 8, 1.0]), (0, [])])

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.io.config_toml import parse_config
-from tests.io.session.made_sessions import TEXT, X
+from tests.io.session.session_factories import TEXT, X
 
 
 @pytest.fixture

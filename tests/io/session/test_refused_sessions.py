@@ -16,7 +16,7 @@ from rnnviz.io.session.load import CONFIG, MANIFEST, read_session
 from rnnviz.io.session.manifest import FORMAT
 from rnnviz.io.session.save import write_session
 from tests.io.model_formats.damage import damaged
-from tests.io.session.made_sessions import never, saved
+from tests.io.session.session_factories import never, saved
 
 CONFIG_TEXT = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
 READS = CONFIG_TEXT + '[sequence]\npath = "files/0/x.npy"\n'

@@ -19,7 +19,7 @@ from rnnviz.io.session.load import MANIFEST, read_session
 from rnnviz.io.session.save import write_session
 from rnnviz.io.session.types import SavedDocument, SavedViewState
 from tests.full_disk import files_of_at_most
-from tests.io.session.made_sessions import LOOK, X, never, saved
+from tests.io.session.session_factories import LOOK, X, never, saved
 
 
 def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: Path, config: Config) -> None:

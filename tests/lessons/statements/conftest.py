@@ -5,8 +5,7 @@ import pytest
 from rnnviz.lessons.statements.parser import parse_statement
 from rnnviz.lessons.statements.result import StatementResult, check_statement
 from rnnviz.verify.result import RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
+from tests.factories import evaluated, made_result
 
 
 class Claimed:

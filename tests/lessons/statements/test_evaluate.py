@@ -13,7 +13,7 @@ from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.lessons.statements.parser import parse_expression
 from rnnviz.lessons.statements.symbols import AUDITED
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 RESULT = made_result(
     ("gluon", "bug:no-h2h-bias", "manual"),

@@ -17,8 +17,8 @@ from rnnviz.lessons.statements.parser import Statement, parse_statement
 from rnnviz.lessons.statements.result import check_statement
 from rnnviz.verify.compare import compare
 from rnnviz.verify.tolerances import tolerances
+from tests.factories import made_result, setting
 from tests.lessons.statements.conftest import Claimed
-from tests.made_results import made_result, setting
 
 HOLDS = [
     "(T, N, I, H, L, D) == (3, 2, 3, 4, 2, 2)",

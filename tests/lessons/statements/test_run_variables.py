@@ -16,8 +16,7 @@ from rnnviz.lessons.statements.run_variables import audit_of, engine_name, judgm
 from rnnviz.lessons.statements.symbols import is_engine, is_name
 from rnnviz.verify.comparison import Mismatch
 from rnnviz.verify.result import RunResult
-from tests.made_judgements import evaluated
-from tests.made_results import made_result, setting
+from tests.factories import evaluated, made_result, setting
 
 PLACE = Location(0, 1, 3, 1, 2)
 EDITS = {"torch": setting(PLACE.index, 2.5), "onnx": setting((0, 0, 1, 0, 0), -3.0)}

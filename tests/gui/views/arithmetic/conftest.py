@@ -8,8 +8,8 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result
 from tests.gui.views.arithmetic.seen import WHERE
-from tests.made_results import made_result
 
 
 @pytest.fixture

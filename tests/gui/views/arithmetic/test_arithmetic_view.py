@@ -14,8 +14,8 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.number_table import FULL_ROLE
 from tests.explain.arithmetics import explained
+from tests.factories import made_result
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
-from tests.made_results import made_result
 
 
 def test_an_empty_view_says_what_to_do(view: ArithmeticView) -> None:

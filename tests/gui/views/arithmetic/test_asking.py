@@ -7,8 +7,8 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from tests.factories import made_result
 from tests.gui.views.arithmetic.seen import WHERE
-from tests.made_results import made_result
 
 
 def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot: Any, view: ArithmeticView, show: Any) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace import Trace
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def small(**changes: Any) -> RunResult:

@@ -18,8 +18,8 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.tiles import Request, Tile
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
+from tests.factories import made_result
 from tests.gui.conftest import own_threads, threads_left
-from tests.made_results import made_result
 
 
 def spoil(trace: Trace) -> None:

@@ -15,7 +15,7 @@ from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 LANE = Lane(0, 0)

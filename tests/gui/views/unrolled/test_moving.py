@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QScrollBar
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from tests.factories import made_result
 from tests.gui.views.unrolled.seen import long_result, small, turn_wheel
-from tests.made_results import made_result
 
 
 def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:

@@ -13,7 +13,7 @@ from rnnviz.gui.views.unrolled import unit_order_worker
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.highlights import lane_region
-from tests.made_results import made_result
+from tests.factories import made_result
 
 LANE = Lane(0, 0)
 SIZE = (1000, 600)

@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def on_together(trace: Trace) -> None:

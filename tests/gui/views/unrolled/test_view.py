@@ -15,8 +15,8 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from tests.factories import made_result
 from tests.gui.views.unrolled.seen import long_result, small, spoil
-from tests.made_results import made_result
 
 
 def on_canvas(view: UnrolledView, cell: CellGeometry) -> QPoint:

@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.made_results import made_result
+from tests.factories import made_result
 
 LANE = Lane(0, 0)
 BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)

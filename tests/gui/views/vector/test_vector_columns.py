@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.made_results import made_result
+from tests.factories import made_result
 from tests.oracles.gates import gates_of
 
 

@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.made_results import made_result
+from tests.factories import made_result
 
 
 def cells(view: VectorTable) -> list[list[str]]:

@@ -7,8 +7,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.notebook.expected import recorded, tolerances
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
+from tests.factories import evaluated, made_result
 
 
 def test_the_reference_of_a_right_run_has_to_be_met() -> None:

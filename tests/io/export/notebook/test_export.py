@@ -12,9 +12,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.io.export.notebook import export as writing
 from rnnviz.io.export.notebook.export import write_notebook
 from rnnviz.verify.result import RunResult
+from tests.factories import evaluated, made_result
 from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
 from tests.oracles.recurrence import recurrence
 
 CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]

@@ -15,8 +15,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from rnnviz.io.export.notebook.export import write_notebook
+from tests.factories import made_result
 from tests.io.export.notebook.running import read
-from tests.made_results import made_result
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,9 +10,8 @@ from rnnviz.io.export.report.arithmetic import ReportArithmetic, first_disagreem
 from rnnviz.io.export.report.export import report_html
 from rnnviz.io.export.report.tables import Number
 from rnnviz.verify.result import RunResult
+from tests.factories import evaluated, made_result
 from tests.io.export.report.reading import parsed, section, text_of
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
 
 WHERE = (1, 1, 3, 1, 2)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)

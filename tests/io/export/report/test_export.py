@@ -16,9 +16,8 @@ from rnnviz.io.export.report.export import report_html, write_report
 from rnnviz.io.export.report.picture import ReportPicture
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
+from tests.factories import evaluated, made_result
 from tests.io.export.report.reading import numbers, parsed, section, table, text_of
-from tests.made_judgements import evaluated
-from tests.made_results import made_result
 
 HOSTILE = "\"><script>alert('1')</script><img src=x onerror=y>&amp;"
 WHEN = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)

@@ -151,10 +151,10 @@ def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_initial_states_that_the_caller_gives_are_named(operator: str, config_field: bool, tmp_path: Path) -> None:
+def test_initial_states_that_the_caller_gives_are_named(operator: str, declared: bool, tmp_path: Path) -> None:
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
-    names = [graph.input(kind, *((1, None, H) if config_field else ())) for kind in kinds_of(operator)]
+    names = [graph.input(kind, *((1, None, H) if declared else ())) for kind in kinds_of(operator)]
     graph.outputs = [graph.recurrent(operator, x, "a", states=names)]
     feed = {kind: normal(1, N, H, seed=30 + k) for k, kind in enumerate(names)}
     entry = run_graph(graph, tmp_path / "m.onnx", feed=feed)

@@ -9,7 +9,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.save.formats import NUMPY_ARCHIVE, ONNX_MODEL, WEIGHT_FORMATS, format_for
-from tests.io.model_formats.writing.written import NETWORKS, made, write
+from tests.io.model_formats.writing.saved_models import NETWORKS, made, write
 
 CASES = [
     pytest.param(form.ending, dtype, id=f"{form.ending}-{dtype}") for form in WEIGHT_FORMATS for dtype in form.dtypes

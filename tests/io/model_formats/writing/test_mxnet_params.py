@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.engines.registry import ENGINES
-from tests.io.model_formats.writing.written import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
+from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
 
 pytestmark = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
 

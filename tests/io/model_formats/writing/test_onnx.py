@@ -14,7 +14,7 @@ from rnnviz.core.initial_state import draw_initial_state
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.io.model_formats.save import onnx as writing
-from tests.io.model_formats.writing.written import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
+from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
 
 
 def run(path: Path, inputs: Inputs) -> list[np.ndarray]:

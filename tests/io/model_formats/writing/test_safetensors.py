@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.save import safetensors
-from tests.io.model_formats.writing.written import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
+from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
 
 torch = pytest.importorskip("torch")
 

@@ -1,6 +1,6 @@
 """Starts the program in a process of its own and tells when it comes to what; also a bare window to hold it against.
 
-python -m tests.benchmarks.started bare | start SETTINGS | welcome SETTINGS | run SETTINGS
+python -m tests.benchmarks.startup_probe bare | start SETTINGS | welcome SETTINGS | run SETTINGS
 """
 
 import json

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
 from tests.oracles.recurrence import recurrence
-from tests.verify.audited import inputs_of
+from tests.verify.audit_helpers import inputs_of
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -15,8 +15,8 @@ Run = Callable[..., RunResult]
 
 
 @pytest.fixture(scope="module")
-def run_warm() -> Iterator[Run]:
-    """`run_warm(config, trusted=...)`: a run in a child that is warm since the module's first."""
+def run_shared() -> Iterator[Run]:
+    """`run_shared(config, trusted=...)`: a run in a child that is warm since the module's first."""
     supervisor = Supervisor()
 
     def run(config: Config, trusted: frozenset[str] = frozenset()) -> RunResult:
@@ -39,7 +39,7 @@ class _Shared(Supervisor):
 
 
 @pytest.fixture(scope="module")
-def warm_child() -> Iterator[None]:
+def shared_worker() -> Iterator[None]:
     """What calls `rnnviz.execution.supervisor.run`, as commands do, gets the one child of the module."""
     shared = _Shared()
     with pytest.MonkeyPatch.context() as patch:

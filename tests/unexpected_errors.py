@@ -14,7 +14,7 @@ _OF_QT = ("This plugin does not support", "edit: index was invalid", "edit: edit
 
 
 @dataclass
-class Troubles:
+class UnexpectedErrors:
     """Sentences, each noted and told once, however often it comes."""
 
     tell: Callable[[str], None] = print

@@ -1,6 +1,7 @@
-"""Results made in this process, with chosen numbers in chosen places: for tests of what is said and shown of them."""
+"""Factories of results and judgments with chosen values, made in this process."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.engine import MistakeEngine
-from rnnviz.engines.faults.registry import PREFIX
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.quantities.max_abs import largest_magnitude
+from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.invariants import notebook_checks
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import Judgment, RunResult
 
 Edit = Callable[[Trace], None]
+Diagnosis = tuple[tuple[str, ...], ...]
 
 
 def setting(index: tuple[int, ...], value: float) -> Edit:
@@ -67,6 +70,24 @@ def made_result(
         extents=dict.fromkeys(engines, 1.0) | {"input": largest_magnitude(inputs.sequence)},
         folder=Path(),
     )
+
+
+def evaluated(
+    result: RunResult,
+    *,
+    coverage: float = 1.0,
+    diagnoses: Mapping[str, Diagnosis] | None = None,
+    blind: tuple[str, ...] = (),
+    remedy: Config | None = None,
+) -> RunResult:
+    """The result with every step audited, whatever `coverage` says of it."""
+    audits = {
+        name: audit(result.inputs, trace, result.comparisons, traces=result.traces, full=True)
+        for name, trace in result.traces.items()
+    }
+    audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
+    phrases = {name: mistake.phrase for name, mistake in KNOWN_BUGS.items()}
+    return replace(result, judgment=Judgment(audits, diagnoses or {}, blind, remedy, phrases))
 
 
 def _trace(inputs: Inputs, name: str) -> Trace:

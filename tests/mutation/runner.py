@@ -1,6 +1,6 @@
 """What a worker does in place of pytest's loop over tests: run tests again and again, each time with another mutant.
 
-As a plugin of pytest (`-p tests.mutation.killing`), whose tests are found once. RNNVIZ_MUTATION is the folder of
+As a plugin of pytest (`-p tests.mutation.runner`), whose tests are found once. RNNVIZ_MUTATION is the folder of
 orders: without `orders.json` in it every test is run once and `reached.json` written; otherwise the mutants named there
 are tried, and a line of JSON is told of each in `told.jsonl`. Nothing here is of use by hand: see `tests.mutation`.
 """

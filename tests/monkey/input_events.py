@@ -26,9 +26,9 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.main_window import MainWindow
+from tests.monkey.actions import ENDS, KEYS, MODIFIERS, SIZES, TEXTS
 from tests.monkey.events import ask_for_menu, drop, mouse, press, wheel
-from tests.monkey.in_sight import dialogs, modal, visible, windows
-from tests.monkey.repertoire import ENDS, KEYS, MODIFIERS, SIZES, TEXTS
+from tests.monkey.visible_widgets import dialogs, modal, visible, windows
 
 DisplayOptions = TypeVar("DisplayOptions")
 _TRIES = 20

@@ -32,13 +32,13 @@ class Rows:
         return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-ToldTable: TypeAlias = Callable[[str], Rows]
-"""told_table(name): the module's table of that name."""
+ReportTable: TypeAlias = Callable[[str], Rows]
+"""report_table(name): the module's table of that name."""
 
 
 @pytest.fixture(scope="module")
-def told_table(pytestconfig: pytest.Config) -> Iterator[ToldTable]:
-    """See `ToldTable`; tables are told when the module's last test is done."""
+def report_table(pytestconfig: pytest.Config) -> Iterator[ReportTable]:
+    """See `ReportTable`; tables are told when the module's last test is done."""
     tables: dict[str, Rows] = {}
 
     def named(name: str) -> Rows:
