@@ -31,7 +31,7 @@ UPGRADE ?=
 workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0 \
     --benchmark-disable
 
-# The tests start hundreds of processes, and each would compile the whole program anew.
+# The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv run test test-slow bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
@@ -42,16 +42,16 @@ help:
 	@echo 'make test-slow       run the slow tests: the wheel, long runs'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
-	@echo 'make soak            use the window at random and see that nothing grows; MINUTES=10'
-	@echo 'make monkey          use every control at random and see that nothing breaks; ACTIONS=20000 SEED=0'
-	@echo 'make mutants         make the core wrong in one place at a time and see that a test fails; PATHS=FILE... SAMPLE=1000'
-	@echo 'make long-run        run 2,000 times in one window and play for 12 hours, and see that nothing grows'
+	@echo 'make soak            use the window at random; nothing may grow; MINUTES=10'
+	@echo 'make monkey          use every control at random; nothing may break; ACTIONS=20000 SEED=0'
+	@echo 'make mutants         change the core in one place at a time; a test must fail; PATHS=FILE... SAMPLE=1000'
+	@echo 'make long-run        run 2,000 times in one window, and play for 12 hours; nothing may grow'
 	@echo 'make screenshots     take the pictures of the documents from the program'
 	@echo 'make installer       make the .deb, .rpm and .tar.gz of the program, in dist'
-	@echo 'make lint            check style, types and the direction of imports'
-	@echo 'make format          put the code into the form that make lint asks for'
-	@echo 'make lock            resolve the dependencies anew; UPGRADE=--upgrade takes newer releases'
-	@echo 'make clean           remove what make made'
+	@echo 'make lint            check style, types, imports and words'
+	@echo 'make format          format the code'
+	@echo 'make lock            resolve the dependencies; UPGRADE=--upgrade takes newer releases'
+	@echo 'make clean           remove generated files'
 
 run: $(ready)
 	@$(bin)/python -m rnnviz $(ARGS)
@@ -102,6 +102,7 @@ lint: $(ready)
 	$(bin)/ruff format --check
 	$(bin)/mypy
 	$(bin)/lint-imports
+	$(bin)/python -m tests.wording
 
 format: $(ready)
 	$(bin)/ruff check --fix

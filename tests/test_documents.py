@@ -9,6 +9,7 @@ import pytest
 from rnnviz.cli import _COMMANDS
 from rnnviz.cli.parser import Parser
 from rnnviz.io.guide_pages import anchor_of
+from tests.wording import search
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "resources" / "guide").glob("*.md"))
@@ -20,18 +21,6 @@ IN_REPOSITORY = re.compile(r"(tests|packaging|resources|rnnviz|\.ci|\.github)/[\
 IN_PACKAGE = re.compile(
     r"(core|cli|engines|io|gui|verify|execution|sweeps|text|explain|quantities|multiscale|lessons)/[\w./]+\.py"
 )
-RETIRED = re.compile(
-    r"\b(stands?|standing|tells?|told|untold|beneath|anew|whoever|nobody|lit|the former|from now on|so many|such a|"
-    r"held against|hold against|all the same|carr(y|ies|ied) (on|out)|come (to|about)|prov(e|es|ed|en)|"
-    r"recurrences? of|of (one|somebody)'s own|hidden vectors?|mistakes? on purpose|is no [a-z]+|"
-    r"colou[r]s?|licenc[e]|favou[r]|behaviou[r]|neighbou[r]|centr[e]s?|gre[y])\b|(?<![*-])\btimesteps?\b",
-    re.IGNORECASE,
-)
-
-
-def prose(path: Path) -> str:
-    """The text of a document without code."""
-    return CODE.sub("` `", FENCED.sub("", path.read_text(encoding="utf-8")))
 
 
 def name(path: Path) -> str:
@@ -68,8 +57,15 @@ def test_every_make_target_that_is_named_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_no_retired_word_is_used(path: Path) -> None:
-    found = RETIRED.search(prose(path))
-    assert found is None, found
+    assert list(search(path)) == []
+
+
+def test_the_map_lists_every_package() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([\w/]+)` \|", text, re.MULTILINE)
+    packages = sorted(f"rnnviz/{path.parent.name}" for path in (ROOT / "rnnviz").glob("*/__init__.py"))
+    assert sorted(name for name in listed if "/" in name) == packages
+    assert {name for name in listed if "/" not in name} == {"resources", "packaging", "tests"}
 
 
 def test_the_readme_is_short_and_its_commands_parse() -> None:
