@@ -1,8 +1,8 @@
 """The command line.
 
 Exit codes: 0 agree (or drift, without --strict); 1 disagree; 2 the input or the command is wrong; 3 an engine
-is missing, failed or died. An error is one plain sentence on standard error, and RNNVIZ_DEBUG=1 adds where it
-came from. A signal that ends the program, such as Ctrl-C, gives 128 and its number.
+is missing, failed or died. An error is one sentence on standard error; RNNVIZ_DEBUG=1 adds the traceback.
+A signal that ends the program, such as Ctrl-C, gives 128 plus its number.
 """
 
 import os
@@ -19,6 +19,8 @@ from rnnviz.cli.signals import exit_code_of, signals_raised
 from rnnviz.cli.streams import prepare_streams, print_answer, print_note
 from rnnviz.cli.window import open_window
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.schema import display_value
+from rnnviz.core.words import suggest
 
 _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "run": run.add_to,
@@ -32,7 +34,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments ask for, and return the exit code."""
+    """Run the command that the arguments name, and return the exit code."""
     prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -46,22 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EngineError as error:
         return _fail(error, ENGINE_FAILED)
     except MemoryError as error:
-        return _fail(error, WRONG_INPUT, "There is not enough memory for this: make a size smaller.")
+        return _fail(error, WRONG_INPUT, "There is not enough memory: reduce a size.")
     except KeyboardInterrupt as interrupt:
         return exit_code_of(interrupt)
-    except Exception as error:  # noqa: BLE001 - whatever went wrong, a person reads one sentence
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        return _fail(error, ENGINE_FAILED, f"This should not have happened: {what}. RNNVIZ_DEBUG=1 shows where.")
+    except Exception as error:  # noqa: BLE001 - any error is one sentence
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(
+            error, ENGINE_FAILED, f"Internal error: {reason}. Set RNNVIZ_DEBUG=1 for a traceback, and report it."
+        )
 
 
 def _check_folder() -> None:
-    """Refuse a deleted working directory, which relative paths and child processes begin from."""
+    """Refuse a deleted working directory: relative paths and child processes need it."""
     try:
         os.getcwd()
     except OSError as error:
-        raise InputError(
-            f"The working directory cannot be used ({error.strerror}): it must exist, so change to another one."
-        ) from error
+        raise InputError(f"The working directory cannot be used ({error.strerror}): change to another one.") from error
 
 
 def _dispatch(words: list[str], ending: bool) -> int:
@@ -71,32 +73,43 @@ def _dispatch(words: list[str], ending: bool) -> int:
         options = parser.parse_args(words)
         with signals_raised(ending):
             return print_answer(*options.answer(options))
+    _check_command(words)
     return open_window(window_parser().parse_args(words).file)
 
 
+def _check_command(words: list[str]) -> None:
+    """Refuse a first word that is neither a command nor, with its dot or slash, the path of a file."""
+    if not words or words[0].startswith("-") or os.path.exists(words[0]):
+        return
+    looks_like_a_path = "." in words[0] or os.sep in words[0]
+    if len(words) > 1 or not looks_like_a_path:
+        question = suggest(words[0], _COMMANDS)
+        raise InputError(f"Unknown command {display_value(words[0])}.{question} See rnnviz --help.")
+
+
 def command_parsers() -> dict[str, Parser]:
-    """The parser of every command by its name, as the manual page and the shell's completion are made from them."""
+    """The parser of each command, from which the manual page and the completion are made."""
     return add_commands(Parser(prog="rnnviz"), _COMMANDS)
 
 
 class _WindowParser(Parser):
-    """Lists the commands beneath its help, for which alone they are all made."""
+    """Lists the commands below its help, the only use of all their parsers."""
 
     def format_help(self) -> str:
         width = max(map(len, _COMMANDS))
         lines = [f"  {name:{width}}  {parser.description}" for name, parser in command_parsers().items()]
-        self.epilog = "\n".join(["commands:", *lines, "", "rnnviz COMMAND --help tells more."])
+        self.epilog = "\n".join(["commands:", *lines, "", "See 'rnnviz COMMAND --help'."])
         return super().format_help()
 
 
 def window_parser() -> Parser:
-    """The parser of what is no command: it opens the window."""
+    """The parser of a call without a command, which opens the window."""
     parser = _WindowParser(
         prog="rnnviz",
-        description="See every number of a recurrent network, and prove every number.",
+        description="Inspect and compare every value inside RNNs, LSTMs and GRUs.",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", nargs="?", help="a config, a model file or a session to open the window on")
+    parser.add_argument("file", nargs="?", help="a config, a model file or a session to open in the window")
     parser.add_argument("--version", action="version", version=f"rnnviz {__version__}")
     return parser
 

@@ -1,4 +1,4 @@
-"""rnnviz convert: the weights of a network into a model file of another program."""
+"""rnnviz convert: write the weights of a network in the format of another framework."""
 
 from argparse import Namespace
 from functools import partial
@@ -19,19 +19,18 @@ def add_to(commands: Commands) -> None:
     """Add the command and its options."""
     convert = commands.add_parser(
         "convert",
-        help="write the weights of a network into a model file",
-        description="Write the weights of a network into a model file, which is read back and run before it appears.",
+        help="write the weights of a network to a model file, and verify it",
     )
     convert.add_argument("source", type=Path, metavar="IN", help="a model file, or a TOML config")
     convert.add_argument(
         "target",
         type=Path,
         metavar="OUT",
-        help="the file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (numpy, by Gluon's names)",
+        help="file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (NumPy, with Gluon's names)",
     )
-    convert.add_argument("--entry", metavar="NAME", help="which recurrent network of IN, if it holds several")
-    convert.add_argument("--cell", choices=tuple(CELLS), help="the cell, where IN does not tell it")
-    convert.add_argument("--quiet", action="store_true", help="no progress bar and no words")
+    convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
+    convert.add_argument("--cell", choices=tuple(CELLS), help="cell, if IN does not name it")
+    convert.add_argument("--quiet", action="store_true", help="print nothing")
     convert.set_defaults(answer=_convert)
 
 
@@ -70,15 +69,13 @@ def _convert(options: Namespace) -> Answer:
 
 
 def _config(source: Path, options: Namespace) -> Config:
-    """The config itself, or one that runs the entry of a model file."""
+    """The config in the file, or one that runs an entry of the model file."""
     if source.suffix.lower() == ".toml":
         from rnnviz.io.config_toml import load_config
 
         for option in ("entry", "cell"):
             if getattr(options, option) is not None:
-                raise InputError(
-                    f"--{option} = {getattr(options, option)} belongs to a model file, but {source} is a config."
-                )
+                raise InputError(f"--{option} needs a model file, but {source} is a config.")
         return load_config(source)
     # An initial state is not written, and need not be chosen.
     return config_from_model(source, options.entry, options.cell, "zeros")[0]

@@ -1,4 +1,4 @@
-"""rnnviz doctor: what a bug report needs."""
+"""rnnviz doctor: print versions, engines and platform."""
 
 from argparse import Namespace
 
@@ -8,7 +8,7 @@ from rnnviz.cli.parser import Commands
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    doctor = commands.add_parser("doctor", help="what a bug report needs: versions, engines, Qt's platform")
+    doctor = commands.add_parser("doctor", help="print versions, engines and platform for a bug report")
     doctor.set_defaults(answer=_doctor)
 
 

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rnnviz.cli.exit_codes import AGREE, Answer
-from rnnviz.cli.loading import load
+from rnnviz.cli.loading import engine_names, load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.core.config import Config
@@ -17,15 +17,15 @@ def add_to(commands: Commands) -> None:
     """Add the command and its options."""
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
     explain.add_argument("config", type=Path, help="a TOML config")
-    explain.add_argument("--layer", type=int, required=True, metavar="K", help="the layer, from 0 at the bottom")
-    explain.add_argument("--direction", choices=DIRECTIONS, default=DIRECTIONS[0], help="forward, if it is not given")
-    explain.add_argument("--timestep", type=int, required=True, metavar="T", help="the timestep, from 0")
-    explain.add_argument("--unit", type=int, required=True, metavar="U", help="the unit, from 0")
-    explain.add_argument("--sample", type=int, default=0, metavar="N", help="the sample, from 0; 0 if it is not given")
-    explain.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
-    explain.add_argument("--json", metavar="P|-", help="write every number; - writes them to standard output")
-    explain.add_argument("--top", type=int, metavar="K", help="print the K terms of each gate that weigh most")
-    explain.add_argument("--quiet", action="store_true", help="no progress bar and no arithmetic in words")
+    explain.add_argument("--layer", type=int, required=True, metavar="K", help="layer, from 0 at the bottom")
+    explain.add_argument("--direction", choices=DIRECTIONS, default=DIRECTIONS[0], help="default: forward")
+    explain.add_argument("--timestep", type=int, required=True, metavar="T", help="time step, from 0")
+    explain.add_argument("--unit", type=int, required=True, metavar="U", help="unit, from 0")
+    explain.add_argument("--sample", type=int, default=0, metavar="N", help="sample, from 0; default: 0")
+    explain.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
+    explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
+    explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
+    explain.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the arithmetic")
     explain.set_defaults(answer=_explain)
 
 
@@ -36,14 +36,14 @@ def _explain(options: Namespace) -> Answer:
     from rnnviz.io.outputs import check_outputs, files_read
 
     config = load(options.config, options.engines)
-    named = [] if options.engines is None else [name.strip() for name in options.engines.split(",")]
+    named = engine_names(options.engines) or ()
     if named:
-        config = config.with_engines(tuple(named))
+        config = config.with_engines(named)
     where = _location(config, options)
     if config.sequence.source != "file":
         _check_sequence(config, where)
     if options.top is not None and options.top < 1:
-        raise InputError(f"--top = {options.top} is not allowed: it must be a whole number of at least 1.")
+        raise InputError(f"--top must be at least 1 (got {options.top}).")
     json_path = None if options.json == "-" else options.json
     check_outputs({"--json": json_path}, {"the config": options.config, **files_read(config)})
     with progress_bar(options.quiet) as tell:
@@ -72,23 +72,21 @@ def _explain(options: Namespace) -> Answer:
 def _location(config: Config, options: Namespace) -> Location:
     network = config.network
     if options.direction == "backward" and not network.bidirectional:
-        raise InputError(
-            "--direction = backward is not allowed: it must be forward, since network.bidirectional is false."
-        )
+        raise InputError("--direction backward needs a bidirectional network, but network.bidirectional is false.")
     _check("--layer", options.layer, network.num_layers, "layer")
     _check("--unit", options.unit, network.hidden_size, "unit")
     return Location(options.layer, DIRECTIONS.index(options.direction), options.timestep, options.sample, options.unit)
 
 
 def _check_sequence(config: Config, where: Location) -> None:
-    """Check what the sequence must have; of a file the config knows it once it has been read."""
+    """Check the time step and the sample; the size of a sequence file is known only after it was read."""
     sequence = config.sequence
-    _check("--timestep", where.timestep, sequence.timesteps, "timestep")
+    _check("--timestep", where.timestep, sequence.timesteps, "time step")
     _check("--sample", where.sample, sequence.batch_size, "sample")
 
 
-def _check(option: str, value: int, count: int, what: str) -> None:
+def _check(option: str, value: int, count: int, noun: str) -> None:
     if not 0 <= value < count:
-        allowed = "0" if count == 1 else f"a whole number from 0 to {count - 1}"
-        there_are = f"there is 1 {what}" if count == 1 else f"there are {count:,} {what}s"
-        raise InputError(f"{option} = {value} is not allowed: it must be {allowed}, since {there_are}.")
+        allowed = "0" if count == 1 else f"from 0 to {count - 1}"
+        there_are = f"there is 1 {noun}" if count == 1 else f"there are {count:,} {noun}s"
+        raise InputError(f"{option} must be {allowed} (got {value}): {there_are}.")

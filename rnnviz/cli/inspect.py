@@ -1,4 +1,4 @@
-"""rnnviz inspect: the recurrent layers in a model file."""
+"""rnnviz inspect: list the recurrent networks in a model file."""
 
 import json
 from argparse import Namespace
@@ -18,9 +18,9 @@ _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases"
 
 def add_to(commands: Commands) -> None:
     """Add the command and its options."""
-    inspect = commands.add_parser("inspect", help="list the recurrent layers in a model file")
-    inspect.add_argument("file", type=Path, help="a model file, or a folder that holds one or .npy files")
-    inspect.add_argument("--json", metavar="P|-", help="write the list; - writes it to standard output")
+    inspect = commands.add_parser("inspect", help="list the recurrent networks in a model file")
+    inspect.add_argument("file", type=Path, help="a model file, or a folder with one or with .npy files")
+    inspect.add_argument("--json", metavar="PATH", help="write the list as JSON; - writes it to standard output")
     inspect.set_defaults(answer=_inspect)
 
 
@@ -32,7 +32,7 @@ def _inspect(options: Namespace) -> Answer:
 
         check_outputs({"--json": options.json}, {"the model file": options.file})
     entries = entries_in_subprocess(options.file)
-    arrays = {} if entries else arrays_apart(options.file)
+    arrays = {} if entries else arrays_in_subprocess(options.file)
     if options.json is not None:
         from rnnviz.io.atomic import atomic_write
 
@@ -48,20 +48,20 @@ def _inspect(options: Namespace) -> Answer:
 
 
 def entries_in_subprocess(path: Path) -> tuple[Entry, ...]:
-    """The networks in a model file, read in a process of their own; raises an InputError if that cannot be done."""
+    """Read the networks in a model file in a subprocess; raises an InputError if that fails."""
     from rnnviz.io.model_formats.load import entries_of
 
-    return _apart(entries_of, path)
+    return _in_subprocess(entries_of, path)
 
 
-def arrays_apart(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of all arrays in a model file, read as `entries_in_subprocess` does."""
+def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes of all arrays in a model file in a subprocess."""
     from rnnviz.io.model_formats.load import arrays_of
 
-    return _apart(arrays_of, path)
+    return _in_subprocess(arrays_of, path)
 
 
-def _apart(read: Callable[[Path], Read], path: Path) -> Read:
+def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
     from rnnviz.execution.subprocess_call import call_in_subprocess
 
     with progress_bar(quiet=False) as tell:
@@ -73,7 +73,7 @@ def _apart(read: Callable[[Path], Read], path: Path) -> Read:
 
 
 def table(entries: Sequence[Entry]) -> str:
-    """The entries as lines for people; below each, why it is not supported or what a run of it takes for granted."""
+    """Format the entries as a text table, each with its remarks below it."""
     rows = [_HEADINGS, *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = []
@@ -85,7 +85,7 @@ def table(entries: Sequence[Entry]) -> str:
 
 
 def remarks(entry: Entry) -> list[str]:
-    """What else is known of an entry, a clause a line."""
+    """Why an entry is not supported, and the assumptions that a run of it makes."""
     reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
     masking = entry.masking and f"skipped time steps: {entry.masking}"
     return [line for line in (reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line]

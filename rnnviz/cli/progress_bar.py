@@ -1,4 +1,4 @@
-"""A bar on a terminal for what takes long."""
+"""The progress bar of long commands."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar on a terminal for what takes longer than half a second."""
+    """Show a bar on a terminal for work of more than half a second; yields `tell(stage, fraction)`."""
     if quiet or not sys.stderr.isatty():
         yield lambda stage, fraction: None
         return

@@ -1,4 +1,4 @@
-"""rnnviz run: compute a config, compare its engines, write what was found."""
+"""rnnviz run: compute a config, compare its engines, write the results."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE, DISAGREE, WRONG_INPUT, Answer
-from rnnviz.cli.loading import load
+from rnnviz.cli.loading import engine_names, load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import all_written
@@ -25,25 +25,29 @@ def add_to(commands: Commands) -> None:
     """Add the command and its options."""
     run = commands.add_parser("run", help="run a config and compare its engines")
     run.add_argument("config", type=Path, help="a TOML config")
-    run.add_argument("--csv", type=Path, metavar="P", help="write every hidden value as a row")
-    run.add_argument("--npz", type=Path, metavar="P", help="write every array")
-    run.add_argument(
+    comparison = run.add_argument_group("comparison")
+    comparison.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
+    comparison.add_argument("--reference", metavar="ENGINE", help="the reference, if it is not the first engine")
+    comparison.add_argument("--rtol", type=float, metavar="FLOAT", help="relative tolerance")
+    comparison.add_argument("--atol", type=float, metavar="FLOAT", help="absolute tolerance")
+    comparison.add_argument(
+        "--audit", choices=("off", "auto", "full"), default="auto", help="which steps to recompute in float64"
+    )
+    comparison.add_argument("--strict", action="store_true", help="also exit with 1 on numerical drift")
+    output = run.add_argument_group("output")
+    output.add_argument("--json", metavar="PATH", help="write a summary as JSON; - writes it to standard output")
+    output.add_argument("--csv", type=Path, metavar="PATH", help="write each hidden value as a row")
+    output.add_argument("--npz", type=Path, metavar="PATH", help="write all arrays")
+    output.add_argument(
         "--gates",
         action="store_true",
-        help="write gates, cell states and the activations' arguments, too, into --csv and --npz: of every engine "
-        "what the true arithmetic gives from that engine's own states",
+        help="also write gates, cell states and pre-activations to --csv and --npz, recomputed in float64 from each "
+        "engine's states",
     )
-    run.add_argument("--png", type=Path, metavar="P", help="draw the unrolled network")
-    run.add_argument("--report", type=Path, metavar="P", help="write what was found as an HTML file to read and keep")
-    run.add_argument("--notebook", type=Path, metavar="P", help="write a Jupyter notebook that recomputes the run")
-    run.add_argument("--json", metavar="P|-", help="write what was found; - writes it to standard output")
-    run.add_argument("--engines", metavar="A,B,...", help="the engines to run; the first is the reference")
-    run.add_argument("--reference", metavar="A", help="the engine that the others are held against")
-    run.add_argument("--rtol", type=float, metavar="X", help="relative tolerance")
-    run.add_argument("--atol", type=float, metavar="X", help="absolute tolerance")
-    run.add_argument("--audit", choices=("off", "auto", "full"), default="auto", help="which steps are audited")
-    run.add_argument("--strict", action="store_true", help="exit with 1 on drift, too")
-    run.add_argument("--quiet", action="store_true", help="no progress bar and no verdict in words")
+    output.add_argument("--png", type=Path, metavar="PATH", help="draw the unrolled network")
+    output.add_argument("--report", type=Path, metavar="PATH", help="write an HTML report")
+    output.add_argument("--notebook", type=Path, metavar="PATH", help="write a Jupyter notebook that repeats the run")
+    output.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the verdict")
     run.set_defaults(answer=_run)
 
 
@@ -66,7 +70,7 @@ def _run(options: Namespace) -> Answer:
 
 
 def _text(result: RunResult, options: Namespace) -> str:
-    """What standard output gets."""
+    """The text for standard output."""
     if options.json == "-":
         from rnnviz.io.export.json_summary import json_text
 
@@ -81,12 +85,10 @@ def _text(result: RunResult, options: Namespace) -> str:
 
 
 def _with_options(config: Config, options: Namespace) -> Config:
-    """The config with what the command line says otherwise, checked by the same rules as the file."""
+    """The config with the options of the command line, which override the file."""
     compare = config.compare
     if options.engines is not None or options.reference is not None:
-        engines = compare.engines
-        if options.engines is not None:
-            engines = tuple(name.strip() for name in options.engines.split(","))
+        engines = engine_names(options.engines, options.reference) or compare.engines
         compare = config.with_engines(engines, options.reference).compare
     limits = declarations(Compare)
     for name in ("rtol", "atol"):
@@ -97,17 +99,17 @@ def _with_options(config: Config, options: Namespace) -> Config:
 
 
 def _asked_for(options: Namespace) -> frozenset[str]:
-    """The engines that the user named here, as opposed to those that a config names: their own code may run."""
+    """The engines that options name. Code of the user may run only if an option names it, not a config."""
     named = [] if options.engines is None else options.engines.split(",")
     return frozenset(name.strip() for name in [*named, options.reference or ""])
 
 
 def _check_outputs(config: Config, options: Namespace) -> None:
-    """Find out before a long run, not after it, that its result could not be written."""
+    """Check before a long run that its results can be written."""
     from rnnviz.io.outputs import check_outputs, files_read
 
     if options.gates and options.csv is None and options.npz is None:
-        raise InputError("--gates adds to what --csv and --npz write: give at least one of them.")
+        raise InputError("--gates needs --csv or --npz.")
     outputs = {f"--{kind}": getattr(options, kind) for kind in ("csv", "npz", "png", "report", "notebook", "json")}
     if options.json == "-":
         del outputs["--json"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE, DISAGREE, ENGINE_FAILED, WRONG_INPUT, Answer
-from rnnviz.cli.loading import complete
+from rnnviz.cli.loading import complete, engine_names
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import all_written, print_note
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from rnnviz.sweeps.results import SweepRow, SweepTable
     from rnnviz.sweeps.scheduler import Scheduler
 
-_WORKERS = FieldSpec("int", "How many rows are computed at a time.", minimum=1, maximum=1024)
+_WORKERS = FieldSpec("int", "Rows that are computed at a time.", minimum=1, maximum=1024)
 
 
 def add_to(commands: Commands) -> None:
     """Add the command and its options."""
-    sweep = commands.add_parser("sweep", help="run a grid of configs; started again, it goes on where it was stopped")
-    sweep.add_argument("sweep", type=Path, nargs="?", help="a TOML sweep")
-    sweep.add_argument("--example", action="store_true", help="print a sweep to begin with, and do nothing else")
-    sweep.add_argument("--csv", type=Path, metavar="P", help="write the rows as a table")
-    sweep.add_argument("--json", metavar="P|-", help="write the rows as JSON; - writes them to standard output")
-    sweep.add_argument("--engines", metavar="A,B,...", help="the engines, in place of those that the sweep names")
-    sweep.add_argument("--scheduler", metavar="ADDRESS", help="compute on the cluster of this scheduler of Dask")
-    sweep.add_argument("--workers", type=int, metavar="N", help="rows at a time on this machine (default: its cores)")
-    sweep.add_argument("--journal", type=Path, metavar="P", help="where rows are kept (default: SWEEP.results.jsonl)")
-    sweep.add_argument("--quiet", action="store_true", help="no progress bar and no verdicts in words")
+    sweep = commands.add_parser("sweep", help="run a grid of configs; rerun it to resume")
+    sweep.add_argument("sweep", type=Path, nargs="?", help="a TOML sweep file")
+    sweep.add_argument("--example", action="store_true", help="print an example of a sweep file")
+    sweep.add_argument("--csv", type=Path, metavar="PATH", help="write the rows as CSV")
+    sweep.add_argument("--json", metavar="PATH", help="write the rows as JSON; - writes them to standard output")
+    sweep.add_argument("--engines", metavar="ENGINE,...", help="engines to run instead of those in the file")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: the address of its scheduler")
+    sweep.add_argument("--workers", type=int, metavar="N", help="rows computed at a time (default: number of cores)")
+    sweep.add_argument("--journal", type=Path, metavar="PATH", help="finished rows (default: SWEEP.results.jsonl)")
+    sweep.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the table")
     sweep.set_defaults(answer=_sweep)
 
 
@@ -49,8 +49,8 @@ def _sweep(options: Namespace) -> Answer:
     if options.example:
         return AGREE, resource_path("sweeps", "example.toml").read_text(encoding="utf-8")
     if options.sweep is None:
-        raise InputError("The following arguments are required: sweep; see rnnviz sweep --help.")
-    engines = None if options.engines is None else [name.strip() for name in options.engines.split(",")]
+        raise InputError("A sweep file is missing; see rnnviz sweep --help.")
+    engines = engine_names(options.engines, at_least=1)
     sweep = load_sweep(options.sweep, engines, complete)
     check_engines(sweep)
     path = options.journal or journal_of(options.sweep)
@@ -65,8 +65,8 @@ def _sweep(options: Namespace) -> Answer:
         rows = _compute(sweeping, journal, options)
     if len(rows) < len(points):
         raise EngineError(
-            f"{len(points) - len(rows):,} of {len(points):,} rows were given up by the cluster: the others are kept, "
-            f"and the same command goes on with those that are left."
+            f"The cluster did not finish {len(points) - len(rows):,} of {len(points):,} rows; run the same command "
+            "again to compute them."
         )
     table = SweepTable(sweep.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
     written = all_written(_writers(table, options))
@@ -98,7 +98,7 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
     except KeyboardInterrupt:
         if not options.quiet:
             print_note(
-                f"Stopped: {len(rows):,} of {size:,} rows are done, and the same command goes on with the others."
+                f"Stopped after {len(rows):,} of {size:,} rows; run the same command again to compute the others."
             )
         raise
     return rows
@@ -111,12 +111,12 @@ def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
         workers = None if options.workers is None else _WORKERS.check("--workers", options.workers)
         return LocalScheduler(tuple(warm), workers)
     if options.workers is not None:
-        raise InputError("--workers and --scheduler exclude each other: the cluster has its own workers.")
+        raise InputError("--workers and --scheduler cannot be given together: the cluster has its own workers.")
     try:
         from rnnviz.sweeps.cluster import ClusterScheduler
     except ImportError as error:
         raise EngineError(
-            "--scheduler needs Dask, which is an extra: install it with pip install rnnviz[cluster]."
+            '--scheduler needs Dask, which is not installed: run pip install "rnnviz[cluster]".'
         ) from error
     return ClusterScheduler(options.scheduler)
 

@@ -55,7 +55,15 @@ def parse_config(text: str, folder: Path, name: str = "The config", complete: Co
     return config if "reference" in values.get("compare", {}) else complete(config)
 
 
-def dump_config(config: Config, folder: Path | None = None) -> str:
+_UNUSED: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
+    ("parameters", "initializer", ("file",), ("bias", "scale", "seed")),
+    ("initial_state", "source", ("zeros", "file"), ("seed",)),
+    ("sequence", "source", ("impulse", "sine", "file", "text"), ("seed",)),
+]
+"""Keys without effect: a section, the key that decides, its values, and the keys that are then not read."""
+
+
+def dump_config(config: Config, folder: Path | None = None, unused: bool = True) -> str:
     """The config as TOML text; paths of files below `folder` are written relative to it.
 
     An input size that files decide is left out: they may be others by the time the text is read.
@@ -69,6 +77,11 @@ def dump_config(config: Config, folder: Path | None = None) -> str:
     tables = with_paths(config, relative).to_mapping()
     if config.sequence.brings_input_size:
         del tables["network"]["input_size"]
+    if not unused:
+        for section, decider, values, keys in _UNUSED:
+            if tables[section][decider] in values:
+                for key in keys:
+                    del tables[section][key]
     return tomli_w.dumps(tables)
 
 

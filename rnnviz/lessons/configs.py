@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.schema import display_value
+from rnnviz.core.words import suggest
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
 
@@ -60,8 +62,8 @@ def find_lesson(name: str) -> Lesson:
     for lesson in lessons():
         if lesson.name == name:
             return lesson
-    names = ", ".join(lesson.name for lesson in lessons())
-    raise InputError(f'"{name}" is not a lesson: it must be one of {names}.')
+    names = [lesson.name for lesson in lessons()]
+    raise InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
 
 
 def _read(path: Path) -> Lesson:

@@ -49,6 +49,6 @@ class Called:
         assert answer.code == code, answer.err
         assert answer.out == ""
         assert answer.err.startswith("rnnviz: ")
-        assert answer.err.endswith(".\n")
+        assert answer.err.endswith((".\n", "?\n"))
         assert answer.err.count("\n") == 1
         return answer.err.removeprefix("rnnviz: ").strip()

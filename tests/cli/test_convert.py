@@ -155,5 +155,5 @@ def test_what_belongs_to_a_model_file_is_refused_with_a_config(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refusal(capsys, config, tmp_path / "w.npz", "--entry", "x")
-    assert f"--entry = x belongs to a model file, but {config} is a config." in error
-    assert "--cell = gru belongs to a model file" in refusal(capsys, config, tmp_path / "w.npz", "--cell", "gru")
+    assert f"--entry needs a model file, but {config} is a config." in error
+    assert "--cell needs a model file" in refusal(capsys, config, tmp_path / "w.npz", "--cell", "gru")

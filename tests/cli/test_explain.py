@@ -117,24 +117,24 @@ def test_engines_are_chosen_as_for_a_run_and_the_first_is_the_reference(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--layer", "1"), "--layer = 1 is not allowed: it must be 0, since there is 1 layer."),
+        (("--layer", "1"), "--layer must be 0 (got 1): there is 1 layer."),
         (
             ("--unit", "10"),
-            "--unit = 10 is not allowed: it must be a whole number from 0 to 9, since there are 10 units.",
+            "--unit must be from 0 to 9 (got 10): there are 10 units.",
         ),
         (
             ("--timestep", "2"),
-            "--timestep = 2 is not allowed: it must be a whole number from 0 to 1, since there are 2 timesteps.",
+            "--timestep must be from 0 to 1 (got 2): there are 2 time steps.",
         ),
         (
             ("--sample", "-1"),
-            "--sample = -1 is not allowed: it must be a whole number from 0 to 15, since there are 16 samples.",
+            "--sample must be from 0 to 15 (got -1): there are 16 samples.",
         ),
         (
             ("--direction", "backward"),
-            "--direction = backward is not allowed: it must be forward, since network.bidirectional is false.",
+            "--direction backward needs a bidirectional network, but network.bidirectional is false.",
         ),
-        (("--top", "0"), "--top = 0 is not allowed: it must be a whole number of at least 1."),
+        (("--top", "0"), "--top must be at least 1 (got 0)."),
         (
             ("--json", "no/such/p.json"),
             f"no/such/p.json cannot be written: the folder {Path('no/such').absolute()} does not exist.",
@@ -160,9 +160,7 @@ def test_a_file_says_itself_how_long_it_is(tmp_path: Path, capsys: pytest.Captur
     assert called(capsys, str(path), *at, "6", "--quiet") == (0, "", "")
     code, _, err = called(capsys, str(path), *at, "7")
     assert code == 2
-    assert err == (
-        "rnnviz: --timestep = 7 is not allowed: it must be a whole number from 0 to 6, since there are 7 timesteps.\n"
-    )
+    assert err == ("rnnviz: --timestep must be from 0 to 6 (got 7): there are 7 time steps.\n")
 
 
 OWN = """

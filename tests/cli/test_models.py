@@ -86,7 +86,12 @@ def test_the_config_of_an_entry_runs_with_the_file_s_weights(
 ) -> None:
     assert main(["config", "--from", str(model), "--entry", "encoder.lstm"]) == 0
     text = capsys.readouterr().out
-    assert tomllib.loads(text)["parameters"]["path"] == str(model)
+    assert tomllib.loads(text)["parameters"] == {
+        "initializer": "file",
+        "path": str(model),
+        "entry": "encoder.lstm",
+    }
+    assert "seed" not in tomllib.loads(text)["initial_state"]
     config, result = tmp_path / "elsewhere" / "c.toml", tmp_path / "r.npz"
     config.parent.mkdir()
     config.write_text(text, encoding="utf-8")
@@ -177,7 +182,9 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     error = refusal(capsys, "config", "--from", open_state)
     assert 'it starts from the final state of "enc"' in error
     assert "--initial-state" in error
-    assert "--initial-state = zero " in refusal(capsys, "config", "--from", open_state, "--initial-state", "zero")
+    assert "--initial-state must be zeros, normal or" in refusal(
+        capsys, "config", "--from", open_state, "--initial-state", "zero"
+    )
     np.savez(tmp_path / "s.npz", h=np.ones((4, 2, 4)), c=np.ones((4, 2, 4)))
     for choice in ("zeros", "normal", str(tmp_path / "s.npz")):
         assert main(["config", "--from", str(open_state), "--initial-state", choice]) == 0
@@ -230,8 +237,8 @@ def test_several_entries_are_listed_and_one_must_be_named(model: Path, capsys: p
 
 def test_options_of_a_model_file_need_one(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--entry", "--initial-state"):
-        assert f"{option} = x belongs to a model file" in refusal(capsys, "config", option, "x")
-    assert "give one of both" in refusal(capsys, "config", "lstm", "--from", "x.pt")
+        assert f"{option} needs --from FILE" in refusal(capsys, "config", option, "x")
+    assert "--from FILE, not both" in refusal(capsys, "config", "lstm", "--from", "x.pt")
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
