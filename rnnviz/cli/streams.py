@@ -30,7 +30,7 @@ def prepare_streams() -> None:
 def print_answer(code: int, text: str) -> int:
     """Write the text of a command to standard output, and return the exit code.
 
-    A reader that closes the pipe is not an error. Any other failure is one sentence and an exit code of its own, unless
+    A reader that closes the pipe is not an error. Any other failure is one sentence and a separate exit code, unless
     the command has one already: a closed pipe or a full disk never turns a disagreement into agreement.
     """
     try:

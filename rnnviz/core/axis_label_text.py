@@ -5,9 +5,9 @@ import json
 from rnnviz.core.axis_labels import Names
 
 SHORT = 24
-"""So many characters of a name stand in a line among others; hovering tells the rest."""
+"""This many characters of a name are in a line among others; hovering shows the rest."""
 IN_FULL = 1000
-"""So many stand where one hovers: a longer name fits no screen."""
+"""This many are where one hovers: a longer name fits no screen."""
 _MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}
 
 
@@ -26,7 +26,7 @@ def shortened(text: str, length: int = SHORT) -> str:
 
 
 def timestep_in_words(names: Names, timestep: int, length: int = SHORT) -> str:
-    """ "t = 3", or "t = 3 'l'" where the timestep has a name."""
+    """ "t = 3", or "t = 3 'l'" where the time step has a name."""
     name = names.timestep(timestep)
     return f"t = {timestep} '{shortened(visible(name), length)}'" if name else f"t = {timestep}"
 
@@ -43,6 +43,6 @@ def feature_in_words(names: Names, feature: int, length: int = SHORT) -> str:
 
 
 def feature_index(names: Names, feature: int) -> str:
-    """What stands in brackets behind x[t]: a number, or the name in quotes."""
+    """What is in brackets behind x[t]: a number, or the name in quotes."""
     name = names.feature(feature)
     return json.dumps(shortened(visible(name)), ensure_ascii=False) if name else str(feature)

@@ -1,4 +1,4 @@
-"""What the timesteps and the features of a sequence are called, where they are more than numbers."""
+"""What the time steps and the features of a sequence are called, where they are more than numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Names:
-    """A name for each timestep and for each input feature; a sequence without any is empty.
+    """A name for each time step and for each input feature; a sequence without any is empty.
 
-    One name may be empty: that timestep or feature has only its number. A text is a name for each of its timesteps.
+    One name may be empty: that time step or feature has only its number. A text is a name for each of its time steps.
     """
 
     timesteps: Sequence[str] = ()
@@ -18,7 +18,7 @@ class Names:
         return bool(self.timesteps) or bool(self.features)
 
     def timestep(self, timestep: int) -> str:
-        """The name of a timestep, empty if it has none."""
+        """The name of a time step, empty if it has none."""
         return self.timesteps[timestep] if 0 <= timestep < len(self.timesteps) else ""
 
     def feature(self, feature: int) -> str:

@@ -18,9 +18,9 @@ from rnnviz.core.parameters import Parameters
 class Inputs:
     """The numbers of one run: the same for every engine.
 
-    `config` says what was really read: a sequence from a file brings its own batch size and timesteps.
+    `config` says what was really read: a sequence from a file brings its own batch size and time steps.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
-    `names` are those of its timesteps and features, where they have some.
+    `names` are those of its time steps and features, where they have some.
     `assumptions` are the clauses that a run of a model file takes for granted.
     `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """

@@ -75,7 +75,7 @@ def check_memory(config: Config) -> None:
 
 
 def available_memory() -> int | None:
-    """Bytes that a new process can use, or None where the system does not tell."""
+    """Bytes that a new process can use, or None where the system does not show."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             for line in lines:

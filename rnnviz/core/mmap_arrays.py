@@ -22,7 +22,7 @@ _IN_MEMORY_BYTES = 1 << 26
 
 
 def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
-    """A contiguous view or copy of `array` in `dtype` that nobody can write to."""
+    """A contiguous view or copy of `array` in `dtype` that no one can write to."""
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
         result = np.ascontiguousarray(array, dtype=dtype)
     if result is array:
@@ -124,9 +124,9 @@ def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, .
 
 
 def release_pages(array: NDArray[Any]) -> None:
-    """Let go of the memory in which a mapped array, or a part of one, stands: what is read again comes from the file.
+    """Let go of the memory in which a mapped array, or a part of one, is: what is read again comes from the file.
 
-    Nothing happens to an array in memory of its own. A process that reads all of a long file would else hold all of it.
+    Nothing happens to an array in its own memory. A process that reads all of a long file would else hold all of it.
     """
     mapped: Any = array
     while isinstance(mapped, np.ndarray):

@@ -1,7 +1,7 @@
 """Coarser copies of a long array, so that a picture of the whole of it need not read the whole of it.
 
-An array (L, D, T, N, U) has levels: in each one, blocks of so many timesteps and units are reduced to one number, and
-a folder holds one memory-mapped `.npy` file for each level. A short array has none: reading it is quick enough.
+An array (L, D, T, N, U) has levels: in each one, blocks of this many time steps and units are reduced to one number,
+and a folder holds one memory-mapped `.npy` file for each level. A short array has none: reading it is quick enough.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ _FEWEST_VALUES = 1 << 22
 _FEWEST_BLOCKS = 1024
 """How many blocks of time a level has at least: a picture that shows all of it is about as many pixels wide."""
 _WIDE = 2048
-"""With so many units in all lanes, a picture shows several of them on a pixel."""
+"""With this many units in all lanes, a picture shows several of them on a pixel."""
 _FINEST, _STEP, _SQUARE = 16, 4, 4
 
 LevelArray: TypeAlias = NDArray[Any]
 
 
 class Level(NamedTuple):
-    """How many timesteps and how many units make a block, powers of two."""
+    """How many time steps and how many units make a block, powers of two."""
 
     times: int
     units: int

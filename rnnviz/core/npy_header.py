@@ -1,4 +1,4 @@
-"""What stands before the numbers of an `.npy` file, or of a member of an `.npz` file."""
+"""What is before the numbers of an `.npy` file, or of a member of an `.npz` file."""
 
 import tokenize
 from dataclasses import dataclass

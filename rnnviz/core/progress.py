@@ -1,7 +1,7 @@
-"""How far a piece of work is, told past the functions that stand between who does it and who waits for it.
+"""How far a piece of work is, reported past the functions that are between who does it and who waits for it.
 
 Who waits says so by `watched`. Who knows how much there is to do says it by `expect`, and who does it says by `advance`
-what is done. Where nobody waits, nothing happens.
+what is done. Where no one waits, nothing happens.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _present: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 @contextmanager
 def watched(tell: Tell) -> Iterator[None]:
-    """Tell how far the work is that is done meanwhile in this thread."""
+    """Show how far the work is that is done meanwhile in this thread."""
     token = _present.set(_Watch(tell))
     try:
         yield
@@ -38,7 +38,7 @@ def watched(tell: Tell) -> Iterator[None]:
 def stage(begin: float, end: float) -> Iterator[Tell]:
     """What is done meanwhile brings the work from the fraction `begin` to `end`.
 
-    Gives what tells how far this stage itself is, for those that know it without counting.
+    Gives what shows how far this stage itself is, for those that know it without counting.
     """
     outer = _present.get()
 

@@ -125,7 +125,7 @@ def display_value(value: Any) -> str:
 
 
 def display_key(key: object) -> str:
-    """A key that nobody knows, in one line and cut to a length that fits a sentence; as it is if it is a plain word."""
+    """A key that no one knows, in one line and cut to a length that fits a sentence; as it is if it is a plain word."""
     return _cut(printable(str(key)))
 
 
@@ -156,7 +156,7 @@ def section_from_mapping(section: type[Section], name: str, values: Any, **fixed
     Raises
     ------
     ConfigError
-        If `values` is no table, or a key is unknown, missing, of a wrong type or out of range.
+        If `values` is not a table, or a key is unknown, missing, of a wrong type or out of range.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(

@@ -42,7 +42,7 @@ def draw_sequence(network: Network, source: SequenceSource) -> FloatArray:
 
 
 def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[int, FloatArray], None]:
-    """fill(start, out): write the timesteps from `start` on into out (B, N, I), to be asked for one after another."""
+    """fill(start, out): write the time steps from `start` on into out (B, N, I), to be asked for one after another."""
     generator = np.random.default_rng(source.seed)
 
     def normal(_: int, out: FloatArray) -> None:
@@ -69,7 +69,7 @@ def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:
 
 
 def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
-    """x of shape (T, 1, I), read-only, with a single one at each timestep: in the feature of that place."""
+    """x of shape (T, 1, I), read-only, with a single one at each time step: in the feature of that place."""
     x = allocate_array(dtype, (len(places), 1, features))
     x[:] = 0.0
     x[np.arange(len(places)), 0, places] = 1.0

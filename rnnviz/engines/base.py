@@ -23,9 +23,9 @@ class Equality:
 
 @dataclass(frozen=True)
 class EngineReport:
-    """What an engine tells beside its trace.
+    """What an engine shows beside its trace.
 
-    `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are checks of its own;
+    `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are its own checks;
     `printed` is what a user's code printed; `missing` names arrays of the trace, such as "output", that a recording
     does not hold: see `Trace.untold`; `precision` is the type in which it holds the others, if that is not the
     network's, and `computed_in` the one in which they were computed, if it says so.

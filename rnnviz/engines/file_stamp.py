@@ -1,4 +1,4 @@
-"""What tells two states of a file apart that an engine is."""
+"""What shows two states of a file apart that an engine is."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def file_version(path: Path) -> str:
-    """The file's name and when it was saved, so that two runs of one file can be told apart."""
+    """The file's name and when it was saved, so that two runs of one file can be distinguished."""
     with suppress(OSError):
         saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
         return f"{path.name}, saved {saved}"

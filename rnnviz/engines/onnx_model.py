@@ -1,4 +1,4 @@
-"""An ONNX model as it stands in its file, run by ONNX Runtime, which also tells what each layer computed on the way."""
+"""An ONNX model as it is in its file, run by ONNX Runtime, which also shows what each layer computed on the way."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """The program's log: what happened in words, with names and shapes, and none of the user's numbers and texts.
 
-Messages of exceptions are left out, for they may hold either; where one arose is told by its frames.
+Messages of exceptions are left out, for they may hold either; where one arose is reported by its frames.
 """
 
 import logging
@@ -32,7 +32,7 @@ def log_path() -> Path:
 
 
 def keep_log() -> None:
-    """Write from now on what is logged to the log's file, and say nothing where that cannot be done."""
+    """Write what is logged to the log's file, and say nothing where that cannot be done."""
     if not any(isinstance(handler, _LogFile) for handler in log.handlers):
         handler = _LogFile(log_path(), maxBytes=_LARGEST_BYTES, backupCount=_OLDER, encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter(_LINE, "%Y-%m-%d %H:%M:%S"))

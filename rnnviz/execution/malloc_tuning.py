@@ -15,7 +15,7 @@ _PRODUCTS_BYTES = 48 << 20
 def disable_malloc_trim() -> None:
     """Let glibc keep some freed memory in place of handing it back; elsewhere nothing happens.
 
-    numpy's temporaries are a few megabytes large. By default each one is mapped anew and cleared page by page by the
+    numpy's temporaries are a few megabytes large. By default each one is mapped again and cleared page by page by the
     system, which takes as long as the arithmetic on it.
     """
     if sys.platform != "linux":

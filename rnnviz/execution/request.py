@@ -12,7 +12,7 @@ AuditMode: TypeAlias = Literal["off", "auto", "full"]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run. `id` grows with every request, so that the answer to an older one can be told and dropped.
+    """One run. `id` grows with every request, so that the answer to an older one can be reported and dropped.
 
     `trusted` names the user's files that may be run: those that the user asked for, not those that a config names.
     """

@@ -1,4 +1,4 @@
-"""A function called in a process of its own, which may crash, hang or run out of memory without harm."""
+"""A function called in a separate process, which may crash, hang or run out of memory without harm."""
 
 import multiprocessing
 import signal
@@ -16,7 +16,7 @@ Outcome = TypeVar("Outcome")
 _PROGRESS = "progress"
 _POLL_SECONDS = 0.1
 _TOLD_SECONDS = 0.05
-"""How long what is told of the progress stays as it is, so that the process is not busy with telling."""
+"""How long what is reported for the progress stays as it is, so that the process is not busy with showing."""
 
 
 class CancelledError(Exception):

@@ -11,7 +11,7 @@ _BRIEF = 10
 
 
 def format_short(value: float) -> str:
-    """Three decimals, or two digits of what is smaller than those can tell: "0.652", "0.0030", "4.1e-7", "0.000"."""
+    """Three decimals, or two digits of what is smaller than those can show: "0.652", "0.0030", "4.1e-7", "0.000"."""
     if value == 0.0:
         return number_format.short(0.0)
     if _TWO_DIGITS_FROM <= abs(value) < _THREE_DECIMALS_FROM:
@@ -31,7 +31,7 @@ def format_distinct(one: float, other: float) -> tuple[str, str]:
 
 def told_apart_briefly(one: float, other: float) -> tuple[str, str]:
     """The same in at most ten characters: "0.382…23" and "0.382…24"; as `format_short` has them if those "
-    "do not tell."""
+    "do not show."""
     pair = format_distinct(one, other)
     if max(map(len, pair)) <= _BRIEF:
         return pair

@@ -1,4 +1,4 @@
-"""Where a trail ends: a number that no step computed, its value, and how it came to be."""
+"""Where a trail ends: a number that no step computed, its value, and how it was computed."""
 
 from dataclasses import dataclass, replace
 from pathlib import PurePath

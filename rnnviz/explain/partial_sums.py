@@ -1,4 +1,4 @@
-"""Where the running sums of two engines part in a ledger."""
+"""Where the running sums of two engines diverge in a ledger."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def first_parted_sum(
     """The first row whose sums differ by more than the tolerance of `parting`; None where none do.
 
     The sums are those of the first engine, whose arithmetic `reference` is, and of the one at place `engine`. Before
-    the line in which the two part they agree by the tolerance, and what is left of a difference that later terms
-    cancel is no parting.
+    the line in which the two diverge they agree by the tolerance, and what is left of a difference that later terms
+    cancel is not a divergence.
     """
     if parting is None or not parting.reaches(ledger.line, reference):
         return None

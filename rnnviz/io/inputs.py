@@ -79,7 +79,7 @@ def _read(config: Config, opened: OpenSequence) -> FloatArray:
 
 
 def _names(config: Config, opened: OpenSequence | None) -> Names:
-    """What the config's own labels and text, or the sequence's files, call timesteps and features."""
+    """What the config's own labels and text, or the sequence's files, call time steps and features."""
     source = config.sequence
     timesteps: Sequence[str] = ()
     features: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""A starter for a recurrence of one's own: the right one for the cell, to be changed."""
+"""A starter for a custom step: the right one for the cell, to be changed."""
 
 from pathlib import Path
 

@@ -1,8 +1,9 @@
-"""The guided lessons: texts in steps, each of which sets up the window, points at a part of it, and claims something.
+"""The guided lessons: texts in steps, each of which sets up the window, points at a part of it, and statements
+something.
 
 A lesson is a Markdown file. Its first line is `# Title`; what follows up to the first `## Step title` is its summary.
 Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
-one of the config lessons and changes of its keys, the cursor, what to light up, and the claims.
+one of the config lessons and changes of its keys, the selection, what to light up, and the statements.
 """
 
 import re
@@ -59,7 +60,7 @@ class StepView:
 class LessonStep:
     """One step; `prose` is Markdown, and `config` what the window is to run.
 
-    `cursor` holds the indices that the step moves the cursor to, by the names of a `Location`.
+    `cursor` holds the indices that the step moves the selection to, by the names of a `Location`.
     """
 
     title: str
@@ -70,7 +71,7 @@ class LessonStep:
     claims: tuple[Statement, ...] = ()
 
     def location(self, present: Location) -> Location:
-        """Where the cursor is to go from its present place."""
+        """Where the selection is to go from its present place."""
         return present.moved(**self.cursor)
 
 
@@ -105,7 +106,7 @@ def read_lesson(path: Path) -> GuidedLesson:
     Raises
     ------
     InputError
-        If it is not as a lesson must be; the sentence names the lesson, the step and the claim.
+        If it is not as a lesson must be; the sentence names the lesson, the step and the statement.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ def lesson_entries() -> tuple[LessonEntry, ...]:
 
 
 def _entry(number: int, path: Path) -> LessonEntry:
-    """What stands before the first step; whether it is as it must be is said when the lesson is read."""
+    """What is before the first step; whether it is as it must be is said when the lesson is read."""
     text = path.read_text(encoding="utf-8", errors="replace")
     first, _, rest = text.partition("\n")
     summary = " ".join(rest.partition("\n## ")[0].split())

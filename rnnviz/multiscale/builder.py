@@ -1,8 +1,8 @@
-"""Fills the pyramids of traces from blocks of timesteps, as a comparison or a reader comes by them.
+"""Fills the pyramids of traces from blocks of time steps, as a comparison or a reader comes by them.
 
 Beside each trace lie the smallest and the largest value of each block ("low", "high"), and beside a candidate's the
-same of its differences from the reference ("difference-low", "difference-high"), its largest violation of the
-tolerance ("violation") and whether any value mismatches ("marks"). NaN is in both ends of every block that holds one.
+same of its differences from the reference ("difference-low", "difference-high"), its largest error ratio of the
+tolerance ("error ratio") and whether any value mismatches ("marks"). NaN is in both ends of every block that holds one.
 All samples have theirs, so that a change of the sample is as quick as any other.
 """
 
@@ -27,7 +27,7 @@ Values: TypeAlias = NDArray[Any]
 class Reduction:
     """One pyramid that is being filled: blocks reduced by `ufunc`, of which `start` changes nothing.
 
-    Blocks of timesteps may come in any order and of any length, each once.
+    Blocks of time steps may come in any order and of any length, each once.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Reduction:
             self._pyramid.levels[level][...] = start
 
     def add(self, layer: int, direction: int, first: int, values: Values) -> None:
-        """Reduce the values (B, N, U) of the timesteps from `first` on."""
+        """Reduce the values (B, N, U) of the time steps from `first` on."""
         for level in self._from_values:
             blocks = _reduced(self._ufunc, values, first % level.times, level)
             lane = self._pyramid.levels[level][layer, direction]
@@ -68,7 +68,7 @@ class ValuePyramids:
         )
 
     def add(self, layer: int, direction: int, first: int, values: FloatArray) -> None:
-        """Reduce the values (B, N, U) of the timesteps from `first` on."""
+        """Reduce the values (B, N, U) of the time steps from `first` on."""
         for end in self._ends:
             end.add(layer, direction, first, values)
 
@@ -79,7 +79,7 @@ class ValuePyramids:
 
 
 class DifferencePyramids:
-    """What a candidate's differences from the reference come to: their ends, violations, and marks."""
+    """What a candidate's differences from the reference reach: their ends, error ratios, and marks."""
 
     def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
         self._low = Reduction(folder, "difference-low", dtype, shape, np.minimum, np.inf)
@@ -106,7 +106,7 @@ class DifferencePyramids:
             self._marks.add(layer, direction, first, difference.violation > 1.0)
 
     def skip(self, layer: int, direction: int, first: int, shape: tuple[int, ...]) -> None:
-        """Have no difference in the timesteps (B, N, U) from `first` on."""
+        """Have no difference in the time steps (B, N, U) from `first` on."""
         nothing = np.full(shape, np.nan, np.float32)
         for reduction in (self._low, self._high, self._violation):
             reduction.add(layer, direction, first, nothing)
@@ -137,7 +137,7 @@ class ComparedPyramids:
         c: FloatArray,
         difference: BlockDifference | None,
     ) -> None:
-        """Reduce the reference's and the candidate's values, both (B, N, H), of the timesteps from `first` on.
+        """Reduce the reference's and the candidate's values, both (B, N, H), of the time steps from `first` on.
 
         `difference` is theirs; None where they are not compared.
         """
@@ -213,7 +213,7 @@ def _signed(r: FloatArray, c: FloatArray, difference: BlockDifference) -> Values
 
 
 def _in_range(values: LevelArray, dtype: np.dtype[Any]) -> LevelArray:
-    """In `dtype`, where a number beyond its range becomes its largest one: it is no infinity."""
+    """In `dtype`, where a number beyond its range becomes its largest one: it is not an infinity."""
     if values.dtype == dtype:
         return values
     with np.errstate(over="ignore"):
@@ -225,7 +225,7 @@ def _in_range(values: LevelArray, dtype: np.dtype[Any]) -> LevelArray:
 
 
 def _slices(shape: tuple[int, ...], multiple: int) -> Iterator[slice]:
-    """All timesteps of an array (L, D, T, N, U) in slices that fit the processor's cache, multiples of so many."""
+    """All time steps of an array (L, D, T, N, U) in slices that fit the processor's cache, multiples of this many."""
     _, _, timesteps, samples, units = shape
     length = max(1, _BLOCK_VALUES // (samples * units * multiple)) * multiple
     for start in range(0, timesteps, length):

@@ -26,7 +26,7 @@ def always() -> bool:
 
 
 class ChunkedCompute:
-    """The cells of a source by pieces; `name` tells them from other sources' in the cache."""
+    """The cells of a source by pieces; `name` distinguishes them from other sources' in the cache."""
 
     def __init__(self, source: CellReader, cache: ChunkCache, name: Hashable) -> None:
         self._source, self._cache, self._name = source, cache, name

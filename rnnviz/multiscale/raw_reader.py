@@ -17,7 +17,7 @@ from rnnviz.verify.signed_difference import signed_difference
 from rnnviz.verify.step_inputs import followed
 
 _OF_HIDDEN = ("norm",)
-"""What takes nothing but the hidden vector itself."""
+"""What takes nothing but the hidden state itself."""
 
 
 class CellReader:
@@ -38,14 +38,14 @@ class CellReader:
         self._gates = LaneGates(result) if gates is None else gates
 
     def shape(self, layer: int | None) -> tuple[int, int]:
-        """(T, U): timesteps of a lane, and its units, or 1 where there is one number for all of them."""
+        """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
         _, _, timesteps, _, units = self._result.shape
         if layer is None:
             return timesteps, self._result.config.network.input_size
         return timesteps, units if self._gate is None or self._gate.per_unit else 1
 
     def computes(self, layer: int | None) -> bool:
-        """Whether a lane's numbers stand nowhere but have to be computed."""
+        """Whether a lane's numbers are nowhere but have to be computed."""
         return layer is not None and self._gate is not None
 
     def effort(self, layer: int | None) -> float:
@@ -71,7 +71,7 @@ class CellReader:
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
     def told(self, layer: int | None, direction: int) -> range:
-        """The timesteps of a lane that have numbers; a recording may lack what the others follow from."""
+        """The time steps of a lane that have numbers; a recording may lack what the others follow from."""
         if layer is None:
             return range(self._result.shape[2])
         trace = self._result[self._engine]

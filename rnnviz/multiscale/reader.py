@@ -23,9 +23,9 @@ _CHUNK_VALUES = 1 << 16
 """How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
 _EVERY_CELL = Level(1, 1)
 _COMPUTED_TIMES = 512
-"""At least so many timesteps are computed together: a product with a large weight matrix for fewer costs as much."""
+"""At least this many time steps are computed together: a product with a large weight matrix for fewer costs as much."""
 _FINER = 4
-"""How many times finer a chunk may be of which a coarser one is made, where reading it anew is to be avoided."""
+"""How many times finer a chunk may be of which a coarser one is made, where reading it again is to be avoided."""
 
 _ENDS = {
     "value": ("low", "high"),
@@ -51,17 +51,17 @@ class LaneSource(Protocol):
         """How much more work one number of a lane is than one that only has to be read."""
 
     def told(self, lane: Lane) -> range:
-        """The timesteps of a lane that have numbers: of a recording perhaps not all."""
+        """The time steps of a lane that have numbers: of a recording perhaps not all."""
 
 
 class MultiscaleReader:
     """The lanes of one sample of one engine's trace, which any thread may read.
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
-    `quantity` "violation" reads the violation of the tolerance in place of the values of hidden lanes, "difference"
+    `quantity` "error ratio" reads the error ratio of the tolerance in place of the values of hidden lanes, "difference"
     the candidate's value less the reference's; both need a candidate. Any other but "value" is computed from the
     engine's values by `gates`. The input is always read by value. With `orders` the rows of hidden lanes, which the
-    units of a `read` count, stand in another order than the units.
+    units of a `read` count, are in another order than the units.
     Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
     one pixel late, never not at all.
     """
@@ -85,7 +85,7 @@ class MultiscaleReader:
         self._pieces = ChunkedCompute(self._source, self._cache, (engine, candidate, sample, quantity))
 
     def shape(self, lane: Lane) -> tuple[int, int]:
-        """(T, U): timesteps of a lane, and its units, or 1 where there is one number for all of them."""
+        """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
         return self._source.shape(lane.layer)
 
     def effort(self, lane: Lane) -> float:
@@ -93,7 +93,7 @@ class MultiscaleReader:
         return self._source.effort(lane.layer)
 
     def told(self, lane: Lane) -> range:
-        """The timesteps of a lane that have numbers: of a recording perhaps not all."""
+        """The time steps of a lane that have numbers: of a recording perhaps not all."""
         return self._source.told(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
@@ -118,7 +118,7 @@ class MultiscaleReader:
         return Tile(bin_extremes(patch.values, times, units), marks)
 
     def level_read(self, lane: Lane, times: int, units: int) -> Level:
-        """What is read to show blocks of so many cells, powers of two: the coarsest level that makes them up."""
+        """What is read to show blocks of this many cells, powers of two: the coarsest level that makes them up."""
         if times == units == 1 or self._computes(lane):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)

@@ -36,7 +36,7 @@ GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"
 
 @dataclass(frozen=True)
 class Choice:
-    """One quantity that is offered: its name, what it is, and the group that it stands in."""
+    """One quantity that is offered: its name, what it is, and the group that it is in."""
 
     name: Quantity
     title: str
@@ -73,7 +73,7 @@ def quantity_for(wanted: Quantity, cell: str, *, compared: bool) -> Quantity:
 
 
 def gate_quantity(quantity: Quantity, cell: str) -> GateQuantity | None:
-    """What is computed for a quantity; None if it is h, told by a comparison, or not of that cell."""
+    """What is computed for a quantity; None if it is h, reported by a comparison, or not of that cell."""
     return next((found for found in QUANTITIES[cell] if found.name == quantity), None)
 
 

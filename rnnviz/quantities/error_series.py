@@ -1,4 +1,4 @@
-"""How far engines are off at each timestep: from each other, and each from its own step."""
+"""How far engines are off at each time step: from each other, and each from its own step."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -12,11 +12,11 @@ from rnnviz.quantities.gates import GateReader
 from rnnviz.verify.result import RunResult
 
 _UNITS = 64
-"""So many units are computed together: about as many as a table has in sight."""
+"""This many units are computed together: about as many as a table has in sight."""
 
 
 class GateVector:
-    """What an engine's cell has beside h at one timestep of a lane."""
+    """What an engine's cell has beside h at one time step of a lane."""
 
     def __init__(self, read: Callable[[Quantity, slice], FloatArray], units: int) -> None:
         self._read, self._size = read, units

@@ -1,4 +1,4 @@
-"""A histogram made ready to be drawn and read: which bins are shown, where they stand, and what they say."""
+"""A histogram made ready to be drawn and read: which bins are shown, where they are, and what they say."""
 
 from dataclasses import dataclass
 from math import ceil, floor, isinf, log2, log10
@@ -9,7 +9,7 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 
 APART = 0.6
-"""How far the bars of zero and of infinity stand from the others, in widths of a bar."""
+"""How far the bars of zero and of infinity are from the others, in widths of a bar."""
 
 _INFINITE = "infinite: NaN or infinite on one side, or with a tolerance of 0"
 
@@ -30,7 +30,7 @@ class HistogramBar:
 
 @dataclass(frozen=True)
 class Bars:
-    """All bars from left to right, what stands beneath them, and where the limit is, in widths of a bar."""
+    """All bars from left to right, what is below them, and where the limit is, in widths of a bar."""
 
     bars: tuple[HistogramBar, ...]
     ticks: tuple[tuple[float, str], ...]
@@ -49,7 +49,7 @@ class Bars:
 
 
 def violation_bars(comparison: Comparison) -> Bars:
-    """How the violations are spread; the limit and the octaves on both its sides are always shown."""
+    """How the error ratios are spread; the limit and the octaves on both its sides are always shown."""
     histogram = comparison.violations
     below = -histogram.lowest
     shown = _hull(histogram, below, below + 1)

@@ -1,6 +1,6 @@
-"""Long series as a plot of so many pixels shows them: the smallest and the largest value of each column of pixels.
+"""Long series as a plot of this many pixels shows them: the smallest and the largest value of each column of pixels.
 
-A spike of one timestep survives at every zoom. What is read of a trace is about as much as there are pixels: a long
+A spike of one time step survives at every zoom. What is read of a trace is about as much as there are pixels: a long
 trace keeps its smallest and largest values in blocks beside it.
 """
 
@@ -23,8 +23,8 @@ Values: TypeAlias = NDArray[np.floating[Any]]
 class Outline:
     """The smallest (`low`) and the largest (`high`) value of each block of `block` timesteps, each (P,).
 
-    Block p begins at timestep `first` + p · block; the last one ends at T at the latest. Both are the value itself
-    where a block is one timestep.
+    Block p begins at time step `first` + p · block; the last one ends at T at the latest. Both are the value itself
+    where a block is one time step.
     """
 
     first: int
@@ -40,25 +40,25 @@ class Outline:
         return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
 
     def points(self) -> tuple[NDArray[np.float64], Values]:
-        """What a line runs through: one point for each timestep, or two for each block of several."""
+        """What a line runs through: one point for each time step, or two for each block of several."""
         if self.block == 1:
             return self.times, self.low
         return np.repeat(self.times, 2), np.stack([self.low, self.high], axis=1).ravel()
 
     def steps(self, blocks: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(K, 2): first and last timestep of each run of the blocks (P,) that are chosen."""
+        """(K, 2): first and last time step of each run of the blocks (P,) that are chosen."""
         found = runs(blocks) * self.block + self.first
         found[:, 1] += self.block - 1
         return np.minimum(found, self.timesteps - 1)
 
 
 def block_for(seen: range, pixels: int) -> int:
-    """How many timesteps a block has if those in sight stand on so many pixels: a power of two, at most a pixel."""
+    """How many time steps a block has if those in sight are on this many pixels: a power of two, at most a pixel."""
     return 1 << (max(1, len(seen) // max(pixels, 1)).bit_length() - 1)
 
 
 def outline_of(values: Values, seen: range, pixels: int) -> Outline:
-    """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number stands beside it."""
+    """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number is beside it."""
     timesteps, block = len(values), block_for(seen, pixels)
     first, stop = _whole_blocks(seen, block, timesteps)
     part = values[first:stop]
@@ -100,7 +100,7 @@ def drop_collinear(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float6
 
 
 def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
-    """The timesteps of the blocks in sight, with one beyond each end: a line runs on to the edge of the plot."""
+    """The time steps of the blocks in sight, with one beyond each end: a line runs on to the edge of the plot."""
     first = max(0, seen.start // block - 1) * block
     stop = min(timesteps, (-(-seen.stop // block) + 1) * block)
     return first, max(first, stop)

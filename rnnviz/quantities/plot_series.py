@@ -15,7 +15,7 @@ _PADDING = 0.06
 
 
 def unit_over_time(trace: Trace, where: Location, unit: int, times: range) -> FloatArray:
-    """One unit of the lane and sample of `where` at some timesteps, read from the trace into memory."""
+    """One unit of the lane and sample of `where` at some time steps, read from the trace into memory."""
     return np.ascontiguousarray(trace.lane(where.layer, where.direction, where.sample)[times.start : times.stop, unit])
 
 
@@ -30,9 +30,9 @@ def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def pixel_bands(
     bands: NDArray[np.int64], left: float, right: float, width: int, narrowest: int = 2
 ) -> NDArray[np.int64]:
-    """(K, 2): the pixels [start, stop) that cover runs of timesteps, where `left` to `right` fill `width` pixels.
+    """(K, 2): the pixels [start, stop) that cover runs of time steps, where `left` to `right` fill `width` pixels.
 
-    No band is narrower than `narrowest`, so that none vanishes, and those that touch are one: there are never more
+    No lane is narrower than `narrowest`, so that none vanishes, and those that touch are one: there are never more
     of them than pixels.
     """
     scale = width / (right - left)
@@ -79,16 +79,16 @@ class LogScale:
 
     @property
     def zero(self) -> float:
-        """Where exact zeros stand, a decade below the least number."""
+        """Where exact zeros are, a decade below the least number."""
         return self.lowest - 1.0
 
     @property
     def infinity(self) -> float:
-        """Where infinities stand, a decade above the largest number."""
+        """Where infinities are, a decade above the largest number."""
         return self.highest + 1.0
 
     def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """log10 of each number, with zeros and infinities in places of their own."""
+        """log10 of each number, with zeros and infinities in their own places."""
         with np.errstate(divide="ignore"):
             found: NDArray[np.float64] = np.log10(values)
         found[values == 0.0] = self.zero

@@ -1,8 +1,8 @@
-"""Which units are on together over a range of timesteps, and where else they are.
+"""Which units are on together over a range of time steps, and where else they are.
 
-A unit is on at a timestep if its h is at least the threshold there; NaN is not on. The units of a query are those that
-are on at every timestep of its range, as in LSTMVis (Strobelt et al., 2018). Another range is a longest run of
-timesteps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the Jaccard
+A unit is on at a time step if its h is at least the threshold there; NaN is not on. The units of a query are those that
+are on at every time step of its range, as in LSTMVis (Strobelt et al., 2018). Another range is a longest run of
+time steps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the Jaccard
 index of the query's units and of all units of the lane that are on, times the shorter length of the two ranges over the
 longer: 1 for a range of the same length in which exactly the same units are on. A run that meets the query's own range
 is left out.
@@ -23,7 +23,7 @@ MOST = 0.8
 """The share of a query's units that have to be on."""
 THRESHOLD = 0.3
 RANGES = 50
-"""So many ranges are told, the best ones."""
+"""This many ranges are reported, the best ones."""
 _BLOCK_VALUES = 1 << 20
 
 Check: TypeAlias = Callable[[], None]
@@ -31,7 +31,7 @@ Check: TypeAlias = Callable[[], None]
 
 @dataclass(frozen=True)
 class Query:
-    """A range of timesteps in one lane of one engine's values of one sample."""
+    """A range of time steps in one lane of one engine's values of one sample."""
 
     engine: str
     layer: int
@@ -63,7 +63,7 @@ class Selection:
 
 
 def select(result: RunResult, query: Query, check: Check) -> Selection:
-    """Answer a query, a block of timesteps at a time; `check` is called between blocks, and may raise."""
+    """Answer a query, a block of time steps at a time; `check` is called between blocks, and may raise."""
     least = _least(result, query, check)
     units = tuple(int(unit) for unit in np.flatnonzero(least >= query.threshold))
     known = least[~np.isnan(least)]
@@ -105,7 +105,7 @@ def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: 
 
 
 class _Best:
-    """The best ranges so far, of which there are never more than are told."""
+    """The best ranges so far, of which there are never more than are reported."""
 
     def __init__(self, own: range) -> None:
         self._own = own
@@ -130,7 +130,7 @@ class _Best:
 
 
 def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
-    """First timestep and values (B, H) of each block of some timesteps."""
+    """First time step and values (B, H) of each block of some time steps."""
     lane = result[query.engine].hidden[query.layer, query.direction]
     length = max(1, _BLOCK_VALUES // result.shape[4])
     for first in range(times.start, times.stop, length):

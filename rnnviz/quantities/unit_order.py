@@ -1,7 +1,7 @@
-"""The units of each lane in another order than that of their indices, so that those that behave alike stand together.
+"""The units of each lane in another order than that of their indices, so that those that behave alike are together.
 
-An order is found from one engine's hidden values of one sample. Of a long sequence at most `SAMPLED` timesteps at equal
-distances are looked at, which is told wherever an order is named.
+An order is found from one engine's hidden values of one sample. Of a long sequence at most `SAMPLED` time steps at
+equal distances are looked at, which is reported wherever an order is named.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,13 +33,13 @@ Check: TypeAlias = Callable[[], None]
 
 @dataclass(frozen=True, eq=False)
 class UnitOrder:
-    """A permutation: `units[row]` is the unit that stands in a row, from the top."""
+    """A permutation: `units[row]` is the unit that is in a row, from the top."""
 
     units: IntArray
 
     @cached_property
     def rows(self) -> IntArray:
-        """(U,): the row in which each unit stands."""
+        """(U,): the row in which each unit is."""
         rows = np.empty_like(self.units)
         rows[self.units] = np.arange(len(self.units))
         return rows
@@ -90,7 +90,7 @@ def order_effort(result: RunResult, key: OrderKey) -> float:
 
 
 def sampled_times(timesteps: int) -> slice:
-    """Which timesteps are looked at: at equal distances, from the first on."""
+    """Which time steps are looked at: at equal distances, from the first on."""
     return slice(None, None, -(-timesteps // SAMPLED))
 
 
@@ -109,7 +109,7 @@ def activity(values: FloatArray) -> NDArray[np.float64]:
 
 
 def first_component(values: FloatArray) -> NDArray[np.float64]:
-    """(U,): each unit's weight in the first principal component, of length 1; what is no number counts as 0.
+    """(U,): each unit's weight in the first principal component, of length 1; what is not a number counts as 0.
 
     Its sign is such that the weight of the largest magnitude is positive.
     """

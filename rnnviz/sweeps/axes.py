@@ -16,7 +16,7 @@ NO_ROW = -1
 class Cells:
     """(D, A) arrays: `down` has D values and `across` A.
 
-    `values` is the largest number of a cell's rows, NaN where none has one or one of them is NaN, which `nan` tells
+    `values` is the largest number of a cell's rows, NaN where none has one or one of them is NaN, which `nan` shows
     apart; `rows` is the place of that row, else of the one with the worst verdict, `NO_ROW` without any. `verdicts` is
     the worst verdict, `counts` how many rows there are and `done` how many of them have been computed.
     """
@@ -75,13 +75,13 @@ def cells(
 
 @dataclass(frozen=True)
 class ColorRange:
-    """Where numbers stand among the colors: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
+    """Where numbers are among the colors: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
 
     scale: LogScale
     limit: float | None
 
     def fractions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The place of each number, logarithmic; zero stands at 0, infinity at 1, NaN stays."""
+        """The place of each number, logarithmic; zero is at 0, infinity at 1, NaN stays."""
         scale = self.scale
         positions = scale.positions(values)
         if self.limit is None:

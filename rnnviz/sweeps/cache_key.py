@@ -18,7 +18,7 @@ _MISSING = "missing"
 
 
 class Identities:
-    """Tells rows apart by config, audit, the content of the files that a config names, and the versions that compute.
+    """Shows rows apart by config, audit, the content of the files that a config names, and the versions that compute.
 
     Each file is read once, so that one of these belongs to one start of a sweep.
     """

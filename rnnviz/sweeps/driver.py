@@ -1,4 +1,5 @@
-"""A sweep from its points to its rows: what is known already, what has to be computed, and in what order it is told."""
+"""A sweep from its points to its rows: what is known already, what has to be computed, and in what order it is
+reported."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -78,7 +79,7 @@ class Sweeping:
         return tuple(name for name in engines if engine_file(name) is None)
 
     def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[SweepRow]:
-        """Compute what is left; each row is told once, when the journal holds it.
+        """Compute what is left; each row is reported once, when the journal holds it.
 
         Ends early, without an error, if the scheduler is stopped.
 

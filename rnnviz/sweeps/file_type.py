@@ -1,6 +1,7 @@
-"""Whether a file holds what a sweep has found, told from its beginning.
+"""Whether a file holds what a sweep has found, reported from its beginning.
 
-Apart from what reads such a file, which imports polars: this is asked of every table that is dropped on the window.
+Apart from what reads this kind of file, which imports polars: this is asked of every table that is dropped on the
+window.
 """
 
 from pathlib import Path

@@ -21,12 +21,12 @@ FULL = 5_000_000
 """How many values are audited without sampling."""
 
 NEAR = 0.5
-"""The violation from which a column is looked at in any case."""
+"""The error ratio from which a column is looked at in any case."""
 
 
 @dataclass(frozen=True)
 class SampleUnitBlock:
-    """The product of some samples and some units of one lane, followed through all timesteps."""
+    """The product of some samples and some units of one lane, followed through all time steps."""
 
     samples: IndexArray
     units: IndexArray
@@ -37,7 +37,7 @@ class SampleUnitBlock:
         return len(self.samples) * len(self.units)
 
     def parts(self, samples: int) -> Iterator["SampleUnitBlock"]:
-        """The same columns, at most so many samples at a time."""
+        """The same columns, at most this many samples at a time."""
         for start in range(0, len(self.samples), samples):
             yield SampleUnitBlock(self.samples[start : start + samples], self.units)
 
@@ -57,7 +57,7 @@ def plan_lane(
 ) -> list[SampleUnitBlock]:
     """The columns of one lane that an audit follows.
 
-    `shape` is (L, D, T, N, H); `violation` (N, H) is the largest violation in each column of this lane, over time
+    `shape` is (L, D, T, N, H); `violation` (N, H) is the largest error ratio in each column of this lane, over time
     and over all comparisons that the engine takes part in, or None if it takes part in none.
     """
     layers, directions, timesteps, samples, units = shape

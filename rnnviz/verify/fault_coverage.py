@@ -1,6 +1,6 @@
-"""Which known mistakes the present config could not reveal: a green verdict proves nothing about them.
+"""Which known bugs the present config could not reveal: a green verdict verifies nothing about them.
 
-Every mistake that the network can have is made on purpose, on a part of the run that is small enough, and audited
+Every known bug that the network can have is made on purpose, on a part of the run that is small enough, and audited
 as any engine is.
 """
 
@@ -26,7 +26,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.invariants import notebook_checks
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
-"""Samples, timesteps and multiplications of the parts on which a mistake is made: mostly the first one reveals it."""
+"""Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
 
 _LEAST_STEPS = 3
 _GLANCE_UNITS = 32
@@ -39,7 +39,7 @@ Change: TypeAlias = tuple[tuple[str, str], Any]
 
 
 def undetectable(inputs: Inputs) -> tuple[str, ...]:
-    """The names of the mistakes that these inputs cannot reveal, in the catalog's order."""
+    """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
     blind = known_bugs_of(inputs.network)
     for part in _parts(inputs):
         blind = [mistake for mistake in blind if not _reveals(part, mistake.variants[inputs.network.cell][0])]
@@ -68,7 +68,7 @@ def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Conf
 
 
 def _left(config: Config, load: Load, otherwise: int) -> int:
-    """How many mistakes the config cannot reveal; `otherwise` if it does not go with the files that it names."""
+    """How many known bugs the config cannot reveal; `otherwise` if it does not go with the files that it names."""
     try:
         return len(undetectable(load(_short(config))))
     except InputError:
@@ -112,7 +112,7 @@ def _short(config: Config) -> Config:
 
 
 def _parts(inputs: Inputs) -> Iterator[Inputs]:
-    """The first timesteps of some samples, spread evenly: enough for every mistake to show, if it does at all."""
+    """The first time steps of some samples, spread evenly: enough for every known bug to show, if it does at all."""
     network = inputs.network
     per_step = 0
     for layer in range(network.num_layers):
@@ -134,7 +134,8 @@ def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
 
 
 def _reveals(inputs: Inputs, deviation: Fault) -> bool:
-    """Whether a step is wrong or a check broken; what costs least is looked at first, since most mistakes show soon."""
+    """Whether a step is wrong or a check broken; what costs least is looked at first, since most known bugs show
+    soon."""
     if _idle(inputs, deviation):
         return False
     if inputs.network.num_layers > 1:

@@ -1,6 +1,6 @@
-"""Figures of every lane and timestep, which lie in files where there are many of them.
+"""Figures of every lane and time step, which lie in files where there are many of them.
 
-Of a long run they would fill the pipe, and then the memory of whoever shows the result.
+Of a long run they would fill the pipe, and then the memory of any user who shows the result.
 """
 
 from math import prod
@@ -26,7 +26,7 @@ class OverTime:
     stored: Path | None
 
     def protect(self) -> None:
-        """Let nobody write to the arrays."""
+        """Let no one write to the arrays."""
         for name in self.NAMES:
             vars(self)[name].flags.writeable = False
 

@@ -17,23 +17,23 @@ A sum of n terms is off by at most eps/2 · Σ |S_k|, with S_k for its partial s
 taken (Higham, section 4.2). The audit does not know the order. Where the terms have both signs the partial sums stay
 small, and eps · Σ |terms| is the size of what is met, blocked kernels being better still. Where all terms have one
 sign, the partial sums grow up to |v|, and errors of random signs add up to about √n · eps/2 · |v| (Higham and Mary,
-"A new approach to probabilistic rounding error analysis", 2019); terms that are all the same round alike and come to
+"A new approach to probabilistic rounding error analysis", 2019); terms that are still round alike and reach
 several times that. In a network with weights of both signs √n · |v| is about Σ |terms|, so that it takes little from
-the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|, which nobody meets and which would hide
-mistakes: the audit allows eight bounds instead. Equal terms, added one by one, are the exception: within one binade
+the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|, which no one meets and which would hide
+known bugs: the audit allows eight bounds instead. Equal terms, added one by one, are the exception: within one binade
 all their roundings are the same, which adds up to n/6 · eps · |v| at most. Eight times √n covers that up to some
 thousand terms; beyond, (n - 1024) / 48 takes the place of √n, which it equals at n = 4,096. The 1 covers inputs whose
 terms are all tiny, where the rounding of the activation's argument is absolute.
 
 An activation's own rounding is eps and not eps · |f(p)|: sigmoid(a) computed as (1 + tanh(a/2)) / 2 is off by
-half an eps near 0, where the result itself is far smaller than one, and is right all the same.
+half an eps near 0, where the result itself is far smaller than one, and is correct still.
 
 δ(p) · δ(q) matters where both factors are saturated gates, 0 · 0 in float64 being bounded by it alone, and where both
 are unsure. It is taken eight times, so that eight bounds of a product hold what eight bounds of its factors allow.
-2^-126 is where float32 underflows: what is smaller has fewer digits than eps tells of, and some processors are told to
-make it zero.
+2^-126 is where float32 underflows: what is smaller has fewer digits than eps reports, and some processors are
+instructed to make it zero.
 
-An activation passes the eight bounds of its argument on as they are: eight bounds of its own are as far as it goes
+An activation passes the eight bounds of its argument on as they are: eight its own bounds are as far as it goes
 within p ± 8 δ(p). For small δ that is f'(p) · δ; for large δ it is never more than the range of the function, and
 where the function is saturated in all of the interval it is nothing, whatever δ is.
 

@@ -43,18 +43,18 @@ class Recording:
     computed_in: str = ""
 
     def of(self, network: Network) -> dict[str, str]:
-        """The arrays that such a network has."""
+        """The arrays that this kind of network has."""
         kinds = (*_TELLING, *_OF_LSTM) if network.kind.has_cell_state else _TELLING
         return {kind: self.arrays[kind] for kind in kinds if kind in self.arrays}
 
 
 def open_recording(name: str) -> Recording:
-    """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, stands for; no number is read.
+    """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, represents; no number is read.
 
     Raises
     ------
     InputError
-        If the file cannot be read or is damaged, holds nothing of that engine, or does not tell whose arrays are meant.
+        If the file cannot be read or is damaged, holds nothing of that engine, or does not show whose arrays are meant.
     """
     asked = recording_name(name)
     archive = NpzFile(Path(asked.path))
@@ -67,7 +67,7 @@ def open_recording(name: str) -> Recording:
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
-    """The engines whose arrays an archive holds by their names; none if they stand there without one.
+    """The engines whose arrays an archive holds by their names; none if they are there without one.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def computed_in(recording: Recording) -> str:
 
 
 def precision(recording: Recording, network: Network) -> str:
-    """The coarsest type in which the arrays that such a network has are recorded."""
+    """The coarsest type in which the arrays that this kind of network has are recorded."""
     types = [recording.archive.headers[name].dtype.newbyteorder("=") for name in recording.of(network).values()]
     return str(max(types, key=lambda kind: float(np.finfo(kind).eps)).name)
 

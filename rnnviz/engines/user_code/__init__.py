@@ -1,1 +1,1 @@
-"""A recurrence of one's own: a user's file, computed in a process of its own."""
+"""A custom step: a user's file, computed in a separate process."""

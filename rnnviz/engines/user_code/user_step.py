@@ -45,7 +45,7 @@ class OwnRecurrence:
         Raises
         ------
         RecurrenceError
-            If it cannot be read, is no Python, raises, exits, or defines no step.
+            If it cannot be read, is not a Python, raises, exits, or defines no step.
         """
         self._path = path
         self._definition = str(path)
@@ -114,7 +114,7 @@ class OwnRecurrence:
         return tuple(self._array(value, name, state[0], where) for name, value in zip(names, returned, strict=True))
 
     def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
-        """One of the returned states as an array of its own, of the shape and dtype of `like`."""
+        """One of the returned states as its own array, of the shape and dtype of `like`."""
         array = np.asarray(value)
         if array.dtype.kind not in "biufO":
             raise self._unfit(f"step returned {name} of {array.dtype} at {where}, but it must hold real numbers")

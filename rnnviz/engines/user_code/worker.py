@@ -1,6 +1,6 @@
 """The process that runs a user's file: python -m rnnviz.engines.user_code.worker FILE INPUTS TRACE.
 
-It fills the trace in the folder TRACE from the inputs in the folder INPUTS and tells how it goes on its standard
+It fills the trace in the folder TRACE from the inputs in the folder INPUTS and shows how it goes on its standard
 output. It ends when its standard input does, which is when the process that asked for it is gone.
 """
 
@@ -55,7 +55,7 @@ class MessageWriter:
             self._out.flush()
 
     def advance(self, fraction: float) -> None:
-        """Tell progress, but not more often than a person can see."""
+        """Show progress, but not more often than a person can see."""
         now = monotonic()
         if now - self._last >= _PROGRESS_INTERVAL:
             self._last = now

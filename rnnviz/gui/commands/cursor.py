@@ -10,18 +10,18 @@ class Cursor:
         self._session = session
 
     def move(self, *, timestep: int = 0, unit: int = 0, sample: int = 0) -> None:
-        """Move by so many steps along each axis."""
+        """Move by this many steps along each axis."""
         here = self._session.location
         self._session.set_location(
             here.moved(timestep=here.timestep + timestep, unit=here.unit + unit, sample=here.sample + sample)
         )
 
     def go_to(self, timestep: int) -> None:
-        """Move to a timestep."""
+        """Move to a time step."""
         self._session.set_location(self._session.location.moved(timestep=timestep))
 
     def go_to_end(self) -> None:
-        """Move to the last timestep."""
+        """Move to the last time step."""
         result = self._session.result
         if result is not None:
             self.go_to(result.shape[2] - 1)
@@ -31,7 +31,7 @@ class Cursor:
         self._session.set_location(self._session.location.moved(sample=sample))
 
     def move_lane(self, steps: int) -> None:
-        """Move up by so many lanes: from forward to backward, and from there to the next layer."""
+        """Move up by this many lanes: from forward to backward, and from there to the next layer."""
         result = self._session.result
         if result is None:
             return

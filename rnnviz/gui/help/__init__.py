@@ -1,1 +1,1 @@
-"""The guide: its pages in a window of their own."""
+"""The guide: its pages in a separate window."""

@@ -42,7 +42,7 @@ class _Place:
 
 
 class GuideWindow(QWidget):
-    """A window of its own, so that one can read a step and do it."""
+    """A separate window, so that one can read a step and do it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)

@@ -1,4 +1,4 @@
-"""A step's text, as tall as it is, so that what stands beneath scrolls with it."""
+"""A step's text, as tall as it is, so that what is below scrolls with it."""
 
 import re
 
@@ -47,7 +47,7 @@ class Prose(QTextBrowser):
         self._render()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Write in these colors from now on."""
+        """Write in these colors."""
         self._theme = theme
         self._render()
 

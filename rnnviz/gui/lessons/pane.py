@@ -1,4 +1,4 @@
-"""The lesson's pane: one step's text and claims, and the way to the next."""
+"""The lesson's pane: one step's text and statements, and the way to the next."""
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
@@ -26,12 +26,12 @@ _SCROLLED = {
 
 
 class LessonPane(QWidget):
-    """Shows a step and what its claims came to; what the reader asks for is a signal."""
+    """Shows a step and what its statements resulted in; what the reader asks for is a signal."""
 
     next_requested = Signal()
     back_requested = Signal()
     again_requested = Signal()
-    """Set the step up again: the config, the cursor, the light."""
+    """Set the step up again: the config, the selection, the light."""
     light_requested = Signal()
     """Light up the part that the step speaks of."""
     part_requested = Signal(str)
@@ -109,7 +109,7 @@ class LessonPane(QWidget):
         self.note.setVisible(bool(note))
 
     def show_changed(self, keys: tuple[str, ...]) -> None:
-        """Tell which of the step's keys the reader has changed, and offer the way back; none if nothing is."""
+        """Show which of the step's keys the reader has changed, and offer the way back; none if nothing is."""
         named = ", ".join(keys[:_NAMED])
         further = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         self.changed_note.setText(f"You have changed {named}{further}." if keys else "")
@@ -118,19 +118,19 @@ class LessonPane(QWidget):
         self.again.setVisible(bool(keys))
 
     def show_waiting(self, why: str) -> None:
-        """No claim is checked at present."""
+        """No statement is checked at present."""
         for row in self.rows:
             row.show_waiting(why)
         self._count()
 
     def show_findings(self, findings: tuple[StatementResult, ...], *, own: bool) -> None:
-        """Show what the claims came to; `own` says that they were checked on a config of the reader's."""
+        """Show what the statements resulted in; `own` says that they were checked on a config of the reader's."""
         for row, finding in zip(self.rows, findings, strict=True):
             row.show_finding(finding, own=own)
         self._count()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         icons = Icons(theme)
         self.close_button.setIcon(icons["close"])
@@ -164,7 +164,7 @@ class LessonPane(QWidget):
         self.tally.show_findings(tuple(row.finding for row in self.rows))
 
     def _reveal_claim(self) -> None:
-        """Scroll to the first claim that does not hold, else to the first."""
+        """Scroll to the first statement that does not hold, else to the first."""
         doubtful = (row for row in self.rows if row.finding is None or not row.finding.holds)
         row = next(doubtful, self.rows[0])
         self.scroll_area.verticalScrollBar().setValue(row.mapTo(self.scroll_area.widget(), QPoint()).y())
@@ -233,7 +233,7 @@ class LessonPane(QWidget):
 
 
 def _inset(item: QWidget | QHBoxLayout) -> QHBoxLayout:
-    """What stands away from the pane's edges; the text in between has a scroll bar at the edge."""
+    """What is away from the pane's edges; the text in between has a scroll bar at the edge."""
     inset = QHBoxLayout()
     inset.setContentsMargins(_MARGIN, 0, _MARGIN, 0)
     if isinstance(item, QWidget):

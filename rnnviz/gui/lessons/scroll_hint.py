@@ -1,4 +1,4 @@
-"""What of a step is still to be read further down: a scroll bar alone does not say that there are claims."""
+"""What of a step is still to be read further down: a scroll bar alone does not say that there are statements."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 _KEPT_IN_SIGHT = 36
 """How many pixels of what was read last stay in sight when one scrolls: about two lines."""
 _CLIPPED = 4
-"""So many pixels of something may be out of sight before it counts as such: less is its margin."""
+"""This many pixels of something may be out of sight before it counts as such: less is its margin."""
 
 
 class ScrollHint(QToolButton):
-    """Stands beneath the text, keeps its room, and is seen while some of the text or of the claims is further down."""
+    """Is below the text, keeps its room, and is seen while some of the text or of the statements is further down."""
 
     def __init__(self, area: QScrollArea) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class ScrollHint(QToolButton):
         self._count()
 
     def follow(self, text: QWidget, claims: Sequence[QWidget]) -> None:
-        """Count these from now on; they stand in what the area scrolls."""
+        """Count these; they are in what the area scrolls."""
         self._text, self._claims = text, claims
         self._count()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self.setStyleSheet(
             f"QToolButton {{ color: {theme.accent}; border: 1px solid {theme.window}; border-radius: 4px;"
             f" padding: 1px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"

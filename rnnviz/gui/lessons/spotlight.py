@@ -28,10 +28,10 @@ Area = Callable[[], QRect]
 
 
 class Spotlight(QWidget):
-    """Stands over the window and is nothing but the frame: the mouse and every repaint beneath pass it by."""
+    """Is over the window and is nothing but the frame: the mouse and every repaint below pass it by."""
 
     changed = Signal(bool)
-    """Whether a part is lit up."""
+    """Whether a part is highlighted."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -52,12 +52,12 @@ class Spotlight(QWidget):
 
     @property
     def target(self) -> QWidget | None:
-        """The widget that is lit up, or that holds what is."""
+        """The widget that is highlighted, or that holds what is."""
         return self._target
 
     @property
     def lit(self) -> QRect:
-        """What is lit up, in the window's pixels; empty if nothing is, or if it is out of sight."""
+        """What is highlighted, in the window's pixels; empty if nothing is, or if it is out of sight."""
         target = self._target
         if target is None or not target.isVisible():
             return QRect()
@@ -75,7 +75,7 @@ class Spotlight(QWidget):
         return self._fade.state() == QVariantAnimation.State.Running
 
     def light(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
-        """Light up a widget, or an area of it; `words` are told to a screen reader."""
+        """Light up a widget, or an area of it; `words` are instructed to a screen reader."""
         self._release()
         self._target = target
         self._area = target.rect if area is None else area
@@ -120,12 +120,12 @@ class Spotlight(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the part when it, or what it stands in, moves."""
+        """Follow the part when it, or what it is in, moves."""
         if event.type() in _FOLLOWED and watched is not self:
             self.refresh()
         return False

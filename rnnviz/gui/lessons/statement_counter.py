@@ -1,4 +1,4 @@
-"""How many of a step's claims hold: seen also while the claims themselves are scrolled out of sight."""
+"""How many of a step's statements hold: seen also while the statements themselves are scrolled out of sight."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton, QWidget
@@ -34,7 +34,7 @@ class StatementCounter(QToolButton):
         self._mark()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme, self._icons = theme, Icons(theme)
         self._mark()
 

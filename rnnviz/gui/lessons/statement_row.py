@@ -1,4 +1,4 @@
-"""One claim of a step: whether it holds, and the numbers on both sides."""
+"""One statement of a step: whether it holds, and the numbers on both sides."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QAction, QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
@@ -18,11 +18,11 @@ _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
     False: ("cross", "wrong", "wrong_surface", "Does not hold"),
     None: ("clock", "muted", "raised", "Not checked"),
 }
-"""Icon, color, surface and words by whether the claim holds."""
+"""Icon, color, surface and words by whether the statement holds."""
 
 
 class StatementRow(QWidget):
-    """Says a claim in words, with its mark, and shows the numbers that it rests on."""
+    """Says a statement in words, with its mark, and shows the numbers that it rests on."""
 
     def __init__(self, claim: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,27 +61,27 @@ class StatementRow(QWidget):
 
     @property
     def shown_numbers(self) -> tuple[str, ...]:
-        """The lines of numbers, as they stand there."""
+        """The lines of numbers, as they are there."""
         labels = (self._numbers.itemAt(place).widget() for place in range(self._numbers.count()))
         return tuple(label.text() for label in labels if isinstance(label, QLabel))
 
     def show_waiting(self, why: str) -> None:
-        """The claim is not checked yet, for the reason given; the numbers of the last run stand until then."""
+        """The statement is not checked yet, for the reason given; the numbers of the last run are until then."""
         self.finding, self._waiting = None, why
         self._mark()
 
     def show_finding(self, finding: StatementResult, *, own: bool) -> None:
-        """Show what checking came to; `own` says that it was checked on a config of the reader's."""
+        """Show what checking resulted in; `own` says that it was checked on a config of the reader's."""
         self.finding, self._own = finding, own
         self._write()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme, self._icons = theme, Icons(theme)
         self._write()
 
     def copy_text(self) -> str:
-        """The claim and its numbers, with every digit."""
+        """The statement and its numbers, with every digit."""
         lines = [self.claim.says, f"{self.claim.holds}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]

@@ -1,4 +1,4 @@
-"""Checks a step's claims on a thread of its own, so that a large run keeps no window waiting."""
+"""Checks a step's statements on a separate thread, so that a large run keeps no window waiting."""
 
 from dataclasses import dataclass
 from threading import Lock
@@ -13,7 +13,7 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True, eq=False)
 class StatementRequest:
-    """Some claims about a run, and where the cursor stands in it."""
+    """Some statements about a run, and where the selection is in it."""
 
     result: RunResult
     claims: tuple[Statement, ...]
@@ -56,7 +56,7 @@ class Checker(QObject):
     """Answers what was asked last. Its thread runs from the first question until `rest`."""
 
     answered = Signal(object)
-    """The `StatementResult`s in the order of the claims."""
+    """The `StatementResult`s in the order of the statements."""
 
     _asked = Signal()
 
@@ -72,10 +72,10 @@ class Checker(QObject):
         self._examiner.answered.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, result: RunResult, claims: tuple[Statement, ...], where: Location) -> None:
-        """Have claims checked; an earlier question is not answered any more.
+        """Have statements checked; an earlier question is not answered any more.
 
-        Nothing is done if the same was asked last, with nothing forgotten since: a place says nothing new of claims
-        that do not follow the cursor.
+        Nothing is done if the same was asked last, with nothing forgotten since: a place says nothing new of statements
+        that do not follow the selection.
         """
         follows = any(claim.follows_cursor for claim in claims)
         # Not the result itself, whose files would stay as long as it does.

@@ -13,7 +13,7 @@ _BAR, _PAD, _TICK = 12.0, 8.0, 4.0
 
 
 class ColorScale(QWidget):
-    """Lies beneath the map, the smallest number on the left."""
+    """Lies below the map, the smallest number on the left."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,12 +30,12 @@ class ColorScale(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Where decades stand on the bar, 0 to 1, and what they are called."""
+        """Where decades are on the bar, 0 to 1, and what they are called."""
         found = self._range
         if found is None:
             return []

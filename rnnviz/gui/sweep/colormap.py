@@ -17,7 +17,7 @@ _PALE = 0.5
 def colors(theme: Theme, *, limit: bool) -> NDArray[np.uint8]:
     """(256, 3): the colors from the smallest number to the largest.
 
-    With a limit the map stays pale beneath it and changes its hue above: the limit is an edge, not a shade.
+    With a limit the map stays pale below it and changes its hue above: the limit is an edge, not a shade.
     """
     shares = np.linspace(0.0, 1.0, STEPS)
     if not limit:

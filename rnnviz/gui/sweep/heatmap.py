@@ -93,7 +93,7 @@ class HeatMap(pg.PlotWidget):
             self.chosen.emit(down, across)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.setBackground(theme.color("base"))
         for axis in (self._across, self._down):
@@ -116,7 +116,7 @@ class HeatMap(pg.PlotWidget):
         return QRectF(*(QPointF(self.mapFromScene(corner)) for corner in corners)).normalized()
 
     def event(self, event: QEvent) -> bool:
-        """Claim the keys that choose a cell before the window's commands see them."""
+        """Accept the keys that choose a cell before the window's commands see them."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             if plain and (event.key() in _KEYS or event.key() in _GO):

@@ -75,7 +75,7 @@ class HeatPanel(QWidget):
 
     @property
     def said(self) -> str:
-        """What is told of the chosen cell, or of all."""
+        """What is reported for the chosen cell, or of all."""
         return self._said.text()
 
     def show_figures(self, figures: SweepFigures) -> None:
@@ -120,12 +120,12 @@ class HeatPanel(QWidget):
         self.refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self.map.apply_theme(theme)
         self.scale.apply_theme(theme)
 
     def words(self, down: int, across: int) -> str:
-        """A cell in words: its values, its verdict, its number, and how many rows it stands for."""
+        """A cell in words: its values, its verdict, its number, and how many rows it represents."""
         found, figures = self._cells, self._figures
         if found is None or figures is None or found.rows[down, across] == NO_ROW:
             return ""
@@ -157,7 +157,7 @@ class HeatPanel(QWidget):
         self.refresh()
 
     def _offer_rows(self) -> None:
-        """Offer all rows, and those with each value of a key that is no axis."""
+        """Offer all rows, and those with each value of a key that is not an axis."""
         assert self._figures is not None
         kept = self.only.currentText()
         with QSignalBlocker(self.only):

@@ -17,11 +17,11 @@ from rnnviz.sweeps.results import SweepRow, SweepTable
 from rnnviz.sweeps.text import called, counted
 
 _REFRESH_MS = 150
-"""So often at most is what rows change drawn anew while they come."""
+"""So often at most is what rows change drawn again while they come."""
 
 
 class SweepWindow(QWidget):
-    """Says what the user wants; who runs the sweep tells it what comes."""
+    """Says what the user wants; who runs the sweep shows it what comes."""
 
     run_requested = Signal()
     stop_requested = Signal()
@@ -104,7 +104,7 @@ class SweepWindow(QWidget):
 
     @property
     def said(self) -> str:
-        """What is told of the chosen row."""
+        """What is reported for the chosen row."""
         return self._reason.text()
 
     @property
@@ -120,7 +120,7 @@ class SweepWindow(QWidget):
         self.table.scrollTo(index)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         icons = Icons(theme)
         for action in (self.run_action, self.stop_action, self.save_action):
             action.setIcon(icons[action.objectName()])
@@ -129,7 +129,7 @@ class SweepWindow(QWidget):
         self.heat.apply_theme(theme)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Nobody waits for the rows any more; those that are done are kept."""
+        """No one waits for the rows any more; those that are done are kept."""
         self.stop_requested.emit()
         super().closeEvent(event)
 

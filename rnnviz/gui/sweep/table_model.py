@@ -28,7 +28,7 @@ _VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "disagree": "wrong", "r
 
 @dataclass(frozen=True)
 class _Column:
-    """One column: its heading, what it says on hover, and how a row is told and sorted by it."""
+    """One column: its heading, what it says on hover, and how a row is reported and sorted by it."""
 
     heading: str
     why: str
@@ -59,26 +59,26 @@ class SweepModel(QAbstractTableModel):
         self.endResetModel()
 
     def refresh(self) -> None:
-        """Rows have come: sort anew, and tell that what is in sight may differ."""
+        """Rows have come: sort again, and show that what is in sight may differ."""
         if self._sorting is not None:
             self.sort(*self._sorting)
         elif len(self._order):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._order) - 1, len(self._columns) - 1))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use these colors from now on."""
+        """Use these colors."""
         self._theme = theme
 
     def row(self, row: int) -> SweepRow:
-        """What stands in a row of the table."""
+        """What is in a row of the table."""
         return self.figures.rows[int(self._order[row])]
 
     def place(self, row: int) -> int:
-        """The place among the sweep's rows of what stands in a row of the table."""
+        """The place among the sweep's rows of what is in a row of the table."""
         return int(self._order[row])
 
     def row_of(self, place: int) -> int:
-        """The row of the table in which one of the sweep's rows stands."""
+        """The row of the table in which one of the sweep's rows is."""
         return int(np.flatnonzero(self._order == place)[0])
 
     def column_of(self, heading: str) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rnnviz.sweeps.scheduler import Scheduler
 
 _TELL_SECONDS = 0.1
-"""Rows are told in bundles: the window need not hear of each."""
+"""Rows are reported in bundles: the window need not hear of each."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SweepJob:
 
 
 class _CancelledError(Exception):
-    """The window is closing; nobody wants what was asked for."""
+    """The window is closing; no one wants what was asked for."""
 
 
 class StopToken:
@@ -63,7 +63,7 @@ class StopToken:
                 self._scheduler.stop()
 
     def watch(self, scheduler: "Scheduler | None") -> None:
-        """From now on `ask` stops this one."""
+        """`ask` stops this one."""
         with self._lock:
             self._scheduler = scheduler
             if scheduler is not None and self._asked:
@@ -95,7 +95,7 @@ class StopToken:
 
 
 class SweepWorker(QObject):
-    """Lives on a thread of its own. Every wish ends with exactly one of `opened`, `saved`, `ended` and `failed`."""
+    """Lives on a separate thread. Every wish ends with exactly one of `opened`, `saved`, `ended` and `failed`."""
 
     opened = Signal(object)
     """An `OpenedSweep`."""

@@ -1,4 +1,4 @@
-"""The icons: line drawings without a color of their own, drawn in the theme's."""
+"""The icons: line drawings without their own color, drawn in the theme's."""
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap, QPixmapCache

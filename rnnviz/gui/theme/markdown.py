@@ -26,11 +26,11 @@ _CODE_HEIGHT = 118.0
 _ABOVE_HEADING = 20.0
 _CELL_PADDING = 5.0
 _PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
-"""What stands in a text where a picture does: beneath it no line needs air of the picture's height."""
+"""What is in a text where a picture does: below it no line needs air of the picture's height."""
 
 
 def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface: str) -> None:
-    """Render a text in a browser. `surface` is the role of the color that it stands on."""
+    """Render a text in a browser. `surface` is the role of the color that it is on."""
     palette = browser.palette()
     for role, name in (
         (QPalette.ColorRole.Text, "text"),
@@ -53,7 +53,7 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
 
 
 def _set_lines(document: QTextDocument, theme: Theme) -> None:
-    """Give lines air; blocks of code keep theirs together, on a surface of their own."""
+    """Give lines air; blocks of code keep theirs together, on their own surface."""
     block = document.begin()
     while block.isValid():
         change = QTextBlockFormat()
@@ -69,7 +69,7 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
 
 
 def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
-    """Draw code in the fixed font of the views, on a surface of its own."""
+    """Draw code in the fixed font of the views, on its own surface."""
     change = QTextCharFormat()
     fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     change.setFontFamilies([fixed.family()])
@@ -80,7 +80,7 @@ def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
 
 
 def _underline_links(document: QTextDocument) -> None:
-    """A link is told by more than its color."""
+    """A link is reported by more than its color."""
     change = QTextCharFormat()
     change.setFontUnderline(True)
     for position, length in _spans(document, lambda look: look.isAnchor()):
@@ -88,7 +88,7 @@ def _underline_links(document: QTextDocument) -> None:
 
 
 def _spans(document: QTextDocument, wanted: Callable[[QTextCharFormat], bool]) -> list[tuple[int, int]]:
-    """Where text stands that looks like that: positions and lengths. They are all found before one is changed."""
+    """Where text is that looks like that: positions and lengths. They are all found before one is changed."""
     spans = []
     block = document.begin()
     while block.isValid():

@@ -1,7 +1,7 @@
 """The two palettes. The offscreen platform ignores the desktop's color scheme, so both are the program's own.
 
-Every text color keeps a contrast of at least 4.5:1 on the surfaces that it stands on; the diverging maps go
-from blue to orange, which people with any of the common color-vision deficiencies tell apart, and so they do
+Every text color keeps a contrast of at least 4.5:1 on the surfaces that it is on; the diverging maps go
+from blue to orange, which people with any of the common color-vision deficiencies distinguish, and so they do
 any two of the series.
 """
 
@@ -19,7 +19,7 @@ class Theme:
 
     `diverging` and `sequential` are color stops at equal distances: negative to positive with zero in the
     middle, and small to large. `wrong`, `right` and `doubtful` are for verdicts; `outline` and
-    `outline_under` are the two tones of a mark, of which one always stands out.
+    `outline_under` are the two tones of a mark, of which one always is highlighted.
     """
 
     name: ThemeName

@@ -14,7 +14,7 @@ _EFFECTS = (
 
 
 def use_motion(choice: str) -> None:
-    """Take one of the settings' MOTION_CHOICES from now on."""
+    """Take one of the settings' MOTION_CHOICES."""
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     application.setProperty(_CHOICE, choice)

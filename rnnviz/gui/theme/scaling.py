@@ -15,5 +15,5 @@ def text_scale() -> float:
 
 
 def scaled(pixels: float) -> int:
-    """So many pixels beside a font of the usual size, and more beside a larger one."""
+    """This many pixels beside a font of the usual size, and more beside a larger one."""
     return round(pixels * text_scale())

@@ -19,7 +19,7 @@ _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
 class BarChart(QWidget):
-    """Draws `Bars`. `chosen` tells that another bar was chosen, `activated` that its place is asked for."""
+    """Draws `Bars`. `chosen` shows that another bar was chosen, `activated` that its place is asked for."""
 
     chosen = Signal(int)
     activated = Signal(int)
@@ -44,7 +44,7 @@ class BarChart(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 
@@ -62,14 +62,14 @@ class BarChart(QWidget):
         return QSize(120, 60)
 
     def bar_rect(self, place: int) -> QRectF:
-        """Where a bar stands; of no height if it is empty."""
+        """Where a bar is; of no height if it is empty."""
         assert self._bars is not None
         ground, bar = self._ground, self._bars.bars[place]
         height = ground.height() * self._part(bar.count)
         return QRectF(self._x(bar.x), ground.bottom() - height, self._unit - self._gap, height)
 
     def event(self, event: QEvent) -> bool:
-        """Claim the keys that choose a bar before the window's commands see them."""
+        """Accept the keys that choose a bar before the window's commands see them."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             if plain and self._bars is not None and (event.key() in _KEYS or event.key() in _GO):
@@ -110,7 +110,7 @@ class BarChart(QWidget):
 
     @property
     def _ground(self) -> QRectF:
-        """Where the bars stand: labels are to the left and beneath, a count above the highest bar."""
+        """Where the bars are: labels are to the left and below, a count above the highest bar."""
         line = self.fontMetrics().height()
         widest = number_format.count(10**self._decades) if self._bars is not None else "0"
         left = self.fontMetrics().horizontalAdvance(widest) + 2 * _PAD
@@ -222,7 +222,7 @@ class BarChart(QWidget):
         painter.setFont(plain)
 
     def _paint_ticks(self, painter: QPainter) -> None:
-        """Those of the texts beneath that do not run into each other; zero and infinity always."""
+        """Those of the texts below that do not run into each other; zero and infinity always."""
         assert self._bars is not None
         metrics, ground = self.fontMetrics(), self._ground
         taken: list[tuple[float, float]] = []

@@ -14,14 +14,14 @@ from rnnviz.verify.result import RunResult
 class ResultView(QWidget):
     """One picture of a result at a location.
 
-    A view computes nothing that takes time and keeps no selection of its own: it shows what it is given and
+    A view computes nothing that takes time and keeps no selection: it shows what it is given and
     sends `location_requested` (a `Location`) when the user points at another place.
     """
 
     location_requested = Signal(object)
 
     explanation_requested = Signal(object)
-    """A place of `analysis.explain.provenance`: the user wants to see how its number came about."""
+    """A place of `analysis.explain.provenance`: the user wants to see how its number was computed."""
 
     lit_requested = Signal(object)
     """A tuple of `Region`: what the user points at and what else is the same, or none of it."""
@@ -30,7 +30,7 @@ class ResultView(QWidget):
     """What the view shows, in words: its tab's text, its accessible name, and the name of its exported picture."""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Show a finished run, with `candidate` held against the reference; None empties the view."""
+        """Show a finished run, with `candidate` compared with the reference; None empties the view."""
         raise NotImplementedError
 
     def show_location(self, location: Location) -> None:
@@ -54,5 +54,5 @@ class ResultView(QWidget):
         """Make a session's choices again; words that mean nothing here are passed over."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ INSET = 4
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """How a cell is drawn; a number stands on the right, words on the left."""
+    """How a cell is drawn; a number is on the right, words on the left."""
 
     text: str
     color: QColor | None = None
@@ -41,20 +41,20 @@ class CellPainter:
         self.apply_theme(LIGHT)
 
     def use_font(self, font: QFont) -> None:
-        """Write in this font from now on."""
+        """Write in this font."""
         # Digits that move closer to their neighbors would not stand beneath each other.
         plain = QFont(font)
         plain.setKerning(False)
         self._plain, self._bold = _Face(plain), _Face(_bold(plain))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on: a chosen row is tinted and keeps the colors of its texts."""
+        """Draw in these colors: a chosen row is tinted and keeps the colors of its texts."""
         self._text = theme.color("text")
         self._chosen = blend(theme, "accent", 0.2)
         self._alternate = blend(theme, "raised", 0.6)
 
     def ground(self, row: int, *, chosen: bool) -> QColor | None:
-        """What lies beneath a row, if anything."""
+        """What lies below a row, if anything."""
         return self._chosen if chosen else self._alternate if row % 2 else None
 
     def begin(self, painter: QPainter) -> None:

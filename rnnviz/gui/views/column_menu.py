@@ -1,4 +1,5 @@
-"""Which gates and states have a column in the table of the vector at the cursor: a menu, and what was chosen in it."""
+"""Which gates and states have a column in the table of the vector at the selection: a menu, and what was chosen in
+it."""
 
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ class GateColumns(QToolButton):
     changed = Signal()
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
-        """`settings` hold what was chosen the last time, and keep what is chosen from now on."""
+        """`settings` hold what was chosen the last time, and keep what is chosen."""
         super().__init__(parent)
         self._settings = settings
         self._chosen: set[str] = set() if settings is None else set(settings.columns(PART))

@@ -13,7 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.quantities.minmax_envelope import Outline, drop_collinear
 
 _DOTS_SHOWN = 64
-"""Up to so many timesteps each value has a dot of its own; a sequence of one step is nothing but dots."""
+"""Up to this many time steps each value has its own dot; a sequence of one step is nothing but dots."""
 _BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 """Pixels to the right and down of the thin lines that make a wide one."""
 
@@ -79,7 +79,7 @@ class Curve:
 class CurvesItem(pg.GraphicsObject):
     """All curves of a plot as one picture, which is kept until a curve or the part in sight changes.
 
-    So the cursor passes over them at no cost.
+    So the selection passes over them at no cost.
     """
 
     def __init__(self) -> None:

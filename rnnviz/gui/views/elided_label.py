@@ -1,4 +1,4 @@
-"""Lines of text that ask for no room: what follows the cursor must not move what stands beside it."""
+"""Lines of text that ask for no room: what follows the selection must not move what is beside it."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QResizeEvent
@@ -6,10 +6,10 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class ElidedLabel(QWidget):
-    """One line of text. Where it does not fit it ends in an ellipsis, and the whole of it is told on hover.
+    """One line of text. Where it does not fit it ends in an ellipsis, and the whole of it is reported on hover.
 
-    Another text is painted and no more: a plain label lets the whole window compute its layout anew, which is felt
-    when several of them follow the cursor. `selectable` texts can be marked with the pointer.
+    Another text is painted and no more: a plain label lets the whole window compute its layout again, which is felt
+    when several of them follow the selection. `selectable` texts can be marked with the pointer.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class ElidedLabel(QWidget):
         self._fit()
 
     def explain(self, why: str) -> None:
-        """What is told on hover, in place of a text that does not fit."""
+        """What is reported on hover, in place of a text that does not fit."""
         self._why = why
         self._fit()
 
     def setAlignment(self, alignment: Qt.AlignmentFlag) -> None:
-        """Where the text stands in a room that is larger."""
+        """Where the text is in a room that is larger."""
         self._label.setAlignment(alignment)
 
     def natural_width(self) -> int:

@@ -81,7 +81,7 @@ class ErrorHistogram(ResultView):
 
     @property
     def said(self) -> str:
-        """What is told of the chosen bar, or of all."""
+        """What is reported for the chosen bar, or of all."""
         return self._said.text()
 
     @property
@@ -90,7 +90,7 @@ class ErrorHistogram(ResultView):
         return () if self._bars is None else self._bars.bars
 
     def choose(self, quantity: str) -> None:
-        """Count "violation" or "ulp"."""
+        """Count "error ratio" or "ulp"."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
@@ -113,7 +113,7 @@ class ErrorHistogram(ResultView):
         self._count()
 
     def show_location(self, location: Location) -> None:
-        """The spread does not depend on the cursor."""
+        """The spread does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()

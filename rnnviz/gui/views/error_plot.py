@@ -23,13 +23,13 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 _MOST_LANES = 16
-"""More lanes than these, besides the cursor's, are drawn as one curve: the largest of them."""
+"""More lanes than these, besides the selection's, are drawn as one curve: the largest of them."""
 
 
 class ErrorPlot(ResultView):
-    """The cursor's lane stands out, the other lanes are thin; a line says what is tolerated.
+    """The selection's lane is highlighted, the other lanes are thin; a line says what is tolerated.
 
-    Where steps were audited, what each engine is off by within one step stands beside what has added up.
+    Where steps were audited, what each engine is off by within one step is beside what has added up.
     """
 
     title = "Error over time"
@@ -92,7 +92,7 @@ class ErrorPlot(ResultView):
 
     @property
     def quantity(self) -> str:
-        """ "violation", "error", "mismatched" or "audit"."""
+        """ "error ratio", "error", "mismatched" or "audit"."""
         return self._quantity.name
 
     @property
@@ -101,22 +101,22 @@ class ErrorPlot(ResultView):
 
     @property
     def scale(self) -> LogScale:
-        """Where numbers stand on the vertical axis."""
+        """Where numbers are on the vertical axis."""
         return self.plot.scale_of_values
 
     @property
     def limit(self) -> float | None:
-        """Where the line of the tolerance stands on the vertical axis; None if there is none."""
+        """Where the line of the tolerance is on the vertical axis; None if there is none."""
         return self.plot.limit
 
     @property
     def lane_curve(self) -> NDArray[np.float64]:
-        """The highest positions on the vertical axis of the cursor's lane as they are drawn, for each block."""
+        """The highest positions on the vertical axis of the selection's lane as they are drawn, for each block."""
         return np.zeros(0) if self.curves.mine is None else np.asarray(self.curves.mine.high)
 
     @property
     def beside(self) -> dict[str, NDArray[np.float64]]:
-        """The highest positions of the curves that stand beside the cursor's lane, by their names."""
+        """The highest positions of the curves that are beside the selection's lane, by their names."""
         if self._series is None:
             return {}
         pairs = zip(self._series.companions, self.curves.beside, strict=True)
@@ -124,7 +124,7 @@ class ErrorPlot(ResultView):
 
     @property
     def told(self) -> str:
-        """The value at the cursor, in words."""
+        """The value at the selection, in words."""
         return self._at_cursor.text()
 
     @property
@@ -137,7 +137,7 @@ class ErrorPlot(ResultView):
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """Every quantity of the cursor's lane at the timesteps in sight."""
+        """Every quantity of the selection's lane at the time steps in sight."""
         if self._comparison is None or self._result is None:
             return ""
         seen = self.plot.timesteps_in_sight
@@ -178,7 +178,7 @@ class ErrorPlot(ResultView):
             key.show_line(pen, theme)
 
     def _measure(self) -> None:
-        """Place every lane's numbers on the axis, which is the same whatever lane the cursor is in."""
+        """Place every lane's numbers on the axis, which is the same whatever lane the selection is in."""
         comparison, result, quantity = self._comparison, self._result, self._quantity
         self._choice.setToolTip(quantity.why)
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
@@ -193,7 +193,7 @@ class ErrorPlot(ResultView):
         self._tell()
 
     def _name_curves(self) -> None:
-        """Make a legend where curves of more than one kind stand side by side."""
+        """Make a legend where curves of more than one kind are side by side."""
         series = self._series
         names = [] if series is None or not series.companions else [series.main, *series.companions]
         while len(self._keys) > len(names):
@@ -210,7 +210,7 @@ class ErrorPlot(ResultView):
             key.show_line(pen, self._theme)
 
     def _make_room(self) -> None:
-        """Keep the room of the longest texts, so that nothing moves with the cursor."""
+        """Keep the room of the longest texts, so that nothing moves with the selection."""
         result, series = self._result, self._series
         self._at_cursor.setVisible(series is not None)
         self._others.setVisible(False)
@@ -224,7 +224,7 @@ class ErrorPlot(ResultView):
         self._at_cursor.setFixedWidth(self._at_cursor.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
-        """Draw the part in sight, as finely as there are pixels for it, and let the cursor's lane stand out."""
+        """Draw the part in sight, as finely as there are pixels for it, and let the selection's lane be out."""
         series, scale = self._series, self.scale
         if series is None:
             self.curves.clear()
@@ -250,7 +250,7 @@ class ErrorPlot(ResultView):
 
     @property
     def _pens(self) -> list[QPen]:
-        """The legend's: of the cursor's lane, and of what stands beside it."""
+        """The legend's: of the selection's lane, and of what is beside it."""
         curves, beside = self.curves, range(len(self._keys) - 1)
         return [curves.wide, *(curves.companion(place) for place in beside)] if self._keys else []
 

@@ -11,7 +11,7 @@ class FramedTable(QTableView):
     """Its frame has the accent's color while it has the keyboard."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         palette = self.palette()
         # Qt draws a plain frame in the color of texts, which the cells and the headings have from elsewhere.
         palette.setColor(QPalette.ColorRole.WindowText, theme.color("accent"))
@@ -27,7 +27,7 @@ class FramedTable(QTableView):
 
 
 class LinkLabel(QLabel):
-    """A text with links. Tab comes to the first of them at once, and does not stop where there is none."""
+    """A text with links. Tab reaches the first of them at once, and does not stop where there is none."""
 
     def offer_links(self, offered: bool) -> None:
         """Whether there are any."""

@@ -1,4 +1,4 @@
-"""A table of numbers in which rows are lit up."""
+"""A table of numbers in which rows are highlighted."""
 
 from collections.abc import Sequence
 
@@ -21,12 +21,12 @@ class HighlightTable(NumberTable):
         """The rows that are framed."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         super().apply_theme(theme)
 
     def show_highlight(self, rows: Sequence[range]) -> None:
-        """Frame these rows from now on."""
+        """Frame these rows."""
         if tuple(rows) != self.lit:
             self.lit = tuple(rows)
             self.viewport().update()

@@ -1,4 +1,4 @@
-"""The curves of a quantity over time: one lane that stands out, what stands beside it, and the other lanes."""
+"""The curves of a quantity over time: one lane that is highlighted, what is beside it, and the other lanes."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.quantities.minmax_envelope import Outline
 
 _DASHED_UP_TO = 600
-"""More timesteps in sight are drawn in solid lines: dashes would run together, and take long to draw."""
+"""More time steps in sight are drawn in solid lines: dashes would run together, and take long to draw."""
 _COMPANIONS = ((1, Qt.PenStyle.DashLine), (2, Qt.PenStyle.DotLine))
 """The color, by its place in the theme's series, and the line of each companion."""
 
@@ -28,7 +28,7 @@ class LaneCurves:
         self._beside: list[Curve] = []
         self._mine: list[Curve] = []
         self.mine: Outline | None = None
-        """What is drawn of the lane that stands out."""
+        """What is drawn of the lane that is highlighted."""
         self.beside: tuple[Outline, ...] = ()
         self.others: tuple[Outline, ...] = ()
 
@@ -58,7 +58,7 @@ class LaneCurves:
             curves.clear()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         for curve in self._others:
             curve.draw_with(self.thin, depth=1.0)
@@ -75,7 +75,7 @@ class LaneCurves:
 
     @property
     def wide(self) -> QPen:
-        """Of the lane that stands out."""
+        """Of the lane that is highlighted."""
         return cosmetic_pen(self._theme.color("accent"), 2.0)
 
     def companion(self, place: int) -> QPen:

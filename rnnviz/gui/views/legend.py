@@ -1,4 +1,4 @@
-"""What a curve is: its line, its name, and its value at the cursor."""
+"""What a curve is: its line, its name, and its value at the selection."""
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -11,7 +11,7 @@ _PAD = 6
 
 
 class LegendKey(QAbstractButton):
-    """A piece of the curve's line and its name, as a button; the value at the cursor stands beside it.
+    """A piece of the curve's line and its name, as a button; the value at the selection is beside it.
 
     Checkable ones show and hide their curve: unchecked, the name is muted and the line struck.
     """
@@ -31,11 +31,11 @@ class LegendKey(QAbstractButton):
 
     @property
     def value(self) -> str:
-        """The value at the cursor, as it is shown."""
+        """The value at the selection, as it is shown."""
         return self._value
 
     def rename(self, name: str, why: str) -> None:
-        """Let the key stand for another curve."""
+        """Let the key be for another curve."""
         self.setText(name)
         self.setToolTip(f"{name}: {why}")
         self.setAccessibleName(name)
@@ -48,7 +48,7 @@ class LegendKey(QAbstractButton):
         self.update()
 
     def show_value(self, value: str) -> None:
-        """Show the value at the cursor."""
+        """Show the value at the selection."""
         self._value = value
         self.setAccessibleName(f"{self.text()}: {value}")
         self.update()

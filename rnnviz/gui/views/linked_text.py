@@ -15,9 +15,9 @@ _MORE = TextPart(" …")
 
 
 class LinkedText(QWidget):
-    """Shows a sentence on one line with a muted one beneath it, or, where the width is too small, the sentence on two.
+    """Shows a sentence on one line with a muted one below it, or, where the width is too small, the sentence on two.
 
-    Where even two lines do not hold it, the brief sentence stands in, or as many of its parts as there is room for.
+    Where even two lines do not hold it, the brief sentence is in, or as many of its parts as there is room for.
     """
 
     location_requested = Signal(object)
@@ -61,7 +61,7 @@ class LinkedText(QWidget):
         self._fit()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))

@@ -13,7 +13,7 @@ from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.quantities.plot_series import LogScale
 
 _ABOVE = [(0.0, 1.0), (0.0, 1.0)]
-"""The label stands on its line, not in it."""
+"""The label is on its line, not in it."""
 
 
 class LogAxis(pg.AxisItem):
@@ -57,12 +57,12 @@ class LogTimePlot(TimePlot):
 
     @property
     def scale_of_values(self) -> LogScale:
-        """Where numbers stand on the vertical axis."""
+        """Where numbers are on the vertical axis."""
         return self._axis.scale_of_values
 
     @property
     def limit(self) -> float | None:
-        """Where the line of what is tolerated stands on the vertical axis; None if there is none."""
+        """Where the line of what is tolerated is on the vertical axis; None if there is none."""
         return float(self._limit.value()) if self._limit.isVisible() else None
 
     def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
@@ -81,7 +81,7 @@ class LogTimePlot(TimePlot):
         self.show_values(bottom, top)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         super().apply_theme(theme)
         self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         self._limit.label.setColor(theme.color("wrong"))

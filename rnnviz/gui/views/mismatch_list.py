@@ -15,7 +15,7 @@ from rnnviz.verify.result import RunResult
 
 
 class MismatchList(ResultView):
-    """A table of mismatches; choosing a row moves the cursor there. `title_changed` tells the tab's new text."""
+    """A table of mismatches; choosing a row moves the selection there. `title_changed` shows the tab's new text."""
 
     title = "Mismatches"
 

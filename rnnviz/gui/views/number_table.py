@@ -38,9 +38,9 @@ class NumberTable(FramedTable):
     """A table whose model has a method `cell(row, column) -> Cell` beside Qt's own.
 
     Rows are chosen whole and copied as text with tabs, in full precision. All cells in sight are painted in one pass:
-    one by one, Qt asks a model a dozen questions for each, which a table of numbers that follows a cursor feels.
+    one by one, Qt asks a model a dozen questions for each, which a table of numbers that follows a selection feels.
 
-    `stepped` is sent with -1 or 1 when an arrow asks for the timestep before or after, which a table of one
+    `stepped` is sent with -1 or 1 when an arrow asks for the time step before or after, which a table of one
     vector has no other use for.
     """
 
@@ -81,7 +81,7 @@ class NumberTable(FramedTable):
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         super().apply_theme(theme)
         self._painter.apply_theme(theme)
         self.viewport().update()
@@ -165,7 +165,7 @@ class NumberTable(FramedTable):
         painter.end()
 
     def show_pictures(self, column: int) -> None:
-        """Let the delegate of a column paint its cells, which are no texts."""
+        """Let the delegate of a column paint its cells, which are not texts."""
         self._pictures.add(column)
 
     def _columns_in_sight(self, touched: QRect) -> list[tuple[int, int, int]]:

@@ -19,7 +19,7 @@ _DASHES = (3.0, 2.0)
 
 
 class StateChart(QWidget):
-    """A row for `out` at the cursor's timestep, one for each array of `state`, in which every part is a lane."""
+    """A row for `out` at the selection's time step, one for each array of `state`, in which every part is a lane."""
 
     pointed = Signal(object)
     """The `MapPart` that the pointer or the keyboard is on, or None."""
@@ -70,7 +70,7 @@ class StateChart(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 
@@ -98,7 +98,7 @@ class StateChart(QWidget):
         return self.fontMetrics().height() + 2
 
     def _left(self) -> int:
-        """Room for the longest name that there may be, so that nothing moves while the cursor does."""
+        """Room for the longest name that there may be, so that nothing moves while the selection does."""
         names = [row.name for row in self.rows]
         if self._result is not None:
             _, _, timesteps, samples, _ = self._result.shape
@@ -107,7 +107,7 @@ class StateChart(QWidget):
         return max((self._wide(name) for name in names), default=0) + _GAP
 
     def _row_rect(self, number: int) -> QRectF:
-        """The bar of a row; between `out` and the states stands a line of the lanes' names."""
+        """The bar of a row; between `out` and the states is a line of the lanes' names."""
         line = number + (number > 0)
         left = self._left()
         return QRectF(left, line * (self._line() + _PADDING) + 0.5, max(1, self.width() - left - 1), self._line() - 1)

@@ -21,7 +21,7 @@ _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
 
 UNTOLD = "not told by this engine"
-"""What stands where an engine has no numbers."""
+"""What is where an engine has no numbers."""
 
 _WHY = {
     "out": "The slice of out that holds this vector.",
@@ -54,7 +54,7 @@ class StateRows(QAbstractListModel):
     """Reads the numbers of a row when it is drawn, so that a deep network costs no more than what is in sight."""
 
     mark_changed = Signal(int)
-    """Whether, or where, the cursor stands on a row. Its words are the same: dataChanged would measure every row."""
+    """Whether, or where, the selection is on a row. Its words are the same: dataChanged would measure every row."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class StateRows(QAbstractListModel):
         return None
 
     def _move(self, location: Location) -> None:
-        """Follow the cursor, and tell of the rows that show it: before, or from now on."""
+        """Follow the selection, and report the rows that show it: before, or."""
         before = [self.at_cursor(row) for row in self.rows]
         moved = location.timestep != self.location.timestep
         self.location = location
@@ -141,14 +141,14 @@ class StateRows(QAbstractListModel):
         return self._agreements[row.last]
 
     def at_cursor(self, row: Row) -> bool:
-        """Whether the cursor is in a row's lane, or for a place at its very step."""
+        """Whether the selection is in a row's lane, or for a place at its very step."""
         here = self.location
         where = row.last if isinstance(row, LaneRow) else row.place.where
         same_lane = (where.layer, where.direction) == (here.layer, here.direction)
         return same_lane and (isinstance(row, LaneRow) or where.timestep == here.timestep)
 
     def region(self, row: Row, timestep: int | None = None) -> Region | None:
-        """What a row shows: a vector, or of a lane's axis one timestep, or all of it."""
+        """What a row shows: a vector, or of a lane's axis one time step, or all of it."""
         if self._result is None:
             return None
         network = self._result.inputs.network
@@ -167,7 +167,7 @@ class StateRows(QAbstractListModel):
                 self.mark_changed.emit(place)
 
     def lit_times(self, row: Row) -> list[range]:
-        """The lit timesteps of a row's lane; of a place its own, if that is lit."""
+        """The highlighted time steps of a row's lane; of a place its own, if that is highlighted."""
         if isinstance(row, PlaceRow):
             where = row.place.where
             lit = is_highlighted(self._lit, where, "c" if row.place.kind == "cell" else "h")

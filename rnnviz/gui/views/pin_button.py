@@ -1,4 +1,4 @@
-"""The button that pins the cursor's unit, and the units that are pinned."""
+"""The button that pins the selection's unit, and the units that are pinned."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ class PinButton(QToolButton):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The units that stay while the cursor moves, in the order in which they were pinned."""
+        """The units that stay while the selection moves, in the order in which they were pinned."""
         return tuple(self._pinned)
 
     def pin(self, units: Iterable[int]) -> None:
@@ -35,7 +35,7 @@ class PinButton(QToolButton):
         self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
 
     def fit(self, units: int) -> None:
-        """Let go what a network of so many units lacks, and keep the room of the longest text."""
+        """Let go what a network of this many units lacks, and keep the room of the longest text."""
         self._pinned = [unit for unit in self._pinned if unit < units]
         self.setText(f"Unpin unit {units - 1}")
         self.ensurePolished()
@@ -44,7 +44,7 @@ class PinButton(QToolButton):
         self.show_unit(min(self._unit, units - 1))
 
     def show_unit(self, unit: int) -> None:
-        """Offer to pin the cursor's unit, or to let it go."""
+        """Offer to pin the selection's unit, or to let it go."""
         self._unit = unit
         pinned, full = unit in self._pinned, len(self._pinned) >= MOST_PINNED
         self.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")

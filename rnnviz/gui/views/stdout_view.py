@@ -12,7 +12,7 @@ from rnnviz.verify.result import RunResult
 
 
 class StdoutView(ResultView):
-    """The text of each engine under its name. `presence_changed` tells whether there is any."""
+    """The text of each engine under its name. `presence_changed` shows whether there is any."""
 
     title = "Printed"
 
@@ -41,7 +41,7 @@ class StdoutView(ResultView):
         self.presence_changed.emit(bool(parts))
 
     def show_location(self, location: Location) -> None:
-        """What was printed does not depend on the cursor."""
+        """What was printed does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         self.text.setPalette(theme.palette())

@@ -1,4 +1,4 @@
-"""A plot over timesteps: whole ones on its axis, the cursor as a line, a click for another timestep."""
+"""A plot over time steps: whole ones on its axis, the selection as a line, a click for another time step."""
 
 from collections.abc import Sequence
 from math import ceil, floor
@@ -21,13 +21,13 @@ _FEWEST_PIXELS = 64
 
 
 class TimePlot(pg.PlotWidget):
-    """Curves over T timesteps. The wheel zooms in time, dragging pans, a double click on an axis shows all of it."""
+    """Curves over T time steps. The wheel zooms in time, dragging pans, a double click on an axis shows all of it."""
 
     timestep_requested = Signal(int)
     explanation_requested = Signal(int)
-    """A timestep: the user wants to see how the value there came about."""
+    """A time step: the user wants to see how the value there was computed."""
     seen_changed = Signal()
-    """Other timesteps are in sight, or they stand on more or fewer pixels: the curves are to be outlined anew."""
+    """Other time steps are in sight, or they are on more or fewer pixels: the curves are to be outlined again."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._time_axis = _TimestepAxis("bottom")
@@ -60,11 +60,11 @@ class TimePlot(pg.PlotWidget):
 
     @property
     def cursor_timestep(self) -> float:
-        """Where the cursor line stands."""
+        """Where the selection line is."""
         return float(self._cursor.value())
 
     def show_timesteps(self, timesteps: int) -> None:
-        """Make room for T timesteps; the part in sight stays unless T has changed."""
+        """Make room for T time steps; the part in sight stays unless T has changed."""
         if timesteps == self._timesteps:
             return
         self._timesteps = timesteps
@@ -78,7 +78,7 @@ class TimePlot(pg.PlotWidget):
         self.view_box.setXRange(-0.5, max(self._timesteps, 1) - 0.5, padding=0)
 
     def show_cursor(self, timestep: int) -> None:
-        """Move the cursor line."""
+        """Move the selection line."""
         self._cursor_under.setValue(timestep)
         self._cursor.setValue(timestep)
 
@@ -90,7 +90,7 @@ class TimePlot(pg.PlotWidget):
 
     @property
     def timesteps_in_sight(self) -> range:
-        """The timesteps between the ends of the time axis."""
+        """The time steps between the ends of the time axis."""
         left, right = self.view_box.viewRange()[0]
         return range(max(0, ceil(left)), min(self._timesteps - 1, floor(right)) + 1)
 
@@ -108,7 +108,7 @@ class TimePlot(pg.PlotWidget):
         self._curves.remove(curve)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw axes, ground and cursor in these colors; the curves are their owner's."""
+        """Draw axes, ground and selection in these colors; the curves are their owner's."""
         self._theme = theme
         self.setBackground(theme.color("base"))
         for name in ("left", "bottom"):
@@ -132,7 +132,7 @@ class TimePlot(pg.PlotWidget):
 
 
 class _TimestepAxis(pg.AxisItem):
-    """Ticks at whole timesteps only."""
+    """Ticks at whole time steps only."""
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
         spacing: Sequence[tuple[float, float]] = super().tickSpacing(low, high, size)
@@ -144,7 +144,7 @@ class _TimestepAxis(pg.AxisItem):
 
 
 class GapMarks(pg.GraphicsObject):
-    """Bands over the timesteps at which a value is not a number that a curve could show, with the word for it."""
+    """Lanes over the time steps at which a value is not a number that a curve could show, with the word for it."""
 
     def __init__(self, plot: TimePlot, word: str, role: str) -> None:
         super().__init__()
@@ -156,18 +156,18 @@ class GapMarks(pg.GraphicsObject):
         plot.addItem(self, ignoreBounds=True)
 
     def show_runs(self, runs: NDArray[np.int64]) -> None:
-        """(K, 2): first and last timestep of each band."""
+        """(K, 2): first and last time step of each lane."""
         self.runs = runs
         self.prepareGeometryChange()
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def viewRangeChanged(self) -> None:
-        """The bands fill what is in sight."""
+        """The lanes fill what is in sight."""
         self.prepareGeometryChange()
         self.update()
 
@@ -192,7 +192,7 @@ class GapMarks(pg.GraphicsObject):
             self._name(painter, band, color)
 
     def _name(self, painter: QPainter, band: QRectF, color: QColor) -> None:
-        """Write the word on a band, upright where only that fits."""
+        """Write the word on a lane, upright where only that fits."""
         metrics = painter.fontMetrics()
         painter.setPen(color)
         if band.width() > metrics.horizontalAdvance(self._word) + 4:

@@ -1,4 +1,4 @@
-"""The curves of units over time: each of one engine, of the cursor's unit or of a pinned one."""
+"""The curves of units over time: each of one engine, of the selection's unit or of a pinned one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
 _DASHED_UP_TO = 600
-"""More timesteps in sight are drawn in thin solid lines: dashes would run together, and take long to draw."""
+"""More time steps in sight are drawn in thin solid lines: dashes would run together, and take long to draw."""
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
-"""Of the engines that are held against the reference, one after the other."""
+"""Of the engines that are compared with the reference, one after the other."""
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
 
 
@@ -32,8 +32,8 @@ _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.i
 class UnitLine:
     """One curve: which engine's, of which unit, in which color, and what was read of it last.
 
-    `dashes` are in strokes' widths, none for the reference. `pinned` is the unit of a curve that stays while the cursor
-    moves, else None.
+    `dashes` are in strokes' widths, none for the reference. `pinned` is the unit of a curve that stays while the
+    selection moves, else None.
     """
 
     engine: str
@@ -51,7 +51,7 @@ class UnitLine:
         return self.pen(dashes=True)
 
     def pen(self, *, dashes: bool) -> QPen:
-        """Wide and solid beneath thin and dashed, so that both are seen where they are equal."""
+        """Wide and solid below thin and dashed, so that both are seen where they are equal."""
         pen = QPen(self.color)
         pen.setCosmetic(True)
         if not dashes:
@@ -63,7 +63,7 @@ class UnitLine:
 
 
 class UnitLines:
-    """Owns the curves of a plot, and the bands where these have no number to show."""
+    """Owns the curves of a plot, and the lanes where these have no number to show."""
 
     def __init__(self, plot: TimePlot) -> None:
         self._plot = plot
@@ -90,7 +90,7 @@ class UnitLines:
         self._result = None
 
     def forget(self) -> None:
-        """Draw nothing anew before other values are read: the plot may have other timesteps by now."""
+        """Draw nothing again before other values are read: the plot may have other time steps by now."""
         self._result = None
         self._series.forget()
 
@@ -104,9 +104,9 @@ class UnitLines:
         return line
 
     def read(self, result: RunResult, location: Location, quantity: Quantity = "value") -> None:
-        """Read what every curve shows of the whole sequence; nothing here depends on the location's timestep.
+        """Read what every curve shows of the whole sequence; nothing here depends on the location's time step.
 
-        A curve of a gate that is still being computed shows nothing, and `arrived` tells when it does.
+        A curve of a gate that is still being computed shows nothing, and `arrived` shows when it does.
         """
         self._result, self._location, self._quantity = result, location, quantity
         for line in self._lines:
@@ -121,7 +121,7 @@ class UnitLines:
         self.draw()
 
     def strange(self) -> str:
-        """At how many timesteps any curve has no number to show; empty if there are none."""
+        """At how many time steps any curve has no number to show; empty if there are none."""
         told = []
         lines = [(line.whole, self._told(line)) for line in self._lines if line.whole is not None]
         for word, test in _TESTS.items():
@@ -158,7 +158,7 @@ class UnitLines:
         return all(line.whole is not None for line in self._lines)
 
     def value(self, line: UnitLine, timestep: int) -> Any:
-        """What a curve shows at a timestep; None while it is being computed."""
+        """What a curve shows at a time step; None while it is being computed."""
         if self._result is None:
             return None
         if self._quantity == "value":
@@ -167,11 +167,11 @@ class UnitLines:
         return None if values is None else values[timestep]
 
     def has_value(self, line: UnitLine, timestep: int) -> bool:
-        """Whether a curve has a number at a timestep, which a recording may lack."""
+        """Whether a curve has a number at a time step, which a recording may lack."""
         return self._result is not None and timestep in self._told(line)
 
     def values(self, line: UnitLine, times: range) -> FloatArray | None:
-        """(len(times),): what a curve shows at some timesteps; None while it is being computed."""
+        """(len(times),): what a curve shows at some time steps; None while it is being computed."""
         if self._result is None:
             return None
         if self._quantity == "value":
@@ -193,7 +193,7 @@ class UnitLines:
         return None if values is None else outline_of(values, seen, self._plot.pixels)
 
     def _told(self, line: UnitLine) -> range:
-        """The timesteps at which a curve has a number: of a recording perhaps not all."""
+        """The time steps at which a curve has a number: of a recording perhaps not all."""
         assert self._result is not None
         trace, where = self._result[line.engine], self._location
         if self._quantity in ("value", "norm"):
@@ -212,9 +212,9 @@ def _nothing(result: RunResult) -> Outline:
 
 
 def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """(K, 2): first and last timestep of each run at which any outline has a number that passes a test.
+    """(K, 2): first and last time step of each run at which any outline has a number that passes a test.
 
-    Beside each outline stand the timesteps that have one: what was not recorded is no NaN.
+    Beside each outline are the time steps that have one: what was not recorded is not a NaN.
     """
     if not outlines:
         return np.zeros((0, 2), np.int64)
@@ -223,6 +223,6 @@ def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArr
 
 
 def _within(outline: Outline, told: range) -> NDArray[np.bool_]:
-    """(P,): which blocks hold any of some timesteps."""
+    """(P,): which blocks hold any of some time steps."""
     starts = outline.first + outline.block * np.arange(len(outline.low))
     return np.asarray((starts < told.stop) & (starts + outline.block > told.start))

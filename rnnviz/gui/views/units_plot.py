@@ -1,4 +1,4 @@
-"""Units over time: the cursor's by every engine, and those that the user has pinned."""
+"""Units over time: the selection's by every engine, and those that the user has pinned."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -26,7 +26,7 @@ from rnnviz.verify.result import RunResult
 
 
 class UnitsPlot(ResultView):
-    """The reference is solid, the others dashed; a legend tells the values at the cursor."""
+    """The reference is solid, the others dashed; a legend shows the values at the selection."""
 
     title = "Units over time"
 
@@ -80,7 +80,7 @@ class UnitsPlot(ResultView):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The units that stay while the cursor moves."""
+        """The units that stay while the selection moves."""
         return self._pin.pinned
 
     @property
@@ -102,11 +102,11 @@ class UnitsPlot(ResultView):
 
     @property
     def strange(self) -> str:
-        """At how many timesteps there is no number that a curve could show; empty if there are none."""
+        """At how many time steps there is no number that a curve could show; empty if there are none."""
         return self._strange.text()
 
     def copy_text(self) -> str:
-        """What the plot shows: every curve at the timesteps in sight, in full precision."""
+        """What the plot shows: every curve at the time steps in sight, in full precision."""
         if self._result is None:
             return ""
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
@@ -215,7 +215,7 @@ class UnitsPlot(ResultView):
         self._built = None
 
     def _build(self, result: RunResult, pinned: tuple[int, ...]) -> None:
-        """Make the curves and the legend; which unit of which lane they show is told as they are read."""
+        """Make the curves and the legend; which unit of which lane they show is reported as they are read."""
         built = self._built
         self._clear()
         self._built = built
@@ -238,7 +238,7 @@ class UnitsPlot(ResultView):
         return self._lines.add(engine, pinned, color, depth, dashes=self._dashes(engine), shown=shown)
 
     def _dashes(self, engine: str) -> tuple[float, ...]:
-        """None for the reference; of others those of their place, so that it takes no colors to tell them apart."""
+        """None for the reference; of others those of their place, so that it takes no colors to distinguish them."""
         assert self._result is not None
         others = [name for name in self._result.traces if name != self._result.reference.engine]
         return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()

@@ -21,7 +21,7 @@ _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 _NUMBER = "-0.000"
 _SHORT_NAME = 12
-"""So many characters of a component's name have room in its column."""
+"""This many characters of a component's name have room in its column."""
 
 
 class VectorModel(QAbstractTableModel):
@@ -40,7 +40,7 @@ class VectorModel(QAbstractTableModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self._wrong = theme.color("wrong")
         self._muted = theme.color("muted")
@@ -92,7 +92,7 @@ class VectorModel(QAbstractTableModel):
         return difference is not None and bool(difference.mismatched[row])
 
     def quantity_of(self, column: int) -> Quantity:
-        """What a column of the hidden vector shows: a gate's name, or "value"."""
+        """What a column of the hidden state shows: a gate's name, or "value"."""
         place = column - self._compared_columns
         return self._added[place].name if place >= 0 else "value"
 

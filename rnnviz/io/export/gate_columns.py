@@ -1,7 +1,7 @@
-"""What an export tells of gates and cell states beside the hidden values: which, by what names, a block at a time.
+"""What an export reports gates and cell states beside the hidden values: which, by what names, a block at a time.
 
 They are what the true arithmetic gives for each step of an engine, from that engine's own states: of a right engine
-what it computed, to rounding; of a known mistake, or of code of one's own, what it should have.
+what it computed, to rounding; of a known bug, or of custom code, what it should have.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from rnnviz.quantities.gates import QUANTITIES, gate_blocks
 from rnnviz.verify.result import RunResult
 
 _OF_HIDDEN_VALUES = ("change", "norm")
-"""What whoever has the hidden values has already."""
+"""What any user who has the hidden values has already."""
 _PRE = "pre_"
 
 
@@ -31,7 +31,7 @@ def array_name(engine: str, name: str) -> str:
 def lane_columns(
     result: RunResult, layer: int, direction: int, timesteps: int
 ) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
-    """The `gate_names` of every engine over one lane, so many timesteps at a time.
+    """The `gate_names` of every engine over one lane, this many time steps at a time.
 
     Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
     their values by column: "manual.i", "manual.pre_i".

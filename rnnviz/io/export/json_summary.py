@@ -81,7 +81,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
 
 
 def versions(result: RunResult) -> dict[str, str]:
-    """What computed the run, by name: the program and what it stands on, then each engine."""
+    """What computed the run, by name: the program and what it is on, then each engine."""
     return {
         "rnnviz": __version__,
         "python": platform.python_version(),
@@ -100,7 +100,7 @@ def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any
 def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
     """What the audit says of two engines; nothing, if there was none.
 
-    "diagnosis" lists the known mistakes that explain a wrong engine; two that explain it together are joined by +.
+    "diagnosis" lists the known bugs that explain a wrong engine; two that explain it together are joined by +.
     """
     judgment = result.judgment
     if judgment is None:

@@ -28,7 +28,7 @@ class _UnsupportedError(Exception):
 def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
     """The network that `layers` are; without what it needs, an entry that is not supported.
 
-    `without_bias` tells whether all biases may be missing.
+    `without_bias` shows whether all biases may be missing.
     """
     entry = Entry(name, None, None, None, None, None, _dtype(layers, tensors))
     used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
@@ -83,7 +83,7 @@ def _extent(layers: Layers) -> tuple[int, int]:
 
 
 def _hidden(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[int, int]:
-    """G and H, from the one array whose shape tells both: (G·H, H)."""
+    """G and H, from the one array whose shape shows both: (G·H, H)."""
     rows, hidden = _shape(arrays, "h2h_weight", 2, tensors)
     if rows % hidden or rows // hidden not in _CELLS:
         raise _UnsupportedError(

@@ -60,7 +60,7 @@ def read_tree(file: h5py.File, size: int) -> Tree:
     Raises
     ------
     UnreadableError
-        If its groups stand too deep in each other, or are too many.
+        If its groups are too deep in each other, or are too many.
     """
     tree = Tree({}, {})
     with limited_time(HEADER_SECONDS):

@@ -14,7 +14,8 @@ from rnnviz.io.model_formats.tensors import Tensor
 
 
 class Initializers:
-    """Those of the main graph, in the model or within its folder; what cannot be read is told where it is asked for."""
+    """Those of the main graph, in the model or within its folder; what cannot be read is reported where it is asked
+    for."""
 
     def __init__(self, path: Path, initializers: Iterable[TensorProto]) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Networks whose exporter has written each time step as nodes of its own, among them nn.RNN by PyTorch's default one.
+"""Networks whose exporter has written each time step as its own nodes, among them nn.RNN by PyTorch's default one.
 
 That exporter writes u = X W^T + b_ih for all time steps at once, and for each step h = tanh(h R^T + b_hh + u[t]), or
 relu. A chain of such steps over all of u, in order or in reverse, becomes one RNN node: its weights are added to the
@@ -240,7 +240,7 @@ def _starts_from_zeros(first: _Step, b_hh: str, scope: GraphScope, constants: Co
 
 
 def _key(scope: GraphScope, name: str) -> _Key:
-    """The weight that a name stands for: exporters transpose one anew for each step."""
+    """The weight that a name represents: exporters transpose one again for each step."""
     scope, name, source = scope.find(name)
     if isinstance(source, NodeProto) and source.op_type in ("Transpose", "Identity") and source.input:
         return source.op_type, *(tuple(a.ints) for a in source.attribute), *_key(scope, source.input[0])

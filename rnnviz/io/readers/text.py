@@ -20,7 +20,7 @@ Opened = TypeVar("Opened")
 
 @dataclass(frozen=True)
 class OpenText(OpenSequence):
-    """A text as a sequence, one symbol a timestep; `features` are the tokens, if each is a feature of its own."""
+    """A text as a sequence, one symbol a time step; `features` are the tokens, if each is its own feature."""
 
     features: Sequence[str]
 

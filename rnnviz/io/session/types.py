@@ -49,7 +49,7 @@ class SavedViewState:
 
     @property
     def location(self) -> Location:
-        """The cursor."""
+        """The selection."""
         return Location(self.layer, self.direction, self.timestep, self.sample, self.unit)
 
 
@@ -66,7 +66,7 @@ class SavedDocument:
 class StoredFile:
     """A file, or a folder, that the config names.
 
-    `path` is what stands in the stored config: where a copy is in the archive, or how the file is reached from the
+    `path` is what is in the stored config: where a copy is in the archive, or how the file is reached from the
     session's folder. `absolute` is where it was when the session was written, and is given of a reference alone.
     """
 

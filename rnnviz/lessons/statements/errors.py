@@ -1,14 +1,14 @@
-"""Why a claim is not answered."""
+"""Why a statement is not answered."""
 
 from rnnviz.core.errors import InputError
 
 
 class ClaimError(InputError):
-    """The expression is none that a claim may be, whatever the run. Its text is one plain sentence."""
+    """The expression is none that a statement may be, whatever the run. Its text is one plain sentence."""
 
 
 class UnansweredError(ValueError):
-    """The claim says nothing about this run, such as what it has no layer for. Its text is one plain sentence."""
+    """The statement says nothing about this run, such as what it has no layer for. Its text is one plain sentence."""
 
 
 class TooLargeError(UnansweredError):

@@ -1,4 +1,4 @@
-"""Whether a claim holds in a run: a walk through its checked expression, which never becomes Python code."""
+"""Whether a statement holds in a run: a walk through its checked expression, which never becomes Python code."""
 
 import ast
 from collections.abc import Callable, Collection

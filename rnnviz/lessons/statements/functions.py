@@ -1,4 +1,4 @@
-"""The functions that a claim may call."""
+"""The functions that a statement may call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a claim may say: a small part of Python's expressions, refused as a whole where it says anything else."""
+"""What a statement may say: a small part of Python's expressions, refused as a whole where it says anything else."""
 
 import ast
 import warnings
@@ -51,17 +51,17 @@ class Statement:
 
     @cached_property
     def follows_cursor(self) -> bool:
-        """Whether it is about the value at the cursor, so that it may hold in one place and not in another."""
+        """Whether it is about the value at the selection, so that it may hold in one place and not in another."""
         return any(isinstance(node, ast.Name) and node.id in CURSOR for node in ast.walk(self.tree))
 
 
 def parse_statement(says: str, holds: str) -> Statement:
-    """The claim that `holds` writes.
+    """The statement that `holds` writes.
 
     Raises
     ------
     ClaimError
-        If it is no expression, or holds anything that is not allowed: the sentence names it.
+        If it is not an expression, or holds anything that is not allowed: the sentence names it.
     """
     return Statement(says, holds, parse_expression(holds))
 
@@ -98,7 +98,7 @@ def _tree(text: str) -> ast.expr:
 
 
 def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
-    """Every node with its depth; no recursion, as nobody knows yet how deep it is."""
+    """Every node with its depth; no recursion, as no one knows yet how deep it is."""
     waiting = [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""What checking a claim gives: whether it holds, and the numbers on both sides."""
+"""What checking a statement gives: whether it holds, and the numbers on both sides."""
 
 import ast
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _SIGN_OF_CALL = {"equal": "=", "close": "≈"}
 
 @dataclass(frozen=True)
 class Operand:
-    """One side of a comparison: its text in the claim, and its numbers as the notebook prints them.
+    """One side of a comparison: its text in the statement, and its numbers as the notebook prints them.
 
     `full` has every digit, or is "" where there are too many numbers.
     """
@@ -54,9 +54,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class StatementResult:
-    """What a claim came to in a run.
+    """What a statement resulted in in a run.
 
-    `holds` is None where the claim says nothing about the run, for the `reason` that is then a sentence.
+    `holds` is None where the statement says nothing about the run, for the `reason` that is then a sentence.
     """
 
     claim: Statement
@@ -66,7 +66,7 @@ class StatementResult:
 
 
 def check_statement(result: RunResult, claim: Statement, where: Location = ORIGIN) -> StatementResult:
-    """Check a claim on a run's own numbers, with the cursor at `where`. May take a tenth of a second."""
+    """Check a statement on a run's own numbers, with the selection at `where`. May take a tenth of a second."""
     asked = list(_pairs(claim.tree))
     watched = {id(node) for left, _, right in asked for node in (left, right)}
     evaluator = Evaluator(Namespace(result, where), watched)
@@ -88,7 +88,7 @@ def check_statement(result: RunResult, claim: Statement, where: Location = ORIGI
 def check_claims(
     result: RunResult, claims: tuple[Statement, ...], where: Location = ORIGIN
 ) -> tuple[StatementResult, ...]:
-    """Check several claims on one run, with the cursor at `where`."""
+    """Check several statements on one run, with the selection at `where`."""
     return tuple(check_statement(result, claim, where) for claim in claims)
 
 

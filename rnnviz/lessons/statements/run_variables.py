@@ -1,4 +1,4 @@
-"""What a run came to, by the names that a claim has for it."""
+"""What a run resulted in, by the names that a statement has for it."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rnnviz.verify.result import Judgment, RunResult
 
 
 def run_variable(result: RunResult, name: str) -> Any:
-    """What one of the names in `names.OUTCOMES` stands for.
+    """What one of the names in `names.OUTCOMES` represents.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a claim may name, and what each name stands for."""
+"""What a statement may name, and what each name represents."""
 
 import re
 

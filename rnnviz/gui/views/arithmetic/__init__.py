@@ -1,1 +1,1 @@
-"""How a number came about: its equations with numbers, what was added up, and where that came from."""
+"""How a number was computed: its equations with numbers, what was added up, and where that came from."""

@@ -51,7 +51,7 @@ class ActivationPlot(QWidget):
         )
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 
@@ -116,7 +116,7 @@ class ActivationPlot(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_texts(self, painter: QPainter, curve: ActivationCurve) -> None:
-        """The activation above; the reference's point beneath, and the candidate's where it is another."""
+        """The activation above; the reference's point below, and the candidate's where it is another."""
         line, theme = self.fontMetrics().height(), self._theme
         texts = list(
             dict.fromkeys(f"{curve.activation}({format_short(x)}) = {format_short(y)}" for x, y in curve.points)

@@ -12,7 +12,7 @@ from rnnviz.gui.views.arithmetic.term_table import LedgerTable
 from rnnviz.gui.views.arithmetic.view_model import Page
 
 _PLOT_SHARE, _PLOT_LESS = 7, 40
-"""The curve has a seventh of the width less so many pixels, which the ledger of a narrow window needs."""
+"""The curve has a seventh of the width less this many pixels, which the ledger of a narrow window needs."""
 
 
 class Body(QSplitter):
@@ -37,7 +37,7 @@ class Body(QSplitter):
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         for part in (self.cards, self.table, self.plot):
             part.apply_theme(theme)
 

@@ -1,4 +1,4 @@
-"""What the view asks to have worked out, and when: the last question counts, however quickly the cursor runs."""
+"""What the view asks to have worked out, and when: the last question counts, however quickly the selection runs."""
 
 from PySide6.QtCore import QObject, QTimer, Signal
 

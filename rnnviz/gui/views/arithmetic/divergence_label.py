@@ -1,4 +1,4 @@
-"""The sentence that says where two engines part, as a link to the line."""
+"""The sentence that says where two engines diverge, as a link to the line."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -11,7 +11,7 @@ _PAD = 6
 
 
 class PartingNote(QAbstractButton):
-    """Is marked, and leads to the line, where the engines part; else it says in muted words that they do not."""
+    """Is marked, and leads to the line, where the engines diverge; else it says in muted words that they do not."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,7 +22,7 @@ class PartingNote(QAbstractButton):
 
     @property
     def parts(self) -> bool:
-        """Whether the engines part."""
+        """Whether the engines diverge."""
         return self._parts
 
     def show_page(self, page: Page) -> None:
@@ -42,7 +42,7 @@ class PartingNote(QAbstractButton):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 

@@ -1,4 +1,4 @@
-"""Where a trail ends: a number of the input or of the initial state, and how it came to be."""
+"""Where a trail ends: a number of the input or of the initial state, and how it was computed."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
@@ -13,7 +13,7 @@ _LARGER = 1.7
 
 
 class EndPage(QWidget):
-    """A name and its number in large type, and beneath it what there is to say."""
+    """A name and its number in large type, and below it what there is to say."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,7 +50,7 @@ class EndPage(QWidget):
         self._told.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         palette = theme.palette()
         palette.setColor(palette.ColorRole.Window, theme.color("base"))
         self.setPalette(palette)

@@ -95,7 +95,7 @@ class LedgerTable(NumberTable):
         return self.ledger.copied(chosen if len(chosen) > 1 else range(self.ledger.rowCount()))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._bars.apply_theme(theme)
         self.ledger.apply_theme(theme)
         super().apply_theme(theme)
@@ -112,7 +112,7 @@ class LedgerTable(NumberTable):
             self.followed.emit(source)
 
     def event(self, event: QEvent) -> bool:
-        """Claim Enter before the window's commands see it."""
+        """Accept Enter before the window's commands see it."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _goes(event):
             event.accept()
             return True
@@ -148,7 +148,7 @@ def _goes(event: QKeyEvent) -> bool:
 
 
 class _Bars(QStyledItemDelegate):
-    """From the sum before a row to the sum after it, the engines' bars beneath each other where they differ."""
+    """From the sum before a row to the sum after it, the engines' bars below each other where they differ."""
 
     def __init__(self, model: LedgerModel) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class _Bars(QStyledItemDelegate):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on: falling and growing as the lanes draw less and more than 0."""
+        """Draw in these colors: falling and growing as the lanes draw less and more than 0."""
         stops = theme.diverging
         self._falls, self._grows = QColor(stops[1]), QColor(stops[-2])
         self._whole, self._axis, self._text = theme.color("text"), theme.color("border"), theme.color("muted")

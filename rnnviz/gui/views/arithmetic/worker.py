@@ -1,4 +1,4 @@
-"""Answers what was asked last, on a thread of its own: an earlier question that is not begun is never answered."""
+"""Answers what was asked last, on a separate thread: an earlier question that is not begun is never answered."""
 
 from contextlib import suppress
 from threading import Event, Lock
@@ -9,7 +9,7 @@ from rnnviz.gui.views.arithmetic.view_model import Page, PageBuilder, PageReques
 
 
 class _CancelledError(Exception):
-    """Nobody waits for the answer any more."""
+    """No one waits for the answer any more."""
 
 
 class _Mailbox:
@@ -32,7 +32,7 @@ class _Mailbox:
             return question
 
     def check(self) -> None:
-        """Give up what nobody waits for."""
+        """Give up what no one waits for."""
         if self.closed.is_set():
             raise _CancelledError
 

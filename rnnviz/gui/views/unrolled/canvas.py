@@ -26,7 +26,7 @@ from rnnviz.quantities.highlights import Region
 
 _LANE_SCROLL = 40
 _AROUND = 4.0
-"""Pixels that stay in view above and below the cursor's cell."""
+"""Pixels that stay in view above and below the selection's cell."""
 
 
 class UnrolledCanvas(QWidget):
@@ -92,7 +92,7 @@ class UnrolledCanvas(QWidget):
         self._bar.valueChanged.connect(self._scroll_to)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.canvas.setBackground(theme.color("base"))
         self.axis.apply_theme(theme)
@@ -100,7 +100,7 @@ class UnrolledCanvas(QWidget):
         self.ranges.apply_theme(theme)
 
     def show_lanes(self, shown: RenderState | None, cursor: CellGeometry) -> None:
-        """Draw these lanes from now on; the camera stays where it is, or fitted."""
+        """Draw these lanes; the camera stays where it is, or fitted."""
         self._shown, self._cell = shown, cursor
         self._headers.make_room(shown)
         self.color_bar.make_room(shown)
@@ -118,7 +118,8 @@ class UnrolledCanvas(QWidget):
         self._relook()
 
     def show_cursor(self, shown: RenderState | None, cell: CellGeometry) -> None:
-        """Move the cursor, and the camera no further than it takes to see it; `shown` may be parted at another step."""
+        """Move the selection, and the camera no further than it takes to see it; `shown` may be split at another
+        step."""
         self._shown, self._cell = shown, cell
         geometry = self.geometry_in_view
         if geometry is None or shown is None:
@@ -161,14 +162,14 @@ class UnrolledCanvas(QWidget):
             self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
 
     def zoom_around(self, factor: float, timestep: int) -> None:
-        """The same around a timestep if it is in view, else around the middle."""
+        """The same around a time step if it is in view, else around the middle."""
         geometry = self.geometry_in_view
         if geometry is not None:
             x = geometry.x_of(timestep)
             self.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
     def show_times(self, times: range) -> None:
-        """Show some timesteps with as much again on either side."""
+        """Show some time steps with as much again on either side."""
         geometry = self.geometry_in_view
         if geometry is not None:
             room = room_of(geometry)
@@ -277,7 +278,7 @@ class UnrolledCanvas(QWidget):
         self._hint()
 
     def _hint(self) -> None:
-        """Say how to come to numbers where there are none, to who is looking and has not found it out."""
+        """Say how to reach numbers where there are none, to who is looking and has not found it out."""
         geometry = self.geometry_in_view
         wanted = self._pointer_here and not self._numbers_found and geometry is not None and not geometry.numbered
         self.axis.show_hint(wanted)

@@ -26,7 +26,7 @@ def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometr
 
 
 def table_in_view(shown: RenderState, geometry: Geometry) -> str:
-    """The lanes whose numbers are in view, in full precision, parted by tabs; empty if no number is."""
+    """The lanes whose numbers are in view, in full precision, separated by tabs; empty if no number is."""
     lines = []
     for band in geometry.bands_in_view():
         if not geometry.font_pixels(band):

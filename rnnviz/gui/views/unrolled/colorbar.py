@@ -1,4 +1,4 @@
-"""What the colors mean: a bar for the hidden lanes, one for the input, and a key to what is no number."""
+"""What the colors mean: a bar for the hidden lanes, one for the input, and a key to what is not a number."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ _SHORTEST_BAR = 44.0
 
 
 class ColorBar(QGraphicsWidget):
-    """Stands right of the lanes and spans them."""
+    """Is right of the lanes and spans them."""
 
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
@@ -34,7 +34,7 @@ class ColorBar(QGraphicsWidget):
         self.setMaximumWidth(0.0)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this from now on."""
+        """Paint this."""
         same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
         if not same:
@@ -47,7 +47,7 @@ class ColorBar(QGraphicsWidget):
         self.setMaximumWidth(width)
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
-        """Say whether the numbers in any lane are still being computed: what stands there has other colors."""
+        """Say whether the numbers in any lane are still being computed: what is there has other colors."""
         if bool(lanes) != self._computing:
             self._computing = bool(lanes)
             self.update()
@@ -57,7 +57,7 @@ class ColorBar(QGraphicsWidget):
         return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
 
     def heading(self) -> tuple[str, ...]:
-        """What the hidden lanes' colors tell, line by line."""
+        """What the hidden lanes' colors show, line by line."""
         return ("h",) if self._shown is None else self._shown.heading()
 
     def boundingRect(self) -> QRectF:

@@ -33,7 +33,7 @@ SPECIAL_WORDS = {
 _SMALLEST_VIOLATION = 1e-3
 _HATCH, _SPARSE = 4, 12
 _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
-"""Beyond these the distance of the ends, or its inverse, is no float any more."""
+"""Beyond these the distance of the ends, or its inverse, is not a float any more."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def gate_scale(quantity: GateQuantity, largest: float) -> ColorScale:
 
 
 def violation_scale(largest: float) -> ColorScale:
-    """From a thousandth of the limit to the power of ten above the largest violation, ten times the limit at least."""
+    """From a thousandth of the limit to the power of ten above the largest error ratio, ten times the limit at
+    least."""
     return ColorScale(_SMALLEST_VIOLATION, 10.0 ** max(1, ceil(log10(largest)) if largest > 0.0 else 1), violation=True)
 
 
@@ -126,7 +127,7 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
 
 
 def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: Theme, scale: int = 1) -> None:
-    """Draw the patterns of what is no number over pixels whose first one is (left, top) of its lane, in place.
+    """Draw the patterns of what is not a number over pixels whose first one is (left, top) of its lane, in place.
 
     NaN is hatched diagonally, +infinity has upright lines and -infinity level ones, what lies beyond the scale is
     dotted, and where a recording has no number there are a few thin lines on the ground.

@@ -1,4 +1,4 @@
-"""The cursor: thin items above the lanes, so that moving it paints no more than what it covers."""
+"""The selection: thin items above the lanes, so that moving it paints no more than what it covers."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
@@ -13,7 +13,7 @@ _SMALLEST_BOX = 7.0
 
 
 class _Stroke(QGraphicsObject):
-    """A rectangle in the cursor's two tones, which takes no clicks."""
+    """A rectangle in the selection's two tones, which takes no clicks."""
 
     def __init__(self, parent: QGraphicsItem, width: float) -> None:
         super().__init__(parent)
@@ -22,7 +22,7 @@ class _Stroke(QGraphicsObject):
         self.rect = QRectF()
 
     def place(self, rect: QRectF, theme: Theme) -> None:
-        """Stand there."""
+        """Are there."""
         if rect != self.rect:
             self.prepareGeometryChange()
             self.rect = rect
@@ -55,7 +55,7 @@ class _Line(_Stroke):
 
 
 class CursorItem:
-    """A line through all lanes at one timestep, and a box around one cell."""
+    """A line through all lanes at one time step, and a box around one cell."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         # Two lines would repaint all that lies between them.
@@ -65,12 +65,12 @@ class CursorItem:
             item.setZValue(10 + depth)
 
     def hide(self) -> None:
-        """Stand nowhere."""
+        """Are nowhere."""
         for item in (self.left, self.right, self.box):
             item.place(QRectF(), LIGHT)
 
     def stand(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
-        """Stand at a cell; `parting` what lies before its timestep from the rest, with a line on that edge."""
+        """Are at a cell; `parting` what lies before its time step from the rest, with a line on that edge."""
         x, y, width, height = geometry.rect(cell)
         bottom = geometry.height
         if width >= _WIDE_COLUMN:

@@ -1,6 +1,6 @@
 """The heat map of all lanes: painted from the pieces that are there, while those that are not are drawn beside.
 
-What is missing is stood in for, so that the picture moves at once and sharpens when it can: by images of the same
+What is missing is was in for, so that the picture moves at once and sharpens when it can: by images of the same
 numbers at another scale, or, when something else is to be shown of the lanes, by the whole picture as it was.
 """
 
@@ -20,11 +20,11 @@ from rnnviz.gui.views.unrolled.tile_renderer import TileRenderer
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
 
 _AT_ONCE = 1 << 18
-"""So many pixels and cells are drawn within the frame: fewer than a frame's time, and quicker than a second frame."""
+"""This many pixels and cells are drawn within the frame: fewer than a frame's time, and quicker than a second frame."""
 _FIRST_AT_ONCE = 1 << 21
-"""The same where nothing would stand in: a moment's wait is better than an empty picture."""
+"""The same where nothing would be in: a moment's wait is better than an empty picture."""
 _TAKEN_AT_ONCE = 1 << 26
-"""So many are drawn at most to complete a part of a picture that is taken of the window."""
+"""This many are drawn at most to complete a part of a picture that is taken of the window."""
 _SCREENS_KEPT = 4
 
 
@@ -39,7 +39,7 @@ class _Place(NamedTuple):
 
 
 class HeatmapLayer(QObject):
-    """Paints heat maps of what is shown, and tells when more of it has come."""
+    """Paints heat maps of what is shown, and shows when more of it has come."""
 
     arrived = Signal()
     """Something that was missing in view is there."""
@@ -170,7 +170,7 @@ class HeatmapLayer(QObject):
         self.store.drop_before(self._turn + 1)
 
     def rest(self) -> None:
-        """Nobody looks: draw nothing until somebody does."""
+        """No one looks: draw nothing until somebody does."""
         self._drawer.close()
 
     def _take(self, drawn: list[tuple[TileKey, Tile]]) -> None:
@@ -241,7 +241,7 @@ class HeatmapLayer(QObject):
 
 
 def _place(geometry: Geometry, band: Band, density: float) -> _Place:
-    """The pieces stand still relative to each other: only where they are drawn depends on the camera."""
+    """The pieces stop relative to each other: only where they are drawn depends on the camera."""
     return _Place(
         band.lane,
         Scale(geometry.pitch * density, geometry.picture.timesteps),
@@ -257,7 +257,7 @@ def _lie_alike(one: Scene, other: Scene) -> bool:
 
 
 def _pixels(times: Scale, steps: range) -> tuple[int, int]:
-    """The pixels of some timesteps: one that two sides share belongs to the right one with its first cell."""
+    """The pixels of some time steps: one that two sides share belongs to the right one with its first cell."""
     begin = times.span(steps.start)[0]
     return begin, times.pixels if steps.stop == times.cells else times.span(steps.stop)[0]
 

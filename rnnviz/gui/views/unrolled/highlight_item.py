@@ -1,4 +1,5 @@
-"""Frames around the regions that are lit up: one item above the lanes, and none in sight while nothing is lit."""
+"""Frames around the regions that are highlighted: one item above the lanes, and none in sight while nothing is
+highlighted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from rnnviz.gui.views.unrolled.shapes import arrow
 from rnnviz.quantities.highlights import Part, Region
 
 _SMALLEST = 9.0
-"""Pixels: a region that is smaller is framed as if it were so large."""
+"""Pixels: a region that is smaller is framed as though it were so large."""
 _REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
 _BEYOND = 60.0
 """How far a frame goes on beyond the picture, where its end is not to be seen: Qt draws dash by dash, seen or not."""
@@ -43,7 +44,7 @@ class Frame(NamedTuple):
 def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
     """The regions of which something is in view; h and c of one place share a frame.
 
-    While the picture of the network before still stands, what that network lacks has no place.
+    While the picture of the network before still is, what that network lacks has no place.
     """
     places: dict[tuple[object, ...], list[Region]] = {}
     for region in lit:
@@ -100,7 +101,7 @@ class HighlightItem(QGraphicsObject):
         self.hide()
 
     def light(self, lit: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
-        """Frame these from now on."""
+        """Frame these."""
         self._lit = tuple(lit)
         self.stand(geometry, theme)
 

@@ -62,11 +62,11 @@ class Stack:
 
 
 def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *, boxes: bool) -> Stack:
-    """Lay lanes of so many rows into `height` pixels, `zoom` times as tall as they would fit.
+    """Lay lanes of this many rows into `height` pixels, `zoom` times as tall as they would fit.
 
     A row is as tall in the input as in the other lanes, as far as the input is not too flat or too tall by that.
     Lanes that would be too flat for their header are taller, so that the content exceeds `height`; content
-    that is shorter than `height` stands in its middle.
+    that is shorter than `height` is in its middle.
     """
     gaps = _gaps_below([lane for lane, _ in lanes], boxes)
     tallest = max((rows for lane, rows in lanes if lane.layer is not None), default=1)

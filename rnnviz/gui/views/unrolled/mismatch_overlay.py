@@ -1,4 +1,4 @@
-"""Marks on pixels: mismatching cells are outlined in two tones, of which one stands out on any color."""
+"""Marks on pixels: mismatching cells are outlined in two tones, of which one is highlighted on any color."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from rnnviz.quantities.level_of_detail import BoolArray
 REACH = 20
 """How many pixels around a mark have a say in how it is painted."""
 OUTLINED_CELL = 8.0
-"""From this size on each cell has an outline of its own; smaller ones are outlined together."""
+"""From this size on each cell has its own outline; smaller ones are outlined together."""
 _HATCH = 20
 _NEAR, _DENSE = 3, 0.3
 """Where more than this share of the pixels around is marked, it is one region with what lies between."""

@@ -62,7 +62,7 @@ class LanesBox(pg.ViewBox):
         event.accept()
 
     def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
-        """Pan; with Shift choose a range of timesteps."""
+        """Pan; with Shift choose a range of time steps."""
         if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             event.ignore()
             return

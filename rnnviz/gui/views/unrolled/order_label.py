@@ -1,4 +1,4 @@
-"""Says beneath the lanes' names in which order their units stand; a click opens the choice."""
+"""Says below the lanes' names in which order their units are; a click opens the choice."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QFont, QFontMetricsF, QPainter
@@ -39,7 +39,7 @@ class OrderLabel(QGraphicsWidget):
         return f"units by {ORDERS[self._name][0]} ▾"
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 

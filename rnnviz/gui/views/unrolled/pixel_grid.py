@@ -12,7 +12,7 @@ from rnnviz.quantities.level_of_detail import Bins
 class Scale:
     """`cells` cells in a row, each `size` pixels long; cell 0 begins at pixel 0.
 
-    Every cell stands on at least one pixel. A cell that is a pixel long or longer owns the pixels whose centers lie
+    Every cell is on at least one pixel. A cell that is a pixel long or longer owns the pixels whose centers lie
     in it; smaller ones share the pixel in which they begin.
     """
 

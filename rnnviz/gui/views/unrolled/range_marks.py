@@ -28,7 +28,7 @@ class RangeMarks(QGraphicsItem):
         self.hide()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.update()
 

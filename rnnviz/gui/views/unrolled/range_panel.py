@@ -106,7 +106,7 @@ class RangePanel(QFrame):
         self._units.setText("looking for units …")
 
     def show_selection(self, found: Selection, units: int) -> None:
-        """Show what was found, of so many units."""
+        """Show what was found, of this many units."""
         listed = ", ".join(map(str, found.units[:_FEW])) + (", …" if len(found.units) > _FEW else "")
         on = f"{count(len(found.units))} of {count(units)} units are on throughout"
         self._units.setText(f"{on}: {listed}" if listed else f"{on}. {_advice(found)}")

@@ -1,4 +1,4 @@
-"""Whose values stand on which side of the cursor: two names above the lanes, where they cover no number."""
+"""Whose values are on which side of the selection: two names above the lanes, where they cover no number."""
 
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class SwipeNames(QGraphicsWidget):
         self.setMaximumHeight(height)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this from now on."""
+        """Paint this."""
         self._shown, self._geometry = shown, geometry
         self.update()
 

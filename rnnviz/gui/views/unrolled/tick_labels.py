@@ -1,4 +1,4 @@
-"""Where the names of timesteps stand under the time axis: as many as have room, none upon another. No Qt."""
+"""Where the names of time steps are under the time axis: as many as have room, none upon another. No Qt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from rnnviz.core.axis_label_text import visible
 
 _GAP = 6.0
 _GAP_OF_CHARACTERS = 1.0
-"""Characters stand as close as in a text, so that it can be read."""
+"""Characters are as close as in a text, so that it can be read."""
 _MOST_FIT = 0.95
 """This share of the characters is written whole: a rare wide one does not keep all others apart."""
 _SAMPLED = 400
 _WIDEST = 36.0
-"""A longer name than this is cut short rather than left out: as much stands where a cell has room for its number."""
+"""A longer name than this is cut short rather than left out: as much is where a cell has room for its number."""
 _LONGEST = 400
-"""So many characters of a name are measured at most: more than any screen has room for."""
+"""This many characters of a name are measured at most: more than any screen has room for."""
 
 
 class StepName(NamedTuple):
-    """A name as it is written: its timestep, the text, and the place that is its own."""
+    """A name as it is written: its time step, the text, and the place that is its own."""
 
     timestep: int
     text: str
@@ -38,7 +38,7 @@ class Metrics:
 
 
 class StepNames:
-    """The names of a sequence's timesteps; only those in view are looked at."""
+    """The names of a sequence's time steps; only those in view are looked at."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
@@ -50,7 +50,7 @@ class StepNames:
         return self._longest > 0 and len(self.names) > 0
 
     def step(self, pitch: float, metrics: Metrics) -> int:
-        """Every how many timesteps a name is written, with `pitch` pixels for each timestep.
+        """Every how many time steps a name is written, with `pitch` pixels for each time step.
 
         It depends on no name in view, so that names stay where they are while the view moves over them.
         """
@@ -75,9 +75,9 @@ class StepNames:
         return self._typical[1]
 
     def in_view(self, start: float, span: float, width: float, metrics: Metrics) -> list[StepName]:
-        """The names on an axis of `width` pixels that shows `span` timesteps from the time `start` on.
+        """The names on an axis of `width` pixels that shows `span` time steps from the time `start` on.
 
-        Each stands centered under its timestep, or as near as the ends of the axis let it.
+        Each is centered under its time step, or as near as the ends of the axis let it.
         """
         if not self or span <= 0.0:
             return []

@@ -12,7 +12,7 @@ _NEWEST = 3
 
 
 class Sheet(NamedTuple):
-    """Pixels to a timestep and to a unit, and of the screen's to one of the window's."""
+    """Pixels to a time step and to a unit, and of the screen's to one of the window's."""
 
     times: float
     units: float
@@ -34,7 +34,7 @@ class TileStore:
         return len(self._tiles)
 
     def make_room(self, needed: int) -> None:
-        """Keep at least so many bytes: a picture that does not fit would be drawn again and again."""
+        """Keep at least this many bytes: a picture that does not fit would be drawn again and again."""
         self._budget = max(needed, LEAST_BYTES)
         self._shrink()
 
@@ -68,7 +68,7 @@ class TileStore:
             yield sheet, frozenset(sheets[sheet])
 
     def keep_widest(self, look: TileStyle, lane: Lane) -> None:
-        """Count the sheet on which most is to be seen as used: it stands in for whatever else is missing."""
+        """Count the sheet on which most is to be seen as used: it is in for whatever else is missing."""
         sheets = self._sheets.get((look, lane), OrderedDict())
         for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
             self._tiles.move_to_end(key)

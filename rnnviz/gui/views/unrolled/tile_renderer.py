@@ -1,4 +1,4 @@
-"""Draws pieces of the picture beside the window, on a thread of its own: numpy lets the window go on meanwhile."""
+"""Draws pieces of the picture beside the window, on a separate thread: numpy lets the window go on meanwhile."""
 
 import contextlib
 from collections import deque
@@ -12,7 +12,7 @@ from rnnviz.gui.views.unrolled.tiles import Request, Tile, TileKey
 from rnnviz.multiscale.chunked_compute import CancelledError
 
 _TOLD_EVERY = 0.025
-"""Seconds: each time something is told, the picture is painted again."""
+"""Seconds: each time something is reported, the picture is painted again."""
 
 
 class _Mailbox:

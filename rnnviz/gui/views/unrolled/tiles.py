@@ -56,7 +56,7 @@ class Paint:
 
 
 class TileStyle(NamedTuple):
-    """What tells the images of one source in one paint from those of all others.
+    """What shows the images of one source in one paint from those of all others.
 
     `turn` counts the results that were shown: images of an earlier one are stale. `low` and `high` are the ends of the
     hidden lanes' scale.
@@ -74,7 +74,7 @@ class TileStyle(NamedTuple):
 
 
 class TileKey(NamedTuple):
-    """One piece: whose and of which lane, in pixels that are so many to a timestep and to a unit, and its place."""
+    """One piece: whose and of which lane, in pixels that are this many to a time step and to a unit, and its place."""
 
     look: TileStyle
     lane: Lane

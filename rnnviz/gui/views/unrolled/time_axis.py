@@ -1,4 +1,4 @@
-"""The time axis: whole timesteps only, what they are called, and where the initial state stands."""
+"""The time axis: whole time steps only, what they are called, and where the initial state is."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ class TimeAxis(pg.AxisItem):
         self.setStyle(tickTextHeight=self._number_height)
 
     def show_names(self, names: Sequence[str]) -> None:
-        """Write these beneath the numbers of the timesteps, in a line that is there only if there are any."""
+        """Write these below the numbers of the time steps, in a line that is there only if there are any."""
         if names is self._names.names:
             return
         self._names = StepNames(names)
@@ -55,12 +55,12 @@ class TimeAxis(pg.AxisItem):
 
     @property
     def names_in_view(self) -> list[StepName]:
-        """The names that are written at the moment, from left to right, with where they stand."""
+        """The names that are written at the moment, from left to right, with where they are."""
         low, high = self.range
         return self._names.in_view(low, high - low, self.size().width(), _metrics())
 
     def description_at(self, place: QPointF) -> str:
-        """The timestep at a place of the scene with its name in full; empty off the axis, and where it has none."""
+        """The time step at a place of the scene with its name in full; empty off the axis, and where it has none."""
         within = self.mapFromScene(place)
         if not QRectF(QPointF(), self.size()).contains(within):
             return ""
@@ -78,11 +78,11 @@ class TimeAxis(pg.AxisItem):
 
     @property
     def hint(self) -> str:
-        """What stands beside the label; empty if nothing does."""
+        """What is beside the label; empty if nothing does."""
         return HINT if self._hinting else ""
 
     def show_hint(self, wanted: bool) -> None:
-        """Say beside the label how to come to numbers, if there is room."""
+        """Say beside the label how to reach numbers, if there is room."""
         metrics = QFontMetricsF(self.label.font())
         hinting = wanted and metrics.horizontalAdvance(f"{LABEL}{_GAP}{HINT}") <= self.size().width()
         if hinting != self._hinting:
@@ -90,7 +90,7 @@ class TimeAxis(pg.AxisItem):
             self._write_label()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self.setPen(theme.color("border"))
         self.setTextPen(theme.color("text"))
@@ -108,7 +108,7 @@ class TimeAxis(pg.AxisItem):
         label.setPos(label.x(), min(label.y(), self.size().height() - label.boundingRect().height() + _LABEL_MARGIN))
 
     def boundingRect(self) -> QRectF:
-        """No more than its place: what reaches beyond it is painted anew whenever the time in view changes."""
+        """No more than its place: what reaches beyond it is painted again whenever the time in view changes."""
         spill = _SPILL if self._placing else 0.0
         return QRectF(self.mapRectFromParent(self.geometry())).adjusted(-spill, 0.0, spill, 0.0)
 
@@ -129,7 +129,7 @@ class TimeAxis(pg.AxisItem):
         return axis, ticks, inside
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:
-        """Draw the names beneath the numbers."""
+        """Draw the names below the numbers."""
         super().drawPicture(painter, axis, ticks, texts)
         if not self._names:
             return
@@ -143,7 +143,7 @@ class TimeAxis(pg.AxisItem):
             painter.drawText(line, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, name.text)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """The timesteps that are labeled: 1, 2 or 5 times a power of ten apart."""
+        """The time steps that are labeled: 1, 2 or 5 times a power of ten apart."""
         step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
         first = max(0, -(-int(low) // step) * step) if low > 0 else 0
         values = [float(t) for t in range(first, min(self._timesteps, int(high + 1)), step) if low <= t <= high]

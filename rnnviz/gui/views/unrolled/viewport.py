@@ -3,15 +3,15 @@
 from dataclasses import dataclass, replace
 
 FEWEST_STEPS = 3.0
-"""How many timesteps are left when the time axis is zoomed in all the way."""
+"""How many time steps are left when the time axis is zoomed in all the way."""
 
 
 @dataclass(frozen=True)
 class Room:
     """How far the camera may go.
 
-    `width` and `height` of the picture in pixels; `before` and `after` are 1 where the initial state stands
-    as a column of its own left of t = 0 or right of t = T-1; `pitch` is how many pixels such a column needs.
+    `width` and `height` of the picture in pixels; `before` and `after` are 1 where the initial state is
+    as a separate column left of t = 0 or right of t = T-1; `pitch` is how many pixels this kind of column needs.
     """
 
     width: float
@@ -36,7 +36,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Camera:
-    """The time axis shows `span` columns from `start` on, where timestep t lies from t - 0.5 to t + 0.5.
+    """The time axis shows `span` columns from `start` on, where time step t lies from t - 0.5 to t + 0.5.
 
     Lanes are `zoom` times as tall as they are when all of them fit, and scrolled down by `scroll` pixels.
     """
@@ -65,7 +65,7 @@ class Camera:
         return replace(self, zoom=min(max(self.zoom * factor, 1.0), max(room.deepest, 1.0)))
 
     def showing(self, timestep: int, room: Room) -> "Camera":
-        """Where it is if a timestep is in view, else moved until it is, with a little of what lies around it."""
+        """Where it is if a time step is in view, else moved until it is, with a little of what lies around it."""
         if self.start <= timestep - 0.5 and timestep + 0.5 <= self.start + self.span:
             return self
         margin = min(1.0, (self.span - 1.0) / 2.0)

@@ -14,7 +14,7 @@ _GLUON = "gluon"
 class Recorded:
     """One engine's trace.
 
-    `insists` tells whether what is computed by hand must agree with it, and `insists_on_gluon` the same of Gluon's
+    `insists` shows whether what is computed by hand must agree with it, and `insists_on_gluon` the same of Gluon's
     layer; `why` is the sentence that says why not, empty if both must.
     """
 

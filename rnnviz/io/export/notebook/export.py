@@ -18,7 +18,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 
 _MOST_BYTES = 16 << 20
-"""So many bytes of numbers a notebook may hold: beyond it neither an editor nor a browser is of much use."""
+"""This many bytes of numbers a notebook may hold: beyond it neither an editor nor a browser is of much use."""
 
 
 def write_notebook(result: RunResult, path: Path) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from rnnviz.core.mmap_arrays import FloatArray
 
 WRITTEN_OUT = 400
-"""So many numbers of an array are written out, which is all of those of a small network."""
+"""This many numbers of an array are written out, which is all of those of a small network."""
 
 _WIDTH = 110
 

@@ -11,7 +11,7 @@ LANES_IN_WORDS = "Every hidden value as a color: a lane for each layer and direc
 class ReportPicture:
     """`png` is a PNG file's bytes, and `dark_png` the same drawn for a dark page, if there is one.
 
-    `caption` stands beneath it, and `description` is told to those who cannot see it. It is shown `width` pixels wide,
+    `caption` is below it, and `description` is instructed to those who cannot see it. It is shown `width` pixels wide,
     or as wide as the page.
     """
 
