@@ -18,7 +18,9 @@ def add_to(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
     explain.add_argument("config", type=Path, help="a TOML config")
     explain.add_argument("--layer", type=int, required=True, metavar="K", help="layer, from 0 at the bottom")
-    explain.add_argument("--direction", choices=DIRECTIONS, default=DIRECTIONS[0], help="default: forward")
+    explain.add_argument(
+        "--direction", choices=DIRECTIONS, help="default: forward, or backward with network.reverse"
+    )
     explain.add_argument("--timestep", type=int, required=True, metavar="T", help="time step, from 0")
     explain.add_argument("--unit", type=int, required=True, metavar="U", help="unit, from 0")
     explain.add_argument("--sample", type=int, default=0, metavar="N", help="sample, from 0; default: 0")
@@ -71,11 +73,14 @@ def _explain(options: Namespace) -> Answer:
 
 def _location(config: Config, options: Namespace) -> Location:
     network = config.network
-    if options.direction == "backward" and not network.bidirectional:
+    if options.direction == "forward" and network.reverse:
+        raise InputError("--direction forward needs a forward direction, but network.reverse is true.")
+    if options.direction == "backward" and not (network.bidirectional or network.reverse):
         raise InputError("--direction backward needs a bidirectional network, but network.bidirectional is false.")
+    direction = int(options.direction == "backward" and network.bidirectional)
     _check("--layer", options.layer, network.num_layers, "layer")
     _check("--unit", options.unit, network.hidden_size, "unit")
-    return Location(options.layer, DIRECTIONS.index(options.direction), options.timestep, options.sample, options.unit)
+    return Location(options.layer, direction, options.timestep, options.sample, options.unit, reverse=network.reverse)
 
 
 def _check_sequence(config: Config, where: Location) -> None:

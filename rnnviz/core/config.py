@@ -27,6 +27,7 @@ class Network:
     hidden_size: int = config_field("int", "H: how many units each layer and direction has.", minimum=1)
     num_layers: int = config_field("int", "L: how many layers stand on each other.", 1, minimum=1, maximum=1000)
     bidirectional: bool = config_field("bool", "Whether each layer also reads the sequence from its end.", False)
+    reverse: bool = config_field("bool", "Read the sequence from its end, in one direction.", False)
     layout: str = config_field("choice", "The axes of out: batch or time first.", "NTC", choices=("NTC", "TNC"))
     dtype: str = config_field(
         "choice", "The floats that the engines compute in.", "float32", choices=("float32", "float64")
@@ -41,6 +42,10 @@ class Network:
     def directions(self) -> int:
         """D: 2 if bidirectional else 1."""
         return 2 if self.bidirectional else 1
+
+    def backward(self, direction: int) -> bool:
+        """Whether the lane with this index on the D axis reads the sequence from its end."""
+        return self.reverse or direction == 1
 
     def layer_input_size(self, layer: int) -> int:
         """The features that `layer` reads: I for the first layer, D·H above it."""
@@ -196,6 +201,12 @@ class Config:
                     f'it must be "file", or the path left out.',
                 )
         check_sequence(self.sequence, self.parameters.path)
+        if self.network.reverse and self.network.bidirectional:
+            raise ConfigError(
+                "network.reverse",
+                "network.reverse = true needs network.bidirectional = false: a bidirectional layer has a backward "
+                "direction already.",
+            )
         if self.parameters.entry is not None and self.parameters.path is None:
             raise ConfigError(
                 "parameters.entry",

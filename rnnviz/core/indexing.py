@@ -4,28 +4,30 @@ from rnnviz.core.config import Network
 from rnnviz.core.trace_index import DIRECTIONS, Location
 
 
-def first_timestep(direction: int, timesteps: int) -> int:
-    """Where a direction begins: at 0, or backward at T-1."""
-    return timesteps - 1 if direction else 0
+def first_timestep(backward: bool, timesteps: int) -> int:
+    """The time step at which a lane begins: 0, or T-1 of a backward lane."""
+    return timesteps - 1 if backward else 0
 
 
-def last_timestep(direction: int, timesteps: int) -> int:
-    """Where a direction ends and leaves its final state: at T-1, or backward at 0."""
-    return 0 if direction else timesteps - 1
+def last_timestep(backward: bool, timesteps: int) -> int:
+    """The time step at which a lane ends and leaves its final state: T-1, or 0 of a backward lane."""
+    return 0 if backward else timesteps - 1
 
 
-def read_after(where: Location, timesteps: int) -> int | None:
+def read_after(network: Network, where: Location, timesteps: int) -> int | None:
     """The timestep whose state this step reads; None for the initial state."""
-    if where.timestep == first_timestep(where.direction, timesteps):
+    backward = network.backward(where.direction)
+    if where.timestep == first_timestep(backward, timesteps):
         return None
-    return where.timestep + (1 if where.direction else -1)
+    return where.timestep + (1 if backward else -1)
 
 
-def carried_to(where: Location, timesteps: int) -> int | None:
+def carried_to(network: Network, where: Location, timesteps: int) -> int | None:
     """The timestep that reads this step's state; None if it leaves as the final state."""
-    if where.timestep == last_timestep(where.direction, timesteps):
+    backward = network.backward(where.direction)
+    if where.timestep == last_timestep(backward, timesteps):
         return None
-    return where.timestep + (-1 if where.direction else 1)
+    return where.timestep + (-1 if backward else 1)
 
 
 def state_row(network: Network, where: Location) -> int:
@@ -45,8 +47,9 @@ def in_out(network: Network, where: Location) -> bool:
 
 
 def lane_text(network: Network, where: Location) -> str:
-    """ "layer 1, backward"; where there is one direction only, "layer 1"."""
-    return f"layer {where.layer}" + (f", {DIRECTIONS[where.direction]}" if network.bidirectional else "")
+    """ "layer 1, backward"; of a network that only goes forward, "layer 1"."""
+    several = network.bidirectional or network.reverse
+    return f"layer {where.layer}" + (f", {DIRECTIONS[network.backward(where.direction)]}" if several else "")
 
 
 def out_index(network: Network, where: Location) -> str:
@@ -81,7 +84,7 @@ def initial_text(network: Network, where: Location, *, cell: bool = False) -> st
 
 def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
     """What a step reads and who reads it: "read after t = 8 · carried to t = 6"; `brief` for a narrow place."""
-    before, after = read_after(where, timesteps), carried_to(where, timesteps)
+    before, after = read_after(network, where, timesteps), carried_to(network, where, timesteps)
     start = "h0" if brief else "the initial state"
     read = f"read after {start if before is None else f't = {before}'}"
     if after is not None:

@@ -19,7 +19,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 
-_RECORD, _ENGINE, _MISSING = "trace.npy", "engine", "missing"
+_RECORD, _ENGINE, _MISSING, _REVERSE = "trace.npy", "engine", "missing", "reverse"
 _TYPES = ("precision", "computed_in")
 _SMALL_BYTES = 1 << 22
 
@@ -49,6 +49,8 @@ class Trace:
     computed_in:
         The type in which they were computed, where a recording says so; else they are taken to have been computed in
         the type in which they were recorded.
+    reverse:
+        Whether the only direction reads the sequence from its end, as with `network.reverse`.
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
@@ -64,6 +66,7 @@ class Trace:
     missing: frozenset[str] = frozenset()
     precision: str = ""
     computed_in: str = ""
+    reverse: bool = False
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
@@ -100,6 +103,10 @@ class Trace:
     def _spacing(self, kind: str) -> float:
         return float(np.finfo(kind or self.hidden.dtype).eps)
 
+    def backward(self, direction: int) -> bool:
+        """Whether the lanes of this direction read the sequence from its end."""
+        return self.reverse or direction == 1
+
     def recorded(self, layer: int, direction: int) -> range:
         """The timesteps of a lane whose hidden vectors are there; of a recording not always all.
 
@@ -110,7 +117,7 @@ class Trace:
             return range(timesteps)
         if "state_h" in self.missing:
             return range(0)
-        last = 0 if direction else timesteps - 1
+        last = 0 if self.backward(direction) else timesteps - 1
         return range(last, last + 1)
 
     def holds(self, layer: int, direction: int, timestep: int) -> bool:
@@ -160,7 +167,9 @@ def create_trace(
     else:
         (folder / _ENGINE).write_bytes(name_bytes)
         arrays = {name: create_mapped(folder / f"{name}.npy", dtype, shape) for name, dtype, shape in record}
-    return Trace(engine, **{name: arrays[name] for name in shapes}, folder=folder)
+    if network.reverse:
+        (folder / _REVERSE).touch()
+    return Trace(engine, **{name: arrays[name] for name in shapes}, folder=folder, reverse=network.reverse)
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
@@ -183,7 +192,8 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
             for name in ("hidden", "output", "state_h", "state_c", "cell")
             if (folder / f"{name}.npy").exists()
         }
-    trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder))
+    reverse = (folder / _REVERSE).exists()
+    trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder), reverse=reverse)
     precision, computed_in = (path.read_bytes().decode() if (path := folder / name).exists() else "" for name in _TYPES)
     trace = replace(trace, precision=precision, computed_in=computed_in)
     if not (folder / _MISSING).exists():

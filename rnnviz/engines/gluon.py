@@ -91,7 +91,9 @@ def read_parameters(path: Path, network: Network) -> Parameters:
 def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatArray, ...]:
     """Fill the trace layer by layer and return the final states, each (L·D, N, H)."""
     network = inputs.network
-    x = mx.nd.array(inputs.sequence, dtype=network.dtype)
+    # Gluon has no layer that reads from the end only: the input and every output are reversed in time.
+    order = -1 if network.reverse else 1
+    x = mx.nd.array(inputs.sequence[::order], dtype=network.dtype)
     for layer in range(network.num_layers):
         block = _block(network, network.layer_input_size(layer), 1, "TNC")
         _set_parameters(block, inputs.parameters, layer)
@@ -99,7 +101,7 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
         states = [mx.nd.array(array, dtype=network.dtype) for array in initial]
         x, states = block(x, states)
         # Errors of allocation surface only here.
-        out = x.asnumpy()
+        out = x.asnumpy()[::order]
         fill_layer(trace, layer, out, [state.asnumpy() for state in states])
         progress((layer + 1) / (network.num_layers + 1))
     return (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)
@@ -111,7 +113,9 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     stack = _block(network, network.input_size, network.num_layers, network.layout)
     for layer in range(network.num_layers):
         _set_parameters(stack, inputs.parameters, layer, at=layer)
-    x = inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
+    order = -1 if network.reverse else 1
+    x = inputs.sequence[::order]
+    x = x.swapaxes(0, 1) if network.layout == "NTC" else x
     x = mx.nd.array(x, dtype=network.dtype)
     states = [mx.nd.array(array, dtype=network.dtype) for array in inputs.initial_state.arrays]
     mx.nd.waitall()
@@ -120,7 +124,7 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     out = out.asnumpy()
     states = [state.asnumpy() for state in states]
     seconds = perf_counter() - start
-    return seconds, out.swapaxes(0, 1) if network.layout == "NTC" else out, states
+    return seconds, (out.swapaxes(0, 1) if network.layout == "NTC" else out)[::order], states
 
 
 def _block(network: Network, input_size: int, num_layers: int, layout: str) -> Any:

@@ -79,7 +79,7 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
                 c0=None if c0 is None else c0[k],
                 hidden=trace.hidden[layer, direction],
                 cells=None if trace.cell is None else trace.cell[layer, direction],
-                backward=direction == 1,
+                backward=network.backward(direction),
             )
             h, c = run_layer(task, lane_progress)
             trace.state_h[k] = h

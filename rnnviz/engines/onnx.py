@@ -65,7 +65,7 @@ def _model(network: Network) -> onnx.ModelProto:
     ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
     attributes: dict[str, Any] = {
         "hidden_size": network.hidden_size,
-        "direction": "bidirectional" if network.bidirectional else "forward",
+        "direction": "bidirectional" if network.bidirectional else "reverse" if network.reverse else "forward",
     }
     if network.cell == "rnn_relu":
         # Of the other cells, the activations are ONNX's own.

@@ -30,14 +30,16 @@ class TorchEngine:
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         network = inputs.network
-        x = _tensor(inputs.sequence)
+        # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
+        order = (0,) if network.reverse else ()
+        x = _tensor(inputs.sequence).flip(order)
         with torch.no_grad():
             for layer in range(network.num_layers):
                 module = _layer(inputs, layer)
                 states = [_tensor(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
                 x, final = module(x, tuple(states) if network.kind.has_cell_state else states[0])
                 finals = final if network.kind.has_cell_state else (final,)
-                fill_layer(trace, layer, x.numpy(), [state.numpy() for state in finals])
+                fill_layer(trace, layer, x.flip(order).numpy(), [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
         return EngineReport()
 

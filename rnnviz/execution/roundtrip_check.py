@@ -139,11 +139,11 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
     cells = CellStates(inputs, trace)
     for lane, final in enumerate(trace.state_c):
         layer, direction = divmod(lane, network.directions)
-        last = slice(0, 1) if direction else slice(inputs.timesteps - 1, inputs.timesteps)
+        last = slice(0, 1) if network.backward(direction) else slice(inputs.timesteps - 1, inputs.timesteps)
         c = cells.after(layer, direction, last, slice(0, inputs.batch_size), slice(0, network.hidden_size))
         right = np.abs(final - c.value[0]) <= ALLOWED * c.bound[0]
         if not (right | ~np.isfinite(c.bound[0])).all():
-            where = f"layer {layer}, {DIRECTIONS[direction]}"
+            where = f"layer {layer}, {DIRECTIONS[network.backward(direction)]}"
             raise EngineError(f"{engine.version} computes a final cell state from it that is wrong in {where}.")
 
 
@@ -163,4 +163,5 @@ def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
         state_h=empty(*states),
         state_c=empty(*states) if has_cell else None,
         cell=empty(*inputs.hidden_shape) if has_cell and engine.provides_cell_state else None,
+        reverse=network.reverse,
     )

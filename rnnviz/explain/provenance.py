@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rnnviz.core.axis_label_text import feature_index
 from rnnviz.core.axis_labels import UNNAMED, Names
-from rnnviz.core.indexing import read_after
-from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
 from rnnviz.explain.terms import Kind
 
 if TYPE_CHECKING:
@@ -34,6 +33,12 @@ class InitialPlace:
     direction: int
     sample: int
     unit: int
+    reverse: bool = field(default=False, compare=False, repr=False, kw_only=True)
+
+    @property
+    def backward(self) -> bool:
+        """Whether its lane reads the sequence from its end."""
+        return self.reverse or self.direction == 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def previous_cell(arithmetic: "StepBreakdown") -> CellPlace | InitialPlace:
     place = own_previous(arithmetic)
     if isinstance(place, Location):
         return CellPlace(place)
-    return InitialPlace("c", place.layer, place.direction, place.sample, place.unit)
+    return InitialPlace("c", place.layer, place.direction, place.sample, place.unit, reverse=place.reverse)
 
 
 def gate_source(arithmetic: "StepBreakdown", gate: str) -> GatePlace:
@@ -157,23 +162,23 @@ def notation(place: Place) -> str:
             return f"h[{place.timestep}][{place.unit}]"
 
 
-def lane_of(place: Place) -> tuple[int, int] | None:
-    """(layer, direction) of a place; None for the input, which is of no lane."""
+def lane_of(place: Place) -> Lane | None:
+    """The lane of a place; None for the input."""
     if isinstance(place, InputPlace):
         return None
     at = place.where if isinstance(place, CellPlace | GatePlace) else place
-    return at.layer, at.direction
+    return Lane(at.layer, at.direction, reverse=at.reverse)
 
 
 def in_words(place: Place) -> str:
     """A place with its lane: "h[0][3] of layer 0, backward", "x[1][0]"."""
     lane = lane_of(place)
-    return notation(place) if lane is None else f"{notation(place)} of layer {lane[0]}, {DIRECTIONS[lane[1]]}"
+    return notation(place) if lane is None else f"{notation(place)} of layer {lane.layer}, {DIRECTIONS[lane.backward]}"
 
 
 def _previous(arithmetic: "StepBreakdown", unit: int) -> Location | InitialPlace:
     where = arithmetic.where
-    timestep = read_after(where, arithmetic.timesteps)
+    timestep = arithmetic.previous.timestep
     if timestep is None:
-        return InitialPlace("h", where.layer, where.direction, where.sample, unit)
+        return InitialPlace("h", where.layer, where.direction, where.sample, unit, reverse=where.reverse)
     return where.moved(timestep=timestep, unit=unit)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rnnviz.core import number_format
 from rnnviz.core.axis_label_text import timestep_in_words
 from rnnviz.core.display_names import display_name
-from rnnviz.core.trace_index import ARROWS, Location
+from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Location
 from rnnviz.explain.digit_format import align_decimals, format_short
 from rnnviz.explain.equations import EquationLine, equations
 from rnnviz.explain.explanation import Explanation
@@ -47,7 +47,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
 
 
 def _direction(where: Location) -> str:
-    return f"{('forward', 'backward')[where.direction]} {ARROWS[where.direction]}"
+    return f"{DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The previous state and the layer's input are the engine's own, the parameters th
 something else, or rounds, is seen in the difference between what it stored and what this arithmetic gives.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite, isnan
 
@@ -132,6 +132,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any.
     """
     network, timesteps = inputs.network, trace.shape[2]
+    where = replace(where, reverse=network.reverse)
     layer, direction, timestep, sample, unit = where.index
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
     x = layer_input(inputs, trace, layer, times, samples)[0]
@@ -155,7 +156,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         x=row,
         h_previous=h_before,
         gates=gates,
-        previous=PreviousState(read_after(where, timesteps), h_own, c_own),
+        previous=PreviousState(read_after(network, where, timesteps), h_own, c_own),
         c=c,
         h=h,
         stored=float(trace.hidden[where.index]),

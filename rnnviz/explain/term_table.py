@@ -216,7 +216,7 @@ def term_name(first: StepBreakdown, place: Source) -> str:
     text = notation(place)
     if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
         return text
-    return f"{text} {ARROWS[place.direction]}"
+    return f"{text} {ARROWS[place.backward]}"
 
 
 def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None) -> TermTable:

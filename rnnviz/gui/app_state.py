@@ -1,5 +1,6 @@
 """What the window shows: one config, one result, one location. Every view follows these signals."""
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from PySide6.QtCore import QObject, Signal
@@ -71,7 +72,7 @@ class Session(QObject):
         if result is None or self.engine not in result.traces:
             self.engine = None if result is None else result.reference.engine
         if result is not None:
-            self.location = self.location.within(result.shape)
+            self.location = self._inside(self.location, result)
         if other:
             # What is lit may not be there any more.
             self.set_highlight(())
@@ -94,10 +95,14 @@ class Session(QObject):
         """Move the cursor; a place outside the result becomes the nearest one inside."""
         if self.result is None:
             return
-        inside = location.within(self.result.shape)
+        inside = self._inside(location, self.result)
         if inside != self.location:
             self.location = inside
             self.location_changed.emit(inside)
+
+    @staticmethod
+    def _inside(location: Location, result: RunResult) -> Location:
+        return replace(location.within(result.shape), reverse=result.inputs.network.reverse)
 
     def set_color_by(self, color_by: ColorBy) -> None:
         """Show the lanes by another quantity, in this result and in later ones that have it."""

@@ -50,7 +50,11 @@ def spread(result: RunResult, candidate: str) -> list[LaneSpread]:
     """Every lane, by layer from the bottom and direction."""
     comparison = result.comparison(candidate)
     layers, directions, *_ = result.shape
-    return [_lane(result, comparison, Location(k, d)) for k in range(layers) for d in range(directions)]
+    return [
+        _lane(result, comparison, Location(k, d, reverse=comparison.reverse))
+        for k in range(layers)
+        for d in range(directions)
+    ]
 
 
 def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpread:
@@ -59,8 +63,8 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
     times = np.flatnonzero(counts)
     first = steps = None
     if len(times):
-        t = int(times[-1] if lane.direction else times[0])
-        steps = abs(t - first_timestep(lane.direction, timesteps))
+        t = int(times[-1] if lane.backward else times[0])
+        steps = abs(t - first_timestep(lane.backward, timesteps))
         mask = mismatching_at(comparison, result.reference, result[comparison.candidate], lane.moved(timestep=t))
         sample, unit = (int(i) for i in np.argwhere(mask)[0])
         first = lane.moved(timestep=t, sample=sample, unit=unit)

@@ -92,7 +92,11 @@ class LaneGates:
         if exact or timesteps <= _SAMPLED_TIMES:
             return [slice(0, timesteps)]
         # A cell state is followed from its first step on: one that lies far from it would take long.
-        first = slice(timesteps - _SAMPLED_TIMES, timesteps) if direction else slice(0, _SAMPLED_TIMES)
+        first = (
+            slice(timesteps - _SAMPLED_TIMES, timesteps)
+            if self._result.inputs.network.backward(direction)
+            else slice(0, _SAMPLED_TIMES)
+        )
         if quantity == "c":
             return [first]
         third = _SAMPLED_TIMES // 3

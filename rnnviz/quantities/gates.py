@@ -126,7 +126,7 @@ class GateReader:
         widest = max(network.directions * network.hidden_size, network.input_size) * (samples.stop - samples.start)
         length = max(1, _BLOCK_VALUES // widest)
         starts = range(times.start, times.stop, length)
-        for start in reversed(starts) if direction else starts:
+        for start in reversed(starts) if network.backward(direction) else starts:
             yield slice(start, min(start + length, times.stop))
 
     def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> _Rows:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rnnviz.core.config import Network
-from rnnviz.core.indexing import first_timestep, read_after
+from rnnviz.core.indexing import read_after
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.quantities.vectors import VectorKind
 
@@ -54,9 +54,9 @@ def input_regions(network: Network, where: Location, part: Part = "same") -> tup
 
 def previous_regions(network: Network, where: Location, timesteps: int, part: Part = "same") -> tuple[Region, ...]:
     """The state that a step reads, h and for an LSTM c: that of the step before, or the initial one."""
-    before = read_after(where, timesteps)
+    before = read_after(network, where, timesteps)
     if before is None:
-        before = first_timestep(where.direction, timesteps) + (1 if where.direction else -1)
+        before = timesteps if network.backward(where.direction) else -1
     return state_regions(network, where.moved(timestep=before), part)
 
 
@@ -77,7 +77,7 @@ def highlighted_rows(
         below = {Lane(where.layer - 1, direction): direction * size for direction in range(network.directions)}
         lanes = {INPUT: 0} if where.layer == 0 else below
     if kind in ("h0", "c0"):
-        at = timesteps if where.direction else -1
+        at = timesteps if network.backward(where.direction) else -1
     return [
         range(region.units.start + lanes[region.lane], region.units.stop + lanes[region.lane])
         for region in lit

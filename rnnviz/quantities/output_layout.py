@@ -33,7 +33,7 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
     out = tuple(
         MapPart(where, out_text(network, where), _features(network, direction))
         for direction in range(network.directions)
-        for where in (Location(top, direction, here.timestep, here.sample),)
+        for where in (Location(top, direction, here.timestep, here.sample, reverse=network.reverse),)
     )
     rows = [MapRow(out_index(network, here), "What the network returns at the cursor's timestep: the top layer.", out)]
     for cell, array in enumerate(network.kind.state_names):
@@ -56,7 +56,9 @@ def nearest_part(rows: Sequence[MapRow], part: MapPart) -> MapPart | None:
 
 def lane_label(network: Network, where: Location) -> str:
     """A lane in little room: "layer 1 ←"."""
-    return f"layer {where.layer} {ARROWS[where.direction]}" if network.bidirectional else f"layer {where.layer}"
+    several = network.bidirectional or network.reverse
+    arrow = ARROWS[network.backward(where.direction)]
+    return f"layer {where.layer} {arrow}" if several else f"layer {where.layer}"
 
 
 def _features(network: Network, direction: int) -> str:
@@ -66,7 +68,9 @@ def _features(network: Network, direction: int) -> str:
 
 def _lasts(network: Network, sample: int, timesteps: int) -> list[Location]:
     return [
-        Location(layer, direction, last_timestep(direction, timesteps), sample)
+        Location(
+            layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
+        )
         for layer in range(network.num_layers)
         for direction in range(network.directions)
     ]

@@ -23,6 +23,7 @@ class Traversal:
     directions: int
     timesteps: int
     order: Order
+    reverse: bool = False
 
     def count(self) -> int:
         """How many steps there are."""
@@ -30,7 +31,7 @@ class Traversal:
 
     def index_of(self, where: Location) -> int:
         """Which step a place is."""
-        step = self.timesteps - 1 - where.timestep if where.direction else where.timestep
+        step = self.timesteps - 1 - where.timestep if self._backward(where.direction) else where.timestep
         if self.order == "lane":
             return step
         return (where.layer * self.directions + where.direction) * self.timesteps + step
@@ -42,13 +43,17 @@ class Traversal:
             layer, direction = here.layer, here.direction
         else:
             layer, direction = divmod(lane, self.directions)
-        return here.moved(layer=layer, direction=direction, timestep=self.timesteps - 1 - step if direction else step)
+        timestep = self.timesteps - 1 - step if self._backward(direction) else step
+        return here.moved(layer=layer, direction=direction, timestep=timestep)
+
+    def _backward(self, direction: int) -> bool:
+        return self.reverse or direction == 1
 
 
 def stage_regions(network: Network, where: Location, timesteps: int, stage: UnrolledCanvas) -> tuple[Region, ...]:
     """What a stage of a step lights up: what is read, or that and what is computed, or that and who reads it next."""
     if stage == "carry":
-        after = carried_to(where, timesteps)
+        after = carried_to(network, where, timesteps)
         left = state_regions(network, where, "carried")
         return left if after is None else (*left, vector_region(network, where.moved(timestep=after), "next"))
     read = *input_regions(network, where, "read"), *previous_regions(network, where, timesteps, "read")
@@ -60,7 +65,7 @@ def stage_text(network: Network, where: Location, timesteps: int, stage: Unrolle
     lane, t = _lane(network, where.layer, where.direction), where.timestep
     both = network.kind.has_cell_state
     if stage == "read":
-        before = read_after(where, timesteps)
+        before = read_after(network, where, timesteps)
         state = (
             f"{'h0 and c0' if both else 'h0'}" if before is None else f"h[{before}]{f', c[{before}]' if both else ''}"
         )
@@ -71,7 +76,7 @@ def stage_text(network: Network, where: Location, timesteps: int, stage: Unrolle
         if symbols == ["h"]:
             return f"computes {left} of {lane}: {network.kind.equations[0]}"
         return f"computes the gates {' '.join(symbols)}, and from them {left} of {lane}"
-    after = carried_to(where, timesteps)
+    after = carried_to(network, where, timesteps)
     names = f"h[{t}] and c[{t}]" if both else f"h[{t}]"
     if after is not None:
         return f"{names} of {lane} {'are' if both else 'is'} carried on to t = {after}"
@@ -89,4 +94,5 @@ def _read_below(network: Network, where: Location) -> str:
 
 
 def _lane(network: Network, layer: int, direction: int) -> str:
-    return f"layer {layer} {ARROWS[direction]}" if network.bidirectional else f"layer {layer}"
+    several = network.bidirectional or network.reverse
+    return f"layer {layer} {ARROWS[network.backward(direction)]}" if several else f"layer {layer}"

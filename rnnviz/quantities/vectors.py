@@ -61,7 +61,7 @@ def kinds_at(result: RunResult, where: Location) -> tuple[VectorKind, ...]:
     if known_cell:
         kinds.append("cell")
     kinds.append("input")
-    if read_after(where, result.shape[2]) is None:
+    if read_after(result.inputs.network, where, result.shape[2]) is None:
         kinds += ["h0", "c0"] if lstm else ["h0"]
     return tuple(kinds)
 

@@ -77,7 +77,9 @@ def audit(
     layers, directions, *_ = trace.shape
     # What was rounded when it was stored may be off by all of the eight bounds that this takes.
     certain = ALLOWED if trace.stored_as else CERTAIN
-    tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), certain)
+    tally = AuditAccumulator(
+        trace.shape, folder, _compared(trace.engine, comparisons, traces), certain, reverse=trace.reverse
+    )
     near = _violations(trace.engine, comparisons)
     with np.errstate(all="ignore"):
         for layer in range(layers):
@@ -141,7 +143,7 @@ def _audit_lane(
 def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
     """The first of some steps that a lane computes, and the last one where it follows from the trace alone."""
     ends = [slice(times.start, times.start + 1), slice(times.stop - 1, times.stop)]
-    if direction:
+    if inputs.network.backward(direction):
         ends.reverse()
     return ends[:1] if inputs.network.kind.has_cell_state or len(times) == 1 else ends
 
@@ -181,12 +183,12 @@ def _audit_columns(
             cells = None
             if trace.cell is not None:
                 cells = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
-            step, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=direction == 1)
+            step, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=network.backward(direction))
         if prepared.stored_as:
             np.add(step.bound, storage_bound(h, prepared.stored_as), out=step.bound)
         unknown = undetermined(network.cell, step, h, before[:, :, columns.units], prepared.stored_as)
         tally.add(layer, direction, times, columns, h, step, fresh, unknown)
-        yield (inputs.timesteps - times.start if direction else times.stop) / inputs.timesteps
+        yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 
 
 def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: range) -> Iterator[slice]:
@@ -194,7 +196,7 @@ def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: ran
     widest = max(inputs.network.kind.gate_count * len(columns.units), inputs.network.hidden_size)
     length = max(1, _BLOCK_VALUES // (len(columns.samples) * widest))
     starts = range(times.start, times.stop, length)
-    for start in reversed(starts) if direction else starts:
+    for start in reversed(starts) if inputs.network.backward(direction) else starts:
         yield slice(start, min(start + length, times.stop))
 
 

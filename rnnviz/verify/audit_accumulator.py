@@ -118,18 +118,20 @@ class AuditAccumulator:
         folder: Path | None = None,
         compared: Sequence[Compared] = (),
         certain: float = CERTAIN,
+        *,
+        reverse: bool = False,
     ) -> None:
         """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many.
 
         A step that is more than `certain` bounds off is not taken for right.
         """
-        self._compared, self._certain = compared, certain
+        self._compared, self._certain, self._reverse = compared, certain, reverse
         self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
         dtypes = dict.fromkeys(Audit.NAMES, "float64")
         self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
         for array in self._over_time.values():
             array[...] = np.nan
-        self._worst, self._worst_at = -1.0, Location()
+        self._worst, self._worst_at = -1.0, Location(reverse=reverse)
         self._wrong = self._audited = 0
         self._first: tuple[tuple[int, ...], WrongStep] | None = None
 
@@ -165,7 +167,7 @@ class AuditAccumulator:
         self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
         if largest > self._worst:
             self._worst = largest
-            self._worst_at = _location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
+            self._worst_at = self._location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
         wrong = ratio > ALLOWED
         if wrong.any():
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
@@ -193,13 +195,20 @@ class AuditAccumulator:
         wrong: NDArray[np.bool_],
     ) -> None:
         steps = np.flatnonzero(wrong.any(axis=(1, 2)))
-        t = int(steps[-1] if direction else steps[0])
+        t = int(steps[-1] if self._reverse or direction else steps[0])
         sample, unit = (int(i) for i in np.argwhere(wrong[t])[0])
-        where = _location(layer, direction, times, columns, (t, sample, unit))
-        order = layer, direction, -where.timestep if direction else where.timestep, where.sample, where.unit
+        where = self._location(layer, direction, times, columns, (t, sample, unit))
+        order = layer, direction, -where.timestep if where.backward else where.timestep, where.sample, where.unit
         if self._first is None or order < self._first[0]:
             index = t, sample, unit
             self._first = order, WrongStep(where, float(h[index]), float(step.value[index]))
+
+    def _location(
+        self, layer: int, direction: int, times: slice, columns: SampleUnitBlock, index: Sequence[Any]
+    ) -> Location:
+        t, sample, unit = (int(i) for i in index)
+        sample, unit = int(columns.samples[sample]), int(columns.units[unit])
+        return Location(layer, direction, times.start + t, sample, unit, reverse=self._reverse)
 
     def audit(self, trace: Trace) -> Audit:
         """The figures, once every block has been counted."""
@@ -216,11 +225,6 @@ class AuditAccumulator:
             undetermined_count=self._undetermined,
             undetermined_mismatches={name: count for name, count in self._mismatches.items() if count},
         )
-
-
-def _location(layer: int, direction: int, times: slice, columns: SampleUnitBlock, index: Sequence[Any]) -> Location:
-    t, sample, unit = (int(i) for i in index)
-    return Location(layer, direction, times.start + t, int(columns.samples[sample]), int(columns.units[unit]))
 
 
 def undetermined(

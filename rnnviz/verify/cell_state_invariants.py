@@ -73,7 +73,7 @@ def _after(inputs: Inputs, followed: CellStates, layer: int, direction: int, tim
 
 def _last(inputs: Inputs, direction: int) -> slice:
     """The timestep that a lane computes last."""
-    last = last_timestep(direction, inputs.timesteps)
+    last = last_timestep(inputs.network.backward(direction), inputs.timesteps)
     return slice(last, last + 1)
 
 
@@ -81,7 +81,7 @@ def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
     """All timesteps of a lane in the order of computation."""
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * inputs.network.hidden_size))
     starts = range(0, inputs.timesteps, length)
-    for start in reversed(starts) if direction else starts:
+    for start in reversed(starts) if inputs.network.backward(direction) else starts:
         yield slice(start, min(start + length, inputs.timesteps))
 
 

@@ -81,7 +81,7 @@ class CellStates:
 
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
         """(S, U): the c' that the step at `timestep` reads; the initial one, if it is the first that is computed."""
-        step = self._inputs.timesteps - 1 - timestep if direction else timestep
+        step = self._inputs.timesteps - 1 - timestep if self._inputs.network.backward(direction) else timestep
         return self._before(_columns(layer, direction, samples, units), step)
 
     def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
@@ -89,7 +89,7 @@ class CellStates:
         columns = _columns(layer, direction, samples, units)
         if self._trace.cell is not None:
             return self._stored(self._trace.cell[layer, direction, times, samples, units])
-        first = self._inputs.timesteps - times.stop if direction else times.start
+        first = self._inputs.timesteps - times.stop if self._inputs.network.backward(direction) else times.start
         last = first + times.stop - times.start
         cells, c = self._follow(columns, first, last, self._before(columns, first))
         self._checkpoints.put(columns, last, c)
@@ -101,7 +101,7 @@ class CellStates:
             return self._initial(columns)
         layer, direction, samples, units = _indices(columns)
         if self._trace.cell is not None:
-            timestep = self._inputs.timesteps - step if direction else step - 1
+            timestep = self._inputs.timesteps - step if self._inputs.network.backward(direction) else step - 1
             return self._stored(self._trace.cell[layer, direction, timestep, samples, units])
         known, c = self._checkpoints.nearest(columns, step)
         if known == step and c is not None:
@@ -158,7 +158,7 @@ class CellStates:
         self, columns: SampleUnitBlock, f: BoundedArray, i_g: BoundedArray, known: Limits, c: BoundedArray
     ) -> tuple[BoundedArray, BoundedArray]:
         """c of every step of a block, and the last that was computed."""
-        backward = columns.direction == 1
+        backward = self._inputs.network.backward(columns.direction)
         if self._own_gates is None:
             return lstm_cells(f, i_g, c, backward=backward, known=known)
         cells, last = np.empty_like(f.value), c.value
@@ -179,7 +179,8 @@ class CellStates:
         self.interrupt()
         layer, direction, samples, units = _indices(columns)
         timesteps = self._inputs.timesteps
-        times = slice(timesteps - last, timesteps - first) if direction else slice(first, last)
+        backward = self._inputs.network.backward(direction)
+        times = slice(timesteps - last, timesteps - first) if backward else slice(first, last)
         if self._own_gates is not None:
             f, i_g = (self._unbounded(value) for value in self._own_gates(columns, times))
             return f, i_g, {}

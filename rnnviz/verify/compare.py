@@ -48,7 +48,10 @@ def compare(
     layers, directions, timesteps, *_ = reference.shape
     dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
     arrays, stored = over_time(folder, Comparison.KIND, dtypes, reference.shape[:3])
-    tally, differences = ComparisonAccumulator(reference.shape, rtol, **arrays), BlockDifferences(rtol, atol)
+    tally, differences = (
+        ComparisonAccumulator(reference.shape, rtol, **arrays, reverse=reference.reverse),
+        BlockDifferences(rtol, atol),
+    )
     elements = 0
     for layer, direction, times in _blocks(reference, candidate):
         r = np.asarray(reference.hidden[layer, direction, times])
@@ -61,7 +64,7 @@ def compare(
         else:
             tally.skip(layer, direction, times)
         watch(layer, direction, times.start, r, c, difference)
-        done = (timesteps - times.start if direction else times.stop) / timesteps
+        done = (timesteps - times.start if reference.backward(direction) else times.stop) / timesteps
         progress((layer * directions + direction + done) / (layers * directions))
     return Comparison(
         reference=reference.engine,
@@ -84,6 +87,7 @@ def compare(
         violations=tally.violations.histogram(),
         ulps=tally.ulps.histogram(),
         stored=stored,
+        reverse=reference.reverse,
         unrecorded=reference.hidden.size - elements,
     )
 
@@ -104,5 +108,5 @@ def _blocks(reference: Trace, candidate: Trace) -> Iterator[tuple[int, int, slic
             both = compared(reference, candidate, layer, direction)
             parts = range(both.start), both, range(both.stop, timesteps)
             starts = [(start, part.stop) for part in parts for start in range(part.start, part.stop, length)]
-            for start, stop in reversed(starts) if direction else starts:
+            for start, stop in reversed(starts) if reference.backward(direction) else starts:
                 yield layer, direction, slice(start, min(start + length, stop))

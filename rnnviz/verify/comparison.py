@@ -38,6 +38,8 @@ class Comparison(OverTime):
     `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where
     nothing was compared the error and the violation over time are NaN.
 
+    `reverse` says that the only direction goes backward: the order of computation begins at T-1.
+
     `violations` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
 
@@ -67,6 +69,7 @@ class Comparison(OverTime):
     ulps: Histogram
     stored: Path | None = None
     unrecorded: int = 0
+    reverse: bool = False
 
     def __post_init__(self) -> None:
         """Let nobody write to the arrays."""

@@ -26,20 +26,24 @@ class ComparisonAccumulator:
         error_over_time: NDArray[np.float64],
         violation_over_time: NDArray[np.float64],
         mismatched_over_time: NDArray[np.int64],
+        *,
+        reverse: bool = False,
     ) -> None:
         """Begin with nothing; the arrays over time (L, D, T) hold zeros and are filled."""
         layers, directions, _, samples, units = shape
-        self._rtol = rtol
+        self._rtol, self._reverse = rtol, reverse
         self._error_over_time = error_over_time
         self._violation_over_time = violation_over_time
         self._mismatched_over_time = mismatched_over_time
         self.violation_by_column = np.zeros((layers, directions, samples, units))
-        self.max_abs_error, self.max_abs_error_at = -1.0, Location()
+        self.max_abs_error, self.max_abs_error_at = -1.0, Location(reverse=reverse)
         self.max_error_ratio, self.max_ulp, self.passing_atol = 0.0, 0, 0.0
         self.mismatched = 0
         self.first: Mismatch | None = None
         self.nonfinite = [0, 0, 0]
-        self.violations, self.ulps = HistogramAccumulator(*_VIOLATIONS), HistogramAccumulator(*_ULPS)
+        self.violations, self.ulps = (
+            HistogramAccumulator(*octaves, reverse=reverse) for octaves in (_VIOLATIONS, _ULPS)
+        )
 
     def add(
         self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference
@@ -85,7 +89,7 @@ class ComparisonAccumulator:
         flat = int(error.argmax())
         self.max_abs_error = float(error.flat[flat])
         t, sample, unit = (int(i) for i in np.unravel_index(flat, error.shape))
-        self.max_abs_error_at = Location(layer, direction, start + t, sample, unit)
+        self.max_abs_error_at = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
 
     def _mismatches(
         self, layer: int, direction: int, start: int, mismatched: NDArray[np.bool_], r: FloatArray, c: FloatArray
@@ -95,9 +99,9 @@ class ComparisonAccumulator:
         self.mismatched += int(counts.sum())
         if self.first is None:
             times = np.flatnonzero(counts)
-            t = int(times[-1] if direction else times[0])
+            t = int(times[-1] if self._reverse or direction else times[0])
             sample, unit = (int(i) for i in np.argwhere(mismatched[t])[0])
-            where = Location(layer, direction, start + t, sample, unit)
+            where = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
             self.first = Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
 
     def _pass(self, error: FloatArray, r: FloatArray) -> None:

@@ -156,7 +156,7 @@ def _parts(deviation: Fault, inputs: Inputs, wrong: Location | None, steps: int)
         first = (wrong.layer, wrong.direction)
         lanes.sort(key=lambda lane: lane != first)
         sample = wrong.sample
-        step = inputs.timesteps - 1 - wrong.timestep if wrong.direction else wrong.timestep
+        step = inputs.timesteps - 1 - wrong.timestep if network.backward(wrong.direction) else wrong.timestep
     samples = inputs.batch_size
     if deviation.batch_as_time:
         # Its samples are the timesteps, and its steps the samples.
@@ -178,7 +178,7 @@ def _final_states(deviation: Fault, inputs: Inputs, trace: Trace) -> tuple[Float
     """The final hidden states are where the deviation takes them from."""
     at_last = deviation.final_at_last_timestep or deviation.backward != "reversed"
     finals = [
-        trace.hidden[layer, direction, 0 if direction and not at_last else -1]
+        trace.hidden[layer, direction, 0 if trace.backward(direction) and not at_last else -1]
         for layer in range(inputs.network.num_layers)
         for direction in range(inputs.network.directions)
     ]

@@ -50,7 +50,9 @@ class Agreement:
 def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
     """Each lane's last computed step, from the top layer down, forward first."""
     return [
-        Location(layer, direction, last_timestep(direction, timesteps), sample)
+        Location(
+            layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
+        )
         for layer in reversed(range(network.num_layers))
         for direction in range(network.directions)
     ]

@@ -28,13 +28,14 @@ class Histogram:
 
     `counts` (B,) with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what
     lies beyond them, too. `first` (B, 5) is the place of the first number of each bin in the order of computation,
-    -1 where there is none.
+    -1 where there is none; `reverse` is that of `Location`.
     """
 
     lowest: int
     highest: int
     counts: NDArray[np.int64]
     first: NDArray[np.int64]
+    reverse: bool = False
 
     def __post_init__(self) -> None:
         """Let nobody write to the arrays."""
@@ -62,7 +63,7 @@ class Histogram:
 
     def location(self, place: int) -> Location | None:
         """Where the first number of a bin stands, or None if the bin is empty."""
-        return Location(*(int(index) for index in self.first[place])) if self.counts[place] else None
+        return Location(*map(int, self.first[place]), reverse=self.reverse) if self.counts[place] else None
 
     @property
     def filled(self) -> range:
@@ -74,8 +75,8 @@ class Histogram:
 class HistogramAccumulator:
     """Counts blocks of one comparison."""
 
-    def __init__(self, lowest: int, highest: int) -> None:
-        self._lowest, self._highest = lowest, highest
+    def __init__(self, lowest: int, highest: int, *, reverse: bool = False) -> None:
+        self._lowest, self._highest, self._reverse = lowest, highest, reverse
         self._counts = np.zeros(_KEYS, np.int64)
         self._places: dict[int, Location] = {}
         self._room = np.empty(0, np.int64)
@@ -124,11 +125,12 @@ class HistogramAccumulator:
         else:
             new_keys = new
         # A backward lane is computed from its end.
-        ordered = (keys[::-1] if direction else keys).reshape(-1)
+        backward = self._reverse or direction == 1
+        ordered = (keys[::-1] if backward else keys).reshape(-1)
         for key, first in zip(new, _first_places(ordered, new_keys), strict=True):
             t, sample, unit = (int(i) for i in np.unravel_index(first, keys.shape))
-            timestep = start + (len(keys) - 1 - t if direction else t)
-            self._places[int(key)] = Location(layer, direction, timestep, sample, unit)
+            timestep = start + (len(keys) - 1 - t if backward else t)
+            self._places[int(key)] = Location(layer, direction, timestep, sample, unit, reverse=self._reverse)
 
     def histogram(self) -> Histogram:
         """What was counted so far."""
@@ -138,12 +140,12 @@ class HistogramAccumulator:
         for key, where in self._places.items():
             place = self._place(key)
             counts[place] += self._counts[key]
-            step = -where.timestep if where.direction else where.timestep
+            step = -where.timestep if where.backward else where.timestep
             order = where.layer, where.direction, step, where.sample, where.unit
             if place not in earliest or order < earliest[place]:
                 earliest[place] = order
                 first[place] = where.index
-        return Histogram(self._lowest, self._highest, counts, first)
+        return Histogram(self._lowest, self._highest, counts, first, self._reverse)
 
     def _place(self, key: int) -> int:
         if key == 0:

@@ -73,7 +73,10 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
 
     checks: list[Check] = []
     if told >= {"output", "state_h"}:
-        checks.append(check("the forward final state is the output at t = T-1", state[-1, 0], out_forward[-1]))
+        if trace.reverse:
+            checks.append(check("the backward final state is the output at t = 0", state[-1, 0], out_forward[0]))
+        else:
+            checks.append(check("the forward final state is the output at t = T-1", state[-1, 0], out_forward[-1]))
         if directions == 2:
             checks.append(check("the backward final state is the output at t = 0", state[-1, 1], out_backward[0]))
     if told >= {"hidden", "output"}:
@@ -86,7 +89,7 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
             checks.append(check("out is the top layer's hidden sequence", out_forward, top[0]))
     if not told >= {"hidden", "state_h"}:
         return checks
-    last_computed = np.stack([trace.hidden[:, d, 0 if d else -1] for d in range(directions)], axis=1)
+    last_computed = np.stack([trace.hidden[:, d, 0 if trace.backward(d) else -1] for d in range(directions)], axis=1)
     checks += [
         check(
             f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden vector",

@@ -33,26 +33,27 @@ def neighbor_mismatch(
         found = _within_step(comparison, reference, candidate, here, forward)
         if found is not None:
             return found
-    where = _next_step(comparison.mismatched_over_time, here, forward)
+    where = _next_step(comparison, here, forward)
     sample, unit = np.argwhere(mismatching_at(comparison, reference, candidate, where))[0 if forward else -1]
     return where.moved(sample=int(sample), unit=int(unit))
 
 
-def _next_step(counts: NDArray[np.int64], here: Location, forward: bool) -> Location:
+def _next_step(comparison: Comparison, here: Location, forward: bool) -> Location:
     """The next step in the order of computation at which anything mismatches, round the end; something must."""
+    counts = comparison.mismatched_over_time
     lanes = list(np.ndindex(counts.shape[:2]))
     if not forward:
         lanes.reverse()
     own = lanes.index((here.layer, here.direction))
     # The cursor's lane comes first, from the cursor on, and last, up to it.
     for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
-        rising = forward != bool(direction)
+        rising = forward != (comparison.reverse or direction == 1)
         times = range(counts.shape[2])
         if turn == 0:
             times = times[here.timestep + 1 :] if rising else times[: here.timestep]
         found = _first_time(counts[layer, direction], times, rising=rising)
         if found is not None:
-            return Location(layer, direction, found)
+            return Location(layer, direction, found, reverse=comparison.reverse)
     raise ValueError("Nothing mismatches.")
 
 

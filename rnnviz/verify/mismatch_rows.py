@@ -32,19 +32,20 @@ class MismatchRows:
     error: NDArray[np.float64]
     violation: NDArray[np.float64]
     ulp: UlpArray
+    reverse: bool = False
 
     def __len__(self) -> int:
         return len(self.where)
 
     def location(self, row: int) -> Location:
         """The place of one row."""
-        return Location(*(int(index) for index in self.where[row]))
+        return Location(*(int(index) for index in self.where[row]), reverse=self.reverse)
 
     def row_of(self, where: Location) -> int | None:
         """The row in which a place stands, or None; the rows are in the order of computation, so few are looked at."""
         lane = self._between(0, len(self), 0, where.layer)
         lane = self._between(*lane, 1, where.direction)
-        step = self._between(*lane, 2, where.timestep, falling=bool(where.direction))
+        step = self._between(*lane, 2, where.timestep, falling=self.reverse or where.direction == 1)
         sample = self._between(*step, 3, where.sample)
         first, stop = self._between(*sample, 4, where.unit)
         return first if first < stop else None
@@ -72,7 +73,7 @@ def mismatch_rows(
     left = largest
     for layer, direction in sorted(lanes):
         times = np.flatnonzero(comparison.mismatched_over_time[layer, direction])
-        if direction:
+        if reference.backward(direction):
             times = times[::-1]
         # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
         # its limit, however it is rounded.
@@ -91,7 +92,7 @@ def mismatch_rows(
     r, c = reference.hidden[index], candidate.hidden[index]
     error = abs_error(r, c)
     limit = tolerance(r, comparison.rtol, comparison.atol)
-    return MismatchRows(total, where, r, c, error, violation_of(error, limit), ulp_distance(r, c))
+    return MismatchRows(total, where, r, c, error, violation_of(error, limit), ulp_distance(r, c), reference.reverse)
 
 
 def _places(

@@ -47,7 +47,7 @@ def previous_hidden(
     """(B, S, H): the engine's own hidden vector before each step; before the first one, the initial state."""
     lane = trace.hidden[layer, direction]
     h0 = inputs.initial_state.h[layer * inputs.network.directions + direction][samples][np.newaxis]
-    if direction:
+    if inputs.network.backward(direction):
         after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, samples]
         return np.concatenate([after, h0]) if times.stop == len(lane) else after
     if times.start == 0:

@@ -76,6 +76,7 @@ def test_inspect_writes_the_same_as_json(
         "masking": "",
         "assumptions": [],
         "batch_size": None,
+        "reverse": False,
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]

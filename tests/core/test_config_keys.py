@@ -123,7 +123,14 @@ def test_a_config_without_any_table_lacks_the_cell() -> None:
 
 def test_the_defaults_are_those_of_the_contract() -> None:
     assert config().to_mapping() == {
-        "network": {**REQUIRED, "num_layers": 1, "bidirectional": False, "layout": "NTC", "dtype": "float32"},
+        "network": {
+            **REQUIRED,
+            "num_layers": 1,
+            "bidirectional": False,
+            "reverse": False,
+            "layout": "NTC",
+            "dtype": "float32",
+        },
         "sequence": {"source": "normal", "batch_size": 16, "timesteps": 2, "seed": 0},
         "parameters": {"initializer": "xavier", "bias": "uniform", "scale": 0.1, "seed": 1},
         "initial_state": {"source": "zeros", "seed": 2},

@@ -35,7 +35,7 @@ def test_the_slices_that_are_told_hold_the_values(layout: str, bidirectional: bo
     for where in [Location(1, d, t, n) for d in range(network.directions) for t in range(3) for n in range(2)]:
         told = eval(out_text(network, where), names)
         assert np.array_equal(told, trace.hidden[where.index[:-1]])
-        last = where.moved(timestep=last_timestep(where.direction, 3))
+        last = where.moved(timestep=last_timestep(network.backward(where.direction), 3))
         assert np.array_equal(eval(state_text(network, where), names), trace.hidden[last.index[:-1]])
 
 
@@ -55,11 +55,12 @@ def test_the_slices_are_written_as_one_would_write_them() -> None:
 @given(direction=st.integers(0, 1), timesteps=st.integers(1, 9), data=st.data())
 def test_a_step_is_read_by_the_one_that_it_is_carried_to(direction: int, timesteps: int, data: st.DataObject) -> None:
     where = Location(0, direction, data.draw(st.integers(0, timesteps - 1)))
-    after = carried_to(where, timesteps)
+    network = Network("gru", 2, 3, bidirectional=True)
+    after = carried_to(network, where, timesteps)
     if after is None:
-        assert where.timestep == last_timestep(direction, timesteps)
+        assert where.timestep == last_timestep(direction == 1, timesteps)
     else:
-        assert read_after(where.moved(timestep=after), timesteps) == where.timestep
+        assert read_after(network, where.moved(timestep=after), timesteps) == where.timestep
 
 
 def test_the_ends_of_a_lane_are_told() -> None:
@@ -118,8 +119,11 @@ def test_the_features_of_a_direction_are_its_share_of_out() -> None:
 def test_a_lane_runs_from_its_first_step_to_its_last(
     direction: int, first: int, last: int, read: list[int | None], carried: list[int | None]
 ) -> None:
-    assert (first_timestep(direction, 7), last_timestep(direction, 7)) == (first, last)
-    assert [read_after(Location(0, direction, t), 7) for t in range(7)] == read
-    assert [carried_to(Location(0, direction, t), 7) for t in range(7)] == carried
+    assert (first_timestep(direction == 1, 7), last_timestep(direction == 1, 7)) == (first, last)
+    both = Network("gru", 2, 3, bidirectional=True)
+    alone = Network("gru", 2, 3, reverse=direction == 1)
+    for network, lane in ((both, direction), (alone, 0)):
+        assert [read_after(network, Location(0, lane, t), 7) for t in range(7)] == read
+        assert [carried_to(network, Location(0, lane, t), 7) for t in range(7)] == carried
     assert state_row(Network("gru", 2, 3, num_layers=4, bidirectional=True), Location(3, direction)) == 6 + direction
     assert state_row(Network("gru", 2, 3, num_layers=4), Location(3)) == 3

@@ -71,7 +71,7 @@ def test_every_mistake_says_what_it_is_and_who_makes_it(name: str) -> None:
 def test_a_mistake_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
     gru = KNOWN_BUGS["gates-z-r-n"]
     assert gru.unsupported_reason(network("lstm", bidirectional=False)) == (
-        "bug:gates-z-r-n is a mistake of gru, but network.cell is lstm."
+        "bug:gates-z-r-n is a bug of gru, but network.cell is lstm."
     )
     swapped = KNOWN_BUGS["concat-swapped"]
     sentence = swapped.unsupported_reason(network("gru", bidirectional=False))

@@ -3,7 +3,7 @@
 import pytest
 
 from rnnviz.core.axis_labels import Names
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.equations import Token, equations
 from rnnviz.explain.provenance import (
     CellPlace,
@@ -34,16 +34,16 @@ SHAPE = (2, 2, 4, 3, 5)
 @pytest.mark.parametrize(
     ("place", "index", "words", "lane", "step"),
     [
-        (AT, "h[3][4]", "h[3][4] of layer 1, backward", (1, 1), AT),
-        (CellPlace(AT), "c[3][4]", "c[3][4] of layer 1, backward", (1, 1), AT),
-        (GatePlace(AT, "f"), "f[3][4]", "f[3][4] of layer 1, backward", (1, 1), AT),
-        (InitialPlace("c", 1, 0, 2, 4), "c0[4]", "c0[4] of layer 1, forward", (1, 0), None),
+        (AT, "h[3][4]", "h[3][4] of layer 1, backward", Lane(1, 1), AT),
+        (CellPlace(AT), "c[3][4]", "c[3][4] of layer 1, backward", Lane(1, 1), AT),
+        (GatePlace(AT, "f"), "f[3][4]", "f[3][4] of layer 1, backward", Lane(1, 1), AT),
+        (InitialPlace("c", 1, 0, 2, 4), "c0[4]", "c0[4] of layer 1, forward", Lane(1, 0), None),
         (InputPlace(3, 2, 1), "x[3][1]", "x[3][1]", None, None),
         (InputPlace(3, 2, 1, Names((), ("a", "b"))), 'x[3]["b"]', 'x[3]["b"]', None, None),
     ],
 )
 def test_a_place_has_a_notation_a_lane_and_a_step(
-    place: Place, index: str, words: str, lane: tuple[int, int] | None, step: Location | None
+    place: Place, index: str, words: str, lane: Lane | None, step: Location | None
 ) -> None:
     assert (notation(place), in_words(place), lane_of(place), step_of(place)) == (index, words, lane, step)
 

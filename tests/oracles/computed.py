@@ -36,6 +36,7 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
         state_h=empty(*network.state_shape(batch_size)),
         state_c=empty(*network.state_shape(batch_size)) if has_cell else None,
         cell=empty(*inputs.hidden_shape) if has_cell and cell else None,
+        reverse=network.reverse,
     )
 
 

@@ -64,7 +64,9 @@ def trace_in_memory(inputs: Inputs) -> Trace:
     output = np.empty((timesteps, samples, network.directions * network.hidden_size), network.dtype)
     state = [np.empty(network.state_shape(samples), network.dtype) for _ in network.kind.state_names]
     cell = np.empty_like(hidden) if network.kind.has_cell_state else None
-    return Trace("exchanged", hidden, output, state[0], state[1] if len(state) == 2 else None, cell)
+    return Trace(
+        "exchanged", hidden, output, state[0], state[1] if len(state) == 2 else None, cell, reverse=network.reverse
+    )
 
 
 def _put_back(mistaken: Trace, trace: Trace) -> None:

@@ -1,6 +1,7 @@
 """The known mistakes: what each one is, and which convention or habit it comes from."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Network
@@ -23,7 +24,7 @@ class KnownBug:
     phrase: str
     origin: str
     variants: dict[str, tuple[Fault, ...]]
-    needs_backward: bool = False
+    needs: Literal["", "backward", "bidirectional"] = ""
 
     @property
     def engine(self) -> str:
@@ -33,9 +34,11 @@ class KnownBug:
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this mistake, in one sentence, or None."""
         if network.cell not in self.variants:
-            return f"{self.engine} is a mistake of {', '.join(self.variants)}, but network.cell is {network.cell}."
-        if self.needs_backward and not network.bidirectional:
-            return f"{self.engine} is a mistake of bidirectional networks, but network.bidirectional is false."
+            return f"{self.engine} is a bug of {', '.join(self.variants)}, but network.cell is {network.cell}."
+        if self.needs == "bidirectional" and not network.bidirectional:
+            return f"{self.engine} is a bug of bidirectional networks, but network.bidirectional is false."
+        if self.needs == "backward" and not (network.bidirectional or network.reverse):
+            return f"{self.engine} is a bug of the backward direction, but this network has a forward one only."
         return None
 
 
@@ -110,28 +113,28 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "the backward direction read the sequence from its beginning",
             "Two forward layers side by side look like a bidirectional one.",
             _of(_ALL, Fault(backward="not_reversed")),
-            needs_backward=True,
+            needs="backward",
         ),
         KnownBug(
             "reverse-not-realigned",
             "the backward direction's outputs were left in the order of computation",
             "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to turn it round.",
             _of(_ALL, Fault(backward="not_realigned")),
-            needs_backward=True,
+            needs="backward",
         ),
         KnownBug(
             "concat-swapped",
             "backward were concatenated before forward",
             "Code that joins the directions in the order in which it finished them.",
             _of(_ALL, Fault(concat_swapped=True)),
-            needs_backward=True,
+            needs="bidirectional",
         ),
         KnownBug(
             "final-state-at-last-timestep",
             "the backward final state were taken at t = T-1",
             "out[:, -1] is the final state of a forward layer only; backward ends at t = 0.",
             _of(_ALL, Fault(final_at_last_timestep=True)),
-            needs_backward=True,
+            needs="backward",
         ),
         KnownBug(
             "batch-as-time",

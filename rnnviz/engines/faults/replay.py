@@ -39,11 +39,11 @@ def expected_and_found(
         x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
         states = [state[np.arange(inputs.timesteps) % inputs.batch_size] for state in states]
     samples = [sample for sample in part.samples if sample < x.shape[1]]
-    read, stored = _first_steps(deviation, direction, len(x), part.steps)
+    read, stored = _first_steps(deviation, len(x), part.steps, backward=network.backward(direction))
     x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
     states = [np.ascontiguousarray(state[samples]) for state in states]
     hidden = np.empty_like(found)
-    carried = found[::-1] if direction and deviation.backward == "not_realigned" else found
+    carried = found[::-1] if network.backward(direction) and deviation.backward == "not_realigned" else found
     task = LayerTask(
         cell=network.cell,
         parameters=inputs.parameters.layer(layer, direction),
@@ -52,7 +52,7 @@ def expected_and_found(
         c0=states[1] if len(states) == 2 else None,
         hidden=hidden,
         cells=None,
-        backward=direction == 1,
+        backward=network.backward(direction),
     )
     with np.errstate(all="ignore"):
         mistaken_layer(deviation, carried)(task, lambda _: None)
@@ -70,10 +70,10 @@ def _layer_input(deviation: Fault, inputs: Inputs, trace: Trace, layer: int) -> 
     return np.concatenate(below[::-1] if deviation.concat_swapped else below, axis=-1)
 
 
-def _first_steps(deviation: Fault, direction: int, length: int, steps: int) -> tuple[slice, slice]:
+def _first_steps(deviation: Fault, length: int, steps: int, *, backward: bool) -> tuple[slice, slice]:
     """Which timesteps the first steps read, and where they are stored."""
     steps = min(steps, length)
     start, end = slice(steps), slice(length - steps, length)
-    if direction == 0 or deviation.backward == "not_reversed":
+    if not backward or deviation.backward == "not_reversed":
         return start, start
     return end, start if deviation.backward == "not_realigned" else end

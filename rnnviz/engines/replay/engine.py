@@ -90,14 +90,16 @@ def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozens
         trace.hidden[...] = np.nan
         for direction in range(directions):
             if "state" in recorded:
-                trace.hidden[:, direction, 0 if direction else -1] = trace.state_h[direction::directions]
+                trace.hidden[:, direction, 0 if trace.backward(direction) else -1] = trace.state_h[
+                    direction::directions
+                ]
             if "output" in recorded:
                 trace.hidden[-1, direction] = trace.output[..., direction * size : (direction + 1) * size]
     if "output" not in recorded:
         layer_output(trace.hidden[-1], trace.output)
     if "state" not in recorded:
         for direction in range(directions):
-            trace.state_h[direction::directions] = trace.hidden[:, direction, 0 if direction else -1]
+            trace.state_h[direction::directions] = trace.hidden[:, direction, 0 if trace.backward(direction) else -1]
     returned = {"hidden": "hidden", "output": "output", "state": "state_h"}
     if inputs.network.kind.has_cell_state:
         returned["cell_state"] = "state_c"

@@ -35,7 +35,7 @@ class Stepper(QObject):
     def walk(self) -> Traversal | None:
         """The steps in the order of computation."""
         result = self._session.result
-        return None if result is None else Traversal(*result.shape[:3], self.order)
+        return None if result is None else Traversal(*result.shape[:3], self.order, result.inputs.network.reverse)
 
     def begin(self, by: int) -> None:
         """Stand on the first stage of the cursor's step, or, if going back, on the last one."""

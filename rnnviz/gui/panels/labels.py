@@ -20,6 +20,7 @@ _LABELS = {
     "network.hidden_size": "hi&dden",
     "network.num_layers": "la&yers",
     "network.bidirectional": "&bidirectional",
+    "network.reverse": "reverse",
     "network.layout": "layo&ut",
     "network.dtype": "dtype",
     "sequence.source": "s&ource",

@@ -95,7 +95,7 @@ class MismatchModel(QAbstractTableModel):
         rows, place = self._rows, int(self._order[row])
         assert rows is not None
         if column == 1:
-            return DIRECTIONS[int(rows.where[place, 1])]
+            return DIRECTIONS[rows.location(place).backward]
         if column < 5:
             return str(int(rows.where[place, column]))
         if column in (5, 6):

@@ -144,7 +144,10 @@ class StateMap(ResultView):
         self.chart.show_place(result, where)
         if result is None:
             return
-        network, last = result.inputs.network, last_timestep(where.direction, result.shape[2])
+        network, last = (
+            result.inputs.network,
+            last_timestep(result.inputs.network.backward(where.direction), result.shape[2]),
+        )
         parts = [out_text(network, where)] if in_out(network, where) else []
         if where.timestep == last:
             parts.append(state_text(network, where))

@@ -125,11 +125,11 @@ class StatePainter(QStyledItemDelegate):
         frame = QRectF(band).adjusted(0.5, 0.5, -0.5, -0.5)
         painter.drawRoundedRect(frame, 2, 2)
         cell = max(6.0, frame.width() / timesteps)
-        start = frame.left() if row.last.direction else frame.right() - cell
+        start = frame.left() if row.last.backward else frame.right() - cell
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.color("accent"))
         painter.drawRect(QRectF(start, frame.top(), cell, frame.height()))
-        self._paint_arrow(painter, frame, cell, backward=bool(row.last.direction))
+        self._paint_arrow(painter, frame, cell, backward=row.last.backward)
         for times in self._rows.lit_times(row):
             step = frame.width() / timesteps
             wide = max(6.0, len(times) * step)

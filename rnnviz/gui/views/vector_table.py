@@ -278,7 +278,9 @@ class VectorTable(ResultView):
             case "cell":
                 place = CellPlace(where.moved(unit=row))
             case "h0" | "c0":
-                place = InitialPlace(self._kind[0], where.layer, where.direction, where.sample, row)
+                place = InitialPlace(
+                    self._kind[0], where.layer, where.direction, where.sample, row, reverse=where.reverse
+                )
             case "input":
                 place = InputPlace(where.timestep, where.sample, row, self._result.inputs.names)
                 if where.layer > 0:

@@ -98,10 +98,11 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
         np.maximum(error, own, out=error, where=told)
         mismatch |= told & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
         known |= told
+    direction = DIRECTIONS[result.inputs.network.backward(block.direction)]
     return pl.DataFrame(
         {
             "layer": pl.repeat(block.layer, rows, dtype=pl.Int32, eager=True),
-            "direction": pl.repeat(DIRECTIONS[block.direction], rows, dtype=_DIRECTION, eager=True),
+            "direction": pl.repeat(direction, rows, dtype=_DIRECTION, eager=True),
             "timestep": timestep,
             "sample": sample,
             "unit": unit,

@@ -27,7 +27,6 @@ from rnnviz.io.model_formats.keras_settings import (
     sides_of,
 )
 from rnnviz.io.model_formats.layered_file import (
-    BACKWARD_ALONE,
     Arrays,
     StoredLayer,
     UnreadableError,
@@ -53,6 +52,11 @@ _CONCATENATED = (
     "merge_mode"
 )
 
+_EXCHANGED = "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
+_BACKWARDS = (
+    "its outputs are at the time steps that they belong to: Keras returns those of go_backwards in reverse order"
+)
+
 
 def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
     """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
@@ -63,7 +67,12 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
-        entry = replace(entry, cell=computed.cell, reason=BACKWARD_ALONE if goes_backwards(layer.item) else "")
+        entry = replace(entry, cell=computed.cell)
+        if goes_backwards(layer.item) and both:
+            # Its directions are exchanged, in the order of the weights and of the outputs.
+            entry = replace(entry, reason=_EXCHANGED)
+        elif goes_backwards(layer.item):
+            entry = replace(entry, reverse=True, assumptions=(*entry.assumptions, _BACKWARDS))
         if matched.problem:
             raise UnreadableError(matched.problem)
         if [len(side) for side in matched.sides] != [len(side) for side in sides]:

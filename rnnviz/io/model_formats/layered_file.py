@@ -14,7 +14,6 @@ from rnnviz.io.model_formats.rnn_entry import Entry
 
 Arrays: TypeAlias = dict[str, FloatArray]
 
-BACKWARD_ALONE = "it reads the sequence from its end: give it in reverse order, in which the outputs come as well"
 """What else must be known of a layer without a forward direction, which is run as one that has no other."""
 
 
@@ -145,7 +144,7 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
 def _fits_on(upper: Entry, lower: Entry) -> bool:
     """Whether both can be layers of one network, `upper` reading what `lower` puts out."""
     # What else must be known of both has to be the same, too, such as that they compute backward.
-    same = ("cell", "cells", "hidden_size", "bidirectional", "dtype", "reason", "initial_state")
+    same = ("cell", "cells", "hidden_size", "bidirectional", "dtype", "reason", "initial_state", "reverse")
     return (
         upper.supported
         and lower.supported

@@ -11,7 +11,6 @@ from onnx import AttributeProto
 
 from rnnviz.core.cells import CELLS
 from rnnviz.io.model_formats.layered_file import (
-    BACKWARD_ALONE,
     Arrays,
     StoredLayer,
     UnreadableError,
@@ -214,11 +213,11 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         1,
         len(sides) == 2,
         weights.w.dtype.name,
-        reason=BACKWARD_ALONE if direction == "reverse" else "",
         biases=weights.b is not None,
         initial_state=state.kind,
         masking=skipped,
         assumptions=(*state.assumptions, *[EVERY_STEP] * bool(skipped)),
+        reverse=direction == "reverse",
     )
     return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 

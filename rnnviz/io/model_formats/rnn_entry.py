@@ -44,7 +44,8 @@ class Entry:
     the time steps that the model skips, and is empty where it skips none. `assumptions` are what a run of this entry
     takes for granted although the file does not say it or the model does more; each is worded like `reason`. They are
     repeated by inspect, config --from, run, the banner and convert. `batch_size` is N of a stored initial state, None
-    where every sample starts from the same numbers; `reading.entries_of` fills it in.
+    where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
+    direction reads the sequence from its end.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Entry:
     masking: str = ""
     assumptions: tuple[str, ...] = ()
     batch_size: int | None = None
+    reverse: bool = False
 
     def __post_init__(self) -> None:
         """What a file says must not be able to break a line, to color a terminal, or to be no text at all."""
@@ -99,7 +101,7 @@ class Entry:
             allowed = " or ".join(f'"{name}"' for name in self.cells)
             raise InputError(f'{self.name} can be run as the cell {allowed}, not as "{chosen}".')
         dtype = "float64" if self.dtype == "float64" else "float32"
-        return Network(chosen, inputs, hidden, layers, both, dtype=dtype)
+        return Network(chosen, inputs, hidden, layers, both, self.reverse, dtype=dtype)
 
 
 class ModelFile(Protocol):

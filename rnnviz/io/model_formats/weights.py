@@ -63,6 +63,10 @@ def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
 
 def _check_network(entry: Entry, network: Network) -> None:
     """Hold the shapes of all arrays against those that the network needs, before any of them is read."""
+    if entry.reverse and not network.reverse:
+        raise InputError(
+            f"network.reverse = false is not allowed: {entry.name} reads the sequence from its end, so it must be true."
+        )
     held = entry.network(network.cell).parameter_shapes()
     needed = network.parameter_shapes()
     for name in {**held, **needed}:

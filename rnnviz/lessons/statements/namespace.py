@@ -110,15 +110,14 @@ class Namespace:
         reader = GateReader(self._result.inputs, trace)
         return reader.samples(*lane, slice(0, samples), (name,), slice(0, timesteps), slice(0, size))[name]
 
-    def _lane(self, layer: Any, direction: Any = DIRECTIONS[0]) -> tuple[int, int]:
+    def _lane(self, layer: Any, direction: Any = None) -> tuple[int, int]:
         layers, directions, *_ = self._result.shape
         if not isinstance(layer, int) or not 0 <= layer < layers:
             raise UnansweredError(f"This network has no layer {layer}: it has {layers}, counted from 0.")
-        if direction not in DIRECTIONS[:directions]:
-            raise UnansweredError(
-                f"This network has no direction {direction}: it has {' and '.join(DIRECTIONS[:directions])}."
-            )
-        return layer, DIRECTIONS.index(direction)
+        known = DIRECTIONS[1:] if self._result.inputs.network.reverse else DIRECTIONS[:directions]
+        if direction is not None and direction not in known:
+            raise UnansweredError(f"This network has no direction {direction}: it has {' and '.join(known)}.")
+        return layer, 0 if direction is None else known.index(direction)
 
     def _trace(self, engine: str) -> Trace:
         trace = self._result[engine_name(self._result, engine)]

@@ -163,7 +163,7 @@ def crumb_text(place: Place, before: Place | None) -> str:
     lane = lane_of(place)
     if lane is None or (before is not None and lane_of(before) == lane):
         return notation(place)
-    return f"layer {lane[0]} {ARROWS[lane[1]]} {notation(place)}"
+    return f"layer {lane.layer} {ARROWS[lane.backward]} {notation(place)}"
 
 
 def _button(name: str, why: str) -> QToolButton:

@@ -78,7 +78,7 @@ def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, 
     """Arrows from h[t-1] to h[t], or from h[t+1] to h[t] in a backward lane."""
     if block.band.lane.layer is None:
         return
-    backward = block.band.lane.direction == 1
+    backward = block.band.lane.backward
     y = round(geometry.top_of(block.band) + block.band.height / 2.0) + 0.5
     color = shown.theme.color("muted")
     # Past the edges of the view, so that an arrow goes on to the step that is just out of it.

@@ -73,7 +73,7 @@ class Scene:
     @property
     def directions(self) -> frozenset[int]:
         """The directions that occur: 0 forward, 1 backward."""
-        return frozenset(lane.direction for lane, _ in self.lanes if lane.layer is not None)
+        return frozenset(int(lane.backward) for lane, _ in self.lanes if lane.layer is not None)
 
     @property
     def box_pitch(self) -> float:

@@ -41,7 +41,7 @@ def flag_of(shown: RenderState, lane: Lane) -> Flag:
     """The header of a lane; it counts over all samples."""
     if lane.layer is None:
         return Flag(lane, _INPUT, "", None)
-    title = f"layer {lane.layer} {ARROWS[lane.direction]} {DIRECTIONS[lane.direction]}"
+    title = f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
     mismatched = shown.mismatched(lane)
     if mismatched is None:
         return Flag(lane, title, "", None)
@@ -133,12 +133,12 @@ class Headers(QGraphicsWidget):
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
             return
         name = f"layer {band.lane.layer}"
-        backward = band.lane.direction == 1
+        backward = band.lane.backward
         arrow_right = right
         if lines == 3:
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, name)
             y += line
-            name = DIRECTIONS[band.lane.direction]
+            name = DIRECTIONS[backward]
             painter.setFont(self.font())
         if lines == 1 and flag.agrees is not None and band.lane not in self._computing:
             verdict_mark(

@@ -35,7 +35,14 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
     if lane.layer is None:
         return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
     if not 0 <= cell.timestep < timesteps:
-        return InitialPlace("c" if shown.quantity == "c" else "h", lane.layer, lane.direction, at.sample, cell.unit)
+        return InitialPlace(
+            "c" if shown.quantity == "c" else "h",
+            lane.layer,
+            lane.direction,
+            at.sample,
+            cell.unit,
+            reverse=lane.reverse,
+        )
     # All units have a part in a norm: the cursor's stands for them.
     unit = cell.unit if shown.per_unit else at.unit
     where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)

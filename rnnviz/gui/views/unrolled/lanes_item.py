@@ -125,7 +125,7 @@ class LanesItem(QGraphicsObject):
         """The direction of computation, in the corner at which it ends, on a ground of its own."""
         if band.lane.layer is None or band.height < _SHORTEST_WITH_ARROW:
             return
-        theme, backward = shown.theme, band.lane.direction == 1
+        theme, backward = shown.theme, band.lane.backward
         pill = QRectF(_PILL)
         y = geometry.top_of(band) + band.height - pill.height() - 4.0
         pill.moveTo(4.0 if backward else geometry.width - pill.width() - 4.0, y)

@@ -160,7 +160,9 @@ class RenderState:
     def picture(self) -> Scene:
         """Lanes, rows, timesteps, and how wide the widest number is of any engine: they all lie in the same places."""
         layers, directions, timesteps, _, _ = self.result.shape
-        rows = [(lane, self.rows(lane)) for lane in lanes_of(layers, directions)]
+        rows = [
+            (lane, self.rows(lane)) for lane in lanes_of(layers, directions, reverse=self.result.inputs.network.reverse)
+        ]
         largest = max(self.result.extents.values())
         if self.gate is not None:
             largest = max(largest, self.paint.hidden.high)

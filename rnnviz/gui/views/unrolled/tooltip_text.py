@@ -21,9 +21,9 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
         value = result.inputs.sequence[t, shown.sample, unit]
         time, feature = timestep_in_words(names, t, IN_FULL), feature_in_words(names, unit, IN_FULL)
         return f"input, {time}, sample {shown.sample}, {feature}\nx = {number_format.full(value)}"
-    where = f"layer {lane.layer}, {DIRECTIONS[lane.direction]}"
+    where = f"layer {lane.layer}, {DIRECTIONS[lane.backward]}"
     computed = 0 <= t < timesteps
-    if not computed and (t < 0) == (lane.direction == 0):
+    if not computed and (t < 0) != lane.backward:
         state = shown.initial(lane)
         if state is None:
             return ""

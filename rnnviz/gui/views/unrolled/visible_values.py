@@ -66,7 +66,7 @@ def initial_timestep(shown: RenderState, geometry: Geometry, band: Band) -> int 
     """Where the initial state's column of a lane stands (-1 or T), if it is in view."""
     if not geometry.boxes or band.lane.layer is None or not shown.initial_name:
         return None
-    timestep = geometry.picture.timesteps if band.lane.direction else -1
+    timestep = geometry.picture.timesteps if band.lane.backward else -1
     x, width = geometry.column(timestep)
     return timestep if x + width > 0.0 and x < geometry.width else None
 

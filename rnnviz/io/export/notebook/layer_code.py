@@ -28,6 +28,11 @@ class Lane:
         return f"{'lr'[self.direction]}{self.layer}"
 
     @property
+    def backward(self) -> bool:
+        """Whether it reads the sequence from its end."""
+        return self.network.backward(self.direction)
+
+    @property
     def row(self) -> int:
         """Its index in a state: layer·D + direction."""
         return self.layer * self.network.directions + self.direction
@@ -39,17 +44,17 @@ class Lane:
 
     def timestep(self, step: int) -> str:
         """The timestep of its first step, 0, or of a later one."""
-        return f"T - {step + 1}" if self.direction else str(step)
+        return f"T - {step + 1}" if self.backward else str(step)
 
     @property
     def last(self) -> str:
         """The timestep at which it ends."""
-        return "0" if self.direction else "T - 1"
+        return "0" if self.backward else "T - 1"
 
     @property
     def name(self) -> str:
         """ "layer 0, forward"."""
-        return f"layer {self.layer}, {DIRECTIONS[self.direction]}"
+        return f"layer {self.layer}, {DIRECTIONS[self.backward]}"
 
     @property
     def part_of_out(self) -> str:
@@ -67,7 +72,7 @@ def lanes_of(network: Network) -> list[Lane]:
 def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[NotebookCell]:
     """Compute a lane by hand and hold it against what Gluon returned, and below the top against the run."""
     yield prose(
-        f"## Layer {lane.layer}, {DIRECTIONS[lane.direction]} {ARROWS[lane.direction]}",
+        f"## Layer {lane.layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
         f"It reads {_read(lane)}, and goes from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
     )
     for step in range(min(timesteps, _SPELLED_OUT)):
@@ -130,7 +135,7 @@ def _every_step(lane: Lane) -> Iterator[str]:
     parameters = ", ".join(f"{lane.side}_{kind}" for kind in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"))
     yield f"h_{lane.side} = np.zeros((T, N, H), {lane.network.dtype!r})"
     yield f"{states} = {initial}"
-    yield f"for t in {'reversed(range(T))' if lane.direction else 'range(T)'}:"
+    yield f"for t in {'reversed(range(T))' if lane.backward else 'range(T)'}:"
     yield f"    {states} = step(x{lane.layer}[t], {states}, {parameters})"
     yield f"    h_{lane.side}[t] = h"
     if lane.network.kind.has_cell_state:

@@ -115,6 +115,8 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         "    print(f'Without MXNet ({error}), out and state are those of the run.')",
     )
     held = "compare" if known.insists_on_gluon else "tell_difference"
+    # Gluon has no layer that reads from the end only: input and output are reversed in time.
+    order = "" if not network.reverse else "[:, ::-1]" if network.layout == "NTC" else "[::-1]"
     lines = (
         f"model = {GLUON_LAYERS[network.cell]}layout={network.layout!r}, input_size=I,",
         f"{' ' * 8}bidirectional={network.bidirectional}, dtype={network.dtype!r}, prefix='mdl_')",
@@ -123,8 +125,8 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         "    value = globals()[name.removeprefix('mdl_')]",
         "    parameter.set_data(mx.nd.array(value, dtype=value.dtype))",
         f"states = [mx.nd.array(array, dtype={network.dtype!r}) for array in initial_state]",
-        f"out, state = model(mx.nd.array(dat, dtype={network.dtype!r}), states)",
-        "out, state = out.asnumpy(), [array.asnumpy() for array in state]",
+        f"out, state = model(mx.nd.array(dat{order}, dtype={network.dtype!r}), states)",
+        f"out, state = out.asnumpy(){order}, [array.asnumpy() for array in state]",
         f"{held}('out', out, recorded_out)",
         "for name, own, other in zip('hc', state, recorded_state):",
         f"    {held}(f'final {{name}}', own, other)",
@@ -181,6 +183,10 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
     )
     at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
     forward, backward = f"{at.format('T - 1')}[:, :H]", f"{at.format('0')}[:, H:]"
+    if network.reverse:
+        yield prose("## `state`", "> NOTE: the final state is `out` at $t = 0$, the last step that is computed.")
+        yield code(f"{held}('out at 0 and state', {at.format('0')}, state[0][{row}])")
+        return
     yield prose(
         "## `state`",
         "> NOTE: the final forward state is `out` at $t = T - 1$"

@@ -18,8 +18,7 @@ class WeightFormat:
     """One format: what people call it, its ending, and what writes it, reads it and can compute from it.
 
     The writer is `write_weights(network, parameters, path)` of the module `writer`, imported when it is needed.
-    `library` is the engine whose framework reads such files itself, if any; `dtypes` are what that computes in;
-    `tells_activation` says whether a file tells tanh from relu.
+    `library` is the engine whose framework reads such files itself, if any; `dtypes` are what that computes in.
     """
 
     title: str
@@ -28,7 +27,6 @@ class WeightFormat:
     reader: Format
     library: str | None
     dtypes: tuple[str, ...] = ("float32", "float64")
-    tells_activation: bool = False
 
     def check(self, network: Network, path: Path) -> None:
         """Refuse a network that no reader of the format could compute; `path` is where it was to be written.
@@ -46,9 +44,15 @@ class WeightFormat:
 
     def note(self, network: Network) -> str:
         """What is to be known of a file that holds the network, without a full stop; empty if there is nothing."""
-        if self.tells_activation or network.kind.gate_count > 1:
+        # ONNX files name both.
+        if self is ONNX_MODEL:
             return ""
-        return f'it does not tell the activation: say cell = "{network.cell}" where it is read'
+        keys = [f'cell = "{network.cell}"'] if network.kind.gate_count == 1 else []
+        keys += ["reverse = true"] if network.reverse else []
+        if not keys:
+            return ""
+        lacking = {2: "activation and direction"}.get(len(keys), "direction" if network.reverse else "activation")
+        return f"it does not hold the {lacking}: set {' and '.join(keys)} where it is read"
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
         """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
@@ -73,7 +77,7 @@ class WeightFormat:
 
 GLUON_PARAMS = WeightFormat("Gluon", ".params", "mxnet_params", MXNET, "gluon")
 TORCH_SAFETENSORS = WeightFormat("PyTorch", ".safetensors", "safetensors", SAFETENSORS, "torch")
-ONNX_MODEL = WeightFormat("ONNX", ".onnx", "onnx", ONNX, "onnx", ("float32",), tells_activation=True)
+ONNX_MODEL = WeightFormat("ONNX", ".onnx", "onnx", ONNX, "onnx", ("float32",))
 NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", "numpy_archive", NUMPY, None)
 WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
 
@@ -102,4 +106,4 @@ def _is_like(entry: Entry, network: Network) -> bool:
         held = entry.network(network.cell if entry.cell is None else None)
     except InputError:
         return False
-    return held == replace(network, layout=held.layout)
+    return replace(held, reverse=held.reverse or network.reverse) == replace(network, layout=held.layout)

@@ -92,7 +92,7 @@ def _layer(network: Network, layer: int) -> list[NodeProto]:
     """The layer's node, and what makes (T, N, D·H) of its Y (T, D, N, H)."""
     attributes: dict[str, Any] = {
         "hidden_size": network.hidden_size,
-        "direction": "bidirectional" if network.bidirectional else "forward",
+        "direction": "bidirectional" if network.bidirectional else "reverse" if network.reverse else "forward",
     }
     if network.cell == "gru":
         attributes["linear_before_reset"] = 1

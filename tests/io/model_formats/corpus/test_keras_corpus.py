@@ -417,9 +417,13 @@ def assert_computes(path: Path, name: str, cell: str, expected: Computed) -> Non
     if entry.initial_state in ("input", "computed"):
         kinds = "hc" if cell == "lstm" else "h"
         state = {kind: np.stack(expected.states[k :: len(kinds)]) for k, kind in enumerate(kinds)}
-    x = expected.x[:, ::-1] if expected.side.go_backwards else expected.x
+    exchanged = expected.side.go_backwards and expected.in_both_directions
+    x = expected.x[:, ::-1] if exchanged else expected.x
     ran = computed_on(path, x, name, cell, state)
     out, outputs = ran.out.swapaxes(0, 1), expected.outputs
+    if entry.reverse:
+        # Keras returns the outputs in the order of computation.
+        out = out[:, ::-1]
     if not expected.side.return_sequences:
         out = np.concatenate(ran.states[0][-2:] if expected.in_both_directions else ran.states[0][-1:], axis=-1)
     if expected.in_both_directions:
