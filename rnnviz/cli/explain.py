@@ -18,9 +18,7 @@ def add_to(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
     explain.add_argument("config", type=Path, help="a TOML config")
     explain.add_argument("--layer", type=int, required=True, metavar="K", help="layer, from 0 at the bottom")
-    explain.add_argument(
-        "--direction", choices=DIRECTIONS, help="default: forward, or backward with network.reverse"
-    )
+    explain.add_argument("--direction", choices=DIRECTIONS, help="default: forward, or backward with network.reverse")
     explain.add_argument("--timestep", type=int, required=True, metavar="T", help="time step, from 0")
     explain.add_argument("--unit", type=int, required=True, metavar="U", help="unit, from 0")
     explain.add_argument("--sample", type=int, default=0, metavar="N", help="sample, from 0; default: 0")

@@ -243,6 +243,11 @@ class ConfigPanel(QWidget):
         self._scroll.ensureWidgetVisible(field.editor.widget)
 
     def _label_width(self) -> int:
-        keys = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
-        words = [plain_label(key) for key in keys if key != "network.bidirectional"]
+        # A switch has its label beside it.
+        words = [
+            plain_label(f"{name}.{key}")
+            for name, section in SECTIONS.items()
+            for key, spec in declarations(section).items()
+            if spec.kind != "bool"
+        ]
         return max(self.fontMetrics().horizontalAdvance(word) for word in [*words, "parameters"]) + 2

@@ -42,7 +42,12 @@ _OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
 
 def applicability(values: Values) -> dict[str, FieldState]:
     """The fields that are not simply shown and used."""
-    return {**_sequence(values), **_parameters(values), **_initial_state(values)}
+    return {**_network(values), **_sequence(values), **_parameters(values), **_initial_state(values)}
+
+
+def _network(values: Values) -> dict[str, FieldState]:
+    """A bidirectional network has a backward direction already."""
+    return {"network.reverse": _LEFT_OUT} if values["network.bidirectional"] else {}
 
 
 def _sequence(values: Values) -> dict[str, FieldState]:

@@ -52,7 +52,9 @@ _CONCATENATED = (
     "merge_mode"
 )
 
-_EXCHANGED = "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
+_EXCHANGED = (
+    "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
+)
 _BACKWARDS = (
     "its outputs are at the time steps that they belong to: Keras returns those of go_backwards in reverse order"
 )

@@ -171,11 +171,12 @@ def test_what_must_be_known_of_a_file_s_only_network_is_shown_before_it_is_run(q
     write_onnx(tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")
     del model.graph.node[1:]
-    model.graph.node[0].attribute.append(helper.make_attribute("direction", "reverse"))
+    model.graph.node[0].input.append("lengths")
+    model.graph.input.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, None))
     onnx.save(model, tmp_path / "m.onnx")
     window.files.open(tmp_path / "m.onnx")
     chooser = dialog()
-    assert chooser.note.text().startswith("It reads the sequence from its end: give it in reverse order")
+    assert "Skipped time steps" in chooser.note.text()
     assert chooser.buttons.button(Open).isEnabled()
     assert not chooser.cell.isVisible()
     chooser.reject()
@@ -229,3 +230,13 @@ def test_an_archive_s_names_tell_a_model_from_weights_for_the_network(tmp_path):
     assert is_model(tmp_path)
     assert is_model(tmp_path / "w.safetensors")
     assert not is_model(tmp_path / "x.npy")
+
+
+def test_a_layer_that_reads_from_the_end_sets_reverse(qtbot, window, tmp_path):
+    write_onnx(tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    del model.graph.node[1:]
+    model.graph.node[0].attribute.append(helper.make_attribute("direction", "reverse"))
+    onnx.save(model, tmp_path / "m.onnx")
+    window.files.open(tmp_path / "m.onnx")
+    qtbot.waitUntil(lambda: window.session.config.network.reverse)
