@@ -34,12 +34,13 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow golden bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
 	@echo 'make test            run the tests; TESTS=... narrows them'
 	@echo 'make test-slow       run the slow tests: the wheel, long runs'
+	@echo 'make golden          write the golden files again: the texts that tests compare'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
 	@echo 'make soak            use the window at random; nothing may grow; MINUTES=10'
@@ -61,6 +62,9 @@ test: $(ready)
 
 test-slow: $(ready)
 	$(bin)/python -m pytest -m slow $(workers) $(TESTS)
+
+golden: $(ready)
+	$(bin)/python -m pytest -q tests/golden --golden
 
 bench: $(ready)
 	$(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 \

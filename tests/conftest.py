@@ -26,6 +26,11 @@ def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         os.environ["XDG_STATE_HOME"] = before
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make golden` gives the option."""
+    parser.addoption("--golden", action="store_true", help="write the golden files again")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The window's tests come last: they keep engines warm to the end, and tests before them count processes."""
     window = Path(__file__).parent / "gui"

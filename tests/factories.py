@@ -86,8 +86,8 @@ def evaluated(
         for name, trace in result.traces.items()
     }
     audits = {name: replace(found, audited=max(1, round(coverage * found.elements))) for name, found in audits.items()}
-    phrases = {name: mistake.phrase for name, mistake in KNOWN_BUGS.items()}
-    return replace(result, judgment=Judgment(audits, diagnoses or {}, blind, remedy, phrases))
+    causes = {name: bug.cause for name, bug in KNOWN_BUGS.items()}
+    return replace(result, judgment=Judgment(audits, diagnoses or {}, blind, remedy, causes))
 
 
 def _trace(inputs: Inputs, name: str) -> Trace:

@@ -127,7 +127,7 @@ def test_a_comparison_is_shown_by_itself() -> None:
     comparison = made_result(("manual", "bug:no-h2h-bias")).comparisons[0]
     seen = Reading(comparison._repr_html_()).text
     assert repr(comparison) in seen
-    assert f"{comparison.mismatched} of {comparison.elements} values differ" in seen
+    assert f"{comparison.mismatched} of {comparison.elements} values exceed" in seen
 
 
 def test_names_that_look_like_html_are_told_and_not_obeyed() -> None:

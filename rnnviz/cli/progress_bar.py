@@ -1,4 +1,4 @@
-"""The progress bar of long commands."""
+"""Progress bar on a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """Show a bar on a terminal for work of more than half a second; yields `tell(stage, fraction)`."""
+def progress_bar(quiet: bool) -> Iterator[Callable[[object, float], None]]:
+    """Show a bar on a terminal for work that takes longer than half a second; a stage is shown by its `str`."""
     if quiet or not sys.stderr.isatty():
         yield lambda stage, fraction: None
         return
@@ -16,8 +16,8 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[str, float], None]]:
     layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed} / {remaining} left"
     with tqdm(total=1.0, delay=0.5, leave=False, file=sys.stderr, bar_format=layout) as bar:
 
-        def tell(stage: str, fraction: float) -> None:
-            bar.set_description_str(stage, refresh=False)
+        def tell(stage: object, fraction: float) -> None:
+            bar.set_description_str(str(stage), refresh=False)
             bar.update(fraction - bar.n)
 
         yield tell

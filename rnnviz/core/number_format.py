@@ -72,6 +72,19 @@ def format_ceil(value: Number) -> str:
     return error(float(exact.quantize(step, ROUND_CEILING)))
 
 
+def percent(fraction: float) -> str:
+    """A share in percent, two digits: "0.59%", "100%", "0%"."""
+    return f"{error(100.0 * fraction)}%"
+
+
+def times(ratio: Number) -> str:
+    """A ratio in two digits: "0.59%" up to 1, then "1.5×", "10,000×", "1.2e+9×"."""
+    if ratio <= 1.0:
+        return percent(float(ratio))
+    rounded = float(f"{float(ratio):.1e}")
+    return f"{rounded:,.0f}×" if _LARGEST_PLAIN_ERROR <= rounded < LARGEST_PLAIN else f"{error(ratio)}×"
+
+
 def count(value: int) -> str:
     """An integer with thousands separators: "3,200"."""
     return f"{value:,}"

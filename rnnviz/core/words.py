@@ -23,3 +23,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
     return f' Did you mean "{printable(near[0])}"?' if near else ""
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: "1 value", "3,200 values"; `many` replaces the noun with an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

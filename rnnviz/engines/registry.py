@@ -137,20 +137,20 @@ def _load_recording(name: str) -> Engine:
 
 @dataclass(frozen=True)
 class MistakeEntry:
-    """One known mistake as people read about it: `phrase` completes "as if ...", `origin` says who makes it.
+    """One known bug as people read about it: `cause` is a noun phrase, `origin` says who makes it.
 
     `engine` is the name by which a config asks for the engine that makes it on purpose.
     """
 
     name: str
     engine: str
-    phrase: str
+    cause: str
     origin: str
 
 
 def known_mistakes(network: Network) -> tuple[MistakeEntry, ...]:
     """The mistakes that the network can have, in the catalog's order."""
-    return tuple(MistakeEntry(m.name, m.engine, m.phrase, m.origin) for m in known_bugs_of(network))
+    return tuple(MistakeEntry(m.name, m.engine, m.cause, m.origin) for m in known_bugs_of(network))
 
 
 def is_mistake(name: str) -> bool:

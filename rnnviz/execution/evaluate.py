@@ -1,11 +1,11 @@
-"""Who is right: the audit of every engine, the diagnosis of those that are wrong, and what the run could not show."""
+"""Step audit of every engine, diagnosis of wrong engines, and undetectable bugs of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rnnviz.core.display_names import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.execution.events import Stage, StageKind
 from rnnviz.execution.request import RunRequest
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.compare import Comparison
@@ -23,14 +23,14 @@ def evaluate(
     traces: Mapping[str, Trace],
     comparisons: Sequence[Comparison],
     checks: Sequence[Check],
-    tell: Callable[[str, float], None],
+    tell: Callable[[Stage, float], None],
 ) -> Judgment:
-    """Audit every engine of a computed run; `tell` gets what is being done and the fraction of this that is done."""
+    """Audit every engine of a computed run; `tell` gets the stage and the fraction of this work that is done."""
     audits: dict[str, Audit] = {}
     for place, (name, trace) in enumerate(traces.items()):
 
         def progress(done: float, name: str = name, place: int = place) -> None:
-            tell(f"auditing {display_name(name)}", _AUDIT * (place + done) / len(traces))
+            tell(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
 
         audits[name] = audit(
             inputs,
@@ -47,13 +47,13 @@ def evaluate(
         broken = any(check.engine == name and not (check.holds or check.accumulates) for check in checks)
         unjudged = trace.partial or audits[name].undetermined_mismatches
         if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
-            tell(f"looking for what explains {display_name(name)}", _AUDIT)
+            tell(Stage(StageKind.DIAGNOSING, name), _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name])
-    tell("looking for mistakes that this run could not show", _AUDIT + _DIAGNOSE)
+    tell(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, request.load) if blind else None
-    phrases = {mistake.name: mistake.phrase for mistake in known_bugs_of(inputs.network)}
-    return Judgment(audits, diagnoses, blind, cure, phrases)
+    causes = {bug.name: bug.cause for bug in known_bugs_of(inputs.network)}
+    return Judgment(audits, diagnoses, blind, cure, causes)
 
 
 def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:

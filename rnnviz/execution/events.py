@@ -1,30 +1,69 @@
-"""What a run tells while it goes on.
+"""Events of a run.
 
-Every run ends with exactly one of Finished, Failed and Cancelled. A run whose steps are audited tells Computed
-before: its result can be looked at, and what the audit says follows.
+Every run ends with exactly one of Finished, Failed and Cancelled. A run with a step audit emits Computed before: its
+result can be shown, and the audit follows.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal, TypeAlias
 
+from rnnviz.core.display_names import display_name
 from rnnviz.verify.result import RunResult
 
 FailureKind: TypeAlias = Literal["input", "engine"]
 
-JUDGING_STAGES = ("auditing ", "looking for ")
-"""How every stage begins in which a result that was told as Computed is judged."""
+
+class StageKind(Enum):
+    """Kinds of work in a run, in their order."""
+
+    STARTING = "starting the engines"
+    READING_INPUTS = "reading the inputs"
+    READING_INPUTS_PARTLY = "reading the inputs, {percent}%"
+    READING_RECORDING = "reading {engine}"
+    COMPUTING = "computing with {engine}"
+    COMPARING = "comparing {engine} with {reference}"
+    COMPUTED = "computed"
+    AUDITING = "auditing {engine}"
+    DIAGNOSING = "searching for the likely cause in {engine}"
+    TESTING_BUGS = "searching for undetectable bugs"
 
 
-STARTING = "starting the engines"
-"""The stage of a run whose process does not compute yet: it may still have to import the engines."""
+_AFTER_COMPUTED = (StageKind.AUDITING, StageKind.DIAGNOSING, StageKind.TESTING_BUGS)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The present work of a run; `str` gives its words.
+
+    `engine` and `reference` are the names of the engines at work; `percent` is how much of a large input is read.
+    """
+
+    kind: StageKind
+    engine: str = ""
+    reference: str = ""
+    percent: int = 0
+
+    def __str__(self) -> str:
+        names = {"engine": display_name(self.engine), "reference": display_name(self.reference)}
+        return self.kind.value.format(**names, percent=self.percent)
+
+    @property
+    def after_computed(self) -> bool:
+        """Whether the result of the run is already shown."""
+        return self.kind in _AFTER_COMPUTED
+
+
+STARTING = Stage(StageKind.STARTING)
+"""The stage before the worker process computes; it may still import engines."""
 
 
 @dataclass(frozen=True)
 class Progressed:
-    """`stage` says in words what is being done; `fraction` is the part of the whole run that is done."""
+    """The present stage, and the fraction of the run that is done, 0 to 1."""
 
     request_id: int
-    stage: str
+    stage: Stage
     fraction: float
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from time import perf_counter
 
 from rnnviz.core.config import Config
-from rnnviz.core.display_names import display_name
 from rnnviz.core.engine_spec import is_recording
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs
@@ -22,6 +21,7 @@ from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay.reader import check_recording, open_recording
 from rnnviz.execution.evaluate import evaluate
+from rnnviz.execution.events import Stage, StageKind
 from rnnviz.execution.request import RunRequest
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.quantities.max_abs import largest_magnitude
@@ -31,8 +31,8 @@ from rnnviz.verify.invariants import Check, equality, notebook_checks
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.tolerances import tolerances
 
-Tell = Callable[[str, float], None]
-"""Called with what is being done and the fraction of the whole run that is done."""
+Tell = Callable[[Stage, float], None]
+"""Called with the present stage and the fraction of the run that is done."""
 
 # How the progress bar is shared out until the run is compared; the engines take most of that time.
 _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
@@ -64,9 +64,9 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     config = request.config
     _check_engines(config, request.trusted)
     check_demand(config, folder.parent)
-    tell("reading the inputs", 0.0)
-    # A large file is a small part of the whole and takes long all the same, so that its own part is told beside it.
-    with watched(lambda done: tell(f"reading the inputs, {int(100 * done)} %", _READ * done)):
+    tell(Stage(StageKind.READING_INPUTS), 0.0)
+    # A large file is a small part of the bar but takes long, so its own share is shown, too.
+    with watched(lambda done: tell(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
         inputs = request.load(config)
     _check_recordings(inputs)
     check_demand(inputs.config, folder.parent)
@@ -82,10 +82,10 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     extents = {"input": largest_magnitude(inputs.sequence)}
     for place, name in enumerate(names):
         start = _READ + _ENGINES * place / len(names)
-        stage = f"{'reading' if is_recording(name) else 'computing with'} {display_name(name)}"
+        stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
         tell(stage, start)
 
-        def progress(done: float, stage: str = stage, start: float = start) -> None:
+        def progress(done: float, stage: Stage = stage, start: float = start) -> None:
             tell(stage, start + done * _ENGINES / len(names))
 
         with _at_its_key(config, name):
@@ -111,7 +111,7 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     comparisons = tuple(_compare_all(config, traces, tell))
     for c in comparisons:
         checks += cell_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
-    tell("done", 1.0)
+    tell(Stage(StageKind.COMPUTED), 1.0)
     return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed)
 
 
@@ -180,10 +180,7 @@ def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[C
         start = _READ + _ENGINES + _COMPARE * place / len(candidates)
 
         def progress(done: float, name: str = name, start: float = start) -> None:
-            tell(
-                f"comparing {display_name(name)} with {display_name(reference)}",
-                start + done * _COMPARE / len(candidates),
-            )
+            tell(Stage(StageKind.COMPARING, name, reference), start + done * _COMPARE / len(candidates))
 
         one, other = traces[reference], traces[name]
         rtol, atol = tolerances(config, one, other)

@@ -17,7 +17,7 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load
 from rnnviz.core.inputs_io import open_inputs
 from rnnviz.execution import worker, worker_main
-from rnnviz.execution.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed, Stage
 from rnnviz.execution.log import log
 from rnnviz.execution.pipeline import Outcome, open_traces
 from rnnviz.execution.process_start import describe_exit, start
@@ -155,7 +155,7 @@ class Supervisor:
                 process.kill()
                 process.join()
 
-    def _died(self, request: RunRequest, process: BaseProcess, stage: str) -> Event:
+    def _died(self, request: RunRequest, process: BaseProcess, stage: Stage) -> Event:
         process.join()
         with self._lock:
             if request.id in self._cancelled:
@@ -234,7 +234,7 @@ def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tu
 def run(
     config: Config,
     load: Load,
-    tell: Callable[[str, float], None] = lambda stage, fraction: None,
+    tell: Callable[[Stage, float], None] = lambda stage, fraction: None,
     audit: AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:

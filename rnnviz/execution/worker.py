@@ -14,6 +14,7 @@ from traceback import format_exc
 from typing import Any, TypeAlias
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
+from rnnviz.execution.events import Stage
 from rnnviz.execution.malloc_tuning import disable_malloc_trim, malloc_trim, preallocate_blas_buffers
 from rnnviz.execution.pipeline import Tell, compute, judge_computed
 from rnnviz.execution.process_start import exit_with_parent
@@ -97,7 +98,7 @@ def _warm_up(engines: tuple[str, ...]) -> None:
 def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
     last = 0.0
 
-    def tell(stage: str, fraction: float) -> None:
+    def tell(stage: Stage, fraction: float) -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _PROGRESS_INTERVAL:

@@ -213,7 +213,7 @@ class MainWindow(DropWindow):
         verdict.full_audit_requested.connect(control.run_with_full_audit)
         verdict.remedy_requested.connect(self.document.remedy)
         verdict.remedy_requested.connect(control.run)
-        verdict.blind_spots_requested.connect(self.results.show_blind_spots)
+        verdict.undetectable_requested.connect(self.results.show_undetectable)
         control.error_changed.connect(verdict.show_error)
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)

@@ -10,10 +10,12 @@ from rnnviz.core.display_names import display_name
 from rnnviz.core.indexing import first_timestep, lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.text.verdict_details import how_many, quoted_names
-from rnnviz.text.verdict_text import TextPart
+from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.mismatch_navigation import mismatching_at
 from rnnviz.verify.result import RunResult
+
+_AGREE_BUT = "*All hidden values agree, but {checks}*: {names}"
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,7 @@ def _elsewhere(result: RunResult, candidate: str) -> tuple[TextPart, ...]:
     """What shows of a candidate none of whose hidden vectors differ."""
     failed = [check for check in result.checks if check.engine == candidate and not check.holds]
     if failed:
-        return TextPart("No hidden vector differs, but ", strong=True), TextPart(
-            f"{how_many(failed)}: {quoted_names(failed)}"
-        )
+        return fill(_AGREE_BUT, checks=how_many(failed), names=quoted_names(failed))
     reference = display_name(result.reference.engine)
     return TextPart("Nothing shows", strong=True), TextPart(
         f": every value agrees with {reference}'s within the tolerance"

@@ -54,7 +54,7 @@ def finding(result: RunResult) -> SweepResult:
     audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
     return SweepResult(
         result.comparison_verdict(comparison),
-        f"{plain(verdict_sentence(result, comparison.candidate).sentence)}.",
+        f"{plain(verdict_sentence(result, comparison.candidate).sentence).removesuffix('.')}.",
         comparison.max_error_ratio,
         comparison.max_abs_error,
         _largest([audit.worst_ratio for audit in audits]),

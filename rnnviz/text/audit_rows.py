@@ -1,29 +1,47 @@
-"""What the audit found of each engine, and which tolerances would do, as rows that can be read and copied."""
+"""Rows of the step audit and of tolerances, for tables."""
 
 from dataclasses import dataclass
 
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.text.verdict_details import covered
-from rnnviz.text.verdict_text import diagnosis
+from rnnviz.core.words import join_words, plural
+from rnnviz.text.verdict_details import covered, how_many
+from rnnviz.text.verdict_text import likely_causes
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.running_error import ALLOWED
+from rnnviz.verify.verdict import AuditVerdict
+
+AUDIT_WORDS = {
+    AuditVerdict.RIGHT: "no errors",
+    AuditVerdict.WRONG: "wrong",
+    AuditVerdict.UNDETERMINED: "undetermined",
+    AuditVerdict.NOT_AUDITED: "not audited",
+}
+"""The shown word of each audit verdict."""
+
+_REASON = "{engine} is wrong: {reasons}."
+_REASON_CAUSE = "{engine} is wrong: {reasons}. Likely cause: {cause}."
+_STEPS = "{values} more than {allowed:g} rounding bounds off"
+_NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
+_NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
+_ZERO = "Every value passes with atol = 0."
+_RULE = "|{candidate} - r| <= atol + rtol · |r| for every value r of {reference}."
 
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One engine.
+    """The step audit of one engine.
 
-    `verdict` is that of the audit, or "wrong" where a check fails; `ratio` the largest error of a step in rounding
-    bounds; `where` the first wrong step, or of a right engine the step with the largest ratio; `reason` a sentence on
-    why it is wrong. Without a step that could be `audited` there is neither ratio nor place.
+    `verdict` is that of the audit, or wrong if a consistency check fails; `ratio` the largest error of a step in
+    rounding bounds; `where` the first wrong step, else the step with the largest ratio; `reason` says why the engine
+    is wrong. If no step is `audited`, neither ratio nor place is known.
     """
 
     engine: str
-    verdict: str
+    verdict: AuditVerdict
     ratio: float
     where: Location
     coverage: str
@@ -43,21 +61,23 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
     wrong = result.wrong(audit.engine)
     reasons = []
     if audit.wrong:
-        values = "1 value is" if audit.wrong == 1 else f"{number_format.count(audit.wrong)} values are"
-        reasons.append(f"{values} more than {ALLOWED:g} bounds off")
-    failed = sum(check.engine == audit.engine and not check.holds for check in result.checks)
+        reasons.append(_STEPS.format(values=plural(audit.wrong, "value"), allowed=ALLOWED))
+    failed = [check for check in result.checks if check.engine == audit.engine and not check.holds]
     if failed:
-        reasons.append("a check fails" if failed == 1 else f"{number_format.count(failed)} checks fail")
-    explained = diagnosis(result.judgment, audit.engine)
-    as_if = f", {explained}" if explained else ""
+        reasons.append(how_many(failed))
+    causes = likely_causes(result.judgment, audit.engine)
     name = display_name(audit.engine)
     return AuditRow(
         engine=name,
-        verdict="wrong" if wrong else audit.verdict,
+        verdict=AuditVerdict.WRONG if wrong else audit.verdict,
         ratio=audit.worst_ratio,
         where=audit.worst_at if audit.first_wrong is None else audit.first_wrong.where,
         coverage="all" if audit.coverage == 1.0 else covered(audit.coverage),
-        reason=f"{name} is wrong{as_if}: {', '.join(reasons)}." if wrong else "",
+        reason=(_REASON_CAUSE if causes else _REASON).format(
+            engine=name, reasons=", ".join(reasons), cause=join_words(causes, "or")
+        )
+        if wrong
+        else "",
         audited=audit.audited > 0,
     )
 
@@ -91,12 +111,10 @@ def tolerance_rows(comparison: Comparison) -> list[ToleranceRow]:
 
 
 def tolerance_remark(comparison: Comparison) -> str:
-    """What a pair of tolerances does not say."""
-    if comparison.nonfinite_apart:
-        apart = comparison.nonfinite_apart
-        values = "value pass that is" if apart == 1 else f"{number_format.count(apart)} values pass that are"
-        return f"No tolerance lets the {values} NaN or infinite on one side only."
+    """A remark on a pair of tolerances."""
+    apart = comparison.nonfinite_apart
+    if apart:
+        return _NONFINITE_ONE if apart == 1 else _NONFINITE.format(values=plural(apart, "value"))
     if comparison.smallest_passing_atol == 0.0:
-        return "Every value passes with an atol of 0."
-    candidate, reference = display_name(comparison.candidate), display_name(comparison.reference)
-    return f"|{candidate} - r| <= atol + rtol · |r| for every value r of {reference}."
+        return _ZERO
+    return _RULE.format(candidate=display_name(comparison.candidate), reference=display_name(comparison.reference))

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import declarations
+from rnnviz.core.words import plural
 
 _WORDS = {
     ("parameters", "bias", "uniform"): "random biases",
@@ -17,7 +18,7 @@ _WORDS = {
     ("sequence", "source", "uniform"): "a random sequence",
 }
 _COUNTED = {
-    ("sequence", "timesteps"): "timestep",
+    ("sequence", "timesteps"): "time step",
     ("sequence", "batch_size"): "sample",
     ("network", "num_layers"): "layer",
 }
@@ -44,7 +45,7 @@ def change_in_words(old: Config, new: Config) -> str:
 
 def _use(section: str, key: str, value: Any) -> str:
     if (section, key) in _COUNTED:
-        return f"{value:,} {_COUNTED[section, key]}{'' if value == 1 else 's'}"
+        return plural(value, _COUNTED[section, key])
     return _WORDS.get((section, key, str(value)), f"{section}.{key} = {value}")
 
 

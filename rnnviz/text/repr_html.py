@@ -1,7 +1,7 @@
-"""A run and a comparison as a notebook shows them: the verdict, the figures, the first mismatch.
+"""HTML and text of a run and of a comparison in a notebook: the verdict, the numbers, the first mismatch.
 
-The HTML takes its text's color and its background from the page, so that it is as legible on a dark one; what has a
-color of its own is a bar beside a verdict that is told in words, too.
+Text and background have the colors of the page, so dark pages stay legible. Only the bar at the verdict is colored, and
+the verdict is a word, too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,13 +10,19 @@ from html import escape
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.display_names import display_name
+from rnnviz.core.words import plural
 from rnnviz.text import verdict_details
 from rnnviz.text.verdict_text import MARKS, TextPart, verdict_sentence
 from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
-_COLORS = {"agree": "#2f9e5f", "drift": "#c98a1b", "disagree": "#dc4c4c"}
+_COLORS = {Verdict.AGREE: "#2f9e5f", Verdict.DRIFT: "#c98a1b", Verdict.DISAGREE: "#dc4c4c"}
 _LINE = "1px solid rgba(128, 128, 128, 0.35)"
+_DIFFER = "{candidate} compared with {reference}: {values}"
+_WITHIN = "{candidate} compared with {reference}: {values}, all within the tolerance"
+_CORNER = "compared with {reference}"
+_DETAILS = "Details"
 _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {_LINE}; background: none"
 
 
@@ -29,9 +35,9 @@ def run_html(result: RunResult) -> str:
         words = verdict_sentence(result, comparison.candidate)
         listed = "".join(f"<li>{escape(note)}</li>" for note in words.notes)
         parts.append(_bar(words.verdict, words.sentence))
-        parts.append(f"<details><summary>What stands behind it</summary><ul>{listed}</ul></details>")
+        parts.append(f"<details><summary>{_DETAILS}</summary><ul>{listed}</ul></details>")
     columns = {display_name(c.candidate): _figures(c) for c in result.comparisons}
-    parts.append(_table(f"against {display_name(result.reference.engine)}", columns))
+    parts.append(_table(_CORNER.format(reference=display_name(result.reference.engine)), columns))
     return _whole(parts)
 
 
@@ -40,7 +46,10 @@ def comparison_html(comparison: Comparison) -> str:
     sentence = (TextPart(comparison_in_words(comparison)),)
     columns = {display_name(comparison.candidate): _figures(comparison)}
     return _whole(
-        [_bar(comparison.verdict, sentence), _table(f"against {display_name(comparison.reference)}", columns)]
+        [
+            _bar(comparison.verdict, sentence),
+            _table(_CORNER.format(reference=display_name(comparison.reference)), columns),
+        ]
     )
 
 
@@ -51,22 +60,23 @@ def run_in_words(result: RunResult) -> str:
 
 
 def comparison_in_words(comparison: Comparison) -> str:
-    """What the tolerance alone says of two engines."""
-    names = f"{display_name(comparison.candidate)} against {display_name(comparison.reference)}"
-    if comparison.mismatched:
-        return f"{names}: {verdict_details.mismatch_count(comparison)} differ, {verdict_details.error_size(comparison)}"
-    return f"{names}: {verdict_details.values_and_error(comparison)}, all within the tolerance"
+    """The comparison by tolerance alone, in a line."""
+    differ = comparison.mismatched
+    return (_DIFFER if differ else _WITHIN).format(
+        candidate=display_name(comparison.candidate),
+        reference=display_name(comparison.reference),
+        values=(verdict_details.error_size if differ else verdict_details.values_and_error)(comparison),
+    )
 
 
 def network_in_words(config: Config) -> str:
     """The network in a line: "lstm: 3 features, 4 units, 2 layers in both directions, float32"."""
     network = config.network
     sizes = ", ".join(
-        f"{number_format.count(size)} {thing}{'' if size == 1 else 's'}"
-        for size, thing in (
-            (network.input_size, "feature"),
-            (network.hidden_size, "unit"),
-            (network.num_layers, "layer"),
+        (
+            plural(network.input_size, "feature"),
+            plural(network.hidden_size, "unit"),
+            plural(network.num_layers, "layer"),
         )
     )
     return f"{network.cell}: {sizes}{' in both directions' if network.bidirectional else ''}, {network.dtype}"
@@ -76,23 +86,22 @@ def _figures(comparison: Comparison) -> dict[str, str]:
     first = comparison.first_mismatch
     figures = {
         "Values compared": verdict_details.compared(comparison),
-        "Values that differ": number_format.count(comparison.mismatched),
-        "Tolerance, absolute and relative": f"{number_format.full(comparison.atol)}, "
-        f"{number_format.full(comparison.rtol)}",
-        "Largest difference": number_format.error(comparison.max_abs_error),
-        "Where it is": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
-        "Largest difference in tolerances": number_format.error(comparison.max_error_ratio),
-        "Largest difference in floats (ULP)": number_format.ulp(comparison.max_ulp),
-        "First value that differs": "none",
+        "Mismatches": number_format.count(comparison.mismatched),
+        "Tolerance (atol, rtol)": f"{number_format.full(comparison.atol)}, {number_format.full(comparison.rtol)}",
+        "Max abs difference": number_format.error(comparison.max_abs_error),
+        "Position of the max": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Max error ratio": number_format.error(comparison.max_error_ratio),
+        "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
+        "First mismatch": "none",
     }
     if first is not None:
-        figures["First value that differs"] = str(first.where)
+        figures["First mismatch"] = str(first.where)
         values = number_format.format_pair(first.reference, first.candidate)
-        figures["The reference there"], figures["The candidate there"] = values
+        figures["Reference value there"], figures["Candidate value there"] = values
     return figures
 
 
-def _bar(verdict: str, sentence: tuple[TextPart, ...]) -> str:
+def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
     told = "".join(f"<strong>{escape(part.text)}</strong>" if part.strong else escape(part.text) for part in sentence)
     style = f"border-left: 4px solid {_COLORS[verdict]}; padding: 2px 0 2px 8px; margin: 6px 0"
     return f'<div style="{style}">{MARKS[verdict]} {told}</div>'

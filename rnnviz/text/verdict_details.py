@@ -1,185 +1,246 @@
-"""What stands behind a verdict, a sentence each."""
+"""Details of a verdict, one sentence each: whole templates with named fields."""
 
 from math import isinf
 
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.trace import Trace
+from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.verdict import VERDICTS
+from rnnviz.verify.verdict import VERDICTS, AuditVerdict
 
 _NAMED_CHECKS = 2
 _RECORDED = {"hidden": "hidden", "output": "output", "state_h": "state", "state_c": "cell_state"}
 
+_VALUES = "{mismatched} of {elements} values"
+_RECORDED_VALUES = "{mismatched} of {elements} recorded values"
+_COMPARED_OF = "{compared} of {values}"
+
+_EXCEED = "{values} {exceed} the tolerance"
+_SIZE = "{values} {exceed} the tolerance; max abs difference {error}"
+_SIZE_NONFINITE = "{values} {exceed} the tolerance; NaN or infinity in one engine only"
+_SIZE_BOTH = "{values} {exceed} the tolerance; max abs difference {error}; {apart} NaN or infinite in one engine only"
+_STILL_AGREE = "The hidden values of {reference} and {candidate} still agree within the tolerance."
+_EQUAL = "all {compared} values are equal"
+_NEAR = "{compared} values, max abs difference {error}"
+_RECORDED_EQUAL = "{compared} values compared (the rest is not recorded), all equal"
+_RECORDED_NEAR = "{compared} values compared (the rest is not recorded), max abs difference {error}"
+
+_CHECK = "{engine}: {check}"
+_FAILED_CHECKS = "{checks}: {names}."
+
+_NOT_AUDITED = "The step audit did not run."
+_NOT_AUDITED_APART = (
+    "The step audit did not run, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
+)
+_UNAUDITABLE = "The step audit cannot check {engine}: its recording lacks the previous states."
+_NO_ERRORS = "Step audit: no errors found in {engines}; every time step is verified within rounding."
+_NO_ERRORS_JUDGED = "Step audit: no errors found in {engines}, at every time step that could be judged."
+_NO_ERRORS_SHARE = "Step audit of {share} of the values: no errors found in {engines}."
+_NO_ERRORS_SHARE_JUDGED = (
+    "Step audit of {share} of the values: no errors found in {engines}, at every time step that could be judged."
+)
+_UNDETERMINED = "Step audit of {engine}: {share} of the values undetermined, as rounding could hide an error."
+_FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 from its own previous state: {expected}."
+_FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {candidate_value}."
+
+_ASSUMPTION = "Assumption: {assumption}."
+_UNRECORDED = "{engine} has no {arrays}, so these were not checked."
+_ROUNDED = "{engine} holds {kind}, rounded to {dtype} for the comparison."
+_COARSE = "{engine} holds {kind}: it is compared and audited with that precision."
+_COARSE_FLOAT16 = (
+    "{engine} holds {kind}: it is compared and audited with that precision. "
+    "If it was computed in another type, add computed_in to the file."
+)
+_COARSE_COMPUTED_IN = "{engine} holds {kind}: it is compared with that precision, and audited as computed in {dtype}."
+
+_UNDETECTABLE = "Undetectable here: {bugs}."
+_UNDETECTABLE_REMEDY = "Undetectable here: {bugs}. To detect more, {change}."
+_NONFINITE_SAME = "NaN or infinity: {reference} {reference_count}, {candidate} {candidate_count}, in the same places."
+_NONFINITE_APART = (
+    "NaN or infinity: {reference} {reference_count}, {candidate} {candidate_count}; {apart} in different places."
+)
+
+_TOLERANCE = "Largest {finite}difference: {times} the tolerance (atol {atol} + rtol {rtol} · |{reference}|)."
+_TOLERANCE_SHARE = "Largest {finite}difference: {times} of the tolerance (atol {atol} + rtol {rtol} · |{reference}|)."
+_EXACT = "With atol = 0 and rtol = 0 no difference is allowed, and there is none."
+_EXACT_APART = "With atol = 0 and rtol = 0 no difference is allowed. Set atol > 0."
+_NO_ATOL = "With atol = 0 no difference is allowed where {reference} is exactly 0. Set atol > 0."
+_TOLERANCE_OVERFLOW = (
+    "The tolerance (atol {atol} + rtol {rtol} · |{reference}|) is exceeded by a factor too large to represent. "
+    "Increase atol."
+)
+_PASSING = "Would still pass with atol = {atol} (same rtol)."
+_PASSING_APART = "Would pass with atol = {atol} (same rtol)."
+_PASSING_FINITE = "The finite values would pass with atol = {atol} (same rtol)."
+_ULP = "Max distance: {ulp} ulp (values near 0 exaggerate it)."
+
+_OTHER = "{engine} ({verdict})"
+_OTHERS = "Other candidates: {candidates}."
+
 
 def mismatch_count(comparison: Comparison) -> str:
-    """How many of all values that were compared mismatch."""
-    recorded = " recorded" if comparison.unrecorded else ""
-    return (
-        f"{number_format.count(comparison.mismatched)} of {number_format.count(comparison.elements)}{recorded} values"
+    """The number of mismatches among the compared values."""
+    template = _RECORDED_VALUES if comparison.unrecorded else _VALUES
+    return template.format(
+        mismatched=number_format.count(comparison.mismatched), elements=number_format.count(comparison.elements)
     )
 
 
 def compared(comparison: Comparison) -> str:
-    """How many values were compared, and of how many where a recording lacks some: "960", "96 of 960"."""
+    """The number of compared values, with the total if a recording lacks some: "960", "96 of 960"."""
     count = number_format.count(comparison.elements)
     if not comparison.unrecorded:
         return count
-    return f"{count} of {number_format.count(comparison.elements + comparison.unrecorded)}"
+    return _COMPARED_OF.format(compared=count, values=number_format.count(comparison.elements + comparison.unrecorded))
 
 
 def error_size(comparison: Comparison) -> str:
-    """How large the differences are."""
-    apart, finite = comparison.nonfinite_apart, comparison.mismatched - comparison.nonfinite_apart
-    if not finite:
-        return "NaN or infinite on one side only"
-    size = f"by up to {number_format.error(comparison.max_abs_error)}"
-    return f"{size}; {number_format.count(apart)} NaN or infinite on one side only" if apart else size
+    """How many values exceed the tolerance, and the largest difference."""
+    apart = comparison.nonfinite_apart
+    template = _SIZE_NONFINITE if comparison.mismatched == apart else _SIZE_BOTH if apart else _SIZE
+    return template.format(
+        values=mismatch_count(comparison),
+        exceed=_exceed(comparison),
+        error=number_format.error(comparison.max_abs_error),
+        apart=number_format.count(apart),
+    )
+
+
+def mismatches(comparison: Comparison) -> str:
+    """How many values exceed the tolerance."""
+    return _EXCEED.format(values=mismatch_count(comparison), exceed=_exceed(comparison))
+
+
+def _exceed(comparison: Comparison) -> str:
+    return "exceeds" if comparison.mismatched == 1 else "exceed"
 
 
 def how_many(failed: list[Check]) -> str:
-    """ "a check fails", "2 checks fail"."""
-    return "a check fails" if len(failed) == 1 else f"{number_format.count(len(failed))} checks fail"
+    """ "1 consistency check fails", "2 consistency checks fail"."""
+    return plural(len(failed), "consistency check fails", "consistency checks fail")
 
 
 def quoted_names(failed: list[Check]) -> str:
-    """The first of the checks by name, each with its engine."""
-    words = "; ".join(f"{display_name(check.engine)}: {check.name}" for check in failed[:_NAMED_CHECKS])
-    more = len(failed) - _NAMED_CHECKS
-    return f"{words}; and {number_format.count(more)} more" if more > 0 else words
+    """The names of the first checks, each with its engine."""
+    names = [_CHECK.format(engine=display_name(check.engine), check=check.name) for check in failed]
+    return "; ".join([*names[:_NAMED_CHECKS], *([f"{len(names) - _NAMED_CHECKS:,} more"] if names[2:] else [])])
 
 
-def size_of_difference(comparison: Comparison) -> tuple[str, ...]:
-    """How many values differ and by how much, or that all agree though an engine is wrong."""
+def size_of_difference(comparison: Comparison) -> str:
+    """The size of the difference, or that the hidden values agree although an engine is wrong."""
     if comparison.mismatched:
-        return (f"{mismatch_count(comparison)} differ, {error_size(comparison)}.",)
-    reference, candidate = display_name(comparison.reference), display_name(comparison.candidate)
-    return (f"{reference} and {candidate} agree within the tolerance all the same.",)
+        return f"{error_size(comparison)}."
+    return _STILL_AGREE.format(
+        reference=display_name(comparison.reference), candidate=display_name(comparison.candidate)
+    )
 
 
 def values_and_error(comparison: Comparison) -> str:
-    """How many values were compared, and the largest difference."""
-    if comparison.unrecorded:
-        return f"{compared(comparison)} values compared, the others not recorded, {largest_difference(comparison)}"
-    if comparison.max_abs_error == 0.0:
-        return f"all {compared(comparison)} values are equal"
-    return f"{compared(comparison)} values, {largest_difference(comparison)}"
-
-
-def largest_difference(comparison: Comparison) -> str:
-    """How large the largest difference is, or that there is none."""
-    if comparison.max_abs_error == 0.0:
-        return "all equal"
-    return f"largest difference {number_format.error(comparison.max_abs_error)}"
+    """The number of compared values and the largest difference."""
+    equal = comparison.max_abs_error == 0.0
+    templates = (_RECORDED_EQUAL, _RECORDED_NEAR) if comparison.unrecorded else (_EQUAL, _NEAR)
+    template = templates[0] if equal else templates[1]
+    return template.format(compared=compared(comparison), error=number_format.error(comparison.max_abs_error))
 
 
 def failed_checks(failed: list[Check]) -> tuple[str, ...]:
     """The checks that fail, by name."""
-    return (f"{how_many(failed).capitalize()}: {quoted_names(failed)}.",) if failed else ()
+    return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
 
 
-def who_is_right(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """Which engines the audit finds right, and how many of their values it looked at."""
+def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+    """The engines in which the step audit found no errors, and the share of values that it covered."""
     judgment = result.judgment
     if judgment is None:
         apart = any(c.mismatched for c in result.comparisons if c.candidate in engines)
-        return ("No step was audited: which side is wrong is not known." if apart else "No step was audited.",)
+        return (_NOT_AUDITED_APART if apart else _NOT_AUDITED,)
     audited = [engine for engine in engines if engine in judgment.audits]
-    blind = tuple(
-        f"No step of {display_name(engine)} can be audited: what each one reads was not recorded."
+    unauditable = tuple(
+        _UNAUDITABLE.format(engine=display_name(engine))
         for engine in audited
-        if not judgment.audits[engine].audited
+        if judgment.audits[engine].verdict is AuditVerdict.NOT_AUDITED
     )
-    return *_right(result, judgment, [e for e in audited if judgment.audits[e].audited]), *blind
+    return *_without_errors(result, judgment, [e for e in audited if judgment.audits[e].audited]), *unauditable
 
 
-def _right(result: RunResult, judgment: Judgment, audited: list[str]) -> tuple[str, ...]:
+def _without_errors(result: RunResult, judgment: Judgment, audited: list[str]) -> tuple[str, ...]:
     known = [engine for engine in audited if not result.wrong(engine)]
-    unknown = tuple(
-        f"The audit cannot judge {covered(share) if share < 1.0 else 'any'} of {display_name(engine)}'s values: "
-        f"rounding can hide an error there."
+    undetermined = tuple(
+        _UNDETERMINED.format(engine=display_name(engine), share=covered(share) if share < 1.0 else "100%")
         for engine in known
         if (share := judgment.audits[engine].undetermined)
     )
-    right = [engine for engine in known if judgment.audits[engine].verdict == "right"]
+    right = [engine for engine in known if judgment.audits[engine].verdict is AuditVerdict.RIGHT]
     if not right:
-        return unknown
-    names = " and ".join(display_name(engine) for engine in right)
-    subject = f"{names} {'is' if len(right) == 1 else 'are'}"
+        return undetermined
     coverage = min(judgment.audits[engine].coverage for engine in right)
-    evaluated = " that could be judged" if any(judgment.audits[engine].undetermined for engine in right) else ""
+    judged = any(judgment.audits[engine].undetermined for engine in right)
     if coverage == 1.0:
-        return f"{subject} right at every step{evaluated}.", *unknown
-    return f"{covered(coverage)} of the values audited: {subject} right at every step of these{evaluated}.", *unknown
+        template = _NO_ERRORS_JUDGED if judged else _NO_ERRORS
+    else:
+        template = _NO_ERRORS_SHARE_JUDGED if judged else _NO_ERRORS_SHARE
+    return template.format(engines=join_words(map(display_name, right)), share=covered(coverage)), *undetermined
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:
     """The assumptions under which a model file was run."""
-    return tuple(f"Assumption: {clause}." for clause in result.assumptions)
+    return tuple(_ASSUMPTION.format(assumption=clause) for clause in result.assumptions)
 
 
 def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """What recordings do not hold."""
+    """The arrays that recordings lack."""
     return tuple(
-        f"{display_name(engine)} was recorded without {_listed(missing)}: "
-        f"record {'it' if len(missing) == 1 else 'them'}, too, to have {'it' if len(missing) == 1 else 'them'} checked."
+        _UNRECORDED.format(engine=display_name(engine), arrays=join_words(missing, "or"))
         for engine in engines
         if (missing := unrecorded_arrays(result.traces[engine]))
     )
 
 
-def _listed(names: list[str]) -> str:
-    """ "output", "output and state", "hidden, output and state"."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 def precisions(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """In which type recordings hold their numbers, where that is not the network's."""
-    own = result.config.network.dtype
-    return tuple(
-        f"{display_name(engine)} holds {kind}, "
-        + (f"rounded to {own} here." if kind == "float64" else _audited_with(result.traces[engine]))
-        for engine in engines
-        if (kind := result.traces[engine].precision)
-    )
+    """The types of recordings that are not the network's."""
+    dtype = result.config.network.dtype
+    return tuple(_precision(result.traces[engine], dtype) for engine in engines if result.traces[engine].precision)
 
 
-def _audited_with(trace: Trace) -> str:
-    """With which precision a coarser recording is compared and audited."""
-    if trace.computed_in:
-        return f"and is compared with its precision, and audited as computed in {trace.computed_in}."
-    if trace.precision == "float16":
-        return "and is compared and audited with its precision: add computed_in to it if it was computed in another."
-    return "and is compared and audited with its precision."
+def _precision(trace: Trace, dtype: str) -> str:
+    if trace.precision == "float64":
+        template = _ROUNDED
+    elif trace.computed_in:
+        template, dtype = _COARSE_COMPUTED_IN, trace.computed_in
+    else:
+        template = _COARSE_FLOAT16 if trace.precision == "float16" else _COARSE
+    return template.format(engine=display_name(trace.engine), kind=trace.precision, dtype=dtype)
 
 
 def unrecorded_arrays(trace: Trace) -> list[str]:
-    """What a recording does not hold of what an engine returns, by the names that it would have in the file."""
+    """The arrays that a recording lacks, by their names in the file."""
     missing = trace.missing if trace.partial else trace.missing - {"hidden"}
     return [name for array, name in _RECORDED.items() if array in missing]
 
 
 def covered(coverage: float) -> str:
-    """A fraction below 1 in percent, never rounded up to the whole: "38 %", "0.4 %", "99.9 %", "none"."""
+    """A share below 1 in percent, rounded down: "38%", "0.4%", "99.9%"; "none" for 0."""
     if coverage == 0.0:
         return "none"
     percent = 100.0 * coverage
     if percent < 0.1:
-        return "less than 0.1 %"
+        return "less than 0.1%"
     if percent < 10.0 or percent > 99.0:
-        return f"{min(int(10 * percent) / 10, 99.9):g} %"
-    return f"{int(percent)} %"
+        return f"{min(int(10 * percent) / 10, 99.9):g}%"
+    return f"{int(percent)}%"
 
 
 def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
-    """What each wrong engine has at its first wrong step, and what the step gives."""
+    """The value of each wrong engine at its first wrong step, and the recomputed value."""
     return tuple(
-        "At its first wrong step {} has {}, where its own previous state gives {}.".format(
-            display_name(audit.engine), *number_format.format_pair(wrong.value, wrong.expected)
+        _FIRST_WRONG.format(
+            engine=display_name(audit.engine),
+            **dict(zip(("value", "expected"), number_format.format_pair(wrong.value, wrong.expected), strict=True)),
         )
         for audit in audits
         if (wrong := audit.first_wrong) is not None
@@ -187,80 +248,83 @@ def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
 
 
 def first_values(comparison: Comparison) -> tuple[str, ...]:
-    """What both have at the first mismatch."""
+    """Both values at the first mismatch."""
     first = comparison.first_mismatch
     if first is None:
         return ()
     values = number_format.format_pair(first.reference, first.candidate)
-    reference = f"{display_name(comparison.reference)} has {values[0]}"
-    candidate = f"{display_name(comparison.candidate)} {values[1]}"
-    return (f"At the first difference, {reference} and {candidate}.",)
+    return (
+        _FIRST_MISMATCH.format(
+            reference=display_name(comparison.reference),
+            candidate=display_name(comparison.candidate),
+            reference_value=values[0],
+            candidate_value=values[1],
+        ),
+    )
 
 
-def blind_spots(result: RunResult) -> tuple[str, ...]:
-    """Which known mistakes the run could not reveal, by name, and what would reveal them."""
+def undetectable_bugs(result: RunResult) -> tuple[str, ...]:
+    """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
     judgment = result.judgment
     if judgment is None or not judgment.undetectable:
         return ()
-    said = f"This run could not reveal {', '.join(judgment.undetectable)}"
-    if judgment.remedy is None:
-        return (f"{said}.",)
-    return (f"{said}: {change_in_words(result.config, judgment.remedy)} to reveal more.",)
+    template = _UNDETECTABLE if judgment.remedy is None else _UNDETECTABLE_REMEDY
+    change = "" if judgment.remedy is None else change_in_words(result.config, judgment.remedy)
+    return (template.format(bugs=", ".join(judgment.undetectable), change=change),)
 
 
 def nonfinite(comparison: Comparison) -> tuple[str, ...]:
-    """How many values are no numbers, on which side."""
-    reference, candidate = comparison.nonfinite_reference, comparison.nonfinite_candidate
-    if not (reference or candidate):
+    """The number of NaN and infinite values of each engine."""
+    if not (comparison.nonfinite_reference or comparison.nonfinite_candidate):
         return ()
-    held = (
-        f"NaN or infinite: {number_format.count(reference)} of {display_name(comparison.reference)}'s values, "
-        f"{number_format.count(candidate)} of {display_name(comparison.candidate)}'s"
+    template = _NONFINITE_APART if comparison.nonfinite_apart else _NONFINITE_SAME
+    return (
+        template.format(
+            reference=display_name(comparison.reference),
+            candidate=display_name(comparison.candidate),
+            reference_count=number_format.count(comparison.nonfinite_reference),
+            candidate_count=number_format.count(comparison.nonfinite_candidate),
+            apart=number_format.count(comparison.nonfinite_apart),
+        ),
     )
-    apart = comparison.nonfinite_apart
-    return (f"{held}, {number_format.count(apart)} of them apart." if apart else f"{held}, all in the same places.",)
 
 
 def tolerance(comparison: Comparison) -> str:
-    """The tolerance, and how much of it is used."""
-    reference = display_name(comparison.reference)
-    limit = f"{number_format.full(comparison.atol)} + {number_format.full(comparison.rtol)} · |{reference}|"
-    worst = comparison.max_error_ratio
-    if not comparison.atol and not comparison.rtol and not worst:
-        return f"Tolerance {limit} allows no difference, and there is none."
+    """The largest error ratio, and the tolerance."""
+    worst, exact = comparison.max_error_ratio, not comparison.atol and not comparison.rtol
     if isinf(worst):
-        return f"Tolerance {limit} {_without_room(comparison, reference)}"
-    used = f"{number_format.error(100.0 * worst)} %" if worst <= 1.0 else f"{number_format.error(worst)} times"
-    return f"Tolerance {limit}, of which the largest violation takes {used}."
-
-
-def _without_room(comparison: Comparison, reference: str) -> str:
-    """Why a difference is infinitely many times the tolerance, and what would let it pass."""
-    if comparison.atol:
-        return "is exceeded more times than a number can say: use a larger atol to let such differences pass."
-    if comparison.rtol:
-        return f"allows no difference where {reference} has 0, and there is one: use an atol above 0 to let it pass."
-    return "allows no difference, and there is one: use an atol above 0 to let it pass."
+        template = _EXACT_APART if exact else _TOLERANCE_OVERFLOW if comparison.atol else _NO_ATOL
+    elif exact and not worst:
+        template = _EXACT
+    else:
+        template = _TOLERANCE_SHARE if worst <= 1.0 else _TOLERANCE
+    return template.format(
+        finite="finite " if comparison.nonfinite_apart else "",
+        times="" if isinf(worst) else number_format.times(worst),
+        atol=number_format.full(comparison.atol),
+        rtol=number_format.full(comparison.rtol),
+        reference=display_name(comparison.reference),
+    )
 
 
 def passing(comparison: Comparison) -> str:
-    """The smallest atol that would pass."""
-    smallest = f"The smallest passing atol is {number_format.format_ceil(comparison.smallest_passing_atol)}"
-    return f"{smallest} for the finite values." if comparison.nonfinite_apart else f"{smallest}."
+    """The smallest atol that passes."""
+    template = _PASSING_FINITE if comparison.nonfinite_apart else _PASSING_APART if comparison.mismatched else _PASSING
+    return template.format(atol=number_format.format_ceil(comparison.smallest_passing_atol))
 
 
 def ulp(comparison: Comparison) -> tuple[str, ...]:
-    """The largest distance in floats."""
-    return (f"At most {number_format.ulp(comparison.max_ulp)} ULP apart.",) if comparison.max_ulp else ()
+    """The largest distance in ulps, if the tolerance is exceeded."""
+    shown = comparison.mismatched and comparison.max_ulp != number_format.UNDEFINED_ULP
+    return (_ULP.format(ulp=number_format.ulp(comparison.max_ulp)),) if shown else ()
 
 
 def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
-    """How the other candidates fare, and whether any of them fares worse; None if there is no other."""
-    said = {"agree": "agrees", "drift": "drifts", "disagree": "differs"}
+    """The verdicts on the other candidates, and whether any is worse; None without other candidates."""
     own = result.comparison_verdict(result.comparison(candidate))
     verdicts = {c.candidate: result.comparison_verdict(c) for c in result.comparisons if c.candidate != candidate}
     if not verdicts:
         return None
-    words = ", ".join(f"{display_name(name)} {said[verdict]}" for name, verdict in verdicts.items())
+    names = [_OTHER.format(engine=display_name(name), verdict=verdict) for name, verdict in verdicts.items()]
     worse = any(VERDICTS.index(verdict) > VERDICTS.index(own) for verdict in verdicts.values())
-    return f"Of the other candidates, {words}.", worse
+    return _OTHERS.format(candidates=", ".join(names)), worse

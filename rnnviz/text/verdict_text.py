@@ -1,30 +1,55 @@
-"""The verdict in words: the same sentence in the window and on the command line."""
+"""The verdict as a text with links: the same in the window, on the command line and in files."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from string import Formatter
 from typing import TypeAlias
 
-from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.text import verdict_details as notes
+from rnnviz.core.words import join_words, plural
+from rnnviz.text import verdict_details as details
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
+from rnnviz.verify.verdict import Verdict
 
-MARKS = {"agree": "✔", "drift": "≈", "disagree": "✘"}
+MARKS: dict[str, str] = {Verdict.AGREE: "✔", Verdict.DRIFT: "≈", Verdict.DISAGREE: "✘"}
 
-BLIND_SPOTS = "blind spots"
-"""The act of a part that leads to the mistakes which the run could not reveal."""
+UNDETECTABLE = "undetectable"
+"""The action of a link to the known bugs that the run could not reveal."""
+
+# Text between asterisks is strong.
+_AGREE = "*{reference} and {candidate} agree*: {values}"
+_AGREE_AT = "*{reference} and {candidate} agree*: {values} at {place}"
+_AGREE_BUT = "*{reference} and {candidate} agree, but {bugs} would go undetected with these settings*"
+_AGREE_RECORDED_BUT = (
+    "*{reference} and {candidate} agree in {compared} values, but {bugs} would go undetected with these settings*"
+)
+_CHECKS = "{reference} and {candidate} agree, but *{checks}*: {names}"
+_CHECKS_BRIEF = "{reference} and {candidate} agree, but *{checks}*"
+_DIFFER = "*{candidate} differs from {reference}*, first at {place}."
+_VALUES_BRIEF = " {values}."
+_SIZE = " {size}."
+_DRIFT = "*Numerical drift*: {candidate} and {reference} diverge from {place} on."
+_DRIFT_CORRECT = " Every step is correct; rounding errors accumulated."
+_DRIFT_AUDITED = " Every audited step is correct; rounding errors accumulated."
+_DRIFT_JUDGED = " Every step that could be judged is correct; rounding errors accumulated."
+_WRONG = "*{engine} is wrong*."
+_WRONG_AT = "*{engine} is wrong*, first at {place}."
+_WRONG_CHECKS = "*{engine} is wrong*: {checks}."
+_CAUSE = " Likely cause: *{cause}*."
+_CAUSE_OR = " Likely cause: *{cause}*, or {others}."
+_BUG = "{bug}: {cause}"
 
 
 @dataclass(frozen=True)
 class TextPart:
-    """A piece of a sentence.
+    """A piece of a text.
 
-    `where` makes it a link to a place, `act` a link to something else, of which `tip` tells more on hover; `strong`
-    is what the eye should meet.
+    `where` makes it a link to a position, `act` a link to an action with the tooltip `tip`; `strong` is drawn bold.
     """
 
     text: str
@@ -38,14 +63,14 @@ class TextPart:
 class VerdictWords:
     """The verdict on one candidate.
 
-    `sentence` says it whole and `brief` where there is little room; `notes` are what stands behind it, a sentence
-    each, the most telling first. `blind` is a line about each known mistake that a run without a wrong engine could
-    not reveal, and `remedy` what would reveal more of them, if anything would. `coverage` is the fraction of values
-    that were audited, None without an audit; of a recording that lacks some nobody could audit more. `partial` tells
-    that a recording lacks values, which were not compared.
+    `sentence` is the full text and `brief` a shorter one; `notes` are the details, the most important first. `blind`
+    has a line for each known bug that a run without a wrong engine could not reveal; `remedy` is the change of the
+    config that would reveal more, or empty. `coverage` is the fraction of the values that were audited, 0 to 1, None
+    without an audit; a recording that lacks values does not reduce it. `partial` is true if values were not compared
+    because a recording lacks them.
     """
 
-    verdict: str
+    verdict: Verdict
     sentence: tuple[TextPart, ...]
     brief: tuple[TextPart, ...]
     notes: tuple[str, ...]
@@ -60,71 +85,90 @@ class VerdictWords:
 
     @property
     def look(self) -> str:
-        """The verdict, or "blind" for an agreement of some values only, or that some known mistakes would not break."""
-        return "blind" if self.verdict == "agree" and (self.blind or self.partial) else self.verdict
+        """The verdict, or "blind" for an agreement in some values only, or with undetectable bugs."""
+        return "blind" if self.verdict is Verdict.AGREE and (self.blind or self.partial) else self.verdict
 
 
 _Two: TypeAlias = tuple[tuple[TextPart, ...], tuple[TextPart, ...]]
-"""A whole sentence and a brief one."""
+"""A full text and a brief one."""
 
 
 def plain(parts: tuple[TextPart, ...]) -> str:
-    """The sentence without its links."""
+    """The text without its links."""
     return "".join(part.text for part in parts)
 
 
+def fill(template: str, **values: str | TextPart) -> tuple[TextPart, ...]:
+    """Replace the named fields of a template; text between asterisks becomes strong, and links stay links."""
+    return tuple(_filled(template, values))
+
+
+def _filled(template: str, values: dict[str, str | TextPart]) -> Iterator[TextPart]:
+    for strong, piece in ((index % 2 == 1, piece) for index, piece in enumerate(template.split("*"))):
+        text = ""
+        for literal, name, _, _ in Formatter().parse(piece):
+            text += literal
+            value = "" if name is None else values[name]
+            if isinstance(value, str):
+                text += value
+                continue
+            if text:
+                yield TextPart(text, strong=strong)
+            yield TextPart(value.text, value.where, strong or value.strong, value.act, value.tip)
+            text = ""
+        if text:
+            yield TextPart(text, strong=strong)
+
+
 def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
-    """Say what is known of `candidate` and the reference: who is wrong, how far they are apart, what does not hold."""
+    """The verdict on a candidate: wrong engines, the first difference, failed checks, undetectable bugs."""
     comparison, judgment = result.comparison(candidate), result.judgment
     engines = comparison.reference, candidate
     verdict = result.comparison_verdict(comparison)
     failed = [check for check in result.checks if check.engine in engines and not check.holds]
     audits = [] if judgment is None else [judgment.audits[e] for e in engines if e in judgment.audits]
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
-    blind = () if judgment is None or wrong else _blind_lines(judgment)
+    blind = () if judgment is None or wrong else _undetectable_lines(judgment)
     remedy = judgment.remedy if judgment is not None and blind else None
     first: tuple[str, ...] = ()
     if judgment is not None and wrong:
         sentence, brief = _wrong(wrong, judgment, failed)
-        first = notes.size_of_difference(comparison)
+        first = (details.size_of_difference(comparison),)
     elif comparison.mismatched:
-        sentence, brief = _drift(comparison, audits) if verdict == "drift" else _apart(comparison, judgment)
-        first = (
-            (f"{_capital(notes.mismatch_count(comparison))}, {notes.error_size(comparison)}.",)
-            if verdict == "drift"
-            else ()
-        )
+        drift = verdict is Verdict.DRIFT
+        sentence, brief = _drift(comparison, audits) if drift else _differ(comparison, judgment)
+        first = (details.size_of_difference(comparison),) if drift else ()
     elif failed:
-        sentence, brief = _broken(comparison, failed)
+        sentence, brief = _failed_checks(comparison, failed)
     elif blind:
-        sentence, brief = _blind_agreement(comparison, blind)
-        first = (f"{_capital(notes.values_and_error(comparison))}.",)
+        sentence, brief = _undetectable(comparison, blind)
+        first = (f"{_capital(details.values_and_error(comparison))}.",)
     else:
         sentence, brief = _agreement(comparison)
-    others = notes.others(result, candidate)
-    all_notes = [
-        # A green line never hides a red one.
+    others = details.others(result, candidate)
+    notes = (
+        # A green banner never hides a red one.
         *((others[0],) if others is not None and others[1] else ()),
         *first,
-        *notes.assumptions(result),
-        *notes.who_is_right(result, engines),
-        *notes.unrecorded(result, engines),
-        *notes.precisions(result, engines),
-        *(notes.failed_checks(failed) if wrong or comparison.mismatched else ()),
-        *notes.first_wrong_values(wrong),
-        *(notes.first_values(comparison) if not wrong else ()),
-        *(notes.blind_spots(result) if blind else ()),
-        *notes.nonfinite(comparison),
-        notes.tolerance(comparison),
-        notes.passing(comparison),
-        *notes.ulp(comparison),
+        *details.assumptions(result),
+        *details.audit_coverage(result, engines),
+        *details.unrecorded(result, engines),
+        *details.precisions(result, engines),
+        *(details.failed_checks(failed) if wrong or comparison.mismatched else ()),
+        *details.first_wrong_values(wrong),
+        *(details.first_values(comparison) if not wrong else ()),
+        *(details.undetectable_bugs(result) if blind else ()),
+        *details.nonfinite(comparison),
+        details.tolerance(comparison),
+        details.passing(comparison),
+        *details.ulp(comparison),
         *((others[0],) if others is not None and not others[1] else ()),
-    ]
+    )
     return VerdictWords(
         verdict,
         sentence,
         brief,
-        tuple(all_notes),
+        notes,
         None if comparison.first_mismatch is None else comparison.first_mismatch.where,
         blind,
         "" if remedy is None else change_in_words(result.config, remedy),
@@ -134,7 +178,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
 
 
 def report(result: RunResult) -> str:
-    """The verdict on every candidate with all that stands behind it, for a terminal."""
+    """The verdict on every candidate with its details, for a terminal."""
     lines = []
     for comparison in result.comparisons:
         words = verdict_sentence(result, comparison.candidate)
@@ -142,97 +186,95 @@ def report(result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def diagnosis(judgment: Judgment, engine: str) -> str:
-    """What an engine computes as if, in the mistakes' own phrases; empty if nothing known explains it."""
-    found = [" and ".join(judgment.phrase(name) for name in names) for names in judgment.diagnoses.get(engine, ())]
-    if len(found) > 2:
-        return f"as if {found[0]}, or {number_format.count(len(found) - 1)} other mistakes"
-    return " or ".join(f"as if {phrase}" for phrase in found)
+def likely_causes(judgment: Judgment, engine: str) -> tuple[str, ...]:
+    """The likely causes of an engine's errors: known bugs, or bugs together, that reproduce its trace."""
+    return tuple(join_words(map(judgment.cause, names)) for names in judgment.diagnoses.get(engine, ()))
 
 
-def _blind_lines(judgment: Judgment) -> tuple[str, ...]:
-    return tuple(f"{name}: as if {judgment.phrase(name)}" for name in judgment.undetectable)
+def _undetectable_lines(judgment: Judgment) -> tuple[str, ...]:
+    return tuple(_BUG.format(bug=name, cause=judgment.cause(name)) for name in judgment.undetectable)
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _names(comparison: Comparison) -> tuple[str, str]:
-    return display_name(comparison.reference), display_name(comparison.candidate)
+def _place(where: Location) -> TextPart:
+    return TextPart(str(where), where)
 
 
-def _agree(comparison: Comparison) -> TextPart:
-    reference, candidate = _names(comparison)
-    some = f" in the {notes.compared(comparison)} values that were recorded" if comparison.unrecorded else ""
-    return TextPart(f"{reference} and {candidate} agree{some}", strong=True)
+def _names(comparison: Comparison) -> dict[str, str]:
+    return {"reference": display_name(comparison.reference), "candidate": display_name(comparison.candidate)}
 
 
 def _agreement(comparison: Comparison) -> _Two:
-    size = notes.largest_difference(comparison) if comparison.unrecorded else notes.values_and_error(comparison)
-    brief = (_agree(comparison), TextPart(f": {size}"))
+    names, values = _names(comparison), details.values_and_error(comparison)
+    brief = fill(_AGREE, **names, values=values)
     if comparison.max_abs_error == 0.0:
         return brief, brief
-    at = comparison.max_abs_error_at
-    return (*brief, TextPart(" at "), TextPart(str(at), at)), brief
+    return fill(_AGREE_AT, **names, values=values, place=_place(comparison.max_abs_error_at)), brief
 
 
-def _blind_agreement(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
-    some = "a known mistake" if len(blind) == 1 else f"{number_format.count(len(blind))} known mistakes"
-    but = TextPart(", but this run could not reveal ", strong=True)
-    brief = (_agree(comparison), but, TextPart(some, strong=True, act=BLIND_SPOTS, tip="\n".join(blind)))
+def _undetectable(comparison: Comparison, blind: tuple[str, ...]) -> _Two:
+    bugs = TextPart(plural(len(blind), "known bug"), act=UNDETECTABLE, tip="\n".join(blind))
+    template = _AGREE_RECORDED_BUT if comparison.unrecorded else _AGREE_BUT
+    brief = fill(template, **_names(comparison), bugs=bugs, compared=details.compared(comparison))
     return brief, brief
 
 
-def _broken(comparison: Comparison, failed: list[Check]) -> _Two:
-    agree = TextPart(f"{_agree(comparison).text}, but ")
-    fails = TextPart(notes.how_many(failed), strong=True)
-    return (agree, fails, TextPart(f": {notes.quoted_names(failed)}")), (agree, fails)
+def _failed_checks(comparison: Comparison, failed: list[Check]) -> _Two:
+    names, checks = _names(comparison), details.how_many(failed)
+    return (
+        fill(_CHECKS, **names, checks=checks, names=details.quoted_names(failed)),
+        fill(_CHECKS_BRIEF, **names, checks=checks),
+    )
 
 
-def _from(comparison: Comparison, verb: str) -> tuple[TextPart, ...]:
-    reference, candidate = _names(comparison)
-    start = TextPart(f"{candidate} {verb} from {reference}", strong=True)
-    if comparison.first_mismatch is None:
-        return (start,)
-    where = comparison.first_mismatch.where
-    return start, TextPart(" from "), TextPart(str(where), where)
+def _first_place(comparison: Comparison) -> TextPart:
+    first = comparison.first_mismatch
+    return _place(comparison.max_abs_error_at if first is None else first.where)
 
 
-def _apart(comparison: Comparison, judgment: Judgment | None) -> _Two:
-    start = _from(comparison, "differs")
+def _differ(comparison: Comparison, judgment: Judgment | None) -> _Two:
+    start = fill(_DIFFER, **_names(comparison), place=_first_place(comparison))
     if judgment is not None:
-        start += _as_if(judgment, comparison.reference) + _as_if(judgment, comparison.candidate)
-    few = f": {notes.mismatch_count(comparison)}"
-    return (*start, TextPart(f"{few}, {notes.error_size(comparison)}")), (*start, TextPart(few))
+        start += _cause(judgment, comparison.reference) + _cause(judgment, comparison.candidate)
+    return (
+        (*start, *fill(_SIZE, size=details.error_size(comparison))),
+        (*start, *fill(_VALUES_BRIEF, values=details.mismatches(comparison))),
+    )
 
 
-def _as_if(judgment: Judgment, engine: str) -> tuple[TextPart, ...]:
-    """What a wrong engine computes as if; nothing if nothing known explains it."""
-    explained = diagnosis(judgment, engine)
-    as_if, _, phrase = explained.partition("as if ")
-    return (TextPart(f", {as_if}as if "), TextPart(phrase, strong=True)) if explained else ()
+def _cause(judgment: Judgment, engine: str) -> tuple[TextPart, ...]:
+    causes = likely_causes(judgment, engine)
+    if not causes:
+        return ()
+    if len(causes) == 1:
+        return fill(_CAUSE, cause=causes[0])
+    others = causes[1] if len(causes) == 2 else plural(len(causes) - 1, "other known bug")
+    return fill(_CAUSE_OR, cause=causes[0], others=others)
 
 
 def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
-    start = _from(comparison, "drifts")
-    every = "every step" if all(audit.coverage == 1.0 for audit in audits) else "every audited step"
+    start = fill(_DRIFT, **_names(comparison), place=_first_place(comparison))
+    template = _DRIFT_CORRECT if all(audit.coverage == 1.0 for audit in audits) else _DRIFT_AUDITED
     if any(audit.undetermined for audit in audits):
-        every = "every step that could be judged"
-    why = TextPart(f": {every} of both is right, and their rounding has grown on the way")
-    return (*start, why), (*start, TextPart(f": {every} is right, rounding has grown"))
+        template = _DRIFT_JUDGED
+    return (*start, *fill(template)), start
 
 
 def _wrong(audits: list[Audit], judgment: Judgment, failed: list[Check]) -> _Two:
-    """Name the sides that are wrong, each with the first step that is and the mistake that it looks like."""
-    sentence: list[TextPart] = []
+    """Name each wrong engine, its first wrong step and its likely cause."""
+    text: list[TextPart] = []
     for audit in audits:
-        engine = display_name(audit.engine)
-        sentence += [TextPart(" and " if sentence else ""), TextPart(f"{engine} is wrong", strong=True)]
+        if text:
+            text.append(TextPart(" "))
+        engine, own = display_name(audit.engine), [check for check in failed if check.engine == audit.engine]
         if audit.first_wrong is not None:
-            sentence += [TextPart(" from "), TextPart(str(audit.first_wrong.where), audit.first_wrong.where)]
-        sentence += _as_if(judgment, audit.engine)
-        own = [check for check in failed if check.engine == audit.engine]
-        if audit.first_wrong is None and own:
-            sentence.append(TextPart(f": {notes.how_many(own)}"))
-    return tuple(sentence), tuple(sentence)
+            text += fill(_WRONG_AT, engine=engine, place=_place(audit.first_wrong.where))
+        elif own:
+            text += fill(_WRONG_CHECKS, engine=engine, checks=details.how_many(own))
+        else:
+            text += fill(_WRONG, engine=engine)
+        text += _cause(judgment, audit.engine)
+    return tuple(text), tuple(text)

@@ -16,6 +16,7 @@ from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.verify.verdict import AuditVerdict
 
 JUDGED = 2.0**-8
 """How much of the largest hidden value eight bounds may be if they are to judge a step."""
@@ -87,16 +88,13 @@ class Audit(OverTime):
         self.protect()
 
     @property
-    def verdict(self) -> str:
-        """ "wrong" if a step is outside its bound, else "right" of all steps that could be judged.
-
-        "not audited" if none was audited, "undetermined" if none could be judged.
-        """
+    def verdict(self) -> AuditVerdict:
+        """Right speaks of the steps that could be judged."""
         if not self.audited:
-            return "not audited"
+            return AuditVerdict.NOT_AUDITED
         if self.wrong:
-            return "wrong"
-        return "undetermined" if self.undetermined_count == self.audited else "right"
+            return AuditVerdict.WRONG
+        return AuditVerdict.UNDETERMINED if self.undetermined_count == self.audited else AuditVerdict.RIGHT
 
     @property
     def undetermined(self) -> float:

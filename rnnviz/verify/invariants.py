@@ -8,6 +8,7 @@ import numpy as np
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.verdict import CheckOutcome
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Check:
     holds: bool
     detail: str
     accumulates: bool = False
+
+    @property
+    def outcome(self) -> CheckOutcome:
+        """Whether the check passes."""
+        return CheckOutcome.PASSED if self.holds else CheckOutcome.FAILED
 
 
 def equality(

@@ -15,23 +15,22 @@ from rnnviz.verify.verdict import VERDICTS, Verdict
 
 @dataclass(frozen=True)
 class Judgment:
-    """What more is known once every step has been audited.
+    """Results of the step audit.
 
-    `audits` by engine; `diagnoses` by engine that is wrong: each a tuple of the names of known mistakes that
-    together explain its trace. `undetectable` names the known mistakes that this config could not reveal, and `remedy`
-    is the config with the smallest change that would, if there is one. `phrases` completes "as if ..." for each
-    mistake that the network can have, by its name.
+    `audits` by engine. `diagnoses` by wrong engine: each a tuple of names of known bugs that together explain its
+    trace. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with the
+    smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
     """
 
     audits: Mapping[str, Audit]
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]]
     undetectable: tuple[str, ...]
     remedy: Config | None
-    phrases: Mapping[str, str] = field(default_factory=dict)
+    causes: Mapping[str, str] = field(default_factory=dict)
 
-    def phrase(self, mistake: str) -> str:
-        """What completes "as if ..." for a mistake."""
-        return self.phrases.get(mistake, f"the mistake {mistake} were made")
+    def cause(self, bug: str) -> str:
+        """The noun phrase of a known bug, or its name."""
+        return self.causes.get(bug, bug)
 
 
 @dataclass(frozen=True, eq=False)

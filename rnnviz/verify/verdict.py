@@ -1,4 +1,4 @@
-"""Results of a comparison."""
+"""Results of a comparison, of a step audit and of a consistency check."""
 
 from enum import StrEnum
 
@@ -12,3 +12,23 @@ class Verdict(StrEnum):
 
 
 VERDICTS = tuple(Verdict)
+
+
+class AuditVerdict(StrEnum):
+    """Result of the step audit of one engine."""
+
+    RIGHT = "right"
+    """No step is outside its rounding bound."""
+    WRONG = "wrong"
+    """A step is outside its rounding bound."""
+    UNDETERMINED = "undetermined"
+    """No step could be judged."""
+    NOT_AUDITED = "not audited"
+    """No step was recomputed."""
+
+
+class CheckOutcome(StrEnum):
+    """Result of a consistency check."""
+
+    PASSED = "passed"
+    FAILED = "failed"

@@ -41,7 +41,7 @@ def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
     )
     name = f"recording:{archive}#bug:update-gate-inverted"
     said, err = capsys.readouterr()
-    assert said.startswith("✘ made.npz#bug:update-gate-inverted is wrong from layer 0, forward, t = 0")
+    assert said.startswith("✘ made.npz#bug:update-gate-inverted is wrong, first at layer 0, forward, t = 0")
     assert err == ""
     found = json.loads(outputs["json"].read_text(encoding="utf-8"))
     assert (found["verdict"], found["candidate"]) == ("disagree", name)

@@ -53,8 +53,8 @@ def test_a_mismatch_is_told_and_is_the_exit_code(tmp_path: Path, capfd: pytest.C
     assert main(["sweep", str(path), "--engines", "onnx, bug:no-h2h-bias", "--workers", "1"]) == 1
     out, _ = capfd.readouterr()
     counts, first, second = out.splitlines()
-    assert counts == "✔ 2 agree · ✘ 2 mismatch"
-    assert all("engine bug:no-h2h-bias: bug:no-h2h-bias is wrong from layer 0" in line for line in (first, second))
+    assert counts == "✔ 2 agree · ✘ 2 disagree"
+    assert all("engine bug:no-h2h-bias: bug:no-h2h-bias is wrong, first at layer 0" in line for line in (first, second))
     assert main(["sweep", str(path), "--engines", "onnx", "--quiet"]) == 0
     assert capfd.readouterr() == ("", "")
 

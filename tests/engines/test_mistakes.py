@@ -63,7 +63,7 @@ def test_every_mistake_says_what_it_is_and_who_makes_it(name: str) -> None:
     assert mistake.engine == f"bug:{name}"
     assert mistake.origin.endswith(".")
     assert mistake.origin.replace("et al. ", "").count(". ") == 0
-    assert not mistake.phrase.endswith(".")
+    assert not mistake.cause.endswith(".")
     assert all(variants for variants in mistake.variants.values())
     assert find_engine(mistake.engine).mistake is mistake
 

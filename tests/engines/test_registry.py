@@ -199,7 +199,7 @@ def test_the_known_mistakes_of_a_network_are_those_that_its_engine_entries_accep
     assert all(find_engine(entry.engine).unsupported_reason(network) is None for entry in entries)
     for entry in entries:
         known = KNOWN_BUGS[entry.name]
-        assert (entry.engine, entry.phrase, entry.origin) == (known.engine, known.phrase, known.origin)
+        assert (entry.engine, entry.cause, entry.origin) == (known.engine, known.cause, known.origin)
     both = known_mistakes(replace(network, bidirectional=True))
     new = [entry for entry in both if entry not in entries]
     assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}

@@ -20,10 +20,10 @@ def load_in_pieces(config: Config) -> Inputs:
 def test_reading_large_inputs_moves_the_bar_up_to_where_the_engines_begin(tmp_path: Path) -> None:
     config = Config(Network("gru", 3, 4), compare=Compare("manual", ("bug:no-h2h-bias",))).checked()
     told: list[tuple[str, float]] = []
-    compute(RunRequest(1, config, load_in_pieces), tmp_path, lambda stage, done: told.append((stage, done)))
+    compute(RunRequest(1, config, load_in_pieces), tmp_path, lambda stage, done: told.append((str(stage), done)))
     assert [stage for stage, _ in told[:5]] == [
         "reading the inputs",
-        *(f"reading the inputs, {part} %" for part in (25, 50, 75, 100)),
+        *(f"reading the inputs, {part}%" for part in (25, 50, 75, 100)),
     ]
     read = [done for stage, done in told if stage.startswith("reading the inputs")]
     assert read == sorted(read)

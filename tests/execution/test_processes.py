@@ -108,7 +108,7 @@ def test_a_program_that_is_killed_leaves_no_orphan_and_no_folder(tmp_path: Path,
 from tests.leaks import children
 supervisor = Supervisor(warm=())
 for event in supervisor.events(new_request(config(), loads.hang)):
-    print(*[child.pid for child in children()], event.stage.replace(" ", "-"), flush=True)
+    print(*[child.pid for child in children()], str(event.stage).replace(" ", "-"), flush=True)
 """
     env = environment(tmp_path)
     with subprocess.Popen(script(tmp_path, code), env=env, stdout=subprocess.PIPE, text=True) as program:
@@ -127,7 +127,7 @@ for event in supervisor.events(new_request(config(), loads.hang)):
 def test_a_keyboard_interrupt_reaches_the_program_and_not_its_child(tmp_path: Path) -> None:
     code = """
 try:
-    run(config(), loads.hang, lambda stage, fraction: print(stage.replace(" ", "-"), flush=True))
+    run(config(), loads.hang, lambda stage, fraction: print(str(stage).replace(" ", "-"), flush=True))
 except KeyboardInterrupt:
     print("interrupted")
 """

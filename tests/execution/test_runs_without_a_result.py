@@ -10,7 +10,7 @@ import pytest
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.engines.registry import ENGINES
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed
+from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, Stage, StageKind
 from rnnviz.execution.run_dirs import storage
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
@@ -128,7 +128,7 @@ def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_secon
         last = None
         for event in supervisor.events(request):
             last = event
-            if at is None and isinstance(event, Progressed) and event.stage == "computing with gluon":
+            if at is None and isinstance(event, Progressed) and event.stage == Stage(StageKind.COMPUTING, "gluon"):
                 at = monotonic()
                 supervisor.cancel(request.id)
         assert at is not None
@@ -226,7 +226,7 @@ def test_run_raises_what_went_wrong(load: supervisor_module.Load, error: type[Ex
 def test_an_error_in_the_listener_ends_the_process() -> None:
     before = children()
 
-    def listen(stage: str, fraction: float) -> None:
+    def listen(stage: Stage, fraction: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -11,7 +11,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import Cancelled, Computed, Progressed
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Progressed
 from rnnviz.execution.run_dirs import storage
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
@@ -30,7 +30,7 @@ def run_folders() -> list[Path]:
 def test_a_run_tells_its_progress_and_then_its_result(supervisor: Supervisor) -> None:
     events = events_of(supervisor)
     assert isinstance(events[0], Progressed)
-    assert (events[0].stage, events[0].fraction) == ("starting the engines", 0.0)
+    assert (events[0].stage, events[0].fraction) == (STARTING, 0.0)
     assert not any(isinstance(event, Computed) for event in events)
     result = finished(events)
     assert list(result.traces) == ["manual", "bug:no-h2h-bias"]

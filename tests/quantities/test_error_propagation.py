@@ -93,7 +93,7 @@ def test_a_mistake_in_the_final_states_alone_shows_in_the_checks() -> None:
 
     wrong, right = made_result(edits={"manual": edit}), made_result()
     said = sentence(wrong)
-    assert said.startswith("No hidden vector differs, but 2 checks fail: manual: the forward final state")
+    assert said.startswith("All hidden values agree, but 2 consistency checks fail: manual: ")
     assert sentence(right) == "Nothing shows: every value agrees with gluon's within the tolerance"
     for result in (wrong, right):
         parts = spread_sentence(result, "manual", spread(result, "manual"))

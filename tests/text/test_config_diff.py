@@ -27,7 +27,7 @@ def changed(**sections: dict[str, Any]) -> Config:
         ({}, ""),
         ({"initial_state": {"source": "normal"}}, "use a random initial state"),
         ({"parameters": {"bias": "uniform"}}, "use random biases"),
-        ({"sequence": {"timesteps": 3}}, "use 3 timesteps"),
+        ({"sequence": {"timesteps": 3}}, "use 3 time steps"),
         ({"sequence": {"batch_size": 2, "source": "normal"}}, "use a random sequence and 2 samples"),
         (
             {
@@ -35,10 +35,10 @@ def changed(**sections: dict[str, Any]) -> Config:
                 "parameters": {"bias": "uniform"},
                 "initial_state": {"source": "normal"},
             },
-            "use 3 timesteps, random biases and a random initial state",
+            "use 3 time steps, random biases and a random initial state",
         ),
         ({"parameters": {"scale": 0.5}}, "use parameters.scale = 0.5"),
-        ({"sequence": {"timesteps": 1_200, "source": "uniform"}}, "use a random sequence and 1,200 timesteps"),
+        ({"sequence": {"timesteps": 1_200, "source": "uniform"}}, "use a random sequence and 1,200 time steps"),
         ({"network": {"num_layers": 2}}, "use 2 layers"),
         ({"sequence": {"source": "sine"}}, "use sequence.source = sine"),
         (
@@ -53,7 +53,7 @@ def test_a_change_is_said_as_a_command(sections: dict[str, dict[str, Any]], word
 
 def test_a_change_back_is_said_of_what_it_goes_back_to() -> None:
     old = changed(sequence={"timesteps": 3}, initial_state={"source": "normal"}, parameters={"bias": "uniform"})
-    assert change_in_words(old, CONFIG) == "use 1 timestep, zero biases and an initial state of zeros"
+    assert change_in_words(old, CONFIG) == "use 1 time step, zero biases and an initial state of zeros"
     assert changed_keys(old, CONFIG) == ("sequence.timesteps", "parameters.bias", "initial_state.source")
 
 

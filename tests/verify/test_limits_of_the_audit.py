@@ -164,8 +164,8 @@ def test_a_difference_that_the_audit_cannot_judge_is_no_drift_and_its_share_is_t
     assert (found.verdict, result.verdict) == ("right", "disagree")
     assert found.undetermined_mismatches == {"manual": 1}
     assert summary(result)["audit"]["mine"]["undetermined"] == found.undetermined == 1 / 16
-    assert "right at every step that could be judged" in report(result)
-    assert "right at every step." not in report(result)
+    assert "at every time step that could be judged" in report(result)
+    assert "verified within rounding" not in report(result)
 
 
 def test_undetermined_values_in_which_the_engines_agree_leave_a_drift_a_drift() -> None:

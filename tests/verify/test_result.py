@@ -116,7 +116,7 @@ def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:
     assert not decreed(replace(made_result(), checks=(replace(broken, holds=True),))).wrong("manual")
 
 
-def test_a_mistake_without_a_phrase_of_its_own_is_named() -> None:
-    judgment = Judgment({}, {}, (), None, {"no-h2h-bias": "the h2h bias were left out"})
-    assert judgment.phrase("no-h2h-bias") == "the h2h bias were left out"
-    assert judgment.phrase("another") == "the mistake another were made"
+def test_a_known_bug_without_a_cause_is_named() -> None:
+    judgment = Judgment({}, {}, (), None, {"no-h2h-bias": "hidden-to-hidden bias missing"})
+    assert judgment.cause("no-h2h-bias") == "hidden-to-hidden bias missing"
+    assert judgment.cause("another") == "another"

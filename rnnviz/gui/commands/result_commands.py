@@ -77,12 +77,12 @@ class ResultCommands(QObject):
         if self._session.result is not None:
             self._exporter.numbers(kind, self._session.result, self._stem)
 
-    def show_blind_spots(self) -> None:
-        """Say which known mistakes the run could not reveal."""
+    def show_undetectable(self) -> None:
+        """List the undetectable bugs."""
         result, candidate = self._session.result, self._session.candidate
         if result is not None and candidate is not None:
             lines = verdict_sentence(result, candidate).blind
-            tell(self._window, "What this run could not reveal", "\n\n".join(lines))
+            tell(self._window, "Undetectable bugs", "\n\n".join(lines))
 
     @property
     def _stem(self) -> str:

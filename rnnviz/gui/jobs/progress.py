@@ -6,6 +6,7 @@ from time import monotonic
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QWidget
 
+from rnnviz.execution.events import STARTING, Stage
 from rnnviz.gui.jobs.progress_row import ProgressRow
 
 SHOW_AFTER_MS = 200
@@ -16,10 +17,11 @@ class RunProgress(QStackedWidget):
     """In the status bar: a run's progress while one goes on, else how long the last one took."""
 
     stage_shown = Signal(object)
-    """What a run that takes its time is doing, or None when it is over."""
+    """The stage of a run, if it takes long, or None at its end."""
 
     def __init__(self, clock: Callable[[], float] = monotonic, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._stage = STARTING
         self._summary = QLabel()
         self._summary.setToolTip("How long each engine took in the last run, and what it computed with.")
         self._row = ProgressRow("Progress of the run", "How much of the run is done.", clock)
@@ -46,12 +48,14 @@ class RunProgress(QStackedWidget):
 
     def begin(self) -> None:
         """A run begins."""
-        self._row.begin("starting")
+        self._stage = STARTING
+        self._row.begin(str(self._stage))
         self._delay.start()
 
-    def tell(self, stage: str, fraction: float) -> None:
-        """So much of the run is done."""
-        self._row.tell(stage, fraction)
+    def tell(self, stage: Stage, fraction: float) -> None:
+        """Show the stage and the fraction of the run that is done."""
+        self._stage = stage
+        self._row.tell(str(stage), fraction)
         if self.running:
             self.stage_shown.emit(stage)
 
@@ -68,4 +72,4 @@ class RunProgress(QStackedWidget):
 
     def _reveal(self) -> None:
         self.setCurrentIndex(1)
-        self.stage_shown.emit(self._row.stage)
+        self.stage_shown.emit(self._stage)

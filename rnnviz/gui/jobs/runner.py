@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from rnnviz.core.config import Config
-from rnnviz.execution.events import STARTING, Failed
+from rnnviz.execution.events import STARTING, Failed, Stage
 from rnnviz.execution.request import AuditMode, RunRequest
 from rnnviz.gui.jobs.worker import Worker
 from rnnviz.io.inputs import load_inputs
@@ -27,7 +27,7 @@ class Runner(QObject):
 
     started = Signal(object)
     """The `Config` that is run."""
-    progressed = Signal(str, float)
+    progressed = Signal(object, float)
     """What is being done, and the fraction of the run that is done."""
     computed = Signal(object, object)
     """The `RunResult` so far, and the `Config` as it was asked for: the audit goes on."""
@@ -141,7 +141,7 @@ class Runner(QObject):
             # Its process still imports the engines, which the newer run needs as well: a new process would begin anew.
             self._grace.start()
 
-    def _on_progressed(self, request_id: int, stage: str, fraction: float) -> None:
+    def _on_progressed(self, request_id: int, stage: Stage, fraction: float) -> None:
         begins = self._at_work is not None and request_id == self._at_work.id and stage != STARTING
         if begins and not self._computing:
             self._computing = True

@@ -17,7 +17,7 @@ class Worker(QObject):
     Every request ends with exactly one of `finished`, `failed` and `cancelled`.
     """
 
-    progressed = Signal(int, str, float)
+    progressed = Signal(int, object, float)
     """The request's id, what is being done, the fraction that is done."""
     computed = Signal(object)
     """A `RunResult` without its judgment, which follows with `finished`."""

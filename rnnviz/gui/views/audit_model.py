@@ -1,4 +1,4 @@
-"""The audit's rows, and pairs of tolerances, as tables."""
+"""Tables of the step audit and of tolerances."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,9 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.checks_model import WordsModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.text.audit_rows import AuditRow, ToleranceRow
+from rnnviz.text.audit_rows import AUDIT_WORDS, AuditRow, ToleranceRow
 from rnnviz.verify.running_error import ALLOWED
+from rnnviz.verify.verdict import AuditVerdict
 
 _Roles = Qt.ItemDataRole
 
@@ -21,7 +22,7 @@ _Roles = Qt.ItemDataRole
 class AuditModel(WordsModel):
     """One engine in each row."""
 
-    headings = ("verdict", "engine", f"worst of {ALLOWED:g}", "first wrong step, or worst", "audited")
+    headings = ("verdict", "engine", f"worst step (limit {ALLOWED:g})", "first wrong or worst step", "audited")
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,13 +30,13 @@ class AuditModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Use the colors of a theme."""
         icons = Icons(theme)
         self._looks = {
-            "right": (icons.colored("check", "right"), theme.color("right")),
-            "wrong": (icons.colored("cross", "wrong"), theme.color("wrong")),
-            "undetermined": (icons.colored("info", "muted"), theme.color("muted")),
-            "not audited": (icons.colored("info", "muted"), theme.color("muted")),
+            AuditVerdict.RIGHT: (icons.colored("check", "right"), theme.color("right")),
+            AuditVerdict.WRONG: (icons.colored("cross", "wrong"), theme.color("wrong")),
+            AuditVerdict.UNDETERMINED: (icons.colored("info", "muted"), theme.color("muted")),
+            AuditVerdict.NOT_AUDITED: (icons.colored("info", "muted"), theme.color("muted")),
         }
         self._link = theme.color("accent")
         if self.rows:
@@ -47,7 +48,7 @@ class AuditModel(WordsModel):
         self.show_rows(
             [
                 (
-                    a.verdict,
+                    AUDIT_WORDS[a.verdict],
                     a.engine,
                     number_format.error(a.ratio) if a.audited else "",
                     str(a.where) if a.audited else "",
@@ -57,22 +58,26 @@ class AuditModel(WordsModel):
             ]
         )
 
+    def count(self, verdict: AuditVerdict) -> int:
+        """The number of engines with a verdict."""
+        return sum(audit.verdict is verdict for audit in self._audits)
+
     @property
     def reasons(self) -> list[str]:
-        """A sentence on each wrong engine."""
+        """The reasons, one for each wrong engine."""
         return [audit.reason for audit in self._audits if audit.reason]
 
     def location(self, row: int) -> Location:
-        """Where a row leads to."""
+        """The position of a row."""
         return self._audits[row].where
 
     def cell(self, row: int, column: int) -> TableCell:
-        verdict, text = self.rows[row][0], self.rows[row][column]
+        verdict, text = self._audits[row].verdict, self.rows[row][column]
         mark, color = self._looks[verdict]
         if column == 0:
-            return TableCell(text, color, bold=verdict == "wrong", mark=mark, left=True)
+            return TableCell(text, color, bold=verdict is AuditVerdict.WRONG, mark=mark, left=True)
         if column == 2:
-            return TableCell(text, color if verdict == "wrong" else None)
+            return TableCell(text, color if verdict is AuditVerdict.WRONG else None)
         return TableCell(text, self._link if column == 3 else None, left=True)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _Roles.DisplayRole) -> Any:
@@ -85,8 +90,8 @@ class AuditModel(WordsModel):
             return number_format.full(self._audits[index.row()].ratio)
         if role == _Roles.ToolTipRole and index.column() == 2:
             return (
-                f"{number_format.full(self._audits[index.row()].ratio)} rounding bounds; up to {ALLOWED:g} a "
-                "step is right"
+                f"{number_format.full(self._audits[index.row()].ratio)} rounding bounds; a step is wrong above "
+                f"{ALLOWED:g}"
             )
         return super().data(index, role)
 

@@ -1,4 +1,4 @@
-"""Which engine is right at each of its steps, by how much, and which tolerances would do."""
+"""The step audit of each engine, and tolerances that pass."""
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QWidget
@@ -11,16 +11,18 @@ from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.text.audit_rows import audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.running_error import ALLOWED
+from rnnviz.verify.verdict import AuditVerdict
 
 _INTRO = (
-    "Each step is computed again in float64 from the engine's own previous state: a right engine stays within a few "
-    "rounding bounds."
+    "Every time step is recomputed in float64 from the engine's own previous state. Correct: error ≤ "
+    f"{ALLOWED:g} × rounding bound."
 )
-_UNAUDITED = "No step of this run has been audited, so that nobody knows which engine is right."
+_UNAUDITED = "The step audit of this run did not run, so it is unknown which engine is wrong."
 
 
 class AuditTable(ResultView):
-    """The engines on the left, tolerances on the right; `title_changed` tells the tab's new text."""
+    """Engines on the left, tolerances on the right; `title_changed` has the new text of the tab."""
 
     title = "Audit"
 
@@ -30,7 +32,7 @@ class AuditTable(ResultView):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._candidate: str | None = None
-        self._empty = QLabel("Press F5 to run: every step of every engine is checked by itself.")
+        self._empty = QLabel("Press F5 to check every time step of every engine.")
         self._intro = ElidedLabel(_INTRO)
         self._unaudited = QLabel(_UNAUDITED)
         for label in (self._empty, self._unaudited):
@@ -83,8 +85,8 @@ class AuditTable(ResultView):
 
     @property
     def tab_text(self) -> str:
-        """The title with how many engines are right: "Audit  2 ✔", "Audit  ✘ 1 of 2", or "Audit  1 of 2 ✔"."""
-        wrong, right = (sum(row[0] == verdict for row in self.model.rows) for verdict in ("wrong", "right"))
+        """The title with a count of engines: "Audit  2 ✔", "Audit  ✘ 1 of 2" or "Audit  1 of 2 ✔"."""
+        wrong, right = map(self.model.count, (AuditVerdict.WRONG, AuditVerdict.RIGHT))
         count = len(self.model.rows)
         if not count:
             return self.title
@@ -94,12 +96,12 @@ class AuditTable(ResultView):
 
     @property
     def reasons(self) -> str:
-        """What is said of the wrong engines."""
+        """The reasons of wrong engines."""
         return self._reasons.text()
 
     @property
     def remark(self) -> str:
-        """What is said beneath the tolerances."""
+        """The remark on the tolerances."""
         return self._remark.text()
 
     def copy_text(self) -> str:
@@ -118,7 +120,7 @@ class AuditTable(ResultView):
             self.title_changed.emit(self.tab_text)
 
     def show_location(self, location: Location) -> None:
-        """The audit does not depend on the cursor."""
+        """The audit does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
@@ -142,7 +144,7 @@ class AuditTable(ResultView):
         if comparison is not None:
             self._remark.setText(tolerance_remark(comparison))
             passing = self.tolerances_model.pairs[-1].pair
-            self.copy_button.setToolTip(f"Copy {passing}: the smallest atol that passes at this rtol.")
+            self.copy_button.setToolTip(f"Copies {passing}: the smallest atol that passes with this rtol.")
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
         needed = self.tolerances.fit_columns(self.tolerances_model.widest(), growing=(0,))
         self.tolerances.setFixedWidth(max(needed, 200) + 2 * self.tolerances.frameWidth() + 2)

@@ -1,4 +1,4 @@
-"""The checks of a run, and what each engine took, as tables."""
+"""Tables of consistency checks, and of times and versions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +13,14 @@ from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import CheckOutcome
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 
 
 class WordsModel(QAbstractTableModel):
-    """Rows of words under headings; a subclass says how a cell is drawn."""
+    """Rows of texts under headings; a subclass draws the cells."""
 
     headings: tuple[str, ...] = ()
 
@@ -63,21 +64,21 @@ class WordsModel(QAbstractTableModel):
 
 
 class ChecksModel(WordsModel):
-    """One statement about an engine's numbers in each row, those that fail first."""
+    """One consistency check in each row, failed ones first."""
 
-    headings = ("holds", "engine", "check", "detail")
+    headings = ("result", "engine", "check", "detail")
 
     def __init__(self) -> None:
         super().__init__()
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Use the colors of a theme."""
         icons = Icons(theme)
         self._muted = theme.color("muted")
         self._looks = {
-            "holds": (icons.colored("check", "right"), theme.color("right")),
-            "fails": (icons.colored("cross", "wrong"), theme.color("wrong")),
+            CheckOutcome.PASSED: (icons.colored("check", "right"), theme.color("right")),
+            CheckOutcome.FAILED: (icons.colored("cross", "wrong"), theme.color("wrong")),
         }
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
@@ -85,12 +86,13 @@ class ChecksModel(WordsModel):
     def show_checks(self, checks: Sequence[Check]) -> None:
         """Show other checks."""
         ordered = sorted(checks, key=lambda check: check.holds)
-        self.show_rows([("holds" if c.holds else "fails", c.engine, c.name, c.detail) for c in ordered])
+        self.show_rows([(c.outcome.value, c.engine, c.name, c.detail) for c in ordered])
 
     def cell(self, row: int, column: int) -> TableCell:
         words = self.rows[row]
-        mark, color = self._looks[words[0]]
-        fails = words[0] == "fails"
+        outcome = CheckOutcome(words[0])
+        mark, color = self._looks[outcome]
+        fails = outcome is CheckOutcome.FAILED
         if column == 0:
             return TableCell(words[0], color, bold=fails, mark=mark, left=True)
         if column == 3:
@@ -100,11 +102,11 @@ class ChecksModel(WordsModel):
     def widest(self) -> list[str]:
         found = super().widest()
         # The mark takes the room of three digits.
-        return ["fails00000", *(f"{text}0" for text in found[1:])]
+        return [f"{CheckOutcome.FAILED}00000", *(f"{text}0" for text in found[1:])]
 
 
 class EnginesModel(WordsModel):
-    """What each engine took and which release it is; parts of an engine's work have a row of their own."""
+    """Time and version of each engine, with a row for each timed part."""
 
     headings = ("engine", "time", "version")
 

@@ -1,4 +1,4 @@
-"""What must hold of every engine's numbers whatever the values, whether it does, and what the run took."""
+"""Consistency checks of every engine, and the times of the run."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QWidget
@@ -12,14 +12,11 @@ from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.verify.result import RunResult
 
-_INTRO = (
-    "Each engine's out, state and hidden vectors are held against each other: they must be the same numbers in "
-    "different places."
-)
+_INTRO = "Values that an engine returns in several places must be equal: output, final state and hidden states."
 
 
 class ChecksTable(ResultView):
-    """The checks on the left, times and versions on the right; `title_changed` tells the tab's new text."""
+    """Checks on the left, times and versions on the right; `title_changed` has the new text of the tab."""
 
     title = "Checks"
 
@@ -28,7 +25,7 @@ class ChecksTable(ResultView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._result: RunResult | None = None
-        self._empty = QLabel("Press F5 to run: whether out, state and the hidden vectors of each engine fit together.")
+        self._empty = QLabel("Press F5 to check that output, final state and hidden states are consistent.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._intro = ElidedLabel(_INTRO)
@@ -80,7 +77,7 @@ class ChecksTable(ResultView):
             self.title_changed.emit(self.tab_text)
 
     def show_location(self, location: Location) -> None:
-        """The checks do not depend on the cursor."""
+        """The checks do not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()

@@ -1,6 +1,7 @@
-"""The known mistakes, and how one of them spreads, as tables."""
+"""Tables of known bugs, and of the errors of one of them by lane."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.words import plural
 from rnnviz.engines.registry import MistakeEntry
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -20,22 +22,30 @@ from rnnviz.quantities.plot_series import pixel_maxima
 from rnnviz.verify.result import RunResult
 
 _Roles = Qt.ItemDataRole
-COMPUTED, HIDDEN, SHOWS, UNKNOWN = "computed", "stays hidden", "would show", "not known"
 
 
-def standing(result: RunResult, entry: MistakeEntry) -> str:
-    """What the run says of a mistake."""
+class Detection(StrEnum):
+    """Whether this run detects a known bug."""
+
+    COMPUTED = "in this run"
+    UNDETECTABLE = "undetectable"
+    DETECTABLE = "detectable"
+    UNKNOWN = "unknown"
+
+
+def detection(result: RunResult, entry: MistakeEntry) -> Detection:
+    """Whether the run detects a known bug."""
     if entry.engine in result.traces:
-        return COMPUTED
+        return Detection.COMPUTED
     if result.judgment is None:
-        return UNKNOWN
-    return HIDDEN if entry.name in result.judgment.undetectable else SHOWS
+        return Detection.UNKNOWN
+    return Detection.UNDETECTABLE if entry.name in result.judgment.undetectable else Detection.DETECTABLE
 
 
 class MistakesModel(WordsModel):
-    """One known mistake in each row, in the catalog's order."""
+    """One known bug in each row, in the order of the catalog."""
 
-    headings = ("as if …", "in this run")
+    headings = ("known bug", "detection")
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,39 +53,39 @@ class MistakesModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Use the colors of a theme."""
         icons = Icons(theme)
         self._looks = {
-            COMPUTED: (icons.colored("pin", "accent"), theme.color("accent")),
-            HIDDEN: (icons.colored("warning", "doubtful"), theme.color("doubtful")),
-            SHOWS: (icons.colored("check", "right"), theme.color("right")),
-            UNKNOWN: (icons.colored("clock", "muted"), theme.color("muted")),
+            Detection.COMPUTED: (icons.colored("pin", "accent"), theme.color("accent")),
+            Detection.UNDETECTABLE: (icons.colored("warning", "doubtful"), theme.color("doubtful")),
+            Detection.DETECTABLE: (icons.colored("check", "right"), theme.color("right")),
+            Detection.UNKNOWN: (icons.colored("clock", "muted"), theme.color("muted")),
         }
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
     def show_mistakes(self, result: RunResult | None, entries: tuple[MistakeEntry, ...]) -> None:
-        """Show what the run says of other mistakes."""
+        """Show other known bugs."""
         self.entries = entries
-        self.show_rows([] if result is None else [(entry.phrase, standing(result, entry)) for entry in entries])
+        self.show_rows([] if result is None else [(entry.cause, detection(result, entry).value) for entry in entries])
 
     def cell(self, row: int, column: int) -> TableCell:
         text = self.rows[row][column]
         if column == 0:
             return TableCell(text, left=True)
-        mark, color = self._looks[text]
-        return TableCell(text, color, bold=text == HIDDEN, mark=mark, left=True)
+        mark, color = self._looks[Detection(text)]
+        return TableCell(text, color, bold=text == Detection.UNDETECTABLE, mark=mark, left=True)
 
     def widest(self) -> list[str]:
         found = super().widest()
         # The mark takes the room of three digits.
-        return [f"{found[0]}0", f"{HIDDEN}0000"]
+        return [f"{found[0]}0", f"{Detection.UNDETECTABLE}0000"]
 
 
 class SpreadModel(WordsModel):
-    """One lane in each row; the second column is a picture of its timesteps."""
+    """One lane in each row; the second column is a chart of the error ratio over time."""
 
-    headings = ("lane", "violation over time", "first at", "values", "worst")
+    headings = ("lane", "error ratio over time", "first at", "mismatches", "max ratio")
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +103,7 @@ class SpreadModel(WordsModel):
         if orientation == Qt.Orientation.Horizontal and role == _Roles.TextAlignmentRole and section > 1:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if orientation == Qt.Orientation.Horizontal and role == _Roles.ToolTipRole and section == 4:
-            return "The largest difference in units of the tolerance."
+            return "Largest error ratio: difference ÷ tolerance."
         return super().headerData(section, orientation, role)
 
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
@@ -102,12 +112,13 @@ class SpreadModel(WordsModel):
             return self._words(lane, number_format.full(lane.worst))[index.column()]
         if role == _Roles.AccessibleTextRole and index.column() == 1:
             reached = int((lane.violation > 1.0).sum())
-            return f"differs at {number_format.count(reached)} of {number_format.count(len(lane.violation))} timesteps"
+            return f"mismatches at {reached:,} of {plural(len(lane.violation), 'time step')}"
+
         return super().data(index, role)
 
     def widest(self) -> list[str]:
         found = super().widest()
-        return [f"{found[0]}0", "violation over time", *(f"{text}00" for text in found[2:])]
+        return [f"{found[0]}0", "error ratio over time", *(f"{text}00" for text in found[2:])]
 
     def _words(self, lane: LaneSpread, worst: str) -> tuple[str, ...]:
         first = "never" if lane.first is None else f"t = {lane.first.timestep}"
@@ -123,7 +134,7 @@ class SpreadStrip(QStyledItemDelegate):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Use the colors of a theme."""
         self._colors = np.array([theme.color("raised").rgb(), theme.color("wrong").rgb()], np.uint32)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:

@@ -1,4 +1,4 @@
-"""The known mistakes: what each one would do to this network, and which of them this run could not reveal."""
+"""Known bugs: whether this run detects each of them, and how the errors of one spread."""
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
@@ -7,39 +7,40 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import MistakeEntry, known_mistakes
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.fault_model import COMPUTED, HIDDEN, SHOWS, MistakesModel, SpreadModel, SpreadStrip, standing
+from rnnviz.gui.views.fault_model import Detection, MistakesModel, SpreadModel, SpreadStrip, detection
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.quantities.error_propagation import spread, spread_sentence
 from rnnviz.verify.result import RunResult
 
 _SAID = {
-    HIDDEN: "An engine with this mistake would look right in this run: nothing it does shows.",
-    SHOWS: "An engine with this mistake would be found wrong in this run.",
+    Detection.UNDETECTABLE: "Undetectable: with these settings, an engine with this bug has no errors.",
+    Detection.DETECTABLE: "Detectable: with these settings, an engine with this bug is found wrong.",
+    Detection.UNKNOWN: "Unknown until the step audit is done.",
+    Detection.COMPUTED: "This engine is the reference of the run.",
 }
-_UNKNOWN = "Whether this run could reveal it is not known before its steps have been audited."
 
 
 class WhatIf(ResultView):
-    """A list of mistakes, and beside it what the chosen one is and, once it has been computed, how it spreads."""
+    """A list of known bugs, with a description of the selected one and, if computed, its errors by lane."""
 
     title = "What if?"
 
     mistake_requested = Signal(str)
-    """The engine that makes a mistake is to be computed beside the others."""
+    """The user asks for a run with the engine of a known bug."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._result: RunResult | None = None
         self._name: str | None = None
         self._refreshing = False
-        self._empty = QLabel("Press F5 to run: what known mistakes would do to this network, and which could hide.")
+        self._empty = QLabel("Press F5 to see which known bugs this run detects, and how their errors spread.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self.model = MistakesModel()
         self.table = NumberTable()
         self.table.setModel(self.model)
-        self.table.setAccessibleName("Known mistakes; Enter computes the chosen one")
+        self.table.setAccessibleName("Known bugs; Enter computes the selected one")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._ask)
         self._phrase, self._origin, self._said = QLabel(), QLabel(), QLabel()
@@ -49,8 +50,8 @@ class WhatIf(ResultView):
         for label in (self._phrase, self._origin, self._said):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
-        self.button = QPushButton("Show what it does")
-        self.button.setToolTip("Compute the network with this mistake, and compare it with the reference.")
+        self.button = QPushButton("Compute known bug")
+        self.button.setToolTip("Computes the network with this bug and compares it with the reference.")
         self.button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.button.clicked.connect(self._ask)
         self._sentence = LinkedText()
@@ -61,7 +62,7 @@ class WhatIf(ResultView):
         self._strip = SpreadStrip(self.spread_model, self.lanes)
         self.lanes.setItemDelegateForColumn(1, self._strip)
         self.lanes.show_pictures(1)
-        self.lanes.setAccessibleName("How it spreads over the lanes; a row leads to the lane's first difference")
+        self.lanes.setAccessibleName("Errors by lane; a row selects the first mismatch of its lane")
         self.lanes.clicked.connect(self._go)
         self.lanes.activated.connect(self._go)
         full = QWidget()
@@ -99,16 +100,16 @@ class WhatIf(ResultView):
 
     @property
     def chosen(self) -> MistakeEntry | None:
-        """The mistake that is told of."""
+        """The selected known bug."""
         return next((entry for entry in self.model.entries if entry.name == self._name), None)
 
     @property
     def said(self) -> str:
-        """What is told of the chosen mistake."""
+        """The text on the selected known bug."""
         return self._sentence.text if self._detail.currentIndex() == 1 else self._said.text()
 
     def choose(self, name: str) -> None:
-        """Tell of a mistake."""
+        """Select a known bug."""
         for row, entry in enumerate(self.model.entries):
             if entry.name == name:
                 self.table.selectRow(row)
@@ -124,7 +125,7 @@ class WhatIf(ResultView):
         self._refresh()
 
     def show_location(self, location: Location) -> None:
-        """What a mistake does is not a matter of the cursor."""
+        """Known bugs do not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
@@ -146,9 +147,13 @@ class WhatIf(ResultView):
         self.table.fit_columns(self.model.widest(), growing=(0,), shrinking=0)
         names = [entry.name for entry in entries]
         if entries and self._name not in names:
-            # A mistake that was asked for is what the user wants to see; else the first that could hide.
+            # The bug that the user asked for, else the first undetectable one.
             computed = [entry.name for entry in entries if result is not None and entry.engine in result.traces]
-            hidden = [entry.name for entry in entries if result is not None and standing(result, entry) == HIDDEN]
+            hidden = [
+                entry.name
+                for entry in entries
+                if result is not None and detection(result, entry) is Detection.UNDETECTABLE
+            ]
             self._name = (*computed, *hidden, *names)[0]
         if self._name in names:
             self.table.selectRow(names.index(self._name))
@@ -164,10 +169,10 @@ class WhatIf(ResultView):
         result, entry = self._result, self.chosen
         if result is None or entry is None:
             return
-        self._phrase.setText(f"As if {entry.phrase}")
+        self._phrase.setText(f"{entry.cause[:1].upper()}{entry.cause[1:]}")
         self._origin.setText(entry.origin)
-        found = standing(result, entry)
-        computed = found == COMPUTED and any(c.candidate == entry.engine for c in result.comparisons)
+        found = detection(result, entry)
+        computed = found is Detection.COMPUTED and any(c.candidate == entry.engine for c in result.comparisons)
         self._detail.setCurrentIndex(1 if computed else 0)
         if computed:
             lanes = spread(result, entry.engine)
@@ -176,9 +181,9 @@ class WhatIf(ResultView):
             self.spread_model.show_lanes(lanes)
             self.lanes.fit_columns(self.spread_model.widest(), growing=(1,))
             return
-        self._said.setText(_SAID.get(found, "It is the reference of this run." if found == COMPUTED else _UNKNOWN))
-        self.button.setEnabled(found != COMPUTED)
-        why = f"Compute {entry.engine} beside the other engines, and see where it first differs and how that spreads."
+        self._said.setText(_SAID[found])
+        self.button.setEnabled(found is not Detection.COMPUTED)
+        why = f"Adds {entry.engine} as a candidate and runs: the table then shows where its errors start and spread."
         self.button.setToolTip(why)
         self.button.setAccessibleDescription(why)
 

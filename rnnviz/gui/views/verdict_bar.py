@@ -1,18 +1,19 @@
-"""The verdict in words, and whether the picture below is of the present config."""
+"""The verdict banner: the verdict, its details, and the state of the run."""
 
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.execution.events import JUDGING_STAGES
+from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.verdict_buttons import ActionButton, link_button
 from rnnviz.text.verdict_details import covered
-from rnnviz.text.verdict_text import BLIND_SPOTS, TextPart, VerdictWords, plain, verdict_sentence
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, plain, verdict_sentence
 from rnnviz.verify.result import RunResult
 
 _LOOKS = {
@@ -26,19 +27,32 @@ _LOOKS = {
     "error": ("warning", "wrong", "wrong_surface"),
     "empty": ("info", "muted", "raised"),
 }
-"""Icon, its color and the strip's, by what the strip says."""
+"""Icon, its color and the banner's color, by the state of the banner."""
 _ICON, _MARGIN = 20, 12
 _AUDITING = TextPart(" · auditing…")
 _READABLE = 430
-"""Buttons say less where they would leave the sentence fewer pixels than these."""
+"""Pixels: buttons get short labels if the text has less room than this."""
+
+_STATES = {
+    StageKind.AUDITING: "Checking {engine} step by step…",
+    StageKind.DIAGNOSING: "Searching for the likely cause in {engine}…",
+    StageKind.TESTING_BUGS: "Searching for undetectable bugs…",
+}
+_RUNNING = "*Running*: {stage}"
+_SHOWN = "Shown: {verdict}"
+_LAST = "The last result is still shown: {verdict}"
+_EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
+_STALE = "*Out of date:* "
+_STALE_NOTE = "Settings changed since this run. Press F5 to update."
+_AUDIT_ALL = "{share} of the values were checked. Rerun and check all of them (may take long)."
+_REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
 
 
 class VerdictLine(ResultView):
-    """One strip of a fixed height, so that nothing below it jumps.
+    """A banner of fixed height, so that views below it do not move.
 
-    What it says, the first that holds: a run goes on, whose result is here and being audited or is still to come; a
-    run failed; there is no result; the result is of an earlier config; the verdict. Another result ends a message of
-    failure; the rest is told by whoever knows.
+    It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;
+    there is no result; the result is out of date; the verdict. A new result ends the message of a failure.
     """
 
     title = "Verdict"
@@ -46,11 +60,11 @@ class VerdictLine(ResultView):
     next_requested = Signal()
     previous_requested = Signal()
     full_audit_requested = Signal()
-    """Every step is to be audited, not a sample of them."""
+    """The user asks for an audit of every step."""
     remedy_requested = Signal(object)
-    """The config that reveals more of the known mistakes is to be used."""
-    blind_spots_requested = Signal()
-    """The user wants to read about the mistakes that the run could not reveal."""
+    """The user asks for the config that makes more known bugs detectable."""
+    undetectable_requested = Signal()
+    """The user asks for the list of undetectable bugs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,7 +73,7 @@ class VerdictLine(ResultView):
         self._result: RunResult | None = None
         self._words: VerdictWords | None = None
         self._stale = False
-        self._stage: str | None = None
+        self._stage: Stage | None = None
         self._error: str | None = None
         self._says = "empty"
 
@@ -70,15 +84,15 @@ class VerdictLine(ResultView):
         self._text.act_requested.connect(self._on_act)
         self._audit_all = ActionButton("Audit everything", "Audit all")
         self._audit_all.clicked.connect(self.full_audit_requested)
-        self._remedy = ActionButton("", "Reveal them")
+        self._remedy = ActionButton("Fix and rerun", "Fix")
         self._remedy.clicked.connect(self._ask_for_remedy)
-        self._first = link_button("first", "Go to the first value that differs, in the order of computation.")
-        self._previous = link_button("previous", "Go to the value before the cursor that differs.")
-        self._next = link_button("next", "Go to the next value that differs.")
+        self._first = link_button("first", "Selects the first mismatch in the order of computation.")
+        self._previous = link_button("previous", "Selects the mismatch before the selected value.")
+        self._next = link_button("next", "Selects the mismatch after the selected value.")
         self._first.clicked.connect(self._go_to_first)
         self._previous.clicked.connect(self.previous_requested)
         self._next.clicked.connect(self.next_requested)
-        self._dismiss = link_button("dismiss", "Close this message; the last result's verdict comes back.")
+        self._dismiss = link_button("dismiss", "Closes this message and shows the verdict of the last result.")
         self._dismiss.clicked.connect(lambda: self.show_error(None))
 
         layout = self._row = QHBoxLayout(self)
@@ -96,7 +110,7 @@ class VerdictLine(ResultView):
 
     @property
     def text(self) -> str:
-        """What the strip says, in full."""
+        """The full text of the banner."""
         return self._text.text
 
     @property
@@ -105,7 +119,7 @@ class VerdictLine(ResultView):
         return self._says
 
     def copy_text(self) -> str:
-        """The verdict with everything that stands behind it."""
+        """The verdict with its details."""
         if self._words is None:
             return self.text
         return "\n".join((str(self._words), *self._words.notes)) + "\n"
@@ -118,22 +132,22 @@ class VerdictLine(ResultView):
         self._compose()
 
     def show_location(self, location: Location) -> None:
-        """The verdict does not depend on the cursor."""
+        """The verdict does not depend on the selection."""
 
     def show_stale(self, stale: bool) -> None:
-        """The config has changed since the shown result was computed, or has come back to it."""
+        """Mark the result as out of date, or as current."""
         self._stale = stale
         self._compose()
 
-    def show_running(self, stage: str | None) -> None:
-        """A run goes on, and does what `stage` says; None: it has ended."""
+    def show_running(self, stage: Stage | None) -> None:
+        """Show the stage of a run; None: the run has ended."""
         if stage is not None:
             self._error = None
         self._stage = stage
         self._compose()
 
     def show_error(self, sentence: str | None) -> None:
-        """A run failed; the last result stays. None takes the message back."""
+        """Show the message of a failed run; None removes it."""
         if sentence is not None:
             self._stage = None
         self._error = sentence
@@ -149,27 +163,18 @@ class VerdictLine(ResultView):
         words = self._words
         last = "" if words is None else str(words)
         if words is not None and self._being_audited:
-            stage = f"{str(self._stage)[:1].upper()}{str(self._stage)[1:]}"
-            follows = f"{stage}: whether every step is right, and which side is wrong, follows."
+            assert self._stage is not None
+            follows = _STATES[self._stage.kind].format(engine=display_name(self._stage.engine))
             self._say("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
         elif self._stage is not None:
-            self._say(
-                "running",
-                (TextPart("Running", strong=True), TextPart(f": {self._stage}")),
-                last and f"Shown: {last}",
-            )
+            self._say("running", fill(_RUNNING, stage=str(self._stage)), last and _SHOWN.format(verdict=last))
         elif self._error is not None:
-            self._say("error", (TextPart(self._error),), last and f"The last result is still shown: {last}")
+            self._say("error", (TextPart(self._error),), last and _LAST.format(verdict=last))
         elif words is None:
-            empty = (
-                TextPart("Press F5 to run"),
-                TextPart(": every engine computes the network, and every value is compared."),
-            )
-            self._say("empty", (TextPart("No result yet. ", strong=True), *empty), "")
+            self._say("empty", fill(_EMPTY), "")
         elif self._stale:
-            old = TextPart("An earlier configuration: ", strong=True)
-            notes = "The configuration has changed since this run. Press F5 to run it."
-            self._say("stale", (old, *words.sentence), notes, (old, *words.brief))
+            old = fill(_STALE)
+            self._say("stale", (*old, *words.sentence), _STALE_NOTE, (*old, *words.brief))
         else:
             self._say(words.look, words.sentence, "  ".join(words.notes), words.brief)
         settled = self._says not in ("running", "error", "empty")
@@ -183,26 +188,23 @@ class VerdictLine(ResultView):
 
     @property
     def _being_audited(self) -> bool:
-        """Whether the run that goes on has computed what is shown, and judges it."""
+        """Whether the shown result is of the active run, which audits it."""
         unjudged = self._result is not None and self._result.judgment is None
-        return unjudged and self._stage is not None and self._stage.startswith(JUDGING_STAGES)
+        return unjudged and self._stage is not None and self._stage.after_computed
 
     def _offer(self, words: VerdictWords | None) -> None:
-        """Offer what would make the verdict prove more."""
+        """Show the buttons that would make the verdict say more."""
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)
         if coverage is not None and coverage < 1.0:
-            why = f"{covered(coverage)} of the values have been audited. Run again and audit every step, however long."
-            self._audit_all.explain(why)
+            self._audit_all.explain(_AUDIT_ALL.format(share=covered(coverage)))
         remedy = "" if words is None else words.remedy
         self._remedy.setVisible(bool(remedy))
         if remedy:
-            command = f"{remedy[:1].upper()}{remedy[1:]}"
-            self._remedy.say(command)
-            self._remedy.explain(f"{command}: with this change of the configuration, a run reveals more.")
+            self._remedy.explain(_REMEDY.format(change=remedy))
 
     def _fit_buttons(self) -> None:
-        """Let the buttons say less where they would leave too little room for the sentence."""
+        """Shorten the labels of the buttons if the text has too little room."""
         taken = _ICON + 2 * _MARGIN + 4 * len(self._links)
         taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
         offered = [button for button in self._actions if not button.isHidden()]
@@ -210,7 +212,7 @@ class VerdictLine(ResultView):
         for button in offered:
             button.shorten(self.width() - taken - whole < _READABLE)
         if offered:
-            # Else the buttons keep the width of their old words until the next event.
+            # Else the buttons keep their old width until the next event.
             self._row.activate()
 
     def _say(
@@ -228,8 +230,8 @@ class VerdictLine(ResultView):
         self.update()
 
     def _on_act(self, act: str) -> None:
-        if act == BLIND_SPOTS:
-            self.blind_spots_requested.emit()
+        if act == UNDETECTABLE:
+            self.undetectable_requested.emit()
 
     def _ask_for_remedy(self) -> None:
         judgment = None if self._result is None else self._result.judgment

@@ -1,11 +1,11 @@
-"""The buttons of the verdict strip: links that lead somewhere, and actions whose words shrink with the room."""
+"""Buttons of the verdict banner: links, and actions with a full and a short label."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton
 
 
 class ActionButton(QToolButton):
-    """A button that says its command whole, or in a word or two where there is little room."""
+    """A button with a full label, and a short one for little room."""
 
     def __init__(self, whole: str, short: str) -> None:
         super().__init__()
@@ -16,22 +16,17 @@ class ActionButton(QToolButton):
 
     @property
     def width_of_whole(self) -> int:
-        """How many pixels the button would take with its whole text."""
+        """Width of the button with its full label, in pixels."""
         metrics = self.fontMetrics()
         return self.sizeHint().width() + metrics.horizontalAdvance(self._whole) - metrics.horizontalAdvance(self.text())
 
-    def say(self, whole: str) -> None:
-        """Take another command."""
-        self._whole = whole
-        self._write()
-
     def explain(self, why: str) -> None:
-        """Why one would press it."""
+        """Set the tooltip."""
         self.setToolTip(why)
         self.setAccessibleDescription(why)
 
     def shorten(self, shortened: bool) -> None:
-        """Say it whole or short."""
+        """Use the short label, or the full one."""
         self._shortened = shortened
         self._write()
 
@@ -44,7 +39,7 @@ class ActionButton(QToolButton):
 
 
 def link_button(text: str, why: str) -> QToolButton:
-    """A button that looks like a link: it leads somewhere and changes nothing."""
+    """A button that looks like a link: it navigates and changes nothing."""
     button = QToolButton()
     button.setText(text)
     button.setToolTip(why)

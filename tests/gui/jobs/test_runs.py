@@ -267,7 +267,7 @@ def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, win
     blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
     run_config({**SMALL, "cell": "gru"}, **blind)
     assert window.verdict.says == "blind"
-    window.verdict.blind_spots_requested.emit()
+    window.verdict.undetectable_requested.emit()
     box = window.findChild(QMessageBox)
     assert "bias" in box.text()
     box.accept()

@@ -105,7 +105,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert bare_window.session.result is not None
     assert bare_window.session.result.config == worst.point.config
     assert bare_window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
-    assert "bug:no-h2h-bias is wrong from layer 0" in shown.said
+    assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.said
     bare_window.document.undo()
     assert bare_window.session.config == before
 

@@ -45,8 +45,8 @@ def test_failed_checks_come_first_and_are_counted(qtbot, view: ChecksTable) -> N
     failed = [check for check in result.checks if not check.holds]
     assert len(failed) == 2
     assert changed.args == [f"Checks  ✘ 2 of {len(result.checks)}"]
-    assert [row[:3] for row in view.model.rows[:2]] == [("fails", "manual", check.name) for check in failed]
-    assert [row[0] for row in view.model.rows[2:]] == ["holds"] * (len(result.checks) - 2)
+    assert [row[:3] for row in view.model.rows[:2]] == [("failed", "manual", check.name) for check in failed]
+    assert [row[0] for row in view.model.rows[2:]] == ["passed"] * (len(result.checks) - 2)
     assert view.model.cell(0, 0).bold
     assert not view.model.cell(2, 0).bold
 
@@ -67,7 +67,7 @@ def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTab
     assert view.model.rows[0][2] in told
     assert view.model.rows[0][3] in told
     lines = view.copy_text().splitlines()
-    assert lines[0] == "holds\tengine\tcheck\tdetail"
+    assert lines[0] == "result\tengine\tcheck\tdetail"
     assert lines[1:] == ["\t".join(row) for row in view.model.rows]
 
 

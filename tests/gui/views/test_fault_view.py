@@ -9,6 +9,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.registry import known_mistakes
 from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.fault_model import Detection
 from rnnviz.gui.views.fault_view import WhatIf
 from rnnviz.verify.result import RunResult
 from tests.factories import evaluated, made_result
@@ -38,34 +39,33 @@ def test_every_mistake_that_the_network_can_have_is_listed(view: WhatIf) -> None
     result = evaluated(made_result(cell="gru"))
     view.show_result(result, "manual")
     listed = [row[0] for row in view.model.rows]
-    assert listed == [entry.phrase for entry in known_mistakes(result.inputs.network)]
-    assert KNOWN_BUGS["reset-before-matmul"].phrase in listed
-    assert KNOWN_BUGS["gates-i-f-o-g"].phrase not in listed
-    assert KNOWN_BUGS["concat-swapped"].phrase not in listed
+    assert listed == [entry.cause for entry in known_mistakes(result.inputs.network)]
+    assert KNOWN_BUGS["reset-before-matmul"].cause in listed
+    assert KNOWN_BUGS["gates-i-f-o-g"].cause not in listed
+    assert KNOWN_BUGS["concat-swapped"].cause not in listed
 
 
 def test_it_says_which_mistakes_the_run_could_not_reveal(view: WhatIf) -> None:
     view.show_result(evaluated(made_result(), blind=("h2h-transposed",)), "manual")
-    standings = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
-    assert standings["h2h-transposed"] == "stays hidden"
-    assert set(standings.values()) == {"stays hidden", "would show"}
+    found = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
+    assert found["h2h-transposed"] == Detection.UNDETECTABLE
+    assert set(found.values()) == {Detection.UNDETECTABLE, Detection.DETECTABLE}
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
-    assert view.said == "An engine with this mistake would look right in this run: nothing it does shows."
+    assert view.said.startswith("Undetectable")
     view.choose("no-h2h-bias")
-    assert view.said == "An engine with this mistake would be found wrong in this run."
+    assert view.said.startswith("Detectable")
 
 
 def test_before_the_audit_nobody_knows(view: WhatIf) -> None:
     view.show_result(made_result(), "manual")
-    assert {row[1] for row in view.model.rows} == {"not known"}
-    assert "not known before its steps have been audited" in view.said
+    assert {row[1] for row in view.model.rows} == {Detection.UNKNOWN}
 
 
 def test_the_chosen_mistake_is_told_with_its_origin(view: WhatIf) -> None:
     view.show_result(evaluated(made_result()), "manual")
     view.choose("h2h-transposed")
-    assert "As if the h2h weight were transposed" in shown(view)
+    assert "Hidden-to-hidden weight transposed" in shown(view)
     assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
 
 
@@ -133,13 +133,12 @@ def test_the_chosen_mistake_stays_when_its_result_arrives(view: WhatIf, computed
 def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: WhatIf) -> None:
     view.show_result(made_result((MISTAKE, "manual")), "manual")
     view.choose("h2h-transposed")
-    assert view.said == "It is the reference of this run."
     assert not view.button.isEnabled()
 
 
 def test_what_is_copied_is_the_table_in_use(view: WhatIf, computed: RunResult) -> None:
     view.show_result(computed, "manual")
-    assert view.copy_text().startswith("as if …\tin this run\n")
+    assert view.copy_text().startswith("known bug\tdetection\n")
     view.activateWindow()
     view.lanes.setFocus()
     lines = view.copy_text().splitlines()

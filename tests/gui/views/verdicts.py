@@ -10,7 +10,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
 
 PLACE = Location(0, 1, 3, 1, 2)
-PHRASES = {"no-h2h-bias": "the h2h bias were left out", "h2h-transposed": "the h2h weight were transposed"}
+CAUSES = {"no-h2h-bias": "hidden-to-hidden bias missing", "h2h-transposed": "hidden-to-hidden weight transposed"}
 
 
 def evaluated(result: RunResult, *, coverage: float = 1.0, blind: bool = False, cure: bool = True) -> RunResult:
@@ -20,7 +20,7 @@ def evaluated(result: RunResult, *, coverage: float = 1.0, blind: bool = False, 
     diagnoses = {name: (("no-h2h-bias",),) for name, found in audits.items() if found.wrong}
     remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
     names = ("h2h-transposed", "no-h2h-bias") if blind else ()
-    return replace(result, judgment=Judgment(audits, diagnoses, names, remedy if blind and cure else None, PHRASES))
+    return replace(result, judgment=Judgment(audits, diagnoses, names, remedy if blind and cure else None, CAUSES))
 
 
 def button(line: VerdictLine, name: str) -> QToolButton:

@@ -1,16 +1,19 @@
-"""What the comparisons, the audit and the checks found, as the rows of a report's tables."""
+"""Rows of the tables of a report: comparisons, step audit, consistency checks."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
+from rnnviz.core.words import join_words
 from rnnviz.text import verdict_details
-from rnnviz.text.verdict_text import MARKS, diagnosis
+from rnnviz.text.audit_rows import AUDIT_WORDS
+from rnnviz.text.verdict_text import MARKS, likely_causes
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.running_error import ALLOWED
+from rnnviz.verify.verdict import AuditVerdict
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class AuditTableRow:
-    """One engine's audit; `verdict` is that of `Audit`, and `diagnosis` empty unless a known mistake explains it."""
+    """The step audit of one engine; `diagnosis` is empty unless a known bug reproduces its numbers."""
 
     engine: str
-    verdict: str
+    verdict: AuditVerdict
+    word: str
     audited: str
     worst: TableCell
     first_wrong: str
@@ -64,23 +68,23 @@ def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
     return {
         "Verdict": f"{MARKS[verdict]} {verdict}",
         "Values compared": verdict_details.compared(comparison),
-        "Values that differ": number_format.count(comparison.mismatched),
+        "Mismatches": number_format.count(comparison.mismatched),
         "Absolute tolerance": error(comparison.atol),
         "Relative tolerance": error(comparison.rtol),
-        "Largest difference": error(comparison.max_abs_error),
-        "Where it is": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
-        "Largest difference in tolerances": error(comparison.max_error_ratio),
-        "Largest difference in floats (ULP)": number_format.ulp(comparison.max_ulp),
-        "Smallest atol that would pass": Number(
+        "Max abs difference": error(comparison.max_abs_error),
+        "Position of the max": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Max error ratio": error(comparison.max_error_ratio),
+        "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
+        "Smallest passing atol": Number(
             number_format.format_ceil(comparison.smallest_passing_atol),
             number_format.full(comparison.smallest_passing_atol),
         ),
-        "First value that differs": "none" if first is None else str(first.where),
-        "The reference there": has[0],
-        "The candidate there": has[1],
+        "First mismatch": "none" if first is None else str(first.where),
+        "Reference value there": has[0],
+        "Candidate value there": has[1],
         "NaN or infinite in the reference": _some(comparison.nonfinite_reference),
         "NaN or infinite in the candidate": _some(comparison.nonfinite_candidate),
-        "NaN or infinite on one side only": _some(comparison.nonfinite_apart),
+        "NaN or infinite in one engine only": _some(comparison.nonfinite_apart),
     }
 
 
@@ -96,12 +100,13 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
     return AuditTableRow(
         display_name(audit.engine),
         audit.verdict,
+        AUDIT_WORDS[audit.verdict],
         "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage),
         error(audit.worst_ratio) if audit.audited else "",
         "" if wrong is None else str(wrong.where),
         has[0],
         has[1],
-        diagnosis(judgment, audit.engine),
+        join_words(likely_causes(judgment, audit.engine), "or"),
     )
 
 

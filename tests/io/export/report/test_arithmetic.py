@@ -77,14 +77,14 @@ def test_the_row_where_they_part_is_marked() -> None:
     assert view.place == "layer 0, forward, t = 2, sample 0, unit 0"
     arithmetic = section(parsed(report_html(result, [], WHEN)), "arithmetic")
     marked = [row for row in arithmetic.iter("tr") if "parts" in row.get("class", "").split()]
-    assert [text_of(row[0]) for row in marked] == ["a + b ◀ they part here"]
+    assert [text_of(row[0]) for row in marked] == ["a + b ◀ first divergence"]
 
 
 def test_engines_that_agree_have_no_arithmetic() -> None:
     result = evaluated(made_result())
     assert first_disagreement(result, result.comparisons[0]) is None
     document = parsed(report_html(result, [], WHEN))
-    assert "No value differs, and no step is known to be wrong." in text_of(section(document, "arithmetic"))
+    assert "No divergence: every value agrees within the tolerance" in text_of(section(document, "arithmetic"))
 
 
 def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wrong_step() -> None:

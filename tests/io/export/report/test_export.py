@@ -101,24 +101,24 @@ def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> N
     result = RESULTS[kind]()
     document = parsed(report_html(result, [], WHEN))
     verdict = text_of(section(document, "verdict"))
-    figures = table(section(document, "comparison"), "Each candidate held against gluon, value by value")
+    figures = table(section(document, "comparison"), "Each candidate compared with gluon, value by value")
     for column, comparison in enumerate(result.comparisons):
         words = verdict_sentence(result, comparison.candidate)
         assert str(words) in verdict
         assert all(note in verdict for note in (*words.notes, *words.blind))
 
         own = {name: cells[column] for name, cells in figures.items()}
-        assert text_of(own["Values that differ"]) == f"{comparison.mismatched:,}"
+        assert text_of(own["Mismatches"]) == f"{comparison.mismatched:,}"
         for name, value in (
             ("Absolute tolerance", comparison.atol),
-            ("Largest difference", comparison.max_abs_error),
-            ("Largest difference in tolerances", comparison.max_error_ratio),
+            ("Max abs difference", comparison.max_abs_error),
+            ("Max error ratio", comparison.max_error_ratio),
         ):
             assert numbers([own[name]]) == [value]
         first = comparison.first_mismatch
         if first is not None:
-            assert text_of(own["First value that differs"]) == str(first.where)
-            held = numbers([own["The reference there"], own["The candidate there"]])
+            assert text_of(own["First mismatch"]) == str(first.where)
+            held = numbers([own["Reference value there"], own["Candidate value there"]])
             np.testing.assert_array_equal(held, [first.reference, first.candidate])
     assert ("NaN or infinite in the candidate" in figures) == (kind == "not a number")
 
@@ -130,12 +130,12 @@ def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
     wrong = result.judgment.audits[engine].first_wrong
     assert wrong is not None
     document = parsed(report_html(result, [], WHEN))
-    audits = table(section(document, "audit"), "The audit of each engine")
-    assert [text_of(cells[0]) for cells in audits.values()] == ["✔ right", "✘ wrong"]
+    audits = table(section(document, "audit"), "The step audit of each engine")
+    assert [text_of(cells[0]) for cells in audits.values()] == ["✔ no errors", "✘ wrong"]
     cells = audits[engine]
     assert text_of(cells[3]) == str(wrong.where)
     assert numbers(cells[4:6]) == [wrong.value, wrong.expected]
-    assert text_of(cells[6]) == "as if the h2h bias were left out"
+    assert text_of(cells[6]) == "hidden-to-hidden bias missing"
 
 
 def test_every_check_is_listed_and_a_broken_one_is_told() -> None:

@@ -1,0 +1,80 @@
+"""Representative results whose texts are kept as golden files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.compare import compare
+from rnnviz.verify.result import RunResult
+from tests.factories import Edit, evaluated, made_result
+
+WHERE = Location(0, 1, 3, 1, 2)
+ELSEWHERE = Location(1, 0, 2, 0, 0)
+EXACT = {"atol": 0.0, "rtol": 0.0}
+
+
+def edited(value: float, where: Location = WHERE) -> Edit:
+    """Set a hidden value to a number that does not depend on the machine."""
+
+    def edit(trace: Trace) -> None:
+        trace.hidden[where.index] = np.float32(value)
+
+    return edit
+
+
+def other_state(trace: Trace) -> None:
+    """Change the first final state, which breaks consistency checks."""
+    trace.state_h[0] += 1.0
+
+
+def made(engines: tuple[str, ...] = ("gluon", "manual"), **options: object) -> RunResult:
+    """A result of a bidirectional network with two layers."""
+    return made_result(engines, **{"bidirectional": True, "num_layers": 2, **options})
+
+
+def nearly(steps: int) -> Edit:
+    """Move a hidden value by a few ulps."""
+
+    def edit(trace: Trace) -> None:
+        value = trace.hidden[WHERE.index]
+        trace.hidden[WHERE.index] = value + np.float32(steps * np.spacing(value))
+
+    return edit
+
+
+def recorded(missing: frozenset[str]) -> RunResult:
+    """The candidate is a recording that lacks arrays."""
+    result = made(("gluon", "manual"))
+    partial = replace(result["manual"], missing=missing)
+    found = compare(result["gluon"], partial, *result.config.tolerances)
+    return replace(result, traces={**result.traces, "manual": partial}, comparisons=(found,))
+
+
+def remedied(result: RunResult, *bugs: str) -> RunResult:
+    """The result with undetectable bugs, and the config that would reveal more."""
+    remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
+    return evaluated(result, blind=bugs, remedy=remedy)
+
+
+RUNS: dict[str, Callable[[], RunResult]] = {
+    "agree-unaudited": made,
+    "agree-audited": lambda: evaluated(made()),
+    "agree-sampled": lambda: evaluated(made(), coverage=0.3875),
+    "agree-undetectable-bugs": lambda: remedied(made(), "no-i2h-bias", "no-h2h-bias"),
+    "agree-recording-lacks-values": lambda: recorded(frozenset({"hidden", "state_h"})),
+    "agree-nan": lambda: made(edits={"gluon": edited(np.nan), "manual": edited(np.nan)}),
+    "differ-unaudited": lambda: made(edits={"manual": edited(9.0)}),
+    "differ-nan": lambda: made(edits={"manual": edited(np.nan)}),
+    "differ-no-tolerance": lambda: made(edits={"gluon": edited(0.0), "manual": edited(9.0)}, compare_with=EXACT),
+    "drift": lambda: evaluated(made(edits={"manual": nearly(2)}, compare_with=EXACT)),
+    "wrong": lambda: evaluated(made(edits={"gluon": edited(9.0)}), diagnoses={"gluon": (("no-h2h-bias",),)}),
+    "wrong-both": lambda: evaluated(
+        made(edits={"gluon": edited(9.0), "manual": edited(9.0, ELSEWHERE)}),
+        diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": (("no-i2h-bias",), ("concat-swapped",))},
+    ),
+    "wrong-checks": lambda: evaluated(made(edits={"manual": other_state})),
+    "three-engines": lambda: evaluated(made(("gluon", "manual", "torch"), edits={"torch": edited(9.0)})),
+}

@@ -1,0 +1,40 @@
+"""Texts of representative results: `make golden` writes them again after a change of wording."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rnnviz.text.repr_html import run_html
+from rnnviz.text.verdict_text import plain, report, verdict_sentence
+from rnnviz.verify.result import RunResult
+from tests.golden.details import lines
+from tests.golden.runs import RUNS
+
+FOLDER = Path(__file__).parent
+# Libraries of linear algebra round differently: digits that depend on them are masked.
+_DIGITS = re.compile(r"\d\.\d{3,}(e[-+]\d+)?|\b\d\.?\d*e[-+]\d+(?= ulp)|\b[\d,]+(?= ulp)")
+
+
+def text(result: RunResult) -> str:
+    """The report of a result with its brief texts, and the HTML that a notebook shows."""
+    briefs = [plain(verdict_sentence(result, c.candidate).brief) for c in result.comparisons]
+    return "\n".join((report(result), "", *briefs, "", repr(result), "", run_html(result).replace("><", ">\n<"), ""))
+
+
+def masked(found: str) -> str:
+    """The text without digits that depend on the machine."""
+    return _DIGITS.sub("#", found)
+
+
+@pytest.mark.parametrize("name", [*RUNS, "details"])
+def test_texts_are_as_in_the_golden_files(name: str, request: pytest.FixtureRequest) -> None:
+    path = FOLDER / f"{name}.txt"
+    found = "\n".join((*lines(), "")) if name == "details" else masked(text(RUNS[name]()))
+    if request.config.getoption("--golden"):
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8"), "run `make golden` if the new text is meant"
+
+
+def test_every_golden_file_has_its_result() -> None:
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {*RUNS, "details"}
