@@ -20,7 +20,7 @@ class Gate:
 class Cell:
     """What distinguishes one kind of recurrent cell from another.
 
-    `equations` are the textbook's lines, with a = W_i2h x_t + b_i2h and b = W_h2h h_{t-1} + b_h2h.
+    `equations` are the textbook's lines, with u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h.
     """
 
     name: str
@@ -60,14 +60,14 @@ CELLS: dict[str, Cell] = {
             "RNN relu",
             (Gate("h", "hidden", "relu"),),
             False,
-            ("h = relu(a + b)",),
+            ("h = relu(u + v)",),
         ),
         Cell(
             "rnn_tanh",
             "RNN tanh",
             (Gate("h", "hidden", "tanh"),),
             False,
-            ("h = tanh(a + b)",),
+            ("h = tanh(u + v)",),
         ),
         Cell(
             "lstm",
@@ -75,9 +75,9 @@ CELLS: dict[str, Cell] = {
             _LSTM_GATES,
             True,
             (
-                "i, f, o = sigmoid(a + b)",
-                "g = tanh(a + b)",
-                "c = f · c' + i · g",
+                "i, f, o = sigmoid(u + v)",
+                "g = tanh(u + v)",
+                "c = f · c[t-1] + i · g",
                 "h = o · tanh(c)",
             ),
         ),
@@ -87,9 +87,9 @@ CELLS: dict[str, Cell] = {
             _GRU_GATES,
             False,
             (
-                "r, z = sigmoid(a + b)",
-                "n = tanh(a_n + r · b_n)",
-                "h = (1 - z) · n + z · h'",
+                "r, z = sigmoid(u + v)",
+                "n = tanh(u_n + r · v_n)",
+                "h = (1 - z) · n + z · h[t-1]",
             ),
         ),
     )

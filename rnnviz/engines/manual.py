@@ -1,10 +1,10 @@
 """The textbook recurrence in numpy.
 
-With a = W_i2h x_t + b_i2h and b = W_h2h h_{t-1} + b_h2h:
+With u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h:
 
-    RNN    h = act(a + b)
-    LSTM   i, f, o = sigmoid(a + b);  g = tanh(a + b);  c = f · c' + i · g;  h = o · tanh(c)
-    GRU    r, z = sigmoid(a + b);  n = tanh(a_n + r · b_n);  h = (1 - z) · n + z · h'
+    RNN    h = act(u + v)
+    LSTM   i, f, o = sigmoid(u + v);  g = tanh(u + v);  c = f · c[t-1] + i · g;  h = o · tanh(c)
+    GRU    r, z = sigmoid(u + v);  n = tanh(u_n + r · v_n);  h = (1 - z) · n + z · h[t-1]
 
 The product W_i2h x does not depend on the state, so it is taken for many timesteps at once, with every bias that
 can be added there; the rest is the loop over t. A step allocates nothing: it writes into buffers that already exist.
@@ -35,7 +35,7 @@ from rnnviz.engines.blas_threads import threads_for
 from rnnviz.engines.layers import LayerTask, run_stack
 
 Step: TypeAlias = Callable[[FloatArray, FloatArray, Any, FloatArray, Any], None]
-"""step(a, h', c', h, c): from a (G, N, H) and the previous state, write the next one into h and c, each (N, H)."""
+"""step(a, h[t-1], c[t-1], h, c) writes the next h and c, each (N, H), from a (G, N, H) and the previous state."""
 
 _BLOCK_BYTES = 4 << 20
 _LONG_ROW = 128
@@ -53,7 +53,7 @@ def finish_gates(t: FloatArray, scale: FloatArray, shift: FloatArray) -> None:
 
 
 def rnn_step(p: LayerParameters, activation: Callable[..., object]) -> Step:
-    """h = act(a + b)."""
+    """h = act(u + v)."""
     weight = np.ascontiguousarray(p.h2h_weight.T)
 
     def step(a: FloatArray, h_previous: FloatArray, _c_previous: Any, h: FloatArray, _c: Any) -> None:
@@ -65,7 +65,7 @@ def rnn_step(p: LayerParameters, activation: Callable[..., object]) -> Step:
 
 
 def lstm_step(p: LayerParameters, batch_size: int) -> Step:
-    """i, f, o = sigmoid(a + b); g = tanh(a + b); c = f · c' + i · g; h = o · tanh(c)."""
+    """i, f, o = sigmoid(u + v); g = tanh(u + v); c = f · c[t-1] + i · g; h = o · tanh(c)."""
     weight, product, b = gate_products(p.h2h_weight, 4, batch_size)
     gates = np.empty(b.shape, b.dtype)
     scale, shift = full(gate_scale("lstm", p), gates), full(gate_shift("lstm", p), gates)
@@ -86,7 +86,7 @@ def lstm_step(p: LayerParameters, batch_size: int) -> Step:
 
 
 def gru_step(p: LayerParameters, batch_size: int) -> Step:
-    """r, z = sigmoid(a + b); n = tanh(a_n + r · b_n); h = (1 - z) · n + z · h' = n + z · (h' - n)."""
+    """r, z = sigmoid(u + v); n = tanh(u_n + r · v_n); h = (1 - z) · n + z · h[t-1] = n + z · (h[t-1] - n)."""
     weight, product, b = gate_products(p.h2h_weight, 3, batch_size)
     gates = np.empty(b.shape, b.dtype)
     r_and_z, (r, z, n) = gates[:2], gates

@@ -12,11 +12,11 @@ from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
 def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity".
 
-    "value" is what each engine stored, null where a recording lacks it. "gates" and "previous" are the reference's, or
-    the first engine's that has them, which "reference" names; those of every engine stand under "engines", with what
-    the equations give and how far the engine is off. A gate's "sum" is the argument of its activation: "a" + "b", the
-    sums of the terms and the bias of each kind, and for a GRU's n "a" + "reset" · "b". Where the sequence has names,
-    "names" holds the timestep's and the features', empty ones, too.
+    "value" has each engine's value, null where a recording lacks it. "gates" and "previous" are those of "reference",
+    the reference or the first engine that has them. "engines" has them for every engine, with the results of the
+    equations, the engine's own values and their differences. A gate's "sum" is its pre-activation: "u" + "v", the
+    input part and the recurrent part, or "u" + "reset" · "v" for n of a GRU. "names" has the names of the time step
+    and of the features, if the sequence has any.
     """
     reference = explanation.reference
     return {
@@ -51,6 +51,7 @@ def _engine(arithmetic: StepBreakdown) -> dict[str, Any]:
         "equations": [{"symbols": line.symbols, "numbers": line.numbers} for line in equations(arithmetic)],
         "next": next_state,
         "stored": _number(arithmetic.stored),
+        **({} if arithmetic.stored_c is None else {"stored_c": _number(arithmetic.stored_c)}),
         "difference": _number(arithmetic.difference),
         "bound": _number(arithmetic.bound),
         "ratio": _number(arithmetic.ratio),
@@ -73,14 +74,14 @@ def _gate(gate: GateArithmetic) -> dict[str, Any]:
             }
             for term in pre.terms()
         ],
-        "i2h_bias": _number(pre.a.bias),
-        "h2h_bias": _number(pre.b.bias),
+        "i2h_bias": _number(pre.u.bias),
+        "h2h_bias": _number(pre.v.bias),
         "sum": _number(pre.sum),
         "value": _number(gate.value),
         "title": gate.gate.name,
-        "a": _number(pre.a.total),
-        "b": _number(pre.b.total),
-        **({"reset": _number(pre.b.factor)} if gate.scaled else {}),
+        "u": _number(pre.u.total),
+        "v": _number(pre.v.total),
+        **({"reset": _number(pre.v.factor)} if gate.scaled else {}),
     }
 
 

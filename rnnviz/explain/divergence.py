@@ -1,7 +1,8 @@
-"""The first line of the arithmetic at which two engines part, in the order of evaluation."""
+"""The first line of the arithmetic where two engines diverge, in the order of evaluation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import isnan
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,16 +14,18 @@ from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.terms import Floats, Kind
 from rnnviz.verify.metrics import abs_error, tolerance
 
-Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored"]
+Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_c", "stored"]
+
+_SYMBOLS: dict[Step, str] = {"stored_c": "c", "stored": "h"}
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """Two engines have numbers that differ by more than the comparison's tolerance, or by what is no rounding.
+    """A line in which two engines differ by more than the tolerance, or by more than rounding explains.
 
-    `step` tells of what: "input" of a term (`kind` and `index` tell which; every gate reads it), the "sum" or the value
-    of a "gate", the "previous" state, "c", "h", or what the engine "stored" in place of the arithmetic's h.
-    `name` is how the line is called, such as "h[0][3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
+    `step` is the kind of line: "input" of a term (`kind` and `index` say which; every gate reads it), the "sum" or the
+    value of a "gate", the "previous" state, "c", "h", or the engine's own c ("stored_c") or h ("stored").
+    `name` is the line's name, such as "h[t=0, u=3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
     """
 
     step: Step
@@ -35,8 +38,14 @@ class Divergence:
     rtol: float = field(default=0.0, compare=False, repr=False)
     atol: float = field(default=0.0, compare=False, repr=False)
 
+    @property
+    def differs(self) -> bool:
+        """Whether the two numbers are not the same; NaN is the same as NaN."""
+        pair = self.reference, self.candidate
+        return pair[0] != pair[1] and not all(isnan(value) for value in pair)
+
     def reaches(self, line: str, arithmetic: StepBreakdown) -> bool:
-        """Whether the line that gives `line` is where the engines part, or comes after it; an input is in every gate.
+        """Whether the line that gives `line` is where the engines diverge, or a later one; an input is in every gate.
 
         Raises
         ------
@@ -46,7 +55,7 @@ class Divergence:
         lines = [*arithmetic.by_symbol, *("c" if arithmetic.c is not None else ""), "h"]
         at = lines.index(line)
         match self.step:
-            case "stored":
+            case "stored" | "stored_c":
                 return False
             case "input":
                 return True
@@ -58,7 +67,7 @@ class Divergence:
 def first_parting(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol: float) -> Divergence | None:
     """The first line that differs, or None if all agree.
 
-    The order: x, then h', term by term; each gate's argument and value; c'; c; h; what was stored.
+    The order: x, then h[t-1], term by term; each gate's pre-activation and value; c[t-1]; c; h; the stored c and h.
     """
     found = _first(reference, candidate, rtol, atol)
     return None if found is None else replace(found, rtol=rtol, atol=atol)
@@ -80,39 +89,48 @@ def _first(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol
     apart = np.flatnonzero(~(abs_error(r, c) <= tolerance(r, rtol, atol)))
     if apart.size:
         return lines[int(apart[0])]
-    return _stored(reference, candidate) if _wrong_apart(reference, candidate) else None
-
-
-def _wrong_apart(ours: StepBreakdown, theirs: StepBreakdown) -> bool:
-    """Whether one of the two stored what rounding does not explain, though within the tolerance."""
-    return not (ours.right and theirs.right) and ours.stored != theirs.stored
+    # An engine can be wrong within the tolerance.
+    wrong = {own.symbol for each in (reference, candidate) for own in each.outcomes if not own.right}
+    return next((own for own in _stored(reference, candidate) if _SYMBOLS[own.step] in wrong and own.differs), None)
 
 
 def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
     for mine, other in zip(ours.gates, theirs.gates, strict=True):
-        yield Divergence("sum", f"the argument of {mine.symbol}", mine.pre.sum, other.pre.sum, gate=mine.symbol)
+        yield Divergence("sum", f"the pre-activation of {mine.symbol}", mine.pre.sum, other.pre.sum, gate=mine.symbol)
         yield Divergence("gate", mine.symbol, mine.value, other.value, gate=mine.symbol)
     if ours.previous.c is not None and theirs.previous.c is not None:
-        yield Divergence("previous", "c'", ours.previous.c, theirs.previous.c)
+        yield Divergence("previous", "c[t-1]", ours.previous.c, theirs.previous.c)
     if ours.c is not None and theirs.c is not None:
         yield Divergence("c", "c", ours.c, theirs.c)
     yield Divergence("h", "h", ours.h, theirs.h)
-    yield _stored(ours, theirs)
+    yield from _stored(ours, theirs)
 
 
-def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Divergence:
-    return Divergence("stored", "the stored h", ours.stored, theirs.stored)
+def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
+    """The engines' own c and h. An engine that gives no c has the one of its arithmetic."""
+    if (ours.stored_c is not None or theirs.stored_c is not None) and ours.c is not None and theirs.c is not None:
+        first = ours.c if ours.stored_c is None else ours.stored_c
+        second = theirs.c if theirs.stored_c is None else theirs.stored_c
+        yield Divergence("stored_c", "the stored c", first, second)
+    yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
+
+
+_SENTENCES: dict[Step | None, str] = {
+    None: "No divergence: {reference} and {candidate} agree on every line (within tolerance).",
+    "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
+    "stored_c": "The arithmetic agrees line by line, but the stored c differs: "
+    "{reference} has {first}, {candidate} {second}.",
+    "stored": "The arithmetic agrees line by line, but the stored h differs: "
+    "{reference} has {first}, {candidate} {second}.",
+}
+_IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
 
 
 def divergence_sentence(reference: StepBreakdown, candidate: StepBreakdown, parting: Divergence | None) -> str:
-    """Where two engines part, in one sentence."""
-    names = display_name(reference.engine), display_name(candidate.engine)
+    """Where two engines diverge, in one sentence."""
+    names = {"reference": display_name(reference.engine), "candidate": display_name(candidate.engine)}
     if parting is None:
-        return f"{names[0]} and {names[1]} do not part: they agree in every line, within the tolerance."
-    values = format_distinct(parting.reference, parting.candidate)
-    held = f"{names[0]} has {values[0]}, {names[1]} {values[1]}"
-    if parting.step == "stored":
-        return f"{names[0]} and {names[1]} agree in every line of the arithmetic and part in what they stored: {held}."
-    if parting.step == "input":
-        return f"{names[0]} and {names[1]} part at {parting.name}, before this step: {held}."
-    return f"{names[0]} and {names[1]} part at {parting.name}: {held}."
+        return _SENTENCES[None].format(**names)
+    first, second = format_distinct(parting.reference, parting.candidate)
+    template = _SENTENCES.get(parting.step, _IN_STEP)
+    return template.format(**names, line=parting.name, first=first, second=second)

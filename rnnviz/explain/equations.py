@@ -1,18 +1,18 @@
-"""A cell's equations for one unit, symbol by symbol, each with its number."""
+"""A cell's equations for one unit, symbol by symbol, with numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnviz.explain.digit_format import format_distinct, format_short
-from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
+from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue
 from rnnviz.verify.running_error import ALLOWED
 
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of an equation: a sign, or a symbol with the number that it stands for.
+    """A piece of an equation: a sign, or a symbol with its number.
 
-    `gate` is the symbol of the gate that the number is of; "h'" and "c'" stand for the previous state.
+    `gate` is the symbol of the gate that the number is of; "h[t-1]" and "c[t-1]" are the previous state.
     """
 
     text: str
@@ -21,37 +21,37 @@ class Token:
 
     @property
     def number(self) -> str:
-        """What stands beneath: the number, negative ones in brackets where a sign stands before them, or the text."""
+        """The number as text; of a sign the sign."""
         return self.text if self.value is None else format_short(self.value)
 
 
 @dataclass(frozen=True)
 class EquationLine:
-    """One equation, its result first: c = f · c' + i · g."""
+    """One equation, its result first: c = f · c[t-1] + i · g."""
 
     tokens: tuple[Token, ...]
 
     @property
     def symbols(self) -> str:
-        """The equation: "c = f · c' + i · g"."""
+        """The equation: "c = f · c[t-1] + i · g"."""
         return "".join(token.text for token in self.tokens)
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What stands beneath each token; negative numbers in brackets where a sign stands before them."""
-        return self._beneath([token.number for token in self.tokens])
+        """The text below each token; a negative number after a sign is in brackets."""
+        return self._bracketed([token.number for token in self.tokens])
 
     def cells_apart(self, other: "EquationLine") -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The same of this line and of another engine's, with as many decimals as tell their numbers apart."""
+        """`cells` of this line and of another engine's, with enough decimals to show where they differ."""
         pairs = [
             (one.number, two.number)
             if one.value is None or two.value is None or one.value == two.value
             else format_distinct(one.value, two.value)
             for one, two in zip(self.tokens, other.tokens, strict=True)
         ]
-        return self._beneath([pair[0] for pair in pairs]), other._beneath([pair[1] for pair in pairs])
+        return self._bracketed([pair[0] for pair in pairs]), other._bracketed([pair[1] for pair in pairs])
 
-    def _beneath(self, texts: Sequence[str]) -> tuple[str, ...]:
+    def _bracketed(self, texts: Sequence[str]) -> tuple[str, ...]:
         parts: list[str] = []
         for token, text in zip(self.tokens, texts, strict=True):
             bare = not parts or parts[-1].endswith(("(", "= "))
@@ -70,7 +70,7 @@ class EquationLine:
 
 
 def equations(arithmetic: StepBreakdown) -> tuple[EquationLine, ...]:
-    """The gates in their order, then c of an LSTM, then h: each line uses only what stands before it."""
+    """The gates in their order, then c of an LSTM, then h: each line uses only earlier ones."""
     gates = arithmetic.by_symbol
     if len(gates) == 1:
         return (_gate(arithmetic.gates[0]),)
@@ -79,38 +79,42 @@ def equations(arithmetic: StepBreakdown) -> tuple[EquationLine, ...]:
     h = Token("h", arithmetic.h)
     if arithmetic.c is not None:
         c = Token("c", arithmetic.c)
-        c_previous = Token("c'", arithmetic.previous.c)
+        c_previous = Token("c[t-1]", arithmetic.previous.c)
         lines += [
             _line(c, " = ", symbols["f"], " · ", c_previous, " + ", symbols["i"], " · ", symbols["g"]),
             _line(h, " = ", symbols["o"], " · tanh(", c, ")"),
         ]
     else:
-        z, n, h_previous = symbols["z"], symbols["n"], Token("h'", arithmetic.previous.h)
+        z, n, h_previous = symbols["z"], symbols["n"], Token("h[t-1]", arithmetic.previous.h)
         lines.append(_line(h, " = (1 - ", z, ") · ", n, " + ", z, " · ", h_previous))
     return tuple(lines)
 
 
-def outcome(arithmetic: StepBreakdown) -> EquationLine:
-    """What the engine stored, how far that is from the arithmetic's h, and how far rounding may take it."""
+def outcomes(arithmetic: StepBreakdown) -> dict[str, EquationLine]:
+    """By "c" and "h": the engine's own value, its difference from the arithmetic's, and the limit of the difference."""
+    return {own.symbol: _outcome(own) for own in arithmetic.outcomes}
+
+
+def _outcome(own: StoredValue) -> EquationLine:
     return _line(
-        Token("stored", arithmetic.stored),
+        Token(f"own {own.symbol}", own.stored),
         " - ",
-        Token("h", arithmetic.h),
+        Token(own.symbol, own.computed),
         " = ",
-        Token("Δ", arithmetic.difference),
+        Token("Δ", own.difference),
         ", |Δ| ≤ ",
-        Token("bound", ALLOWED * arithmetic.bound),
+        Token("bound", ALLOWED * own.bound),
     )
 
 
 def _gate(gate: GateArithmetic) -> EquationLine:
-    """i = sigmoid(a + b), or n = tanh(a_n + r · b_n)."""
+    """i = sigmoid(u + v), or n = tanh(u_n + r · v_n)."""
     result = Token(gate.symbol, gate.value, gate.symbol)
     opening = f" = {gate.gate.activation}("
     if not gate.scaled:
-        return _line(result, opening, Token("a", gate.pre.a.total), " + ", Token("b", gate.pre.b.total), ")")
-    a, b = (Token(f"{name}_{gate.symbol}", side.total) for name, side in (("a", gate.pre.a), ("b", gate.pre.b)))
-    return _line(result, opening, a, " + ", Token("r", gate.pre.b.factor, "r"), " · ", b, ")")
+        return _line(result, opening, Token("u", gate.pre.u.total), " + ", Token("v", gate.pre.v.total), ")")
+    u, v = (Token(f"{name}_{gate.symbol}", half.total) for name, half in (("u", gate.pre.u), ("v", gate.pre.v)))
+    return _line(result, opening, u, " + ", Token("r", gate.pre.v.factor, "r"), " · ", v, ")")
 
 
 def _line(*parts: Token | str) -> EquationLine:

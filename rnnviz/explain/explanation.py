@@ -8,7 +8,7 @@ from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.digit_format import format_distinct
 from rnnviz.explain.divergence import Divergence, divergence_sentence, first_parting
-from rnnviz.explain.step_breakdown import StepBreakdown, explain
+from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -16,10 +16,9 @@ from rnnviz.verify.step_inputs import followed
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The arithmetic of one value by engine, the reference first, and where each candidate parts from the reference.
+    """The arithmetic of one value by engine, the reference first, and where each candidate diverges from it.
 
-    `unread` are the recordings that lack what the step reads, by engine: what each has as the value, None if it lacks
-    that, too.
+    `unread` has the value of each recording that lacks the step's inputs, by engine; None if it lacks the value, too.
     """
 
     where: Location
@@ -29,16 +28,18 @@ class Explanation:
 
     @property
     def reference(self) -> StepBreakdown:
-        """The arithmetic of the engine that the others are held against."""
+        """The arithmetic of the reference."""
         return next(iter(self.arithmetics.values()))
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Which engines' steps are not what the arithmetic gives, and where each candidate parts from the reference."""
+        """Which engines' steps differ from the arithmetic, and where each candidate diverges from the reference."""
         wrong = [
-            _wrong(arithmetic)
+            _wrong(name, own)
             for name, arithmetic in self.arithmetics.items()
-            if name not in self.unread and not arithmetic.right
+            if name not in self.unread
+            for own in arithmetic.outcomes
+            if not own.right
         ]
         split_at = [
             divergence_sentence(self.reference, self.arithmetics[name], parting)
@@ -48,7 +49,7 @@ class Explanation:
 
 
 def cell_states_of(result: RunResult) -> dict[str, CellStates]:
-    """What `explain_value` keeps from one value to the next, by engine: nothing but for an LSTM."""
+    """The caches of cell states for `explain_value`, by engine; empty but for an LSTM."""
     if not result.config.network.kind.has_cell_state:
         return {}
     return {name: CellStates(result.inputs, trace) for name, trace in result.traces.items()}
@@ -62,8 +63,8 @@ def explain_value(
 ) -> Explanation:
     """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
 
-    `candidates` are those that are held against the reference: all of them unless it is given. A recording that lacks
-    what the step reads has no arithmetic, unless there is no other engine.
+    `candidates` are those to compare with the reference, by default all. A recording that lacks the step's inputs has
+    no arithmetic, unless there is no other engine.
     """
     known = {} if cells is None else cells
     traces = {
@@ -89,17 +90,21 @@ def explain_value(
     return Explanation(where, arithmetics, partings, unread)
 
 
+_WRONG = (
+    "{engine} is wrong here: it returned {symbol} = {stored}; "
+    "the equations give {computed} for {engine}'s own previous state and input."
+)
+_NO_VALUE = "{engine} does not hold this value: it was not recorded."
+_NO_INPUTS = "{engine} has h = {value} here; the inputs of its step were not recorded."
+
+
 def _unread(engine: str, stored: float | None) -> str:
     name = display_name(engine)
     if stored is None:
-        return f"{name} does not hold this value: it was not recorded."
-    return f"{name} has h = {number_format.full(stored)} here; what its step reads was not recorded."
+        return _NO_VALUE.format(engine=name)
+    return _NO_INPUTS.format(engine=name, value=number_format.full(stored))
 
 
-def _wrong(arithmetic: StepBreakdown) -> str:
-    name = display_name(arithmetic.engine)
-    stored, value = format_distinct(arithmetic.stored, arithmetic.h)
-    return (
-        f"{name} is wrong here: it stored h = {stored}, but with the parameters of the network "
-        f"its own previous state and input give {value}."
-    )
+def _wrong(engine: str, own: StoredValue) -> str:
+    stored, computed = format_distinct(own.stored, own.computed)
+    return _WRONG.format(engine=display_name(engine), symbol=own.symbol, stored=stored, computed=computed)

@@ -82,12 +82,12 @@ def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int) -> Source:
 
 
 def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
-    """Where the unit's own h' comes from."""
+    """Where the unit's own h[t-1] comes from."""
     return _previous(arithmetic, arithmetic.where.unit)
 
 
 def previous_cell(arithmetic: "StepBreakdown") -> CellPlace | InitialPlace:
-    """Where the c' of an LSTM comes from."""
+    """Where the c[t-1] of an LSTM comes from."""
     place = own_previous(arithmetic)
     if isinstance(place, Location):
         return CellPlace(place)
@@ -108,13 +108,13 @@ def quantity_place(where: Location, quantity: str) -> Place:
 
 
 def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
-    """Where a number of an equation comes from; None for a sign, and for a and b, which the gate's own terms make."""
+    """Where a number of an equation comes from; None for a sign, and for u and v, which the gate's own terms make."""
     if token.gate is not None:
         return gate_source(arithmetic, token.gate)
     match token.text:
-        case "h'":
+        case "h[t-1]":
             return own_previous(arithmetic)
-        case "c'":
+        case "c[t-1]":
             return previous_cell(arithmetic)
         case "c":
             return CellPlace(arithmetic.where)
@@ -145,21 +145,21 @@ def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int
 
 
 def notation(place: Place) -> str:
-    """A place as an index expression without its lane and sample: "x[1][0]", "h[0][3]", "h0[3]", "c[0][3]".
+    """A place as an index expression without its lane and sample: "x[t=1, i=0]", "h[t=0, u=3]", "h0[u=3]".
 
-    A feature that has a name stands by it: x[1]["open"].
+    A feature that has a name is written by it: x[t=1, i="open"]. Bare brackets are left to Gluon's arrays.
     """
     match place:
         case InputPlace():
-            return f"x[{place.timestep}][{feature_index(place.names, place.feature)}]"
+            return f"x[t={place.timestep}, i={feature_index(place.names, place.feature)}]"
         case InitialPlace():
-            return f"{place.state}0[{place.unit}]"
+            return f"{place.state}0[u={place.unit}]"
         case CellPlace():
-            return f"c[{place.where.timestep}][{place.where.unit}]"
+            return f"c[t={place.where.timestep}, u={place.where.unit}]"
         case GatePlace():
-            return f"{place.gate}[{place.where.timestep}][{place.where.unit}]"
+            return f"{place.gate}[t={place.where.timestep}, u={place.where.unit}]"
         case Location():
-            return f"h[{place.timestep}][{place.unit}]"
+            return f"h[t={place.timestep}, u={place.unit}]"
 
 
 def lane_of(place: Place) -> Lane | None:
@@ -171,7 +171,7 @@ def lane_of(place: Place) -> Lane | None:
 
 
 def in_words(place: Place) -> str:
-    """A place with its lane: "h[0][3] of layer 0, backward", "x[1][0]"."""
+    """A place with its lane: "h[t=0, u=3] of layer 0, backward", "x[t=1, i=0]"."""
     lane = lane_of(place)
     return notation(place) if lane is None else f"{notation(place)} of layer {lane.layer}, {DIRECTIONS[lane.backward]}"
 

@@ -17,7 +17,7 @@ from rnnviz.explain.term_table import TermRow, TermTable, TermValues, ledger
 from rnnviz.verify.running_error import ALLOWED
 
 _BETWEEN = "  "
-"""Parts the columns: so little that two engines side by side are no wider than most terminals."""
+"""Separates the columns. Narrow, so that two engines side by side fit most terminals."""
 
 
 def report(explanation: Explanation, top: int | None = None) -> str:
@@ -26,13 +26,13 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     first = explanation.reference
     where = explanation.where
     sizes = f"{number_format.count(len(first.h_previous))} units, {number_format.count(len(first.x))} inputs"
-    place = f"h[{where.timestep}][{where.unit}] of layer {where.layer} {_direction(where)}, sample {where.sample}"
+    place = f"{notation(where)} of layer {where.layer} {_direction(where)}, sample {where.sample}"
     named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
     lines = [
         f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
         "",
         *(f"  {equation}" for equation in first.cell.equations),
-        "  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h",
+        "  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h",
         "",
         *_states(each),
     ]
@@ -92,17 +92,17 @@ def _joined(name: str, cells: Sequence[str]) -> str:
 
 
 def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
-    """What the step carries on."""
+    """The previous state by engine."""
     first = each[0]
-    rows = [_Row(f"h' = {notation(own_previous(first))}", tuple(format_short(a.previous.h) for a in each))]
+    rows = [_Row(f"h[t-1] = {notation(own_previous(first))}", tuple(format_short(a.previous.h) for a in each))]
     if first.previous.c is not None:
         values = tuple(format_short(a.previous.c) for a in each if a.previous.c is not None)
-        rows.append(_Row(f"c' = {notation(previous_cell(first))}", values))
+        rows.append(_Row(f"c[t-1] = {notation(previous_cell(first))}", values))
     yield from _table([display_name(a.engine) for a in each], rows)
 
 
 def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[str]:
-    """What a gate adds up, as the window lists it; ≠ marks the first row in which an engine's sum parts."""
+    """The terms of a gate, as the window lists them; ≠ marks the first row where the sums diverge."""
     each = list(explanation.arithmetics.values())
     partings = {name: parting for name, parting in explanation.partings.items() if parting is not None}
     found = ledger(each, symbol, top=top, parting=next(iter(partings.values()), None))
@@ -139,7 +139,7 @@ def _cell(value: float | None) -> str:
 
 
 def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> Iterator[str]:
-    """The equation once, and beneath it the numbers of each engine; engines with the same digits share a line."""
+    """The equation once, and below it the numbers of each engine; engines with the same digits share a line."""
     yield f"  {lines[0].symbols}"
     named: dict[str, list[str]] = {}
     for arithmetic, line in zip(each, lines, strict=True):
@@ -150,11 +150,15 @@ def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> I
 
 
 def _outcome(each: Sequence[StepBreakdown]) -> Iterator[str]:
-    """What the arithmetic gives, and what the engines have."""
-    rows = [
-        _Row("h of this arithmetic", tuple(format_short(a.h) for a in each)),
-        _Row("h of the engine", tuple(format_short(a.stored) for a in each)),
-        _Row("difference", tuple(number_format.error(a.difference) for a in each)),
-        _Row("allowed for rounding", tuple(number_format.error(ALLOWED * a.bound) for a in each)),
-    ]
-    yield from _table([display_name(a.engine) for a in each], rows)
+    """The values of the arithmetic beside the engines' own: c, of the engines that give it, and h."""
+    for symbol in ("c", "h"):
+        found = [(a.engine, own) for a in each for own in a.outcomes if own.symbol == symbol]
+        if not found:
+            continue
+        rows = [
+            _Row(f"{symbol} of this arithmetic", tuple(format_short(own.computed) for _, own in found)),
+            _Row(f"{symbol} of the engine", tuple(format_short(own.stored) for _, own in found)),
+            _Row("difference", tuple(number_format.error(own.difference) for _, own in found)),
+            _Row("allowed for rounding", tuple(number_format.error(ALLOWED * own.bound) for _, own in found)),
+        ]
+        yield from _table([display_name(engine) for engine, _ in found], rows)

@@ -1,4 +1,4 @@
-"""How one hidden value came about, computed once more in float64 from what one engine itself had.
+"""The computation of one hidden value, repeated in float64 from one engine's own previous state and input.
 
 The previous state and the layer's input are the engine's own, the parameters the true ones: an engine that computes
 something else, or rounds, is seen in the difference between what it stored and what this arithmetic gives.
@@ -27,9 +27,9 @@ from rnnviz.verify.step_inputs import layer_input, previous_hidden
 
 @dataclass(frozen=True, eq=False)
 class GateArithmetic:
-    """One gate of one unit: its argument and its value.
+    """One gate of one unit: its pre-activation and its value.
 
-    `cell` is the cell's name and `gate` its own entry there; `pre` is the argument with its terms, and `value` the
+    `cell` is the cell's name and `gate` its entry there. `pre` is the pre-activation with its terms, and `value` the
     activation of `pre.sum`.
     """
 
@@ -45,17 +45,46 @@ class GateArithmetic:
 
     @property
     def scaled(self) -> bool:
-        """Whether the argument is a_n + r · b_n: only of a GRU's candidate n."""
+        """Whether the pre-activation is u_n + r · v_n: only of a GRU's candidate n."""
         return (self.cell, self.symbol) == ("gru", "n")
 
 
 @dataclass(frozen=True)
 class PreviousState:
-    """What the step carried on: the unit's own h', c' of an LSTM, and the timestep that left them (None: h0, c0)."""
+    """The unit's own h[t-1], c[t-1] of an LSTM, and the time step that they are of (None: h0, c0)."""
 
     timestep: int | None
     h: float
     c: float | None = None
+
+
+@dataclass(frozen=True)
+class StoredValue:
+    """An engine's own value of `symbol`, "h" or "c", beside the equations' value and its rounding bound."""
+
+    symbol: str
+    stored: float
+    computed: float
+    bound: float
+
+    @property
+    def difference(self) -> float:
+        """stored - computed; 0 where both are NaN or the same infinity."""
+        return 0.0 if _same(self.stored, self.computed) else float(np.subtract(self.stored, self.computed))
+
+    @property
+    def ratio(self) -> float:
+        """|difference| in rounding bounds, as the audit counts them."""
+        if _same(self.stored, self.computed) or not isfinite(self.bound):
+            return 0.0
+        # No bound is left where relu cuts off what is not a number.
+        ratio = abs(self.difference) / self.bound if self.bound else inf
+        return ratio if isfinite(ratio) else inf
+
+    @property
+    def right(self) -> bool:
+        """Whether rounding explains the difference."""
+        return self.ratio <= ALLOWED
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +103,10 @@ class StepBreakdown:
         The unit's own previous state.
     c, h:
         What the equations give: c of an LSTM, and h.
-    stored:
-        What the engine has for h; `stored_c` for c, where the engine knows it.
-    bound:
-        The audit's rounding bound of this step; a right step is at most eight of them off.
+    stored, stored_c:
+        The engine's own h and c; `stored_c` is None where the engine does not give its cell states.
+    bound, c_bound:
+        The audit's rounding bounds of h and of c. A correct step differs by at most eight of them.
     timesteps:
         T, which tells where the lane begins.
     names:
@@ -96,6 +125,7 @@ class StepBreakdown:
     stored: float
     stored_c: float | None
     bound: float
+    c_bound: float | None
     timesteps: int
     names: Names = UNNAMED
 
@@ -104,26 +134,28 @@ class StepBreakdown:
         """The gates by their symbols."""
         return {gate.symbol: gate for gate in self.gates}
 
+    @cached_property
+    def outcomes(self) -> tuple[StoredValue, ...]:
+        """The engine's own c, where it gives one, and its own h, each beside the equations' value."""
+        h = StoredValue("h", self.stored, self.h, self.bound)
+        if self.stored_c is None or self.c is None or self.c_bound is None:
+            return (h,)
+        return StoredValue("c", self.stored_c, self.c, self.c_bound), h
+
     @property
     def difference(self) -> float:
-        """What the engine stored less what the arithmetic gives; 0 where both are NaN or the same infinity."""
-        if _same(self.stored, self.h):
-            return 0.0
-        return float(np.subtract(self.stored, self.h))
+        """stored - h; 0 where both are NaN or the same infinity."""
+        return self.outcomes[-1].difference
 
     @property
     def ratio(self) -> float:
-        """|difference| in rounding bounds, as the audit counts them."""
-        if _same(self.stored, self.h) or not isfinite(self.bound):
-            return 0.0
-        # No bound is left where relu cuts off what is not a number.
-        ratio = abs(self.difference) / self.bound if self.bound else inf
-        return ratio if isfinite(ratio) else inf
+        """|difference| in rounding bounds of h, as the audit counts them."""
+        return self.outcomes[-1].ratio
 
     @property
     def right(self) -> bool:
-        """Whether rounding explains the difference."""
-        return self.ratio <= ALLOWED
+        """Whether rounding explains the difference of h, as the audit judges; `outcomes` has that of c."""
+        return self.outcomes[-1].right
 
 
 def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | None = None) -> StepBreakdown:
@@ -148,7 +180,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     c_own = None if c_before is None else c_before.value.item()
     with np.errstate(all="ignore"):
         c, h = _next(network.kind, {gate.symbol: gate.value for gate in gates}, h_own, c_own)
-        bound = _bound(network.kind, p, x, before, where, c_before, trace)
+        c_bound, bound = _bounds(network.kind, p, x, before, where, c_before, trace)
     return StepBreakdown(
         where=where,
         engine=trace.engine,
@@ -162,6 +194,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         stored=float(trace.hidden[where.index]),
         stored_c=None if trace.cell is None else float(trace.cell[where.index]),
         bound=bound,
+        c_bound=c_bound,
         timesteps=timesteps,
         names=inputs.names,
     )
@@ -174,9 +207,9 @@ def _gates(cell: Cell, p: LayerParameters, x: Floats, h: Floats, unit: int) -> t
         row = place * size + unit
         # The reset gate stands before the candidate, whose product with the state it scales.
         factor = gates[0].value if (cell.name, gate.symbol) == ("gru", "n") else 1.0
-        a = side("i2h", p.i2h_weight[row].astype(np.float64), x, float(p.i2h_bias[row]))
-        b = side("h2h", p.h2h_weight[row].astype(np.float64), h, float(p.h2h_bias[row]), factor)
-        pre = PreActivation(a, b)
+        u = side("i2h", p.i2h_weight[row].astype(np.float64), x, float(p.i2h_bias[row]))
+        v = side("h2h", p.h2h_weight[row].astype(np.float64), h, float(p.h2h_bias[row]), factor)
+        pre = PreActivation(u, v)
         gates.append(GateArithmetic(cell.name, gate, pre, activate(gate.activation, pre.sum)))
     return tuple(gates)
 
@@ -197,7 +230,7 @@ def _next(cell: Cell, gates: dict[str, float], h: float, c: float | None) -> tup
     return None, gates["h"]
 
 
-def _bound(
+def _bounds(
     cell: Cell,
     p: LayerParameters,
     x: FloatArray,
@@ -205,16 +238,19 @@ def _bound(
     where: Location,
     c: BoundedArray | None,
     trace: Trace,
-) -> float:
-    """The audit's bound of the step, from its own equations."""
+) -> tuple[float | None, float]:
+    """The audit's bounds of the step's c, None without one, and h, from its own equations."""
     x_stored_as = trace.stored_as if where.layer else ""
     units = np.array([where.unit])
     layer = audited_layer(cell.name, cell.gate_count, p, units, trace.eps, trace.stored_as, x_stored_as)
     stored = storage_bound(np.atleast_1d(trace.hidden[where.index]), trace.stored_as).item()
     if c is None:
-        return next_hidden(layer, x, before, before[:, units].astype(np.float64)).bound.item() + stored
+        return None, next_hidden(layer, x, before, before[:, units].astype(np.float64)).bound.item() + stored
     f, i_g, o = lstm_gates(layer, x, before)
-    return lstm_hidden(o, lstm_cell(f, i_g, c)).bound.item() + stored
+    cell_state = lstm_cell(f, i_g, c)
+    own = np.zeros(1) if trace.cell is None else np.atleast_1d(trace.cell[where.index])
+    c_stored = storage_bound(own, trace.stored_as).item()
+    return cell_state.bound.item() + c_stored, lstm_hidden(o, cell_state).bound.item() + stored
 
 
 def _same(a: float, b: float) -> bool:

@@ -111,7 +111,7 @@ def _gate(
 ) -> TermTable:
     gates = [arithmetic.by_symbol[symbol] for arithmetic in each]
     pre = gates[0].pre
-    count, terms = len(pre.a.products), len(pre)
+    count, terms = len(pre.u.products), len(pre)
     shown = pre.by_weight()
     limit = top if top is not None else terms if terms <= SHOWN_TERMS else SHOWN_TERMS
     marked = _marked_term(parting, count)
@@ -133,21 +133,21 @@ def _marked_term(parting: Divergence | None, count: int) -> int | None:
 
 
 class _GateRows:
-    """Rows of one gate; places count the terms of x first, then those of h'."""
+    """Rows of one gate; places count the terms of x first, then those of h[t-1]."""
 
     def __init__(self, each: Sequence[StepBreakdown], gates: Sequence[GateArithmetic], marked: int | None) -> None:
         self._each, self._gates, self._marked = each, gates, marked
-        self._count = len(gates[0].pre.a.products)
+        self._count = len(gates[0].pre.u.products)
         self._terms = len(gates[0].pre)
         self._sums = [0.0] * len(gates)
-        self._added = [np.concatenate([g.pre.a.contributions, g.pre.b.contributions]) for g in gates]
+        self._added = [np.concatenate([g.pre.u.contributions, g.pre.v.contributions]) for g in gates]
 
     def by_index(self, shown: NDArray[np.intp]) -> tuple[TermRow, ...]:
         subscript = f"_{self._gates[0].symbol}" if self._gates[0].scaled else ""
         rows: list[TermRow] = []
         halves: tuple[tuple[Kind, str, int, int], ...] = (
-            ("i2h", "a", 0, self._count),
-            ("h2h", "b", self._count, self._terms),
+            ("i2h", "u", 0, self._count),
+            ("h2h", "v", self._count, self._terms),
         )
         for kind, name, first, last in halves:
             listed = shown[(shown >= first) & (shown < last)]
@@ -164,7 +164,7 @@ class _GateRows:
     def total(self, *, parts: bool) -> TermRow:
         """The argument of the activation, as the arithmetic has it."""
         gate = self._gates[0]
-        name = f"a_{gate.symbol} + r · b_{gate.symbol}" if gate.scaled else "a + b"
+        name = f"u_{gate.symbol} + r · v_{gate.symbol}" if gate.scaled else "u + v"
         figures = tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in self._gates)
         return TermRow("total", name, figures, parts=parts)
 
@@ -185,7 +185,7 @@ class _GateRows:
         return [TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))]
 
     def _bias(self, kind: Kind) -> TermRow:
-        sides = [gate.pre.a if kind == "i2h" else gate.pre.b for gate in self._gates]
+        sides = [gate.pre.u if kind == "i2h" else gate.pre.v for gate in self._gates]
         figures = tuple(
             self._figures(k, float(np.multiply(side.factor, side.bias)), product=side.bias)
             for k, side in enumerate(sides)
@@ -193,8 +193,8 @@ class _GateRows:
         return TermRow("bias", f"b_{kind}", figures)
 
     def _half(self, kind: Kind, name: str) -> TermRow:
-        """a, or b with what it adds: r · b of a GRU's candidate."""
-        sides = [gate.pre.a if kind == "i2h" else gate.pre.b for gate in self._gates]
+        """The sum of one half, u or v; a GRU's candidate adds r · v."""
+        sides = [gate.pre.u if kind == "i2h" else gate.pre.v for gate in self._gates]
         return TermRow("part", name, tuple(TermValues(product=side.total) for side in sides))
 
     def _figures(
@@ -212,7 +212,7 @@ class _GateRows:
 
 
 def term_name(first: StepBreakdown, place: Source) -> str:
-    """What a term reads, with the direction where the layer below has two: "x[1][0]", "h[1][3] ←"."""
+    """What a term reads, with the direction where the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
     text = notation(place)
     if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
         return text
@@ -232,7 +232,7 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
                 added, start = float(np.multiply(factor, read)), sums[engine]
                 sums[engine] = float(np.add(start, added))
             figures.append(TermValues(factor, read, added, added, start, sums[engine]))
-        parts = parting is not None and parting.step == "previous" and name.endswith("c'")
+        parts = parting is not None and parting.step == "previous" and name.endswith("c[t-1]")
         rows.append(TermRow("term", name, tuple(figures), source, parts))
     values = [arithmetic.h if line == "h" else arithmetic.c for arithmetic in each]
     parts = parting is not None and parting.step == line
@@ -246,10 +246,10 @@ def _products(arithmetic: StepBreakdown, line: str) -> Iterator[tuple[str, Place
     where, previous = arithmetic.where, arithmetic.previous
     if arithmetic.c is None:
         yield "(1 - z) · n", gate_source(arithmetic, "n"), 1.0 - gate["z"], gate["n"]
-        yield "z · h'", own_previous(arithmetic), gate["z"], previous.h
+        yield "z · h[t-1]", own_previous(arithmetic), gate["z"], previous.h
     elif line == "h":
         yield "o · tanh(c)", CellPlace(where), gate["o"], float(np.tanh(arithmetic.c))
     else:
-        assert previous.c is not None, "a step that has c has read c'"
-        yield "f · c'", previous_cell(arithmetic), gate["f"], previous.c
+        assert previous.c is not None, "a step that has c has read c[t-1]"
+        yield "f · c[t-1]", previous_cell(arithmetic), gate["f"], previous.c
         yield "i · g", gate_source(arithmetic, "g"), gate["i"], gate["g"]

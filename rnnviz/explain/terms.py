@@ -50,7 +50,7 @@ class TermBar:
 
 @dataclass(frozen=True, eq=False)
 class AffineHalf:
-    """One half of a pre-activation in float64: a = W_i2h x + b_i2h, or b = W_h2h h' + b_h2h, of one row.
+    """One half of a pre-activation in float64: u = W_i2h x + b_i2h, or v = W_h2h h[t-1] + b_h2h, of one row.
 
     `weights`, `inputs` and `products` are (I,) or (H,); `factor` is what the half is multiplied with before it is
     added, 1 but for the reset gate at a GRU's candidate.
@@ -71,7 +71,7 @@ class AffineHalf:
 
     @cached_property
     def total(self) -> float:
-        """a or b, without the factor."""
+        """u or v, without the factor."""
         return float(self.partial_sums[-1])
 
     @property
@@ -101,24 +101,24 @@ def side(kind: Kind, weights: Floats, inputs: Floats, bias: float, factor: float
 
 @dataclass(frozen=True, eq=False)
 class PreActivation:
-    """The argument of one gate's activation: a + b, or a_n + r · b_n for a GRU's candidate."""
+    """The argument of one gate's activation: u + v, or u_n + r · v_n for a GRU's candidate."""
 
-    a: AffineHalf
-    b: AffineHalf
+    u: AffineHalf
+    v: AffineHalf
 
     @cached_property
     def sum(self) -> float:
         """The argument of the activation."""
         with np.errstate(all="ignore"):
-            return float(np.float64(self.a.total) + np.float64(self.b.factor) * self.b.total)
+            return float(np.float64(self.u.total) + np.float64(self.v.factor) * self.v.total)
 
     def __len__(self) -> int:
-        return len(self.a.products) + len(self.b.products)
+        return len(self.u.products) + len(self.v.products)
 
     def term(self, place: int) -> Term:
-        """The term at a place in the order of evaluation: those of x first, then those of h'."""
-        count = len(self.a.products)
-        return self.a.term(place) if place < count else self.b.term(place - count)
+        """The term at a place in the order of evaluation: those of x first, then those of h[t-1]."""
+        count = len(self.u.products)
+        return self.u.term(place) if place < count else self.v.term(place - count)
 
     def terms(self) -> list[Term]:
         """Every term in the order of evaluation."""
@@ -139,21 +139,21 @@ class PreActivation:
 
     @property
     def _contributions(self) -> Floats:
-        return np.concatenate([self.a.contributions, self.b.contributions])
+        return np.concatenate([self.u.contributions, self.v.contributions])
 
     @cached_property
     def partial_sums(self) -> Floats:
         """(n + 2,): the argument as it grows, term by term and bias by bias; the last is `sum`."""
         with np.errstate(all="ignore"):
-            return np.concatenate([self.a.partial_sums, self.a.total + self.b.factor * self.b.partial_sums])
+            return np.concatenate([self.u.partial_sums, self.u.total + self.v.factor * self.v.partial_sums])
 
     def waterfall(self) -> list[TermBar]:
         """A bar for every term and bias, in the order of evaluation."""
         sums = self.partial_sums
-        starts, count = np.concatenate([[0.0], sums[:-1]]), len(self.a.products)
+        starts, count = np.concatenate([[0.0], sums[:-1]]), len(self.u.products)
         bars = []
         for place, (start, stop) in enumerate(zip(starts, sums, strict=True)):
-            part, index = (self.a, place) if place <= count else (self.b, place - count - 1)
+            part, index = (self.u, place) if place <= count else (self.v, place - count - 1)
             term = part.term(index) if index < len(part.products) else None
             bars.append(TermBar(part.kind, term, float(start), float(stop)))
         return bars

@@ -182,17 +182,17 @@ class _Block:
         return layer_input(self._reader.inputs, self._reader.trace, layer, times, samples).astype(np.float64)
 
     def _argument(self, symbol: str) -> Floats:
-        """a + b, or a_n + r · b_n of a GRU's candidate."""
+        """u + v, or u_n + r · v_n of a GRU's candidate."""
         if symbol not in self._arguments:
             rows = self._reader.rows_of(*self._at[:2], symbol, self._units)
-            a = _product(self._x, rows.i2h)
-            a += rows.i2h_bias
-            b = _product(self._before, rows.h2h)
-            b += rows.h2h_bias
+            u = _product(self._x, rows.i2h)
+            u += rows.i2h_bias
+            v = _product(self._before, rows.h2h)
+            v += rows.h2h_bias
             if (self._reader.cell.name, symbol) == ("gru", "n"):
-                b *= self._gate("r")
-            a += b
-            self._arguments[symbol] = a
+                v *= self._gate("r")
+            u += v
+            self._arguments[symbol] = u
         return self._arguments[symbol]
 
     def _gate(self, symbol: str) -> Floats:

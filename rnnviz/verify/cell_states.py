@@ -1,6 +1,6 @@
 """The cell states of an engine's LSTM at any timestep, though a trace need not hold them.
 
-Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c' + i · g is followed in
+Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c[t-1] + i · g is followed in
 float64, with f, i and g from the engine's own hidden vectors, as the audit does. To start at t = 0 each time would
 make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
 k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far below the
@@ -80,7 +80,7 @@ class CellStates:
         return self._checkpoints.used
 
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
-        """(S, U): the c' that the step at `timestep` reads; the initial one, if it is the first that is computed."""
+        """(S, U): c[t-1] of the step at `timestep`, which is the initial state at the first step."""
         step = self._inputs.timesteps - 1 - timestep if self._inputs.network.backward(direction) else timestep
         return self._before(_columns(layer, direction, samples, units), step)
 

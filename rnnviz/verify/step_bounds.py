@@ -101,7 +101,7 @@ def lstm_gates(
 
 
 def lstm_cell(f: BoundedArray, i_g: BoundedArray, c_previous: BoundedArray) -> BoundedArray:
-    """c = f · c' + i · g."""
+    """c = f · c[t-1] + i · g."""
     return f * c_previous + i_g
 
 
@@ -154,7 +154,7 @@ def lstm_hidden(o: BoundedArray, c: BoundedArray) -> BoundedArray:
 
 
 def _products(layer: AuditedLayer, x: FloatArray, h: FloatArray) -> tuple[BoundedArray, BoundedArray]:
-    """a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h, each (M, G·U), with their bounds."""
+    """u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h, each (M, G·U), with their bounds."""
     return (
         _affine(layer, x, layer.i2h, layer.i2h_magnitude, layer.i2h_bias, layer.x_stored_as),
         _affine(layer, h, layer.h2h, layer.h2h_magnitude, layer.h2h_bias, layer.stored_as),

@@ -43,16 +43,20 @@ def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
 def test_the_notebooks_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = called(capsys, notebook, *AT)
     assert (code, err) == (0, "")
-    assert out.startswith("h[1][3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
-    assert "\n  h = relu(a + b)\n  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h\n" in out
-    lines = [line.removeprefix("≠").split() for line in out.splitlines() if line[2:].startswith(("x[", "h[0]"))]
+    assert out.startswith("h[t=1, u=3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
+    assert "\n  h = relu(u + v)\n  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h\n" in out
+    lines = [
+        line.removeprefix("≠").replace(", ", ",").split()
+        for line in out.splitlines()
+        if line[2:].startswith(("x[", "h[t=0, "))
+    ]
     rows = {line[0]: line[1:] for line in lines}
-    assert list(rows) == [*(f"x[1][{i}]" for i in range(5)), *(f"h[0][{k}]" for k in range(10))]
+    assert list(rows) == [*(f"x[t=1,i={i}]" for i in range(5)), *(f"h[t=0,u={k}]" for k in range(10))]
     for weight, read, product, *_ in rows.values():
         assert float(weight) * float(read) == pytest.approx(float(product), abs=2e-3)
-    sums = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith(("  a  ", "  b  "))}
+    sums = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith(("  u  ", "  v  "))}
     biases = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith("  b_")}
-    for side, kind, name in (("a", "x", "b_i2h"), ("b", "h", "b_h2h")):
+    for side, kind, name in (("u", "x", "b_i2h"), ("v", "h", "b_h2h")):
         total = sum(float(row[2]) for place, row in rows.items() if place.startswith(kind)) + biases[name]
         assert total == pytest.approx(sums[side], abs=0.01)
 
@@ -63,10 +67,10 @@ def test_the_first_row_in_which_the_running_sums_part_is_marked(
     _, out, _ = called(capsys, notebook, *AT)
     (marked,) = [line for line in out.splitlines() if line.startswith("≠")]
     for line in out.partition(marked)[0].splitlines():
-        if line.startswith(("  x[", "  h[0]")):
-            _, _, *numbers = line.split()
+        if line.startswith(("  x[", "  h[t=0, ")):
+            _, _, *numbers = line.replace(", ", ",").split()
             assert numbers[:3] == numbers[3:]
-    _, ours, theirs = (float(marked[2:].split()[k]) for k in (1, 4, 7))
+    _, ours, theirs = (float(marked[2:].replace(", ", ",").split()[k]) for k in (1, 4, 7))
     assert ours != theirs
 
 
@@ -75,13 +79,13 @@ def test_a_wrong_engine_is_explained_beside_the_right_one_and_is_no_failure(
 ) -> None:
     code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
-    assert "bug:no-h2h-bias is wrong here: it stored h = " in out
-    assert out.rstrip().splitlines()[-1].startswith("manual and bug:no-h2h-bias agree in every line")
+    assert "bug:no-h2h-bias is wrong here: it returned h = " in out
+    assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees line by line, but the stored h differs")
 
 
 def test_top_says_how_many_terms_are_printed(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = called(capsys, notebook, *AT, "--top", "2")
-    assert sum(line[2:].startswith(("x[", "h[0]")) for line in out.splitlines()) == 2
+    assert sum(line[2:].startswith(("x[", "h[t=0, ")) for line in out.splitlines()) == 2
     left = [line.split()[:2] for line in out.splitlines() if line.split()[1:2] in (["more"], ["terms"])]
     assert sum(int(count) for count, _ in left) == 13
 
@@ -104,7 +108,7 @@ def test_quiet_writes_the_file_and_says_nothing(
 ) -> None:
     path = tmp_path / "value.json"
     assert called(capsys, notebook, *AT, "--json", str(path), "--quiet") == (0, "", "")
-    assert json.loads(path.read_text(encoding="utf-8"))["formula"] == "h = relu(a + b)"
+    assert json.loads(path.read_text(encoding="utf-8"))["formula"] == "h = relu(u + v)"
 
 
 def test_engines_are_chosen_as_for_a_run_and_the_first_is_the_reference(
@@ -175,7 +179,7 @@ def step(x, state, p):
 @pytest.mark.parametrize(
     ("bias", "code", "said"),
     [
-        ("p.h2h_bias", 0, "manual and mine.py do not part"),
+        ("p.h2h_bias", 0, "No divergence: manual and mine.py"),
         ("0", 0, "mine.py is wrong here"),
         ("p.no_such_bias", 3, "no_such_bias"),
     ],
@@ -205,5 +209,5 @@ def test_gluon_and_the_textbook_do_not_part_in_a_lesson(tmp_path: Path) -> None:
     at = ("--layer", "0", "--direction", "backward", "--timestep", "0", "--unit", "9", "--sample", "15")
     out = rnnviz("explain", str(path), *at)
     assert "sample 15" in out
-    assert "h' = h[1][9]" in out
-    assert out.rstrip().endswith("gluon and manual do not part: they agree in every line, within the tolerance.")
+    assert "h[t-1] = h[t=1, u=9]" in out
+    assert out.rstrip().endswith("No divergence: gluon and manual agree on every line (within tolerance).")

@@ -15,9 +15,9 @@ from tests.verify.audit_helpers import inputs_of
 Vector = np.ndarray
 State = tuple[Vector, Vector]
 Gates = dict[str, tuple[Vector, Vector, Vector]]
-"""By a gate's letter W_i2h x + b_i2h, W_h2h h' without the bias, and b_h2h."""
+"""By a gate's letter W_i2h x + b_i2h, W_h2h h[t-1] without the bias, and b_h2h."""
 Equation = Callable[[Gates, State, Callable[[str, Vector], Vector]], State]
-"""equation(gates, (h', c'), product): product(letter, v) is that gate's W_h2h v."""
+"""equation(gates, (h[t-1], c[t-1]), product): product(letter, v) is that gate's W_h2h v."""
 
 
 def logistic(v: Vector) -> Vector:

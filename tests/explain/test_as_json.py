@@ -38,8 +38,8 @@ def gate(symbol: str, title: str, activation: str, row: list[float], x: float, h
         "sum": total,
         "value": logistic(total) if activation == "sigmoid" else tanh(total),
         "title": title,
-        "a": a,
-        "b": b,
+        "u": a,
+        "v": b,
         **({"reset": reset} if symbol == "n" else {}),
     }
 
@@ -66,7 +66,7 @@ def test_a_gru_has_its_reset_gate_by_the_candidate_and_what_each_engine_stored()
     assert found == {
         "where": {"layer": 0, "direction": "forward", "timestep": 2, "sample": 1, "unit": 0},
         "value": {"gluon": Near(value), "manual": Near(value + 0.5)},
-        "formula": "r, z = sigmoid(a + b); n = tanh(a_n + r · b_n); h = (1 - z) · n + z · h'",
+        "formula": "r, z = sigmoid(u + v); n = tanh(u_n + r · v_n); h = (1 - z) · n + z · h[t-1]",
         "previous": {"timestep": 1, "h": h},
         "reference": "gluon",
         "partings": {
@@ -87,7 +87,7 @@ def test_a_gru_has_its_reset_gate_by_the_candidate_and_what_each_engine_stored()
         engine = engines[name]
         texts = engine.pop("equations")
         assert [set(text) for text in texts] == [{"symbols", "numbers"}] * 4
-        assert texts[3]["symbols"] == "h = (1 - z) · n + z · h'"
+        assert texts[3]["symbols"] == "h = (1 - z) · n + z · h[t-1]"
         assert texts[3]["numbers"].startswith(f"{value:.3f} = (1 - {z['value']:.3f}) · ")
         bound = engine.pop("bound")
         assert 0.0 < bound < 1e-14
@@ -146,7 +146,7 @@ def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_timeste
 def test_what_is_no_number_or_was_not_recorded_is_told_as_such() -> None:
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     own = explain(result.inputs, result["gluon"], WHERE)
-    parting = Divergence("input", "x[2][1]", nan, -inf, None, "i2h", 1)
+    parting = Divergence("input", "x[t=2, i=1]", nan, -inf, None, "i2h", 1)
     explanation = Explanation(
         WHERE, {"gluon": replace(own, stored=inf)}, {"manual": parting}, {"torch": None, "onnx": -inf, "keras": 0.5}
     )
@@ -160,7 +160,7 @@ def test_what_is_no_number_or_was_not_recorded_is_told_as_such() -> None:
     }
     assert found["partings"]["manual"] == {
         "step": "input",
-        "name": "x[2][1]",
+        "name": "x[t=2, i=1]",
         "gate": None,
         "kind": "i2h",
         "index": 1,

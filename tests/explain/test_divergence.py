@@ -32,7 +32,7 @@ def gate(arithmetic: StepBreakdown, symbol: str, **fields: Any) -> StepBreakdown
 def with_argument(symbol: str, by: float) -> StepBreakdown:
     """The argument of one gate moved by its bias."""
     pre = OURS.by_symbol[symbol].pre
-    return gate(OURS, symbol, pre=replace(pre, a=replace(pre.a, bias=pre.a.bias + by)))
+    return gate(OURS, symbol, pre=replace(pre, u=replace(pre.u, bias=pre.u.bias + by)))
 
 
 def moved(vector: np.ndarray, *places: int) -> np.ndarray:
@@ -44,15 +44,15 @@ def moved(vector: np.ndarray, *places: int) -> np.ndarray:
 CASES: list[tuple[StepBreakdown, Divergence]] = [
     (
         replace(OURS, x=moved(OURS.x, 2, 3), h_previous=moved(OURS.h_previous, 0)),
-        Divergence("input", "h[2][0] of layer 0, backward", OURS.x[2], OURS.x[2] + 0.5, None, "i2h", 2),
+        Divergence("input", "h[t=2, u=0] of layer 0, backward", OURS.x[2], OURS.x[2] + 0.5, None, "i2h", 2),
     ),
     (
         replace(with_argument("i", 1.0), h_previous=moved(OURS.h_previous, 1)),
-        Divergence("input", "h[1][1] of layer 1, forward", *(OURS.h_previous[1] + [0, 0.5]), None, "h2h", 1),
+        Divergence("input", "h[t=1, u=1] of layer 1, forward", *(OURS.h_previous[1] + [0, 0.5]), None, "h2h", 1),
     ),
     (
         gate(with_argument("f", 0.5), "g", value=9.0),
-        Divergence("sum", "the argument of f", OURS.gates[1].pre.sum, OURS.gates[1].pre.sum + 0.5, "f"),
+        Divergence("sum", "the pre-activation of f", OURS.gates[1].pre.sum, OURS.gates[1].pre.sum + 0.5, "f"),
     ),
     (
         replace(gate(OURS, "g", value=9.0), previous=replace(OURS.previous, c=7.0)),
@@ -60,7 +60,7 @@ CASES: list[tuple[StepBreakdown, Divergence]] = [
     ),
     (
         replace(OURS, previous=replace(OURS.previous, c=7.0), c=8.0),
-        Divergence("previous", "c'", OURS.previous.c or nan, 7.0),
+        Divergence("previous", "c[t-1]", OURS.previous.c or nan, 7.0),
     ),
     (replace(OURS, c=8.0, h=9.0), Divergence("c", "c", OURS.c or nan, 8.0)),
     (replace(OURS, h=9.0, stored=10.0), Divergence("h", "h", OURS.h, 9.0)),
@@ -107,19 +107,16 @@ def test_without_a_cell_state_there_is_no_line_of_one() -> None:
 
 
 ENDS: list[tuple[Divergence | None, str]] = [
-    (None, "gluon and mine.py do not part: they agree in every line, within the tolerance."),
+    (None, "No divergence: gluon and mine.py agree on every line (within tolerance)."),
     (
         Divergence("stored", "the stored h", 0.25, 0.5),
-        (
-            "gluon and mine.py agree in every line of the arithmetic and part in what they stored: "
-            "gluon has 0.250, mine.py 0.500."
-        ),
+        "The arithmetic agrees line by line, but the stored h differs: gluon has 0.250, mine.py 0.500.",
     ),
     (
-        Divergence("input", "x[1][0]", 0.25, 0.2500001),
-        "gluon and mine.py part at x[1][0], before this step: gluon has 0.2500000, mine.py 0.2500001.",
+        Divergence("input", "x[t=1, i=0]", 0.25, 0.2500001),
+        "First divergence before this step, at x[t=1, i=0]: gluon has 0.2500000, mine.py 0.2500001.",
     ),
-    (Divergence("sum", "the argument of i", 0.25, nan), "gluon and mine.py part at the argument of i: {}."),
+    (Divergence("sum", "the pre-activation of i", 0.25, nan), "First divergence at the pre-activation of i: {}."),
 ]
 
 

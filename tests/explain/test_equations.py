@@ -9,7 +9,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.curve import activation_curve
 from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
-from rnnviz.explain.equations import EquationLine, Token, equations, outcome
+from rnnviz.explain.equations import EquationLine, Token, equations, outcomes
 from rnnviz.explain.step_breakdown import StepBreakdown, activate, explain
 from tests.explain.arithmetics import tidy_result
 
@@ -24,14 +24,17 @@ def arithmetic(cell: str) -> StepBreakdown:
 @pytest.mark.parametrize(
     ("cell", "symbols"),
     [
-        ("rnn_relu", ["h = relu(a + b)"]),
-        ("rnn_tanh", ["h = tanh(a + b)"]),
-        ("gru", ["r = sigmoid(a + b)", "z = sigmoid(a + b)", "n = tanh(a_n + r · b_n)", "h = (1 - z) · n + z · h'"]),
+        ("rnn_relu", ["h = relu(u + v)"]),
+        ("rnn_tanh", ["h = tanh(u + v)"]),
+        (
+            "gru",
+            ["r = sigmoid(u + v)", "z = sigmoid(u + v)", "n = tanh(u_n + r · v_n)", "h = (1 - z) · n + z · h[t-1]"],
+        ),
         (
             "lstm",
             [
-                *("i = sigmoid(a + b)", "f = sigmoid(a + b)", "g = tanh(a + b)", "o = sigmoid(a + b)"),
-                *("c = f · c' + i · g", "h = o · tanh(c)"),
+                *("i = sigmoid(u + v)", "f = sigmoid(u + v)", "g = tanh(u + v)", "o = sigmoid(u + v)"),
+                *("c = f · c[t-1] + i · g", "h = o · tanh(c)"),
             ],
         ),
     ],
@@ -39,12 +42,12 @@ def arithmetic(cell: str) -> StepBreakdown:
 def test_each_line_has_its_symbols_and_beneath_each_its_number(cell: str, symbols: list[str]) -> None:
     own = arithmetic(cell)
     v = {symbol: gate.value for symbol, gate in own.by_symbol.items()}
-    known = {**v, "c": own.c, "h": own.h, "c'": own.previous.c, "h'": own.previous.h}
+    known = {**v, "c": own.c, "h": own.h, "c[t-1]": own.previous.c, "h[t-1]": own.previous.h}
     lines = equations(own)
     assert [line.symbols for line in lines] == symbols
     for line in lines:
         gate = own.by_symbol.get(line.result.text)
-        sums = {} if gate is None else {"a": gate.pre.a.total, "b": gate.pre.b.total}
+        sums = {} if gate is None else {"u": gate.pre.u.total, "v": gate.pre.v.total}
         sums |= {f"{name}_n": value for name, value in sums.items()}
         for token in line.tokens:
             assert token.value == (known | sums).get(token.text)
@@ -54,8 +57,8 @@ def test_each_line_has_its_symbols_and_beneath_each_its_number(cell: str, symbol
 
 def test_the_outcome_is_what_was_stored_less_what_is_right_and_how_far_it_may_be() -> None:
     own = replace(arithmetic("gru"), h=-0.5, stored=0.25, bound=0.125)
-    assert outcome(own).symbols == "stored - h = Δ, |Δ| ≤ bound"
-    assert outcome(own).numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
+    assert outcomes(own)["h"].symbols == "own h - h = Δ, |Δ| ≤ bound"
+    assert outcomes(own)["h"].numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
 
 
 def test_a_negative_number_stands_in_brackets_behind_a_sign_and_nowhere_else() -> None:
@@ -140,7 +143,7 @@ def test_a_curve_reaches_as_far_on_both_sides_and_beyond_each_point(
     (gate,) = (gate for gate in own.gates if gate.symbol == line)
     formula = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.where(x > 0, x, 0)}
     for bias, reach in ((0.0, least), (-200.0, None), (1e31, least), (nan, least)):
-        moved = replace(gate, pre=replace(gate.pre, a=replace(gate.pre.a, bias=gate.pre.a.bias + bias)))
+        moved = replace(gate, pre=replace(gate.pre, u=replace(gate.pre.u, bias=gate.pre.u.bias + bias)))
         curve = activation_curve([own, replace(own, gates=(moved,))], line)
         assert curve is not None
         assert curve.activation == activation

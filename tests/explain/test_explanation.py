@@ -41,7 +41,7 @@ def moved(where: Location, by: float) -> Edit:
 def test_engines_that_agree_do_not_part() -> None:
     explanation = explained()
     assert explanation.partings == {"manual": None}
-    assert explanation.sentences == ("gluon and manual do not part: they agree in every line, within the tolerance.",)
+    assert explanation.sentences == ("No divergence: gluon and manual agree on every line (within tolerance).",)
 
 
 def test_a_difference_within_the_tolerance_parts_nothing() -> None:
@@ -55,7 +55,7 @@ def test_engines_part_first_at_what_the_layer_below_left() -> None:
     assert parting is not None
     assert (parting.step, parting.kind, parting.index) == ("input", "i2h", 7)
     assert parting.candidate - parting.reference == pytest.approx(0.01, rel=1e-3)
-    assert "part at h[2][3] of layer 0, backward, before this step: gluon has" in explanation.sentences[-1]
+    assert "before this step, at h[t=2, u=3] of layer 0, backward: gluon has" in explanation.sentences[-1]
 
 
 def test_engines_part_first_at_the_previous_state() -> None:
@@ -72,7 +72,7 @@ def test_engines_part_at_the_previous_cell_state() -> None:
 
     parting = explained(edit=edit).partings["manual"]
     assert parting is not None
-    assert (parting.step, parting.name) == ("previous", "c'")
+    assert (parting.step, parting.name) == ("previous", "c[t-1]")
 
 
 def test_a_wrong_step_parts_the_engines_in_what_they_stored_and_is_said_to_be_wrong() -> None:
@@ -80,8 +80,8 @@ def test_a_wrong_step_parts_the_engines_in_what_they_stored_and_is_said_to_be_wr
     parting = explanation.partings["manual"]
     assert parting is not None
     assert parting.step == "stored"
-    assert explanation.sentences[0].startswith("manual is wrong here: it stored h = ")
-    assert "agree in every line of the arithmetic and part in what they stored" in explanation.sentences[1]
+    assert explanation.sentences[0].startswith("manual is wrong here: it returned h = ")
+    assert "the stored h differs" in explanation.sentences[1]
 
 
 def test_a_wrong_step_within_the_tolerance_parts_the_engines_too() -> None:
@@ -155,7 +155,7 @@ def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
     for gate in explanation.reference.gates:
         assert f"\n{gate.symbol}, {gate.gate.name}\n" in text
         assert f"\n  {format_short(gate.value)} = {gate.gate.activation}(" in text
-    rows = [columns(text, name) for name in ("h[2][0] →", "h[2][3] ←", "h[1][2]")]
+    rows = [columns(text, name) for name in ("h[t=2, u=0] →", "h[t=2, u=3] ←", "h[t=1, u=2]")]
     assert [len(found) for found in rows] == [CELLS[cell].gate_count] * 3
     scaled = [gate.scaled for gate in explanation.reference.gates]
     for found in rows:
@@ -164,13 +164,23 @@ def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
         read, product = float(numbers[0]), float(numbers[1])
         assert abs(float(weight) * read - product) < 2e-3
     assert columns(text, "h of the engine") == [[format_short(a.stored) for a in explanation.arithmetics.values()]]
-    assert text.endswith("they agree in every line, within the tolerance.")
+    assert text.endswith("agree on every line (within tolerance).")
 
 
 def test_the_terms_of_a_small_network_stand_in_the_order_of_their_indices() -> None:
     text = report(explained(cell="rnn_tanh", num_layers=1, bidirectional=False, where=Location(timestep=1)))
-    names = [line.split()[0] for line in text.splitlines() if line.startswith(("  x[", "  h[", "  b_"))]
-    assert names == ["x[1][0]", "x[1][1]", "x[1][2]", "b_i2h", "h[0][0]", "h[0][1]", "h[0][2]", "h[0][3]", "b_h2h"]
+    names = [line[2:13].rstrip() for line in text.splitlines() if line.startswith(("  x[", "  h[t=", "  b_"))]
+    assert names == [
+        "x[t=1, i=0]",
+        "x[t=1, i=1]",
+        "x[t=1, i=2]",
+        "b_i2h",
+        "h[t=0, u=0]",
+        "h[t=0, u=1]",
+        "h[t=0, u=2]",
+        "h[t=0, u=3]",
+        "b_h2h",
+    ]
 
 
 def test_of_a_large_network_those_that_weigh_most_are_listed_and_the_rest_is_summed() -> None:
@@ -179,8 +189,8 @@ def test_of_a_large_network_those_that_weigh_most_are_listed_and_the_rest_is_sum
     gate = explanation.reference.gates[0]
     for top, shown in ((None, SHOWN_TERMS), (3, 3), (1000, 63)):
         text = report(explanation, top)
-        listed = columns(text, "x[1][0]") + columns(text, "x[1][1]") + columns(text, "x[1][2]")
-        listed += [row for unit in range(60) for row in columns(text, f"h[0][{unit}]")]
+        listed = columns(text, "x[t=1, i=0]") + columns(text, "x[t=1, i=1]") + columns(text, "x[t=1, i=2]")
+        listed += [row for unit in range(60) for row in columns(text, f"h[t=0, u={unit}]")]
         assert len(listed) == shown
         ranked = gate.pre.ranked(shown)[0]
         assert sorted(row[2] for row in listed) == sorted(format_short(term.product) for term in ranked)
@@ -188,7 +198,7 @@ def test_of_a_large_network_those_that_weigh_most_are_listed_and_the_rest_is_sum
         assert sum(int(words[0]) for words in more) == 63 - shown
         if shown == SHOWN_TERMS:
             total = sum(float(row[2]) for row in listed) + sum(float(words[2]) for words in more)
-            assert total + gate.pre.a.bias + gate.pre.b.bias == pytest.approx(gate.pre.sum, abs=0.02)
+            assert total + gate.pre.u.bias + gate.pre.v.bias == pytest.approx(gate.pre.sum, abs=0.02)
 
 
 def test_engines_whose_digits_are_the_same_share_a_line() -> None:
@@ -235,3 +245,25 @@ def test_decimal_points_stand_below_each_other(values: list[float]) -> None:
     assert len({text.index(".") for text in texts if "." in text}) <= 1
     for text, value in zip(texts, values, strict=True):
         assert np.isclose(float(text), value, rtol=0.06, atol=5.1e-4, equal_nan=True)
+
+
+def test_an_engines_own_cell_state_is_compared_and_reported_beside_that_of_the_arithmetic() -> None:
+    """An LSTM step of a user with another forget gate: its h can agree where its c does not."""
+
+    def another_cell(trace: Trace) -> None:
+        assert trace.cell is not None
+        trace.cell[NEXT.index] += 0.006
+
+    explanation = explained(edit=another_cell)
+    own = explanation.arithmetics["manual"]
+    assert own.stored_c is not None
+    assert own.c is not None
+    assert [(found.symbol, found.right) for found in own.outcomes] == [("c", False), ("h", True)]
+    assert own.outcomes[0].difference == pytest.approx(0.006, rel=1e-3)
+    parting = explanation.partings["manual"]
+    assert parting is not None
+    assert (parting.step, parting.candidate) == ("stored_c", own.stored_c)
+    assert explanation.sentences[0].startswith("manual is wrong here: it returned c = ")
+    text = report(explanation)
+    assert columns(text, "c of the engine")[0][-1] == format_short(own.stored_c)
+    assert to_json(explanation)["engines"]["manual"]["stored_c"] == own.stored_c

@@ -61,9 +61,9 @@ def test_a_number_of_the_sequence_is_told_with_where_it_came_from(
 
 def test_a_number_of_the_sequence_is_called_by_its_indices_and_names() -> None:
     plain, named = found(X), found(X, Names(("Mon", "Tue"), ("open", "", "close")))
-    assert (plain.name, plain.sentences[0]) == ("x[1][2]", "Feature 2 of x at t = 1, sample 0.")
+    assert (plain.name, plain.sentences[0]) == ("x[t=1, i=2]", "Feature 2 of x at t = 1, sample 0.")
     assert (named.name, named.sentences[0]) == (
-        'x[1]["close"]',
+        'x[t=1, i="close"]',
         "Feature 2 'close' of x at t = 1 'Tue', sample 0.",
     )
 
@@ -84,8 +84,8 @@ def test_a_number_of_the_initial_state_is_told_with_its_place_in_the_array(
     assert said.heading == "This is the initial state: no step computed it."
     array = getattr(INPUTS.initial_state, state)
     assert said.place == InitialPlace(state, 1, 1, 0, 2)
-    assert (said.name, said.value) == (f"{state}0[2]", array[3, 0, 2])
+    assert (said.name, said.value) == (f"{state}0[u=2]", array[3, 0, 2])
     assert said.sentences == (
-        f"{state}0[2] of layer 1, backward, sample 0: {state}0[3, 0, 2] of shape (L·D, N, H).",
+        f"{state}0[u=2] of layer 1, backward, sample 0: {state}0[3, 0, 2] of shape (L·D, N, H).",
         words.format(state),
     )

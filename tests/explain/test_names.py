@@ -18,11 +18,11 @@ NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
 
 def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
     named, plain = (report(explain_value(result, Location(timestep=2))).splitlines() for result in (NAMED, RESULT))
-    assert named[0].startswith("h[2][0] of layer 0 forward →, sample 0, t = 2 'Wed': ")
-    assert [line for line in named if line.startswith('  x[2]["open"] ')]
-    assert [line for line in named if line.startswith("  x[2][1] ")]
-    assert [line.split()[1:] for line in named if '"close"' in line] == [
-        line.split()[1:] for line in plain if line.startswith("  x[2][2]")
+    assert named[0].startswith("h[t=2, u=0] of layer 0 forward →, sample 0, t = 2 'Wed': ")
+    assert [line for line in named if line.startswith('  x[t=2, i="open"] ')]
+    assert [line for line in named if line.startswith("  x[t=2, i=1] ")]
+    assert [line.split()[2:] for line in named if '"close"' in line] == [
+        line.split()[2:] for line in plain if line.startswith("  x[t=2, i=2]")
     ]
 
 
@@ -42,7 +42,7 @@ def test_a_place_is_the_same_by_any_name_and_the_end_of_a_trail_tells_it() -> No
     place = InputPlace(2, 0, 0, NAMES)
     assert place == InputPlace(2, 0, 0)
     assert hash(place) == hash(InputPlace(2, 0, 0))
-    assert in_words(place) == 'x[2]["open"]'
+    assert in_words(place) == 'x[t=2, i="open"]'
     found = origin(NAMED.inputs, InputPlace(2, 0, 0))
-    assert found.name == 'x[2]["open"]'
+    assert found.name == 'x[t=2, i="open"]'
     assert found.sentences[0] == "Feature 0 'open' of x at t = 2 'Wed', sample 0."

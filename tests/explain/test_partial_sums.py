@@ -17,7 +17,7 @@ WHERE = Location(0, 0, 2, 1, 0)
 
 
 def pair(cell: str, unit: int, by: float) -> tuple[StepBreakdown, StepBreakdown]:
-    """Of which the second has another h' in one unit."""
+    """Of which the second has another h[t-1] in one unit."""
     result = tidy_result(cell=cell, hidden_size=4)
     result["manual"].hidden[0, 0, 1, 1, unit] += by
     return explain(result.inputs, result["gluon"], WHERE), explain(result.inputs, result["manual"], WHERE)
@@ -37,20 +37,20 @@ def first(
 @pytest.mark.parametrize(("cell", "line"), [("rnn_tanh", "h"), ("lstm", "f"), ("gru", "z")])
 def test_sums_part_with_the_first_input_that_differs(cell: str, line: str, by: float, order: str) -> None:
     for unit in range(4):
-        assert first(pair(cell, unit, by), line, 1e-5, 1e-6, order) == f"h[1][{unit}]"
+        assert first(pair(cell, unit, by), line, 1e-5, 1e-6, order) == f"h[t=1, u={unit}]"
 
 
 def test_another_reset_gate_parts_the_sums_of_a_candidate_with_the_first_product_that_it_scales() -> None:
-    assert first(pair("gru", 2, 0.25), "n", 1e-5, 1e-6) == "h[1][0]"
+    assert first(pair("gru", 2, 0.25), "n", 1e-5, 1e-6) == "h[t=1, u=0]"
 
 
 def test_a_difference_within_the_tolerance_of_the_sum_is_none_until_it_exceeds_it() -> None:
     each = pair("rnn_tanh", 1, 0.25)
-    step = abs(0.25 * each[0].by_symbol["h"].pre.b.weights[1])
+    step = abs(0.25 * each[0].by_symbol["h"].pre.v.weights[1])
     parting = first_parting(*each, 0.0, 1e-9)
     assert parting is not None
     found = ledger(each, "h", parting=parting)
-    for atol, name in ((step * 0.999, "h[1][1]"), (step * 1.001, None)):
+    for atol, name in ((step * 0.999, "h[t=1, u=1]"), (step * 1.001, None)):
         row = first_parted_sum(found, each[0], 1, replace(parting, atol=atol))
         assert (None if row is None else found.rows[row].name) == name
 
@@ -60,7 +60,7 @@ def test_lines_before_the_one_in_which_engines_part_have_no_parted_sums() -> Non
     other = replace(own, c=(own.c or 0.0) + 0.5, previous=replace(own.previous, c=(own.previous.c or 0.0) + 0.5))
     each = own, other
     told = {line: first(each, line, 1e-5, 1e-6) for line in ("i", "f", "g", "o", "c", "h")}
-    assert told == {"i": None, "f": None, "g": None, "o": None, "c": "f · c'", "h": "o · tanh(c)"}
+    assert told == {"i": None, "f": None, "g": None, "o": None, "c": "f · c[t-1]", "h": "o · tanh(c)"}
     assert first((own, replace(own, stored=own.stored + 9.0)), "h", 1e-5, 1e-6) is None
     assert first((own, own), "c", 1e-5, 1e-6) is None
 

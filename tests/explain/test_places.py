@@ -34,12 +34,12 @@ SHAPE = (2, 2, 4, 3, 5)
 @pytest.mark.parametrize(
     ("place", "index", "words", "lane", "step"),
     [
-        (AT, "h[3][4]", "h[3][4] of layer 1, backward", Lane(1, 1), AT),
-        (CellPlace(AT), "c[3][4]", "c[3][4] of layer 1, backward", Lane(1, 1), AT),
-        (GatePlace(AT, "f"), "f[3][4]", "f[3][4] of layer 1, backward", Lane(1, 1), AT),
-        (InitialPlace("c", 1, 0, 2, 4), "c0[4]", "c0[4] of layer 1, forward", Lane(1, 0), None),
-        (InputPlace(3, 2, 1), "x[3][1]", "x[3][1]", None, None),
-        (InputPlace(3, 2, 1, Names((), ("a", "b"))), 'x[3]["b"]', 'x[3]["b"]', None, None),
+        (AT, "h[t=3, u=4]", "h[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (CellPlace(AT), "c[t=3, u=4]", "c[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (GatePlace(AT, "f"), "f[t=3, u=4]", "f[t=3, u=4] of layer 1, backward", Lane(1, 1), AT),
+        (InitialPlace("c", 1, 0, 2, 4), "c0[u=4]", "c0[u=4] of layer 1, forward", Lane(1, 0), None),
+        (InputPlace(3, 2, 1), "x[t=3, i=1]", "x[t=3, i=1]", None, None),
+        (InputPlace(3, 2, 1, Names((), ("a", "b"))), 'x[t=3, i="b"]', 'x[t=3, i="b"]', None, None),
     ],
 )
 def test_a_place_has_a_notation_a_lane_and_a_step(
@@ -116,5 +116,5 @@ def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none(
     ]
     sources = [gates["z"], None, gates["n"], None, gates["z"], None, before]
     assert [token_source(own, token) for token in h.tokens] == [None, None, *sources]
-    assert token_source(own, Token("c'", 0.5)) == CellPlace(before)
+    assert token_source(own, Token("c[t-1]", 0.5)) == CellPlace(before)
     assert token_source(own, Token("c", 0.5)) == CellPlace(where)

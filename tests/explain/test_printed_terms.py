@@ -86,5 +86,5 @@ def test_the_printed_terms_add_up_to_the_printed_value(case: tuple[Inputs, Trace
     assert len(lines) == len(titles) + {"lstm": 2, "gru": 1}.get(arithmetic.cell.name, 0)
     for line in lines:
         check_equation(line)
-    values = [block[1].split()[-1] for block in blocks if block[-1].startswith("  allowed for")]
+    values = [block[-3].split()[-1] for block in blocks if block[-1].startswith("  allowed for")]
     assert values == [lines[-1].split(" = ")[0].strip()]

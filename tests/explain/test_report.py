@@ -33,79 +33,82 @@ def agreeing() -> RunResult:
     """An LSTM at its first step, which both engines have right."""
     result = tidy_result(cell="lstm", hidden_size=2)
     for trace in result.traces.values():
-        trace.hidden[LSTM_WHERE.index] = explain(result.inputs, trace, LSTM_WHERE).h
+        own = explain(result.inputs, trace, LSTM_WHERE)
+        trace.hidden[LSTM_WHERE.index] = own.h
+        if trace.cell is not None:
+            trace.cell[LSTM_WHERE.index] = own.c
     return result
 
 
 PARTED = """\
-h[2][1] of layer 1 backward ←, sample 1: GRU, 2 units, 4 inputs
+h[t=2, u=1] of layer 1 backward ←, sample 1: GRU, 2 units, 4 inputs
 
-  r, z = sigmoid(a + b)
-  n = tanh(a_n + r · b_n)
-  h = (1 - z) · n + z · h'
-  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h
+  r, z = sigmoid(u + v)
+  n = tanh(u_n + r · v_n)
+  h = (1 - z) · n + z · h[t-1]
+  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h
 
-                 gluon  manual
-  h' = h[3][1]  -0.750  -0.750
+                         gluon  manual
+  h[t-1] = h[t=3, u=1]  -0.750  -0.750
 
 r, reset gate
-                               gluon                       manual
-             weight  × input  = product     sum  × input  = product     sum
-  h[2][0] →  -0.625   -0.375      0.234   0.234   -0.375      0.234   0.234
-  h[2][1] →   0.250    0.500      0.125   0.359    0.500      0.125   0.359
-  h[2][0] ←  -1.000    0.875     -0.875  -0.516    0.875     -0.875  -0.516
-  h[2][1] ←  -0.125   -0.375      0.047  -0.469   -0.375      0.047  -0.469
-  b_i2h                           0.125  -0.344               0.125  -0.344
-  a                              -0.344                      -0.344
-≠ h[3][0]     0.375    0.500      0.188  -0.156    0.250      0.094  -0.250
-  h[3][1]    -0.875   -0.750      0.656   0.500   -0.750      0.656   0.406
-  b_h2h                           0.750   1.250               0.750   1.156
-  b                               1.594                       1.500
-  a + b                                   1.250                       1.156
+                                   gluon                       manual
+                 weight  × input  = product     sum  × input  = product     sum
+  h[t=2, u=0] →  -0.625   -0.375      0.234   0.234   -0.375      0.234   0.234
+  h[t=2, u=1] →   0.250    0.500      0.125   0.359    0.500      0.125   0.359
+  h[t=2, u=0] ←  -1.000    0.875     -0.875  -0.516    0.875     -0.875  -0.516
+  h[t=2, u=1] ←  -0.125   -0.375      0.047  -0.469   -0.375      0.047  -0.469
+  b_i2h                               0.125  -0.344               0.125  -0.344
+  u                                  -0.344                      -0.344
+≠ h[t=3, u=0]     0.375    0.500      0.188  -0.156    0.250      0.094  -0.250
+  h[t=3, u=1]    -0.875   -0.750      0.656   0.500   -0.750      0.656   0.406
+  b_h2h                               0.750   1.250               0.750   1.156
+  v                                   1.594                       1.500
+  u + v                                       1.250                       1.156
 
-  r = sigmoid(a + b)
+  r = sigmoid(u + v)
   0.777 = sigmoid(-0.344 + 1.594)   gluon
   0.761 = sigmoid(-0.344 + 1.500)   manual
 
 z, update gate
-                               gluon                       manual
-             weight  × input  = product     sum  × input  = product     sum
-  h[2][0] →   1.125   -0.375     -0.422  -0.422   -0.375     -0.422  -0.422
-  h[2][1] →   0.875    0.500      0.438   0.016    0.500      0.438   0.016
-  h[2][0] ←  -0.375    0.875     -0.328  -0.312    0.875     -0.328  -0.312
-  h[2][1] ←   0.500   -0.375     -0.188  -0.500   -0.375     -0.188  -0.500
-  b_i2h                          -0.250  -0.750              -0.250  -0.750
-  a                              -0.750                      -0.750
-≠ h[3][0]    -0.375    0.500     -0.188  -0.938    0.250     -0.094  -0.844
-  h[3][1]     0.500   -0.750     -0.375  -1.312   -0.750     -0.375  -1.219
-  b_h2h                           0.375  -0.938               0.375  -0.844
-  b                              -0.188                      -0.094
-  a + b                                  -0.938                      -0.844
+                                   gluon                       manual
+                 weight  × input  = product     sum  × input  = product     sum
+  h[t=2, u=0] →   1.125   -0.375     -0.422  -0.422   -0.375     -0.422  -0.422
+  h[t=2, u=1] →   0.875    0.500      0.438   0.016    0.500      0.438   0.016
+  h[t=2, u=0] ←  -0.375    0.875     -0.328  -0.312    0.875     -0.328  -0.312
+  h[t=2, u=1] ←   0.500   -0.375     -0.188  -0.500   -0.375     -0.188  -0.500
+  b_i2h                              -0.250  -0.750              -0.250  -0.750
+  u                                  -0.750                      -0.750
+≠ h[t=3, u=0]    -0.375    0.500     -0.188  -0.938    0.250     -0.094  -0.844
+  h[t=3, u=1]     0.500   -0.750     -0.375  -1.312   -0.750     -0.375  -1.219
+  b_h2h                               0.375  -0.938               0.375  -0.844
+  v                                  -0.188                      -0.094
+  u + v                                      -0.938                      -0.844
 
-  z = sigmoid(a + b)
+  z = sigmoid(u + v)
   0.281 = sigmoid(-0.750 + (-0.188))   gluon
   0.301 = sigmoid(-0.750 + (-0.094))   manual
 
 n, candidate
                                        gluon                               manual
                  weight  × input  = product     × r     sum  × input  = product     × r     sum
-  h[2][0] →       0.625   -0.375     -0.234  -0.234  -0.234   -0.375     -0.234  -0.234  -0.234
-  h[2][1] →      -0.625    0.500     -0.312  -0.312  -0.547    0.500     -0.312  -0.312  -0.547
-  h[2][0] ←       0.250    0.875      0.219   0.219  -0.328    0.875      0.219   0.219  -0.328
-  h[2][1] ←      -1.000   -0.375      0.375   0.375   0.047   -0.375      0.375   0.375   0.047
+  h[t=2, u=0] →   0.625   -0.375     -0.234  -0.234  -0.234   -0.375     -0.234  -0.234  -0.234
+  h[t=2, u=1] →  -0.625    0.500     -0.312  -0.312  -0.547    0.500     -0.312  -0.312  -0.547
+  h[t=2, u=0] ←   0.250    0.875      0.219   0.219  -0.328    0.875      0.219   0.219  -0.328
+  h[t=2, u=1] ←  -1.000   -0.375      0.375   0.375   0.047   -0.375      0.375   0.375   0.047
   b_i2h                              -0.625  -0.625  -0.578              -0.625  -0.625  -0.578
-  a_n                                -0.578                              -0.578
-≠ h[3][0]         1.000    0.500      0.500   0.389  -0.189    0.250      0.250   0.190  -0.388
-  h[3][1]        -0.250   -0.750      0.188   0.146  -0.044   -0.750      0.188   0.143  -0.245
+  u_n                                -0.578                              -0.578
+≠ h[t=3, u=0]     1.000    0.500      0.500   0.389  -0.189    0.250      0.250   0.190  -0.388
+  h[t=3, u=1]    -0.250   -0.750      0.188   0.146  -0.044   -0.750      0.188   0.143  -0.245
   b_h2h                               1.125   0.874   0.831               1.125   0.856   0.610
-  b_n                                 1.812                               1.562
-  a_n + r · b_n                                       0.831                               0.610
+  v_n                                 1.812                               1.562
+  u_n + r · v_n                                       0.831                               0.610
 
-  n = tanh(a_n + r · b_n)
+  n = tanh(u_n + r · v_n)
   0.681 = tanh(-0.578 + 0.777 · 1.812)   gluon
   0.544 = tanh(-0.578 + 0.761 · 1.562)   manual
 
-  h = (1 - z) · n + z · h'
+  h = (1 - z) · n + z · h[t-1]
   0.278 = (1 - 0.281) · 0.681 + 0.281 · (-0.750)   gluon
   0.155 = (1 - 0.301) · 0.544 + 0.301 · (-0.750)   manual
 
@@ -118,47 +121,52 @@ n, candidate
 """
 
 TWO_TERMS = """\
-h[0][1] of layer 0 forward →, sample 1: LSTM, 2 units, 3 inputs
+h[t=0, u=1] of layer 0 forward →, sample 1: LSTM, 2 units, 3 inputs
 
-  i, f, o = sigmoid(a + b)
-  g = tanh(a + b)
-  c = f · c' + i · g
+  i, f, o = sigmoid(u + v)
+  g = tanh(u + v)
+  c = f · c[t-1] + i · g
   h = o · tanh(c)
-  with a = W_i2h x + b_i2h and b = W_h2h h' + b_h2h
+  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h
 
-               gluon  manual
-  h' = h0[1]   0.750   0.750
-  c' = c0[1]  -0.750  -0.750
+                     gluon  manual
+  h[t-1] = h0[u=1]   0.750   0.750
+  c[t-1] = c0[u=1]  -0.750  -0.750
 
 i, input gate
-                             gluon                       manual
-           weight  × input  = product     sum  × input  = product     sum
-  x[0][1]   0.375    1.000      0.375   0.375    1.000      0.375   0.375
-  x[0][2]  -0.875   -0.250      0.219   0.594   -0.250      0.219   0.594
-  1 more                       -0.062   0.531              -0.062   0.531
-  b_i2h                        -1.000  -0.469              -1.000  -0.469
-  a                            -0.469                      -0.469
-  2 terms                       0.188  -0.281               0.188  -0.281
-  b_h2h                        -0.375  -0.656              -0.375  -0.656
-  b                            -0.188                      -0.188
-  a + b                                -0.656                      -0.656
+                                 gluon                       manual
+               weight  × input  = product     sum  × input  = product     sum
+  x[t=0, i=1]   0.375    1.000      0.375   0.375    1.000      0.375   0.375
+  x[t=0, i=2]  -0.875   -0.250      0.219   0.594   -0.250      0.219   0.594
+  1 more                           -0.062   0.531              -0.062   0.531
+  b_i2h                            -1.000  -0.469              -1.000  -0.469
+  u                                -0.469                      -0.469
+  2 terms                           0.188  -0.281               0.188  -0.281
+  b_h2h                            -0.375  -0.656              -0.375  -0.656
+  v                                -0.188                      -0.188
+  u + v                                    -0.656                      -0.656
 
-  i = sigmoid(a + b)
+  i = sigmoid(u + v)
   0.342 = sigmoid(-0.469 + (-0.188))   gluon, manual
 
-  c = f · c' + i · g
+  c = f · c[t-1] + i · g
   0.171 = 0.220 · (-0.750) + 0.342 · 0.983   gluon, manual
 
   h = o · tanh(c)
   0.141 = 0.831 · tanh(0.171)   gluon, manual
 
                           gluon   manual
+  c of this arithmetic  0.171    0.171
+  c of the engine       0.171    0.171
+  difference            0        0
+  allowed for rounding  9.1e-15  9.1e-15
+                          gluon   manual
   h of this arithmetic  0.141    0.141
   h of the engine       0.141    0.141
   difference            0        0
   allowed for rounding  9.8e-15  9.8e-15
 
-gluon and manual do not part: they agree in every line, within the tolerance.
+No divergence: gluon and manual agree on every line (within tolerance).
 """
 
 
@@ -167,10 +175,10 @@ def test_a_page_has_every_term_of_every_engine_each_sum_and_where_they_part() ->
     assert page + "\n\n" == PARTED
     assert sentences.splitlines() == [
         (
-            "manual is wrong here: it stored h = 0.655, but with the parameters of the network "
-            "its own previous state and input give 0.155."
+            "manual is wrong here: it returned h = 0.655; "
+            "the equations give 0.155 for manual's own previous state and input."
         ),
-        "gluon and manual part at h[3][0] of layer 1, backward, before this step: gluon has 0.500, manual 0.250.",
+        "First divergence before this step, at h[t=3, u=0] of layer 1, backward: gluon has 0.500, manual 0.250.",
     ]
 
 
@@ -204,7 +212,7 @@ def test_a_long_name_widens_the_last_of_its_columns() -> None:
     result = tidy_result(("gluon", name), cell="rnn_tanh", hidden_size=2)
     above, header, first, *_ = report(explain_value(result, LSTM_WHERE)).split("\n\n")[3].splitlines()[1:]
     assert above.split() == ["gluon", "a_name_that_is_longer_than_its_own_three_columns.py"]
-    assert header == "           weight  × input  = product     sum  × input  = product" + " " * 30 + "sum"
+    assert header == "               weight  × input  = product     sum  × input  = product" + " " * 30 + "sum"
     assert len(first) == len(header) == len(above)
 
 

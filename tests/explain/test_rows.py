@@ -22,7 +22,7 @@ def arithmetics(cell: str, where: Location = WHERE, **network: object) -> list[S
     result = tidy_result(cell=cell, hidden_size=2, bidirectional=True, **network)
     own = explain(result.inputs, result["gluon"], where)
     gates = tuple(
-        replace(gate, pre=replace(gate.pre, a=replace(gate.pre.a, products=gate.pre.a.products * 2)))
+        replace(gate, pre=replace(gate.pre, u=replace(gate.pre.u, products=gate.pre.u.products * 2)))
         for gate in own.gates
     )
     return [own, replace(own, engine="manual", gates=gates)]
@@ -41,10 +41,10 @@ def expected(each: list[StepBreakdown], symbol: str) -> list[TermRow]:
         rows.append(TermRow(kind, name, tuple(figures), source))
 
     subscript = "_n" if symbol == "n" else ""
-    for half, side, kind in (("a", [g.pre.a for g in gates], "i2h"), ("b", [g.pre.b for g in gates], "h2h")):
+    for half, side, kind in (("u", [g.pre.u for g in gates], "i2h"), ("v", [g.pre.v for g in gates], "h2h")):
         for index in range(len(side[0].products)):
-            source = InputPlace(3, 1, index) if half == "a" else InitialPlace("h", 0, 1, 1, index)
-            name = f"x[3][{index}]" if half == "a" else f"h0[{index}]"
+            source = InputPlace(3, 1, index) if half == "u" else InitialPlace("h", 0, 1, 1, index)
+            name = f"x[t=3, i={index}]" if half == "u" else f"h0[u={index}]"
             numbers = [
                 (s.weights[index], s.inputs[index], s.products[index], s.factor * s.products[index]) for s in side
             ]
@@ -52,7 +52,7 @@ def expected(each: list[StepBreakdown], symbol: str) -> list[TermRow]:
         row("bias", f"b_{kind}", [(None, None, s.bias, s.factor * s.bias) for s in side])
         total = [TermValues(product=float(sum(s.products) + s.bias)) for s in side]
         rows.append(TermRow("part", half + subscript, tuple(total)))
-    name = "a_n + r · b_n" if symbol == "n" else "a + b"
+    name = "u_n + r · v_n" if symbol == "n" else "u + v"
     rows.append(TermRow("total", name, tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in gates)))
     return rows
 
@@ -88,7 +88,7 @@ def test_by_weight_the_heaviest_of_the_first_engine_stand_first_and_the_others_a
     assert [row.name for row in found] == [
         *(row.name for row in ranked[:top]),
         f"{5 - top} {'more' if top else 'terms'}",
-        *("b_i2h", "b_h2h", "a_n + r · b_n"),
+        *("b_i2h", "b_h2h", "u_n + r · v_n"),
     ]
     for k, value in enumerate(summed(ranked[top:])):
         own = found[top].figures[k]
@@ -124,7 +124,9 @@ def test_a_line_of_few_terms_lists_all_and_of_one_more_the_heaviest() -> None:
     assert sum(row.kind == "term" for row in ledger(many, "h", top=99).rows) == SHOWN_TERMS + 1
 
 
-@pytest.mark.parametrize(("kind", "index", "name"), [("i2h", 2, "x[3][2]"), ("h2h", 1, "h0[1]"), ("h2h", 0, "h0[0]")])
+@pytest.mark.parametrize(
+    ("kind", "index", "name"), [("i2h", 2, "x[t=3, i=2]"), ("h2h", 1, "h0[u=1]"), ("h2h", 0, "h0[u=0]")]
+)
 def test_the_term_in_which_engines_part_is_listed_and_marked(kind: str, index: int, name: str) -> None:
     parting = Divergence("input", name, 0.0, 1.0, None, kind, index)
     for order in ("index", "weight"):
@@ -143,11 +145,11 @@ def test_a_line_in_which_engines_part_is_marked_at_its_total_and_no_other() -> N
         Divergence("gate", "f", 0.0, 1.0, "f"),
         Divergence("c", "c", 0.0, 1.0),
         Divergence("h", "h", 0.0, 1.0),
-        Divergence("previous", "c'", 0.0, 1.0),
+        Divergence("previous", "c[t-1]", 0.0, 1.0),
     )
     for parting, line, marked in (
-        (in_f, "f", ["a + b"]), (in_f, "i", []), (in_c, "c", ["c"]), (in_c, "h", []), (in_h, "h", ["h"]),
-        (before, "c", ["f · c'"]), (before, "h", []),
+        (in_f, "f", ["u + v"]), (in_f, "i", []), (in_c, "c", ["c"]), (in_c, "h", []), (in_h, "h", ["h"]),
+        (before, "c", ["f · c[t-1]"]), (before, "h", []),
     ):  # fmt: skip
         assert [row.name for row in ledger(each, line, parting=parting).rows if row.parts] == marked
 
@@ -161,7 +163,7 @@ def test_a_cell_state_is_what_is_kept_and_what_is_new() -> None:
     make = TermValues(v["i"], v["g"], new, new, kept, kept + new)
     whole = TermValues(product=own.c, stop=own.c)
     rows = [
-        TermRow("term", "f · c'", (keep, keep), InitialPlace("c", 0, 1, 1, 0)),
+        TermRow("term", "f · c[t-1]", (keep, keep), InitialPlace("c", 0, 1, 1, 0)),
         TermRow("term", "i · g", (make, make), GatePlace(WHERE, "g")),
         TermRow("total", "c", (whole, whole)),
     ]
@@ -189,7 +191,7 @@ def test_a_grus_hidden_value_is_what_is_new_and_what_is_kept() -> None:
         ledger(each, "h").rows,
         [
             TermRow("term", "(1 - z) · n", (make, make), GatePlace(here, "n")),
-            TermRow("term", "z · h'", (keep, keep), WHERE),
+            TermRow("term", "z · h[t-1]", (keep, keep), WHERE),
             TermRow("total", "h", (whole, whole)),
         ],
     )

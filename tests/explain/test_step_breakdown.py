@@ -102,8 +102,8 @@ def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
         for term in gate.pre.terms():
             assert term.weight == inputs.parameters[f"{prefix}{term.kind}_weight"][row, term.index]
             assert term.input == stored_value(inputs, trace, input_source(arithmetic, term.kind, term.index))
-        assert gate.pre.a.bias == inputs.parameters[f"{prefix}i2h_bias"][row]
-        assert gate.pre.b.bias == inputs.parameters[f"{prefix}h2h_bias"][row]
+        assert gate.pre.u.bias == inputs.parameters[f"{prefix}i2h_bias"][row]
+        assert gate.pre.v.bias == inputs.parameters[f"{prefix}h2h_bias"][row]
     assert arithmetic.previous.h == stored_value(inputs, trace, own_previous(arithmetic))
     if arithmetic.previous.c is not None:
         came_from = previous_cell(arithmetic)
@@ -144,7 +144,7 @@ def test_the_ranked_terms_weigh_most_and_the_rest_is_the_rest(case: Case, k: int
         assert [abs(term.contribution) for term in ranked] == [abs(v) for v in every[:k]]
         assert rest.count == max(0, len(every) - k)
         total = fsum(term.contribution for term in ranked) + rest.contribution
-        assert near(total + gate.pre.a.bias + gate.pre.b.factor * gate.pre.b.bias, gate.pre.sum)
+        assert near(total + gate.pre.u.bias + gate.pre.v.factor * gate.pre.v.bias, gate.pre.sum)
 
 
 @given(explained())

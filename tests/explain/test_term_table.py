@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.curve import activation_curve
-from rnnviz.explain.equations import EquationLine, Token, equations, outcome
+from rnnviz.explain.equations import EquationLine, Token, equations, outcomes
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.provenance import (
     CellPlace,
@@ -78,11 +78,11 @@ def names(found: TermTable) -> list[str]:
 def test_rows_stand_in_the_order_of_evaluation_or_by_what_they_add() -> None:
     each = arithmetics(cell="gru", hidden_size=2)
     assert names(ledger(each, "n")) == [
-        *("h[2][0] →", "h[2][1] →", "h[2][0] ←", "h[2][1] ←", "b_i2h", "a_n"),
-        *("h[1][0]", "h[1][1]", "b_h2h", "b_n", "a_n + r · b_n"),
+        *("h[t=2, u=0] →", "h[t=2, u=1] →", "h[t=2, u=0] ←", "h[t=2, u=1] ←", "b_i2h", "u_n"),
+        *("h[t=1, u=0]", "h[t=1, u=1]", "b_h2h", "v_n", "u_n + r · v_n"),
     ]
     weighed = ledger(each, "n", "weight", top=3)
-    assert names(weighed)[3:] == ["3 more", "b_i2h", "b_h2h", "a_n + r · b_n"]
+    assert names(weighed)[3:] == ["3 more", "b_i2h", "b_h2h", "u_n + r · v_n"]
     largest = [abs(value) for value in added(weighed)[:3]]
     assert largest == sorted(largest, reverse=True)
     assert set(names(weighed)[:3]) < set(names(ledger(each, "n")))
@@ -97,7 +97,7 @@ def test_a_term_in_which_the_engines_part_is_listed_though_it_weighs_little() ->
     assert parting.kind == "h2h"
     for top in (1, 3):
         rows = ledger(each, "i", "weight", top, parting).rows
-        assert [row.name for row in rows if row.parts] == [f"h[1][{parting.index}]"]
+        assert [row.name for row in rows if row.parts] == [f"h[t=1, u={parting.index}]"]
         assert len([row for row in rows if row.kind == "term"]) == top
 
 
@@ -124,15 +124,19 @@ def test_the_numbers_of_an_equation_lead_to_where_they_came_from() -> None:
 
 def test_places_are_named() -> None:
     where = Location(layer=1, direction=1, timestep=3, unit=2)
-    assert [notation(p) for p in (where, CellPlace(where), GatePlace(where, "f"))] == ["h[3][2]", "c[3][2]", "f[3][2]"]
-    assert in_words(GatePlace(where, "f")) == "f[3][2] of layer 1, backward"
+    assert [notation(p) for p in (where, CellPlace(where), GatePlace(where, "f"))] == [
+        "h[t=3, u=2]",
+        "c[t=3, u=2]",
+        "f[t=3, u=2]",
+    ]
+    assert in_words(GatePlace(where, "f")) == "f[t=3, u=2] of layer 1, backward"
     assert step_of(CellPlace(where)) == where
     assert step_of(InputPlace(0, 0, 0)) is lane_of(InputPlace(0, 0, 0)) is None
 
 
 def test_the_outcome_says_how_far_the_engine_is_off() -> None:
     own = arithmetics(cell="rnn_tanh")[0]
-    values = [token.value for token in outcome(own).tokens if token.value is not None]
+    values = [token.value for token in outcomes(own)["h"].tokens if token.value is not None]
     assert values == [own.stored, own.h, own.difference, 8 * own.bound]
 
 

@@ -191,7 +191,7 @@ def test_a_recording_that_lacks_what_the_step_reads_has_no_arithmetic() -> None:
     stored = result["manual"].hidden[WHERE.index]
     assert engines(found) == (["gluon", "torch"], ["torch"], {"manual": stored, mine: None})
     assert found.sentences[-2:] == (
-        f"manual has h = {float(stored)!r} here; what its step reads was not recorded.",
+        f"manual has h = {float(stored)!r} here; the inputs of its step were not recorded.",
         "mine.py does not hold this value: it was not recorded.",
     )
 

@@ -77,7 +77,7 @@ def test_the_words_say_what_the_regions_show() -> None:
     assert stage_text(lstm, Location(1, 1, 0), 8, "carry").endswith("carried out as state[0][3] and state[1][3]")
     relu = Network("rnn_relu", 5, 10)
     assert stage_text(relu, Location(0, 0, 0), 1, "read") == "reads x[0] and h0 of layer 0"
-    assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[0] of layer 0: h = relu(a + b)"
+    assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[0] of layer 0: h = relu(u + v)"
     assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[0] of layer 0 is carried out as state[0][0]"
 
 

@@ -229,7 +229,7 @@ def test_a_mistake_that_first_shows_late_is_diagnosed() -> None:
 
 
 def test_names_that_come_to_the_same_are_all_given() -> None:
-    """With one unit W (r · h') is r · (W h'), so that the reset gate may stand on either side."""
+    """With one unit W (r · h[t-1]) is r · (W h[t-1]), so that the reset gate may stand on either side."""
     inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=1, dtype="float64")
     trace = made(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("reset-before-matmul",), ("h2h-bias-outside-reset",))

@@ -57,14 +57,14 @@ def mistaken_layer(deviation: Fault, carried: FloatArray | None = None) -> RunLa
 
 
 def _i2h(x: FloatArray, p: LayerParameters, *, backward: bool) -> Iterator[tuple[int, FloatArray]]:
-    """Every t in the order of computation with a = W_i2h x_t + b_i2h, taken for some timesteps at once."""
+    """Every t in the order of computation with u = W_i2h x_t + b_i2h, taken for some timesteps at once."""
     length = max(1, _BLOCK_VALUES // (x.shape[1] * len(p.i2h_bias)))
     starts = range(0, len(x), length)
     for start in reversed(starts) if backward else starts:
-        a = x[start : start + length] @ p.i2h_weight.T + p.i2h_bias
-        times = range(len(a))
+        u = x[start : start + length] @ p.i2h_weight.T + p.i2h_bias
+        times = range(len(u))
         for t in reversed(times) if backward else times:
-            yield start + t, a[t]
+            yield start + t, u[t]
 
 
 def _carried(
@@ -82,25 +82,25 @@ def _carried(
 
 
 def _step(
-    cell: str, p: LayerParameters, deviation: Fault, a: FloatArray, h: FloatArray, c: FloatArray | None
+    cell: str, p: LayerParameters, deviation: Fault, u: FloatArray, h: FloatArray, c: FloatArray | None
 ) -> tuple[FloatArray, FloatArray | None]:
-    """The next (h, c) from a = W_i2h x + b_i2h and the state before."""
+    """The next (h, c) from u = W_i2h x + b_i2h and the state before."""
     own = "relu" if cell == "rnn_relu" else "tanh"
     activation = _ACTIVATIONS[deviation.activation or own]
     sigmoid = _ACTIVATIONS[deviation.gate_activation or "sigmoid"]
-    b = h @ p.h2h_weight.T + p.h2h_bias
+    v = h @ p.h2h_weight.T + p.h2h_bias
     if cell == "lstm":
         assert c is not None
-        i, f, g, o = np.split(a + b, 4, axis=-1)
+        i, f, g, o = np.split(u + v, 4, axis=-1)
         c = sigmoid(f) * c + sigmoid(i) * activation(g)
         return sigmoid(o) * (np.tanh(c) if deviation.squash_cell else c), c
     if cell == "gru":
-        (a_r, a_z, a_n), (b_r, b_z, b_n) = np.split(a, 3, axis=-1), np.split(b, 3, axis=-1)
-        r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
+        (u_r, u_z, u_n), (v_r, v_z, v_n) = np.split(u, 3, axis=-1), np.split(v, 3, axis=-1)
+        r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)
         if deviation.reset_before_matmul:
             size = h.shape[-1]
-            n = activation(a_n + (r * h) @ p.h2h_weight[2 * size :].T + p.h2h_bias[2 * size :])
+            n = activation(u_n + (r * h) @ p.h2h_weight[2 * size :].T + p.h2h_bias[2 * size :])
         else:
-            n = activation(a_n + r * b_n)
+            n = activation(u_n + r * v_n)
         return (1.0 - z) * n + z * h, None
-    return activation(a + b), None
+    return activation(u + v), None

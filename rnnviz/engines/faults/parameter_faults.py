@@ -50,7 +50,7 @@ def forget_bias_one(cell: str, p: LayerParameters) -> LayerParameters:
 
 
 def n_bias_outside_reset(cell: str, p: LayerParameters) -> LayerParameters:
-    """n = tanh(a_n + b_hn + r · W_hn h'): the bias moves to the side that the reset gate does not touch."""
+    """n = tanh(u_n + b_hn + r · W_hn h[t-1]): the bias moves to the side that the reset gate does not touch."""
     i2h_bias, h2h_bias = p.i2h_bias.copy(), p.h2h_bias.copy()
     gate(cell, "n", i2h_bias)[...] += gate(cell, "n", h2h_bias)
     gate(cell, "n", h2h_bias)[...] = 0.0
@@ -58,7 +58,7 @@ def n_bias_outside_reset(cell: str, p: LayerParameters) -> LayerParameters:
 
 
 def update_gate_inverted(cell: str, p: LayerParameters) -> LayerParameters:
-    """h = z · n + (1 - z) · h', since 1 - sigmoid(a) = sigmoid(-a)."""
+    """h = z · n + (1 - z) · h[t-1], since 1 - sigmoid(a) = sigmoid(-a)."""
 
     def invert(array: FloatArray) -> FloatArray:
         inverted = array.copy()

@@ -187,7 +187,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "update-gate-inverted",
             "z and 1 - z swapped",
-            "Half of the literature writes h = z · n + (1 - z) · h' (Chung et al. 2014).",
+            "Half of the literature writes h = z · n + (1 - z) · h[t-1] (Chung et al. 2014).",
             _of(("gru",), Fault(parameters=(change.update_gate_inverted,))),
         ),
     )

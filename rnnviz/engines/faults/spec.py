@@ -25,7 +25,7 @@ class Fault:
     squash_cell:
         Whether an LSTM's h is o · tanh(c), not o · c.
     reset_before_matmul:
-        Whether a GRU's n is tanh(a_n + W_hn (r · h') + b_hn).
+        Whether a GRU's n is tanh(u_n + W_hn (r · h[t-1]) + b_hn).
     forgotten:
         Which of the states "h" and "c" a step does not get from the one before it.
     forgotten_is:

@@ -7,7 +7,7 @@ from rnnviz.core.cells import Cell
 
 _TOKEN = re.compile(r"[A-Za-z]\w*'?|[^A-Za-z]+")
 _FUNCTIONS = {"relu", "tanh", "sigmoid"}
-_WHERE = ("a = W_i2h x_t + b_i2h", "b = W_h2h h' + b_h2h")
+_WHERE = ("u = W_i2h x_t + b_i2h", "v = W_h2h h[t-1] + b_h2h")
 
 
 def equation_rows(cell: Cell) -> list[tuple[str, str]]:

@@ -109,7 +109,12 @@ def test_a_trail_leads_by_keys_from_the_top_layers_last_timestep_to_the_input(
     qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
     assert arithmetic.place == InputPlace(3, 0, 2)
     assert "This is the input" in arithmetic.end.text
-    assert arithmetic.crumbs.names == ["layer 2 → h[3][1]", "layer 1 → h[3][0]", "layer 0 → h[3][0]", "x[3][2]"]
+    assert arithmetic.crumbs.names == [
+        "layer 2 → h[t=3, u=1]",
+        "layer 1 → h[t=3, u=0]",
+        "layer 0 → h[t=3, u=0]",
+        "x[t=3, i=2]",
+    ]
     for layer, unit in ((0, 0), (1, 0), (2, 1)):
         QTest.keyClick(window, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
         shown(qtbot, arithmetic)

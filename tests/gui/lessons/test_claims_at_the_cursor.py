@@ -18,7 +18,7 @@ config = "vanilla-t1"
 [set]
 "sequence.timesteps" = 3
 [[claim]]
-says = "It is relu(a + b)."
+says = "It is relu(u + v)."
 holds = """close(h(layer, direction)[timestep][sample][unit], \\
                relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
 [[claim]]

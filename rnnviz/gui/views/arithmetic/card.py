@@ -1,4 +1,4 @@
-"""One line of the arithmetic as a card: symbols, beneath them each engine's numbers, and links to their sources."""
+"""One line of the arithmetic as a card: symbols, each engine's numbers below, and links to their sources."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +22,10 @@ _APART = "≠ "
 
 @dataclass(frozen=True)
 class CardContent:
-    """What a card shows.
+    """Content of a card.
 
-    `lines` has the same equation for every one of the `engines`; `name` says what it gives, such as "input gate".
-    `sources` has for each token where its number came from; `parts` tells that the engines part here first.
+    `lines` has the same equation for every one of the `engines`; `name` is its result's, such as "input gate".
+    `sources` has the source of each token's number; `parts` marks the first divergence.
     """
 
     name: str
@@ -34,7 +34,7 @@ class CardContent:
     sources: tuple[Place | None, ...]
     parts: bool = False
     detailed: bool = True
-    """Whether the line has a ledger, so that the card can be chosen."""
+    """Whether the line has terms, so that the card can be selected."""
 
     @cached_property
     def rows(self) -> tuple[tuple[tuple[str, ...], str], ...]:
@@ -50,7 +50,7 @@ class CardContent:
     def words(self) -> str:
         """All of it for a screen reader."""
         told = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
-        return f"{self.name}: {self.lines[0].symbols}; {told}" + ("; the engines part here" if self.parts else "")
+        return f"{self.name}: {self.lines[0].symbols}; {told}" + ("; first divergence" if self.parts else "")
 
 
 class Card(QWidget):
@@ -105,7 +105,7 @@ class Card(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in the theme's colors."""
         self._theme = theme
         self.update()
 
@@ -145,8 +145,8 @@ class Card(QWidget):
             name = f"{content.lines[0].tokens[self._link].text}: Enter goes to {in_words(source)}"
         if name != self.accessibleName():
             self.setAccessibleName(name)
-        why = "Its terms are shown beside. Left and Right choose a number, Enter goes to where it came from."
-        self.setAccessibleDescription(why if content.detailed else "What the engines have, beside the arithmetic.")
+        why = "The terms are in the table. Left and Right select a number, Enter goes to its source."
+        self.setAccessibleDescription(why if content.detailed else "The engines' own values beside the arithmetic.")
 
     # Qt
 
@@ -173,9 +173,9 @@ class Card(QWidget):
                     if (value := line.tokens[token].value) is not None
                 ]
                 source = content.sources[token]
-                whence = [] if source is None else [f"Click: {in_words(source)}"]
+                whence = [] if source is None else [f"Click to go to {in_words(source)}."]
                 return "\n".join([content.lines[0].tokens[token].text, *values, *whence])
-        return f"{content.name}: click to see what it is made of." if content.detailed else content.name
+        return f"{content.name}: click to show its terms." if content.detailed else content.name
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from rnnviz.core.display_names import display_name
-from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.divergence import Divergence, Step
 from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.provenance import Place, token_source
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -13,7 +13,7 @@ from rnnviz.gui.views.arithmetic.view_model import Page
 
 
 class Cards(QScrollArea):
-    """`chosen` tells the symbol of another line, `followed` where a number came from."""
+    """`chosen` emits the symbol of another line, `followed` the source of a number."""
 
     chosen = Signal(str)
     followed = Signal(object)
@@ -63,7 +63,7 @@ class Cards(QScrollArea):
             self.setMinimumWidth(wide + 20)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in the theme's colors."""
         self._theme = theme
         for card in self.cards:
             card.apply_theme(theme)
@@ -98,39 +98,41 @@ class Cards(QScrollArea):
             self.reveal(place)
 
 
+_STORED: dict[Step, str] = {"stored_c": "own c", "stored": "own h"}
+"""The symbol that the line of an engine's own value gives."""
+
+
 def card_contents(page: Page) -> tuple[CardContent, ...]:
-    """A card for each line of a page, and last one for what the engines stored."""
+    """A card for each line of a page; the last are those of the engines' own c and h."""
     first = page.arithmetics[0]
     engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
-    names = {"c": "cell state", "h": "hidden value", "stored": "stored"} | names
+    names = {"c": "cell state", "h": "hidden value", "own c": "stored", "own h": "stored"} | names
     marked = parting_line(page)
     contents = []
     for place, lines in enumerate(page.lines):
-        line = lines[0]
-        stored = place == len(page.lines) - 1
+        having = [(engine, line) for engine, line in zip(engines, lines, strict=True) if line is not None]
+        line = having[0][1]
         contents.append(
             CardContent(
                 names[line.result.text],
-                engines,
-                lines,
+                tuple(engine for engine, _ in having),
+                tuple(own for _, own in having),
                 _sources(page, line),
                 parts=place == marked,
-                detailed=not stored,
+                detailed=line.result.text not in _STORED.values(),
             )
         )
     return tuple(contents)
 
 
 def parting_line(page: Page) -> int | None:
-    """Which line is the first that shows where the engines part; an input is read by the first gate."""
+    """The first line that shows the divergence; an input is read by the first gate."""
     parting = page.parting
     if parting is None:
         return None
-    if parting.step == "stored":
-        return len(page.lines) - 1
-    symbols = [lines[0].result.text for lines in page.lines]
-    return 0 if parting.step == "input" else symbols.index(_line_of(parting))
+    symbols = [next(line.result.text for line in lines if line is not None) for lines in page.lines]
+    return 0 if parting.step == "input" else symbols.index(_STORED.get(parting.step) or _line_of(parting))
 
 
 def _line_of(parting: Divergence) -> str:
@@ -140,7 +142,7 @@ def _line_of(parting: Divergence) -> str:
 
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:
-    """Where each token's number came from; what the line itself gives leads nowhere."""
+    """The source of each token's number; the result has none."""
     first = page.arithmetics[0]
     return tuple(
         None if place == 0 or token.value is None else token_source(first, token)

@@ -12,18 +12,17 @@ from rnnviz.explain.equations import EquationLine
 Face: TypeAlias = Literal["plain", "italic", "low"]
 
 _LOW_SIZE, _LOW_BY = 0.78, 0.22
-_WORDS = ("stored", "Δ", "bound")
+_WORDS = ("own c", "own h", "Δ", "bound")
 
 
 def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
-    """A symbol as a book has it: h' is h with the index t - 1, a_n is a with the index n; signs are upright."""
+    """A symbol with its faces: names are italic, signs and the brackets of h[t-1] upright, n of u_n is an index."""
     if sign or text in _WORDS:
         return ((text.replace(" - ", " − "), "plain"),)
-    name, _, index = text.removesuffix("'").partition("_")
-    if text.endswith("'"):
-        index = "t−1"
-    elif name in ("h", "c") and not index:
-        index = "t"
+    name, bracket, step = text.partition("[")
+    if bracket:
+        return ((name, "italic"), (bracket + step.replace("-", "−"), "plain"))
+    name, _, index = text.partition("_")
     return ((name, "italic"), (index, "low")) if index else ((name, "italic"),)
 
 

@@ -1,4 +1,4 @@
-"""How a ledger is listed: in which order, and how many of its terms."""
+"""Options of the list of terms: order and number."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QWidget
@@ -6,13 +6,13 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QWidget
 from rnnviz.explain.term_table import Order, TermTable
 
 _ORDERS: tuple[tuple[str, Order, str], ...] = (
-    ("in order", "index", "x first, then h', each by its index: as one adds them up with a pencil."),
-    ("by weight", "weight", "The terms first that add most, whether they push up or down."),
+    ("in order", "index", "In computation order: x, then h[t-1], by index."),
+    ("by weight", "weight", "By absolute contribution, largest first."),
 )
 
 
 class Listing(QWidget):
-    """`changed` tells that another order or number is wanted."""
+    """`changed` reports another order or number."""
 
     changed = Signal()
 
@@ -23,16 +23,13 @@ class Listing(QWidget):
             self.orders.addItem(text)
             self.orders.setItemData(self.orders.count() - 1, why)
         self.orders.setAccessibleName("Order of the terms")
-        self.orders.setToolTip("List the terms as they are added up, or those first that add most.")
+        self.orders.setToolTip("Sort the terms by computation order or by contribution.")
         self.orders.currentIndexChanged.connect(self.changed)
         self.count = QSpinBox()
         self.count.setRange(0, 0)
         self.count.setSpecialValueText("auto")
-        self.count.setAccessibleName("How many terms are listed")
-        self.count.setToolTip(
-            "How many terms are listed, those that add most; the others are summed in one row. "
-            "auto: as many as there is room for."
-        )
+        self.count.setAccessibleName("Number of listed terms")
+        self.count.setToolTip("Number of largest terms to list; the rest are summed in one row (auto: as many as fit).")
         self.count.valueChanged.connect(self.changed)
         label = QLabel("terms")
         label.setBuddy(self.count)
@@ -45,16 +42,16 @@ class Listing(QWidget):
 
     @property
     def order(self) -> Order:
-        """In which order the terms are listed."""
+        """Order of the terms."""
         return _ORDERS[self.orders.currentIndex()][1]
 
     @property
     def terms(self) -> int | None:
-        """How many terms are listed; None for as many as there is room for."""
+        """Number of listed terms; None for as many as fit."""
         return self.count.value() or None
 
     def show_ledger(self, ledger: TermTable) -> None:
-        """Offer what a ledger allows; the products of a state are always listed all, in one order."""
+        """Enable the options for a table; the products of a state are always all listed, in one order."""
         for control in (self.orders, self.count):
             control.setEnabled(ledger.shared)
         if ledger.shared and self.count.maximum() != ledger.terms:

@@ -1,4 +1,4 @@
-"""A ledger's rows as the lines of a table: one for what the engines share, and another where a candidate's differs."""
+"""The lines of the table of terms: one for the numbers that the engines share, another where a candidate differs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,22 @@ Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop"
 
 
 _HEADINGS: dict[Field, tuple[str, str]] = {
-    "name": ("", "What is read. Click it, or press Enter, to see how it came about."),
-    "factor": ("weight", "What the input is multiplied with."),
-    "input": ("× input", "The number that is read. An engine that has another one has it in a line of its own."),
-    "product": ("= prod.", "The two multiplied; a bias or one half's sum stands here, too."),
-    "added": ("× r", "What is added: beneath h' the product times the reset gate r."),
-    "stop": ("sum", "What it has come to, row by row."),
-    "bar": ("so far", "From the sum before a row to the sum after it: to the right it grew, to the left it fell."),
+    "name": ("", "Input of the term. Click it, or press Enter, to show how it is computed."),
+    "factor": ("weight", "Weight."),
+    "input": ("× input", "Input value. Where the candidate has another value, a □ line shows it."),
+    "product": ("= prod.", "Weight × input. Biases and the sums u and v are in this column, too."),
+    "added": ("× r", "Added value: for terms of h[t-1] the product times the reset gate r."),
+    "stop": ("sum", "Running sum."),
+    "bar": (
+        "running sum",
+        "From the sum before the row to the sum after it: right is an increase.",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class TermTableColumn:
-    """What stands in a column; `engine` tells whose running sum."""
+    """A column; `engine` is the index of the engine of a running sum."""
 
     field: Field
     engine: int = 0
@@ -37,8 +40,8 @@ class TermTableColumn:
 class TermTableLine:
     """A row's numbers as `texts`, one for each column.
 
-    The first line of a row has every engine's running sum beside the first engine's other numbers. A line of another
-    engine has those of its own. `parts` tells that the running sums part first in this row.
+    The first line of a row has every engine's running sum and the first engine's other numbers. Another line has the
+    numbers of another engine. `parts` marks the first row where the running sums diverge.
     """
 
     row: TermRow
@@ -48,7 +51,7 @@ class TermTableLine:
 
 
 def heading(field: Field, ledger: TermTable | None) -> tuple[str, str]:
-    """What stands above a column, and what that means."""
+    """The heading of a column and its tooltip."""
     if ledger is not None and not ledger.shared and field == "factor":
         return "first", "The first number of the product."
     if ledger is not None and not ledger.shared and field == "input":
@@ -57,7 +60,7 @@ def heading(field: Field, ledger: TermTable | None) -> tuple[str, str]:
 
 
 def columns_of(ledger: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
-    """The columns of a ledger: what is read and multiplied once for all engines, and a running sum for each."""
+    """The columns: one set of terms for all engines, and a running sum for each."""
     fields: list[Field] = ["name", "factor", "input", "product"]
     if ledger.scaled:
         fields.append("added")
@@ -68,7 +71,7 @@ def columns_of(ledger: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
 def lines_of(
     ledger: TermTable, columns: tuple[TermTableColumn, ...], split_at: int | None
 ) -> tuple[TermTableLine, ...]:
-    """The lines; `split_at` is the first row in which the running sums part."""
+    """The lines; `split_at` is the first row where the running sums diverge."""
     return tuple(
         line for at, row in enumerate(ledger.rows) for line in _lines(ledger, row, columns, parts=at == split_at)
     )
@@ -130,5 +133,5 @@ def _text(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int,
 
 
 def _name(ledger: TermTable, row: TermRow) -> str:
-    """As short as can be: what the line gives is on its card."""
-    return row.name.replace(f"_{ledger.line}", "") if row.kind in ("part", "total") else row.name
+    """A short form: the card names the line's result."""
+    return row.name.replace(f"_{ledger.line}", "") if row.kind in ("part", "total") else row.name.replace(", ", ",")

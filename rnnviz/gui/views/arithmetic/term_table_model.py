@@ -1,4 +1,4 @@
-"""A ledger's lines as a table's model: what is read, weighed and added up, and each engine's running sum."""
+"""Table model of the terms of a line: input, weight, product, and each engine's running sum."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -35,7 +35,7 @@ _SHORT_TITLE = 7
 
 
 class LedgerModel(QAbstractTableModel):
-    """`cell` tells how a cell is drawn; the figures of `row` are what its bars show."""
+    """`cell` has the format of a cell; the figures of `row` are the values of its bars."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,7 +48,7 @@ class LedgerModel(QAbstractTableModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in the theme's colors."""
         self._muted, self._link, self._wrong = (theme.color(role) for role in ("muted", "accent", "wrong"))
         self._strange = {number_format.NAN: theme.color("nan"), number_format.INFINITY: theme.color("infinite")}
         self._mark = Icons(theme).colored("cross", "wrong")
@@ -65,21 +65,21 @@ class LedgerModel(QAbstractTableModel):
 
     @property
     def bar_column(self) -> int:
-        """Where the bars stand."""
+        """Index of the column of bars."""
         return len(self._columns) - 1
 
     @property
     def sum_columns(self) -> range:
-        """Where the engines' running sums stand."""
+        """Indices of the columns of running sums."""
         return range(self.bar_column - len(self._engines), self.bar_column)
 
     @property
     def full_titles(self) -> tuple[str, ...]:
-        """What is to stand above the running sums: each engine's sign and name."""
+        """The headings of the running sums: each engine's sign and name."""
         return _titles(self._engines)
 
     def show_ledger(self, ledger: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
-        """Show another ledger, whose running sums part first in the row `split_at`; True if the columns are others."""
+        """Show another ledger, whose running sums diverge first in the row `split_at`; True if the columns change."""
         columns = columns_of(ledger, len(engines))
         lines = lines_of(ledger, columns, split_at)
         shared = None if self._ledger is None else self._ledger.shared
@@ -163,7 +163,7 @@ class LedgerModel(QAbstractTableModel):
         return None
 
     def cell(self, row: int, column: int) -> TableCell:
-        """How a cell is drawn: where the engines part first in bold and marked; equal sums of the second muted."""
+        """The format of a cell: the first divergence is bold and marked, equal sums of the candidate are muted."""
         at, line = self._columns[column], self._lines[row]
         text, entry = line.texts[column], line.row
         if at.field == "name":
@@ -192,9 +192,9 @@ class LedgerModel(QAbstractTableModel):
             summed = "" if own.stop is None or entry.kind == "total" else f", sum {number_format.full(own.stop)}"
             lines.append(f"{engine}: {value}{summed}")
         if self._lines[row].parts:
-            lines.append("The sums of the engines part here.")
+            lines.append("The running sums diverge here.")
         if entry.source is not None:
-            lines.append(f"Click its name: {in_words(entry.source)}")
+            lines.append(f"Click the name to go to {in_words(entry.source)}.")
         return "\n".join(lines)
 
     def widest(self) -> list[str]:
@@ -220,12 +220,12 @@ class LedgerModel(QAbstractTableModel):
         """What a screen reader says of a cell."""
         if column.field == "name":
             whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
-            return f"term {line.row.name}{whose}" + (", the engines part here" if line.row.parts else "")
+            return f"term {line.row.name}{whose}" + (", first divergence" if line.row.parts else "")
         words, _ = heading(column.field, self._ledger)
         if column.field == "stop" and len(self._engines) > 1:
             words = f"{display_name(self._engines[column.engine])} {words}"
         said = f"{words} {text.removeprefix(APART)}"
-        return f"{said}, the sums part here" if line.parts and column.field == "stop" else said
+        return f"{said}, the running sums diverge here" if line.parts and column.field == "stop" else said
 
 
 def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ def _as_wide(
                 texts = [_LEAST_BAR]
             case "name":
                 texts = [text + "0" for text in texts]
-                texts += ["00" + line.texts[place] + "." for line in lines if line.row.parts]
+                texts += ["000" + line.texts[place] + "." for line in lines if line.row.parts]
             case "stop":
                 # First, as a title is the widest of as many characters.
                 texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]

@@ -1,4 +1,4 @@
-"""The arithmetic of the value at the cursor, and the way to where its numbers came from."""
+"""The arithmetic of the selected value, with links to the sources of its numbers."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from rnnviz.verify.result import RunResult
 
 _LEAST_TERMS = 32
 """So many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
-_EMPTY = "Press F5 to run: how the value at the cursor came about appears here, term by term."
+_EMPTY = "Press F5 to see how the selected value is computed, term by term."
 _OTHER_ROWS = 8
 """Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
 

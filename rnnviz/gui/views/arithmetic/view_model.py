@@ -1,4 +1,4 @@
-"""What the view shows of one value, as one frozen answer to one frozen question."""
+"""The page of the view: one frozen answer to one frozen request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.curve import ActivationCurve, activation_curve
 from rnnviz.explain.divergence import Divergence
-from rnnviz.explain.equations import EquationLine, equations, outcome
+from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
 from rnnviz.explain.partial_sums import first_parted_sum
 from rnnviz.explain.step_breakdown import StepBreakdown
@@ -17,10 +17,10 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True, eq=False)
 class PageRequest:
-    """Whose arithmetic of which value, and which of its lines in detail.
+    """A value to explain, the candidate to compare, and the line to show in detail.
 
-    `line` is the symbol that the line gives; a cell that has no such line shows its first. `top` is how many terms
-    are listed, None for as many as suit.
+    `line` is the symbol that the line gives; a cell without this line shows its first. `top` is the number of listed
+    terms, None for the default.
     """
 
     result: RunResult
@@ -41,14 +41,15 @@ class PageRequest:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """`lines` are the equations and last what was stored, each once for every one of the `arithmetics`.
+    """One value's arithmetic for the reference and a candidate.
 
-    `parted_sum` is the ledger's first row in which the running sums of the two engines part.
+    `lines` are the equations and last the stored c and h, each once for every one of the `arithmetics`; None for an
+    engine that gives no c. `parted_sum` is the first row of the terms where the running sums diverge.
     """
 
     question: PageRequest
     explanation: Explanation
-    lines: tuple[tuple[EquationLine, ...], ...]
+    lines: tuple[tuple[EquationLine | None, ...], ...]
     ledger: TermTable
     curve: ActivationCurve | None
     parting: Divergence | None
@@ -61,9 +62,9 @@ class Page:
 
 
 class PageBuilder:
-    """Answers questions; keeps what the next one about the same result or value needs again. For one thread.
+    """Builds pages; caches what the next request about the same result or value needs. For one thread.
 
-    `interrupt` is called now and then on a long way, and may raise to give it up.
+    `interrupt` is called repeatedly in long computations, and may raise to cancel.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
@@ -81,9 +82,11 @@ class PageBuilder:
         explanation = self._explain(question)
         each = tuple(explanation.arithmetics.values())
         parting = explanation.partings.get(question.candidate or "")
-        own = [(*equations(arithmetic), outcome(arithmetic)) for arithmetic in each]
-        lines = tuple(zip(*own, strict=True))
-        known = [line[0].result.text for line in lines[:-1]]
+        computed = tuple(zip(*map(equations, each), strict=True))
+        own = [outcomes(arithmetic) for arithmetic in each]
+        stored = [tuple(lines.get(symbol) for lines in own) for symbol in ("c", "h")]
+        lines = (*computed, *(line for line in stored if any(line)))
+        known = [line[0].result.text for line in computed]
         line = question.line if question.line in known else known[0]
         listed = ledger(each, line, question.order, question.top, parting)
         return Page(

@@ -251,9 +251,8 @@ class UnrolledCanvas(QWidget):
         self.names.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
-        if self._shown is not None and not self._shown.initial_name:
-            initial = []
-        self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial))
+        name = "h0" if self._shown is None else self._shown.initial_name
+        self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()
         self.ranges.stand(geometry)
         self.lit.stand(geometry, self._theme)

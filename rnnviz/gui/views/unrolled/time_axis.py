@@ -1,4 +1,4 @@
-"""The time axis: whole time steps only, what they are called, and where the initial state is."""
+"""The time axis: whole time steps only, their names, and the columns of the initial state."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +15,8 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.tick_labels import Metrics, StepName, StepNames, tick_step
 
-INITIAL = "h0"
-LABEL = "timestep"
-HINT = "for numbers: the wheel zooms time, Ctrl+wheel zooms lanes"
+LABEL = "time step"
+HINT = "Scroll to zoom time, Ctrl+scroll to zoom lanes; zoom in to read numbers"
 _LABEL_ROOM = 56.0
 _LABEL_MARGIN = 2.0
 """How much of the label's own margin may be cut."""
@@ -40,12 +39,13 @@ class TimeAxis(pg.AxisItem):
         self.setStyle(hideOverlappingLabels=False, autoExpandTextSpace=False, tickLength=4)
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
+        self._initial_name = "h0"
         self._names = StepNames(())
         self._number_height = scaled(self.style["tickTextHeight"])
         self.setStyle(tickTextHeight=self._number_height)
 
     def show_names(self, names: Sequence[str]) -> None:
-        """Write these below the numbers of the time steps, in a line that is there only if there are any."""
+        """Write these beneath the numbers of the timesteps, in a line that is there only if there are any."""
         if names is self._names.names:
             return
         self._names = StepNames(names)
@@ -55,12 +55,12 @@ class TimeAxis(pg.AxisItem):
 
     @property
     def names_in_view(self) -> list[StepName]:
-        """The names that are written at the moment, from left to right, with where they are."""
+        """The names that are written at the moment, from left to right, with where they stand."""
         low, high = self.range
         return self._names.in_view(low, high - low, self.size().width(), _metrics())
 
     def description_at(self, place: QPointF) -> str:
-        """The time step at a place of the scene with its name in full; empty off the axis, and where it has none."""
+        """The timestep at a place of the scene with its name in full; empty off the axis, and where it has none."""
         within = self.mapFromScene(place)
         if not QRectF(QPointF(), self.size()).contains(within):
             return ""
@@ -69,20 +69,20 @@ class TimeAxis(pg.AxisItem):
         names = Names(self._names.names)
         return timestep_in_words(names, timestep, IN_FULL) if names.timestep(timestep) else ""
 
-    def show_timesteps(self, timesteps: int, initial: tuple[int, ...]) -> None:
-        """Label 0 to T-1, and the columns of the initial state (-1, T) that are in view."""
-        if (timesteps, initial) != (self._timesteps, self._initial):
-            self._timesteps, self._initial = timesteps, initial
+    def show_timesteps(self, timesteps: int, initial: tuple[int, ...], initial_name: str = "h0") -> None:
+        """Label 0 to T-1, and the columns of the initial state (-1, T) that are in view with its name, "h0" or "c0"."""
+        if (timesteps, initial, initial_name) != (self._timesteps, self._initial, self._initial_name):
+            self._timesteps, self._initial, self._initial_name = timesteps, initial, initial_name
             self.picture = None
             self.update()
 
     @property
     def hint(self) -> str:
-        """What is beside the label; empty if nothing does."""
+        """The text beside the label; may be empty."""
         return HINT if self._hinting else ""
 
     def show_hint(self, wanted: bool) -> None:
-        """Say beside the label how to reach numbers, if there is room."""
+        """Show beside the label how to read numbers, if there is room."""
         metrics = QFontMetricsF(self.label.font())
         hinting = wanted and metrics.horizontalAdvance(f"{LABEL}{_GAP}{HINT}") <= self.size().width()
         if hinting != self._hinting:
@@ -90,7 +90,7 @@ class TimeAxis(pg.AxisItem):
             self._write_label()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
+        """Draw in the theme's colors."""
         self._theme = theme
         self.setPen(theme.color("border"))
         self.setTextPen(theme.color("text"))
@@ -108,7 +108,7 @@ class TimeAxis(pg.AxisItem):
         label.setPos(label.x(), min(label.y(), self.size().height() - label.boundingRect().height() + _LABEL_MARGIN))
 
     def boundingRect(self) -> QRectF:
-        """No more than its place: what reaches beyond it is painted again whenever the time in view changes."""
+        """No more than its place: what reaches beyond it is repainted whenever the time in view changes."""
         spill = _SPILL if self._placing else 0.0
         return QRectF(self.mapRectFromParent(self.geometry())).adjusted(-spill, 0.0, spill, 0.0)
 
@@ -129,7 +129,7 @@ class TimeAxis(pg.AxisItem):
         return axis, ticks, inside
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:
-        """Draw the names below the numbers."""
+        """Draw the names beneath the numbers."""
         super().drawPicture(painter, axis, ticks, texts)
         if not self._names:
             return
@@ -143,7 +143,7 @@ class TimeAxis(pg.AxisItem):
             painter.drawText(line, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, name.text)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """The time steps that are labeled: 1, 2 or 5 times a power of ten apart."""
+        """The timesteps that are labeled: 1, 2 or 5 times a power of ten apart."""
         step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
         first = max(0, -(-int(low) // step) * step) if low > 0 else 0
         values = [float(t) for t in range(first, min(self._timesteps, int(high + 1)), step) if low <= t <= high]
@@ -151,8 +151,8 @@ class TimeAxis(pg.AxisItem):
         return [(float(step), values)]
 
     def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
-        """Whole numbers, h0 for the initial state."""
-        return [number_format.count(round(v)) if 0 <= v < self._timesteps else INITIAL for v in values]
+        """Whole numbers, and the name of the initial state."""
+        return [number_format.count(round(v)) if 0 <= v < self._timesteps else self._initial_name for v in values]
 
 
 def _name_font() -> QFont:

@@ -3,30 +3,30 @@
 from rnnviz.core.cells import Cell
 
 SUMS = (
-    "a = np.dot(x, {lane}i2h_weight.T) + {lane}i2h_bias",
-    "b = np.dot(h, {lane}h2h_weight.T) + {lane}h2h_bias",
+    "u = np.dot(x, {lane}i2h_weight.T) + {lane}i2h_bias",
+    "v = np.dot(h, {lane}h2h_weight.T) + {lane}h2h_bias",
 )
-"""What x and h' give; `lane` is what stands before the parameters' names."""
+"""The input part u and the recurrent part v; `lane` precedes the parameters' names."""
 
 STEPS = {
-    "rnn_relu": ("h = np.maximum(a + b, 0)",),
-    "rnn_tanh": ("h = np.tanh(a + b)",),
+    "rnn_relu": ("h = np.maximum(u + v, 0)",),
+    "rnn_tanh": ("h = np.tanh(u + v)",),
     "lstm": (
-        "i, f, g, o = np.split(a + b, 4, axis=-1)",
+        "i, f, g, o = np.split(u + v, 4, axis=-1)",
         "i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)",
         "g = np.tanh(g)",
         "c = f * c + i * g",
         "h = o * np.tanh(c)",
     ),
     "gru": (
-        "a_r, a_z, a_n = np.split(a, 3, axis=-1)",
-        "b_r, b_z, b_n = np.split(b, 3, axis=-1)",
-        "r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)",
-        "n = np.tanh(a_n + r * b_n)",
+        "u_r, u_z, u_n = np.split(u, 3, axis=-1)",
+        "v_r, v_z, v_n = np.split(v, 3, axis=-1)",
+        "r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)",
+        "n = np.tanh(u_n + r * v_n)",
         "h = (1 - z) * n + z * h",
     ),
 }
-"""The next state from a and b, for one sample (H,) as for all of them (N, H)."""
+"""The next state from u and v, for one sample (H,) as for all of them (N, H)."""
 
 SIGMOID = (
     "def sigmoid(v):",

@@ -143,7 +143,7 @@ def one_step(network: Network) -> Iterator[NotebookCell]:
     """The cell's equations, and the function that is called for every step."""
     yield prose(
         "## One step by hand",
-        "With $a = W_{i2h}\\,x + b_{i2h}$ and $b = W_{h2h}\\,h' + b_{h2h}$, where $h'$ is the hidden vector before:",
+        "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",
         fenced("\n".join(network.kind.equations)),
     )
     gates = any(gate.activation == "sigmoid" for gate in network.kind.gates)

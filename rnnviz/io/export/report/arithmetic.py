@@ -1,4 +1,4 @@
-"""The arithmetic of the first value that two engines disagree on, side by side, as a report shows it."""
+"""The arithmetic of the first value in which two engines disagree, side by side, as a report shows it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,9 @@ from rnnviz.verify.running_error import ALLOWED
 
 @dataclass(frozen=True)
 class TermRow:
-    """A row of a ledger: `factor` is the weight, and `figures` are each engine's input and product, None where it has
-    none. `kind` is "term", "bias", "part" or "total", and `parts` tells that the engines part here first.
+    """A row of a gate's terms: `factor` is the weight, `figures` are each engine's input and product.
+
+    `kind` is "term", "bias", "part" or "total"; `parts` marks the first divergence.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class GateView:
-    """A gate: what it adds up, term by term, and its equation."""
+    """A gate: its terms and its equation."""
 
     title: str
     terms: tuple[TermRow, ...]
@@ -53,8 +54,8 @@ class GateView:
 class ReportArithmetic:
     """One value's arithmetic for the reference and a candidate.
 
-    `states` is what the step carries on, `outcome` what it comes to and what the engines have; `sentences` say who is
-    wrong and where the two part.
+    `states` are the previous states, `outcome` the results beside the engines' own values. `sentences` name wrong
+    engines and the first divergence.
     """
 
     place: str
@@ -90,12 +91,7 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         states=tuple(_states(each)),
         gates=gates,
         equations=tuple(lines[len(gates) :]),
-        outcome=(
-            _row("h of this arithmetic", [a.h for a in each]),
-            _row("h of the engine", [a.stored for a in each]),
-            ReportRow("difference", tuple(error(a.difference) for a in each)),
-            ReportRow("allowed for rounding", tuple(error(ALLOWED * a.bound) for a in each)),
-        ),
+        outcome=tuple(row for symbol in ("c", "h") for row in _outcome(each, symbol)),
         sentences=explanation.sentences,
     )
 
@@ -112,14 +108,27 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
 
 
 def _states(each: Sequence[StepBreakdown]) -> Iterator[ReportRow]:
-    yield _row(f"h' = {notation(own_previous(each[0]))}", [a.previous.h for a in each])
+    yield _row(f"h[t-1] = {notation(own_previous(each[0]))}", [a.previous.h for a in each])
     cells = [a.previous.c for a in each if a.previous.c is not None]
     if cells:
-        yield _row(f"c' = {notation(previous_cell(each[0]))}", cells)
+        yield _row(f"c[t-1] = {notation(previous_cell(each[0]))}", cells)
 
 
-def _row(name: str, values: Sequence[float]) -> ReportRow:
-    return ReportRow(name, tuple(number for number in _numbers(values) if number is not None))
+def _outcome(each: Sequence[StepBreakdown], symbol: str) -> Iterator[ReportRow]:
+    """The value of the arithmetic beside the engines' own; no rows for a c that no engine gives."""
+    found = [next((own for own in a.outcomes if own.symbol == symbol), None) for a in each]
+    if not any(found):
+        return
+    yield _row(f"{symbol} of this arithmetic", [a.c if symbol == "c" else a.h for a in each])
+    yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
+    yield ReportRow("difference", tuple("" if own is None else error(own.difference) for own in found))
+    limits = tuple("" if own is None else error(ALLOWED * own.bound) for own in found)
+    yield ReportRow("allowed for rounding", limits)
+
+
+def _row(name: str, values: Sequence[float | None]) -> ReportRow:
+    """A row with an empty cell where an engine has no such number."""
+    return ReportRow(name, tuple(number or "" for number in _numbers(values)))
 
 
 def _terms(each: Sequence[StepBreakdown], symbol: str, parting: Divergence | None) -> tuple[TermRow, ...]:
@@ -136,7 +145,7 @@ def _terms(each: Sequence[StepBreakdown], symbol: str, parting: Divergence | Non
 
 
 def _numbers(values: Sequence[float | None]) -> list[Number | None]:
-    """With three decimals, and two that differ with as many as tell them apart."""
+    """With three decimals, and two that differ with as many as show the difference."""
     shown = [None if value is None else format_short(value) for value in values]
     if len(values) == 2 and values[0] is not None and values[1] is not None and values[0] != values[1]:
         shown = list(format_distinct(values[0], values[1]))

@@ -22,7 +22,10 @@ def test_the_sentence_leads_to_the_line(qtbot: Any, view: ArithmeticView, show: 
 @pytest.mark.parametrize("click", ["mouse", "enter"])
 def test_a_term_leads_to_its_source(qtbot: Any, view: ArithmeticView, show: Any, click: str) -> None:
     show()
-    for name, place in (("h[2][3] ←", WHERE.moved(layer=0, unit=3)), ("h[3][2]", WHERE.moved(timestep=3, unit=2))):
+    for name, place in (
+        ("h[t=2, u=3] ←", WHERE.moved(layer=0, unit=3)),
+        ("h[t=3, u=2]", WHERE.moved(timestep=3, unit=2)),
+    ):
         index = view.table.ledger.index(row(view, name), 0)
         view.table.scrollTo(index)
         with qtbot.waitSignal(view.place_requested) as asked:
@@ -68,7 +71,7 @@ def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: Ari
         assert card(view, symbol).checked
     own = card(view, "h")
     qtbot.keyClick(own, Qt.Key.Key_Right)
-    assert own.accessibleName() == "o: Enter goes to o[2][1] of layer 1, backward"
+    assert own.accessibleName() == "o: Enter goes to o[t=2, u=1] of layer 1, backward"
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.keyClick(own, Qt.Key.Key_Return)
     assert asked.args == [GatePlace(WHERE, "o")]
@@ -77,8 +80,8 @@ def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: Ari
 def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show: Any) -> None:
     result = show(cell="lstm")
     for place, said in (
-        (InputPlace(2, 1, 0), "x[2][0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
-        (InitialPlace("c", 1, 1, 1, 2), "c0[2] = " + format_short(float(result.inputs.initial_state.c[3, 1, 2]))),
+        (InputPlace(2, 1, 0), "x[t=2, i=0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
+        (InitialPlace("c", 1, 1, 1, 2), "c0[u=2] = " + format_short(float(result.inputs.initial_state.c[3, 1, 2]))),
     ):
         view.show_trail((WHERE, place), 1)
         assert view.ends

@@ -34,5 +34,5 @@ def test_the_first_step_alone_is_not_counted_in_thousandths(qapp: object) -> Non
     axis = TimeAxis()
     axis.show_timesteps(1, ())
     axis.setRange(-0.5, 0.5)
-    assert axis.label.toPlainText().strip() == "timestep"
+    assert axis.label.toPlainText().strip() == "time step"
     assert axis.autoSIPrefixScale == 1.0

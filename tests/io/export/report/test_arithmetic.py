@@ -77,7 +77,7 @@ def test_the_row_where_they_part_is_marked() -> None:
     assert view.place == "layer 0, forward, t = 2, sample 0, unit 0"
     arithmetic = section(parsed(report_html(result, [], WHEN)), "arithmetic")
     marked = [row for row in arithmetic.iter("tr") if "parts" in row.get("class", "").split()]
-    assert [text_of(row[0]) for row in marked] == ["a + b ◀ first divergence"]
+    assert [text_of(row[0]) for row in marked] == ["u + v ◀ first divergence"]
 
 
 def test_engines_that_agree_have_no_arithmetic() -> None:
