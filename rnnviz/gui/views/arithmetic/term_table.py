@@ -66,7 +66,9 @@ class LedgerTable(NumberTable):
         bar = self.ledger.bar_column
         needed = sum(self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest)
         drawn = needed <= self.viewport().width()
-        self.setColumnHidden(bar, not drawn)
+        # Another cell can have its sums where the bars were.
+        for column in range(len(widest)):
+            self.setColumnHidden(column, column == bar and not drawn)
         self.fit_columns(widest if drawn else widest[:bar], (bar,) if drawn else (0,), shrinking=0)
         self._title_sums()
 
