@@ -106,6 +106,7 @@ lint: $(ready)
 	$(bin)/ruff format --check
 	$(bin)/mypy
 	$(bin)/lint-imports
+	$(bin)/python -m pytest -q -k cycle tests/test_architecture.py
 	$(bin)/python -m tests.wording
 
 format: $(ready)

@@ -38,6 +38,21 @@ def test_imports_go_the_agreed_way() -> None:
     assert "0 broken" in answer.stdout
 
 
+def test_no_modules_import_each_other_in_a_cycle(graph: grimp.ImportGraph) -> None:
+    # The package itself imports its parts only when they are asked for.
+    imports = {
+        module: {name for name in graph.find_modules_directly_imported_by(module) if name.startswith("rnnviz.")}
+        for module in graph.modules
+        if module.startswith("rnnviz.")
+    }
+    while leaves := {module for module, imported in imports.items() if not imported}:
+        imports = {module: imported - leaves for module, imported in imports.items() if module not in leaves}
+    # Modules that no other imports are in no cycle either.
+    while (imported := set().union(*imports.values())) != set(imports):
+        imports = {module: names for module, names in imports.items() if module in imported}
+    assert sorted(imports) == []
+
+
 @pytest.mark.parametrize("part", THIRD_PARTY)
 def test_a_part_imports_only_what_it_may(graph: grimp.ImportGraph, part: str) -> None:
     found = list(third_party(graph, part))

@@ -127,3 +127,8 @@ def _cell(tag: str, text: str, scope: str = "") -> str:
 
 def _whole(parts: Iterable[str]) -> str:
     return f'<div style="font-family: sans-serif; color: inherit">{"".join(parts)}</div>'
+
+
+# Lower layers import no text, so their classes get it here.
+RunResult.as_text, RunResult.as_html = run_in_words, run_html
+Comparison.as_text, Comparison.as_html = comparison_in_words, comparison_html

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
+from rnnviz.verify.displayed import Displayed
 from rnnviz.verify.histogram import Histogram
 from rnnviz.verify.per_timestep import OverTime
 from rnnviz.verify.verdict import Verdict
@@ -23,8 +24,8 @@ class Mismatch:
     candidate: float
 
 
-@dataclass(frozen=True)
-class Comparison(OverTime):
+@dataclass(frozen=True, repr=False)
+class Comparison(Displayed, OverTime):
     """A candidate held against the reference.
 
     `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` speak of the pairs in which both
@@ -74,18 +75,6 @@ class Comparison(OverTime):
     def __post_init__(self) -> None:
         """Let nobody write to the arrays."""
         self.protect()
-
-    def __repr__(self) -> str:
-        """The difference in words: the arrays would be too long to read."""
-        from rnnviz.text.repr_html import comparison_in_words
-
-        return comparison_in_words(self)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from rnnviz.text.repr_html import comparison_html
-
-        return comparison_html(self)
 
     def protect(self) -> None:
         """Let nobody write to the arrays."""

@@ -9,6 +9,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
+from rnnviz.verify.displayed import Displayed
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.verdict import VERDICTS, Verdict
 
@@ -33,8 +34,8 @@ class Judgment:
         return self.causes.get(bug, bug)
 
 
-@dataclass(frozen=True, eq=False)
-class RunResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class RunResult(Displayed):
     """Everything that the views show and the files export.
 
     `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the
@@ -54,18 +55,6 @@ class RunResult:
     folder: Path
     printed: Mapping[str, str] = field(default_factory=dict)
     judgment: Judgment | None = None
-
-    def __repr__(self) -> str:
-        """The verdicts in words: the arrays would be too long to read."""
-        from rnnviz.text.repr_html import run_in_words
-
-        return run_in_words(self)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from rnnviz.text.repr_html import run_html
-
-        return run_html(self)
 
     def __getitem__(self, engine: str) -> Trace:
         """The trace of one engine."""
