@@ -150,7 +150,7 @@ def lesson(window: MainWindow, _folder: Path) -> QWidget:
 
 
 def mismatch(window: MainWindow, _folder: Path) -> QWidget:
-    """A known mistake, named."""
+    """A known bug as the likely cause."""
     window.document.take(parse_config(_MISMATCH, Path.cwd(), "mismatch"), "mismatch")
     wait(window.runner.finished)
     window.results.next_mismatch()

@@ -47,7 +47,7 @@ def png(size: int, svg: Path = SVG) -> bytes:
     """
     renderer = QSvgRenderer(str(svg))
     if not renderer.isValid():
-        raise ValueError(f"{svg} is no SVG that Qt can draw.")
+        raise ValueError(f"{svg} is not an SVG that Qt can draw.")
     image = QImage(size, size, QImage.Format.Format_ARGB32_Premultiplied)
     # Else it is that of the screen that Qt happens to know of, and the same icon has other bytes elsewhere.
     image.setDotsPerMeterX(_DOTS_PER_METRE)

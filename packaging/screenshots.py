@@ -33,7 +33,7 @@ _SETTLED_MS = 400
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows: a config's text, and where the cursor stands."""
+    """The content of a screenshot: a config and the selected value."""
 
     name: str
     config: str

@@ -1,6 +1,6 @@
-"""rnnviz: see every number of a recurrent network, and prove every number.
+"""rnnviz: inspect and compare every value inside recurrent networks.
 
-The Python face of the program::
+The Python API::
 
     config = rnnviz.load_config("x.toml")
     run = rnnviz.run(config)

@@ -23,12 +23,12 @@ Recommends: fonts-dejavu-core
 Suggests: libgtk-3-0t64 | libgtk-3-0
 Installed-Size: {kilobytes}
 Maintainer: rnnviz contributors <rnnviz@localhost>
-Description: see and prove every number inside a recurrent network
- rnnviz computes a recurrent network by Gluon and by a recurrence that reads
- like the textbook, shows every hidden value of every layer, direction,
- timestep and sample on one time axis, and compares them all.
+Description: inspect and compare every value inside a recurrent network
+ rnnviz computes an RNN, LSTM or GRU with several engines, such as MXNet Gluon,
+ PyTorch, ONNX Runtime and NumPy. It shows every hidden value of every layer,
+ direction, time step and sample, and compares the engines value by value.
  .
- It brings its own Python, MXNet, ONNX Runtime and Qt, and uses no network.
+ It includes Python, MXNet, ONNX Runtime and Qt, and uses no network.
 """
 
 _COPYRIGHT = """\
@@ -39,13 +39,13 @@ Files: *
 Copyright: rnnviz contributors
 License: Expat
 {license}
-Comment: The folder /usr/lib/rnnviz holds further programs and libraries, each
- under the license that is told below /usr/share/doc/rnnviz/licenses.
+Comment: The folder /usr/lib/rnnviz contains other programs and libraries, each
+ under the license in /usr/share/doc/rnnviz/licenses.
 """
 
 
 def make_deb(prefix: Path, work: Path, product: Product, target: Path) -> None:
-    """Write the package of the tree `prefix` (it stands for /usr) to `target`.
+    """Write the package of the tree `prefix` (installed as /usr) to `target`.
 
     Menus, icons, MIME types and manual pages are indexed by triggers of the system's own packages, so that nothing is
     run when it is installed or removed.

@@ -14,7 +14,7 @@ DOCUMENTS = Path("share/doc/rnnviz")
 
 
 def lay(bundle: Path, prefix: Path, product: Product, system_libraries: Iterable[Path]) -> None:
-    """Fill `prefix`, which stands for /usr and does not exist yet, and set every file's mode."""
+    """Fill `prefix`, which will be /usr and does not exist yet, and set every file's mode."""
     program = prefix / PROGRAM
     program.parent.mkdir(parents=True)
     bundle.rename(program)

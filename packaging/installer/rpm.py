@@ -1,4 +1,4 @@
-"""The package for Fedora and its kin."""
+"""The RPM package, for Fedora and its relatives."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 from installer.elf import glibc, needed
 from installer.product import Product, call
 
-# What is in the bundle is not for others to link to, and what it needs is told here by the names of the libraries.
+# No other package links to the libraries in the bundle; those that it needs are listed here by name.
 # rpm's own search would look into every file, and would ask for GTK, which Qt can do without.
 _SPEC = """\
 Name: rnnviz
@@ -26,10 +26,10 @@ Recommends: dejavu-sans-fonts
 %define clamp_mtime_to_source_date_epoch 1
 
 %description
-rnnviz computes a recurrent network by Gluon and by a recurrence that reads
-like the textbook, shows every hidden value of every layer, direction,
-timestep and sample on one time axis, and compares them all. It brings its own
-Python, MXNet, ONNX Runtime and Qt, and uses no network.
+rnnviz computes an RNN, LSTM or GRU with several engines, such as MXNet Gluon,
+PyTorch, ONNX Runtime and NumPy. It shows every hidden value of every layer,
+direction, time step and sample, and compares the engines value by value. It
+includes Python, MXNet, ONNX Runtime and Qt, and uses no network.
 
 %files
 %defattr(-,root,root,-)
@@ -38,7 +38,7 @@ Python, MXNet, ONNX Runtime and Qt, and uses no network.
 
 
 def make_rpm(prefix: Path, work: Path, product: Product, target: Path) -> None:
-    """Write the package of the tree `prefix` (it stands for /usr) to `target`."""
+    """Write the package of the tree `prefix` (installed as /usr) to `target`."""
     top = work / "rpm"
     shutil.rmtree(top, ignore_errors=True)
     root = top / "root"

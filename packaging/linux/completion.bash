@@ -1,6 +1,6 @@
 # Completion of rnnviz for bash.
 
-# The words that begin like the one at the cursor.
+# The words that begin with the current word.
 _rnnviz_words() {
     mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word")
 }
@@ -23,7 +23,7 @@ _rnnviz_files() {
     done < <(compgen -f -- "$word")
 }
 
-# One engine: a name, a mistake, a recording or a file of one's own.
+# One engine: a name, a known bug, a recording or a Python file.
 _rnnviz_engine() {
     local before=$1 name=${word##*,} engine
     compopt -o nospace 2>/dev/null
@@ -48,14 +48,14 @@ _rnnviz_engine() {
     done
 }
 
-# Several engines with commas between them, none of them twice.
+# Several engines, separated by commas, without duplicates.
 _rnnviz_engines() {
     _rnnviz_engine "${word%"${word##*,}"}"
 }
 
 _rnnviz() {
     COMPREPLY=()
-    # bash cuts words at colons as well, but the names of engines hold some.
+    # bash also splits words at colons, which names of engines contain.
     local line=${COMP_LINE:0:COMP_POINT}
     local word=${line##*[[:space:]]}
     local -a before
@@ -86,21 +86,21 @@ _rnnviz() {
             done
         fi
     fi
-    # What bash took for words of their own stays as it stands.
+    # Leave out the beginning that bash treats as a separate word.
     local cut=${word%"${word##*[:=]}"}
     if [[ -n $cut && $COMP_WORDBREAKS == *"${cut: -1}"* ]]; then
         COMPREPLY=("${COMPREPLY[@]#"$cut"}")
     fi
 }
 
-# Which options the command has, and which of them take a value.
+# The options of the command, and those that take a value.
 _rnnviz_options() {
     case $command in
     # @OPTIONS@
     esac
 }
 
-# What may stand at the cursor: behind an option, or in the first place, the second and so on.
+# The completions at the current position: after an option, or of the first argument, the second and so on.
 _rnnviz_values() {
     case $command:$place in
     # @VALUES@

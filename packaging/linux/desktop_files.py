@@ -1,10 +1,10 @@
-"""Everything that a Linux desktop and shell know the program by, put where they look for it.
+"""Generate the desktop entry, icons, manual page, completion and metadata for Linux.
 
     python packaging/linux/desktop_files.py PREFIX
 
-`desktop_files` says what there is and where it goes below a prefix such as /usr; `install` writes it. RNNVIZ_HOME_URL
-is the address of the project's public repository, which the page of a software center links to and takes its pictures
-from, and SOURCE_DATE_EPOCH the time that the files are dated by.
+`desktop_files` returns the files by their paths below a prefix such as /usr; `install` writes them. RNNVIZ_HOME_URL
+is the address of the public repository, for the links and screenshots in a software center. SOURCE_DATE_EPOCH is
+the date of the files.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def _day() -> date:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Install what desktops and shells know rnnviz by.")
-    parser.add_argument("prefix", type=Path, help="the folder that the files go below, such as /usr")
+    parser = argparse.ArgumentParser(description="Install the desktop entry, icons, manual page and completion.")
+    parser.add_argument("prefix", type=Path, help="install folder, such as /usr")
     for path in install(parser.parse_args().prefix):
         print(path)

@@ -1,4 +1,4 @@
-"""The manual page, made from the command line's own parsers, so that it tells of every option and of no other."""
+"""The manual page, generated from the command line parsers, so that it lists exactly their options."""
 
 from argparse import SUPPRESS, Action, ArgumentParser, _StoreAction
 from collections.abc import Iterator, Mapping
@@ -12,47 +12,46 @@ from rnnviz.engines.registry import ENGINES
 EXIT_STATUS = {
     exit_codes.AGREE: "The engines agree, or they drift and --strict was not given.",
     exit_codes.DISAGREE: "They do not agree.",
-    exit_codes.WRONG_INPUT: "The config, a file or the command is wrong; one sentence on standard error says what.",
+    exit_codes.WRONG_INPUT: "The config, a file or the command is wrong; standard error names the cause.",
     exit_codes.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
     exit_codes.INTERRUPTED: "The command was stopped by Ctrl-C; by another signal, 128 and its number.",
 }
 
 _ENGINES = {
-    "gluon": "MXNet's fused kernels, layer by layer, beside the whole stack as Gluon runs it.",
-    "manual": "The textbook recurrence, in numpy.",
+    "gluon": "MXNet Gluon: its fused kernels, layer by layer and as a whole stack.",
+    "manual": "The cell's equations, evaluated with NumPy.",
     "onnx": "ONNX Runtime, in float32.",
     "torch": "PyTorch, if it is installed.",
 }
 
 _OTHER_ENGINES = {
-    "./mine.py": "A recurrence of your own: a file that defines step(x, state, p). It runs only if it is named here.",
-    "bug:NAME": "A known mistake made on purpose, such as bug:no-h2h-bias.",
-    "recording:FILE.npz": "What other code computed and saved; #ENGINE after it chooses one of several "
-    "recordings in it.",
+    "./mine.py": "A custom step: a file that defines step(x, state, p). It runs only if an option names it.",
+    "bug:NAME": "A known bug, simulated, such as bug:no-h2h-bias.",
+    "recording:FILE.npz": "Outputs that other code saved; #ENGINE after the path selects one of several recordings.",
 }
 
 _ENVIRONMENT = {
-    "RNNVIZ_DEBUG": "If it is 1, the place in the program that an error came from is printed before its sentence.",
-    "QT_QPA_PLATFORM": "The Qt platform that the window opens on, such as xcb, wayland or offscreen.",
+    "RNNVIZ_DEBUG": "If it is 1, errors print a traceback.",
+    "QT_QPA_PLATFORM": "The Qt platform of the window, such as xcb, wayland or offscreen.",
 }
 
 _EXAMPLES = {
     "rnnviz config lstm > lstm.toml && rnnviz run lstm.toml --csv values.csv --png picture.png": (
-        "Compute the network of a lesson, compare its engines, and write what was found."
+        "Run the config of a lesson, compare its engines, and write the results."
     ),
-    "rnnviz explain lstm.toml --layer 0 --timestep 1 --unit 3": "Print how one number came about.",
+    "rnnviz explain lstm.toml --layer 0 --timestep 1 --unit 3": "Print the arithmetic of one hidden value.",
     "rnnviz inspect model.onnx": "List the recurrent networks in a model file.",
-    "rnnviz config --from model.safetensors --cell gru > gru.toml": "Make a config that runs the network in a file.",
+    "rnnviz config --from model.safetensors --cell gru > gru.toml": "Make a config that runs a model file.",
 }
 
 
 def manual_page(day: date) -> str:
-    """The page in the man macros of roff, dated `day`."""
+    """The page as roff with man macros, dated `day`."""
     window, commands = window_parser(), command_parsers()
     lines = [
         f'.TH RNNVIZ 1 "{day.isoformat()}" "rnnviz {__version__}" "User Commands"',
         ".SH NAME",
-        r"rnnviz \- see and prove every number inside a recurrent network",
+        r"rnnviz \- inspect and compare every value inside a recurrent network",
         ".SH SYNOPSIS",
         *_usage("rnnviz", window),
         ".br",
@@ -61,9 +60,9 @@ def manual_page(day: date) -> str:
         r"[\fIoption\fR ...]",
         ".SH DESCRIPTION",
         *_text(
-            "rnnviz computes a recurrent network by Gluon and by a recurrence that reads like the textbook, shows "
-            "every hidden value of every layer, direction, timestep and sample, and compares them all. Without a "
-            "command it opens its window."
+            "rnnviz computes a recurrent network with several engines, such as MXNet Gluon, PyTorch, ONNX Runtime and "
+            "NumPy. It shows every hidden value of every layer, direction, time step and sample, and compares the "
+            "engines value by value. Without a command it opens its window."
         ),
         *_arguments(window),
         ".SH COMMANDS",
@@ -79,12 +78,12 @@ def manual_page(day: date) -> str:
 
 
 def options(parser: ArgumentParser) -> list[Action]:
-    """What a parser takes, but for its help."""
+    """The options and arguments of a parser, except --help."""
     return [action for action in parser._actions if action.help != SUPPRESS and action.dest != "help"]
 
 
 def takes_value(action: Action) -> bool:
-    """Whether a word belongs to an option or an argument."""
+    """Whether an option or argument takes a value."""
     return isinstance(action, _StoreAction)
 
 
@@ -115,7 +114,7 @@ def _value(action: Action) -> str:
 def _help(action: Action) -> str:
     text = action.help or ""
     if action.dest == "version":
-        text = "show the program's version and exit"
+        text = "print the version and exit"
     if isinstance(action.default, str) and action.choices is not None:
         text = f"{text}; {action.default} by default"
     return f"{text[:1].upper()}{text[1:]}."
@@ -134,7 +133,7 @@ def _text(text: str) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    """A line of text, which roff would take for a request if it began with a dot or an apostrophe."""
+    """A line of text, escaped where roff would read a request: a dot or an apostrophe at its start."""
     escaped = _escaped(text)
     return rf"\&{escaped}" if escaped[:1] in (".", "'") else escaped
 

@@ -1,4 +1,4 @@
-"""What a software center shows: rnnviz.metainfo.xml with the releases of CHANGELOG.md and the pictures' addresses."""
+"""The AppStream metadata: rnnviz.metainfo.xml with the releases of CHANGELOG.md and the screenshots' addresses."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -18,7 +18,7 @@ _LINKS = {"homepage": "", "bugtracker": "/issues", "vcs-browser": ""}
 
 @dataclass(frozen=True)
 class Release:
-    """A version with its day, and what is new in it, a sentence each."""
+    """A version with its date and its news, a sentence each."""
 
     version: str
     day: date
@@ -27,7 +27,7 @@ class Release:
 
 
 def metainfo(day: date, home: str | None = None) -> str:
-    """The whole file as of `day`; without a home it has neither links nor pictures, which need an address."""
+    """The whole file as of `day`; without a home it has neither links nor screenshots."""
     tree = ET.parse(_SOURCE)
     component = tree.getroot()
     screenshots = component.find("screenshots")
@@ -42,7 +42,7 @@ def metainfo(day: date, home: str | None = None) -> str:
             ET.SubElement(component, "url", type=kind).text = home + path
     found = releases((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), day)
     items = _add_releases(component, found)
-    # Before there is text beside elements, where what is indented would be read.
+    # Indent before there is mixed content, where white space counts.
     ET.indent(component)
     for item, sentence in zip(items, (sentence for release in found for sentence in release.news), strict=True):
         _fill(item, sentence)
@@ -50,7 +50,7 @@ def metainfo(day: date, home: str | None = None) -> str:
 
 
 def releases(changelog: str, day: date) -> list[Release]:
-    """The releases of a changelog, the latest first; what is not released yet is the present version, as of `day`."""
+    """The releases of a changelog, latest first; unreleased news belongs to the present version, as of `day`."""
     found = []
     parts = re.split(r"^## \[(.+?)\](?: - (\S+))?\s*$", changelog, flags=re.MULTILINE)
     for version, released, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
@@ -81,7 +81,7 @@ def _add_releases(component: ET.Element, found: list[Release]) -> list[ET.Elemen
 
 
 def _fill(element: ET.Element, text: str) -> None:
-    """Write a text, in which what stands between backticks is code."""
+    """Write a text, with code between backticks as code elements."""
     words, *rest = text.split("`")
     element.text = words
     for code, after in zip(rest[::2], rest[1::2], strict=False):

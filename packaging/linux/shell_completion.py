@@ -1,4 +1,4 @@
-"""The completion of bash, made from the command line's own parsers, so that it knows every option and no other."""
+"""The bash completion, generated from the command line parsers, so that it knows exactly their options."""
 
 import shlex
 from argparse import Action
@@ -25,17 +25,17 @@ _FILES = {
     ("convert", "source"): (*_CONFIGS, *ENDINGS),
     ("convert", "target"): (".params", ".safetensors", ".onnx", ".npz"),
 }
-"""The endings of the files that an argument reads; what is written may have any name."""
+"""The endings of the files that an argument reads; output files may have any name."""
 
 _TEMPLATE = Path(__file__).with_name("completion.bash")
 
 
 def completion() -> str:
-    """The script that bash sources."""
+    """The script for bash."""
     parsers = {"": window_parser(), **command_parsers()}
     parts = {
         "@COMMANDS@": " ".join(name for name in parsers if name),
-        "@ENGINES@": " ".join([*ENGINES, *(mistake.engine for mistake in KNOWN_BUGS.values()), "recording:"]),
+        "@ENGINES@": " ".join([*ENGINES, *(bug.engine for bug in KNOWN_BUGS.values()), "recording:"]),
         "    # @OPTIONS@\n": "".join(_options(name, options(parser)) for name, parser in parsers.items()),
         "    # @VALUES@\n": "".join(_places(name, options(parser)) for name, parser in parsers.items()),
     }
@@ -57,7 +57,7 @@ def _options(command: str, actions: list[Action]) -> str:
 
 
 def _places(command: str, actions: list[Action]) -> str:
-    """What stands behind each option that takes a value, and in the first place, the second and so on."""
+    """The completions after each option with a value, and of the first argument, the second and so on."""
     named = [(word, action) for action in actions if takes_value(action) for word in action.option_strings]
     placed = enumerate(action for action in actions if not action.option_strings)
     lines = [f"    {command}:{place}) {_values(command, action)} ;;\n" for place, action in (*named, *placed)]

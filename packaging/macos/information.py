@@ -1,4 +1,4 @@
-"""What macOS knows the application by: its name, version and the files that it opens."""
+"""The Info.plist of the macOS application: its name, version and the files that it opens."""
 
 from typing import Any
 

@@ -35,7 +35,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _convert(options: Namespace) -> Answer:
-    from rnnviz.execution.export_weights import write_proved
+    from rnnviz.execution.export_weights import write_verified
     from rnnviz.execution.subprocess_call import call_in_subprocess
     from rnnviz.io.atomic import atomic_write
     from rnnviz.io.inputs import load_inputs
@@ -51,8 +51,8 @@ def _convert(options: Namespace) -> Answer:
     check_outputs({"OUT": target}, files_read(config))
     form.check(config.network, target)
     with progress_bar(options.quiet) as tell, atomic_write(target) as temporary:
-        proof = call_in_subprocess(
-            write_proved,
+        check = call_in_subprocess(
+            write_verified,
             partial(load_inputs, config, of_weights),
             form,
             temporary.absolute(),
@@ -63,8 +63,9 @@ def _convert(options: Namespace) -> Answer:
         )
     if options.quiet:
         return AGREE, ""
-    lines = [f"Wrote {target}: {'; '.join(filter(None, (proof.in_words, form.note(config.network))))}."]
-    lines += [f"Assumption: {clause}." for clause in proof.assumptions]
+    lines = [f"Wrote {target} ({check.numbers:,} weights). {check.sentences}"]
+    lines += filter(None, [form.note(config.network)])
+    lines += [f"Assumption: {clause}." for clause in check.assumptions]
     return AGREE, "".join(f"{line}\n" for line in lines)
 
 

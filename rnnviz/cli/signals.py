@@ -21,7 +21,7 @@ class Ended(KeyboardInterrupt):
 
 
 def exit_code_of(interrupt: KeyboardInterrupt) -> int:
-    """What shells report of a program that a signal ended."""
+    """The exit code that shells report for a program ended by a signal."""
     return 128 + (interrupt.number if isinstance(interrupt, Ended) else signal.SIGINT)
 
 

@@ -39,7 +39,7 @@ class ConfigError(InputError):
 
 def damaged(path: Path, kind: str, why: str) -> InputError:
     """The error of a file that is not what its format says; see `in_short` for `why`."""
-    return InputError(f"{path} is no {kind} file, or a damaged one: {in_short(why)}.")
+    return InputError(f"{path} is not a valid {kind} file: {in_short(why)}.")
 
 
 def in_short(why: str) -> str:

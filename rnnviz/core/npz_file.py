@@ -106,10 +106,10 @@ class NpzFile:
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
         except MemoryError as error:
-            raise InputError(f"{self.path} asks for more memory than there is: it is too large, or damaged.") from error
+            raise InputError(f"{self.path} needs more memory than is available: it is too large or corrupt.") from error
         except DAMAGE as error:
             if _is_single(self.path):
-                raise InputError(f"{self.path} is no .npz file: it holds a single array.") from error
+                raise InputError(f"{self.path} is not a valid .npz file: it holds a single array.") from error
             raise damaged(self.path, ".npz", str(error) or type(error).__name__) from error
 
 

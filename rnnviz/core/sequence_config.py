@@ -126,7 +126,7 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
                 f"sequence.{key}", f"sequence.{key} = {display_value(value)} is not read here: it goes with {what}."
             )
     if source.text is not None and not source.symbols:
-        raise ConfigError("sequence.text", f"sequence.text = {display_value(source.text)} holds no word.")
+        raise ConfigError("sequence.text", f"sequence.text = {display_value(source.text)} contains no word.")
     if source.embedding is not None and source.embedding_path is None and weights is None:
         raise ConfigError(
             "sequence.embedding",

@@ -1,4 +1,4 @@
-"""What a bug report needs: versions, engines and why one is missing, the machine, and Qt's platform."""
+"""Information for bug reports: versions, engines and why one is missing, the machine, and Qt's platform."""
 
 import os
 import platform

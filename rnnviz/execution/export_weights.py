@@ -1,4 +1,4 @@
-"""Weights written to a file, which counts as written only once it has been proved to hold them."""
+"""Weights written to a model file, which is read back and run before it is kept."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,18 +10,18 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
-from rnnviz.execution.roundtrip_check import Proof, prove
+from rnnviz.execution.roundtrip_check import RoundtripCheck, check_roundtrip
 
 _LOADED, _WRITTEN, _READ_BACK = 0.2, 0.3, 0.5
-"""How far the work is after each stage; the proof takes the rest."""
+"""The fraction that is done after each stage; the check takes the rest."""
 
 
 class Form(Protocol):
-    """A format of files of weights."""
+    """A format of weight files."""
 
     @property
     def library(self) -> str | None:
-        """The engine whose framework the files are for, if there is one."""
+        """The engine that can run files of this format, if there is one."""
         ...
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
@@ -29,22 +29,35 @@ class Form(Protocol):
         ...
 
     def read(self, network: Network, path: Path) -> Parameters:
-        """Read them again; raises an InputError if the file holds something else."""
+        """Read the weights back; raises an InputError if the file contains something else."""
         ...
 
 
-def write_proved(load: Callable[[], Inputs], form: Form, temporary: Path, shown: Path) -> Proof:
-    """Write the parameters of what `load` gives to `temporary`, read them back and run them.
+def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, shown: Path) -> RoundtripCheck:
+    """Write parameters to a file, read them back and run them; to be called in a subprocess.
 
-    Call it in a process of its own. `shown` is the path that sentences name, where the file will stand. The whole of a
-    run's inputs is loaded, because a sequence may decide the network's size.
+    Parameters
+    ----------
+    load : callable
+        Loads the inputs of a run. All inputs are loaded, because the sequence may decide the network's size.
+    form : Form
+        The format of the file.
+    temporary : Path
+        The file to write.
+    shown : Path
+        The final path, which error messages name.
+
+    Returns
+    -------
+    RoundtripCheck
+        What was verified.
 
     Raises
     ------
     InputError
         If the inputs cannot be loaded, or the file cannot be written.
     EngineError
-        If the file is not proved to hold them; nobody should get it then.
+        If the file does not pass the check. It must not be kept then.
     """
     with stage(0.0, _LOADED):
         inputs = load()
@@ -58,8 +71,8 @@ def write_proved(load: Callable[[], Inputs], form: Form, temporary: Path, shown:
         with stage(_WRITTEN, _READ_BACK):
             found = form.read(network, temporary)
         with stage(_READ_BACK, 1.0):
-            proof = prove(network, parameters, temporary, found, form.library)
-            return replace(proof, assumptions=inputs.assumptions)
+            check = check_roundtrip(network, parameters, temporary, found, form.library)
+            return replace(check, assumptions=inputs.assumptions)
     except (InputError, EngineError) as error:
         why = str(error).replace(str(temporary), shown.name)
-        raise EngineError(f"{shown} was not written, because its proof failed: {why}") from error
+        raise EngineError(f"{shown} was not written, because its check failed: {why}") from error

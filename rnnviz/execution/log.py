@@ -1,6 +1,6 @@
 """The program's log: what happened in words, with names and shapes, and none of the user's numbers and texts.
 
-Messages of exceptions are left out, for they may hold either; where one arose is reported by its frames.
+Messages of exceptions are omitted, because they may contain either; the frames show where an exception arose.
 """
 
 import logging
@@ -32,7 +32,7 @@ def log_path() -> Path:
 
 
 def keep_log() -> None:
-    """Write what is logged to the log's file, and say nothing where that cannot be done."""
+    """Send log records to the log file; do nothing if it cannot be written."""
     if not any(isinstance(handler, _LogFile) for handler in log.handlers):
         handler = _LogFile(log_path(), maxBytes=_LARGEST_BYTES, backupCount=_OLDER, encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter(_LINE, "%Y-%m-%d %H:%M:%S"))
@@ -94,7 +94,7 @@ def _short(name: str) -> str:
 
 
 def shapes(config: Config) -> str:
-    """What a run computes, by names and shapes alone."""
+    """A summary of a run for the log: names and shapes only."""
     network, sequence = config.network, config.sequence
     engines = ", ".join(
         "a recording" if is_recording(name) else "an own recurrence" if is_own(name) else name

@@ -24,7 +24,7 @@ _VARIABLES = (
 
 @contextmanager
 def threads_of_children(count: int | None) -> Iterator[None]:
-    """Let children that are started meanwhile compute with this many threads; None leaves it to them.
+    """Start children inside this context with `count` threads; None leaves the number to them.
 
     The libraries read it once, when they are loaded, which for numpy is before a child's own code begins.
     """
@@ -47,7 +47,7 @@ def threads_of_children(count: int | None) -> Iterator[None]:
 def children_allowed() -> Iterator[None]:
     """Let a daemonic process, as a worker of a cluster may be, start a child.
 
-    multiprocessing forbids it because this kind of process is killed without a chance to end its children. Ours end by
+    multiprocessing forbids it because a daemonic process is killed before it can end its children. Ours end by
     themselves when their parent is gone.
     """
     own = multiprocessing.current_process()._config  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def _deaf_children() -> Iterator[None]:
 
 
 def start(process: BaseProcess, threads: int | None) -> None:
-    """Start a process that computes with this many threads, or with as many as it likes.
+    """Start a process that computes with `threads` threads; None leaves the number to it.
 
     A spawned child runs the parent's main script again, which would start the user's own script, and with it this
     call, a second time. It has no need of it: the script is hidden while the child starts.

@@ -1,6 +1,6 @@
 """The private folder of one window while it is open: what it has not saved, and files that it unpacked.
 
-It vanishes with the window. If the process ends in another way it stays, and the next window finds it: the folder shows
+The window deletes it on exit. After a crash it remains, and the next window finds it: the folder name shows
 by the id and the start of its process whether that still lives.
 """
 
@@ -71,7 +71,7 @@ class RecoveryDir:
         return left
 
     def claim(self, folder: Path) -> Path | None:
-        """Take over what another window left, so that no one else can; None if somebody was quicker."""
+        """Take over the data of a crashed window exclusively; None if another window was faster."""
         self._claimed += 1
         own = self.folder / f"left-{self._claimed}"
         try:
@@ -88,7 +88,7 @@ def _holds_something(file: Path) -> bool:
 
 
 def left_at(folder: Path) -> float:
-    """When a window last kept something, in seconds of the system's clock; 0 if no one knows."""
+    """The time of the last autosave, in seconds of the system clock; 0 if unknown."""
     for name in (AUTOSAVE, CRASH, _OWNER):
         try:
             return (folder / name).stat().st_mtime

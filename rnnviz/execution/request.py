@@ -1,4 +1,4 @@
-"""What is asked of the child process."""
+"""The request that is sent to the worker process."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -12,7 +12,7 @@ AuditMode: TypeAlias = Literal["off", "auto", "full"]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run. `id` grows with every request, so that the answer to an older one can be reported and dropped.
+    """One run. `id` grows with every request, so that answers to older requests are recognized and dropped.
 
     `trusted` names the user's files that may be run: those that the user asked for, not those that a config names.
     """

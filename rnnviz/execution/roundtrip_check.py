@@ -1,9 +1,9 @@
-"""The proof that a file holds a network: what is read from it is the same, bit for bit, and computes as it should.
+"""The check of a written model file: its weights are bit-identical when read back, and a run of it is correct.
 
-A file that reads back to the same numbers may still mean another network to those that it is written for: its gates in
-another order, say, or its layers joined otherwise. So the framework that the file is for runs it, where it is
-installed, on a random sequence from a random state, and every step is audited against the numbers that were to be
-written. The textbook recurrence does the same with what was read back.
+A file with bit-identical weights may still define another network for its framework: with another gate order, or
+with its layers joined in another way. Therefore the framework runs the file, if it is installed, on a random
+sequence from a random initial state, and the step audit compares each step with the original parameters. The
+manual engine does the same with the weights that were read back.
 """
 
 from dataclasses import dataclass
@@ -31,16 +31,24 @@ from rnnviz.verify.invariants import notebook_checks
 from rnnviz.verify.running_error import ALLOWED
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
-"""As many samples as timesteps would hide that the two axes are exchanged."""
+"""N differs from T, since equal sizes would hide exchanged axes."""
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What a file was held against.
+class RoundtripCheck:
+    """The result of a passed check.
 
-    `numbers` is how many weights were compared; `library` the version of the framework that ran the file beside the
-    textbook recurrence, empty if there was none; `reason` says why, if there could have been one. `assumptions` are
-    those of the model file that the weights come from.
+    Attributes
+    ----------
+    numbers : int
+        How many weights and biases were compared.
+    library : str
+        The version of the framework that ran the file in addition to NumPy, such as "onnxruntime 1.19"; else "".
+    reason : str
+        Why the framework of the format did not run the file, a clause without a full stop; "" if it did, or if the
+        format has none.
+    assumptions : tuple of str
+        The assumptions of the model file that the weights come from.
     """
 
     numbers: int
@@ -49,28 +57,46 @@ class Proof:
     assumptions: tuple[str, ...] = ()
 
     @property
-    def in_words(self) -> str:
-        """What has been proved, beginning in lower case and without a full stop."""
-        proved = f"{self.numbers:,} weights, read back bit for bit and run by the textbook recurrence"
+    def sentences(self) -> str:
+        """The verified properties, and the reason if the framework did not run the file."""
         if self.library:
-            return f"{proved} and {self.library}"
-        return f"{proved} alone, because {self.reason}" if self.reason else proved
+            return f"Verified: bit-exact round trip, runs with NumPy and {self.library}."
+        verified = "Verified: bit-exact round trip, run with NumPy."
+        return f"{verified} Not run by its framework: {self.reason}." if self.reason else verified
 
     @property
-    def in_short(self) -> str:
-        """The same in a line that has little room."""
-        return f"{self.numbers:,} weights, read back and run by {self.library or 'the textbook recurrence'}"
+    def short(self) -> str:
+        """The same for a line with little room."""
+        return f"{self.numbers:,} weights, verified with {self.library or 'NumPy'}"
 
 
-def prove(network: Network, parameters: Parameters, path: Path, read_back: Parameters, library: str | None) -> Proof:
-    """Hold a file against the parameters that were to be written to it.
+def check_roundtrip(
+    network: Network, parameters: Parameters, path: Path, read_back: Parameters, library: str | None
+) -> RoundtripCheck:
+    """Compare a written file with the parameters that it must contain.
 
-    `read_back` is what the program's own reader found in it, and `library` the engine whose framework the file is for.
+    Parameters
+    ----------
+    network : Network
+        The network in the file.
+    parameters : Parameters
+        The parameters that were written.
+    path : Path
+        The file, which the framework runs.
+    read_back : Parameters
+        The parameters as rnnviz reads them from the file.
+    library : str or None
+        The engine that can run files of this format; None if there is none.
+
+    Returns
+    -------
+    RoundtripCheck
+        How many weights were compared, and which framework ran the file.
 
     Raises
     ------
     EngineError
-        If a number differs, an engine refuses the file, or it computes something else from it; the sentence says what.
+        If a weight differs, or an engine refuses the file or computes another result.
     """
     _check_numbers(parameters, read_back)
     config = Config(network, _SEQUENCE, initial_state=InitialStateSource(source="normal"))
@@ -84,11 +110,11 @@ def prove(network: Network, parameters: Parameters, path: Path, read_back: Param
         check_computes(FileWeightsEngine(ManualEngine(), lambda *_: read_back, path), inputs)
     reason = "" if library is None else unsupported_reason(library, network) or ""
     if library is None or reason:
-        return Proof(network.parameter_count, "", reason)
+        return RoundtripCheck(network.parameter_count, "", reason)
     with stage(0.5, 1.0):
         engine = load_file_engine(library, path)
         check_computes(engine, inputs)
-    return Proof(network.parameter_count, engine.version, "")
+    return RoundtripCheck(network.parameter_count, engine.version, "")
 
 
 def _check_numbers(parameters: Parameters, read_back: Parameters) -> None:
@@ -97,7 +123,7 @@ def _check_numbers(parameters: Parameters, read_back: Parameters) -> None:
         differs = _bits(found) != _bits(array)
         if differs.any():
             place = tuple(int(i) for i in np.argwhere(differs)[0])
-            raise EngineError(f"{name}{list(place)} is {found[place]} in it, and must be {array[place]}.")
+            raise EngineError(f"{name}{list(place)} is {found[place]}, expected {array[place]}.")
 
 
 def _bits(array: FloatArray) -> "np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger[Any]]]":
@@ -105,12 +131,12 @@ def _bits(array: FloatArray) -> "np.ndarray[tuple[int, ...], np.dtype[np.unsigne
 
 
 def check_computes(engine: Engine, inputs: Inputs) -> None:
-    """Hold what an engine computes against the parameters of `inputs`, step by step.
+    """Run an engine, and audit each step against the parameters of `inputs`.
 
     Raises
     ------
     EngineError
-        If it fails, or a step, a final state or an output is not what it must be; the sentence says where.
+        If the engine fails, or a step, a final state or an output is wrong; the sentence says where.
     """
     trace = _empty_trace(engine, inputs)
     with stage(0.0, 0.5) as tell:
@@ -120,19 +146,16 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
     if found.first_wrong is not None:
         wrong = found.first_wrong
         raise EngineError(
-            f"{engine.version} computes {wrong.value:.9g} from it at {wrong.where}, "
-            f"where {wrong.expected:.9g} is right."
+            f"{engine.version} computes {wrong.value:.9g} from it at {wrong.where}, expected {wrong.expected:.9g}."
         )
     for check in notebook_checks(trace, *inputs.config.tolerances):
         if not check.holds:
-            raise EngineError(
-                f"{engine.version} computes from it what does not fit together: that {check.name} does not hold."
-            )
+            raise EngineError(f"{engine.version} computes inconsistent results from it: the check {check.name} fails.")
     _check_cells(engine, inputs, trace)
 
 
 def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
-    """Hold the final cell states, which no step of the audit reads, against those of the recurrence."""
+    """Compare the final cell states, which the audit does not read, with those of the recurrence."""
     if trace.state_c is None:
         return
     network = inputs.network
@@ -144,11 +167,11 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
         right = np.abs(final - c.value[0]) <= ALLOWED * c.bound[0]
         if not (right | ~np.isfinite(c.bound[0])).all():
             where = f"layer {layer}, {DIRECTIONS[network.backward(direction)]}"
-            raise EngineError(f"{engine.version} computes a final cell state from it that is wrong in {where}.")
+            raise EngineError(f"{engine.version} computes a wrong final cell state from it: {where}.")
 
 
 def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
-    """A trace to be filled, of nothing that could pass for a result."""
+    """A trace of NaN, which cannot be mistaken for a result."""
     network = inputs.network
 
     def empty(*shape: int) -> FloatArray:

@@ -1,7 +1,7 @@
 """The folders in which runs lie while they are used.
 
 Each program run has one private folder in the system's temporary one, named by its process. If the process is killed
-its children remove the folder; what is left behind still is removed by the next program.
+its children remove the folder; the next program removes any folder that still remains.
 """
 
 import os
@@ -47,7 +47,7 @@ class RunDirs:
 
 
 def temporary_place() -> str:
-    """What sentences call the system's folder for temporary files, which there may be none of."""
+    """The name of the system's temporary folder in error messages; there may be none."""
     try:
         return tempfile.gettempdir()
     except OSError:
@@ -69,7 +69,7 @@ def _storage() -> RunDirs:
 
 
 def remove_with(owner: object, folder: Path) -> None:
-    """Remove `folder` when no one uses `owner` any more, and at the latest when this process ends.
+    """Remove `folder` when `owner` is no longer referenced, and at the latest when this process ends.
 
     Arrays that are still mapped from it stay readable.
     """

@@ -1,4 +1,4 @@
-"""The folder in which the program keeps what outlives it and is no one's document: logs, and what was not saved."""
+"""The state folder of the program: logs and autosaved sessions."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def state_folder() -> Path:
 
 
 def make_state_folder(*parts: str) -> Path:
-    """Make the folder, or one within it, for no one but the user; raises an OSError if that cannot be."""
+    """Make the folder, or one in it, readable only by the user; raises an OSError on failure."""
     folder = state_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)

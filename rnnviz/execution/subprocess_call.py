@@ -1,4 +1,4 @@
-"""A function called in a separate process, which may crash, hang or run out of memory without harm."""
+"""A function call in a subprocess, which may crash, hang or run out of memory without harm."""
 
 import multiprocessing
 import signal
@@ -16,11 +16,11 @@ Outcome = TypeVar("Outcome")
 _PROGRESS = "progress"
 _POLL_SECONDS = 0.1
 _TOLD_SECONDS = 0.05
-"""How long what is reported for the progress stays as it is, so that the process is not busy with showing."""
+"""The shortest time between two progress reports, in seconds."""
 
 
 class CancelledError(Exception):
-    """The caller wants the outcome no more."""
+    """The caller has canceled the call."""
 
 
 def call_in_subprocess(
@@ -31,10 +31,10 @@ def call_in_subprocess(
     wanted: Callable[[], bool] = lambda: True,
     tell: Tell = lambda fraction: None,
 ) -> Outcome:
-    """What a module-level `function` returns for `arguments`, all of which can be pickled.
+    """Call a module-level `function` in a subprocess and return its result; the arguments must be picklable.
 
-    `what` names in a sentence what is done, such as "weights.pt could not be read". `wanted` is asked often,
-    and `tell` as often gets the fraction that is done, as far as the function says so by `model.progress`.
+    `what` is the error message's beginning, such as "weights.pt could not be read". `wanted` is called often; if it
+    returns False, the call is canceled. `tell` gets the fraction that is done, as `core.progress` reports it.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def call_in_subprocess(
         As the function raises it, or if the process dies or takes more than `seconds`.
     EngineError
         As the function raises it, or if it fails otherwise, or no process can be started.
-    StoppedError
-        If the outcome is no longer wanted; the process is gone by then, as it is if `tell` raises.
+    CancelledError
+        If `wanted` returns False. The process has ended by then, also if `tell` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

@@ -146,7 +146,7 @@ class Supervisor:
             self.start()
 
     def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
-        """Leave no child that is busy with this request, or that was told to die and has not yet."""
+        """Leave no worker that is busy with this request or is about to end."""
         with self._lock:
             self._running = None
             self._cancelled.discard(request.id)
@@ -239,7 +239,7 @@ def run(
     audit: AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
-    """Run once in a child process of its own and return the result; `trusted` as in a `RunRequest`.
+    """Run once in a new worker process and return the result; `trusted` as in a `RunRequest`.
 
     Raises
     ------

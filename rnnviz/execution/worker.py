@@ -26,7 +26,7 @@ _PROGRESS_INTERVAL = 0.05
 _LAST_SECONDS = 10.0
 _NO_MEMORY = "The run needs more memory than there is: make a size smaller."
 _IDLE = 0.3
-"""After so many seconds without a request the next one is not expected at once."""
+"""Idle time in seconds, after which no request is expected soon."""
 
 _COMPUTE = 0.7
 """The part of an audited run's progress that computing and comparing take."""
@@ -76,7 +76,7 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
 
 
 def _rest() -> None:
-    """Let go what nobody holds any more.
+    """Free unreferenced memory.
 
     Gluon's layers hold themselves, and the collector by itself would let those of thousands of runs pile up.
     """

@@ -1,1 +1,1 @@
-"""What comes in and goes out: configs, arrays, tables, summaries."""
+"""Readers and writers of files: configs, sequences, model files, exports, sessions."""

@@ -26,7 +26,7 @@ PATHS = [
 
 
 Complete: TypeAlias = Callable[[Config], Config]
-"""What makes of a config that names no reference the one that is run: the files know no engine."""
+"""Completes a config that names no reference; this package does not know the engines."""
 
 
 def unchanged(config: Config) -> Config:
@@ -40,7 +40,7 @@ def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) ->
     Raises
     ------
     InputError
-        If the file cannot be read or is no TOML.
+        If the file cannot be read or is not TOML.
     ConfigError
         If a key is unknown, missing, of a wrong type or out of range.
     """

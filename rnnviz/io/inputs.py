@@ -79,7 +79,7 @@ def _read(config: Config, opened: OpenSequence) -> FloatArray:
 
 
 def _names(config: Config, opened: OpenSequence | None) -> Names:
-    """What the config's own labels and text, or the sequence's files, call time steps and features."""
+    """The names of time steps and features in the config's labels and text, or in the sequence's files."""
     source = config.sequence
     timesteps: Sequence[str] = ()
     features: Sequence[str] = ()

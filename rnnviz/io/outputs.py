@@ -16,7 +16,7 @@ _INDEXES = (".onnx", ".json")
 
 
 def check_output(path: str | Path | None) -> None:
-    """Refuse a file that could not be written; None is not a file.
+    """Refuse a file that cannot be written; None means that none is written.
 
     Raises
     ------

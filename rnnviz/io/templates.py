@@ -1,4 +1,4 @@
-"""A starter for a custom step: the right one for the cell, to be changed."""
+"""Templates of a custom step: the cell's equations, to be changed."""
 
 from pathlib import Path
 

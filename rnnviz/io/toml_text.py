@@ -35,13 +35,13 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is no TOML, or larger in any way than a config may be.
+        If it is not TOML, or larger in any way than a config may be.
     """
     _check_size(text, name)
     try:
         return tomllib.loads(text)
     except ValueError as error:  # a TOMLDecodeError, or a number of more digits than Python reads
-        raise InputError(f"{name} is no TOML file: {in_short(str(error))}.") from error
+        raise InputError(f"{name} is not a valid TOML file: {in_short(str(error))}.") from error
 
 
 def _check_size(text: str, name: str) -> None:
@@ -59,9 +59,9 @@ def _check_size(text: str, name: str) -> None:
         if values > _MOST_VALUES:
             raise _excess(name, match, f"more than {_MOST_VALUES:,} values")
         if depth > _DEEPEST:
-            raise InputError(f"{name} is no TOML file: its brackets are nested too deep.")
+            raise InputError(f"{name} is not a valid TOML file: its brackets are nested too deep.")
 
 
 def _excess(name: str, match: re.Match[str], excess: str) -> InputError:
     line = match.string.count("\n", 0, match.start()) + 1
-    return InputError(f"{name} is no TOML file that can be read: line {line} has {excess}, and no config needs that.")
+    return InputError(f"{name} is not a readable TOML file: line {line} has {excess}, and no config needs that.")

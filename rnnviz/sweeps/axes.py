@@ -75,13 +75,13 @@ def cells(
 
 @dataclass(frozen=True)
 class ColorRange:
-    """Where numbers are among the colors: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
+    """The scale from numbers to colors: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
 
     scale: LogScale
     limit: float | None
 
     def fractions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The place of each number, logarithmic; zero is at 0, infinity at 1, NaN stays."""
+        """The position of each number, logarithmic; zero is at 0, infinity at 1, NaN remains NaN."""
         scale = self.scale
         positions = scale.positions(values)
         if self.limit is None:

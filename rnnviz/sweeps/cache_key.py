@@ -1,4 +1,4 @@
-"""What a row's result depends on, as one short text: equal texts need not be computed twice."""
+"""The cache key of a row: a hash of everything that its result depends on."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _MISSING = "missing"
 
 
 class Identities:
-    """Shows rows apart by config, audit, the content of the files that a config names, and the versions that compute.
+    """Computes keys from config, audit, the content of the files that a config names, and the engines' versions.
 
     Each file is read once, so that one of these belongs to one start of a sweep.
     """

@@ -21,7 +21,7 @@ COMPUTED_PLACES = tuple(ROW_VERDICTS.index(name) for name in COMPUTED)
 
 @dataclass(frozen=True)
 class SweepQuantity:
-    """A figure of a row; `limit` is the number up to which it is right, None where there is none."""
+    """A figure of a row; `limit` is the largest acceptable number, or None."""
 
     name: str
     title: str
@@ -66,9 +66,7 @@ QUANTITIES = (
         ALLOWED,
     ),
     SweepQuantity("reference", "reference time", "How long the reference took.", reference_seconds),
-    SweepQuantity(
-        "engine", "engine time", "How long the engine took that is held against the reference.", engine_seconds
-    ),
+    SweepQuantity("engine", "engine time", "Time that the candidate engine took.", engine_seconds),
 )
 
 
@@ -77,7 +75,7 @@ class Dimension:
     """One key of a sweep: its V values in the order of the rows, and which of them each row has.
 
     `texts` are the values as people read them, `ranks` (V,) how they are sorted, `codes` (R,) each row's place in them;
-    `words` tells texts from numbers.
+    `words` says whether the values are texts.
     """
 
     key: str
@@ -91,7 +89,7 @@ class SweepFigures:
     """The columns of R rows.
 
     `verdicts` (R,) are places in `ROW_VERDICTS`, `WAITING` where a row has not been computed; `values` holds an
-    array (R,) for each of `QUANTITIES` by name, NaN where there is no number, and where the number is NaN.
+    array (R,) for each of `QUANTITIES` by name, NaN where a row has none, and where the number is NaN.
     """
 
     def __init__(self, table: SweepTable) -> None:

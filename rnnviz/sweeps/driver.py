@@ -1,5 +1,4 @@
-"""A sweep from its points to its rows: what is known already, what has to be computed, and in what order it is
-reported."""
+"""The driver of a sweep: finds known rows in the journal, computes the others, and yields them in order."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -79,7 +78,7 @@ class Sweeping:
         return tuple(name for name in engines if engine_file(name) is None)
 
     def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[SweepRow]:
-        """Compute what is left; each row is reported once, when the journal holds it.
+        """Compute the remaining rows; each is yielded once, after it was written to the journal.
 
         Ends early, without an error, if the scheduler is stopped.
 

@@ -1,7 +1,6 @@
-"""Whether a file holds what a sweep has found, reported from its beginning.
+"""Detection of result files of a sweep, from their beginning.
 
-Apart from what reads this kind of file, which imports polars: this is asked of every table that is dropped on the
-window.
+It is separate from the reader, which imports polars: every table that is dropped on the window is checked.
 """
 
 from pathlib import Path

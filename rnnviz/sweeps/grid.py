@@ -12,17 +12,17 @@ from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_ke
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"
-"""What a row is called by beside its config keys."""
+"""Axes of a row other than config keys."""
 
 SEED_KEYS = ("sequence.seed", "parameters.seed", "initial_state.seed")
-"""What one of a sweep's seeds sets, all three to the same number."""
+"""The keys that one seed of a sweep sets, all to the same number."""
 
 AUDITS = ("off", "auto", "full")
 KEYS = (*SECTIONS, "grid", "seeds", "engines", "audit")
 """The keys of a sweep: the tables of the config that its rows start from, and what differs between them."""
 
 _SEED = FieldSpec("int", "One draw of input, parameters and initial state.", minimum=0, maximum=LARGEST_SEED)
-_ENGINE = FieldSpec("text", "Who is held against the reference.")
+_ENGINE = FieldSpec("text", "Engine that is compared with the reference.")
 _AUDIT = FieldSpec("choice", "Which steps of each row are audited.", choices=AUDITS)
 _CANDIDATES = "compare.candidates"
 
@@ -39,7 +39,7 @@ class Axis:
 class Point:
     """One row that is asked for: a value for each axis, and the config they make.
 
-    `config` is None where the values are no config together; `refusal` is then the sentence that says why.
+    `config` is None if the values do not make a valid config; `refusal` is then the reason.
     """
 
     index: int
@@ -61,7 +61,7 @@ class Sweep:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What a row is called by: the keys of the axes."""
+        """The keys of the axes, which identify a row."""
         return tuple(axis.key for axis in self.axes)
 
     @property
@@ -133,7 +133,7 @@ class Sweep:
         return sweep
 
     def _check_some_config(self) -> None:
-        """Refuse a sweep of which every row would say that it is no config."""
+        """Refuse a sweep of which every row would say that it is not a config."""
         for point in self.points():
             if point.config is not None:
                 return
@@ -141,13 +141,13 @@ class Sweep:
 
 
 def declaration(key: str) -> FieldSpec | None:
-    """What a dotted config key may hold, or None if there is no such key."""
+    """The declaration of a dotted config key, or None if the key is unknown."""
     section, _, field = key.partition(".")
     return declarations(SECTIONS[section]).get(field) if section in SECTIONS else None
 
 
 def checked_value(key: str, value: Any) -> Any:
-    """What a row is called by under one of its keys, as the sweep holds it.
+    """The value of a row under one of its keys, as in the sweep.
 
     Raises
     ------

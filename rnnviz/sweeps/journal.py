@@ -1,4 +1,4 @@
-"""Findings as they come, one JSON line each, on the disk before the next row is told: what a resumed sweep reads.
+"""The journal of a sweep: one JSON line for each result, flushed before the next row; a resumed sweep reads it.
 
 A line that is torn, because the machine stopped while it was written, counts as not written.
 """
@@ -23,7 +23,7 @@ def journal_of(sweep: Path) -> Path:
 
 
 def read_journal(path: Path) -> dict[str, SweepResult]:
-    """The latest finding of each key; none if there is no such file.
+    """The latest finding of each key; none if the file does not exist.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class Journal:
 
 
 def _lock(file: IO[bytes], path: Path) -> None:
-    """Refuse a second writer, where the system can tell; the lock goes with the file's closing."""
+    """Refuse a second writer, if the system supports locks; closing the file releases the lock."""
     try:
         import fcntl
     except ImportError:

@@ -1,4 +1,4 @@
-"""What a sweep found: one finding for each of its points, in a form that JSON lines and tables hold."""
+"""The results of a sweep: one for each of its points, in a form for JSON lines and tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class FirstWrong:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What one row came to.
+    """The result of one row.
 
     `max_error_ratio` and `max_abs_error` compare the candidate with the reference; `audit_worst_ratio` is the larger
     of the two engines'. All are None without numbers. `seconds` by engine; `reason` is one sentence. `assumptions` are
@@ -114,7 +114,7 @@ def named(value: float | None) -> float | str | None:
 
 
 def number(value: Any) -> float | None:
-    """What `named` was given."""
+    """The arguments of `named`."""
     if value is None:
         return None
     return _NAMES[value] if isinstance(value, str) else float(value)
@@ -123,7 +123,7 @@ def number(value: Any) -> float | None:
 def _seconds(value: Any) -> float:
     seconds = float(value)
     if not isfinite(seconds):
-        raise InputError(f"{seconds} is no time in seconds.")
+        raise InputError(f"{seconds} is not a time in seconds.")
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""What a sweep found, as a CSV table and as JSON; either reads back to the same rows.
+"""The results of a sweep as CSV and as JSON; both read back to the same rows.
 
 CSV columns: one for each thing that differs between rows (the keys of the grid, seed, engine), verdict,
 max_error_ratio, max_abs_error, audit_worst_ratio, first_wrong.engine and first_wrong.layer to first_wrong.unit,
@@ -82,11 +82,11 @@ def load_sweep_results(path: Path) -> SweepTable:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except _DAMAGE as error:
-        raise InputError(f"{path} is no table that a sweep has written, or a damaged one: {_why(error)}.") from error
+        raise InputError(f"{path} is not a table written by rnnviz sweep: {_why(error)}.") from error
 
 
 def _why(error: Exception) -> str:
-    """What is wrong with a file, in words that end a sentence, where Python's own would mean nothing to its reader."""
+    """The reason why a file cannot be read, as the end of a sentence; Python's own message would not help."""
     if isinstance(error, KeyError):
         return f"{display_key(error.args[0])} is missing in it"
     if isinstance(error, TypeError | AttributeError | LookupError):

@@ -19,7 +19,7 @@ class Future(Protocol):
         CancelledError
             If the sweep was stopped before.
         Exception
-            If the row was lost, in words that show how.
+            If the row was lost; the message says how.
         """
 
 

@@ -30,12 +30,12 @@ class Task:
 
 
 def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
-    """Run a request and say what it came to: whatever goes wrong, the death of an engine included, is a finding.
+    """Run a request and return its result; any failure, including an engine's crash, is a result.
 
     Raises
     ------
     CancelledError
-        If the supervisor was told to stop it.
+        If the supervisor has stopped it.
     """
     for event in supervisor.events(request):
         match event:

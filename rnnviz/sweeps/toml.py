@@ -26,7 +26,7 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Compl
     Raises
     ------
     InputError
-        If a file cannot be read or is no TOML.
+        If a file cannot be read or is not TOML.
     ConfigError
         As `Sweep.from_mapping` does.
     """
@@ -84,7 +84,7 @@ def _read_base(name: Any, folder: Path) -> dict[str, Any]:
     for key in values:
         if key not in SECTIONS:
             raise ConfigError(
-                "base", f"{path}, which base names, is no config: {key} is not one of {', '.join(SECTIONS)}."
+                "base", f"{path}, which base names, is not a config: {key} is not one of {', '.join(SECTIONS)}."
             )
     return {key: _table(key, value, path.parent) for key, value in values.items()}
 
@@ -100,7 +100,7 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table(name: str, value: Any, folder: Path) -> Any:
-    """A table of a config with the paths in it made absolute; what is no such table as it is."""
+    """A table of a config with absolute paths; any other value unchanged."""
     if name not in SECTIONS or not isinstance(value, Mapping):
         return value
     paths = {key for key, config_field in declarations(SECTIONS[name]).items() if config_field.kind == "path"}
@@ -130,7 +130,7 @@ def _grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _leaves(grid: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """The lists by dotted key, whether the dots stand in the key's quotes or make tables."""
+    """The lists by dotted key, whether the key is quoted or nested tables."""
     for name, value in grid.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{name}.")

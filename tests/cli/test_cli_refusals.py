@@ -24,7 +24,7 @@ from tests.cli.calls import Called, toml, write
         ({"sequence": {"timesteps": 10**9}}, ["would take", "sequence.timesteps = 1,000,000,000"]),
         ({"network": {"cell": "elman"}}, ['network.cell = "elman"', *CELLS]),
         ({"sequence": {"path": "missing.npy"}}, ["missing.npy cannot be read: No such file"]),
-        ({"sequence": {"path": "text.npy"}}, ["text.npy is no .npy file"]),
+        ({"sequence": {"path": "text.npy"}}, ["text.npy is not a valid .npy file"]),
         ({"sequence": {"path": "objects.npy"}}, ["objects.npy holds Python objects, which are never unpickled"]),
         ({"sequence": {"path": "ragged.csv"}}, ["ragged.csv, line 2 has 2 values, but the first row has 3"]),
         ({"sequence": {"path": "narrow.npy"}}, ["(5, 7, 2)", "(5, 7, 3)"]),

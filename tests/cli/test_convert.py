@@ -58,7 +58,7 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, caps
     target = tmp_path / "w.onnx"
     assert main(["convert", str(config), str(target)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"Wrote {target}: 736 weights, read back bit for bit and run by the textbook recurrence and")
+    assert said.startswith(f"Wrote {target} (736 weights). Verified: bit-exact round trip, runs with NumPy and ")
     assert said.endswith(".\n")
     assert "onnxruntime" in said
     asked = load_config(config)
@@ -74,7 +74,7 @@ def test_an_entry_of_a_model_file_takes_the_place_of_an_older_file(
     target = tmp_path / "w.npz"
     target.write_text("older")
     assert main(["convert", str(model), str(target), "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
-    assert 'does not tell the activation: say cell = "rnn_tanh" where it is read.' in capsys.readouterr().out
+    assert 'does not contain the activation: give cell = "rnn_tanh" when you read the file.' in capsys.readouterr().out
     with np.load(target) as arrays:
         for name, array in weights_of(network("rnn_tanh", 1, False), seed=1).items():
             np.testing.assert_array_equal(arrays[name], array)
@@ -128,7 +128,7 @@ def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
     target = tmp_path / "w.npz"
     target.write_text("older")
     error = refusal(capsys, config, target, code=3)
-    assert "w.npz was not written, because its proof failed: l0_i2h_weight[0, 0] is " in error
+    assert "w.npz was not written, because its check failed: l0_i2h_weight[0, 0] is " in error
     assert target.read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.npz"]
 

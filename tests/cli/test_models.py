@@ -47,7 +47,7 @@ def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
         ["encoder.lstm", "lstm", "3", "4", "2", "2", "yes", "unknown", "float32"],
         ["rnn", "rnn", "3", "4", "1", "1", "yes", "unknown", "float32"],
     ]
-    assert lines[3] == '  the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
+    assert lines[3] == '  the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
     assert lines[4].split()[:2] == ["broken", "?"]
     assert lines[5].startswith("  not supported: broken.weight_hh_l0 has the shape (7, 2)")
 
@@ -245,7 +245,7 @@ def test_options_of_a_model_file_need_one(capsys: pytest.CaptureFixture[str]) ->
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "missing.pt cannot be read" in refusal(capsys, "inspect", tmp_path / "missing.pt")
     (tmp_path / "w.pt").write_bytes(b"no model")
-    assert "w.pt is no PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")
+    assert "w.pt is not a valid PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")
 
 
 def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ from tests.strategies import any_config_mappings
             "sequence.text",
             'sequence.text and sequence.source = "text" go together: give both or neither.',
         ),
-        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", 'sequence.text = " \\n" holds no word.'),
+        ({"sequence": {"text": " \n", "tokens": "words"}}, "sequence.text", 'sequence.text = " \\n" contains no word.'),
         (
             {"sequence": {"array": "x"}},
             "sequence.array",

@@ -39,7 +39,7 @@ def test_what_a_library_says_is_cut_and_loses_its_full_stop_and_its_lines() -> N
     assert in_short("x" * 201) == "x" * 200 + " …"
     assert in_short(" " * 799 + "yz") == "y"
     assert in_short("x y" * 10_000) == ("x y" * 67)[:200] + " …"
-    assert str(damaged(Path("a b.npz"), ".npz", "bad.\n")) == "a b.npz is no .npz file, or a damaged one: bad."
+    assert str(damaged(Path("a b.npz"), ".npz", "bad.\n")) == "a b.npz is not a valid .npz file: bad."
 
 
 def test_an_error_about_a_key_keeps_it_also_through_a_pipe() -> None:

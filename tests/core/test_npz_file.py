@@ -123,7 +123,7 @@ def test_an_array_that_ends_before_its_end_is_told(tmp_path: Path) -> None:
     size = packed.index(b"PK\x01\x02") + 24
     packed[size : size + 4] = len(content).to_bytes(4, "little")
     path.write_bytes(packed)
-    with pytest.raises(InputError, match=r"x\.npz is no \.npz file, or a damaged one: x is shorter than it says\.$"):
+    with pytest.raises(InputError, match=r"x\.npz is not a valid \.npz file: x is shorter than it says\.$"):
         NpzFile(path).read("x")
 
 
@@ -154,16 +154,16 @@ def npy(shape: tuple[int, ...]) -> bytes:
 def test_an_array_that_is_not_what_it_says_is_a_sentence(tmp_path: Path, content: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("hidden.npy", content)
-    with pytest.raises(InputError, match=r"a\.npz is no \.npz file, or a damaged one: .*\.$"):
+    with pytest.raises(InputError, match=r"a\.npz is not a valid \.npz file: .*\.$"):
         NpzFile(tmp_path / "a.npz")
 
 
 def test_a_file_of_another_kind_and_one_that_is_not_there_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("1,2,3")
-    with pytest.raises(InputError, match=r"text\.npz is no \.npz file, or a damaged one: File is not a zip file\."):
+    with pytest.raises(InputError, match=r"text\.npz is not a valid \.npz file: File is not a zip file\."):
         NpzFile(tmp_path / "text.npz")
     np.save(tmp_path / "a.npy", np.ones(3))
-    with pytest.raises(InputError, match=r"a\.npy is no \.npz file: it holds a single array\."):
+    with pytest.raises(InputError, match=r"a\.npy is not a valid \.npz file: it holds a single array\."):
         NpzFile(tmp_path / "a.npy")
     with pytest.raises(InputError, match="it must be an \\.npz file"):
         read_npz(tmp_path / "a.npy")

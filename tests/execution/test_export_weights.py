@@ -11,7 +11,7 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs_io import open_inputs, save_inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import watched
-from rnnviz.execution.export_weights import write_proved
+from rnnviz.execution.export_weights import write_verified
 from rnnviz.io.model_formats.save import mxnet_params, numpy_archive
 from rnnviz.io.model_formats.save.formats import GLUON_PARAMS, NUMPY_ARCHIVE
 from tests.io.model_formats.writing.saved_models import made
@@ -23,7 +23,7 @@ def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
     load = partial(open_inputs, tmp_path / "inputs")
     told: list[float] = []
     with watched(told.append):
-        found = write_proved(load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+        found = write_verified(load, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
     assert told == sorted(told)
     assert {0.0, 0.2, 0.3, 0.5} < set(told)
     assert told[-1] <= 1.0
@@ -44,18 +44,20 @@ def test_a_failed_proof_names_the_file_that_would_have_been(tmp_path: Path, monk
     monkeypatch.setattr(numpy_archive, "write_weights", wrong)
     inputs = made("gru")
     with pytest.raises(EngineError) as caught:
-        write_proved(lambda: inputs, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
+        write_verified(lambda: inputs, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")
     assert str(caught.value) == (
-        f"{tmp_path / 'w.npz'} was not written, because its proof failed: "
-        f"l0_i2h_bias[1] is 0.25 in it, and must be {inputs.parameters['l0_i2h_bias'][1]}."
+        f"{tmp_path / 'w.npz'} was not written, because its check failed: "
+        f"l0_i2h_bias[1] is 0.25, expected {inputs.parameters['l0_i2h_bias'][1]}."
     )
 
 
 def test_a_file_that_does_not_read_back_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mxnet_params, "write_weights", lambda network, parameters, path: path.write_bytes(b"\0" * 99))
     inputs = made("gru")
-    with pytest.raises(EngineError, match=r"w\.params was not written, .*: w\.params is no MXNet parameter file"):
-        write_proved(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
+    with pytest.raises(
+        EngineError, match=r"w\.params was not written, .*: w\.params is not a valid MXNet parameter file"
+    ):
+        write_verified(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,4 +67,4 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(mxnet_params, "write_weights", full)
     inputs = made("gru")
     with pytest.raises(InputError, match=r"w\.params cannot be written: No space left on device\.$"):
-        write_proved(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
+        write_verified(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")

@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.registry import ENGINES
-from rnnviz.execution.roundtrip_check import Proof, prove
+from rnnviz.execution.roundtrip_check import RoundtripCheck, check_roundtrip
 from rnnviz.io.model_formats.save.formats import (
     GLUON_PARAMS,
     NUMPY_ARCHIVE,
@@ -26,13 +26,13 @@ KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 RUN_BY_A_LIBRARY = [form for form in WEIGHT_FORMATS if form.library is not None]
 
 
-def proof(inputs: Inputs, form: WeightFormat, path: Path) -> Proof:
-    return prove(inputs.network, inputs.parameters, path, form.read(inputs.network, path), form.library)
+def checked(inputs: Inputs, form: WeightFormat, path: Path) -> RoundtripCheck:
+    return check_roundtrip(inputs.network, inputs.parameters, path, form.read(inputs.network, path), form.library)
 
 
-def proof_by_library(inputs: Inputs, form: WeightFormat, path: Path) -> Proof:
+def checked_by_library(inputs: Inputs, form: WeightFormat, path: Path) -> RoundtripCheck:
     """As if the program's own reader had found all numbers."""
-    return prove(inputs.network, inputs.parameters, path, inputs.parameters, form.library)
+    return check_roundtrip(inputs.network, inputs.parameters, path, inputs.parameters, form.library)
 
 
 def written(inputs: Inputs, form: WeightFormat, folder: Path) -> Path:
@@ -65,14 +65,13 @@ def test_a_right_file_is_proved_by_the_framework_that_it_is_for(
 ) -> None:
     needs_library(form)
     inputs = made(cell, layers, both)
-    found = proof(inputs, form, written(inputs, form, tmp_path))
+    found = checked(inputs, form, written(inputs, form, tmp_path))
     name = {"gluon": "mxnet", "torch": "torch", "onnx": "onnxruntime", None: ""}[form.library]
     assert found.numbers == sum(array.size for array in inputs.parameters.values())
     assert found.library.startswith(name)
     assert bool(found.library) == bool(name)
     assert found.reason == ""
-    assert found.in_words.startswith(f"{found.numbers:,} weights, read back bit for bit and run by the textbook")
-    assert found.in_words.endswith(found.library or "recurrence")
+    assert found.sentences.endswith(f"NumPy and {found.library}." if found.library else "run with NumPy.")
 
 
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
@@ -85,8 +84,8 @@ def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, f
     wrong = np.nextafter(right, np.float32(9.0))
     change(path, right, wrong)
     with pytest.raises(EngineError) as caught:
-        proof(inputs, form, path)
-    assert str(caught.value) == f"{name}{list(place)} is {wrong} in it, and must be {right}."
+        checked(inputs, form, path)
+    assert str(caught.value) == f"{name}{list(place)} is {wrong}, expected {right}."
 
 
 @pytest.mark.parametrize("form", RUN_BY_A_LIBRARY, ids=lambda form: form.ending)
@@ -99,8 +98,8 @@ def test_what_the_framework_computes_otherwise_is_refused_whatever_the_reader_fo
     path, array = written(inputs, form, tmp_path), inputs.parameters[f"r1_{kind}"]
     right = array[tuple(size - 1 for size in array.shape)]
     change(path, right, right + np.float32(1e-3))
-    with pytest.raises(EngineError, match=r"computes \S+ from it at layer 1, backward, .*, where \S+ is right\.$"):
-        proof_by_library(inputs, form, path)
+    with pytest.raises(EngineError, match=r"computes \S+ from it at layer 1, backward, .*, expected \S+\.$"):
+        checked_by_library(inputs, form, path)
 
 
 def nodes(model: ModelProto, operator: str) -> list[NodeProto]:
@@ -134,12 +133,16 @@ def drop_initial_state(model: ModelProto) -> None:
 @pytest.mark.parametrize(
     ("cell", "tamper", "reason"),
     [
-        ("gru", reset_before_the_product, "layer 0, forward, t = 0, .* is right"),
-        ("gru", drop_initial_state, "layer 1, forward, t = 0, .* is right"),
-        ("lstm", exchange_gates, "layer 0, forward, t = 0, .* is right"),
-        ("lstm", exchange_directions, "layer 1, forward, t = 0, .* is right"),
-        ("gru", lambda model: exchange_joined_states(model, "h_n"), "does not fit together: that .* does not hold"),
-        ("lstm", lambda model: exchange_joined_states(model, "c_n"), "a final cell state from it that is wrong in"),
+        ("gru", reset_before_the_product, "layer 0, forward, t = 0, .* expected "),
+        ("gru", drop_initial_state, "layer 1, forward, t = 0, .* expected "),
+        ("lstm", exchange_gates, "layer 0, forward, t = 0, .* expected "),
+        ("lstm", exchange_directions, "layer 1, forward, t = 0, .* expected "),
+        (
+            "gru",
+            lambda model: exchange_joined_states(model, "h_n"),
+            "inconsistent results from it: the check .* fails",
+        ),
+        ("lstm", lambda model: exchange_joined_states(model, "c_n"), "a wrong final cell state from it: "),
     ],
 )
 def test_a_model_that_means_something_else_is_refused(
@@ -151,17 +154,17 @@ def test_a_model_that_means_something_else_is_refused(
     tamper(model)
     onnx.save(model, path)
     with pytest.raises(EngineError, match=reason):
-        proof_by_library(inputs, ONNX_MODEL, path)
+        checked_by_library(inputs, ONNX_MODEL, path)
 
 
 def test_a_model_that_is_not_valid_or_lacks_a_layer_is_refused(tmp_path: Path) -> None:
     inputs = made("lstm", 2)
     path = written(made("lstm"), ONNX_MODEL, tmp_path)
     with pytest.raises(EngineError, match="has 1 layers in place of 2"):
-        proof_by_library(inputs, ONNX_MODEL, path)
+        checked_by_library(inputs, ONNX_MODEL, path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(EngineError, match="ONNX refused the model"):
-        proof_by_library(inputs, ONNX_MODEL, path)
+        checked_by_library(inputs, ONNX_MODEL, path)
 
 
 @pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
@@ -169,20 +172,20 @@ def test_a_file_that_its_framework_refuses_is_refused(tmp_path: Path, form: Weig
     needs_library(form)
     path = written(made("lstm"), form, tmp_path)
     with pytest.raises(EngineError, match=r"refused the file: .*"):
-        proof_by_library(made("lstm", 2), form, path)
+        checked_by_library(made("lstm", 2), form, path)
     with pytest.raises(InputError):
-        proof(made("lstm", 2), form, path)
+        checked(made("lstm", 2), form, path)
 
 
 def test_gluon_is_asked_about_more_layers_than_its_own_method_can_count(tmp_path: Path) -> None:
     needs_library(GLUON_PARAMS)
     inputs = made("gru", 12)
     path = written(inputs, GLUON_PARAMS, tmp_path)
-    assert proof(inputs, GLUON_PARAMS, path).library.startswith("mxnet")
+    assert checked(inputs, GLUON_PARAMS, path).library.startswith("mxnet")
     array = inputs.parameters["l11_h2h_weight"]
     change(path, array[0, 0], array[0, 0] + np.float32(0.01))
     with pytest.raises(EngineError, match="at layer 11, forward"):
-        proof_by_library(inputs, GLUON_PARAMS, path)
+        checked_by_library(inputs, GLUON_PARAMS, path)
 
 
 @pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
@@ -191,18 +194,18 @@ def test_without_the_framework_the_proof_says_that_it_has_not_run_the_file(
 ) -> None:
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None)
     inputs = made("lstm")
-    found = proof(inputs, form, written(inputs, form, tmp_path))
+    found = checked(inputs, form, written(inputs, form, tmp_path))
     assert found.library == ""
-    assert found.in_words.endswith("recurrence alone, because " + found.reason)
+    assert found.sentences.endswith(f"Not run by its framework: {found.reason}.")
     assert found.reason.endswith("is not installed")
 
 
 def test_what_mxnet_rounds_is_no_ground_to_refuse_a_file(tmp_path: Path) -> None:
     needs_library(GLUON_PARAMS)
     inputs = made("rnn_relu", dtype="float64")
-    assert "rounds what an rnn_relu" in proof(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
+    assert "rounds what an rnn_relu" in checked(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
     other = made("rnn_tanh", dtype="float64")
-    assert proof(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
+    assert checked(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
 
 
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
@@ -210,7 +213,7 @@ def test_large_weights_whose_network_is_chaotic_are_proved_all_the_same(tmp_path
     needs_library(form)
     inputs = made("lstm", 3, True, scale=20.0)
     path = written(inputs, form, tmp_path)
-    assert proof(inputs, form, path)
+    assert checked(inputs, form, path)
     assert np.abs(inputs.parameters["l2_h2h_weight"]).max() > 10.0
 
 
@@ -218,4 +221,4 @@ def test_an_archive_that_lacks_an_array_is_refused(tmp_path: Path) -> None:
     inputs = made("gru")
     np.savez(tmp_path / "w.npz", **{name: a for name, a in inputs.parameters.items() if name != "l0_h2h_bias"})
     with pytest.raises(InputError, match="holds 0 networks"):
-        proof(inputs, NUMPY_ARCHIVE, tmp_path / "w.npz")
+        checked(inputs, NUMPY_ARCHIVE, tmp_path / "w.npz")

@@ -48,5 +48,5 @@ def test_an_icns_is_pieces_of_pngs_that_fill_it() -> None:
 @pytest.mark.qt_log_ignore("Cannot read file")
 def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.svg").write_text("<svg", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"broken\.svg is no SVG"):
+    with pytest.raises(ValueError, match=r"broken\.svg is not an SVG"):
         program_icon.png(16, tmp_path / "broken.svg")

@@ -66,7 +66,7 @@ def test_a_number_that_json_lacks_has_a_name() -> None:
             {"verdict": "good"},
             'verdict = "good" is not allowed: it must be one of refused, agree, drift, disagree, failed.',
         ),
-        ({"seconds": {"gluon": nan}}, "nan is no time in seconds."),
+        ({"seconds": {"gluon": nan}}, "nan is not a time in seconds."),
         (
             {"seconds": {"gluon": "soon"}},
             "A row of the table is damaged: ValueError: could not convert string to float",

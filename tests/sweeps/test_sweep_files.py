@@ -60,8 +60,8 @@ def test_a_key_that_is_given_in_both_ways_is_refused(tmp_path: Path) -> None:
     [
         ("base = 3", "base = 3 is not allowed: it must be the path of a config."),
         ('base = "none.toml"', "none.toml cannot be read: No such file or directory."),
-        ("grid = [", "s.toml is no TOML file"),
-        ('base = "other.toml"', "other.toml, which base names, is no config: seeds is not one of network,"),
+        ("grid = [", "s.toml is not a valid TOML file"),
+        ('base = "other.toml"', "other.toml, which base names, is not a config: seeds is not one of network,"),
     ],
 )
 def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -147,7 +147,7 @@ def test_the_columns_of_the_table(tmp_path: Path, table: SweepTable) -> None:
 def test_another_file_is_refused_with_its_name(tmp_path: Path, name: str, text: str) -> None:
     path = write(tmp_path / name, text)
     assert not is_sweep_results(path)
-    with pytest.raises(InputError, match=rf"{name} is no table that a sweep has written"):
+    with pytest.raises(InputError, match=rf"{name} is not a table written by rnnviz sweep"):
         load_sweep_results(path)
 
 

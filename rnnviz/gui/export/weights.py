@@ -26,14 +26,14 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
     InputError, EngineError
         If the file cannot be written, or is not proved to hold the weights.
     """
-    from rnnviz.execution.export_weights import write_proved
+    from rnnviz.execution.export_weights import write_verified
 
     form, folder = format_for(path), result.inputs.folder
     form.check(result.config.network, path)
     assert folder is not None, "the inputs of a run lie in a folder"
     with atomic_write(path) as temporary:
-        proof = call_in_subprocess(
-            write_proved,
+        check = call_in_subprocess(
+            write_verified,
             partial(open_inputs, folder),
             form,
             temporary.absolute(),
@@ -42,4 +42,4 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
             seconds=_SECONDS,
             tell=progress,
         )
-    return proof.in_short
+    return check.short

@@ -51,7 +51,7 @@ def write_csv(
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """The rows of one lane from `start` to before `stop`, and what stands beside the contract's columns by name."""
+    """The rows of one lane for time steps [start, stop), and additional columns by name."""
 
     layer: int
     direction: int

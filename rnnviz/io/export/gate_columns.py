@@ -1,7 +1,7 @@
-"""What an export reports gates and cell states beside the hidden values: which, by what names, a block at a time.
+"""Gates and cell states in exports: their names and values, one block of time steps at a time.
 
 They are what the true arithmetic gives for each step of an engine, from that engine's own states: of a right engine
-what it computed, to rounding; of a known bug, or of custom code, what it should have.
+its own values, up to rounding; for a known bug or a custom step they are the values it should have computed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from rnnviz.quantities.gates import QUANTITIES, gate_blocks
 from rnnviz.verify.result import RunResult
 
 _OF_HIDDEN_VALUES = ("change", "norm")
-"""What any user who has the hidden values has already."""
+"""Quantities that are already in the exports without --gates."""
 _PRE = "pre_"
 
 
@@ -24,14 +24,14 @@ def gate_names(cell: Cell) -> tuple[str, ...]:
 
 
 def array_name(engine: str, name: str) -> str:
-    """What an archive calls one of the `gate_names`: "manual.gate.i", "manual.pre.i"."""
+    """The name in an archive of one of the `gate_names`: "manual.gate.i", "manual.pre.i"."""
     return f"{engine}.pre.{name.removeprefix(_PRE)}" if name.startswith(_PRE) else f"{engine}.gate.{name}"
 
 
 def lane_columns(
     result: RunResult, layer: int, direction: int, timesteps: int
 ) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
-    """The `gate_names` of every engine over one lane, this many time steps at a time.
+    """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
 
     Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
     their values by column: "manual.i", "manual.pre_i".

@@ -1,4 +1,4 @@
-"""What a run found, as JSON for other programs."""
+"""The results of a run as JSON."""
 
 import json
 import platform
@@ -81,7 +81,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
 
 
 def versions(result: RunResult) -> dict[str, str]:
-    """What computed the run, by name: the program and what it is on, then each engine."""
+    """The versions of rnnviz, Python and NumPy, then of each engine, by name."""
     return {
         "rnnviz": __version__,
         "python": platform.python_version(),
@@ -98,9 +98,9 @@ def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any
 
 
 def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:
-    """What the audit says of two engines; nothing, if there was none.
+    """The audit of two engines; empty without an audit.
 
-    "diagnosis" lists the known bugs that explain a wrong engine; two that explain it together are joined by +.
+    "diagnosis" lists the known bugs that explain a wrong engine; bugs that explain it together are joined by +.
     """
     judgment = result.judgment
     if judgment is None:

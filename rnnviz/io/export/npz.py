@@ -84,7 +84,7 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
 
 
 class _Told:
-    """A file that shows how many bytes it got so far; numpy hands it an array in parts of 16 MB."""
+    """A file that reports the number of bytes written; numpy writes arrays in blocks of 16 MB."""
 
     def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
         self._file = file

@@ -84,7 +84,7 @@ class ExportedProgram:
         dtype = _DTYPES.get(meta["dtype"], f"the type {meta['dtype']}")
         self.contents.tensors[name] = Tensor(shape, dtype)
         if weight["use_pickle"] or meta["layout"] != _STRIDED or dtype not in ITEM_BYTES:
-            why = f"it is stored as {dtype} in a form of its own: save the state_dict of the module"
+            why = f"it is stored as {dtype} in a special form: save the state_dict of the module"
             self.contents.tensors[name] = Tensor(shape, dtype, unreadable=why if dtype in ITEM_BYTES else "")
             return
         size = self._members.sizes[self._folder + key]
@@ -97,7 +97,7 @@ class ExportedProgram:
         self.contents.views[name] = view
 
     def _activations(self, folder: str) -> Iterator[tuple[str, str]]:
-        """The activation of each RNN, as if it were an attribute of its module."""
+        """The activation of each RNN, under the name of an attribute of its module."""
         name = f"{folder}models/model.json"
         if not 0 < self._members.sizes.get(name, 0) <= _LARGEST:
             return
@@ -132,5 +132,5 @@ def _named(inputs: Any, names: Mapping[Any, str]) -> Iterator[str]:
 def _integers(sizes: Any) -> tuple[int, ...]:
     found = tuple(size["as_int"] for size in sizes)
     if not all(type(size) is int and 0 <= size < 2**63 for size in found):
-        raise ValueError("a size is no whole number")
+        raise ValueError("a size is not a whole number")
     return found

@@ -69,7 +69,7 @@ _PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "m
 def open_model(path: Path) -> ModelFile:
     """Open a model file, a folder that holds one, or a folder of `.npy` files.
 
-    Call it where memory is limited (`limits.limited_memory`) and a crash is survived: in a process of its own.
+    Call it in a subprocess with limited memory (`rlimits.limited_memory`), since a library may crash.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def format_of(path: Path) -> Format:
         raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
     known = _by_ending(path)
     if known is None:
-        what = "a Python pickle, whose code is never run" if is_pickle(head) else "no model file that can be read"
+        what = "a Python pickle, whose code is never run" if is_pickle(head) else "not a supported model file"
         raise InputError(f"{path} is {what}: it must be one of {', '.join(ENDINGS)}, or a folder of .npy files.")
     return known
 
@@ -143,7 +143,7 @@ def model_in(path: Path) -> Path:
         if stored and (not found or any(map(is_weight, stored))):
             return path
     if not found:
-        raise InputError(f"{path} holds no model file: it must hold one of {', '.join(ENDINGS)}, or .npy files.")
+        raise InputError(f"{path} contains no model file: it must hold one of {', '.join(ENDINGS)}, or .npy files.")
     if len(found) > 1:
         raise InputError(f"{path} holds {len(found)} model files, and one of them must be opened: {listed(found)}.")
     return path / found[0]

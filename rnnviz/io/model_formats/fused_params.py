@@ -1,4 +1,4 @@
-"""The weights of MXNet's fused layers that stand in one vector, cut into Gluon's arrays by the sizes in the symbol.
+"""The weights of MXNet's fused layers, which are one vector, split into Gluon's arrays by the sizes in the symbol.
 
 A Module's checkpoint of `mx.rnn.FusedRNNCell` is NAME-0001.params with `lstm_parameters`, and NAME-symbol.json, whose
 node of the operator RNN reads that vector and has its sizes. In the vector come the weights of each layer and
@@ -23,7 +23,7 @@ PACKED = re.compile(r"(?P<before>(?:arg:|aux:)?(?P<prefix>.*_))parameters", re.D
 _EPOCH = re.compile(r"-\d{1,9}$")
 _LARGEST_SYMBOL = 1 << 26
 _NO_SYMBOL = (
-    "its weights are packed in one vector, which does not tell its sizes: put {symbol}, which the checkpoint was saved "
+    "its weights are packed in one vector without sizes: put {symbol}, which the checkpoint was saved "
     "with, beside it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
 )
 
@@ -101,7 +101,7 @@ def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
             f"{error.strerror or error}"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise _UnfitError(f"its weights are packed in one vector, and {symbol.name} is no symbol of MXNet") from error
+        raise _UnfitError(f"its weights are packed in one vector, and {symbol.name} is not an MXNet symbol") from error
     nodes = graph.get("nodes") if isinstance(graph, dict) else None
     if not isinstance(nodes, list):
         nodes = []

@@ -28,7 +28,7 @@ class _UnsupportedError(Exception):
 def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
     """The network that `layers` are; without what it needs, an entry that is not supported.
 
-    `without_bias` shows whether all biases may be missing.
+    `without_bias` says whether all biases may be missing.
     """
     entry = Entry(name, None, None, None, None, None, _dtype(layers, tensors))
     used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
@@ -62,7 +62,7 @@ def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _advice(dtype: str | None) -> str:
-    """What to save in place of weights of a type that is none of floats."""
+    """Advice on weights of a type that is not a float."""
     integers = dtype is not None and "int" in dtype
     return ": integers, such as quantized weights, must be saved as floats" if integers else ""
 
@@ -83,7 +83,7 @@ def _extent(layers: Layers) -> tuple[int, int]:
 
 
 def _hidden(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[int, int]:
-    """G and H, from the one array whose shape shows both: (G·H, H)."""
+    """G and H, from the array whose shape contains both: (G·H, H)."""
     rows, hidden = _shape(arrays, "h2h_weight", 2, tensors)
     if rows % hidden or rows // hidden not in _CELLS:
         raise _UnsupportedError(

@@ -20,12 +20,12 @@ _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 def open_model(path: Path) -> LayeredFile:
     """The recurrent layers of the config with their weights, and those weights that no config describes.
 
-    Layers that feed each other are offered as one network too, where there is a config to tell so.
+    Connected layers are also offered as one network, if the file has a config that says so.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or is no Keras model.
+        If the file cannot be read, or is not a Keras model.
     """
     try:
         file = KerasFile(path)
@@ -36,7 +36,7 @@ def open_model(path: Path) -> LayeredFile:
     except (UnreadableError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
-        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     layers = [configured_layer(file, layer, found) for layer, found in zip(configured.listed, matched, strict=True)]
     # A stack of cells is one network already.
     below = {

@@ -88,7 +88,7 @@ class KerasFile:
                     read += len(piece)
                     advance(len(piece))
             if read != weights.file_size:
-                raise damaged(self.path, "Keras", f"its {WEIGHTS} has {read} bytes in place of {weights.file_size}")
+                raise damaged(self.path, "Keras", f"its {WEIGHTS} has {read} bytes instead of {weights.file_size}")
             if CONFIG not in names:
                 return None
             if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
@@ -117,7 +117,7 @@ class KerasFile:
 
 
 class _Part(io.RawIOBase):
-    """A part of a file as a file of its own."""
+    """A part of a file as a separate file."""
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
         self._file, self._start, self._size, self._place = file, start, size, 0

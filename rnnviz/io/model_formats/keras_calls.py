@@ -116,7 +116,7 @@ class Calls:
         return f'those of the mask that the model gives to it, the output of "{given[0]}"'
 
     def input_mask(self, name: str) -> str:
-        """What masks the inputs of a layer that is a model itself."""
+        """The mask of the inputs of a layer that is itself a model."""
         return self._mask_of([ref for call in self._calls[name] for ref in call.inputs])
 
     def training(self, name: str) -> bool:

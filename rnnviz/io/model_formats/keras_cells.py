@@ -26,7 +26,7 @@ class StoredCell:
     """The arrays of one cell: (I, G·H), (H, G·H), and (G·H,) or (2, G·H).
 
     `place` are the groups that lead to it; `numbered` is whether its arrays have numbers in place of names. `problem`
-    says why it is no plain cell, if so.
+    says why it is not a plain cell, if so.
     """
 
     place: tuple[str, ...]
@@ -161,13 +161,13 @@ def _by_names(tree: Tree, members: Mapping[str, set[str]]) -> Iterator[StoredCel
 
 
 def _others(members: set[str], *known: str) -> list[str]:
-    """What a group holds beside the known members, and the state of the random numbers of dropout."""
+    """The members of a group, except the known ones and dropout's random state."""
     return sorted(name for name in members if name not in known and "seed_generator" not in name)
 
 
 def _other_arrays(others: Sequence[str], more: int) -> str:
     if others:
-        return f'it holds "{others[0]}" beside its kernels and bias, and is no plain cell of Keras'
+        return f'it holds "{others[0]}" beside its kernels and bias, and is not a plain cell of Keras'
     if more:
         return f"it holds {_MOST_ARRAYS + more} arrays, and a plain cell of Keras has at most {_MOST_ARRAYS}"
     return ""

@@ -21,7 +21,7 @@ from rnnviz.io.model_formats.weights import widened
 from rnnviz.io.readers.chunked_read import PIECE_BYTES
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
-"""What h5py raises on content that the library cannot make sense of."""
+"""The exceptions of h5py on corrupt content."""
 
 HEADER_SECONDS = 60.0
 """How long the reading of all but numbers may take; HDF5 1.14 loops for ever over some damaged texts."""
@@ -55,12 +55,12 @@ class Tree:
 
 
 def read_tree(file: h5py.File, size: int) -> Tree:
-    """What a file of `size` bytes holds; no number is read.
+    """List the content of a file of `size` bytes; no values are read.
 
     Raises
     ------
     UnreadableError
-        If its groups are too deep in each other, or are too many.
+        If its groups are nested too deep, or are too many.
     """
     tree = Tree({}, {})
     with limited_time(HEADER_SECONDS):
@@ -120,7 +120,7 @@ def _members(group: h5py.Group, prefix: str = "", depth: int = 0) -> Iterator[tu
             count += 1
             if count > _MOST_OBJECTS or level > _DEEPEST:
                 raise UnreadableError(
-                    f"its groups are more than {_MOST_OBJECTS:,}, or stand in each other more than {_DEEPEST} deep"
+                    f"its groups are more than {_MOST_OBJECTS:,}, or are nested more than {_DEEPEST} deep"
                 )
             if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
                 continue

@@ -135,7 +135,7 @@ def _gates(recurrent: StoredArray) -> int:
 def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
     needed = _GATES.get(computed.cell, 1)
     if not entry.input_size or not entry.hidden_size:
-        raise UnreadableError("its kernels are no matrices")
+        raise UnreadableError("its kernels are not matrices")
     units = {cell.recurrent_kernel.shape[0] for side in sides for cell in side if cell.recurrent_kernel.shape}
     if len(units) > 1:
         listed = " and ".join(map(str, sorted(units)))

@@ -25,7 +25,7 @@ _KERAS_1 = ("inner_activation", "inner_init")
 _WIDER = {"float16": "float32", "bfloat16": "float32"}
 
 Item = Mapping[str, Any]
-"""What Keras saves of an object: its class_name, its config, and since Keras 3 its module and registered_name."""
+"""The keys of an object in Keras: class_name, config, and since Keras 3 module and registered_name."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def sides_of(item: Item) -> tuple[tuple[Cell, ...], ...]:
 
 
 def computed_by(item: Item) -> Computed:
-    """What all cells of the layer compute.
+    """The settings that all cells of the layer share.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def returns_sequences(item: Item) -> bool:
 
 
 def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
-    """What a run takes for granted of a supported layer whose weights are stored as `stored`."""
+    """The assumptions of a run of a supported layer, whose weights are stored as `stored`."""
     found = []
     config, mode = _ahead(item), merge_mode(item)
     if mode != "concat":

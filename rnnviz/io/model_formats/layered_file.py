@@ -14,8 +14,6 @@ from rnnviz.io.model_formats.rnn_entry import Entry
 
 Arrays: TypeAlias = dict[str, FloatArray]
 
-"""What else must be known of a layer without a forward direction, which is run as one that has no other."""
-
 
 class UnreadableError(Exception):
     """A layer cannot be read. Its text is the reason: lower case, no full stop."""
@@ -61,7 +59,7 @@ class LayeredFile:
     def _read(self, name: str, read: Callable[[StoredLayer], Arrays]) -> Arrays:
         layer = self._layers.get(name)
         if layer is None:
-            raise InputError(f'{self._path} holds no recurrent layer "{name}".')
+            raise InputError(f'{self._path} contains no recurrent layer "{name}".')
         if not layer.entry.supported:
             raise InputError(f"{self._path}: {name} cannot be run: {layer.entry.reason}.")
         try:
@@ -98,7 +96,7 @@ def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list
 
 
 def gate_rows(array: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
-    """The G blocks of rows of (G·H, ...) in another order: the first becomes what stood at `order[0]`."""
+    """The G blocks of rows of (G·H, ...) in another order: the first becomes the one at `order[0]`."""
     found = np.empty(array.shape, array.dtype)
     hidden = len(array) // len(order)
     for place, source in enumerate(order):

@@ -1,4 +1,4 @@
-"""What is done with a model file: list what it holds, and read one of its networks, both under a memory limit."""
+"""List the content of a model file, and read one of its networks, both with a memory limit."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from rnnviz.io.model_formats.rnn_entry import Entry, ModelFile
 from rnnviz.io.model_formats.weights import check_values, choose, read_weights
 
 _ROOM = 512 << 20
-"""What reading may take beside the file and its weights: a library that is imported for it, among others."""
+"""Memory in bytes that reading may need in addition to the file and its weights, such as for an imported library."""
 _FILE_COPIES = 3
 """How often a format that can only be read as a whole may hold the file."""
 _WEIGHT_COPIES = 4
@@ -29,7 +29,7 @@ _GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
 
 
 def entries_of(path: Path) -> tuple[Entry, ...]:
-    """The recurrent networks that a model file holds; call it in a process of its own.
+    """The recurrent networks in a model file; to be called in a subprocess.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> Inp
         if path.name.lower().endswith(ONNX.endings)
         else "names must be Gluon's (l0_i2h_weight), PyTorch's (weight_ih_l0) or Keras's (recurrent_kernel)"
     )
-    return InputError(f"{path} holds no recurrent layer that is recognized; it holds {count}{listed}; {needed}.")
+    return InputError(f"{path} contains no recurrent layer that is recognized; it holds {count}{listed}; {needed}.")
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def read_parameters(path: Path, entry: str | None, network: Network) -> Paramete
 def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
     """An entry of a model file, or its only one, with its weights as the parameters of `network`.
 
-    What is refused, and when values are cast, is told in `weights.read_weights`; an `.npz` file that holds weights by
-    Gluon's own names must hold nothing else, and is held against the network name by name.
+    `weights.read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's
+    names must contain nothing else, and is compared with the network name by name.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
 
 
 def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
-    """A config that runs an entry of a model file on a random sequence; `cell` where the file does not tell it.
+    """A config that runs an entry of a model file on a random sequence; `cell` is needed if the file does not name it.
 
     `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
     holds one, else zeros.
@@ -164,7 +164,7 @@ def within(path: Path, allowance: int) -> Iterator[None]:
         with limited_memory(allowance):
             yield
     except MemoryError as error:
-        raise InputError(f"{path} asks for more memory than its weights need: it is too large, or damaged.") from error
+        raise InputError(f"{path} needs more memory than its weights: it is too large or corrupt.") from error
 
 
 def room_for_file(path: Path) -> int:

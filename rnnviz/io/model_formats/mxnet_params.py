@@ -3,7 +3,7 @@
 All integers are little-endian. The file is an 8-byte magic number, 8 reserved bytes, a count and the arrays, a count
 and the names; a count and the length of a name have 8 bytes. An array is its own magic number, its storage type, shape,
 device, type and numbers; a sparse one has the shape of its stored numbers before, and arrays of their places behind. It
-is listed and not read. Every length is held against the rest of the file before anything of that length is read.
+is listed and not read. Every length is compared with the rest of the file before anything of that length is read.
 """
 
 import struct
@@ -153,7 +153,7 @@ class _Reader:
         try:
             return self._file.read(length).decode()
         except UnicodeDecodeError as error:
-            raise self._damaged("a name is no UTF-8 text") from error
+            raise self._damaged("a name is not UTF-8 text") from error
 
     def _unpack(self, layout: str) -> tuple[int, ...]:
         layout = f"<{layout}"
@@ -165,7 +165,7 @@ class _Reader:
     def _check(self, count: int, itemsize: int, what: str) -> None:
         rest = self._size - self._file.tell()
         if count * itemsize > rest:
-            raise self._damaged(f"it tells of {count} {what}, but {rest} bytes are left")
+            raise self._damaged(f"it declares {count} {what}, but {rest} bytes are left")
 
     def _damaged(self, why: str) -> InputError:
         return damaged(self._path, _KIND, why)

@@ -68,7 +68,7 @@ def is_weight(name: str) -> bool:
 
 
 def _distinct(found: Iterable[Found]) -> Iterable[Found]:
-    """The same networks under their own names: a file's only network may have none, and two may share one."""
+    """The same networks with unique names: the only network of a file may have none, and two may share one."""
     taken: set[str] = set()
     for each in found:
         cells = (each.entry.cell, *each.entry.cells)

@@ -16,7 +16,7 @@ from rnnviz.io.model_formats.weights import widened
 from rnnviz.io.readers.chunked_read import read_pieces
 
 _ARCHIVED = "parameters."
-"""What a run's own archive puts before the names of its weights."""
+"""The prefix of weights in the archive of a run."""
 _PICKLED = "it is stored as pickled Python objects, which are never unpickled: save it as an array of numbers"
 
 

@@ -18,7 +18,7 @@ from rnnviz.io.model_formats.onnx_unrolled import unrolled, with_rolled
 from rnnviz.io.model_formats.tensors import TensorFile
 
 _LARGEST_BYTES = (1 << 31) - 1
-"""What a protobuf message may hold; the weights of larger models stand in files beside them."""
+"""The largest protobuf message, in bytes; the weights of larger models are in separate files."""
 
 
 def open_model(path: Path) -> LayeredFile:
@@ -29,7 +29,7 @@ def open_model(path: Path) -> LayeredFile:
     Raises
     ------
     InputError
-        If the file cannot be read or is no ONNX model.
+        If the file cannot be read or is not a valid ONNX model.
     """
     model = _load(path)
     try:
@@ -42,10 +42,10 @@ def open_model(path: Path) -> LayeredFile:
     except UnreadableError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
-        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except (ValueError, RecursionError) as error:
         # Names that are no UTF-8 are met where they are read.
-        raise InputError(f"{path} is a damaged ONNX model: its graph cannot be followed.") from error
+        raise InputError(f"{path} is not a valid ONNX model: its graph cannot be followed.") from error
 
 
 def open_tensors(path: Path) -> TensorFile:
@@ -56,7 +56,7 @@ def open_tensors(path: Path) -> TensorFile:
         if isinstance(error, InputError):
             raise
         # Names that are no UTF-8 are met where they are read.
-        raise InputError(f"{path} is a damaged ONNX model: its tensors have no names that can be read.") from error
+        raise InputError(f"{path} is not a valid ONNX model: its tensors have no names that can be read.") from error
 
 
 def _load(path: Path) -> ModelProto:
@@ -66,17 +66,15 @@ def _load(path: Path) -> ModelProto:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:
-        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except (DecodeError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is no ONNX model, or a damaged one: its content is no message of protobuf."
-        ) from error
+        raise InputError(f"{path} is not a valid ONNX model: its content is not a protobuf message.") from error
     if model is None:
         raise InputError(
             f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files beside it."
         )
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
-        raise InputError(f"{path} is no ONNX model, or a damaged one: it holds no graph of operators.")
+        raise InputError(f"{path} is not a valid ONNX model: it has no graph.")
     return model
 
 

@@ -38,7 +38,7 @@ _LARGEST_LIST = 1 << 16
 _LARGEST_BYTES = 1 << 33
 _MOST_INDICES = 1 << 26
 _OPEN_SIZES = ((3, 5, 7, 11, 13, 17, 19, 23), (5, 3, 11, 7, 17, 13, 23, 19))
-"""What replaces open sizes, in turn: no two of one row are the same, and none is the same in both rows."""
+"""Values for open sizes, in turn: all different within a row and between the rows."""
 _LARGEST_RANK = 8
 
 
@@ -184,7 +184,7 @@ class Values:
 
     def _input(self, scope: GraphScope, name: str) -> Value:
         if scope.parent is not None:
-            raise UnreadableError(f"is {name}, which a graph inside the model gets anew in each turn")
+            raise UnreadableError(f"is {name}, which changes in each iteration of a graph inside the model")
         config_field = scope.config_field.get(name)
         shape, is_open = self._declared(scope, name)
         if config_field is None or shape is None:
@@ -384,7 +384,7 @@ def _unindexed(name: str) -> NDArray[Any]:
 def _integers(value: Value) -> NDArray[Any]:
     """A short list of whole numbers, such as axes."""
     if value.origins or value.dtype.kind not in "ib" or prod(value.shape) > _LARGEST_LIST:
-        raise UnreadableError("is moved by numbers that are computed, or are no short list of whole numbers")
+        raise UnreadableError("is indexed by computed numbers, or not by a short list of whole numbers")
     return value.read()
 
 

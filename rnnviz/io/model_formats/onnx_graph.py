@@ -19,7 +19,7 @@ from rnnviz.io.model_formats.layered_file import UnreadableError
 
 Attributes: TypeAlias = dict[str, AttributeProto]
 Source: TypeAlias = TensorProto | SparseTensorProto | NodeProto | str | None
-"""What a name stands for: a constant, the node that puts it out, the name of an input of the model, or nothing."""
+"""The source of a name: a constant, the node that outputs it, the name of an input of the model, or None."""
 
 RECURRENT = ("RNN", "LSTM", "GRU")
 """ONNX's own recurrent operators."""
@@ -82,7 +82,7 @@ class GraphScope:
         found: Attributes = {}
         for attribute in node.attribute:
             if not is_text(attribute.name):
-                raise UnreadableError("the name of an attribute is no UTF-8 text")
+                raise UnreadableError("the name of an attribute is not UTF-8 text")
             if attribute.name in found:
                 raise UnreadableError(f"its attribute {attribute.name} is given twice")
             if attribute.ref_attr_name:
@@ -112,11 +112,11 @@ class PlacedNode:
     def name(self) -> str:
         """Its own name, or that of its first output."""
         name = self.node.name or next(filter(None, self.node.output), self.node.op_type)
-        return name if is_text(name) else "a node whose name is no UTF-8 text"
+        return name if is_text(name) else "a node whose name is not UTF-8 text"
 
     @property
     def key(self) -> tuple[GraphScope, str]:
-        """What tells it from all other nodes: its scope and the name of its first output."""
+        """The unique key of the node: its scope and the name of its first output."""
         return self.scope, next(filter(None, self.node.output), "")
 
     def input(self, name: str) -> str:
@@ -126,7 +126,7 @@ class PlacedNode:
 
 
 def is_text(name: object) -> bool:
-    """Whether a name is one; protobuf hands out the bytes of one that is no UTF-8."""
+    """Whether a name is one; protobuf hands out the bytes of one that is not UTF-8."""
     return isinstance(name, str)
 
 
@@ -136,7 +136,7 @@ def nodes(model: ModelProto) -> Iterator[PlacedNode]:
     Raises
     ------
     UnreadableError
-        If graphs and calls stand too deep in each other, or are too many.
+        If graphs and calls are nested too deep, or are too many.
     """
     functions = {(f.domain, f.name): f for f in model.functions}
     for count, placed in enumerate(_nodes(model.graph, _scope(model.graph, None), functions, 0)):
@@ -179,7 +179,7 @@ def _nodes(
     depth: int,
 ) -> Iterator[PlacedNode]:
     if depth > _DEEPEST:
-        raise UnreadableError(f"its graphs and functions stand in each other more than {_DEEPEST} deep")
+        raise UnreadableError(f"its graphs and functions are nested more than {_DEEPEST} deep")
     for node in graph.node:
         function = functions.get((node.domain, node.op_type))
         yield PlacedNode(node, scope, function is not None)

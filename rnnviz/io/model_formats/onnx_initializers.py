@@ -14,8 +14,7 @@ from rnnviz.io.model_formats.tensors import Tensor
 
 
 class Initializers:
-    """Those of the main graph, in the model or within its folder; what cannot be read is reported where it is asked
-    for."""
+    """Those of the main graph, in the model or in its folder; unreadable ones raise an error on access."""
 
     def __init__(self, path: Path, initializers: Iterable[TensorProto]) -> None:
         self._path = path

@@ -1,7 +1,7 @@
 """An ONNX file without the numbers of its large tensors, which are read when they are asked for.
 
 Walks the messages of onnx.proto3 as protobuf writes them: https://protobuf.dev/programming-guides/encoding. In place of
-its numbers a tensor gets an entry in `external_data` that tells where in the same file they are.
+its numbers a tensor gets an entry in `external_data` with their offset in the same file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL_DATA = 13
 
 _Message: TypeAlias = Mapping[int, str]
-"""What stands in the fields of a message that may hold tensors, by their numbers."""
+"""The kinds of messages in the fields that may contain tensors, by field number."""
 
 _NUMBERS = "raw_data"
 _MESSAGES: Mapping[str, _Message] = {
@@ -30,20 +30,20 @@ _MESSAGES: Mapping[str, _Message] = {
 
 
 def outline(content: memoryview) -> bytes:
-    """The model in `content` without what `PLACE` tells of.
+    """The model in `content` without the values at `PLACE`.
 
     Raises
     ------
     ValueError
-        If it is no message of protobuf, or one that is not followed.
+        If it is not a message of protobuf, or one that is not followed.
     """
     return b"".join(_parts(content, 0, len(content), "ModelProto", 0))
 
 
 def _parts(content: memoryview, begin: int, end: int, message: str, depth: int) -> Iterator[bytes | memoryview]:
-    """A message that stands from `begin` to `end`; of what is not large nothing is looked at."""
+    """The message from `begin` to `end`; small fields are not parsed."""
     if depth > _DEEPEST:
-        raise ValueError("messages stand too deep in each other")
+        raise ValueError("messages are nested too deep")
     kept = place = begin
     while place < end:
         start = place
@@ -77,7 +77,7 @@ def _parts(content: memoryview, begin: int, end: int, message: str, depth: int) 
 
 
 def _varint(content: memoryview, place: int, end: int) -> tuple[int, int]:
-    """A number that stands at `place`, and the place after it."""
+    """The number at `place`, and the place after it."""
     number = shift = 0
     while place < end and shift < 64:
         byte = content[place]

@@ -23,7 +23,7 @@ from rnnviz.io.model_formats.onnx_states import EVERY_STEP, InitialState, initia
 from rnnviz.io.model_formats.rnn_entry import DTYPES, Entry
 
 GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn_tanh": (0,), "rnn_relu": (0,)}
-"""Which of ONNX's gates stands at each of Gluon's places."""
+"""The index of ONNX's gate for each of Gluon's gates."""
 
 OPERATORS = {("", "RNN"): "rnn_tanh", ("", "LSTM"): "lstm", ("", "GRU"): "gru"}
 """The operators that are read, each with its cell unless an attribute says otherwise."""
@@ -108,7 +108,7 @@ def _unread(placed: PlacedNode, layer: StoredLayer) -> RecurrentNode:
 
 
 def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | None = None) -> StoredLayer:
-    """An unsupported entry, with the sizes as far as they can be told."""
+    """An unsupported entry, with its sizes as far as they are known."""
     attributes = {a.name: a for a in placed.node.attribute}
     hidden = max(0, attributes["hidden_size"].i) if "hidden_size" in attributes else 0
     features, dtype = 0, None

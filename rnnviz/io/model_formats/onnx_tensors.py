@@ -87,7 +87,7 @@ class StoredTensor:
         field, stored = _FIELDS[self.tensor.data_type]
         values = np.array(getattr(self.tensor, field))
         if stored == "<u2" and values.size and not (values.min() >= 0 and values.max() < 1 << 16):
-            raise UnreadableError(f"{self.tensor.name} holds numbers that are no {dtype}")
+            raise UnreadableError(f"{self.tensor.name} holds values that are not {dtype}")
         return values.astype(stored).view(dtype).reshape(self.shape)
 
 
@@ -131,7 +131,7 @@ def type_name(data_type: int) -> str:
 
 
 def _left_in_place(value: str, model: Path) -> tuple[int, int]:
-    """(offset, bytes) of numbers that stand in the model's file and were not read with it."""
+    """(offset, bytes) of values in the model's file that were not read with it."""
     offset, held = (_number(part, "place") or 0 for part in [*value.split(), "", ""][:2])
     size = model.stat().st_size
     if offset + held > size:
@@ -151,7 +151,7 @@ def _place(tensor: TensorProto, folder: Path, size: int) -> tuple[Path, int]:
         )
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError(f"{location}, which holds its weights, is no file")
+        raise UnreadableError(f"{location}, the file of its weights, does not exist or is not a regular file")
     if (offset or 0) + size > status.st_size:
         raise UnreadableError(
             f"{tensor.name} needs {size:,} bytes from byte {offset:,} of {location}, which has {status.st_size:,}"
@@ -180,5 +180,5 @@ def _number(text: str, key: str) -> int | None:
         return None
     # What a file's size has digits for.
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
-        raise UnreadableError(f'its weights are at the {key} "{text[:40]}", which is no number of bytes')
+        raise UnreadableError(f'its weights are at the {key} "{text[:40]}", which is not a number of bytes')
     return int(text)

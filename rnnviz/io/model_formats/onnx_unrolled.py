@@ -1,4 +1,4 @@
-"""Networks whose exporter has written each time step as its own nodes, among them nn.RNN by PyTorch's default one.
+"""Networks that were exported with separate nodes for each time step, such as nn.RNN by PyTorch's default exporter.
 
 That exporter writes u = X W^T + b_ih for all time steps at once, and for each step h = tanh(h R^T + b_hh + u[t]), or
 relu. A chain of such steps over all of u, in order or in reverse, becomes one RNN node: its weights are added to the
@@ -27,7 +27,7 @@ _LONGEST_WAY = 32
 _MOST_BETWEEN_STEPS = 64
 
 _Key: TypeAlias = tuple[object, ...]
-"""Equal for names that stand for the same weight."""
+"""Equal for names that refer to the same weight."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def _starts_from_zeros(first: _Step, b_hh: str, scope: GraphScope, constants: Co
 
 
 def _key(scope: GraphScope, name: str) -> _Key:
-    """The weight that a name represents: exporters transpose one again for each step."""
+    """The weight that a name refers to: exporters transpose it again for each step."""
     scope, name, source = scope.find(name)
     if isinstance(source, NodeProto) and source.op_type in ("Transpose", "Identity") and source.input:
         return source.op_type, *(tuple(a.ints) for a in source.attribute), *_key(scope, source.input[0])

@@ -48,7 +48,7 @@ def limited_time(seconds: float) -> Iterator[None]:
 
 
 def _data_bytes() -> int:
-    """What the process has of the memory that the limit counts."""
+    """The memory of the process that counts toward the limit, in bytes."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
         for line in lines:
             if line.startswith("VmData:"):

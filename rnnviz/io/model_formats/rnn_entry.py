@@ -14,7 +14,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 RNN_CELLS = ("rnn_tanh", "rnn_relu")
 """The cells of a network with a single gate."""
 
-ASK_FOR_ACTIVATION = 'the file does not tell the activation: say cell = "rnn_tanh" or cell = "rnn_relu"'
+ASK_FOR_ACTIVATION = 'the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
 """The reason of a supported entry whose cell is None."""
 
 
@@ -34,7 +34,7 @@ reads them); numbers that the caller of the model gives; or numbers that another
 class Entry:
     """A recurrent network that a model file holds.
 
-    `name` is unique in its file. `cell` is None where the file does not tell tanh from relu; other fields
+    `name` is unique in its file. `cell` is None if the file does not distinguish tanh from relu; other fields
     are None only where an unsupported entry leaves them open. `dtype` is how the weights are stored. `reason` says why
     an entry is not supported, or what else must be known of one that is; it is empty where there is nothing to say,
     begins in lower case and has no full stop, so that it can end a sentence.
@@ -66,7 +66,7 @@ class Entry:
     reverse: bool = False
 
     def __post_init__(self) -> None:
-        """What a file says must not be able to break a line, to color a terminal, or to be no text at all."""
+        """Escape the texts of a file, which could break a line, control a terminal, or be invalid Unicode."""
         for name in ("name", "reason", "masking"):
             object.__setattr__(self, name, printable(getattr(self, name)))
         object.__setattr__(self, "assumptions", tuple(map(printable, self.assumptions)))
@@ -82,7 +82,7 @@ class Entry:
         return self.initial_state in ("input", "computed")
 
     def network(self, cell: str | None = None) -> Network:
-        """The network that the entry is; `cell` where the file does not tell it.
+        """The network of the entry; `cell` is needed if the file does not name it.
 
         Raises
         ------

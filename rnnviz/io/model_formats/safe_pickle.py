@@ -503,7 +503,7 @@ def contents(value: Any, path: Path) -> Contents:
     if isinstance(value, dict | list | tuple):
         walk.visit(value, "", "", 0)
     if not isinstance(value, dict) and not walk.found.tensors:
-        raise InputError(f"{path} holds no state_dict: it must be a dict of tensors by name.")
+        raise InputError(f"{path} contains no state_dict: it must be a dict of tensors by name.")
     return walk.found
 
 

@@ -56,7 +56,7 @@ class SafeTensors:
         self._path = path
         try:
             with safe_open(path, framework="numpy") as file:
-                parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+                parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
                 self.tensors = {
                     name: Tensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype(), part.get_dtype()))
                     for name, part in parts.items()
@@ -83,7 +83,7 @@ class SafeTensors:
         return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
 
     def _read_begins(self) -> dict[str, int]:
-        """Where the numbers of each array begin, which the library has checked and does not tell."""
+        """The offset of each array's values; the library has checked it but does not report it."""
         with self._path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length))

@@ -107,9 +107,7 @@ def _weight_map(path: Path) -> Mapping[str, str]:
         raise damaged(path, _KIND, str(error)) from error
     places = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
-        raise InputError(
-            f"{path} is no index of shards: it must have a weight_map from the name of a weight to a file."
-        )
+        raise InputError(f"{path} is not a shard index: it must have a weight_map from the name of a weight to a file.")
     for place in dict.fromkeys(places.values()):
         parts = PurePosixPath(place.replace("\\", "/"))
         if not place or parts.is_absolute() or ".." in parts.parts or ":" in place or "\0" in place:

@@ -1,7 +1,7 @@
 """`.pt` and `.pth` files: the archives that PyTorch writes since 1.6, and the files that it wrote before.
 
 An archive holds the pickled description of its tensors, `data.pkl`, and each storage as a file of raw numbers,
-`data/KEY`. A TorchScript program is this kind of archive, too; the code in it is not read. Before, a file was a magic
+`data/KEY`. A TorchScript program is an archive like this; its code is not read. Before, a file was a magic
 number, a version, the machine's sizes, the description and the storages' keys, each pickled, and then each storage as
 its length and its numbers.
 """

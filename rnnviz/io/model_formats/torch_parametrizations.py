@@ -62,7 +62,7 @@ class CombinedWeights:
         return inner if set(parts) == {"raw"} and beside in self._file.tensors else weight
 
     def _combined(self, weight: str, parts: Parts) -> Tensor:
-        """The weight as its own array, and how it is computed."""
+        """The weight as a separate array, and how it is computed."""
         tensors = {part: self._file.tensors[source] for part, source in parts.items()}
         main = next((tensors[part] for part in ("orig", "original", "original1", "v", "raw") if part in tensors), None)
         if main is None:

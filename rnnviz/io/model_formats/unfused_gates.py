@@ -1,4 +1,4 @@
-"""Gates that are as their own arrays, joined as Gluon has them.
+"""Gates in separate arrays, concatenated as in Gluon.
 
 `mx.rnn.save_rnn_checkpoint` writes `lstm_l0_i2h_f_weight`, which is the second block of rows of `lstm_l0_i2h_weight`.
 Source: `unpack_weights` in python/mxnet/rnn/rnn_cell.py of MXNet 1.9.

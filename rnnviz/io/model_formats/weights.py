@@ -29,7 +29,7 @@ def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
     for entry in entries:
         if entry.name == name:
             return entry
-    raise InputError(f'{path} holds no recurrent network "{name}": entry must be one of {listed}.')
+    raise InputError(f'{path} contains no recurrent network "{name}": entry must be one of {listed}.')
 
 
 def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: bool = False) -> Parameters:

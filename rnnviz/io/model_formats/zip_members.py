@@ -29,7 +29,7 @@ class ZipMembers:
             member = archive.getinfo(name)
             there = member.file_size
             if there != size:
-                raise damaged(self.path, self.kind, f"{name} has {there} bytes in place of {size}")
+                raise damaged(self.path, self.kind, f"{name} has {there} bytes instead of {size}")
             if self._without_checksums:
                 # Without the attribute, zipfile compares nothing.
                 del member.CRC
@@ -40,7 +40,7 @@ class ZipMembers:
                     raise damaged(self.path, self.kind, f"{name} has more than {size} bytes")
         # A directory that lists an empty member has the checksum of nothing.
         if len(content) != size:
-            raise damaged(self.path, self.kind, f"{name} has {len(content)} bytes in place of {size}")
+            raise damaged(self.path, self.kind, f"{name} has {len(content)} bytes instead of {size}")
         return content
 
     def read_up_to(self, name: str, most: int) -> bytearray:

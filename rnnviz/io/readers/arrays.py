@@ -27,7 +27,7 @@ def open_npy(path: Path) -> NDArray[np.generic]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             array.close()
-            raise InputError(f"{path} is no .npy file: it is an archive of several arrays.")
+            raise InputError(f"{path} is not a valid .npy file: it is an archive of several arrays.")
         check_numeric(array.dtype, str(path))
         return array
     except InputError:
@@ -36,13 +36,13 @@ def open_npy(path: Path) -> NDArray[np.generic]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:
         # numpy asks for as much as a header says that it is long, before it looks at how much there is.
-        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except DAMAGE as error:
         if "Object arrays" in str(error) or "Python objects" in str(error):
             raise InputError(
                 f"{path} holds Python objects, which are never unpickled: it must hold numbers."
             ) from error
-        raise InputError(f"{path} is no .npy file, or a damaged one: its content is not what numpy writes.") from error
+        raise InputError(f"{path} is not a valid .npy file: its content is not what numpy writes.") from error
 
 
 def read_csv(path: Path) -> FloatArray:
@@ -51,12 +51,12 @@ def read_csv(path: Path) -> FloatArray:
     Raises
     ------
     InputError
-        If the file cannot be read, is no CSV, ragged, without rows, or not numeric.
+        If the file cannot be read, is not CSV, ragged, without rows, or not numeric.
     """
     rows = list(read_rows(path))
     named = bool(rows) and is_header(rows[0][1])
     if len(rows) == named:
-        raise InputError(f"{path} holds no rows of numbers: a sequence needs at least one timestep.")
+        raise InputError(f"{path} contains no rows of numbers: a sequence needs at least one time step.")
     width = len(rows[0][1])
     for number, row in rows:
         if len(row) != width:
@@ -72,7 +72,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises
     ------
     InputError
-        If the file cannot be read or is no CSV.
+        If the file cannot be read or is not CSV.
     """
     check_regular(path)
     try:
@@ -80,9 +80,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             reader = csv.reader(lines)
             yield from ((reader.line_num, row) for row in reader if row)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no CSV file: byte {error.start} is no UTF-8 text.") from error
+        raise InputError(f"{path} is not a valid CSV file: byte {error.start} is not UTF-8 text.") from error
     except csv.Error as error:
-        raise InputError(f"{path} is no CSV file: {error}.") from error
+        raise InputError(f"{path} is not a valid CSV file: {error}.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -104,4 +104,4 @@ def _number(cell: str, path: Path, line: int) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise InputError(f"{path}, line {line} holds {display_value(cell)}, which is no number.") from None
+        raise InputError(f"{path}, line {line}: {display_value(cell)} is not a number.") from None

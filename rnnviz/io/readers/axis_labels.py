@@ -1,4 +1,4 @@
-"""Names of timesteps and features from files."""
+"""Names of time steps and features from files."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from rnnviz.io.readers.plain_text import read_plain_text
 
 
 def read_feature_names(path: Path) -> tuple[str, ...]:
-    """What the first row of a `.csv` sequence calls its features; empty if it holds numbers, or in another file.
+    """The feature names in the first row of a `.csv` sequence; empty if it has numbers, or for another format.
 
     A name that occurs again gets a number, "open (2)", so that each names one feature; an empty one stays empty.
 
     Raises
     ------
     InputError
-        If the file cannot be read or is no CSV.
+        If the file cannot be read or is not CSV.
     """
     if path.suffix.lower() != ".csv":
         return ()
@@ -25,12 +25,12 @@ def read_feature_names(path: Path) -> tuple[str, ...]:
 
 
 def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
-    """A name for each timestep from a text file with a line for each; an empty line leaves its timestep unnamed.
+    """Names of time steps from a text file with a line for each; an empty line gives no name.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is no UTF-8 text, or has another number of lines.
+        If the file cannot be read, is not UTF-8 text, or has another number of lines.
     """
     text = read_plain_text(path)
     # Not splitlines, which breaks at characters that a label may hold.

@@ -1,4 +1,4 @@
-"""Long reads in pieces, each of which is instructed to who waits for them."""
+"""Long reads in chunks, with progress reports."""
 
 from typing import IO
 
@@ -10,7 +10,7 @@ PIECE_BYTES = 4 << 20
 def read_pieces(file: IO[bytes], size: int) -> bytearray:
     """The next `size` bytes of a file, or fewer where it ends; no more memory is taken than for those.
 
-    `size` must have been compared with the file's own.
+    `size` must have been compared with the file's size.
     """
     content = bytearray(size)
     done = 0

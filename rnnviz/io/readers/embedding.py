@@ -18,7 +18,7 @@ from rnnviz.io.model_formats.tensors import TensorFile
 from rnnviz.io.readers.arrays import open_npy
 
 _COPIES = 3
-"""How often a matrix stands in memory while it is read: as bytes, as numbers, and widened."""
+"""The copies of a matrix in memory while it is read: bytes, numbers, and widened numbers."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def open_embedding(path: Path, name: str | None) -> Embedding:
     Raises
     ------
     InputError
-        If the file cannot be read, or the array is missing, not told from others, no matrix of floats or too large.
+        If the file cannot be read, or the array is missing, ambiguous, not a matrix of floats, or too large.
     """
     if path.suffix.lower() == ".npy":
         array = open_npy(path)
@@ -63,14 +63,14 @@ def _choose(file: TensorFile, name: str | None, path: Path) -> str:
         return name
     matrices = [each for each, tensor in file.tensors.items() if len(tensor.shape) == 2 and tensor.dtype in DTYPES]
     if not matrices:
-        raise InputError(f"{path} holds no matrix of floats, which an embedding is.")
+        raise InputError(f"{path} contains no matrix of floats, which an embedding is.")
     if name is None:
         raise InputError(
             f"{path} holds {len(file.tensors)} arrays, and sequence.embedding must name one of them: "
             f"{listed(matrices)}."
         )
     raise InputError(
-        f"{path} holds no array {display_value(name)}: sequence.embedding must be one of {listed(matrices)}."
+        f"{path} contains no array {display_value(name)}: sequence.embedding must be one of {listed(matrices)}."
     )
 
 

@@ -12,7 +12,7 @@ from rnnviz.core.npz_file import read_npz
 from rnnviz.io.model_formats.load import StoredNetwork
 
 _ARCHIVED = "initial_state."
-"""What a run's own archive puts before h and c."""
+"""The prefix of h and c in the archive of a run."""
 
 
 def read_state(path: Path, network: Network, batch_size: int) -> State:

@@ -1,4 +1,4 @@
-"""Texts that a user wrote, in files of their own."""
+"""Text files of the user."""
 
 import codecs
 import os
@@ -25,7 +25,7 @@ def read_plain_text(path: Path, kind: str = "text") -> str:
     Raises
     ------
     InputError
-        If the file cannot be read, is not a regular one, is too large, or is no UTF-8 text.
+        If the file cannot be read, is not a regular one, is too large, or is not UTF-8 text.
     """
     check_regular(path)
     try:
@@ -36,12 +36,10 @@ def read_plain_text(path: Path, kind: str = "text") -> str:
     except ValueError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     if len(content) > LARGEST_TEXT:
-        raise InputError(
-            f"{path} is no {kind} file: it has more than {LARGEST_TEXT:,} bytes, which is the most that is read."
-        )
+        raise InputError(f"{path} is not a valid {kind} file: it has more than {LARGEST_TEXT:,} bytes.")
     if content.startswith(_UTF_16) or b"\0" in content[:_HEAD_BYTES]:
-        raise InputError(f"{path} is no {kind} file: it has the bytes of UTF-16, and must be UTF-8: save it as that.")
+        raise InputError(f"{path} is not a valid {kind} file: it is UTF-16: save it as UTF-8.")
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no {kind} file: byte {error.start} is no UTF-8 text.") from error
+        raise InputError(f"{path} is not a valid {kind} file: byte {error.start} is not UTF-8 text.") from error

@@ -17,7 +17,7 @@ from rnnviz.io.readers.wav import open_wav
 
 ENDINGS = (".npy", ".npz", ".csv", ".wav")
 _RUNS_INPUT = "input"
-"""What a run's own archive calls its sequence, which is time first there."""
+"""The name of the sequence in the archive of a run, where it is time first."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def _archived(path: Path, source: SequenceSource) -> OpenSequence:
             "sequence.array",
             f"{path} holds {len(names)} arrays, and sequence.array must name one of them: {listed(names)}."
             if names
-            else f"{path} holds no array.",
+            else f"{path} contains no array.",
         )
     if name not in file.headers:
         raise ConfigError(
             "sequence.array",
-            f"{path} holds no array {display_value(name)}: sequence.array must be one of {listed(names)}.",
+            f"{path} contains no array {display_value(name)}: sequence.array must be one of {listed(names)}.",
         )
     if of_a_run and name == _RUNS_INPUT:
         if axes == "NTI":
@@ -108,13 +108,13 @@ def _archived(path: Path, source: SequenceSource) -> OpenSequence:
 
 
 def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
-    """Frames of so many samples: feature s·C + c is sample s of channel c. Silence fills the last one."""
+    """Frames of this number of audio samples: feature s·C + c is sample s of channel c. Zeros fill the last one."""
     sound = open_wav(path)
     channels = sound.channels
     if frame is None and features % channels:
         raise ConfigError(
             "sequence.frame",
-            f"{path} has {channels} channels, but network.input_size = {features} is no multiple of {channels}: "
+            f"{path} has {channels} channels, but network.input_size = {features} is not a multiple of {channels}: "
             f"it must be sequence.frame times {channels}.",
         )
     length = frame or features // channels

@@ -20,7 +20,7 @@ Opened = TypeVar("Opened")
 
 @dataclass(frozen=True)
 class OpenText(OpenSequence):
-    """A text as a sequence, one symbol a time step; `features` are the tokens, if each is its own feature."""
+    """A text as a sequence, one symbol a time step; `features` are the tokens, if the input is one-hot."""
 
     features: Sequence[str]
 

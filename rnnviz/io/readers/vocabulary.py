@@ -40,7 +40,7 @@ class Vocabulary:
         Raises
         ------
         ConfigError
-            If `unknown` is no token, or it is None and a symbol is none.
+            If `unknown` is not a token, or it is None and a symbol is none.
         """
         if unknown is not None and unknown not in self.places:
             raise ConfigError(
@@ -68,12 +68,12 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises
     ------
     InputError
-        If the file cannot be read, is no UTF-8 text or no such JSON, is empty, or gives a token or an index twice.
+        If the file cannot be read, is not UTF-8 text or no such JSON, is empty, or gives a token or an index twice.
     """
     text = read_plain_text(path)
     places = _from_json(text, path) if path.suffix.lower() == ".json" else _from_lines(text, path)
     if not places:
-        raise InputError(f"{path} holds no token: a vocabulary needs at least one.")
+        raise InputError(f"{path} contains no token: a vocabulary needs at least one.")
     return Vocabulary(path, places)
 
 
@@ -106,9 +106,9 @@ def _from_json(text: str, path: Path) -> dict[str, int]:
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON file: {str(error).rstrip('.')}.") from error
+        raise InputError(f"{path} is not a valid JSON file: {str(error).rstrip('.')}.") from error
     if not isinstance(places, dict):
-        raise InputError(f"{path} is no vocabulary: it must hold {{token: index}}.")
+        raise InputError(f"{path} is not a vocabulary: it must hold {{token: index}}.")
     owners: dict[int, str] = {}
     for token, place in places.items():
         if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place <= LARGEST_SIZE:

@@ -74,7 +74,7 @@ def open_wav(path: Path) -> Sound:
     Raises
     ------
     InputError
-        If the file cannot be read, is no `.wav` file, holds compressed samples or none, or fewer than it says.
+        If the file cannot be read, is not a `.wav` file, holds compressed samples or none, or fewer than it says.
     """
     check_regular(path)
     try:
@@ -95,7 +95,7 @@ class _Chunks:
     def sound(self) -> Sound:
         head = self._file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            raise InputError(f"{self._path} is no .wav file: it does not begin as one.")
+            raise InputError(f"{self._path} is not a valid .wav file: it has no RIFF header.")
         described: tuple[int, int, int] | None = None
         while len(header := self._file.read(8)) == 8:
             name, size = header[:4], int.from_bytes(header[4:], "little")
@@ -136,7 +136,7 @@ class _Chunks:
         if rest:
             raise _damaged(self._path, f"its samples end within one of them, {rest} bytes after the last whole one")
         if not count:
-            raise InputError(f"{self._path} holds no samples: a sequence needs at least one.")
+            raise InputError(f"{self._path} contains no samples: a sequence needs at least one.")
         return Sound(self._path, channels, count, encoding, bits, begin)
 
 
@@ -149,4 +149,4 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 
 
 def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"{path} is a damaged .wav file: {why}.")
+    return InputError(f"{path} is not a valid .wav file: {why}.")

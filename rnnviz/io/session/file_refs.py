@@ -38,7 +38,7 @@ def paths_in(config: Config) -> list[str]:
 
 
 def files_to_copy(config: Config) -> list[NamedFile]:
-    """What a copy of each named file consists of; numbers are not read.
+    """The files that a copy of each named file needs; values are not read.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _companions(path: Path) -> list[str]:
     try:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, ValueError) as error:
-        raise InputError(f"{path} cannot be copied: it is no ONNX model, or a damaged one.") from error
+        raise InputError(f"{path} cannot be copied: it is not a valid ONNX model.") from error
     names = {}
     for tensor in _tensors(model.graph):
         for entry in tensor.external_data:

@@ -1,4 +1,4 @@
-"""Sessions are read from a zip that nothing is believed of before it has been held against the file itself."""
+"""Reads a session from a zip archive, whose headers are compared with the file before they are trusted."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def read_session(
     Raises
     ------
     InputError
-        If the file cannot be read, is no session, is of an unknown version or damaged, or its config is wrong.
+        If the file cannot be read, is not a valid session, is of an unknown version or damaged, or its config is wrong.
     """
     with _opened(path) as archive:
         members = _members(archive, path.stat().st_size)
@@ -71,7 +71,7 @@ def read_session(
 
 
 def read_document(path: Path) -> SavedDocument:
-    """What the config in a session is called, and where it came from; raises as `read_session` does."""
+    """The name and origin of the config in a session; raises as `read_session` does."""
     with _opened(path) as archive:
         try:
             return parse_manifest(_text(archive, _members(archive, path.stat().st_size), MANIFEST)).document
@@ -90,13 +90,13 @@ def _opened(path: Path) -> Iterator[ZipFile]:
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}.") from error
     except MemoryError as error:
-        raise InputError(f"{path} asks for more memory than there is: it is too large, or damaged.") from error
+        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except ZIP_DAMAGE as error:
-        raise InputError(f"{path} is no session, or a damaged one: its content is not what rnnviz writes.") from error
+        raise InputError(f"{path} is not a valid session: its content is not what rnnviz writes.") from error
 
 
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
-    """What is in the archive by name, if it is of the kinds that a session is made of and no larger than the file."""
+    """The members of the archive by name, after checks of their kinds and sizes."""
     infos = archive.infolist()
     if len(infos) > _MOST_MEMBERS:
         raise BadZipFile(f"{len(infos)} members")

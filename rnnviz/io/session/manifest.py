@@ -17,7 +17,7 @@ _MOST_CHOICES, _LONGEST_CHOICE = 100, 100
 
 @dataclass(frozen=True)
 class _Head:
-    """What is looked at first."""
+    """The keys that are checked first."""
 
     format: int = config_field("int", "The version of the format.", minimum=1)
     program: str = config_field("text", "The version of the program that wrote it.")
@@ -25,7 +25,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a session holds beside its config."""
+    """The content of a session in addition to its config."""
 
     document: SavedDocument
     look: SavedViewState
@@ -52,16 +52,16 @@ def parse_manifest(text: str) -> Manifest:
     Raises
     ------
     InputError
-        If it is no JSON, of another version, or a key is unknown, missing, of a wrong type or out of range.
+        If it is not JSON, of another version, or a key is unknown, missing, of a wrong type or out of range.
     """
     try:
         values = json.loads(text)
     except RecursionError as error:
         raise InputError("its manifest is nested too deep.") from error
     except ValueError as error:
-        raise InputError(f"its manifest is no JSON: {error}.") from error
+        raise InputError(f"its manifest is not JSON: {error}.") from error
     if not isinstance(values, dict):
-        raise InputError("its manifest holds no table.")
+        raise InputError("its manifest contains no table.")
     version = values.get("format")
     if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT:
         raise InputError(

@@ -73,7 +73,7 @@ def _safe(file: NamedFile, name: str) -> str:
     """A name that every system can have; those of several files that know each other must stay as they are."""
     if len(file.parts) > 1 or name != file.path.name:
         if not is_safe_name(f"files/0/{name}"):
-            raise InputError(f'{file.path} cannot be copied: "{name}" is no name that every system can have.')
+            raise InputError(f'{file.path} cannot be copied: "{name}" is not a valid file name on every system.')
         return name
     return _UNSAFE.sub("_", name).lstrip(".") or "file"
 

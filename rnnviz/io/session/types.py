@@ -1,4 +1,4 @@
-"""What a session holds, and what each of it may be."""
+"""The content of a session, with the declarations of its keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,22 +18,22 @@ _SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
 
 @dataclass(frozen=True)
 class SavedViewState:
-    """What the window shows of a run, and how it is arranged. None: as a new window does it.
+    """The selection and the layout of the window. None: the default of a new window.
 
     The part of the lanes in view is `span` columns of time from `start` on, of lanes that are `zoom` times as tall as
     when all of them fit and scrolled by `scroll` pixels. Of each divided part of the window the share of its first half
     is given, `width` and `height` are the window's in pixels.
     """
 
-    layer: int = config_field("int", "The cursor's layer.", 0, **_PLACE)
+    layer: int = config_field("int", "Layer of the selected value.", 0, **_PLACE)
     direction: int = config_field("int", "0 is forward, 1 backward.", 0, minimum=0, maximum=1)
-    timestep: int = config_field("int", "The cursor's timestep.", 0, **_PLACE)
-    sample: int = config_field("int", "The cursor's sample.", 0, **_PLACE)
-    unit: int = config_field("int", "The cursor's unit.", 0, **_PLACE)
-    colors: str = config_field("choice", "What the lanes show.", "value", choices=get_args(Quantity))
+    timestep: int = config_field("int", "Time step of the selected value.", 0, **_PLACE)
+    sample: int = config_field("int", "Sample of the selected value.", 0, **_PLACE)
+    unit: int = config_field("int", "Unit of the selected value.", 0, **_PLACE)
+    colors: str = config_field("choice", "Quantity that colors the lanes.", "value", choices=get_args(Quantity))
     order: str = config_field("choice", "The order of the units.", "index", choices=tuple(ORDERS))
     engine: str | None = config_field("text", "Whose values are drawn.", None, optional=True)
-    candidate: str | None = config_field("text", "Who is held against the reference.", None, optional=True)
+    candidate: str | None = config_field("text", "Engine that is compared with the reference.", None, optional=True)
     swiping: bool = config_field("bool", "Whether two engines share the lanes.", False)
     start: float | None = config_field("float", "The first column of time in view.", None, optional=True)
     span: float | None = config_field("float", "How many columns of time are in view.", None, above=0.0, optional=True)
@@ -49,7 +49,7 @@ class SavedViewState:
 
     @property
     def location(self) -> Location:
-        """The selection."""
+        """The selected value."""
         return Location(self.layer, self.direction, self.timestep, self.sample, self.unit)
 
 
@@ -57,7 +57,7 @@ class SavedViewState:
 class SavedDocument:
     """Where the config came from: what it is called, and the user's file, if it was in one and that is to be known."""
 
-    title: str = config_field("text", "What the window calls the config.")
+    title: str = config_field("text", "Name of the config in the window.")
     path: str | None = config_field("path", "The user's file.", None, optional=True)
     modified: bool = config_field("bool", "Whether the config is another one than that file's.", False)
 
@@ -66,7 +66,7 @@ class SavedDocument:
 class StoredFile:
     """A file, or a folder, that the config names.
 
-    `path` is what is in the stored config: where a copy is in the archive, or how the file is reached from the
+    `path` is the path in the stored config: that of a copy in the archive, or how the file is reached from the
     session's folder. `absolute` is where it was when the session was written, and is given of a reference alone.
     """
 

@@ -63,5 +63,5 @@ def test_an_archive_of_a_version_that_nobody_reads_is_refused_in_a_sentence(tmp_
     # The version that is needed to extract, in the archive's directory.
     content[content.index(b"PK\x01\x02") + 6] = 0xFF
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"newer\.npz is no \.npz file, or a damaged one"):
+    with pytest.raises(InputError, match=r"newer\.npz is not a valid \.npz file"):
         config_with(lessons()[0].config, path)

@@ -188,7 +188,7 @@ def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_pat
     window.files.open(path)
     qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)), timeout=20_000)
     box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-    assert "w.pt is no PyTorch file, or a damaged one" in box.text()
+    assert "w.pt is not a valid PyTorch file" in box.text()
     box.close()
     assert window.session.config == before
 

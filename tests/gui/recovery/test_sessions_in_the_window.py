@@ -164,7 +164,7 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     window.files.drop([path])
     qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
     box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-    assert "a.rnnviz is no session, or a damaged one" in box.text()
+    assert "a.rnnviz is not a valid session" in box.text()
     box.accept()
     assert window.session.config == before
     assert window.files._recent.paths() == []

@@ -36,7 +36,7 @@ def test_a_header_that_never_ends_is_a_sentence(tmp_path: Path) -> None:
     WRITERS["folder"](tmp_path / "w")
     path = tmp_path / "w" / "weight_ih_l0.npy"
     path.write_bytes(path.read_bytes().replace(b"}", b" ", 1))
-    with pytest.raises(InputError, match=r"is no numpy file, or a damaged one: .*\.$"):
+    with pytest.raises(InputError, match=r"is not a valid numpy file: .*\.$"):
         entries_of(tmp_path / "w")
 
 
@@ -47,7 +47,7 @@ def test_what_a_library_repeats_of_a_damaged_file_is_cut(tmp_path: Path) -> None
     content = bytearray(path.read_bytes())
     content[26:28] = (5000).to_bytes(2, "little")
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"is no \.npz file, or a damaged one: File name in directory .* …\.$") as told:
+    with pytest.raises(InputError, match=r"is not a valid \.npz file: File name in directory .* …\.$") as told:
         entries_of(path)
     assert len(str(told.value)) < 600
 
@@ -101,7 +101,7 @@ def safetensors_header(length: int, begin: int, end: int, shape: list[int]) -> b
 def test_a_safetensors_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"is no \.safetensors file, or a damaged one: .*\.$"):
+    with pytest.raises(InputError, match=r"is not a valid \.safetensors file: .*\.$"):
         entries_of(path)
 
 
@@ -156,11 +156,11 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     [
         ("missing.pt", None, "cannot be read: No such file"),
         ("w.pt", b"", "is empty"),
-        ("w.txt", b"some text", "is no model file that can be read: it must be one of .params"),
-        ("w.safetensors", b"some text of more than eight letters", "is no .safetensors file, or a damaged one"),
-        ("w.npz", b"PK\x03\x04rubbish", "is no .npz file, or a damaged one"),
+        ("w.txt", b"some text", "is not a supported model file: it must be one of .params"),
+        ("w.safetensors", b"some text of more than eight letters", "is not a valid .safetensors file"),
+        ("w.npz", b"PK\x03\x04rubbish", "is not a valid .npz file"),
         ("w.pt", b"\x80\x02K\x01.", "does not begin with PyTorch's magic number"),
-        ("w.params", b"some text of some length, no more", "is no MXNet parameter file, or a damaged one"),
+        ("w.params", b"some text of some length, no more", "is not a valid MXNet parameter file"),
     ],
 )
 def test_what_is_no_model_is_said_so(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:

@@ -80,14 +80,14 @@ def described(shape: str, strides: str, length: int = 64) -> bytes:
         (described("I16\n", "I4\nI1\n"), "not described as PyTorch does"),
         (b"\x80\x02\x8b\xff\xff\xff\x7f.", "its pickle cannot be read"),
         (b"\x80\x04\x8e\xff\xff\xff\xff\xff\x00\x00\x00.", "its pickle cannot be read|more memory"),
-        (b"\x80\x02K\x01.", "holds no state_dict"),
+        (b"\x80\x02K\x01.", "contains no state_dict"),
         (b"cos\nsystem\n(X\x02\0\0\0lstR.", r"os\.system"),
         (b"\x80\x02\x82\x01.", "its pickle cannot be read"),
         (
             described("I16\nI4\n", "I4\nI1\n")[:-2] + b"}X\x05\0\0\0shape(I99\nI99\ntsbs.",
             "only a dict may be given more",
         ),
-        (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "holds no state_dict|its pickle cannot be read"),
+        (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "contains no state_dict|its pickle cannot be read"),
     ],
     ids=[
         "beyond",

@@ -83,7 +83,7 @@ def test_the_prefix_of_a_tensorflow_checkpoint_says_what_it_is(tmp_path: Path) -
 
 
 def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no model file"):
+    with pytest.raises(InputError, match="contains no model file"):
         entries_of(tmp_path)
     for name in ("model.safetensors", "pytorch_model.bin"):
         (tmp_path / name).write_bytes(b"x")

@@ -121,7 +121,7 @@ def test_an_entry_must_be_named_where_there_are_several(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r'no recurrent network "c": entry must be one of "a", "b"'):
         read_parameters(path, "c", network("gru", 1, False))
     np.savez(path, x=np.ones(3))
-    with pytest.raises(InputError, match=r'w\.npz holds no recurrent layer .* 1 array: "x" \(3,\)'):
+    with pytest.raises(InputError, match=r'w\.npz contains no recurrent layer .* 1 array: "x" \(3,\)'):
         read_parameters(path, None, network("gru", 1, False))
 
 

@@ -167,7 +167,7 @@ def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(
     ("symbol", "said"),
     [
         (None, "which does not tell its sizes: put net-symbol.json"),
-        ("{", "net-symbol.json is no symbol of MXNet"),
+        ("{", "net-symbol.json is not an MXNet symbol"),
         ('{"nodes": [{"op": "RNN", "inputs": [[0, 0], [9, 0]]}, 3]}', "which no RNN in net-symbol.json reads"),
         (("num_layers", "3"), "does not fit the 3 layers of 4 units of the cell lstm that net-symbol.json tells of"),
         (("mode", "lstn"), "net-symbol.json has it in the mode 'lstn'"),

@@ -247,12 +247,12 @@ def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[floa
         ("a,b\n1,2\n3\n", 3, "has 1 values, but the first row has 2"),
         ("1,2\n\n\n3\n", 4, "has 1 values, but the first row has 2"),
         ('"a\nname",b\n1,2\n3\n', 4, "has 1 values, but the first row has 2"),
-        ("1,2\n3,x\n", 2, 'holds "x", which is no number'),
-        ("1,2\n3,\n", 2, 'holds "", which is no number'),
-        ("a,b\nc,d\n", 2, 'holds "c", which is no number'),
-        (",1\n2,3\n", 1, 'holds "", which is no number'),
+        ("1,2\n3,x\n", 2, '"x" is not a number'),
+        ("1,2\n3,\n", 2, '"" is not a number'),
+        ("a,b\nc,d\n", 2, '"c" is not a number'),
+        (",1\n2,3\n", 1, '"" is not a number'),
         ("a,b,c\n1,2\n", 2, "has 2 values, but the first row has 3"),
-        ("1;2\n3;4\n", None, "holds no rows of numbers|no number"),
+        ("1;2\n3;4\n", None, "contains no rows of numbers|not a number"),
     ],
 )
 def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
@@ -265,7 +265,7 @@ def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int |
 
 @pytest.mark.parametrize("text", ["a,b\n", "\n\n\n", ""])
 def test_a_table_without_numbers_is_refused(tmp_path: Path, text: str) -> None:
-    assert "holds no rows of numbers" in refusal(read_sequence, csv(tmp_path, text))
+    assert "contains no rows of numbers" in refusal(read_sequence, csv(tmp_path, text))
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_labels_that_are_missing_or_no_text_are_a_sentence(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"labels\.txt cannot be read: No such file or directory\.$"):
         read_labels(tmp_path / "labels.txt", 3)
     (tmp_path / "labels.txt").write_bytes(b"a\n\xff\nc\n")
-    with pytest.raises(InputError, match=r"labels\.txt is no text file: byte 2 is no UTF-8 text\.$"):
+    with pytest.raises(InputError, match=r"labels\.txt is not a valid text file: byte 2 is not UTF-8 text\.$"):
         read_labels(tmp_path / "labels.txt", 3)
 
 

@@ -132,7 +132,7 @@ def test_what_is_no_matrix_of_floats_is_refused(tmp_path: Path) -> None:
     assert "holds values of the type int64" in refusal(tmp_path / "e.npz", "whole")
     assert 'one of "good".' in refusal(tmp_path / "e.npz", "bad")
     np.savez(tmp_path / "none.npz", flat=np.zeros(3), whole=np.zeros((2, 2), int))
-    assert "holds no matrix of floats" in refusal(tmp_path / "none.npz", None)
+    assert "contains no matrix of floats" in refusal(tmp_path / "none.npz", None)
     np.save(tmp_path / "e.npy", np.zeros((0, 3)))
     assert "has the shape (0, 3)" in refusal(tmp_path / "e.npy", None)
     np.save(tmp_path / "e.npy", np.zeros((1, 3), int))
@@ -143,7 +143,7 @@ def test_a_file_that_is_missing_or_of_no_known_kind_is_told(tmp_path: Path) -> N
     assert "cannot be read" in refusal(tmp_path / "e.npz", None)
     assert "cannot be read" in refusal(tmp_path / "e.npy", None)
     (tmp_path / "e.txt").write_text("the 0.1 0.2\n", encoding="utf-8")
-    assert "is no model file that can be read" in refusal(tmp_path / "e.txt", None)
+    assert "is not a supported model file" in refusal(tmp_path / "e.txt", None)
 
 
 def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(

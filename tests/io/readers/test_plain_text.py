@@ -32,7 +32,7 @@ def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(CONFIG, encoding=encoding)
     for load in (load_config, load_sweep):
-        with pytest.raises(InputError, match="bytes of UTF-16, and must be UTF-8"):
+        with pytest.raises(InputError, match="it is UTF-16: save it as UTF-8"):
             load(path)
 
 

@@ -54,7 +54,7 @@ def test_of_several_arrays_one_has_to_be_named(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded(path, array="b").sequence, numbers(N, T, I, seed=1).swapaxes(0, 1))
     error = refusal(path, array="c")
     assert error.key == "sequence.array"
-    assert 'holds no array "c": sequence.array must be one of "a", "b", "label"' in error.sentence
+    assert 'contains no array "c": sequence.array must be one of "a", "b", "label"' in error.sentence
     assert "label in" in refusal(path, array="label").sentence
 
 
@@ -63,7 +63,7 @@ def test_a_long_list_of_arrays_is_cut_and_an_empty_archive_told(tmp_path: Path) 
     assert refusal(tmp_path / "x.npz").sentence.endswith('"a11" and 8 more.')
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
-    assert "holds no array" in refusal(tmp_path / "empty.npz").sentence
+    assert "contains no array" in refusal(tmp_path / "empty.npz").sentence
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz"])
@@ -153,7 +153,7 @@ def test_the_channels_of_a_sample_are_features_beside_each_other(tmp_path: Path)
     np.testing.assert_array_equal(x[2, 0, 2:], 0.0)
     error = refusal(path, 3)
     assert error.key == "sequence.frame"
-    assert "has 2 channels, but network.input_size = 3 is no multiple of 2" in error.sentence
+    assert "has 2 channels, but network.input_size = 3 is not a multiple of 2" in error.sentence
 
 
 def test_a_damaged_sound_is_the_paths_fault(tmp_path: Path) -> None:

@@ -48,13 +48,13 @@ def test_json_gives_each_token_its_index(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("v.txt", "", "holds no token"),
+        ("v.txt", "", "contains no token"),
         ("v.txt", "a\n\nb\n", "line 2 is empty"),
         ("v.txt", "a\nb\na\n", 'holds "a" twice, in lines 1 and 3'),
-        ("v.json", "{}", "holds no token"),
-        ("v.json", "", "is no JSON file: Expecting value"),
-        ("v.json", '{"a": 0', "is no JSON file"),
-        ("v.json", "[" * 100_000, "is no JSON file"),
+        ("v.json", "{}", "contains no token"),
+        ("v.json", "", "is not a valid JSON file: Expecting value"),
+        ("v.json", '{"a": 0', "is not a valid JSON file"),
+        ("v.json", "[" * 100_000, "is not a valid JSON file"),
         ("v.json", '["a", "b"]', "must hold {token: index}"),
         ("v.json", '{"a": 0, "a": 1}', 'holds "a" twice'),
         ("v.json", '{"a": 0, "b": 0}', 'gives "a" and "b" the same index, 0'),
@@ -73,7 +73,7 @@ def test_what_is_no_vocabulary_is_a_sentence(tmp_path: Path, name: str, text: st
 def test_a_vocabulary_that_is_missing_or_no_text_is_a_sentence(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in refusal(tmp_path / "v.txt")
     (tmp_path / "v.txt").write_bytes(b"a\n\xff\n")
-    assert "byte 2 is no UTF-8 text" in refusal(tmp_path / "v.txt")
+    assert "byte 2 is not UTF-8 text" in refusal(tmp_path / "v.txt")
 
 
 def test_a_symbol_that_is_no_token_is_named_or_stood_in_for() -> None:

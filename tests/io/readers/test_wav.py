@@ -98,9 +98,9 @@ def test_the_extensible_format_and_chunks_of_other_kinds_and_odd_lengths_change_
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "does not begin as one"),
-        (b"RIFX" + wav(b"\0\0", 16)[4:], "does not begin as one"),
-        (wav(b"", 16), "holds no samples"),
+        (b"", "it has no RIFF header"),
+        (b"RIFX" + wav(b"\0\0", 16)[4:], "it has no RIFF header"),
+        (wav(b"", 16), "contains no samples"),
         (wav(b"\0\0\0", 16), "end within one of them, 1 bytes after"),
         (wav(b"\0\0", 16, block=3), "1 channels of 16 bits do not make 3 bytes"),
         (wav(b"\0\0", 16, channels=0), "0 channels of 16 bits do not make 0 bytes"),

@@ -1,4 +1,4 @@
-"""What is no session, is damaged or would lead elsewhere is refused in a sentence, and leaves nothing."""
+"""What is not a valid session, is damaged or would lead elsewhere is refused in a sentence, and leaves nothing."""
 
 import json
 import random
@@ -51,7 +51,7 @@ def write_zip(path: Path, table: object = None, config: str = CONFIG_TEXT, **mem
         (manifest(document=[]), CONFIG_TEXT, "document = [] is not allowed: it must be a table"),
         (manifest(files={}), CONFIG_TEXT, "must be a list of at most 10,000 files"),
         ("[" * 100_000, CONFIG_TEXT, "its manifest is nested too deep"),
-        ("[]", CONFIG_TEXT, "its manifest holds no table"),
+        ("[]", CONFIG_TEXT, "its manifest contains no table"),
         (None, "[network]\n", "network.cell is missing"),
         (None, READS, 'its config reads "files/0/x.npy", which its manifest does not name'),
         (manifest(files=[{"path": "files/0/x.npy", "copied": True}]), READS, 'the copy "files/0/x.npy"'),
@@ -86,7 +86,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused_and_nothing_is_written(tmp_
     folder.mkdir()
     table = manifest(files=[{"path": "files/0/x.npy", "copied": True}])
     write_zip(path, table, READS, **{"files/0/x.npy": b"x", name: b"x"})
-    with pytest.raises(InputError, match="is no session, or a damaged one"):
+    with pytest.raises(InputError, match="is not a valid session"):
         read_session(path, lambda: folder)
     assert list(folder.iterdir()) == []
 
@@ -98,13 +98,13 @@ def test_what_would_unpack_to_more_than_the_file_is_refused(tmp_path):
         archive.writestr(MANIFEST, json.dumps(table))
         archive.writestr(CONFIG, READS)
         archive.writestr("files/0/x.npy", bytes(1 << 20), zipfile.ZIP_DEFLATED)
-    with pytest.raises(InputError, match="is no session"):
+    with pytest.raises(InputError, match="is not a valid session"):
         read_session(path, never)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, " " * (64 << 20))
         archive.writestr(CONFIG, CONFIG_TEXT)
     assert path.stat().st_size < 100_000
-    with pytest.raises(InputError, match="is no session"):
+    with pytest.raises(InputError, match="is not a valid session"):
         read_session(path, never)
 
 
@@ -125,7 +125,7 @@ def test_copies_that_lie_on_top_of_each_other_are_refused(tmp_path):
             archive.filelist.append(twin)
             archive.NameToInfo[twin.filename] = twin
         archive._didModify = True
-    with pytest.raises(InputError, match="is no session"):
+    with pytest.raises(InputError, match="is not a valid session"):
         read_session(path, never)
 
 
@@ -134,7 +134,7 @@ def test_what_is_no_zip_or_not_there_is_a_sentence(tmp_path):
     with pytest.raises(InputError, match=r"a\.rnnviz cannot be opened: No such file"):
         read_session(path, never)
     path.write_text("hello")
-    with pytest.raises(InputError, match=r"a\.rnnviz is no session"):
+    with pytest.raises(InputError, match=r"a\.rnnviz is not a valid session"):
         read_session(path, never)
     with pytest.raises(InputError, match="cannot be opened: Is a directory"):
         read_session(tmp_path, never)

@@ -1,4 +1,4 @@
-"""What a notebook holds its own numbers against: an engine of the run, and whether the two must agree."""
+"""The expected values of a notebook: an engine of the run, and whether the notebook must agree with it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _GLUON = "gluon"
 class Recorded:
     """One engine's trace.
 
-    `insists` shows whether what is computed by hand must agree with it, and `insists_on_gluon` the same of Gluon's
+    `insists` says whether the manual recurrence must agree with it, and `insists_on_gluon` the same for Gluon's
     layer; `why` is the sentence that says why not, empty if both must.
     """
 
@@ -35,7 +35,7 @@ def recorded(result: RunResult) -> Recorded:
     right.sort(key=lambda trace: bool(trace.missing))
     trace = (right or whole or [result.reference])[0]
     if not whole:
-        return Recorded(trace, False, False, "No engine of the run has every hidden vector, so that none is met here.")
+        return Recorded(trace, False, False, "No engine of the run has all hidden states, so none is compared here.")
     if not right:
         return Recorded(trace, False, False, "Every engine of the run is wrong, so that none has to be met here.")
     names = {own.engine for own in right}
@@ -45,9 +45,7 @@ def recorded(result: RunResult) -> Recorded:
             trace, False, False, f"In the run {engines} differ by more than the tolerance, so that neither must be met."
         )
     if result.wrong(_GLUON):
-        return Recorded(
-            trace, True, False, "In the run Gluon is wrong: how far it is off is told, and it need not be met."
-        )
+        return Recorded(trace, True, False, "Gluon is wrong in this run: its difference is printed but not checked.")
     return Recorded(trace, True, True, "")
 
 

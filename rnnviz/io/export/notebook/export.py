@@ -18,7 +18,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 
 _MOST_BYTES = 16 << 20
-"""This many bytes of numbers a notebook may hold: beyond it neither an editor nor a browser is of much use."""
+"""The largest size of the numbers in a notebook, in bytes; editors and browsers cannot handle more."""
 
 
 def write_notebook(result: RunResult, path: Path) -> int:

@@ -11,7 +11,7 @@ from rnnviz.io.export.notebook.ipynb import NotebookCell, code, prose
 from rnnviz.io.export.notebook.literals import assignment
 
 _SPELLED_OUT = 2
-"""So many steps stand in cells of their own: the one from the initial state, and one from a step before."""
+"""How many steps get a separate cell: the one from the initial state, and one from a previous step."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Lane:
 
     @property
     def on_top(self) -> bool:
-        """Whether its hidden vectors are part of out."""
+        """Whether its hidden states are part of out."""
         return self.layer == self.network.num_layers - 1
 
     def timestep(self, step: int) -> str:
@@ -83,7 +83,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
     yield code(*_every_step(lane))
     final = "hc"[: len(lane.network.kind.state_names)]
     yield prose(
-        f"> NOTE: the final state is the hidden vector that was computed last, the one at $t = {lane.last}$"
+        f"> NOTE: the final state is the hidden state that was computed last, the one at $t = {lane.last}$"
         + (", and for an LSTM its cell state." if lane.network.kind.has_cell_state else ".")
     )
     held = "compare" if known.insists_on_gluon else "tell_difference"
@@ -107,7 +107,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
 def _read(lane: Lane) -> str:
     if lane.layer == 0:
         return "`dat`"
-    below = "both directions" if lane.network.directions == 2 else "the hidden vectors"
+    below = "both directions" if lane.network.directions == 2 else "the hidden states"
     return f"{below} of layer {lane.layer - 1}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rnnviz.core.mmap_arrays import FloatArray
 
 WRITTEN_OUT = 400
-"""This many numbers of an array are written out, which is all of those of a small network."""
+"""The largest array that is written as decimal numbers; larger arrays are packed."""
 
 _WIDTH = 110
 
@@ -23,7 +23,7 @@ UNPACKED = (
     '    """The array whose bytes were compressed and written as text."""',
     "    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape)",
 )
-"""What reads a packed array; it needs numpy as np, base64 and zlib."""
+"""Code that reads a packed array; it needs numpy as np, base64 and zlib."""
 
 
 def assignment(name: str, array: FloatArray) -> str:

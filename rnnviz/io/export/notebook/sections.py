@@ -19,7 +19,7 @@ from rnnviz.verify.result import RunResult
 
 
 def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
-    """What the notebook is about, what the run found, and what is needed to compute it anew."""
+    """The introduction: the network, the results of the run, and the requirements."""
     verdicts = [f"> {literally(str(verdict_sentence(result, c.candidate)))}" for c in result.comparisons]
     yield prose(
         f"# {network_in_words(result.config.network)}",
@@ -90,7 +90,7 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
 
 
 def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
-    """Gluon's layer with these parameters, and what the run recorded, which stands in where there is no MXNet."""
+    """Gluon's layer with these parameters, and the recorded values for machines without MXNet."""
     network = result.config.network
     trace = known.trace
     engine = literally(display_name(trace.engine))
@@ -151,7 +151,7 @@ def one_step(network: Network) -> Iterator[NotebookCell]:
 
 
 def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
-    """What a layer reads, time first."""
+    """The input of a layer, time first."""
     if layer == 0:
         if network.layout == "NTC":
             yield prose("Time comes first, so that `x0[t]` is what every sample reads at $t$.")
@@ -163,7 +163,7 @@ def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
         )
         yield code(f"x{layer} = np.concatenate([h_l{layer - 1}, h_r{layer - 1}], axis=-1)")
     else:
-        yield prose(f"## What layer {layer} reads", f"It reads the hidden vectors of layer {layer - 1}.")
+        yield prose(f"## What layer {layer} reads", f"It reads the hidden states of layer {layer - 1}.")
         yield code(f"x{layer} = h_l{layer - 1}")
 
 
@@ -174,7 +174,7 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
     sides = [f"{side}{top}" for side in "lr"[: network.directions]]
     joined = f"np.concatenate([{', '.join(f'h_{side}' for side in sides)}], axis=-1)"
     held = "compare" if known.insists_on_gluon else "tell_difference"
-    yield prose("## `out`", "The hidden vectors of the top layer, side by side where it has two directions.")
+    yield prose("## `out`", "The hidden states of the top layer, concatenated if it has two directions.")
     yield code(
         f"out_by_hand = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",
         "print(out_by_hand[0][0])  # by hand, sample 0 at t = 0",

@@ -23,7 +23,7 @@ from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-"""What may not be in HTML, but could in a name or in what an engine printed."""
+"""Characters that HTML does not permit; names and program output may contain them."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _OPEN_ROWS = 40

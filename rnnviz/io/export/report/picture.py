@@ -4,14 +4,14 @@ from base64 import b64encode
 from dataclasses import dataclass
 
 LANES_IN_WORDS = "Every hidden value as a color: a lane for each layer and direction, and time from left to right."
-"""What a picture of the lanes shows, for those who cannot see it."""
+"""The text alternative of a picture of the lanes."""
 
 
 @dataclass(frozen=True)
 class ReportPicture:
     """`png` is a PNG file's bytes, and `dark_png` the same drawn for a dark page, if there is one.
 
-    `caption` is below it, and `description` is instructed to those who cannot see it. It is shown `width` pixels wide,
+    `caption` is the text below it, and `description` its text alternative. It is shown `width` pixels wide,
     or as wide as the page.
     """
 

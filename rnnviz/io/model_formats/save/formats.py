@@ -1,4 +1,4 @@
-"""The formats in which weights are written, told apart by the ending of the file."""
+"""The formats of written weights, selected by the file's ending."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -38,8 +38,8 @@ class WeightFormat:
         """
         if network.dtype not in self.dtypes:
             raise InputError(
-                f'{path} cannot be written: network.dtype is "{network.dtype}", and what runs {self.title} files '
-                f"computes recurrent layers in {' or '.join(self.dtypes)} alone."
+                f'{path} cannot be written: network.dtype is "{network.dtype}", and {self.title} files '
+                f"run only in {' or '.join(self.dtypes)}."
             )
 
     def note(self, network: Network) -> str:
@@ -52,7 +52,7 @@ class WeightFormat:
         if not keys:
             return ""
         lacking = {2: "activation and direction"}.get(len(keys), "direction" if network.reverse else "activation")
-        return f"it does not hold the {lacking}: set {' and '.join(keys)} where it is read"
+        return f"The format does not contain the {lacking}: give {' and '.join(keys)} when you read the file."
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
         """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
@@ -101,7 +101,7 @@ def format_for(path: Path) -> WeightFormat:
 
 
 def _is_like(entry: Entry, network: Network) -> bool:
-    """Whether an entry can be nothing but the network: its sizes, its type, its cell as far as the file tells it."""
+    """Whether an entry equals the network in its sizes, its type and, if the file names it, its cell."""
     try:
         held = entry.network(network.cell if entry.cell is None else None)
     except InputError:

@@ -26,7 +26,7 @@ _ACTIVATIONS = {"rnn_relu": "Relu", "rnn_tanh": "Tanh"}
 _OPSET, _IR_VERSION = 17, 8
 """Of 2022, which runtimes of today read, old ones too; later versions of the operators compute the same."""
 _LARGEST_BYTES = (1 << 31) - (1 << 20)
-"""What a protobuf message may hold, less what stands beside the weights."""
+"""The largest size of the weights in a protobuf message, in bytes."""
 
 
 def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
@@ -80,7 +80,7 @@ def _graph(network: Network, parameters: Parameters) -> GraphProto:
 
 
 def _values(network: Network, sequence: str, features: int, end: str) -> Iterator[ValueInfoProto]:
-    """The sequence and the states that stand at one end of the model."""
+    """The sequence and the states that are the model's inputs or outputs."""
     shapes: dict[str, list[Any]] = {sequence: ["timesteps", "samples", features]}
     lanes = network.num_layers * network.directions
     shapes |= {f"{name}_{end}": [lanes, "samples", network.hidden_size] for name in network.kind.state_names}
@@ -114,7 +114,7 @@ def _layer(network: Network, layer: int) -> list[NodeProto]:
 
 
 def _of_layers(network: Network, state: str) -> list[str]:
-    """What the parts of a state (L·D, N, H) are called, one for each layer (D, N, H)."""
+    """The names of the slices of a state (L·D, N, H), one for each layer (D, N, H)."""
     if network.num_layers == 1:
         return [state]
     return [f"layer{layer}.{state}" for layer in range(network.num_layers)]
