@@ -104,7 +104,7 @@ def test_the_config_of_an_entry_runs_with_the_file_s_weights(
 
 def test_the_cell_is_asked_for_where_the_file_does_not_tell_it(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = refusal(capsys, "config", "--from", model, "--entry", "rnn")
-    assert 'say cell = "rnn_tanh" or cell = "rnn_relu"' in error
+    assert 'give cell = "rnn_tanh" or cell = "rnn_relu"' in error
     assert "--cell" in error
     assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
     assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "rnn_relu"

@@ -135,7 +135,7 @@ def _cut(
         both = " in both directions" if directions == 2 else ""
         raise _UnfitError(
             f"its weights are packed in one vector of {size:,} numbers, which does not fit the {layers} "
-            f"layer{'s' * (layers > 1)} of {hidden} units of the cell {cell}{both} that {symbol} tells of"
+            f"layer{'s' * (layers > 1)} of {hidden} units of the cell {cell}{both} in {symbol}"
         )
     lanes = [(layer, side) for layer in range(layers) for side in sides]
     shapes: list[tuple[str, tuple[int, ...]]] = [

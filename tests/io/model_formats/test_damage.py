@@ -61,7 +61,7 @@ def params_header(count: int, *array: tuple[str, tuple[int, ...]]) -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (params_header(2**62), "tells of 4611686018427387904 arrays"),
+        (params_header(2**62), "declares 4611686018427387904 arrays"),
         (
             params_header(1, ("Iii", (0xF993FAC9, 0, 2)), ("qq", (2**31, 2**31)), ("iii", (1, 0, 0))),
             "numbers in array 0",

@@ -166,10 +166,10 @@ def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(
 @pytest.mark.parametrize(
     ("symbol", "said"),
     [
-        (None, "which does not tell its sizes: put net-symbol.json"),
+        (None, "in one vector without sizes: put net-symbol.json"),
         ("{", "net-symbol.json is not an MXNet symbol"),
         ('{"nodes": [{"op": "RNN", "inputs": [[0, 0], [9, 0]]}, 3]}', "which no RNN in net-symbol.json reads"),
-        (("num_layers", "3"), "does not fit the 3 layers of 4 units of the cell lstm that net-symbol.json tells of"),
+        (("num_layers", "3"), "does not fit the 3 layers of 4 units of the cell lstm in net-symbol.json"),
         (("mode", "lstn"), "net-symbol.json has it in the mode 'lstn'"),
         (("state_size", "-4"), "has it with state_size = '-4'"),
         (("lstm_state_clip_min", "-1"), "lstm_state_clip_min = -1 is not supported"),

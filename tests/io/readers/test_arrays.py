@@ -260,7 +260,7 @@ def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int |
     sentence = refusal(read_sequence, path)
     assert re.search(words, sentence)
     if line is not None:
-        assert f"{path}, line {line} " in sentence
+        assert f"{path}, line {line}" in sentence
 
 
 @pytest.mark.parametrize("text", ["a,b\n", "\n\n\n", ""])
