@@ -43,7 +43,7 @@ class WeightFormat:
             )
 
     def note(self, network: Network) -> str:
-        """What is to be known of a file that holds the network, without a full stop; empty if there is nothing."""
+        """The sentence on information that the file does not contain; "" if it is complete."""
         # ONNX files name both.
         if self is ONNX_MODEL:
             return ""
