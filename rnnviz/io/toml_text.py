@@ -64,4 +64,4 @@ def _check_size(text: str, name: str) -> None:
 
 def _excess(name: str, match: re.Match[str], excess: str) -> InputError:
     line = match.string.count("\n", 0, match.start()) + 1
-    return InputError(f"{name} is not a readable TOML file: line {line} has {excess}.")
+    return InputError(f"{name} is not a valid TOML file: line {line} has {excess}.")
