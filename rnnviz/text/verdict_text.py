@@ -1,7 +1,7 @@
 """The verdict as a text with links: the same in the window, on the command line and in files."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from string import Formatter
 from typing import TypeAlias
 
@@ -167,7 +167,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     return VerdictWords(
         verdict,
         sentence,
-        brief,
+        _shortened(brief),
         notes,
         None if comparison.first_mismatch is None else comparison.first_mismatch.where,
         blind,
@@ -201,6 +201,11 @@ def _capital(text: str) -> str:
 
 def _place(where: Location) -> TextPart:
     return TextPart(str(where), where)
+
+
+def _shortened(parts: Iterable[TextPart]) -> tuple[TextPart, ...]:
+    """The text with positions in their short form, and the long form as their tooltips."""
+    return tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in parts)
 
 
 def _names(comparison: Comparison) -> dict[str, str]:

@@ -32,3 +32,9 @@ def test_a_place_is_told_in_words_and_in_the_contracts_form() -> None:
     assert str(where) == "layer 1, backward, t = 4, sample 2, unit 3"
     assert Location().to_json()["direction"] == "forward"
     assert where.moved(unit=0, direction=0) == Location(1, 0, 4, 2, 0)
+
+
+def test_a_position_has_a_long_and_a_short_form() -> None:
+    where = Location(2, 1, 3, 4, 5)
+    assert str(where) == "layer 2, backward, t = 3, sample 4, unit 5"
+    assert (where.short, Location().short) == ("L2← t=3 n=4 u=5", "L0→ t=0 n=0 u=0")

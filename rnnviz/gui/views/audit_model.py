@@ -51,7 +51,7 @@ class AuditModel(WordsModel):
                     AUDIT_WORDS[a.verdict],
                     a.engine,
                     number_format.error(a.ratio) if a.audited else "",
-                    str(a.where) if a.audited else "",
+                    a.where.short if a.audited else "",
                     a.coverage,
                 )
                 for a in audits
@@ -88,6 +88,8 @@ class AuditModel(WordsModel):
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
         if role == FULL_ROLE and index.column() == 2:
             return number_format.full(self._audits[index.row()].ratio)
+        if role in (_Roles.ToolTipRole, FULL_ROLE) and index.column() == 3 and self._audits[index.row()].audited:
+            return str(self._audits[index.row()].where)
         if role == _Roles.ToolTipRole and index.column() == 2:
             return (
                 f"{number_format.full(self._audits[index.row()].ratio)} rounding bounds; a step is wrong above "

@@ -48,7 +48,7 @@ def test_each_engine_has_a_row_with_its_verdict_and_its_coverage(view: AuditTabl
         ("no errors", "torch", "all"),
     ]
     assert view.tab_text == "Audit  ✘ 1 of 3"
-    assert view.model.rows[1][3] == str(PLACE)
+    assert view.model.rows[1][3] == PLACE.short
     assert view.model.cell(1, 0).bold
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.export.json_summary import json_text, summary, write_json
+from rnnviz.io.resources import resource_path
 from tests.factories import made_result, setting
+from tests.golden.runs import RUNS
 
 KEYS = {
     "verdict",
@@ -93,3 +95,10 @@ def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
     for each in figures["comparisons"]:
         assert set(each) == KEYS
         assert {check["engine"] for check in each["checks"]} == {"gluon", each["candidate"]}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(json_text(RUNS[name]())))
