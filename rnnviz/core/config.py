@@ -22,16 +22,14 @@ DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 class Network:
     """The recurrent network: `num_layers` layers of one cell, in one or both directions."""
 
-    cell: str = config_field("choice", "Which recurrence each layer computes.", choices=tuple(CELLS))
-    input_size: int = config_field("int", "I: how many features each timestep has.", minimum=1)
-    hidden_size: int = config_field("int", "H: how many units each layer and direction has.", minimum=1)
-    num_layers: int = config_field("int", "L: how many layers stand on each other.", 1, minimum=1, maximum=1000)
-    bidirectional: bool = config_field("bool", "Whether each layer also reads the sequence from its end.", False)
+    cell: str = config_field("choice", "Type of recurrent layer.", choices=tuple(CELLS))
+    input_size: int = config_field("int", "Number of input features (I).", minimum=1)
+    hidden_size: int = config_field("int", "Number of units of each layer and direction (H).", minimum=1)
+    num_layers: int = config_field("int", "Number of stacked layers (L).", 1, minimum=1, maximum=1000)
+    bidirectional: bool = config_field("bool", "Bidirectional: add a backward direction to every layer.", False)
     reverse: bool = config_field("bool", "Read the sequence from its end, in one direction.", False)
-    layout: str = config_field("choice", "The axes of out: batch or time first.", "NTC", choices=("NTC", "TNC"))
-    dtype: str = config_field(
-        "choice", "The floats that the engines compute in.", "float32", choices=("float32", "float64")
-    )
+    layout: str = config_field("choice", "Axes of out: batch first or time first.", "NTC", choices=("NTC", "TNC"))
+    dtype: str = config_field("choice", "Floating-point type.", "float32", choices=("float32", "float64"))
 
     @property
     def kind(self) -> Cell:
@@ -109,7 +107,7 @@ class InitialStateSource:
     """Where h0, and c0 of an LSTM, come from."""
 
     source: str = config_field(
-        "choice", "What the network remembers at first.", "zeros", choices=("zeros", "normal", "file")
+        "choice", "Initial hidden state (and cell state for an LSTM).", "zeros", choices=("zeros", "normal", "file")
     )
     seed: int = config_field("int", "The seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
     path: str | None = config_field("path", "An .npz file with h, and c for an LSTM.", None, optional=True)
@@ -119,8 +117,8 @@ class InitialStateSource:
 class Compare:
     """Which engines are run, and how near is near enough."""
 
-    reference: str = config_field("text", "The engine that the others are held against.", "gluon")
-    candidates: tuple[str, ...] = config_field("names", "The engines held against the reference.", ("manual",))
+    reference: str = config_field("text", "Reference engine.", "gluon")
+    candidates: tuple[str, ...] = config_field("names", "Candidates: engines compared with the reference.", ("manual",))
     rtol: float | None = config_field(
         "float", "Relative tolerance; by dtype if empty.", None, minimum=0.0, optional=True
     )

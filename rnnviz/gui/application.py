@@ -58,7 +58,7 @@ def run_window(path: Path | None) -> int:
     uninstall_display_loss_handler()
     crashes.uninstall()
     if not settings.save() and sys.stderr is not None:
-        print(f"rnnviz: {settings.path} cannot be written: layout, theme and recent files are lost.", file=sys.stderr)
+        print(f"rnnviz: cannot write {settings.path}; layout, theme and recent files are not saved.", file=sys.stderr)
     return code
 
 

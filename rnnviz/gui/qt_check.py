@@ -26,7 +26,7 @@ class LibraryMissingError(PlatformError):
         debian = " ".join(dict.fromkeys(library.debian for library in self.missing))
         fedora = " ".join(dict.fromkeys(library.fedora for library in self.missing))
         super().__init__(
-            f"Qt needs {join_words(library.soname for library in self.missing)}, which this system does not have: "
+            f"Qt cannot load {join_words(library.soname for library in self.missing)}: "
             f"install {debian} (Debian, Ubuntu) or {fedora} (Fedora)."
         )
 
@@ -36,8 +36,8 @@ class DisplayMissingError(PlatformError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"There is no display to open a window on: {reason} (xvfb-run gives a virtual one; it comes with xvfb on "
-            "Debian and Ubuntu, and with xorg-x11-server-Xvfb on Fedora)."
+            f"No display found: {reason}. Use xvfb-run for a virtual display (package xvfb on Debian and Ubuntu, "
+            "xorg-x11-server-Xvfb on Fedora)."
         )
 
 
@@ -176,7 +176,7 @@ def _check_candidate(platform: str, environ: Mapping[str, str], load: Load, conn
     _require(libraries, load)
     if not connect(platform, environ):
         value = environ.get(variable)
-        raise DisplayMissingError(f"{variable} is not set" if not value else f"nothing answers at {variable}={value}")
+        raise DisplayMissingError(f"{variable} is not set" if not value else f"no answer from {variable}={value}")
 
 
 def _require(libraries: Iterable[Library], load: Load) -> None:

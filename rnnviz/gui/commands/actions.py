@@ -54,7 +54,7 @@ class Actions:
     def show_playing(self, playing: bool) -> None:
         """Let the command that plays be the one that halts, or the other way round."""
         self._playing = playing
-        self._actions["play"].setText("Ha&lt" if playing else "&Play")
+        self._actions["play"].setText("&Pause" if playing else "&Play")
         if self._icons is not None:
             self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
 

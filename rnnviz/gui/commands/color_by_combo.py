@@ -11,9 +11,10 @@ from rnnviz.quantities.catalog import Quantity, choices_of
 from rnnviz.verify.result import RunResult
 
 WHY = (
-    "What the lanes show: an engine's values; the violation, which is the difference as a multiple of the tolerance; "
-    "candidate - reference; the reference left of the cursor and the candidate from it on; or what the cell computes "
-    "beside h: its gates, states, and what goes into its activations (Q and Shift+Q go through the list)."
+    "Values of an engine.\n"
+    "Error ratio: difference ÷ tolerance. Difference: candidate − reference. Split: both engines, side by side.\n"
+    "Gates, cell state, and pre-activations.\n"
+    "Next: Q. Previous: Shift+Q."
 )
 _NARROW = 9
 
@@ -25,7 +26,7 @@ class ColorsBox(ElidedComboBox):
     """
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__("Colors", WHY, _NARROW, parent)
+        super().__init__("Color by", WHY, _NARROW, parent)
         self._session = session
         self.setMaxVisibleItems(30)
         self.activated.connect(self._choose)
@@ -52,7 +53,7 @@ class ColorsBox(ElidedComboBox):
             self.setEnabled(result is not None)
             if result is None:
                 self._add("values", "value")
-                self._add("violation", "violation")
+                self._add("error ratio", "violation")
             else:
                 self._list(result)
         self._select()
@@ -61,10 +62,10 @@ class ColorsBox(ElidedComboBox):
         self._head("Values of")
         for name in result.traces:
             self._add(display_name(name), "value", engine=name)
-        self._head("Compared")
-        self._add("violation", "violation")
+        self._head("Comparison")
+        self._add("error ratio", "violation")
         self._add("difference", "difference")
-        self._add("swipe", "value", swiping=True)
+        self._add("split at selection", "value", swiping=True)
         group = ""
         for choice in choices_of(result.config.network.cell):
             if choice.group != group:

@@ -16,7 +16,7 @@ _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)
 MODELS = f"Models ({_MODEL_PATTERNS})"
 OPENABLE = f"Configs, sessions and models (*.toml *{SESSION} {_MODEL_PATTERNS})"
 STATES = "Initial states (*.npz)"
-RECURRENCES = "Recurrences (*.py)"
+RECURRENCES = "Custom steps (*.py)"
 ALL_FILES = "All files (*)"
 
 
@@ -64,8 +64,8 @@ def tell_error(parent: QWidget, title: str, error: InputError | str, advice: str
     box = tell(parent, title, str(error), QMessageBox.Icon.Warning)
     guide = guide_beside(parent)
     if guide is not None:
-        button = box.addButton("&What to do", QMessageBox.ButtonRole.HelpRole)
-        button.setToolTip("Open the guide where it tells of such errors.")
+        button = box.addButton("&Help with this error", QMessageBox.ButtonRole.HelpRole)
+        button.setToolTip("Open the guide at this error.")
         box.finished.connect(lambda _result: guide.open(advice) if box.clickedButton() is button else None)
     return box
 
@@ -86,7 +86,7 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
     box = QMessageBox(
         QMessageBox.Icon.Question,
         "Unsaved changes",
-        f"{name} has changes that are not saved.",
+        f"{name} has unsaved changes.",
         buttons.Save | buttons.Discard | buttons.Cancel,
         parent,
     )
@@ -110,15 +110,15 @@ def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], else
     buttons = QMessageBox.StandardButton
     box = QMessageBox(
         QMessageBox.Icon.Warning,
-        "The file has changed",
-        f"{path} was written by another window or program since it was opened or saved here: "
-        "to save it now loses what they wrote.",
+        "File changed on disk",
+        f"Another window or program wrote {path} after it was opened or saved here. "
+        "Saving now overwrites those changes.",
         buttons.Save | buttons.Cancel,
         parent,
     )
     box.setTextFormat(Qt.TextFormat.PlainText)
-    box.button(buttons.Save).setText("Save over it")
-    other = box.addButton("Save elsewhere…", QMessageBox.ButtonRole.AcceptRole)
+    box.button(buttons.Save).setText("Overwrite")
+    other = box.addButton("Save as…", QMessageBox.ButtonRole.AcceptRole)
     box.setDefaultButton(other)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 

@@ -78,7 +78,7 @@ class FileCommands(QObject):
         try:
             told = self._document.open(path)
         except InputError as error:
-            tell_error(self._window, "The config cannot be opened", error, "configs")
+            tell_error(self._window, "Cannot open the config", error, "configs")
             return
         self._recent.add(path)
         if told:
@@ -90,7 +90,7 @@ class FileCommands(QObject):
 
     def ask_open_recurrence(self) -> None:
         """Ask for a recurrence of the user's own and compare it."""
-        ask_file(self._window, "Open recurrence", RECURRENCES, self.open_recurrence)
+        ask_file(self._window, "Open custom step", RECURRENCES, self.open_recurrence)
 
     def open_recurrence(self, path: Path) -> None:
         """Hold the user's own recurrence against the reference."""
@@ -105,13 +105,13 @@ class FileCommands(QObject):
             try:
                 write_starter(cell, path)
             except InputError as error:
-                tell_error(self._window, "The recurrence cannot be written", error)
+                tell_error(self._window, "Cannot write the custom step", error)
                 return
             self.written.emit(str(path.absolute()))
             self.open_recurrence(path)
-            self.noted.emit(f"Wrote {path}: change it, and it runs again whenever you save it.")
+            self.noted.emit(f"Created {path}. Each time you save it, rnnviz runs it again.")
 
-        ask_new_file(self._window, "New recurrence", RECURRENCES, "py", f"my_{cell}.py", write)
+        ask_new_file(self._window, "New custom step", RECURRENCES, "py", f"my_{cell}.py", write)
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open a lesson; edits of what was open can be had back by undo."""
@@ -173,7 +173,7 @@ class FileCommands(QObject):
             for path in read:
                 config = config_with(config, path.absolute()).checked()
         except InputError as error:
-            tell_error(self._window, "The file cannot be used", error)
+            tell_error(self._window, "Cannot use the file", error)
             return
         if config != before and self._document.origin is not present:
             self._document.amend(config)
@@ -199,15 +199,15 @@ class FileCommands(QObject):
         own = [Path(file).name for file in self._sessions.files_of_its_own(self._session.config)]
         if own:
             sentence = (
-                f"{path} would name {', '.join(own)}, which the session alone holds and which goes with this window: "
-                "save the session with its files, or unpack it, as it is a zip, and open the config.toml in it."
+                f"{path} would refer to {', '.join(own)}, which exists only inside the open session. "
+                "Save the session with files, or unzip the session and open its config.toml."
             )
-            tell_error(self._window, "The config cannot be saved", sentence)
+            tell_error(self._window, "Cannot save the config", sentence)
             return False
         try:
             self._document.save(path)
         except InputError as error:
-            tell_error(self._window, "The config cannot be saved", error)
+            tell_error(self._window, "Cannot save the config", error)
             return False
         self._recent.add(path)
         self.noted.emit(f"Saved {path}.")

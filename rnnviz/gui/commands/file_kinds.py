@@ -84,14 +84,14 @@ def config_with(config: Config, path: Path) -> Config:
             return replace(config, sequence=config.sequence.of_file(str(path)))
         held = join_words(sorted(names), most=4) or "no array"
         raise InputError(
-            f"{path} contains {held}: an .npz file must contain weights by Gluon's names, such as l0_i2h_weight, "
-            "the initial state h, and c for an LSTM, a recording's hidden, output or state, or a "
+            f"{path} has unexpected arrays (got {held}): an .npz file needs weights by Gluon's names, such as "
+            "l0_i2h_weight; the initial state h, and c for an LSTM; recorded outputs hidden, output or state; or a "
             "sequence as its only array."
         )
     raise InputError(
-        f'{path} has the ending "{path.suffix}": a config or a sweep (.toml), a session ({ENDING}), '
-        f"a recurrence (.py), a sequence ({', '.join(SEQUENCES)}), weights, an initial state or a recording (.npz), "
-        f"or a model ({', '.join(ENDINGS)}) can be dropped here."
+        f'{path} is not supported (got ending "{path.suffix}"): drop a config or sweep (.toml), a session ({ENDING}), '
+        f"a custom step (.py), a sequence ({', '.join(SEQUENCES)}), weights, an initial state or recorded outputs "
+        f"(.npz), or a model ({', '.join(ENDINGS)})."
     )
 
 

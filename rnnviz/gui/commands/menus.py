@@ -16,11 +16,11 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.lessons.configs import Lesson
 from rnnviz.lessons.index import lesson_entries
 
-_THEME_WORDS = {"desktop": "&Follow the desktop", "light": "&Light", "dark": "&Dark"}
+_THEME_WORDS = {"desktop": "&System", "light": "&Light", "dark": "&Dark"}
 _MOTION_WORDS = {
-    "desktop": ("As the &desktop wishes", "Reduced where the desktop's settings turn animations off."),
-    "reduced": ("&Reduced", "Nothing fades, and playing moves at most three times a second."),
-    "full": ("&Full", "Frames fade in, and playing is smooth."),
+    "desktop": ("&System", "Reduced if the system settings turn animations off."),
+    "reduced": ("&Reduced", "No fading. Playback moves at most three times per second."),
+    "full": ("&Full", "Highlights fade in. Playback is smooth."),
 }
 
 

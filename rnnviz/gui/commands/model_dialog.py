@@ -26,19 +26,19 @@ from rnnviz.io.model_formats.rnn_entry import Entry
 
 _HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
 _INITIAL_STATES = {
-    "unknown": "not in the file",
+    "unknown": "not in file",
     "zeros": "zeros",
-    "stored": "in the file",
-    "input": "given by the caller",
-    "computed": "computed by the model",
+    "stored": "in file",
+    "input": "model input",
+    "computed": "computed by model",
 }
-_CHOICES = (("Zeros", "zeros"), ("Random numbers", "normal"), ("A file…", None))
+_CHOICES = (("Zeros", "zeros"), ("Random", "normal"), ("File…", None))
 _FILE = len(_CHOICES) - 1
 _CHOOSE = "Choose…"
 _NUMBERS = range(2, 6)
 _AFTER_NUMBERS = (_NUMBERS.stop, len(_HEADINGS) - 1)
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-_WHY_NOT = "Not to be run: "
+_WHY_NOT = "Cannot run: "
 _PADDING = 8
 _WIDTH = 880
 _HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
@@ -61,16 +61,16 @@ class ModelDialog(QDialog):
         self.setWindowTitle(f"Open {name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         alone = len(entries) == 1
-        networks = "one recurrent network." if alone else f"{len(entries)} recurrent networks. Choose the one to run."
-        says = QLabel(f"{name} holds {networks}")
+        networks = "one recurrent network." if alone else f"{len(entries)} recurrent networks. Select one to run."
+        says = QLabel(f"{name} contains {networks}")
         says.setTextFormat(Qt.TextFormat.PlainText)
         self.list = self._make_list()
         self.note = QLabel()
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setWordWrap(True)
         self.note.setProperty("muted", True)
-        self.cell = _choice("Cell", "The file holds the weights alone, which are the same for every activation.")
-        self.initial_state = _choice("Initial state", "The model's own initial state is not in the file.")
+        self.cell = _choice("Cell", "The file contains only weights, not the activation.")
+        self.initial_state = _choice("Initial state", "The file does not contain the model's initial state.")
         for text, source in _CHOICES:
             self.initial_state.addItem(text, source)
         self.initial_state.activated.connect(self._ask_for_file)
@@ -112,7 +112,7 @@ class ModelDialog(QDialog):
     def _make_list(self) -> QTreeWidget:
         made = QTreeWidget()
         made.setAccessibleName("Recurrent networks in the file")
-        made.setToolTip("Those that cannot be run say why when they are chosen.")
+        made.setToolTip("Select a network to see its details, or the reason why it cannot run.")
         made.setRootIsDecorated(False)
         made.setAllColumnsShowFocus(True)
         made.setItemDelegate(_Roomy(made))
@@ -200,7 +200,7 @@ def _row(entry: Entry) -> list[str]:
     directions = None if entry.bidirectional is None else 1 + entry.bidirectional
     sizes = (entry.input_size, entry.hidden_size, entry.num_layers, directions)
     cells = entry.cells if entry.cell is None else (entry.cell,)
-    name = entry.name if entry.supported else f"{entry.name} (not to be run)"
+    name = entry.name if entry.supported else f"{entry.name} (cannot run)"
     return [
         name,
         " or ".join(CELLS[cell].title if cell in CELLS else cell for cell in cells) or "?",
@@ -217,9 +217,9 @@ def _notes(entry: Entry) -> list[str]:
         return [f"{_WHY_NOT}{entry.reason}."]
     notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []
     if entry.cell is None:
-        notes = ["The file does not say the activation: choose the cell below."]
+        notes = ["The file does not specify the activation. Choose the cell below."]
     if entry.leaves_initial_state_open:
-        notes.append("The model's own initial state is not in the file: choose one below.")
+        notes.append("The file does not contain the model's initial state. Choose one below.")
     if entry.masking:
         notes.append(f"Skipped time steps: {entry.masking}.")
     return [*notes, *(f"Assumption: {clause}." for clause in entry.assumptions)]

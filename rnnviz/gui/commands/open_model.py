@@ -16,7 +16,7 @@ from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
 from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
 from rnnviz.io.model_formats.rnn_entry import Entry
 
-_TITLE = "The model cannot be opened"
+_TITLE = "Cannot open the model"
 _ADVICE = "troubleshooting#a-model-file-is-refused"
 _SHOW_AFTER_MS = 500
 _WIDTH = 360
@@ -62,7 +62,7 @@ class ModelCommands(QObject):
         """What appears if reading takes its time."""
         dialog = QProgressDialog(f"Reading {path.name}", "Stop", 0, 0, self._window)
         dialog.setWindowTitle("Open model")
-        dialog.setAccessibleName("Progress of the reading")
+        dialog.setAccessibleName("Reading progress")
         dialog.setMinimumDuration(_SHOW_AFTER_MS)
         dialog.setMinimumWidth(_WIDTH)
         # It is closed when the file has been read, and not when its end is near.

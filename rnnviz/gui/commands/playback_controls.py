@@ -18,8 +18,8 @@ _SHORT_NAME = 10
 """So many characters of a timestep's name have room in the tool bar."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 _ORDERS: dict[Order, tuple[str, str]] = {
-    "lane": ("&One lane: the cursor's", "Play the cursor's lane, a backward one from T - 1 on."),
-    "layers": ("&All lanes, layer by layer", "Play the whole network in the order in which it is computed."),
+    "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from t = T - 1."),
+    "layers": ("&All lanes", "Play all lanes, layer by layer, in the order of computation."),
 }
 
 
@@ -31,10 +31,11 @@ class SpeedMenu(QToolButton):
         self._player = player
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setAutoRaise(True)
-        self.setAccessibleName("Speed and order of playing")
+        self.setAccessibleName("Playback speed and order")
         self.setToolTip(
-            "How quickly is played, and which lanes. Up to 2× each step of a short sequence shows what it reads,\n"
-            "computes and carries on. (< and >)"
+            "Playback speed and order.\n"
+            "At 2× or slower, each step is shown in three stages: read, compute, pass on.\n"
+            "Slower: <. Faster: >."
         )
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
@@ -80,7 +81,7 @@ class PlaybackControls(QWidget):
         self, session: Session, cursor: Cursor, player: Player, actions: Actions, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self.setAccessibleName("Timestep")
+        self.setAccessibleName("Time step")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
@@ -95,14 +96,14 @@ class PlaybackControls(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setMinimumWidth(48)
         self.slider.setMaximumWidth(320)
-        self.slider.setAccessibleName("Timestep")
-        self.slider.setToolTip("Which timestep every view shows.")
+        self.slider.setAccessibleName("Time step")
+        self.slider.setToolTip("Time step shown in every view.")
         self.slider.valueChanged.connect(cursor.go_to)
         layout.addSpacing(4)
         layout.addWidget(self.slider, 100)
         layout.addSpacing(4)
         self.label = QLabel()
-        self.label.setToolTip("The timestep at the cursor, counted from 0.")
+        self.label.setToolTip("Selected time step, counted from 0.")
         layout.addWidget(self.label)
         # In a wide window the slider is as long as it gets: what is left lies behind all of it, not between.
         layout.addStretch(1)

@@ -61,9 +61,9 @@ class RecentMenu(QMenu):
             self.addAction("No recent files").setEnabled(False)
             return
         self.addSeparator()
-        forget = self.addAction("&Forget them all")
-        forget.setToolTip("Empty this list; the files stay.")
-        forget.triggered.connect(self._files.clear)
+        clear = self.addAction("&Clear list")
+        clear.setToolTip("Remove all entries. No file is deleted.")
+        clear.triggered.connect(self._files.clear)
 
     def _choose(self) -> None:
         action = self.sender()

@@ -41,7 +41,7 @@ class ResultCommands(QObject):
         self._exporter = Exporter(window, jobs)
         jobs.done.connect(self.noted)
         jobs.failed.connect(self._on_failed)
-        jobs.stopped.connect(lambda title: self.noted.emit(f"Stopped {title}; nothing was left behind."))
+        jobs.stopped.connect(lambda title: self.noted.emit(f"Stopped {title}. No file was written."))
 
     def next_mismatch(self) -> None:
         """Move the cursor to the next value that differs."""
@@ -57,7 +57,7 @@ class ResultCommands(QObject):
         if text is None and self._session.result is not None:
             text = copying.text_of_location(self._session.result, self._session.location)
         if text is None:
-            self.noted.emit("There is nothing to copy yet.")
+            self.noted.emit("Nothing to copy: no results yet.")
         else:
             QApplication.clipboard().setText(text)
             self.noted.emit("Copied.")
@@ -97,7 +97,7 @@ class ResultCommands(QObject):
 
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):
-            self.noted.emit("No value differs.")
+            self.noted.emit("No mismatches.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
         self.noted.emit("")

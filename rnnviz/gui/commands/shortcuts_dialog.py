@@ -22,7 +22,7 @@ class HelpSheet(QDialog):
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addLayout(columns)
-        note = QLabel("A text field, list or table in use keeps the keys that it needs.")
+        note = QLabel("A focused text field, list or table handles its own keys first.")
         note.setProperty("muted", True)
         layout.addWidget(note)
         layout.addWidget(buttons)

@@ -1,15 +1,24 @@
-"""Every command of the window: its key, its words, its place in the menus. The help sheet is made from this table."""
+"""The table of commands: id, menu, text, keys, tooltip, icon. Menus, toolbar and shortcuts dialog are built from it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Command:
-    """One thing that the user can ask for.
+    """A command of the window.
 
-    `menu` is the menu that shows it, and the heading in the help sheet; `keys` in Qt's portable notation, the
-    first of which the menu shows; `why` is the tooltip; `icon` a name in resources/icons; `group` parts a menu
-    by lines.
+    Parameters
+    ----------
+    menu
+        The menu that lists it, and its heading in the shortcuts dialog.
+    keys
+        Shortcuts in Qt's portable notation; the menu shows the first.
+    why
+        The tooltip.
+    icon
+        A name in `resources/icons`.
+    group
+        Separators divide a menu between groups.
     """
 
     id: str
@@ -28,18 +37,18 @@ COMMANDS = (
     Command(
         "open_recurrence",
         "&File",
-        "Open rec&urrence…",
+        "Open c&ustom step…",
         ("Ctrl+Shift+O",),
-        "Compare a recurrence of your own (Python), and run it again whenever you save it.",
+        "Compare a Python file that defines `step`, and run it again whenever it is saved.",
         "",
         0,
     ),
     Command(
         "new_recurrence",
         "&File",
-        "&New recurrence…",
+        "&New custom step…",
         ("Ctrl+N",),
-        "Write a right recurrence for this cell into a file of your own, to be changed, and compare it.",
+        "Create an editable Python file that implements this cell, and compare it.",
         "",
         0,
     ),
@@ -48,7 +57,7 @@ COMMANDS = (
         "&File",
         "Open s&weep…",
         ("Ctrl+Shift+W",),
-        "Open a grid of configs to be run (TOML), or the rows that it came to (CSV, JSON).",
+        "Open a sweep (TOML) or its results (CSV, JSON).",
         "",
         0,
     ),
@@ -59,7 +68,7 @@ COMMANDS = (
         "&File",
         "Save sess&ion…",
         ("Ctrl+Alt+S",),
-        "Keep the config, the cursor and the view in one file, which says where the files are that it reads.",
+        "Save config, selection and view. Input files are referenced, not copied.",
         "",
         1,
     ),
@@ -68,77 +77,87 @@ COMMANDS = (
         "&File",
         "Save session with &files…",
         ("Ctrl+Alt+Shift+S",),
-        "Keep copies of the files that the config reads as well, so that it opens on any machine.",
+        "Save config, selection and view with copies of the input files, to open on any machine.",
         "",
         1,
     ),
-    Command("quit", "&File", "&Quit", ("Ctrl+Q",), "Close the window; a run that goes on is stopped.", "", 3),
-    Command("undo", "&Edit", "&Undo", ("Ctrl+Z",), "Take the last change of the config back.", "undo", 0),
-    Command("redo", "&Edit", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Make the change that was undone again.", "redo", 0),
+    Command("quit", "&File", "&Quit", ("Ctrl+Q",), "Close the window. A run in progress is stopped.", "", 3),
+    Command("undo", "&Edit", "&Undo", ("Ctrl+Z",), "Revert the last change of the config.", "undo", 0),
+    Command("redo", "&Edit", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Apply the reverted change again.", "redo", 0),
     Command(
         "copy",
         "&Edit",
         "&Copy",
         ("Ctrl+C",),
-        "Copy what the view in use shows, in full precision; elsewhere the values at the cursor.",
+        "Copy the view in use with full precision; elsewhere the selected values.",
         "copy",
         1,
     ),
-    Command("run", "&Run", "&Run", ("F5", "Ctrl+R"), "Compute the network by every engine and compare.", "run", 0),
+    Command("run", "&Run", "&Run", ("F5", "Ctrl+R"), "Compute the network with every engine and compare.", "run", 0),
     Command(
         "run_full_audit",
         "&Run",
-        "Run and &audit everything",
+        "Run with full &audit",
         ("Shift+F5",),
-        "Check every step of every engine, not only a sample of a large run.",
+        "Run, and audit every step of every engine, not only a subset of a large run.",
         "",
         0,
     ),
-    Command("stop", "&Run", "&Stop", ("Esc",), "Stop the run, and the last result stays; else an export.", "stop", 0),
-    Command("timestep_next", "&Go", "Next &timestep", ("Right",), "Move the cursor one step later.", "next", 0),
-    Command("timestep_previous", "&Go", "Pre&vious timestep", ("Left",), "Move one step earlier.", "previous", 0),
-    Command("timestep_first", "&Go", "&First timestep", ("Home",), "Move the cursor to t = 0.", "first", 0),
-    Command("timestep_last", "&Go", "&Last timestep", ("End",), "Move the cursor to t = T - 1.", "last", 0),
-    Command("play", "&Go", "&Play", ("Space",), "Let the cursor run through time, or halt it.", "play", 0),
-    Command("play_backward", "&Go", "Play back&wards", ("Shift+Space",), "Let the cursor run back, or halt it.", "", 0),
-    Command("phase_next", "&Go", "Next sta&ge", (".",), "Show what a step reads, computes, carries on.", "", 0),
-    Command("phase_previous", "&Go", "Previous s&tage", (",",), "Go back to what came before.", "", 0),
-    Command("faster", "&Go", "Play &quicker", (">",), "Play twice as quick.", "", 0),
-    Command("slower", "&Go", "Play s&lower", ("<",), "Play half as quick.", "", 0),
-    Command("unit_previous", "&Go", "Unit &above", ("Up",), "Move the cursor to the unit above.", "", 1),
-    Command("unit_next", "&Go", "Unit &below", ("Down",), "Move the cursor to the unit below.", "", 1),
-    Command("lane_above", "&Go", "Lane ab&ove", ("PgUp",), "Move to the next layer or direction up.", "", 1),
-    Command("lane_below", "&Go", "Lane belo&w", ("PgDown",), "Move to the next layer or direction down.", "", 1),
-    Command("sample_previous", "&Go", "Previous &sample", ("[",), "Look at the sample before.", "", 1),
-    Command("sample_next", "&Go", "Next sa&mple", ("]",), "Look at the sample after.", "", 1),
-    Command("mismatch_next", "&Go", "&Next mismatch", ("N",), "Go to the next value that differs.", "", 2),
+    Command(
+        "stop",
+        "&Run",
+        "&Stop",
+        ("Esc",),
+        "Stop the run (the last result is kept), or the export in progress.",
+        "stop",
+        0,
+    ),
+    Command("timestep_next", "&Go", "Next &time step", ("Right",), "Select the next time step.", "next", 0),
+    Command(
+        "timestep_previous", "&Go", "Pre&vious time step", ("Left",), "Select the time step before.", "previous", 0
+    ),
+    Command("timestep_first", "&Go", "&First time step", ("Home",), "Select t = 0.", "first", 0),
+    Command("timestep_last", "&Go", "&Last time step", ("End",), "Select t = T - 1.", "last", 0),
+    Command("play", "&Go", "&Play", ("Space",), "Play or pause.", "play", 0),
+    Command("play_backward", "&Go", "Play back&ward", ("Shift+Space",), "Play toward t = 0, or pause.", "", 0),
+    Command(
+        "phase_next", "&Go", "Next sta&ge", (".",), "Show the next of three stages: read, compute, pass on.", "", 0
+    ),
+    Command("phase_previous", "&Go", "Previous s&tage", (",",), "Show the stage before.", "", 0),
+    Command("faster", "&Go", "&Faster", (">",), "Double the playback speed.", "", 0),
+    Command("slower", "&Go", "S&lower", ("<",), "Halve the playback speed.", "", 0),
+    Command("unit_previous", "&Go", "Unit &above", ("Up",), "Select the unit above.", "", 1),
+    Command("unit_next", "&Go", "Unit &below", ("Down",), "Select the unit below.", "", 1),
+    Command("lane_above", "&Go", "Lane ab&ove", ("PgUp",), "Select the next layer or direction up.", "", 1),
+    Command("lane_below", "&Go", "Lane belo&w", ("PgDown",), "Select the next layer or direction down.", "", 1),
+    Command("sample_previous", "&Go", "Previous &sample", ("[",), "Select the sample before.", "", 1),
+    Command("sample_next", "&Go", "Next sa&mple", ("]",), "Select the next sample.", "", 1),
+    Command("mismatch_next", "&Go", "&Next mismatch", ("N",), "Select the next value outside the tolerance.", "", 2),
     Command(
         "mismatch_previous",
         "&Go",
         "Pre&vious mismatch",
         ("P", "Shift+N"),
-        "Go to the value before that differs.",
+        "Select the value outside the tolerance before this one.",
         "",
         2,
     ),
-    Command("explain", "&Go", "E&xplain the value", ("E",), "Show how the value at the cursor came about.", "", 3),
-    Command(
-        "trail_back", "&Go", "&Back on the trail", ("Alt+Left",), "Return to the number that used this one.", "", 3
-    ),
-    Command("trail_forward", "&Go", "For&ward", ("Alt+Right",), "Go again to where you came back from.", "", 3),
+    Command("explain", "&Go", "E&xplain value", ("E",), "Show how the selected value is computed.", "", 3),
+    Command("trail_back", "&Go", "&Back", ("Alt+Left",), "Return to the value that used this one.", "", 3),
+    Command("trail_forward", "&Go", "For&ward", ("Alt+Right",), "Show again the value that you came back from.", "", 3),
     Command(
         "lesson_next",
         "&Go",
-        "Next step of t&he lesson",
+        "Next lesson st&ep",
         ("Ctrl+PgDown",),
-        "Go on in the lesson; after its last step, to the next lesson.",
+        "Continue the lesson; after its last step, open the next lesson.",
         "",
         4,
     ),
     Command(
         "lesson_back",
         "&Go",
-        "Step bac&k in the lesson",
+        "Previous lesson &step",
         ("Ctrl+PgUp",),
         "Go back one step of the lesson.",
         "",
@@ -147,69 +166,79 @@ COMMANDS = (
     Command(
         "lesson_again",
         "&Go",
-        "Set the step &up again",
+        "&Reset lesson step",
         ("Ctrl+Home",),
-        "Go back to the configuration, the cursor and the view that the lesson's step is about.",
+        "Restore the config, selection and view of this step of the lesson.",
         "",
         4,
     ),
-    Command("lesson_close", "&Go", "&Close the lesson", (), "Close the lesson; later it goes on from here.", "", 4),
+    Command(
+        "lesson_close", "&Go", "&Close lesson", (), "Close the lesson. Reopened, it continues at this step.", "", 4
+    ),
     Command(
         "quantity_next",
         "&View",
         "&Next quantity",
         ("Q",),
-        "Show the lanes by what stands next in the list of colors: values, gates, …",
+        "Color the lanes by the next quantity: values, error ratio, gates, …",
         "",
         1,
     ),
     Command(
-        "quantity_previous", "&View", "Pre&vious quantity", ("Shift+Q",), "Show the lanes by what stands before.", "", 1
+        "quantity_previous",
+        "&View",
+        "Pre&vious quantity",
+        ("Shift+Q",),
+        "Color the lanes by the quantity before.",
+        "",
+        1,
     ),
     Command(
         "order_next",
         "&View",
-        "&Order of units",
+        "Cycle unit &order",
         ("O",),
-        "Let the units of each lane stand by index, by their first principal component, or by activity, in turn.",
+        "Sort units by index, first principal component, or activity.",
         "",
         1,
     ),
-    Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer timesteps, larger.", "zoom-in", 2),
-    Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more timesteps.", "zoom-out", 2),
+    Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer time steps, larger.", "zoom-in", 2),
+    Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more time steps.", "zoom-out", 2),
     Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
     Command(
         "enlarge_tabs",
         "&View",
-        "&Larger tabs",
+        "Enlarge bottom pane&l",
         ("Shift+E",),
-        "Give the arithmetic and the other views behind tabs what height there is to spare, or take it back.",
+        "Switch between a taller and a normal bottom panel.",
         "",
         3,
     ),
     Command(
         "part_next",
         "&View",
-        "Next &part of the window",
+        "Next &pane",
         ("F6",),
-        "Give the keyboard to the part that is next to read: lesson, panel, lanes, tables, tabs.",
+        "Move keyboard focus to the next pane.",
         "",
         4,
     ),
     Command(
         "part_previous",
         "&View",
-        "P&art of the window before",
+        "Previous p&ane",
         ("Shift+F6",),
-        "Give the keyboard to the part before.",
+        "Move keyboard focus to the previous pane.",
         "",
         4,
     ),
-    Command("guide", "&Help", "&Guide", ("F1",), "Open the guide, at the page about what you are at.", "info", 0),
-    Command("welcome", "&Help", "&Welcome", (), "Show the ways to begin: lessons, files, a small network.", "", 0),
-    Command("keys", "&Help", "&Keys", ("?",), "List every key.", "keys", 0),
+    Command("guide", "&Help", "&Guide", ("F1",), "Open the guide at the page for the focused pane.", "info", 0),
     Command(
-        "problem", "&Help", "&Report a problem…", (), "Show what a report needs: versions, engines and the log.", "", 1
+        "welcome", "&Help", "&Welcome", (), "Show lessons, recent files, and ways to open or create a network.", "", 0
     ),
-    Command("about", "&Help", "&About rnnviz", (), "Which version this is.", "", 1),
+    Command("keys", "&Help", "&Keys", ("?",), "List every keyboard shortcut.", "keys", 0),
+    Command(
+        "problem", "&Help", "&Report a problem…", (), "Show the text for a bug report: versions, engines, log.", "", 1
+    ),
+    Command("about", "&Help", "&About rnnviz", (), "Show the version.", "", 1),
 )

@@ -67,7 +67,7 @@ class ToolBar(QToolBar):
     def mark_stale(self, stale: bool) -> None:
         """Let the Run button say whether the picture is of an older config."""
         self._run.setProperty("stale", stale)
-        self._run.setAccessibleDescription("The config has changed since the last run." if stale else "")
+        self._run.setAccessibleDescription("Settings changed since the last run." if stale else "")
         self._run.style().unpolish(self._run)
         self._run.style().polish(self._run)
         self._draw_run()
@@ -108,10 +108,10 @@ class ToolBar(QToolBar):
         self.addWidget(control)
 
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
-        why = "Open a lesson, which leads through one thing about recurrent networks, or its config alone."
+        why = "Open a lesson, or only its config."
         # Its entries say what it is; a label would take the room of the last controls in a small window.
         box = ElidedComboBox("Lesson", why, 13)
-        box.setPlaceholderText("own config")
+        box.setPlaceholderText("No lesson")
         for entry in lesson_entries():
             box.addItem(f"{entry.number}  {entry.title}", entry)
         if box.count():
@@ -136,16 +136,16 @@ class ToolBar(QToolBar):
         box = QSpinBox()
         box.setKeyboardTracking(False)
         box.valueChanged.connect(cursor.go_to_sample)
-        self._labeled("Sample", box, "Which sequence of the batch every view shows, counted from 0 ([ and ]).")
+        self._labeled("Sample", box, "Sample of the batch shown in every view, counted from 0 ([ and ]).")
         return box
 
     def _colors_box(self) -> ColorsBox:
         box = ColorsBox(self._session)
-        self._labeled("Colors", box, WHY)
+        self._labeled("Color by", box, WHY)
         return box
 
     def _candidate_box(self) -> QComboBox:
-        box = ElidedComboBox("Candidate", "Which engine is held against the reference.", 9)
+        box = ElidedComboBox("Candidate", "Candidate to compare with the reference.", 9)
         box.activated.connect(lambda index: self._session.set_candidate(box.itemData(index)))
         self._candidate_action = self.addWidget(box)
         return box
@@ -154,7 +154,7 @@ class ToolBar(QToolBar):
         button = QToolButton()
         button.setText("Export")
         button.setAccessibleName("Export")
-        button.setToolTip("Save a picture or the numbers.")
+        button.setToolTip("Save a picture, a report or the numbers.")
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setMenu(export)

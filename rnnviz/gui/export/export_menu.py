@@ -43,7 +43,7 @@ class ExportMenu(QMenu):
     def _add_report(self) -> QAction:
         action = self.addAction("&Report…")
         action.setObjectName("export_report")
-        action.setToolTip("One HTML file to read, keep and send: verdict, figures, checks, arithmetic and a picture.")
+        action.setToolTip("One HTML file with verdict, figures, checks, arithmetic and a picture.")
         action.triggered.connect(lambda _checked=False: self.report_chosen.emit())
         return action
 
@@ -60,7 +60,7 @@ class ExportMenu(QMenu):
         for scale in SCALES:
             action = menu.addAction(f"&{scale}×…")
             action.setObjectName(f"export_png_{name}_{scale}")
-            action.setToolTip(f"A PNG with {scale} pixel{'s' * (scale > 1)} for each of the screen's, both ways.")
+            action.setToolTip(f"PNG at {scale}× the screen resolution.")
             action.triggered.connect(
                 lambda _checked=False, scale=scale: self.picture_chosen.emit(view, scale),
             )

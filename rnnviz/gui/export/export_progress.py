@@ -13,11 +13,11 @@ class ExportProgress(QWidget):
 
     def __init__(self, jobs: Jobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._row = ProgressRow("Progress of the export", "How much of the file is written.")
+        self._row = ProgressRow("Export progress", "Written share of the file.")
         stop = QPushButton("Stop")
         stop.setObjectName("stop_export")
-        stop.setAccessibleName("Stop the export")
-        stop.setToolTip("Stop writing and leave nothing behind; a file that was there before stays as it was.")
+        stop.setAccessibleName("Stop export")
+        stop.setToolTip("Cancel the export. An existing file stays unchanged.")
         stop.clicked.connect(jobs.stop)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 10, 0)

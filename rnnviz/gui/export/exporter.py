@@ -47,7 +47,7 @@ def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
     from rnnviz.io.export.json_summary import write_json
 
     write_json(result, path)
-    return "the verdict and its figures"
+    return "verdict and figures"
 
 
 def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
@@ -57,45 +57,41 @@ def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
 
 
 _TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*.json)"
-_GATES = (
-    "gates, cell states and the activations' arguments:\nof every engine what the true arithmetic gives from that "
-    "engine's own states."
-)
+_GATES = "gates, cell states and pre-activations,\nrecomputed in float64 from each engine's own states."
 
 FORMATS = (
     Format(
         "notebook",
         "ipynb",
         "Note&book…",
-        "A Jupyter notebook that recomputes this run, by Gluon's layer and by hand.",
+        "A Jupyter notebook that recomputes this run with Gluon and with NumPy.",
         "Notebooks (*.ipynb)",
         _write_notebook,
     ),
-    Format("csv", "csv", "Table (&CSV)…", "Every hidden value as a row.", _TABLES, _write_csv),
+    Format("csv", "csv", "Table (&CSV)…", "One row for each hidden value.", _TABLES, _write_csv),
     Format(
         "csv_gates",
         "csv",
         "Table with &gates and cell states (CSV)…",
-        f"Every hidden value as a row, and beside it {_GATES}",
+        f"One row for each hidden value, with {_GATES}",
         _TABLES,
         partial(_write_csv, gates=True),
     ),
-    Format("npz", "npz", "Arrays (&NPZ)…", "Every array, the inputs and the config.", _ARRAYS, _write_npz),
+    Format("npz", "npz", "Arrays (&NPZ)…", "Arrays of every engine, inputs and config.", _ARRAYS, _write_npz),
     Format(
         "npz_gates",
         "npz",
         "Arrays with gates and cell s&tates (NPZ)…",
-        f"Every array, the inputs and the config, and also {_GATES}",
+        f"Arrays of every engine, inputs and config, with {_GATES}",
         _ARRAYS,
         partial(_write_npz, gates=True),
     ),
-    Format("json", "json", "Summary (&JSON)…", "The verdict, its figures and the checks.", _SUMMARIES, _write_json),
+    Format("json", "json", "Summary (&JSON)…", "Verdict, figures and checks.", _SUMMARIES, _write_json),
     Format(
         "weights",
         "params",
         "Weights as a &model file…",
-        "The weights of this run for Gluon, PyTorch, ONNX Runtime or numpy.\n"
-        "The file is read back and run before it appears.",
+        "Weights of this run for Gluon, PyTorch, ONNX Runtime or NumPy.\nrnnviz reads the file back and verifies it.",
         FILTERS,
         write_weights,
     ),
@@ -133,7 +129,7 @@ class Exporter:
                 def work(progress: Progress) -> str:
                     from rnnviz.io.export.report.export import write_report
 
-                    caption = "The unrolled network as the window showed it."
+                    caption = "The unrolled network, as shown in the window."
                     picture = ReportPicture(caption, LANES_IN_WORDS, image.width() // _REPORT_SCALE, png_of(image))
                     progress(0.5)
                     return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."

@@ -38,7 +38,7 @@ def report_picture(result: RunResult, width: int = 1600, height: int = 1000) -> 
     application = _application()
     light, dark = (png_of(_draw(result, theme, width, height, 1)) for theme in ("light", "dark"))
     del application
-    return ReportPicture("The verdict, and the unrolled network beneath it.", LANES_IN_WORDS, width, light, dark)
+    return ReportPicture("The verdict, and the unrolled network below it.", LANES_IN_WORDS, width, light, dark)
 
 
 def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) -> QImage:

@@ -49,9 +49,9 @@ def allocate_image(widget: QWidget, scale: int) -> QImage:
         image = QImage(size, QImage.Format.Format_RGB32)
     if image.isNull():
         raise InputError(
-            f"A picture of {size.width():,} × {size.height():,} pixels cannot be drawn: at most {_LARGEST_SIDE:,} in "
-            f"each direction and {_LARGEST_BYTES // 4:,} in all are allowed, as far as there is memory; take a smaller "
-            "scale."
+            f"The picture is too large (got {size.width():,} × {size.height():,} pixels): the limits are "
+            f"{_LARGEST_SIDE:,} in each direction and {_LARGEST_BYTES // 4:,} in total, or less if memory is short. "
+            "Use a smaller scale."
         )
     image.setDevicePixelRatio(scale)
     return image

@@ -46,16 +46,16 @@ class CodeTrust(QObject):
         listed = "\n".join(paths)
         box = QMessageBox(
             QMessageBox.Icon.Question,
-            "Run your own code?",
-            f"This config computes with code from:\n{listed}\n\n"
-            "It runs on this machine with your rights. Run it only if you know who wrote it.",
+            "Run Python code named by this config?",
+            f"This config runs Python code from:\n{listed}\n\n"
+            "It runs with your permissions and is not sandboxed. Run it only if you trust its author.",
             QMessageBox.StandardButton.NoButton,
             self._window,
         )
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        agreed = box.addButton("&Run it", QMessageBox.ButtonRole.AcceptRole)
-        refused = box.addButton("&Do not run it", QMessageBox.ButtonRole.RejectRole)
+        agreed = box.addButton("&Run code", QMessageBox.ButtonRole.AcceptRole)
+        refused = box.addButton("&Don't run", QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(refused)
         box.setEscapeButton(refused)
 

@@ -23,8 +23,8 @@ class RunProgress(QStackedWidget):
         super().__init__(parent)
         self._stage = STARTING
         self._summary = QLabel()
-        self._summary.setToolTip("How long each engine took in the last run, and what it computed with.")
-        self._row = ProgressRow("Progress of the run", "How much of the run is done.", clock)
+        self._summary.setToolTip("Time of each engine in the last run, and library versions.")
+        self._row = ProgressRow("Run progress", "Completed share of the run.", clock)
         self._row.setContentsMargins(0, 0, 10, 0)
         idle = QWidget()
         idle_layout = QHBoxLayout(idle)

@@ -104,7 +104,7 @@ class RunControl(QObject):
             self._runner.run(config, audit, self._own.trusted)
 
     def _refuse_code(self, paths: list[str]) -> None:
-        self.error_changed.emit(f"Not run, as you wished: this config computes with code from {', '.join(paths)}.")
+        self.error_changed.emit(f"Not run: you declined to run code from {', '.join(paths)}.")
 
     def refuse(self, _key: str, sentence: str) -> None:
         """The fields hold no config, for the reason in `sentence`: nothing is run until they do."""
@@ -128,7 +128,9 @@ class RunControl(QObject):
         if run_size(self._session.config) <= AUTOMATIC_VALUES:
             self.run()
         else:
-            self.noted.emit(f"{', '.join(Path(path).name for path in paths)} was edited: the next run reads it.")
+            self.noted.emit(
+                f"{', '.join(Path(path).name for path in paths)} changed on disk. Press F5 to read it again."
+            )
 
     def _on_config(self, _config: Config) -> None:
         self.accept()
@@ -159,7 +161,7 @@ class RunControl(QObject):
 
     def _on_stopped(self) -> None:
         self._progress.end()
-        self.noted.emit("Stopped; the last result is still shown." if self._session.result else "Stopped.")
+        self.noted.emit("Stopped. The last result is still shown." if self._session.result else "Stopped.")
 
     def _summarize(self, result: RunResult) -> None:
         times = [

@@ -12,6 +12,7 @@ from rnnviz.core.errors import EngineError, InputError
 
 Progress: TypeAlias = Callable[[float], None]
 
+_INTERNAL_ERROR = "Internal error: {kind}: {error}. Please report it (Help > Report a problem)."
 _INTERVAL = 0.05
 """Seconds between two tellings of a job's progress, so that the window is not busy with them alone."""
 
@@ -61,12 +62,15 @@ class _Worker(QObject):
         except _CancelledError:
             self.stopped.emit(job.title)
         except (InputError, EngineError, OSError, MemoryError) as error:
-            self.failed.emit(job.title, str(error) or "There is too little memory for it.")
+            self.failed.emit(job.title, str(error) or "Not enough memory.")
         except Exception as error:  # noqa: BLE001 - the window must live on, and know that the job is over
             from rnnviz.execution.log import log, where
 
             log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
-            self.failed.emit(job.title, f"This should not have happened: {type(error).__name__}: {error}.")
+            self.failed.emit(
+                job.title,
+                f"Internal error: {type(error).__name__}: {error}. Please report it (Help > Report a problem).",
+            )
 
 
 class Jobs(QObject):

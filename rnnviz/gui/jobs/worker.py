@@ -57,7 +57,7 @@ class Worker(QObject):
                     case Cancelled(request_id):
                         self.cancelled.emit(request_id)
         except OSError as error:
-            sentence = f"The process that computes could not be started: {error.strerror or error}."
+            sentence = f"The worker process did not start: {error.strerror or error}."
             self.failed.emit(Failed(request.id, "engine", sentence))
 
     @Slot()

@@ -1,16 +1,32 @@
-"""A lesson's config on a machine that lacks one of its engines: by the engines that there are."""
+"""Replacement of engines that a lesson names and that are not installed."""
 
 from dataclasses import replace
 
 from rnnviz.core.config import Config
-from rnnviz.engines.registry import fallback_engine, find_engine
+from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine
+
+_PACKAGES = {"mxnet": "MXNet", "torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+_CANNOT_RUN = "This lesson cannot run here. {reasons}"
+_OTHER_REFERENCE = (
+    "{package} is not installed, so this lesson uses {other} as the reference. "
+    "Where the text says {title}, read {other}."
+)
+_OTHER_CANDIDATES = "{package} is not installed, so this lesson compares {candidates} with {reference}."
 
 
 def runnable(config: Config) -> tuple[Config, str]:
-    """The config as it can be run here, and the sentence that says what is different, "" if nothing is.
+    """Replace missing engines of a config by installed ones.
 
-    An engine that is missing is left out. Where fewer than two are left, others that there are stand in; where there
-    are none, the config stays as it is, and running it says what is missing.
+    Parameters
+    ----------
+    config
+        The config of a lesson.
+
+    Returns
+    -------
+    tuple of Config and str
+        The config to run and the sentence about the replacement; ``(config, "")`` if every engine is installed. Missing
+        candidates are left out as long as one is left. Without enough engines the config is returned unchanged.
     """
     compare = config.compare
     entries = [find_engine(name) for name in compare.engines]
@@ -22,10 +38,15 @@ def runnable(config: Config) -> tuple[Config, str]:
         present.insert(0, other)
     while len(present) < 2 and (other := fallback_engine(config.network, present)) is not None:
         present.append(other)
-    reasons = " ".join(str(entry.unavailable) for entry in missing)
     if len(present) < 2:
-        return config, f"This cannot be run here. {reasons}"
+        return config, _CANNOT_RUN.format(reasons=" ".join(str(entry.unavailable) for entry in missing))
     reference, *candidates = present
     changed = replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))
-    names = " and ".join(present)
-    return changed.checked(), f"Here {names} compute this, with {reference} as the reference. {reasons}"
+    return changed.checked(), _sentence(entries[0], missing, reference, candidates)
+
+
+def _sentence(usual: EngineEntry, missing: list[EngineEntry], reference: str, candidates: list[str]) -> str:
+    package = _PACKAGES[str(missing[0].package)]
+    if usual in missing:
+        return _OTHER_REFERENCE.format(package=package, title=usual.title, other=find_engine(reference).title)
+    return _OTHER_CANDIDATES.format(package=package, candidates=" and ".join(candidates), reference=reference)

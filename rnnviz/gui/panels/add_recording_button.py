@@ -18,9 +18,9 @@ class RecordingButton(QPushButton):
     """The tuple of the engines' names that the file stands for: several, if it holds what several computed."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__("Add recording …", parent)
-        self.setAccessibleName("Comparison: add a recording")
-        self.setToolTip("Compare with what other code computed and saved as an .npz file.")
+        super().__init__("Add recorded outputs…", parent)
+        self.setAccessibleName("Comparison: add recorded outputs")
+        self.setToolTip("Compare with outputs that other code saved as .npz.")
         self.setAutoDefault(False)
         self.clicked.connect(self._ask)
 
@@ -33,4 +33,6 @@ class RecordingButton(QPushButton):
         self.chosen.emit(names)
 
     def _ask(self) -> None:
-        ask_file(self, "Add recording", f"Recordings (*.npz);;{ALL_FILES}", lambda path: self.choose(str(path)))
+        ask_file(
+            self, "Add recorded outputs", f"Recorded outputs (*.npz);;{ALL_FILES}", lambda path: self.choose(str(path))
+        )

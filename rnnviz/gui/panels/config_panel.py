@@ -39,7 +39,7 @@ class ConfigPanel(QWidget):
 
     def __init__(self, config: Config, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAccessibleName("Configuration")
+        self.setAccessibleName("Settings")
         self._config = config
         self._theme = theme
         self._reference: ReferenceEditor

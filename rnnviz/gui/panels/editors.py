@@ -189,8 +189,8 @@ class PathEditor(LineEditor):
         line = PathLineEdit(widget)
         self.browse = QToolButton(widget)
         self.browse.setText("…")
-        self.browse.setToolTip("Choose the file in a dialog.")
-        self.browse.setAccessibleName("Choose a file")
+        self.browse.setToolTip("Browse for the file.")
+        self.browse.setAccessibleName("Choose file")
         row = QHBoxLayout(widget)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(3)
@@ -212,7 +212,7 @@ class PathEditor(LineEditor):
     def _browse(self) -> None:
         current = self.value()
         folder = Path(current).parent if isinstance(current, str) else None
-        ask_file(self.widget, "Choose a file", self._filters, lambda path: self.choose(str(path)), folder)
+        ask_file(self.widget, "Choose file", self._filters, lambda path: self.choose(str(path)), folder)
 
     def _parse(self, text: str) -> Any:
         if not text:

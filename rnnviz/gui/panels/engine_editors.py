@@ -133,7 +133,7 @@ class CandidatesEditor(Editor):
 
     def _new_box(self, name: str) -> ElidedCheckBox:
         box = ElidedCheckBox(display_name(name), self._rows)
-        box.setAccessibleName(f"Comparison: against {name}")
+        box.setAccessibleName(f"Comparison: candidate {name}")
         box.clicked.connect(lambda checked: self._choose(name, checked))
         return box
 

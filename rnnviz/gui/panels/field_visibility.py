@@ -56,9 +56,7 @@ def _sequence(values: Values) -> dict[str, FieldState]:
     if source not in ("normal", "uniform"):
         uses["sequence.seed"] = _HIDDEN
     if source == "file":
-        file = FieldState(
-            fixed="from the file", why="The file decides how many sequences there are and how long they are."
-        )
+        file = FieldState(fixed="from the file", why="The file defines the number of sequences and their length.")
         uses |= {"sequence.batch_size": file, "sequence.timesteps": file}
     if source == "text" and values["sequence.text"]:
         uses |= _text(values)
@@ -81,21 +79,21 @@ def _text(values: Values) -> dict[str, FieldState]:
     words = values["sequence.tokens"] == "words"
     symbols = SequenceSource(text=values["sequence.text"], tokens=values["sequence.tokens"]).symbols
     uses = {
-        "sequence.batch_size": FieldState(fixed="1, the text", why="A text is one sequence."),
+        "sequence.batch_size": FieldState(fixed="1 (the text)", why="A text is one sequence."),
         "sequence.timesteps": FieldState(
-            fixed=f"{len(symbols)}, its {'words' if words else 'length'}",
-            why=f"Each {'word' if words else 'character'} is one timestep.",
+            fixed=f"{len(symbols)} ({'words' if words else 'characters'})",
+            why=f"Each {'word' if words else 'character'} is one time step.",
         ),
     }
     if not values["sequence.vocabulary"]:
         features = FieldState(
-            fixed=f"{len(alphabet(symbols))}, the {'words' if words else 'alphabet'}",
+            fixed=f"{len(alphabet(symbols))} ({'distinct words' if words else 'alphabet'})",
             why=f"Each distinct {'word' if words else 'character'} of the text is one input feature.",
         )
     elif values["sequence.embedding"] or values["sequence.embedding_path"]:
-        features = FieldState(fixed="the embedding's", why="Each token is read as a row of the embedding.")
+        features = FieldState(fixed="from the embedding", why="Each token selects a row of the embedding.")
     else:
-        features = FieldState(fixed="the vocabulary's", why="Each token of the vocabulary is one input feature.")
+        features = FieldState(fixed="from the vocabulary", why="Each token of the vocabulary is one input feature.")
     return {**uses, "network.input_size": features}
 
 

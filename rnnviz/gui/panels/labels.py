@@ -16,23 +16,23 @@ SECTION_TITLES = {
 # The letters after & reach the fields with Alt; none occurs twice, and F, E, R, G, V and H are left to the menus.
 _LABELS = {
     "network.cell": "&cell",
-    "network.input_size": "&input",
-    "network.hidden_size": "hi&dden",
+    "network.input_size": "&input size",
+    "network.hidden_size": "hi&dden size",
     "network.num_layers": "la&yers",
     "network.bidirectional": "&bidirectional",
     "network.reverse": "reverse",
     "network.layout": "layo&ut",
     "network.dtype": "dtype",
     "sequence.source": "s&ource",
-    "sequence.batch_size": "b&atch",
-    "sequence.timesteps": "&timesteps",
+    "sequence.batch_size": "b&atch size",
+    "sequence.timesteps": "&time steps",
     "sequence.embedding_path": "matrix file",
-    "parameters.initializer": "&weights",
-    "parameters.bias": "bia&ses",
+    "parameters.initializer": "&weight init",
+    "parameters.bias": "bia&s init",
     "parameters.scale": "sca&le",
-    "initial_state.source": "h0",
+    "initial_state.source": "initial state",
     "compare.reference": "refere&nce",
-    "compare.candidates": "against",
+    "compare.candidates": "candidates",
 }
 
 _CHOICES = {
@@ -41,14 +41,14 @@ _CHOICES = {
     "sequence.axes": {"NTI": "NTI, batch first", "TNI": "TNI, time first"},
 }
 _UNSET = {
-    "sequence.array": "the only one",
-    "sequence.axes": "NTI, TNI of a run",
-    "sequence.frame": "fills the input",
+    "sequence.array": "the only array",
+    "sequence.axes": "NTI (TNI: exported)",
+    "sequence.frame": "input size",
     "sequence.tokens": "characters",
-    "sequence.vocabulary": "what the text holds",
-    "sequence.unknown": "refused",
-    "sequence.embedding": "none: one-hot",
-    "sequence.embedding_path": "the weights'",
+    "sequence.vocabulary": "from the text",
+    "sequence.unknown": "error",
+    "sequence.embedding": "none (one-hot)",
+    "sequence.embedding_path": "weights file",
 }
 
 FILE_FILTERS = {

@@ -55,9 +55,9 @@ def parameter_rows(config: Config) -> list[tuple[str, str]]:
         for name, shape in replace(network, num_layers=min(2, network.num_layers)).parameter_shapes().items()
     ]
     if network.num_layers == 3:
-        rows.append(("layer 2", "as layer 1"))
+        rows.append(("layer 2", "same as layer 1"))
     elif network.num_layers > 3:
-        rows.append((f"layers 2 to {network.num_layers - 1}", "as layer 1"))
+        rows.append((f"layers 2 to {network.num_layers - 1}", "same as layer 1"))
     return rows
 
 

@@ -15,11 +15,12 @@ from rnnviz.gui.theme.palettes import Theme
 
 _SHAPE = re.compile(r"\(.*?\)")
 
+_RESOURCES = "resources"
 _ROWS = {
-    "parameters": "How many numbers the weights and biases are.",
-    "out": "The shape of what Gluon returns first: the top layer's hidden vectors, forward and backward side by side.",
-    "state": "The shape of what Gluon returns second: the last state of each layer and direction, bottom layer first.",
-    "a run takes": "What a run needs at least; the arrays of every engine are kept on disk until they are not shown.",
+    "parameters": "Number of parameters: weights and biases.",
+    "out": "Shape of out: hidden states of the top layer at all time steps, both directions concatenated.",
+    "state": "Shape of state: final state of each layer and direction, bottom layer first.",
+    _RESOURCES: "Minimum of memory and disk space. The arrays of every engine stay on disk while they are shown.",
 }
 
 
@@ -38,7 +39,7 @@ class NetworkSummary(QWidget):
         self._grid.setColumnStretch(1, 1)
         self.equation = self._text()
         self.equation.setTextFormat(Qt.TextFormat.RichText)
-        self.equation.setToolTip("What each layer computes at every step, x being what the layer below gives.")
+        self.equation.setToolTip("Equations of each layer at every time step; x is the output of the layer below.")
         self.equation.setContentsMargins(0, 0, 0, 4)
         self._grid.addWidget(self.equation, 0, 0, 1, 2)
         self.values: dict[str, WrappedText] = {}
@@ -49,8 +50,8 @@ class NetworkSummary(QWidget):
         self.warning.hide()
         self._grid.addWidget(self.warning, len(_ROWS) + 1, 0, 1, 2)
         self.unfold = QToolButton(self)
-        self.unfold.setText("shapes of the parameters")
-        self.unfold.setToolTip("List Gluon's parameter names with their shapes.")
+        self.unfold.setText("parameter shapes")
+        self.unfold.setToolTip("Show Gluon's name and the shape of each parameter.")
         self.unfold.setAutoRaise(True)
         self.unfold.setCheckable(True)
         self.unfold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -73,7 +74,7 @@ class NetworkSummary(QWidget):
         self._set("parameters", parameter_words(config))
         self._set("out", output_words(config))
         self._set("state", state_words(config))
-        self._set("a run takes", demand_words(config))
+        self._set(_RESOURCES, demand_words(config))
         self._warn(config)
         if self.unfold.isChecked():
             self._list_shapes()
@@ -108,11 +109,11 @@ class NetworkSummary(QWidget):
         self._captions[name].setVisible(bool(words))
 
     def _warn(self, config: Config) -> None:
-        there_is = available_memory() if self.values["a run takes"].text else None
+        there_is = available_memory() if self.values[_RESOURCES].text else None
         short = there_is is not None and demand(config).memory > there_is
         if short and there_is is not None:
             self.warning.show_sentence(
-                f"More than the {readable(there_is)} of memory that there are: such a run is refused.",
+                f"Needs more than the {readable(there_is)} of memory available; the run will be refused.",
                 self._theme.color("doubtful"),
             )
         self.warning.setVisible(short)

@@ -84,7 +84,7 @@ class Autosave(QObject):
             _write(session, path)
             return ""
 
-        self._jobs.start(Job("keeping the session", work))
+        self._jobs.start(Job("autosaving the session", work))
 
     def _present(self) -> SavedSession | None:
         """What is to be kept; None while the user has done nothing that could be lost."""
@@ -102,7 +102,7 @@ class Autosave(QObject):
     def _on_failed(self, _title: str, sentence: str) -> None:
         if not self._told:
             self._told = True
-            self.noted.emit(f"What you do is not kept for the case of a crash: {sentence}")
+            self.noted.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
 
 
 def _write(session: SavedSession, path: Path) -> None:

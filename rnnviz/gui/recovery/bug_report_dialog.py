@@ -6,8 +6,8 @@ from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, Q
 
 _WIDTH, _HEIGHT = 760, 520
 _SAYS = (
-    "Say what you did, what you expected and what happened instead, and add the text below. Look through it first: "
-    "it names folders of this machine. The numbers and texts of your networks are not in the log."
+    "Describe what you did, what you expected, and what happened. Add the text below. Check it for private data first: "
+    "it contains folder names of this machine. The log contains no numbers and no text of your networks."
 )
 
 
@@ -43,4 +43,4 @@ class ProblemDialog(QDialog):
 
     def _copy(self) -> None:
         QApplication.clipboard().setText(self.text.toPlainText())
-        self.noted.emit("Copied the report.")
+        self.noted.emit("Report copied.")

@@ -7,11 +7,11 @@ from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, Q
 _WIDTH, _HEIGHT = 720, 420
 _LONGEST = 50_000
 _SAYS = (
-    "Something went wrong that should not have. You can go on; if the window does not behave, quit and start again. "
-    "Please send the text below to those who make rnnviz: look through it first, it may hold values of yours."
+    "Internal error. You can continue; if the window misbehaves, quit and restart rnnviz. "
+    "Please report it with the text below (check it for private data first)."
 )
-_KEPT = "What you were working on is kept: after Quit the next start offers to restore it."
-_NOT_KEPT = "What you were working on could not be kept by itself: save the session before you quit."
+_KEPT = "Your work is autosaved. After Quit, the next start offers to restore it."
+_NOT_KEPT = "Autosave failed. Save the session before you quit."
 
 
 class CrashDialog(QDialog):
@@ -22,7 +22,7 @@ class CrashDialog(QDialog):
 
     def __init__(self, parent: QWidget, text: str, *, kept: bool) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Something went wrong")
+        self.setWindowTitle("Internal error")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._count = 1
         words = QLabel(f"{_SAYS}\n\n{_KEPT if kept else _NOT_KEPT}")
@@ -31,7 +31,7 @@ class CrashDialog(QDialog):
         self._text = QPlainTextEdit(text[-_LONGEST:])
         self._text.setReadOnly(True)
         self._text.setTabChangesFocus(True)
-        self._text.setAccessibleName("What went wrong")
+        self._text.setAccessibleName("Error details")
         self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.buttons = QDialogButtonBox()
@@ -40,7 +40,7 @@ class CrashDialog(QDialog):
             ("copy_crash", "&Copy", roles.ActionRole, self._copy),
             ("save_after_crash", "&Save session…", roles.ActionRole, self.save_requested.emit),
             ("quit_after_crash", "&Quit", roles.DestructiveRole, self._quit),
-            ("go_on", "&Go on", roles.RejectRole, self.reject),
+            ("continue_after_crash", "Co&ntinue", roles.RejectRole, self.reject),
         ):
             button = self.buttons.addButton(label, role)
             button.setObjectName(name)
@@ -62,7 +62,7 @@ class CrashDialog(QDialog):
     def add(self, text: str) -> None:
         """Tell of another exception as well, as long as there is room."""
         self._count += 1
-        self.setWindowTitle(f"{self._count} things went wrong")
+        self.setWindowTitle(f"{self._count} internal errors")
         if len(self.text) + len(text) < _LONGEST:
             self._text.appendPlainText(f"\n{text}")
 

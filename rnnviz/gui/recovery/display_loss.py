@@ -40,10 +40,10 @@ def _end(save_now: Callable[[], bool]) -> NoReturn:
             from rnnviz.execution.log import log
 
             kept = save_now()
-            log.warning("the screen has gone, and the session was %s", "kept" if kept else "not kept")
-            last = "The next start offers what was not saved." if kept else "What was not saved is lost."
+            log.warning("display lost; session %s", "saved" if kept else "not saved")
+            last = "The next start offers to restore unsaved changes." if kept else "Unsaved changes are lost."
             if sys.stderr is not None:
-                sys.stderr.write(f"rnnviz: The screen has gone, and the window with it. {last}\n")
+                sys.stderr.write(f"rnnviz: The connection to the display was lost. {last}\n")
                 sys.stderr.flush()
     finally:
         os._exit(ENDED)

@@ -76,7 +76,7 @@ class SessionCommands(QObject):
             self._collected.emit(files, size)
             return ""
 
-        self._window.jobs.start(Job("looking at the files", work))
+        self._window.jobs.start(Job("collecting files", work))
 
     def save(self, path: Path, *, copies: bool | None = None, then: Callable[[], None] = lambda: None) -> None:
         """Save a session, with copies as it was unless `copies` says otherwise; `then` follows when it is written.
@@ -132,7 +132,7 @@ class SessionCommands(QObject):
 
     def _ask_where(self, files: "list[NamedFile]", size: str) -> None:
         count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-        self._ask(f"Save session with {count}, {size}" if files else "Save session: it names no files", True)
+        self._ask(f"Save session with {count}, {size}" if files else "Save session (no input files)", True)
 
     def _ask(self, title: str, copies: bool | None) -> None:
         stem = Path(self._window.document.origin.title.replace(":", "")).stem
@@ -153,7 +153,7 @@ def _collect(config: Config) -> "tuple[list[NamedFile], str]":
     if any(path.lower().endswith(".onnx") for path in paths_in(config)):
         from rnnviz.execution.subprocess_call import call_in_subprocess
 
-        files = call_in_subprocess(files_to_copy, config, what="The files could not be looked at")
+        files = call_in_subprocess(files_to_copy, config, what="The files could not be read")
     else:
         files = files_to_copy(config)
     return files, readable(size_of(files))

@@ -91,7 +91,7 @@ class SessionRecovery(QObject):
                 self._crash = self._desk.crash.open("w", encoding="utf-8")
         except OSError as error:
             reason = error.strerror or error
-            self._window.note(f"What you do is not kept for the case of a crash: {state_folder()}: {reason}.")
+            self._window.note(f"Autosave is off; a crash would lose unsaved changes: {state_folder()}: {reason}.")
         else:
             if self._crash is not None:
                 faulthandler.enable(self._crash)
@@ -124,7 +124,7 @@ class SessionRecovery(QObject):
         what = "" if title is None else f" while it showed “{title}”"
         crashed = bool(_text_of(folder / CRASH))
         how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
-        more = f" {len(self._left) - 1} more." if len(self._left) > 1 else ""
+        more = f" {len(self._left) - 1} more unsaved." if len(self._left) > 1 else ""
         self._bar.offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
         if crashed:
             _log_crash(folder)
@@ -136,13 +136,13 @@ class SessionRecovery(QObject):
 
         folder = self._take()
         if folder is None or self._desk is None:
-            self._window.note("Another window has taken that session already.")
+            self._window.note("Another window already restored that session.")
             return
         desk = self._desk
         try:
             session = read_session(folder / AUTOSAVE, lambda: desk.folder)
         except InputError as error:
-            tell_error(self._window, "The session cannot be restored", error)
+            tell_error(self._window, "Cannot restore the session", error)
             return
         document = session.document
         path = None if document.path is None else Path(document.path)

@@ -26,7 +26,7 @@ _INDENT = 12
 """Where the words of an entry begin."""
 _MOST_RECENT = 5
 _PROMISE = "See and check every value in a recurrent network."
-_DROP = "Or drop a file anywhere here: a config, a model, an array, a recurrence."
+_DROP = "Or drop a file here: a config, a model, an array, or a custom step."
 
 
 class WelcomePage(QScrollArea):
@@ -54,11 +54,11 @@ class WelcomePage(QScrollArea):
         self.setAccessibleName("Welcome")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._recent = QVBoxLayout()
-        self._back = QPushButton("Back to the picture")
-        self._back.setToolTip("See the last run again; Help > Welcome leads back here.")
+        self._back = QPushButton("Show last run")
+        self._back.setToolTip("Close this page. Help > Welcome opens it again.")
         self._back.clicked.connect(self.back_wanted)
-        self._at_start = QCheckBox("Show this page at the start")
-        self._at_start.setToolTip("Without it, a start without a file runs the first lesson's network at once.")
+        self._at_start = QCheckBox("Show at startup")
+        self._at_start.setToolTip("If off, rnnviz without a file runs the network of the first lesson.")
         self._at_start.setChecked(at_start)
         self._at_start.toggled.connect(self.shown_at_start)
         content = QWidget()
@@ -98,7 +98,7 @@ class WelcomePage(QScrollArea):
             entry.clicked.connect(lambda _checked=False, path=path: self.recent_chosen.emit(path))
             self._recent.addWidget(entry)
         if not paths:
-            none = QLabel("Files that you open or save will stand here.")
+            none = QLabel("Recently opened files appear here.")
             none.setWordWrap(True)
             none.setProperty("muted", True)
             none.setContentsMargins(_INDENT, 4, 0, 0)
@@ -133,7 +133,7 @@ class WelcomePage(QScrollArea):
         return head
 
     def _lessons(self, lessons: Sequence[LessonEntry]) -> QVBoxLayout:
-        column = _column("Learn it from the beginning")
+        column = _column("Lessons")
         for lesson in lessons:
             title = f"{lesson.number}   {lesson.title}"
             first = lesson is lessons[0]
@@ -146,31 +146,36 @@ class WelcomePage(QScrollArea):
         return column
 
     def _own(self) -> QVBoxLayout:
-        column = _column("Begin with something of your own")
+        column = _column("Open or create")
         for title, line, why, wanted in (
             (
                 "Open a model…",
-                "PyTorch, Gluon, ONNX, Keras, safetensors, numpy",
-                "Runs a recurrent network with the weights of a file.",
+                "PyTorch, Gluon, ONNX, Keras, safetensors, NumPy",
+                "Run a recurrent network from a model file.",
                 self.model_wanted,
             ),
             (
                 "Open the sample model",
-                "A small LSTM as PyTorch saves it",
-                "Runs the model file that comes with the program.",
+                "A small LSTM saved by PyTorch",
+                "Run the model file that ships with rnnviz.",
                 self.sample_wanted,
             ),
-            ("Open a config…", "A network as a TOML file", "What `rnnviz config` prints.", self.config_wanted),
+            (
+                "Open a config…",
+                "A network as a TOML file",
+                "Open a config, as `rnnviz config` writes it.",
+                self.config_wanted,
+            ),
             (
                 "Start with a small LSTM",
-                "Two layers, to be changed in the panel at the left",
-                "Small enough for every number to be read; it runs at once, and again after each change.",
+                "Two layers; change them in the settings panel",
+                "Small enough to read every value. It runs now and after each change.",
                 self.small_network_wanted,
             ),
             (
                 "Read the first steps",
-                "From a model file to a picture and a table (F1)",
-                "The guide's first page, which takes less than five minutes.",
+                "From a model file to a verdict, in five minutes",
+                "Open the guide at its first page (F1).",
                 self.guide_wanted,
             ),
         ):

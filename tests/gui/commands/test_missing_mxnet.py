@@ -28,7 +28,7 @@ def test_the_first_lesson_and_those_that_are_chosen_run_by_onnx_and_it_is_said(q
         window.files.open_lesson(lessons()[5])
     assert window.document.origin.title == lessons()[5].title
     assert set(window.session.result.traces) == {"onnx", "manual"}
-    assert "onnx and manual compute this, with onnx as the reference" in window.statusBar().currentMessage()
+    assert "uses ONNX Runtime as the reference" in window.statusBar().currentMessage()
 
 
 def test_a_file_that_names_no_reference_runs_and_one_that_asks_for_gluon_says_what_to_do(qtbot, window, tmp_path):

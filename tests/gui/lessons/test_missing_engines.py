@@ -1,4 +1,4 @@
-"""A lesson where an engine is missing: others stand in, and it is said."""
+"""Lessons without an installed engine."""
 
 import pytest
 
@@ -20,8 +20,8 @@ def test_where_an_engine_is_missing_others_stand_in_and_it_is_said(without_mxnet
     assert adapted.compare.reference == "onnx"
     assert adapted.compare.candidates == ("manual",)
     assert changed_keys(config, adapted) == ("compare.reference",)
-    assert "onnx and manual compute this, with onnx as the reference" in note
-    assert "needs mxnet 1.9.1" in note
+    assert note.startswith("MXNet is not installed")
+    assert note.endswith("read ONNX Runtime.")
 
 
 def test_where_every_engine_is_there_nothing_is_said():
@@ -32,7 +32,7 @@ def test_where_every_engine_is_there_nothing_is_said():
 def test_a_lesson_runs_without_mxnet(qtbot, window, entries, without_mxnet):
     window.guide.open(entries[0])
     pane = window.guide.pane
-    assert "onnx and manual" in pane.note.text()
+    assert "read ONNX Runtime" in pane.note.text()
     assert pane.note.isVisible()
     qtbot.waitUntil(lambda: all(row.finding is not None and row.finding.holds for row in pane.rows), timeout=30_000)
     assert not pane.again.isVisible()
