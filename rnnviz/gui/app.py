@@ -1,4 +1,4 @@
-"""The way into the window. Nothing here imports Qt before it is known that Qt can start."""
+"""Entry point of the window. Qt is imported only after a check that it can start."""
 
 import gc
 import sys
@@ -15,10 +15,10 @@ _SWITCH_SECONDS = 0.001
 
 
 def main(path: str | None) -> int:
-    """Open the window, on a config if `path` names one, and return the exit code when it is closed."""
-    # A thread that imports or reads keeps the window waiting for so long whenever both want to go on.
+    """Open the window on the file at `path`, if any, and return the exit code when it closes."""
+    # A busy thread can hold the interpreter for this long while the window waits.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    # Importing makes objects by the hundred thousand that are no garbage: the search for some is a tenth of the start.
+    # Imports create hundreds of thousands of live objects. Garbage collection would take a tenth of the start.
     searching = gc.isenabled()
     gc.disable()
     try:
@@ -35,12 +35,12 @@ def main(path: str | None) -> int:
 
 
 def show(result: "RunResult") -> None:
-    """Open a window on a finished run and wait until it is closed; at once back where others handle Qt's events.
+    """Open a window on a finished run. Blocks until it closes, unless an event loop is already running.
 
     Raises
     ------
     PlatformError
-        If no window can be opened here; the sentence says why.
+        If no window can be opened. The message gives the reason.
     """
     check_platform()
     from rnnviz.gui.application import show_result

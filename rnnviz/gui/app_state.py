@@ -1,4 +1,4 @@
-"""What the window shows: one config, one result, one location. Every view follows these signals."""
+"""Application state: one config, one result, one selection. Every view follows its signals."""
 
 from dataclasses import replace
 from typing import TypeAlias
@@ -18,24 +18,24 @@ ColorBy: TypeAlias = Quantity
 
 
 class Session(QObject):
-    """The single place where config, result, candidate, location and coloring change.
+    """Config, result, candidate, selection and coloring.
 
-    Signals carry the new value and are sent only when it differs. The location always lies inside the result.
+    Signals carry the new value and are emitted only on a change. The selection always lies inside the result.
     """
 
     config_changed = Signal(object)
     result_changed = Signal(object)
     numbers_changed = Signal()
-    """The result that is shown from now on has other numbers than the one before: it has not only been audited."""
+    """The values of the result changed, not only its audit."""
     candidate_changed = Signal(str)
     location_changed = Signal(object)
     color_by_changed = Signal(str)
     order_changed = Signal(str)
     engine_changed = Signal(str)
     swipe_changed = Signal(object)
-    """The engine that is drawn from the cursor on, or None."""
+    """The engine drawn from the selection on, or None."""
     highlight_changed = Signal(object)
-    """The regions that are lit up from now on."""
+    """The highlighted regions, a tuple of `Region`."""
 
     def __init__(self, config: Config, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,13 +51,13 @@ class Session(QObject):
         self.lit: tuple[Region, ...] = ()
 
     def set_config(self, config: Config) -> None:
-        """Take another config; the last result stays until a run replaces it."""
+        """Set the config. The last result stays until a run replaces it."""
         if config != self.config:
             self.config = config
             self.config_changed.emit(config)
 
     def set_result(self, result: RunResult | None) -> None:
-        """Show another result; the location stays as near as the new shape allows."""
+        """Set the result. The selection stays as near as the new shape allows."""
         other = result is None or self.result is None or result.traces is not self.result.traces
         self.result = result
         names = [] if result is None else [c.candidate for c in result.comparisons]
@@ -66,7 +66,7 @@ class Session(QObject):
         elif self._chosen in names:
             self.candidate = self._chosen
         else:
-            # A candidate that agrees must not hide one that does not.
+            # Select the worst verdict, so that a candidate that agrees cannot hide it.
             worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.comparison_verdict(c)))
             self.candidate = worst.candidate
         if result is None or self.engine not in result.traces:
@@ -74,7 +74,7 @@ class Session(QObject):
         if result is not None:
             self.location = self._inside(self.location, result)
         if other:
-            # What is lit may not be there any more.
+            # The highlighted regions may not exist in the new result.
             self.set_highlight(())
         self.result_changed.emit(result)
         if other:
@@ -83,7 +83,7 @@ class Session(QObject):
             self.location_changed.emit(self.location)
 
     def set_candidate(self, candidate: str) -> None:
-        """Hold another of the result's candidates against the reference, in this result and in later ones."""
+        """Select the candidate to compare with the reference, in this result and in later ones."""
         self._chosen = candidate
         if candidate != self.candidate:
             self.candidate = candidate
@@ -92,7 +92,7 @@ class Session(QObject):
                 self.swipe_changed.emit(self.swipe)
 
     def set_location(self, location: Location) -> None:
-        """Move the cursor; a place outside the result becomes the nearest one inside."""
+        """Set the selection. A location outside the result becomes the nearest one inside."""
         if self.result is None:
             return
         inside = self._inside(location, self.result)
@@ -105,42 +105,42 @@ class Session(QObject):
         return replace(location.within(result.shape), reverse=result.inputs.network.reverse)
 
     def set_color_by(self, color_by: ColorBy) -> None:
-        """Show the lanes by another quantity, in this result and in later ones that have it."""
+        """Color the lanes by a quantity, in this result and in later ones that have it."""
         if color_by != self.color_by:
             self.color_by = color_by
             self.color_by_changed.emit(color_by)
 
     def set_highlight(self, lit: tuple[Region, ...]) -> None:
-        """Light up other regions in every view, or none."""
+        """Highlight these regions in every view."""
         if lit != self.lit:
             self.lit = lit
             self.highlight_changed.emit(lit)
 
     def set_order(self, order: OrderName) -> None:
-        """Let the units of each lane stand in another order."""
+        """Sort the units of each lane in this order."""
         if order != self.order:
             self.order = order
             self.order_changed.emit(order)
 
     @property
     def quantity(self) -> ColorBy:
-        """What the lanes show: `color_by`, or the values where the network has no such thing."""
+        """The quantity of the lanes: `color_by`, or the values if the network does not have it."""
         config = self.config if self.result is None else self.result.config
         return quantity_for(self.color_by, config.network.cell, compared=True)
 
     def set_engine(self, engine: str) -> None:
-        """Draw the values of another of the result's engines."""
+        """Draw the values of this engine."""
         if engine != self.engine:
             self.engine = engine
             self.engine_changed.emit(engine)
 
     @property
     def swipe(self) -> str | None:
-        """The engine that is drawn from the cursor on while the user swipes between two: the candidate."""
+        """The candidate while the lanes are split at the selection, else None."""
         return self.candidate if self.swiping else None
 
     def set_swiping(self, swiping: bool) -> None:
-        """Draw the reference's values up to the cursor and the candidate's from it on, or one engine's everywhere."""
+        """Draw the reference before the selection and the candidate from it on; or one engine."""
         if swiping and self.result is not None:
             self.set_engine(self.result.reference.engine)
         if swiping != self.swiping:
@@ -148,7 +148,7 @@ class Session(QObject):
             self.swipe_changed.emit(self.swipe)
 
     def go_to_mismatch(self, *, forward: bool) -> bool:
-        """Move to the next or previous mismatch in the order of computation; False if there is none."""
+        """Select the next or previous mismatch in the order of computation; False without one."""
         if self.result is None or self.candidate is None:
             return False
         found = neighbor_mismatch(

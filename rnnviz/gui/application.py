@@ -1,4 +1,4 @@
-"""Qt's application, the window in it, and the end of both."""
+"""The Qt application and its windows: start and shutdown."""
 
 import atexit
 import gc
@@ -14,42 +14,42 @@ from PySide6.QtCore import QCoreApplication, QSocketNotifier, QThread
 from PySide6.QtWidgets import QApplication
 
 import rnnviz
-from rnnviz.gui.gc_timer import Collector
+from rnnviz.gui.gc_timer import GcTimer
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.display_loss import install_display_loss_handler, uninstall_display_loss_handler
 from rnnviz.gui.recovery.excepthook import CrashHandler
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import application_icon
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.verify.result import RunResult
 
 _windows: dict[MainWindow, SessionRecovery] = {}
-"""Those that `show_result` opened, kept until they are closed."""
+"""Windows opened by `show_result`, referenced until they close."""
 _SPARE_OBJECTS = 200_000
-"""How many a process that is somebody else's may make and keep while Qt's events wait, as during a long cell."""
+"""Objects that a host process may create before Python collects garbage itself, as during a long notebook cell."""
 
 
 def run_window(path: Path | None) -> int:
-    """Open the window and stay until it is closed."""
+    """Open the window and run the event loop until it closes."""
     application = make_application()
     settings = Settings()
     window = make_window(settings)
-    keeper = SessionRecovery(window)
-    crashes = CrashHandler(window, keeper)
+    recovery = SessionRecovery(window)
+    crashes = CrashHandler(window, recovery)
     crashes.install()
-    install_display_loss_handler(keeper.save_now)
+    install_display_loss_handler(recovery.save_now)
     if path is None:
-        window.welcome.greet()
-    # The engines' process would compete with the first picture for the processor.
+        window.welcome.show_on_startup()
+    # The worker process would compete with the first paint for the processor.
     if sys.platform == "darwin":
-        from rnnviz.gui.file_open_events import OpenedFiles
+        from rnnviz.gui.file_open_events import FileOpenEvents
 
-        opened = OpenedFiles(application, window.files.open)
+        opened = FileOpenEvents(application, window.files.open)
         window.usable.connect(lambda: window.begin(opened.begin() or path))
     else:
         window.usable.connect(lambda: window.begin(path))
-    # What lives as long as the program is left out of every search for garbage, which would take more than a frame.
+    # Objects that live as long as the program are excluded from garbage collection, which would take over a frame.
     window.completed.connect(gc.freeze)
     window.show()
     with _interruptible(application):
@@ -63,19 +63,19 @@ def run_window(path: Path | None) -> int:
 
 
 def show_result(result: RunResult) -> None:
-    """Open a window on a finished run; stay until it is closed unless others handle Qt's events.
+    """Open a window on a finished run. Blocks until it closes, unless an event loop is running.
 
-    What is changed in it is kept as in the program's own window, but nothing is hooked into a process that is somebody
-    else's: neither into Python's errors and crashes, nor into Qt's messages, one of which tells that a screen is lost.
+    Changes are autosaved as in the program. The host process stays untouched: no exception hook, no crash handler,
+    no handler of Qt messages.
     """
     running = QApplication.instance()
     application = running if isinstance(running, QApplication) else make_application()
     window = make_window(Settings())
     window.usable.connect(window.warm_up)
-    keeper = SessionRecovery(window, own_process=False)
-    window.take_result(result)
+    recovery = SessionRecovery(window, own_process=False)
+    window.show_result(result)
     window.show()
-    _windows[window] = keeper
+    _windows[window] = recovery
     window.closed.connect(partial(_let_go, window))
     if not _events_are_handled():
         with _interruptible(application):
@@ -84,7 +84,7 @@ def show_result(result: RunResult) -> None:
 
 
 def _events_are_handled() -> bool:
-    """Whether an event loop runs, or IPython runs one whenever it waits for input, as `%gui qt` asks it to."""
+    """Whether an event loop runs, or IPython runs one while it waits for input (`%gui qt`)."""
     if QThread.currentThread().loopLevel() > 0:
         return True
     ipython = sys.modules.get("IPython")
@@ -93,33 +93,33 @@ def _events_are_handled() -> bool:
 
 
 def _let_go(window: MainWindow) -> None:
-    """Keep neither a window that was closed nor the run that it showed: a notebook may open many."""
+    """Release a closed window and its result: a notebook may open many."""
     _windows.pop(window, None)
     application = QApplication.instance()
-    collector = None if application is None else application.findChild(Collector)
+    collector = None if application is None else application.findChild(GcTimer)
     if not _windows and collector is not None and collector.spare is not None:
         collector.stop()
-    # First, as views outlive their window in Python wherever a signal of theirs is connected to a closure.
+    # First, because views outlive their window in Python if one of their signals is connected to a closure.
     window.session.set_result(None)
     window.deleteLater()
 
 
 @atexit.register
 def _close_windows() -> None:
-    """An interpreter that ends with a window open would crash."""
+    """Close all windows: an interpreter that exits with an open window crashes."""
     for window in tuple(_windows):
         _leave(window)
 
 
 def _leave(window: MainWindow) -> None:
-    """Close a window that is still open, and let the next one offer what is not saved: nobody can be asked any more."""
+    """Close an open window without a question. The next window offers to restore its unsaved changes."""
     if window in _windows:
-        _windows[window].leave_it()
+        _windows[window].keep_for_next_start()
         window.leave()
 
 
 def make_application() -> QApplication:
-    """The application with its names and icon."""
+    """Create the QApplication with its names and icon."""
     application = QApplication([sys.argv[0] or "rnnviz"])
     application.setApplicationName("rnnviz")
     application.setApplicationDisplayName("rnnviz")
@@ -131,11 +131,11 @@ def make_application() -> QApplication:
 
 
 def make_window(settings: Settings) -> MainWindow:
-    """A window in the theme that the settings ask for.
+    """Create a main window in the theme of the settings.
 
-    From its first picture on, garbage is looked for here alone, and settings are written on a thread of their own.
+    After its first paint, garbage is collected only on this thread, and settings are written on a separate thread.
     """
-    window = MainWindow(settings, Appearance(settings.theme))
+    window = MainWindow(settings, ThemeManager(settings.theme))
     window.completed.connect(_collect_here)
     window.completed.connect(settings.write_at_once)
     return window
@@ -144,13 +144,13 @@ def make_window(settings: Settings) -> MainWindow:
 def _collect_here() -> None:
     application = QApplication.instance()
     assert application is not None, "a window was painted"
-    if application.findChild(Collector) is None:
-        Collector(application, _SPARE_OBJECTS if _windows else None)
+    if application.findChild(GcTimer) is None:
+        GcTimer(application, _SPARE_OBJECTS if _windows else None)
 
 
 @contextmanager
 def _interruptible(application: QCoreApplication) -> Iterator[None]:
-    """Let Ctrl-C in the terminal close the windows, which Qt's loop would not notice before the next event."""
+    """Let Ctrl-C in the terminal close the windows. Qt's loop would notice it only at the next event."""
     try:
         here, there = socket.socketpair()
     except OSError:

@@ -1,4 +1,4 @@
-"""The config that the window works on: opened, edited, undone, saved."""
+"""The open document: a config with its file and its undo history."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.undo import EditOrigin, History, Step
+from rnnviz.gui.undo import EditOrigin, Revision, UndoHistory
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.text.config_diff import change_in_words
 
 
 class Document(QObject):
-    """The session's config with its file and its past.
+    """The config of the application state with its file and its undo history.
 
-    `changed` is sent whenever the file, the name, or what undo and redo can do may differ.
+    `changed` is emitted when the file, the title, or the possible undo and redo may differ.
     """
 
     changed = Signal()
@@ -22,62 +22,62 @@ class Document(QObject):
     def __init__(self, session: Session, title: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        first = Step(session.config, EditOrigin(title))
-        self._history = History(first)
+        first = Revision(session.config, EditOrigin(title))
+        self._history = UndoHistory(first)
         self._stored: dict[EditOrigin, Config] = {first.origin: first.config}
 
     @property
     def origin(self) -> EditOrigin:
-        """Where the present config came from."""
+        """Origin of the current config."""
         return self._history.present.origin
 
     @property
     def path(self) -> Path | None:
-        """The user's file, or None."""
+        """The file of the document, or None."""
         return self.origin.path
 
     @property
     def modified(self) -> bool:
-        """Whether the config differs from what its file or lesson holds."""
+        """Whether the config differs from its file or lesson."""
         return self._session.config != self._stored.get(self.origin)
 
     @property
     def can_undo(self) -> bool:
-        """Whether `undo` does anything."""
+        """Whether `undo` has an effect."""
         return self._history.can_undo
 
     @property
     def can_redo(self) -> bool:
-        """Whether `redo` does anything."""
+        """Whether `redo` has an effect."""
         return self._history.can_redo
 
     @property
     def undone(self) -> str:
-        """What `undo` takes back, in words; "" if nothing."""
+        """Description of the change that `undo` reverts; "" without one."""
         return self._history.undone
 
     @property
     def redone(self) -> str:
-        """What `redo` makes again, in words; "" if nothing."""
+        """Description of the change that `redo` applies; "" without one."""
         return self._history.redone
 
     def edit(self, config: Config, name: str = "") -> None:
-        """Take what the user changed the config to; a change with a `name` is a step of its own."""
-        self._go(Step(config, self.origin, name))
+        """Set the edited config. A change with a `name` is a separate undo entry."""
+        self._go(Revision(config, self.origin, name))
 
     def remedy(self, config: Config) -> None:
-        """Take the change that the verdict offers."""
+        """Set the config that the verdict bar suggests."""
         self.edit(config, f'"{change_in_words(self._session.config, config)}"')
 
     def amend(self, config: Config) -> None:
-        """Take a change that belongs to the last step and is undone with it."""
+        """Change the config as part of the last undo entry."""
         self._history.amend(config)
         self._show(self._history.present)
 
     def open(self, path: Path) -> str:
-        """Read the user's file; raises an InputError and changes nothing if it is wrong.
+        """Open a config file.
 
-        Returns the sentence about a reference that stands in for the usual one, "" if none does.
+        Returns the sentence about a replaced reference, or "". Raises InputError for an invalid file.
         """
         from rnnviz.engines.registry import with_fallback_reference
 
@@ -93,30 +93,30 @@ class Document(QObject):
         return "".join(told)
 
     def take(self, config: Config, title: str) -> None:
-        """Work on a config that has no file of the user's, such as a lesson."""
+        """Set a config without a file, such as a lesson."""
         self._take(config, EditOrigin(title))
 
     def take_file(self, config: Config, path: Path) -> None:
-        """Work on what a file of the user's holds, such as a session."""
+        """Set the config read from a file, such as a session."""
         path = path.absolute()
         self._take(config, EditOrigin(path.name, path))
 
     def restore(self, config: Config, title: str, path: Path | None, *, modified: bool) -> None:
-        """Work on what was not saved when the program ended; `path` and `modified` as they were then."""
+        """Restore the autosaved config of a window that crashed, with its `path` and `modified`."""
         origin = EditOrigin(title, path)
         if modified:
             self._stored.pop(origin, None)
         else:
             self._stored[origin] = config
-        self._go(Step(config, origin, f"restoring {title}"))
+        self._go(Revision(config, origin, f"restoring {title}"))
 
     def save(self, path: Path) -> None:
-        """Write the config; raises an InputError if the file cannot be written."""
+        """Write the config to `path`. Raises InputError if that fails."""
         save_config(self._session.config, path.absolute())
         self.saved_as(path, self._session.config)
 
     def saved_as(self, path: Path, config: Config) -> None:
-        """A file of the user's holds `config` from now on, and is what the window works on."""
+        """Record that `config` was written to `path`, which becomes the file of the document."""
         path = path.absolute()
         origin = EditOrigin(path.name, path)
         self._stored[origin] = config
@@ -124,21 +124,21 @@ class Document(QObject):
         self.changed.emit()
 
     def undo(self) -> None:
-        """Go back to the config before the last change, or to the file before the last opening."""
+        """Revert the last change or the last opened file."""
         self._show(self._history.undo())
 
     def redo(self) -> None:
-        """Take back the last undo."""
+        """Apply the last reverted change again."""
         self._show(self._history.redo())
 
     def _take(self, config: Config, origin: EditOrigin) -> None:
         self._stored[origin] = config
-        self._go(Step(config, origin, f"opening {origin.title}"))
+        self._go(Revision(config, origin, f"opening {origin.title}"))
 
-    def _go(self, step: Step) -> None:
+    def _go(self, step: Revision) -> None:
         self._history.push(step)
         self._show(step)
 
-    def _show(self, step: Step) -> None:
+    def _show(self, step: Revision) -> None:
         self._session.set_config(step.config)
         self.changed.emit()

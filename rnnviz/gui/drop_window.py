@@ -1,4 +1,4 @@
-"""A window on which files can be dropped."""
+"""Main window that accepts dropped files."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QMainWindow
 
 
 class DropWindow(QMainWindow):
-    """Takes what lies on this machine."""
+    """Accepts local files."""
 
     files_dropped = Signal(object)
     """A list of `Path`s."""
@@ -18,11 +18,9 @@ class DropWindow(QMainWindow):
         self.setAcceptDrops(True)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files."""
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Hand the files on."""
         event.acceptProposedAction()
         self.files_dropped.emit([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])

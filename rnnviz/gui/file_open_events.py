@@ -1,4 +1,4 @@
-"""Files that the system asks the running program to open: macOS does so where others start it with an argument."""
+"""File-open events of macOS. Other systems pass a file as an argument."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,10 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtGui import QFileOpenEvent
 
 
-class OpenedFiles(QObject):
-    """Keeps what is asked for until the window can take it, and hands it over from then on.
+class FileOpenEvents(QObject):
+    """Queues requested files until the window is usable, then opens each one at once.
 
-    It sees every event of the program, and so is for the system alone that needs it.
+    It filters every event of the application, so it is installed on macOS only.
     """
 
     def __init__(self, application: QCoreApplication, opened: Callable[[Path], None]) -> None:
@@ -20,12 +20,11 @@ class OpenedFiles(QObject):
         application.installEventFilter(self)
 
     def begin(self) -> Path | None:
-        """The last file that was asked for so far; others are handed over as they come."""
+        """Return the last queued file. Later files open at once."""
         waiting, self._waiting = self._waiting or [], None
         return waiting[-1] if waiting else None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Take the requests, and nothing else."""
         if not isinstance(event, QFileOpenEvent) or not event.file():
             return False
         path = Path(event.file())

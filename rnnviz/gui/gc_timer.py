@@ -1,4 +1,4 @@
-"""Python's searches for garbage on the window's thread alone: elsewhere they would delete what Qt is at work with."""
+"""Garbage collection on the window's thread only: other threads would delete Qt objects in use."""
 
 import gc
 
@@ -7,20 +7,19 @@ from PySide6.QtCore import QObject, QTimer
 _EVERY_MS = 200
 
 
-class Collector(QObject):
-    """Searches for garbage while Qt's events are handled, in place of the searches that Python begins by itself.
+class GcTimer(QObject):
+    """Collects garbage from a Qt timer instead of Python's automatic collection.
 
-    Python searches on whichever thread happens to make an object. What is left of a dialog or a window, found by a
-    thread that draws or works something out, would be deleted there: menus, pictures and timers of the window's thread
-    among it, which Qt allows on no other.
+    Python collects on the thread that allocates. A worker thread would delete menus, pixmaps and timers of a closed
+    window, which Qt allows only on the window's thread.
 
     Parameters
     ----------
     parent
-        Lives on the window's thread, and as long as windows may be open.
+        Object on the window's thread that lives as long as windows may be open.
     spare
-        How many more objects than are let go may be made until Python searches by itself nevertheless; None: it never
-        does. For a process that is somebody else's, in which this thread may be kept from Qt's events for long.
+        Allocations minus deallocations after which Python collects anyway; None: never. For a host process that may
+        block Qt's events for long.
     """
 
     def __init__(self, parent: QObject, spare: int | None = None) -> None:
@@ -37,12 +36,12 @@ class Collector(QObject):
         self._timer.start(_EVERY_MS)
 
     def collect(self) -> None:
-        """Search as far as Python would by itself, among the newest objects or among all."""
+        """Collect the generations that Python would collect."""
         counts = gc.get_count()
         newest, newer, old = (count > threshold for count, threshold in zip(counts, self._thresholds, strict=True))
-        # Where much is old, counting it takes a frame: it is done once in as many searches as make it due.
+        # Counting many old objects takes a frame, so they are counted only when a full collection is due.
         counting = newer and old and counts[2] % (self._thresholds[2] + 1) == 0
-        # As Python has it: among all whenever a quarter more has grown old, so that more objects cost no more of it.
+        # As in CPython: a full collection once the old objects have grown by a quarter.
         if counting and len(gc.get_objects(generation=2)) > 1.25 * self._old:
             gc.collect(2)
             self._old = len(gc.get_objects(generation=2))
@@ -52,7 +51,7 @@ class Collector(QObject):
             gc.collect(0)
 
     def stop(self) -> None:
-        """Leave the searches to Python again, as they were."""
+        """Restore Python's automatic collection."""
         self._timer.stop()
         self.setParent(None)
         gc.set_threshold(*self._thresholds)

@@ -1,7 +1,6 @@
-"""The views behind the tabs, which the first picture of the window does without: they are empty at first anyway.
+"""Lazy creation of the views in tabs, which are empty at first.
 
-Each is made when the window has nothing else to do, or at once when its tab is chosen. No view's module is imported
-before that.
+Each view is created in idle time, or when its tab is selected. Its module is imported only then.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,16 +38,16 @@ _MODULES = (
     "stdout_view",
 )
 EAGER = frozenset({"Checks", "Audit", PRINTED})
-"""Those that follow a result even while hidden, as their tab tells something of it."""
+"""Views that follow a result while hidden, because their tab title shows a part of it."""
 
 
-class LateViews(QObject):
-    """Makes the views and connects what only one of them has with its tab and the window."""
+class LazyViews(QObject):
+    """Creates the views and connects their individual signals to tabs and window."""
 
     made = Signal(object)
-    """A `ResultView` that is to follow the session and to be put behind its tab."""
+    """A new `ResultView`, to be added to the synchronizer and to its tab."""
     completed = Signal()
-    """Every view is made."""
+    """All views exist."""
 
     def __init__(
         self,
@@ -74,21 +73,21 @@ class LateViews(QObject):
         )
         self._left: dict[str, Callable[[], ResultView]] = dict(zip(TABS, makers, strict=True))
         self._steps = self._in_small_steps()
-        # Fires when all else is handled, so that no view is made between a key and its effect.
+        # Fires when no event is pending, so that no view is created between a key press and its effect.
         self._idle = QTimer(self, interval=0)
         self._idle.timeout.connect(self._next)
         arrangement.tab_chosen.connect(self.make)
 
     def begin(self) -> None:
-        """Make one view after the other from now on."""
+        """Start to create the views in idle time."""
         self._idle.start()
 
-    def halt(self) -> None:
-        """Make no further view by itself."""
+    def stop(self) -> None:
+        """Stop the creation of views in idle time."""
         self._idle.stop()
 
     def make(self, title: str) -> None:
-        """Make the view of a tab, unless it has been made."""
+        """Create the view of a tab unless it exists."""
         make = self._left.pop(title, None)
         if make is not None:
             self.made.emit(make())
@@ -102,7 +101,7 @@ class LateViews(QObject):
             step()
 
     def _in_small_steps(self) -> Iterator[Callable[[], object]]:
-        """Importing a view's module and making the view would together take longer than a frame."""
+        """Separate the import of a view's module from its creation: together they take longer than a frame."""
         for title, module in zip(TABS, _MODULES, strict=True):
             if title in self._left:
                 yield partial(import_module, f"rnnviz.gui.views.{module}")
@@ -113,7 +112,7 @@ class LateViews(QObject):
         from rnnviz.gui.views.arithmetic.view import ArithmeticView
 
         view = ArithmeticView()
-        self._explaining.lead(view)
+        self._explaining.bind_view(view)
         return view
 
     def _units(self) -> ResultView:

@@ -1,4 +1,4 @@
-"""Where the parts of the window stand: panel, lanes, side, tabs; how they are divided comes back."""
+"""Layout of the main window: settings panel, lanes, side views, tabs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,16 +20,16 @@ _LEAST_TABS, _MOST_TABS = 216, 380
 
 
 class MainLayout(QWidget):
-    """The window's central widget. It has room for the lanes and a tab for each further view before these are there."""
+    """The central widget. It reserves space for the lanes and a tab for each further view before they exist."""
 
     tab_chosen = Signal(str)
-    """The title of the view whose tab came to the front."""
+    """The title of the selected tab's view."""
 
     view_added = Signal(object)
-    """A `ResultView` that stands behind its tab from now on."""
+    """A `ResultView` that was added to its tab."""
 
     def __init__(self, panel: QWidget, verdict: ResultView, side: Sequence[ResultView], titles: Iterable[str]) -> None:
-        """`titles` are those of the views that `put_behind_tab` will bring."""
+        """`titles` are the titles of the views that `set_tab_view` adds later."""
         super().__init__()
         self._divided = False
         self._verdict = verdict
@@ -69,7 +69,7 @@ class MainLayout(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._whole, 1)
-        # What grows with the window, and by which share: never the panel.
+        # Stretch factors: everything grows with the window except the settings panel.
         for splitter, shares in (
             (self._whole, (0, 1)),
             (self._middle, (_LANES_SHARE, 1)),
@@ -81,7 +81,6 @@ class MainLayout(QWidget):
                 splitter.setStretchFactor(place, share)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Divide the room when it is known for the first time; from then on each part grows by its share."""
         super().resizeEvent(event)
         if not self._divided:
             self._divided = True
@@ -98,27 +97,27 @@ class MainLayout(QWidget):
         self._upper.setSizes([upper, tabs])
         self._side.setSizes([upper // 2, upper // 2])
 
-    def put_in_the_middle(self, lanes: ResultView) -> None:
-        """Put the lanes where room was kept for them."""
+    def set_lanes(self, lanes: ResultView) -> None:
+        """Put the lanes into the space reserved for them."""
         self._middle.replaceWidget(0, lanes).deleteLater()
-        # A splitter keeps the share in its widget, and the one that is gone had it.
+        # A splitter stores the stretch factor in the widget that was replaced.
         self._middle.setStretchFactor(0, _LANES_SHARE)
 
     @property
     def covered(self) -> bool:
-        """Whether something stands in the place of lanes, side and tabs."""
+        """Whether a page covers lanes, side views and tabs."""
         return self._pages.currentWidget() is not self._upper
 
     def cover(self, page: QWidget) -> None:
-        """Show a page in the place of lanes, side and tabs."""
+        """Show a page over lanes, side views and tabs."""
         self._pages.setCurrentIndex(self._pages.addWidget(page))
 
     def uncover(self) -> None:
-        """Show lanes, side and tabs again."""
+        """Show lanes, side views and tabs again."""
         self._pages.setCurrentWidget(self._upper)
 
-    def put_behind_tab(self, view: ResultView) -> None:
-        """Put a view behind the tab of its title, which stays as it is."""
+    def set_tab_view(self, view: ResultView) -> None:
+        """Add a view to the tab of its title, whose text stays unchanged."""
         place = self._titles.index(view.title)
         kept, text, visible = self.tabs.widget(place), self.tabs.tabText(place), self.tabs.isTabVisible(place)
         chosen = self.tabs.currentIndex()
@@ -132,20 +131,20 @@ class MainLayout(QWidget):
         self.view_added.emit(view)
 
     def show_tab(self, title: str, *, present: bool) -> None:
-        """Offer a view's tab, or hide it while the view has nothing to show."""
+        """Show or hide a view's tab."""
         self.tabs.setTabVisible(self._titles.index(title), present)
 
     def set_tab_text(self, title: str, text: str) -> None:
-        """Let a view's tab say more than its title."""
+        """Set the text of a view's tab."""
         self.tabs.setTabText(self._titles.index(title), text)
 
-    def bring_forward(self, title: str) -> None:
-        """Put a view's tab in front."""
+    def select_tab(self, title: str) -> None:
+        """Select a view's tab."""
         self.tabs.setCurrentIndex(self._titles.index(title))
 
     @property
     def parts(self) -> list[QWidget]:
-        """What the window is divided into, as one reads it; not all of it need be in sight."""
+        """The panes in reading order; some may be hidden."""
         column = [self.column.widget(place) for place in range(self.column.count())]
         if self.covered:
             return [*column, self._verdict, self._pages.currentWidget()]
@@ -153,24 +152,24 @@ class MainLayout(QWidget):
         return [*column, self._verdict, self._middle.widget(0), *side, self.tabs]
 
     def enlarge_tabs(self) -> None:
-        """Give the views behind tabs all the height that the others can spare, or back what they had before."""
-        self.return_from_tabs()
+        """Toggle between the largest and the previous height of the tabs."""
+        self.restore_tabs()
         before, self._before_enlarging = self._before_enlarging, []
         if not before:
             self._before_enlarging = self._upper.sizes()
         self._upper.setSizes(before or [0, sum(self._upper.sizes())])
 
-    def lend_to_tabs(self, height: int) -> None:
-        """Give the views behind tabs so much height, or half of what there is, until `return_from_tabs`."""
+    def expand_tabs(self, height: int) -> None:
+        """Enlarge the tabs to `height`, at most to half of the height, until `restore_tabs`."""
         above, tabs = self._upper.sizes()
         more = min(height, (above + tabs) // 2) - tabs
         if more > 0:
             self._upper.setSizes([above - more, tabs + more])
-            # What the lanes need at least they keep.
+            # The lanes keep their minimum height.
             self._lent += self._upper.sizes()[1] - tabs
 
-    def return_from_tabs(self) -> None:
-        """Take back what was lent, unless somebody has divided the height otherwise since."""
+    def restore_tabs(self) -> None:
+        """Revert `expand_tabs`, unless the user has moved the splitter since."""
         above, tabs = self._upper.sizes()
         if self._lent and tabs > self._lent:
             self._upper.setSizes([above + self._lent, tabs - self._lent])
@@ -180,42 +179,42 @@ class MainLayout(QWidget):
         self._lent = 0
 
     def prepare(self, view: ResultView) -> None:
-        """Give a view whose tab is behind the size that it has in front, so that a picture of it can be made."""
+        """Give a view in a hidden tab the size of the selected tab, so that it can be rendered."""
         if self.tabs.indexOf(view) >= 0 and self.tabs.currentWidget() is not view:
             view.resize(self.tabs.currentWidget().size())
 
     def save(self, settings: Settings) -> None:
-        """Remember how the parts are divided, and which tab is in front."""
-        self.return_from_tabs()
+        """Save the splitter states."""
+        self.restore_tabs()
         for name, splitter in self._splitters.items():
             settings.set_layout(name, splitter.saveState())
 
     def restore(self, settings: Settings) -> None:
-        """Divide the parts as they were, if all of it can be understood."""
+        """Restore the splitter states, if all are valid."""
         states = {name: settings.layout(name) for name in self._splitters}
         self._divided = all(divide_as(self._splitters[name], state) for name, state in states.items())
 
     @property
     def tab_in_front(self) -> str:
-        """The title of the view whose tab is in front."""
+        """The title of the selected tab's view."""
         return self._titles[self.tabs.currentIndex()]
 
-    def offer_tab(self, title: str) -> None:
-        """Put the tab of that title in front, if there is one to be seen."""
+    def select_tab_if_visible(self, title: str) -> None:
+        """Select the tab of that title, if it is visible."""
         if title in self._titles and self.tabs.isTabVisible(self._titles.index(title)):
-            self.bring_forward(title)
+            self.select_tab(title)
 
-    def put_on_top(self, bar: QWidget) -> None:
-        """Put a bar above everything."""
+    def add_top_bar(self, bar: QWidget) -> None:
+        """Add a bar above all panes."""
         self._rows.insertWidget(0, bar)
 
     def shares(self) -> dict[str, float]:
-        """Of each divided part the share of its first half."""
+        """The share of the first pane of each splitter, by the splitter's name."""
         sizes = {name: splitter.sizes() for name, splitter in self._splitters.items()}
         return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
 
-    def divide_by(self, look: SavedViewState) -> None:
-        """Divide the parts as a session did."""
+    def restore_shares(self, look: SavedViewState) -> None:
+        """Restore the splitter shares of a session."""
         for name, splitter in self._splitters.items():
             share, room = getattr(look, name), sum(splitter.sizes())
             if share is not None and room > 0:

@@ -1,4 +1,4 @@
-"""The window: its parts, and which of them hears which."""
+"""The main window: its components and the connections between them."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from PySide6.QtGui import QAction, QCloseEvent
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.command_bindings import handlers
-from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.explain_controller import ExplainController
-from rnnviz.gui.commands.fault_commands import WhatIfCommands
+from rnnviz.gui.commands.fault_commands import FaultCommands
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
-from rnnviz.gui.commands.lane_commands import follow
+from rnnviz.gui.commands.lane_commands import bind_lanes
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.drop_window import DropWindow
@@ -28,8 +28,8 @@ from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.jobs.task_queue import Jobs
-from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LateViews
+from rnnviz.gui.jobs.task_queue import TaskQueue
+from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LazyViews
 from rnnviz.gui.lessons.controller import Guide
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
@@ -39,13 +39,13 @@ from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_focus
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.output_map import StateMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictLine
-from rnnviz.gui.welcome.commands import Welcome
+from rnnviz.gui.welcome.commands import WelcomeController
 from rnnviz.lessons.configs import lessons
 from rnnviz.verify.result import RunResult
 
@@ -53,18 +53,18 @@ _MESSAGE_MS = 10_000
 
 
 class MainWindow(DropWindow):
-    """One config, its runs, and every view of the result. Nothing is computed before the window is painted."""
+    """One config, its runs, and every view of the result. Nothing is computed before the first paint."""
 
     first_painted = Signal()
     usable = Signal()
-    """The lanes have been painted, too: what the user does from now on has its effect."""
+    """The lanes are painted; the window accepts input."""
     completed = Signal()
-    """Every view is there, also those behind tabs."""
+    """All views exist, including those in tabs."""
     closed = Signal()
 
-    def __init__(self, settings: Settings, appearance: Appearance, runner: Runner | None = None) -> None:
+    def __init__(self, settings: Settings, appearance: ThemeManager, runner: Runner | None = None) -> None:
         super().__init__()
-        appearance.dress(self)
+        appearance.apply_stylesheet(self)
         self._settings = settings
         self._appearance = appearance
         self._leaving = False
@@ -72,8 +72,8 @@ class MainWindow(DropWindow):
         self.session = Session(first.config, self)
         self.document = Document(self.session, first.title, self)
         self.runner = Runner(parent=self) if runner is None else runner
-        self.jobs = Jobs(self)
-        self.cursor_ = Cursor(self.session)
+        self.jobs = TaskQueue(self)
+        self.selection = SelectionCommands(self.session)
         self.player = Player(self.session, self)
         self.explaining = ExplainController(self.session, self)
         recent = RecentFiles(settings, self)
@@ -82,22 +82,22 @@ class MainWindow(DropWindow):
 
         self._make_views()
         self.progress = RunProgress()
-        self.own = CodeTrust(self, settings)
-        self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.own, self)
-        self.sweeps = SweepCommands(self, self.document, self.control, self.own, recent)
-        self._what_if = WhatIfCommands(self.session, self.document, self.control, self)
-        self._late = LateViews(self.arrangement, self.explaining, self._what_if.compute, self)
+        self.code_trust = CodeTrust(self, settings)
+        self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
+        self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
+        self._what_if = FaultCommands(self.session, self.document, self.control, self)
+        self._late = LazyViews(self.arrangement, self.explaining, self._what_if.compute, self)
         self._late.made.connect(self._add_tab)
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
         self.guide = Guide(self, self, settings, appearance)
         self.help = HelpCommands(self, self.control, appearance)
-        self.welcome = Welcome(self, self, settings, recent)
+        self.welcome = WelcomeController(self, self, settings, recent)
         self.actions_ = Actions(self, handlers(self))
         self.explaining.enable(self.actions_)
         self.guide.attend(self.actions_)
         self._make_menus(recent)
-        self.toolbar = ToolBar(self.session, self.cursor_, self.player, self.actions_, lessons(), self._exports)
+        self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
         self.exporting = ExportProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
@@ -113,35 +113,35 @@ class MainWindow(DropWindow):
         when_painted(self, self._on_painted)
 
     def begin(self, path: Path | None) -> None:
-        """Start the engines, and run a config of the user's or, unless the welcome is shown, the first lesson."""
+        """Start the worker process and open `path`, or run the first lesson unless the welcome page is shown."""
         self.warm_up()
         if path is None:
             self.welcome.stay(self.files.make_runnable)
         else:
             self.files.open(path)
         if not self.welcome.shown:
-            self.control.freshness.consider()
+            self.control.auto_run.schedule()
         if path is None:
             self.guide.resume()
 
     def warm_up(self) -> None:
-        """Start the engines, so that the first run need not wait for them."""
+        """Start the worker process ahead of the first run."""
         self.runner.warm_up()
 
-    def take_result(self, result: RunResult) -> None:
-        """Show a result that was computed elsewhere, and its config."""
+    def show_result(self, result: RunResult) -> None:
+        """Show a result computed outside the window, with its config."""
         self.document.take(result.config, "shown result")
-        self.control.freshness.postpone()
-        self.control.take(result)
+        self.control.auto_run.cancel()
+        self.control.show_result(result)
 
     def stop(self) -> None:
-        """Stop the run; if none goes on, what is done beside the window."""
+        """Stop the run, or else the background tasks."""
         (self.runner if self.runner.busy else self.jobs).stop()
 
     def shut_down(self) -> None:
-        """End threads and processes; does nothing the second time."""
-        self.player.halt()
-        self._late.halt()
+        """Stop all threads and processes. A second call has no effect."""
+        self.player.pause()
+        self._late.stop()
         for part in (self.runner, self.sweeps, self.jobs, self.files, self.guide, self.help):
             part.close()
 
@@ -156,20 +156,20 @@ class MainWindow(DropWindow):
         self._following = ViewSynchronizer(self.session, self.views, eager=(self.verdict,), parent=self)
         self.arrangement = MainLayout(self.panel, self.verdict, side, TABS)
         self.arrangement.show_tab(PRINTED, present=False)
-        self.explaining.wanted.connect(lambda: self.arrangement.bring_forward(ARITHMETIC))
+        self.explaining.wanted.connect(lambda: self.arrangement.select_tab(ARITHMETIC))
         self.setCentralWidget(self.arrangement)
 
     def _make_lanes(self) -> None:
-        """Make what would keep the user waiting for the first picture: pyqtgraph is a third of the whole start."""
+        """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
         from rnnviz.engines.registry import ENGINES
         from rnnviz.gui.views.unrolled.dataflow_caption import FlowCaption
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView()
-        follow(self.session, self.lanes)
+        bind_lanes(self.session, self.lanes)
         FlowCaption(self.lanes, self.player)
         self._add_view(self.lanes)
-        self.arrangement.put_in_the_middle(self.lanes)
+        self.arrangement.set_lanes(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
         if self.arrangement.covered:
             QTimer.singleShot(0, self._on_lanes_painted)
@@ -186,7 +186,7 @@ class MainWindow(DropWindow):
 
     def _add_tab(self, view: ResultView) -> None:
         self._add_view(view, eager=view.title in EAGER)
-        self.arrangement.put_behind_tab(view)
+        self.arrangement.set_tab_view(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
         menus = Submenus(self, recent, lessons(), self.views, self._appearance.choice, self._settings)
@@ -203,8 +203,8 @@ class MainWindow(DropWindow):
     def _connect(self) -> None:
         session, control, panel, verdict = self.session, self.control, self.panel, self.verdict
         panel.config_edited.connect(self.document.edit)
-        panel.config_edited.connect(control.accept)
-        panel.config_invalid.connect(control.refuse)
+        panel.config_edited.connect(control.set_valid)
+        panel.config_invalid.connect(control.set_invalid)
         panel.run_requested.connect(control.run)
         session.config_changed.connect(panel.show_config)
         session.result_changed.connect(lambda result: self._exports.set_result_present(result is not None))
@@ -223,10 +223,10 @@ class MainWindow(DropWindow):
         self.runner.busy_changed.connect(self._on_busy)
         self.jobs.busy_changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
-        for noted in (control.noted, self.files.noted, self.sweeps.noted, self.results.noted, self.help.noted):
-            noted.connect(self.note)
+        for source in (control, self.files, self.sweeps, self.results, self.help):
+            source.message.connect(self.show_message)
         self.files_dropped.connect(self.files.drop)
-        self.files.written.connect(self.own.trust)
+        self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
         self.toolbar.guided_chosen.connect(self.guide.open)
@@ -234,12 +234,12 @@ class MainWindow(DropWindow):
         self._appearance.add(self._apply_theme)
         self._exports.set_result_present(False)
 
-    def note(self, text: str) -> None:
-        """Say something in the status bar for a while."""
+    def show_message(self, text: str) -> None:
+        """Show a text in the status bar for a few seconds."""
         self.statusBar().showMessage(text, _MESSAGE_MS)
 
     def _count_mismatches(self) -> None:
-        # The list itself reads every number, and need not before it is seen.
+        # The list reads every value, so it stays empty until it is visible.
         result, candidate = self.session.result, self.session.candidate
         count = "" if result is None or candidate is None else f"  {result.comparison(candidate).mismatched:,}"
         self.arrangement.set_tab_text(MISMATCHES, f"{MISMATCHES}{count}")
@@ -261,8 +261,8 @@ class MainWindow(DropWindow):
         document = self.document
         self.setWindowTitle(f"{document.origin.title}[*]")
         self.setWindowModified(document.modified)
-        self.actions_.offer("undo", document.undone)
-        self.actions_.offer("redo", document.redone)
+        self.actions_.set_target("undo", document.undone)
+        self.actions_.set_target("redo", document.redone)
         self.toolbar.show_lesson(document.origin.title if document.path is None else "")
 
     def _apply_theme(self, theme: Theme) -> None:
@@ -278,11 +278,9 @@ class MainWindow(DropWindow):
         self._appearance.choose(action.data())
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """Go on to the control that is next to read."""
         return move_focus(self, forward=forward)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask about changes to the user's file, then end everything."""
         if not self._leaving and self.files.ask_about_changes(self.leave):
             event.ignore()
             return
@@ -294,6 +292,6 @@ class MainWindow(DropWindow):
         self.closed.emit()
 
     def leave(self) -> None:
-        """Close without a question."""
+        """Close without asking about unsaved changes."""
         self._leaving = True
         self.close()

@@ -1,8 +1,7 @@
-"""Whether Qt can start here, asked before Qt is imported.
+"""Check that Qt can start, without importing Qt.
 
-Qt answers a missing library with an import error that names no package, or by ending the process. Here the same
-facts become one sentence that a person can act on. Nothing but the standard library is imported, so that the
-question can always be asked.
+If a library is missing, Qt raises an import error that names no package, or ends the process. This module raises one
+sentence that names the package to install. It imports only the standard library.
 """
 
 import ctypes
@@ -15,11 +14,11 @@ from rnnviz.core.words import join_words
 
 
 class PlatformError(RuntimeError):
-    """Qt cannot open a window here. Its text is one plain sentence."""
+    """Qt cannot open a window here. The message is one sentence."""
 
 
 class LibraryMissingError(PlatformError):
-    """System libraries that Qt needs are not there."""
+    """System libraries that Qt needs are missing."""
 
     def __init__(self, missing: Iterable["Library"]) -> None:
         self.missing = tuple(missing)
@@ -32,7 +31,7 @@ class LibraryMissingError(PlatformError):
 
 
 class DisplayMissingError(PlatformError):
-    """There is no display to open a window on."""
+    """No display is available."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -43,15 +42,15 @@ class DisplayMissingError(PlatformError):
 
 @dataclass(frozen=True)
 class Library:
-    """A system library, and the packages that bring it."""
+    """A system library, and the packages that contain it."""
 
     soname: str
     debian: str
     fedora: str
 
 
-# What the Qt libraries of PySide6 link to beyond the C library and what PySide6 itself brings. A test reads the same
-# list from the libraries' own headers, so that it cannot fall behind Qt.
+# Libraries that PySide6's Qt links to, except the C library and those that PySide6 contains. A test reads the same
+# list from the library headers, so it stays up to date with Qt.
 QT_LIBRARIES = (
     Library("libEGL.so.1", "libegl1", "libglvnd-egl"),
     Library("libGL.so.1", "libgl1", "libglvnd-glx"),
@@ -95,12 +94,12 @@ Connect = Callable[[str, Mapping[str, str]], bool]
 
 
 def _load(soname: str) -> ctypes.CDLL:
-    """The library, found in the way that Qt's own libraries find it; an OSError where it is missing."""
+    """Load a library as the dynamic linker does. Raises OSError if it is missing."""
     return ctypes.CDLL(soname)
 
 
 def _connect(platform: str, environ: Mapping[str, str]) -> bool:
-    """Whether the display server of `platform` answers."""
+    """Whether the display server of `platform` accepts a connection."""
     if platform == "xcb":
         xcb = ctypes.CDLL("libxcb.so.1")
         xcb.xcb_connect.restype = ctypes.c_void_p
@@ -128,9 +127,9 @@ def check_platform(
     load: Load = _load,
     connect: Connect = _connect,
 ) -> None:
-    """Raise a PlatformError if Qt could not start here; do nothing if it can."""
+    """Raise PlatformError if Qt cannot start here."""
     if system != "linux":
-        # The wheels of the other systems link to nothing that those systems do not always have.
+        # On other systems the wheels link only to libraries that are always present.
         return
     _require(QT_LIBRARIES, load)
     candidates = _candidates(environ)
@@ -144,12 +143,12 @@ def check_platform(
             errors.append(error)
         else:
             return
-    # A package can be installed; a dead display beside it is often only a leftover variable.
+    # A missing package can be installed; a display that does not answer is often a leftover variable.
     raise next((error for error in errors if isinstance(error, LibraryMissingError)), errors[0])
 
 
 def _candidates(environ: Mapping[str, str]) -> list[str]:
-    """The platforms that Qt would try, in its order, without their options; it takes the first that starts."""
+    """The platform plugins that Qt would try, in its order, without options."""
     chosen = [name for name in environ.get("QT_QPA_PLATFORM", "").split(";") if name]
     if chosen:
         return [name.partition(":")[0].partition("-")[0] for name in chosen]
@@ -171,7 +170,7 @@ def _check_candidate(platform: str, environ: Mapping[str, str], load: Load, conn
     elif platform == "wayland":
         variable, libraries = "WAYLAND_DISPLAY", WAYLAND_LIBRARIES
     else:
-        # offscreen and its like need no display and no library of their own.
+        # Plugins such as offscreen need no display and no further library.
         return
     _require(libraries, load)
     if not connect(platform, environ):

@@ -1,4 +1,4 @@
-"""What comes back at the next start: the window's place and layout, the theme, the recent files."""
+"""Persistent settings: window geometry and layout, theme, recent files."""
 
 from PySide6.QtCore import QByteArray, QSettings
 
@@ -13,14 +13,14 @@ MOTION_CHOICES = ("desktop", "reduced", "full")
 
 
 class Settings:
-    """A reader that believes nothing: whatever cannot be understood counts as not set."""
+    """Typed access to the settings file. Invalid values count as not set."""
 
     def __init__(self, file: QSettings | None = None) -> None:
         self._store = SettingsStore(QSettings("rnnviz", "rnnviz") if file is None else file)
 
     @property
     def geometry(self) -> QByteArray:
-        """Where the window was, as Qt packs it; empty if unknown."""
+        """Window geometry as saved by Qt; empty if unknown."""
         return self._bytes(_GEOMETRY)
 
     @geometry.setter
@@ -28,11 +28,11 @@ class Settings:
         self._store.set_value(_GEOMETRY, value)
 
     def layout(self, part: str) -> QByteArray:
-        """How one part of the window was divided, as Qt packs it; empty if unknown."""
+        """State of a splitter as saved by Qt; empty if unknown."""
         return self._bytes(f"{_LAYOUT}/{part}")
 
     def set_layout(self, part: str, value: QByteArray) -> None:
-        """Remember how one part of the window is divided."""
+        """Save the state of a splitter."""
         self._store.set_value(f"{_LAYOUT}/{part}", value)
 
     @property
@@ -47,7 +47,7 @@ class Settings:
 
     @property
     def welcome(self) -> bool:
-        """Whether a start without a file shows the ways to begin."""
+        """Whether a start without a file shows the welcome page."""
         return str(self._store.value(_WELCOME)).lower() != "false"
 
     @welcome.setter
@@ -75,7 +75,7 @@ class Settings:
 
     @property
     def trusted(self) -> tuple[str, ...]:
-        """The paths of the user's files of code that may run."""
+        """Paths of Python files that the user allowed to run."""
         return self._texts(_TRUSTED)
 
     @trusted.setter
@@ -93,38 +93,38 @@ class Settings:
         self._store.set_value(_LESSON, name)
 
     def lesson_step(self, name: str) -> int:
-        """The step that the reader of a lesson has reached, counted from 0."""
+        """The step reached in a lesson, counted from 0."""
         value = str(self._store.value(f"{_LESSON_STEP}/{name}"))
         return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
 
     def set_lesson_step(self, name: str, step: int) -> None:
-        """Remember how far a lesson has been read."""
+        """Save the step reached in a lesson."""
         self._store.set_value(f"{_LESSON_STEP}/{name}", step)
 
     def columns(self, part: str) -> tuple[str, ...]:
-        """Which columns the user has added to a table."""
+        """Columns that the user added to a table."""
         return self._texts(f"{_LAYOUT}/{part}")
 
     def set_columns(self, part: str, value: tuple[str, ...]) -> None:
-        """Remember the columns of a table."""
+        """Save the columns of a table."""
         self._store.set_value(f"{_LAYOUT}/{part}", list(value))
 
     @property
     def path(self) -> str:
-        """Where it is all kept."""
+        """Path of the settings file."""
         return self._store.path
 
     def write_at_once(self) -> None:
-        """Have every change written soon, by another thread, until `save`."""
+        """Write each change soon on another thread, until `save`."""
         self._store.write_at_once()
 
     def save(self) -> bool:
-        """Write everything now, and say whether that could be done: if not, what was written before is as it was."""
+        """Write all settings now. Returns False on failure; the file is then unchanged."""
         return self._store.save()
 
     def _texts(self, key: str) -> tuple[str, ...]:
         value = self._store.value(key)
-        # An INI file does not tell a list of one text from the text.
+        # An INI file stores a list of one text like the text.
         items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str) and item)
 

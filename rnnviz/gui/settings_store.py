@@ -1,4 +1,4 @@
-"""Settings by their keys: read once, kept in memory, and written where nobody waits for the disk."""
+"""Key-value settings: read once, cached, and written on a separate thread."""
 
 import weakref
 
@@ -6,13 +6,12 @@ from PySide6.QtCore import QObject, QSettings, Qt, QThread, Signal, Slot
 
 
 class SettingsStore:
-    """The values of a file of Qt's, as they were at the start and as they were changed since.
+    """Cached values of a QSettings file.
 
     Parameters
     ----------
     file
-        Whose values these are. It is read at once and never again: whatever somebody else writes to it meanwhile stays
-        there, unless the same key is changed here.
+        The file, read once. Changes by other programs stay in it unless the same key is changed here.
     """
 
     def __init__(self, file: QSettings) -> None:
@@ -20,38 +19,38 @@ class SettingsStore:
         self._format = file.format()
         self._values = {key: value for key in file.allKeys() if (value := _read(file, key)) is not None}
         self._unsaved: dict[str, object] = {}
-        self._pen: _SettingsWriter | None = None
+        self._writer: _SettingsWriter | None = None
         self._end_of_thread: weakref.finalize[..., SettingsStore] | None = None
 
     def value(self, key: str) -> object:
-        """What was last set, or what the file said; None if neither."""
+        """The value of a key, or None."""
         return self._values.get(key)
 
     def set_value(self, key: str, value: object) -> None:
-        """Change it from now on; the file follows if `write_at_once` was called, or else with `save`."""
+        """Set a value. It is written soon after `write_at_once`, else by `save`."""
         self._values[key] = self._unsaved[key] = value
-        if self._pen is not None:
-            self._pen.wanted.emit(key, value)
+        if self._writer is not None:
+            self._writer.wanted.emit(key, value)
 
     def write_at_once(self) -> None:
-        """Have every change written soon, until `save`: a program that is killed loses none."""
-        if self._pen is not None:
+        """Write each change soon, until `save`: a killed program loses none."""
+        if self._writer is not None:
             return
         thread = QThread()
-        self._pen = _SettingsWriter(self.path, self._format)
-        self._pen.moveToThread(thread)
+        self._writer = _SettingsWriter(self.path, self._format)
+        self._writer.moveToThread(thread)
         thread.start()
-        # A thread of Qt's that still runs where Python ends would bring the program down.
-        self._end_of_thread = weakref.finalize(self, _end, self._pen, thread)
+        # A QThread that still runs at interpreter exit crashes the program.
+        self._end_of_thread = weakref.finalize(self, _end, self._writer, thread)
         for key, value in self._unsaved.items():
-            self._pen.wanted.emit(key, value)
+            self._writer.wanted.emit(key, value)
 
     def save(self) -> bool:
-        """Write everything now, and say whether that could be done: if not, what was written before is as it was."""
+        """Write all values now. Returns False on failure; the file is then unchanged."""
         if self._end_of_thread is not None:
             self._end_of_thread()
-        self._pen = None
-        # A file that once could not be written says so for ever; another one of the same name tries again.
+        self._writer = None
+        # QSettings reports a failed write forever, so write through a new object.
         file = QSettings(self.path, self._format)
         for key, value in self._unsaved.items():
             file.setValue(key, value)
@@ -63,10 +62,10 @@ class SettingsStore:
 
 
 class _SettingsWriter(QObject):
-    """Writes on a thread of Qt's own.
+    """Writes settings on a QThread.
 
-    Qt puts a changed file on the disk in the events of the thread that changed it, and waits until it lies there: for
-    half a second where the disk is busy. These events need no lock of Python's, so that nothing else waits with them.
+    Qt writes a changed file in the event loop of the thread that changed it and blocks until the write is done: up to
+    half a second on a busy disk. The write holds no Python lock, so no other thread waits.
     """
 
     wanted = Signal(str, object)
@@ -76,7 +75,7 @@ class _SettingsWriter(QObject):
         super().__init__()
         self._path, self._format = path, file_format
         self._file: QSettings | None = None
-        # Said to be queued: Qt takes a method of Python's for one of the thread that connects it.
+        # Explicitly queued: Qt assigns a Python method to the thread that connects it.
         self.wanted.connect(self._write, Qt.ConnectionType.QueuedConnection)
         self.finished.connect(self._finish, Qt.ConnectionType.QueuedConnection)
 
@@ -88,19 +87,19 @@ class _SettingsWriter(QObject):
 
     @Slot()
     def _finish(self) -> None:
-        # Whatever is not written yet is, as the file is let go.
+        # Deleting the object writes pending changes.
         self._file = None
         QThread.currentThread().quit()
 
 
-def _end(pen: _SettingsWriter, thread: QThread) -> None:
-    # Queued behind what is to be written: a thread that is told to quit leaves that undone.
-    pen.finished.emit()
+def _end(writer: _SettingsWriter, thread: QThread) -> None:
+    # Queued behind the pending writes, which `quit` would drop.
+    writer.finished.emit()
     thread.wait()
 
 
 def _read(file: QSettings, key: str) -> object:
     try:
         return file.value(key)
-    except (RuntimeError, ValueError, TypeError, OverflowError):  # a value of Qt's for which Python has none
+    except (RuntimeError, ValueError, TypeError, OverflowError):  # a Qt type without a Python equivalent
         return None

@@ -1,4 +1,4 @@
-"""How a splitter was divided, from settings that may be damaged."""
+"""Validated restoring of splitter states, which may be corrupted."""
 
 from struct import Struct
 from struct import error as NotPackedError
@@ -7,15 +7,14 @@ from PySide6.QtCore import QByteArray
 from PySide6.QtWidgets import QSplitter
 
 _PACKED = Struct(">iiIii?i")
-"""As Qt packs the state of two parts: a mark, a version, how many parts, their sizes, whether they may vanish, and how
-wide the handle is, which is -1 where the style says it."""
+"""Qt's format for two widgets: magic number, version, count, sizes, collapsible, handle width (-1: from the style)."""
 _LARGEST, _WIDEST = 100_000, 100
 
 
 def divide_as(splitter: QSplitter, state: QByteArray) -> bool:
-    """Divide a splitter of two parts as `state`, which `saveState` gave, and say whether it could be understood.
+    """Restore a splitter of two widgets from `saveState` data. Returns False if the data are invalid.
 
-    Qt believes all of it, and would make a handle that no screen can hold.
+    Qt does not validate: it would create a handle wider than any screen.
     """
     try:
         _, _, parts, *sizes, _, handle = _PACKED.unpack_from(state.data())

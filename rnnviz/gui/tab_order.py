@@ -1,6 +1,6 @@
-"""Which control Tab comes to next: the one that a reader's eye does, row by row, part by part.
+"""Tab order of the controls: in reading order, row by row within each pane.
 
-Qt's own order is that in which controls were made, and many here are made late or again: tabs, lessons, cards.
+Qt's default is the order of creation, but tabs, lessons and cards are created late or repeatedly.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QAbstractScrollArea, QAbstractSpinBox, QApplication, QComboBox, QWidget
 
 _WHOLE_WITHIN = (QAbstractSpinBox, QComboBox)
-"""Their parts take no focus of their own."""
+"""Their child widgets take no focus."""
 
 
 def move_focus(window: QWidget, *, forward: bool) -> bool:
-    """Give the keyboard to the control after, or before, the one that has it; False if there is none."""
+    """Move keyboard focus to the next or previous control; False if there is none."""
     controls = list(controls_in_order(window))
     if not controls:
         return False
@@ -26,7 +26,7 @@ def move_focus(window: QWidget, *, forward: bool) -> bool:
 
 
 def move_to_part(parts: Sequence[QWidget], *, forward: bool) -> None:
-    """Give the keyboard to the part after, or before, the one that has it: to where it was there, else to its first."""
+    """Move keyboard focus to the next or previous pane: to its last focused control, else to its first."""
     shown = [(part, controls) for part in parts if part.isVisible() and (controls := _controls_of(part))]
     if not shown:
         return
@@ -43,9 +43,9 @@ def _controls_of(part: QWidget) -> list[QWidget]:
 
 
 def controls_in_order(part: QWidget) -> Iterator[QWidget]:
-    """The controls within a widget that Tab can come to, from top to bottom and from left to right.
+    """The controls within a widget that take Tab focus, from top to bottom and from left to right.
 
-    What stands within one part of the window stays together, as tall as its neighbor may be.
+    Controls of one container stay together, whatever the height of its neighbor.
     """
     for child in _in_rows(_seen_within(part)):
         if _takes_tab(child):
@@ -71,7 +71,7 @@ def _takes_tab(widget: QWidget) -> bool:
 
 
 def _in_rows(widgets: list[QWidget]) -> list[QWidget]:
-    """Sorted into rows: what has its middle at the height of the row's first stands in that row."""
+    """Sort widgets by rows. A widget belongs to a row if its center is within the height of the row's first widget."""
     left = sorted(widgets, key=lambda widget: (widget.geometry().top(), widget.geometry().left()))
     ordered: list[QWidget] = []
     while left:
@@ -91,7 +91,7 @@ def _beside(first: QRect, other: QRect) -> bool:
 
 
 def _within(widget: QWidget | None, controls: list[QWidget]) -> QWidget | None:
-    """The control that has the keyboard, or the one that it is a part of."""
+    """The widget or its nearest ancestor in `controls`."""
     while widget is not None:
         if widget in controls:
             return widget

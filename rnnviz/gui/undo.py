@@ -1,4 +1,4 @@
-"""Undo and redo: the configs that were looked at, and where each came from."""
+"""Undo history of configs with their origins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,28 +14,28 @@ _SAME_EDIT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class EditOrigin:
-    """Where a config came from: a file of the user's, or something without a file, such as a lesson."""
+    """Origin of a config: a file, or a title without a file, such as a lesson."""
 
     title: str
     path: Path | None = None
 
 
 @dataclass(frozen=True)
-class Step:
-    """A config and its origin; `name` says what made it, where that is more than a change of some keys."""
+class Revision:
+    """A config with its origin. `name` describes the change if it is more than an edit of keys."""
 
     config: Config
     origin: EditOrigin
     name: str = field(default="", compare=False)
 
 
-class History:
-    """A line of steps with a present. Opening another file is a step like any edit, so that it can be undone.
+class UndoHistory:
+    """A list of revisions with a current one. Opening a file is a revision, too, and can be undone.
 
-    Edits of one key that follow each other within a second, as a spin box makes them, are one step.
+    Edits of one key within a second, as from a spin box, are one revision.
     """
 
-    def __init__(self, first: Step, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, first: Revision, clock: Callable[[], float] = monotonic) -> None:
         self._steps = [first]
         self._place = 0
         self._clock = clock
@@ -43,32 +43,32 @@ class History:
         self._last_time = 0.0
 
     @property
-    def present(self) -> Step:
-        """What is looked at now."""
+    def present(self) -> Revision:
+        """The current revision."""
         return self._steps[self._place]
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is an earlier step."""
+        """Whether there is an earlier revision."""
         return self._place > 0
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a later step."""
+        """Whether there is a later revision."""
         return self._place < len(self._steps) - 1
 
     @property
     def undone(self) -> str:
-        """What `undo` takes back, in words; "" if nothing."""
+        """Description of the change that `undo` reverts; "" without one."""
         return self._name(self._place) if self.can_undo else ""
 
     @property
     def redone(self) -> str:
-        """What `redo` makes again, in words; "" if nothing."""
+        """Description of the change that `redo` applies; "" without one."""
         return self._name(self._place + 1) if self.can_redo else ""
 
-    def push(self, step: Step) -> None:
-        """Make `step` the present and forget what was undone; one with a name is never part of the one before."""
+    def push(self, step: Revision) -> None:
+        """Make `step` the current revision and drop reverted ones. A named one never merges with the one before."""
         if step == self.present:
             return
         key, now = None if step.name else changed_key(self.present, step), self._clock()
@@ -81,24 +81,24 @@ class History:
         self._place = len(self._steps) - 1
         self._last_key, self._last_time = key, now
 
-    def undo(self) -> Step:
-        """Go one step back, if there is one."""
+    def undo(self) -> Revision:
+        """Return to the revision before, if any."""
         self._place = max(0, self._place - 1)
         self._last_key = None
         return self.present
 
-    def redo(self) -> Step:
-        """Go one step forward, if there is one."""
+    def redo(self) -> Revision:
+        """Return to the next revision, if any."""
         self._place = min(len(self._steps) - 1, self._place + 1)
         self._last_key = None
         return self.present
 
     def rename(self, origin: EditOrigin) -> None:
-        """The present config was saved to another place."""
+        """Set the origin of the current revision, as after saving to another file."""
         self._steps[self._place] = replace(self.present, origin=origin)
 
     def amend(self, config: Config) -> None:
-        """Let the present be this config, as part of the same step."""
+        """Replace the config of the current revision."""
         del self._steps[self._place + 1 :]
         self._steps[self._place] = replace(self.present, config=config)
 
@@ -107,8 +107,8 @@ class History:
         return after.name or edit_in_words(before.config, after.config)
 
 
-def changed_key(before: Step, after: Step) -> str | None:
-    """The dotted key in which two steps differ, or None if it is not exactly one."""
+def changed_key(before: Revision, after: Revision) -> str | None:
+    """The dotted key in which two revisions differ, or None if not exactly one."""
     if before.origin != after.origin:
         return None
     keys = changed_keys(before.config, after.config)

@@ -1,4 +1,4 @@
-"""Keeps the views at what the session shows. A hidden view catches up when it is seen, and costs nothing before."""
+"""Synchronization of views with the application state. A hidden view is updated when it becomes visible."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from rnnviz.quantities.highlights import Region
 
 
 class ViewSynchronizer(QObject):
-    """Connects views to a session in both directions."""
+    """Connects views to the application state in both directions."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class ViewSynchronizer(QObject):
         eager: Sequence[ResultView] = (),
         parent: QObject | None = None,
     ) -> None:
-        """`eager` are those of the views that follow a result even while hidden, as their tab tells something of it."""
+        """`eager` views are updated while hidden, because their tab title shows a part of the result."""
         super().__init__(parent)
         self._session = session
         self._views: list[ResultView] = []
@@ -33,10 +33,10 @@ class ViewSynchronizer(QObject):
         session.result_changed.connect(self._on_result)
         session.candidate_changed.connect(self._on_candidate)
         session.location_changed.connect(self._on_location)
-        session.highlight_changed.connect(self._on_lit)
+        session.highlight_changed.connect(self._on_highlight)
 
     def add(self, view: ResultView, *, eager: bool = False) -> None:
-        """Let another view follow, which shows nothing yet and is not in sight; an `eager` one never falls behind."""
+        """Add a hidden, empty view. An `eager` one is updated while hidden."""
         self._views.append(view)
         if eager:
             self._eager.add(view)
@@ -49,25 +49,24 @@ class ViewSynchronizer(QObject):
                 self.catch_up(view)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw every view in these colors."""
+        """Set the colors of every view."""
         for view in self._views:
             view.apply_theme(theme)
 
     def catch_up(self, view: ResultView) -> None:
-        """Bring one view to the present, as when a picture of a hidden one is made."""
+        """Update one view, as before a hidden one is rendered."""
         if view in self._behind_result:
             self._show_result(view)
         elif view in self._behind_location:
             self._show_location(view)
 
     def settle(self) -> None:
-        """Have nothing in sight that is still on its way, as before a picture is taken."""
+        """Finish pending updates of visible views, as before a picture is taken."""
         for view in self._views:
             if view.isVisible():
                 view.settle()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Bring a view to the present when it comes into sight."""
         if event.type() == QEvent.Type.Show and isinstance(watched, ResultView):
             self.catch_up(watched)
         return False
@@ -77,7 +76,7 @@ class ViewSynchronizer(QObject):
             if view.isVisible() or view in self._eager:
                 self._show_result(view)
             elif view not in self._behind_result:
-                # A result that a view out of sight kept would keep its files as well, however large they are.
+                # A hidden view that kept the old result would keep its files on disk.
                 view.show_result(None, None)
                 self._behind_result.add(view)
 
@@ -95,10 +94,10 @@ class ViewSynchronizer(QObject):
             else:
                 self._behind_location.add(view)
 
-    def _on_lit(self, lit: tuple[Region, ...]) -> None:
-        # Hidden views, too: it takes no time, and goes as quickly as it came.
+    def _on_highlight(self, regions: tuple[Region, ...]) -> None:
+        # Hidden views, too: it is cheap.
         for view in self._views:
-            view.show_highlight(lit)
+            view.show_highlight(regions)
 
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)

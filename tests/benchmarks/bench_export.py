@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.gui.export.widget_render import render_widget, write_picture
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
 from rnnviz.verify.result import RunResult
@@ -83,12 +83,12 @@ def picture_seconds(
     settings = Settings(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
     drawn, written = [], []
     for _ in range(ROUNDS):
-        window = MainWindow(settings, Appearance("light"))
+        window = MainWindow(settings, ThemeManager("light"))
         try:
             window.resize(width, height)
             window.show()
             _until(qapp, lambda window=window: hasattr(window, "lanes"))
-            window.take_result(result)
+            window.show_result(result)
             _settle(qapp)
             began = perf_counter()
             image = render_widget(window, 4)

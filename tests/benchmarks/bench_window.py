@@ -28,7 +28,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
 
@@ -70,7 +70,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
     application = QApplication.instance() or QApplication([])
     with tempfile.TemporaryDirectory(prefix="rnnviz-settings-") as folder:
         settings = Settings(QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
-        window = MainWindow(settings, Appearance("light"), Runner())
+        window = MainWindow(settings, ThemeManager("light"), Runner())
         window.resize(WIDTH, HEIGHT)
         painted = QEventLoop()
         window.completed.connect(painted.quit)
@@ -78,7 +78,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
         painted.exec()
         application.processEvents()
         if result is not None:
-            window.take_result(result)
+            window.show_result(result)
             settle(window)
         try:
             yield window
@@ -200,7 +200,7 @@ def playing(window: MainWindow, count: int = 300) -> list[Figure]:
     window.player.playing_changed.connect(ended)
     window.player.toggle()
     loop.exec()
-    window.player.halt()
+    window.player.pause()
     session.location_changed.disconnect(moved)
     window.player.playing_changed.disconnect(ended)
     if len(at) < 3:
@@ -219,7 +219,7 @@ def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
     with open_window(None) as window:
         private, mapped = held()
         with sampled() as samples:
-            window.take_result(result)
+            window.show_result(result)
             settle(window)
             _moves(window, "cursor anywhere", places(result, count))
             _choices(window, result)

@@ -14,11 +14,11 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
 from rnnviz.execution.supervisor import Supervisor
-from rnnviz.gui.gc_timer import Collector
+from rnnviz.gui.gc_timer import GcTimer
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.leaks import children
 
 
@@ -69,9 +69,9 @@ def supervisor() -> Iterator[SharedSupervisor]:
 
 
 @pytest.fixture(scope="session")
-def collector(qapp: QApplication) -> Iterator[Collector]:
+def collector(qapp: QApplication) -> Iterator[GcTimer]:
     """As in the program: what is left of the windows of earlier tests is not deleted by a thread of a later one."""
-    collector = Collector(qapp)
+    collector = GcTimer(qapp)
     yield collector
     collector.stop()
 
@@ -105,7 +105,7 @@ def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWi
     windows: list[MainWindow] = []
 
     def make(supervisor: Supervisor, size: tuple[int, int] | None = (1280, 800)) -> MainWindow:
-        window = MainWindow(settings, Appearance("light"), Runner(supervisor))
+        window = MainWindow(settings, ThemeManager("light"), Runner(supervisor))
         windows.append(window)
         if size is not None:
             window.resize(*size)

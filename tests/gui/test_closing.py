@@ -10,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.leaks import children
 
 LARGE = Config.from_mapping(
@@ -24,7 +24,7 @@ LARGE = Config.from_mapping(
 @pytest.fixture
 def own_window(qtbot, settings):
     """A window with a child process of its own."""
-    window = MainWindow(settings, Appearance("light"), Runner(Supervisor(warm=("manual",))))
+    window = MainWindow(settings, ThemeManager("light"), Runner(Supervisor(warm=("manual",))))
     window.show()
     yield window
     window.close()

@@ -5,12 +5,12 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QFileOpenEvent
 
-from rnnviz.gui.file_open_events import OpenedFiles
+from rnnviz.gui.file_open_events import FileOpenEvents
 
 
 def test_what_is_asked_for_early_waits_for_the_window_and_what_comes_later_is_opened_at_once(qapp):
     opened = []
-    files = OpenedFiles(qapp, opened.append)
+    files = FileOpenEvents(qapp, opened.append)
     try:
         QCoreApplication.sendEvent(qapp, QFileOpenEvent("/early/one.toml"))
         QCoreApplication.sendEvent(qapp, QFileOpenEvent("/early/two.onnx"))
@@ -24,6 +24,6 @@ def test_what_is_asked_for_early_waits_for_the_window_and_what_comes_later_is_op
 
 
 def test_nothing_asked_for_opens_nothing(qapp):
-    files = OpenedFiles(qapp, lambda path: None)
+    files = FileOpenEvents(qapp, lambda path: None)
     qapp.removeEventFilter(files)
     assert files.begin() is None

@@ -7,7 +7,7 @@ import weakref
 import pytest
 from PySide6.QtCore import QThread
 
-from rnnviz.gui.gc_timer import Collector
+from rnnviz.gui.gc_timer import GcTimer
 
 
 class Circle:
@@ -90,11 +90,11 @@ def test_python_searches_by_itself_again_once_it_is_stopped(collector, qapp):
     thresholds = gc.get_threshold()
     gc.enable()
     try:
-        own = Collector(qapp)
+        own = GcTimer(qapp)
         assert not gc.isenabled()
         own.stop()
         assert gc.isenabled()
-        spared = Collector(qapp, spare=200_000)
+        spared = GcTimer(qapp, spare=200_000)
         assert gc.isenabled()
         assert gc.get_threshold() == (200_000, *thresholds[1:])
         spared.stop()
@@ -105,7 +105,7 @@ def test_python_searches_by_itself_again_once_it_is_stopped(collector, qapp):
 
 def test_in_a_process_of_somebody_else_the_window_searches_as_often_as_python_did(qapp, collector, qtbot):
     gc.enable()
-    spared = Collector(qapp, spare=200_000)
+    spared = GcTimer(qapp, spare=200_000)
     collector._timer.stop()
     try:
         circle = weakref.ref(Circle())

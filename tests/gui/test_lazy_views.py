@@ -6,18 +6,18 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.explain_controller import ExplainController
-from rnnviz.gui.lazy_views import TABS, LateViews
+from rnnviz.gui.lazy_views import TABS, LazyViews
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.lessons.configs import lessons
 
 
-def _late(qtbot: Any) -> tuple[MainLayout, LateViews]:
+def _late(qtbot: Any) -> tuple[MainLayout, LazyViews]:
     arrangement = MainLayout(QWidget(), ResultView(), (), TABS)
     qtbot.addWidget(arrangement)
     explaining = ExplainController(Session(lessons()[0].config, arrangement), arrangement)
-    late = LateViews(arrangement, explaining, lambda _name: None, arrangement)
-    late.made.connect(arrangement.put_behind_tab)
+    late = LazyViews(arrangement, explaining, lambda _name: None, arrangement)
+    late.made.connect(arrangement.set_tab_view)
     return arrangement, late
 
 

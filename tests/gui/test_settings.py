@@ -15,7 +15,7 @@ from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import Icons, application_icon
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
 
 
@@ -157,12 +157,12 @@ def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_w
 
 
 def test_the_desktop_is_followed_while_it_is_asked_for(qtbot, qapp, monkeypatch):
-    appearance = Appearance("desktop")
+    appearance = ThemeManager("desktop")
     themes = []
     appearance.theme_changed.connect(themes.append)
     assert appearance.theme is LIGHT
     hints = QApplication.styleHints()
-    monkeypatch.setattr(Appearance, "_desktop_is_dark", lambda self: True)
+    monkeypatch.setattr(ThemeManager, "_desktop_is_dark", lambda self: True)
     hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     qtbot.waitUntil(lambda: themes == [DARK])
     appearance.choose("light")

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.config import Config
 from rnnviz.execution import log
 from rnnviz.gui import application
-from rnnviz.gui.gc_timer import Collector
+from rnnviz.gui.gc_timer import GcTimer
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
@@ -93,7 +93,7 @@ def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
 
 
 def test_python_searches_for_garbage_as_before_once_the_last_shown_window_is_closed(
-    qtbot: Any, show: Callable[[RunResult], MainWindow], collector: Collector
+    qtbot: Any, show: Callable[[RunResult], MainWindow], collector: GcTimer
 ) -> None:
     collector.setParent(None)
     before = gc.get_threshold()

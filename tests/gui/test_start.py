@@ -17,7 +17,7 @@ from rnnviz.gui.lazy_views import TABS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.qt_check import DisplayMissingError
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 
 HEAVY = (
     "importlib.metadata",
@@ -110,7 +110,7 @@ def test_the_program_searches_for_garbage_on_the_thread_of_its_window_alone(tmp_
 @pytest.fixture
 def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[MainWindow]:
     """A window that has not been shown yet."""
-    window = MainWindow(settings, Appearance("light"), Runner(supervisor))
+    window = MainWindow(settings, ThemeManager("light"), Runner(supervisor))
     yield window
     window.close()
     window.deleteLater()

@@ -10,7 +10,7 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import declarations
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.document import Document
-from rnnviz.gui.undo import EditOrigin, History, Step
+from rnnviz.gui.undo import EditOrigin, Revision, UndoHistory
 from rnnviz.io.config_toml import save_config
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -51,19 +51,19 @@ def test_a_change_of_any_key_is_undone_and_redone_as_one_step_with_its_name(sect
 
 
 def test_keys_that_several_sections_have_are_told_apart():
-    history = History(Step(CONFIG, EditOrigin("first")))
-    history.push(Step(with_key("sequence", "seed"), EditOrigin("first")))
+    history = UndoHistory(Revision(CONFIG, EditOrigin("first")))
+    history.push(Revision(with_key("sequence", "seed"), EditOrigin("first")))
     assert history.undone == "sequence seed 0 → 7"
-    history.push(Step(CONFIG, EditOrigin("first")))
-    history.push(Step(with_key("network", "hidden_size"), EditOrigin("first")))
+    history.push(Revision(CONFIG, EditOrigin("first")))
+    history.push(Revision(with_key("network", "hidden_size"), EditOrigin("first")))
     assert history.undone == "hidden size 10 → 7"
 
 
 def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
-    history = History(Step(CONFIG, EditOrigin("first")), clock=lambda: 0.0)
+    history = UndoHistory(Revision(CONFIG, EditOrigin("first")), clock=lambda: 0.0)
     for size in (11, 12, 13):
         network = replace(CONFIG.network, hidden_size=size)
-        history.push(Step(replace(CONFIG, network=network), EditOrigin("first")))
+        history.push(Revision(replace(CONFIG, network=network), EditOrigin("first")))
     assert history.undone == "hidden size 10 → 13"
     history.undo()
     assert not history.can_undo

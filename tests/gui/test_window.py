@@ -7,7 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLabel, QMenu
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.commands.shortcuts_dialog import HelpSheet
+from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.lessons.configs import lessons
 
@@ -93,7 +93,7 @@ def test_a_field_of_the_panel_keeps_letters_and_arrows(window):
     for key in (Qt.Key.Key_Left, Qt.Key.Key_End, Qt.Key.Key_N, Qt.Key.Key_Question, Qt.Key.Key_Space):
         QTest.keyClick(line, key)
     assert window.session.location == before
-    assert window.findChild(HelpSheet) is None
+    assert window.findChild(ShortcutsDialog) is None
 
 
 def test_the_slider_and_the_sample_box_move_the_cursor(run_config, window):
@@ -110,7 +110,7 @@ def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, windo
     play = window.actions_["play"]
     window.player.set_factor(8.0)
     press(Qt.Key.Key_Space)
-    assert play.text() == "Ha&lt"
+    assert play.text() == "&Pause"
     qtbot.waitUntil(lambda: window.session.location.timestep == 2, timeout=5000)
     qtbot.waitUntil(lambda: play.text() == "&Play", timeout=2000)
     press(Qt.Key.Key_Space)
@@ -121,7 +121,7 @@ def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, windo
 
 def test_the_question_mark_lists_every_key(qtbot, window, press):
     press("?")
-    sheet = window.findChild(HelpSheet)
+    sheet = window.findChild(ShortcutsDialog)
     qtbot.waitUntil(sheet.isVisible)
     words = {label.text() for label in sheet.findChildren(QLabel)}
     for command in COMMANDS:
@@ -135,9 +135,9 @@ def test_colors_are_chosen_in_the_toolbar(window):
     assert box.entries() == [
         "gluon",
         "manual",
-        "violation",
+        "error ratio",
         "difference",
-        "swipe",
+        "split at selection",
         "change of h",
         "norm of h",
         "pre_h  before relu",
@@ -150,14 +150,14 @@ def test_colors_are_chosen_in_the_toolbar(window):
 
     choose("manual")
     assert window.lanes.shown_engine == "manual"
-    choose("violation")
+    choose("error ratio")
     assert window.session.color_by == "violation"
     window.session.set_color_by("value")
     assert box.currentText() == "manual"
     choose("difference")
     assert window.session.color_by == "difference"
     assert window.lanes.color_bar.heading() == ("manual", "− gluon")
-    choose("swipe")
+    choose("split at selection")
     assert (window.session.color_by, window.lanes.shown_engine, window.lanes.swiped_to) == ("value", "gluon", "manual")
     choose("gluon")
     assert window.lanes.swiped_to is None

@@ -173,7 +173,7 @@ class LongRun:
             application.processEvents()
             if frame % every == 0:
                 self._look(frame * _FRAME_SECONDS / 3600.0)
-        player.halt()
+        player.pause()
         self.seconds = monotonic() - began
 
     def _close(self, window: MainWindow) -> None:

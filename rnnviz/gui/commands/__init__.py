@@ -1,1 +1,1 @@
-"""What the user can ask for: the table of commands, and the menus, buttons and dialogs made from it."""
+"""The table of commands, and the menus, toolbar and dialogs built from it."""

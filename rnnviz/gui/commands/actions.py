@@ -1,4 +1,4 @@
-"""The commands as Qt's actions, and which keys a control in focus keeps for itself."""
+"""QActions of the commands, and keys that a focused control handles itself."""
 
 from collections.abc import Callable, Mapping
 
@@ -27,14 +27,14 @@ class Actions:
     """One QAction for each command of the table, by its id."""
 
     def __init__(self, window: QWidget, handlers: Mapping[str, Callable[[], object]]) -> None:
-        """`handlers` says what each command does; the two must name the same commands."""
+        """`handlers` maps each command id to its function."""
         ids = {command.id for command in COMMANDS}
         if ids != set(handlers):
             raise ValueError(f"commands and handlers differ in {sorted(ids ^ set(handlers))}")
         self._actions: dict[str, QAction] = {}
         for command in COMMANDS:
             action = _action(command, window)
-            # Qt would hand `triggered`'s argument on to a handler that can take one.
+            # Drops the argument of `triggered`, which Qt passes to a handler that accepts one.
             action.triggered.connect(lambda _checked=False, handler=handlers[command.id]: handler())
             window.addAction(action)
             self._actions[command.id] = action
@@ -45,21 +45,21 @@ class Actions:
     def __getitem__(self, command_id: str) -> QAction:
         return self._actions[command_id]
 
-    def offer(self, command_id: str, what: str) -> None:
-        """Let a command's entry say what it would act on; without anything it is off."""
+    def set_target(self, command_id: str, what: str) -> None:
+        """Append the target of a command to its menu entry. An empty target disables it."""
         command, action = next(c for c in COMMANDS if c.id == command_id), self._actions[command_id]
         action.setText(f"{command.text} {what.replace('&', '&&')}".rstrip())
         action.setEnabled(bool(what))
 
     def show_playing(self, playing: bool) -> None:
-        """Let the command that plays be the one that halts, or the other way round."""
+        """Turn the Play command into Pause, or back."""
         self._playing = playing
         self._actions["play"].setText("&Pause" if playing else "&Play")
         if self._icons is not None:
             self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
 
     def apply_icons(self, icons: Icons) -> None:
-        """Draw the icons in the theme's colors."""
+        """Set the icons in the theme's colors."""
         self._icons = icons
         for command in COMMANDS:
             if command.icon:
@@ -82,7 +82,7 @@ def _action(command: Command, window: QWidget) -> QAction:
 
 
 def shown_keys(command: Command) -> str:
-    """A command's keys as this system writes them."""
+    """Keys of a command in the notation of this system."""
     native = QKeySequence.SequenceFormat.NativeText
     return ", ".join(QKeySequence.fromString(keys).toString(native) for keys in command.keys)
 
@@ -103,10 +103,10 @@ _SCROLLS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDo
 
 
 class _KeyGuard(QObject):
-    """Lets the control in focus have the keys that it needs before the window's commands see them.
+    """Gives a focused control its keys before the window's shortcuts see them.
 
-    Qt's own line edits claim theirs; spin boxes, lists and tables do not. Only the widget in focus is
-    watched, so that no other event passes through Python.
+    Qt's line edits accept theirs; spin boxes, lists and tables do not. Only the focused widget is
+    filtered, so that no other event passes through Python.
     """
 
     def __init__(self, window: QWidget) -> None:
@@ -123,13 +123,12 @@ class _KeyGuard(QObject):
         self._watched = new if new is not None and self._window.isAncestorOf(new) else None
         if self._watched is not None:
             self._watched.installEventFilter(self)
-            self._watched.destroyed.connect(self._forget)
+            self._watched.destroyed.connect(self._clear)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._watched = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Claim a key for the control in focus."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and needs(watched, event):
             event.accept()
             return True
@@ -137,7 +136,7 @@ class _KeyGuard(QObject):
 
 
 def needs(control: QObject, event: QKeyEvent) -> bool:
-    """Whether a control in focus uses the key itself."""
+    """Whether a focused control handles the key itself."""
     plain = event.modifiers() & ~(Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier)
     if plain != Qt.KeyboardModifier.NoModifier:
         return False

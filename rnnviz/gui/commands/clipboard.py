@@ -1,4 +1,4 @@
-"""What Ctrl+C copies: what the view in use shows, else the values at the cursor."""
+"""Text for the clipboard: content of the focused view, or the selected values."""
 
 from PySide6.QtWidgets import QWidget
 
@@ -7,9 +7,9 @@ from rnnviz.verify.result import RunResult
 
 
 def text_of_focused(focused: QWidget | None) -> str | None:
-    """What the view that holds the focus offers for copying, or None if it offers nothing.
+    """Text of the focused view, or None if it has nothing to copy.
 
-    A view that has something to copy has a method `copy_text() -> str`.
+    A view with text to copy has a method `copy_text() -> str`.
     """
     widget = focused
     while widget is not None:
@@ -22,7 +22,7 @@ def text_of_focused(focused: QWidget | None) -> str | None:
 
 
 def text_of_location(result: RunResult, location: Location) -> str:
-    """The values at the cursor as a table with tabs, in full precision."""
+    """Selected values of all engines as a tab-separated table, in full precision."""
     rows = [("engine", *location.to_json(), "value")]
     place = [str(value) for value in location.to_json().values()]
     rows += [

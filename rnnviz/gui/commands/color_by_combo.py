@@ -1,4 +1,4 @@
-"""What the lanes can be shown by, as one list: the engines' values, what a comparison says, and the cell's gates."""
+"""Combo box of the quantities that color the lanes: values, error ratio, difference, gates, states."""
 
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QStandardItem, QStandardItemModel
@@ -19,10 +19,10 @@ WHY = (
 _NARROW = 9
 
 
-class ColorsBox(ElidedComboBox):
-    """Follows the session and changes it; headings part the entries into groups and cannot be chosen.
+class ColorByCombo(ElidedComboBox):
+    """Shows and sets the quantity of the application state. Headings group the entries and cannot be selected.
 
-    An entry's data is (quantity, engine or None, whether two engines share the lanes).
+    The data of an entry is (quantity, engine or None, whether the lanes are split between two engines).
     """
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -36,18 +36,18 @@ class ColorsBox(ElidedComboBox):
         self.show_result(None)
 
     def entries(self) -> list[str]:
-        """The entries that can be chosen, from the top down."""
+        """Texts of the selectable entries, from top to bottom."""
         return [self.itemText(place) for place in self._places()]
 
     def step(self, by: int) -> None:
-        """Choose the next entry, or the one before; after the last one comes the first."""
+        """Select the next (1) or previous (-1) entry, with wrap-around."""
         places = self._places()
         if self.isEnabled() and places:
             here = places.index(self.currentIndex()) if self.currentIndex() in places else -1
             self._choose(places[(here + by) % len(places)])
 
     def show_result(self, result: RunResult | None) -> None:
-        """List what there is of a result."""
+        """List the quantities of a result."""
         with QSignalBlocker(self):
             self.clear()
             self.setEnabled(result is not None)

@@ -1,16 +1,16 @@
-"""What each command does, in terms of the window's parts."""
+"""Functions of the commands."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.lane_commands import next_order
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
@@ -19,29 +19,29 @@ from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_to_part
-from rnnviz.gui.welcome.commands import Welcome
+from rnnviz.gui.welcome.commands import WelcomeController
 
 _ZOOM = 1.5
 
 
 class Zoomable(Protocol):
-    """What shows a part of the time."""
+    """A view with a zoomable time axis."""
 
     def zoom_time(self, factor: float) -> None:
-        """Show the time axis so many times as large."""
+        """Zoom the time axis by a factor."""
 
     def step_unit(self, by: int) -> None:
-        """Move the cursor to a unit beside its own, in the order in which they stand."""
+        """Select the unit below (1) or above (-1) in the order shown."""
 
     def fit(self) -> None:
-        """Show all of it."""
+        """Show the whole sequence."""
 
 
 class CommandHost(Protocol):
-    """The window, as far as commands know it. Its lanes are there by the time a command can be given."""
+    """The window as the commands see it. Its lanes exist before any command can run."""
 
     arrangement: MainLayout
-    cursor_: Cursor
+    selection: SelectionCommands
     player: Player
     explaining: ExplainController
     guide: Guide
@@ -53,23 +53,23 @@ class CommandHost(Protocol):
     control: RunControl
     help: HelpCommands
     toolbar: ToolBar
-    welcome: Welcome
+    welcome: WelcomeController
     session: Session
 
     @property
     def lanes(self) -> Zoomable:
-        """The unrolled network."""
+        """View of the unrolled network."""
 
     def stop(self) -> None:
-        """Stop what goes on."""
+        """Stop the run, or else the background tasks."""
 
     def close(self) -> bool:
-        """End everything."""
+        """Close the window."""
 
 
 def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
-    """What is called for each command of the table, by its id."""
-    cursor = window.cursor_
+    """Functions of all commands, by command id."""
+    cursor = window.selection
     move = cursor.move
     return {
         "open": window.files.ask_open,

@@ -1,4 +1,4 @@
-"""Questions and messages that never stop the window: each is opened and answered by a call."""
+"""Non-blocking dialogs: each opens at once and reports the answer through a callback."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ ALL_FILES = "All files (*)"
 def ask_file(
     parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None], folder: Path | None = None
 ) -> QFileDialog:
-    """Ask for a file that exists, in `folder` to begin with, and let nobody rename or delete one meanwhile."""
+    """Ask for an existing file, starting in `folder`. The dialog cannot rename or delete files."""
     dialog = _file_dialog(parent, title, filters, chosen)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     dialog.setOption(QFileDialog.Option.ReadOnly)
@@ -36,9 +36,9 @@ def ask_file(
 def ask_new_file(
     parent: QWidget, title: str, filters: str, suffix: str, suggestion: str, chosen: Callable[[Path], None]
 ) -> QFileDialog:
-    """Ask for a file to write, with `suffix` until another filter is chosen.
+    """Ask for a file to write, with `suffix` until another filter is selected.
 
-    The dialog itself asks before a file is replaced.
+    The dialog asks before it replaces a file.
     """
     dialog = _file_dialog(parent, title, filters, chosen)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -56,12 +56,14 @@ def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Pa
     return dialog
 
 
-def tell_error(parent: QWidget, title: str, error: InputError | str, advice: str = "troubleshooting") -> QMessageBox:
-    """Show a sentence that says what is wrong; a button opens the guide where it says what to do about such things.
+def show_error_dialog(
+    parent: QWidget, title: str, error: InputError | str, advice: str = "troubleshooting"
+) -> QMessageBox:
+    """Show an error sentence, with a button that opens the guide.
 
-    `advice` is a page of the guide, and after a # a heading on it.
+    `advice` is a page of the guide, optionally with "#" and a heading.
     """
-    box = tell(parent, title, str(error), QMessageBox.Icon.Warning)
+    box = show_text_dialog(parent, title, str(error), QMessageBox.Icon.Warning)
     guide = guide_beside(parent)
     if guide is not None:
         button = box.addButton("&Help with this error", QMessageBox.ButtonRole.HelpRole)
@@ -70,8 +72,10 @@ def tell_error(parent: QWidget, title: str, error: InputError | str, advice: str
     return box
 
 
-def tell(parent: QWidget, title: str, text: str, icon: QMessageBox.Icon = QMessageBox.Icon.Information) -> QMessageBox:
-    """Show a text that can be selected."""
+def show_text_dialog(
+    parent: QWidget, title: str, text: str, icon: QMessageBox.Icon = QMessageBox.Icon.Information
+) -> QMessageBox:
+    """Show a selectable text."""
     box = QMessageBox(icon, title, text, QMessageBox.StandardButton.Ok, parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -81,7 +85,7 @@ def tell(parent: QWidget, title: str, text: str, icon: QMessageBox.Icon = QMessa
 
 
 def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: Callable[[], None]) -> QMessageBox:
-    """Ask what to do with changes that are not in the file."""
+    """Ask whether to save unsaved changes."""
     buttons = QMessageBox.StandardButton
     box = QMessageBox(
         QMessageBox.Icon.Question,
@@ -106,7 +110,7 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
 
 
 def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], elsewhere: Callable[[], None]) -> None:
-    """Ask whether to lose what somebody else has written to a file."""
+    """Ask whether to overwrite a file that another program changed."""
     buttons = QMessageBox.StandardButton
     box = QMessageBox(
         QMessageBox.Icon.Warning,

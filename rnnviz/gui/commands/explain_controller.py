@@ -1,4 +1,4 @@
-"""How a number in any view leads to its arithmetic, and from there along the trail."""
+"""Navigation from a value in any view to its arithmetic, with back and forward."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ from rnnviz.gui.commands.navigation_history import NavigationHistory
 from rnnviz.gui.views.base import ResultView
 
 if TYPE_CHECKING:
-    # It is imported when there is something to explain, not before the window is painted.
+    # Imported on demand, not before the first paint.
     from rnnviz.gui.views.arithmetic.view import ArithmeticView
 
 
 class ExplainController(QObject):
-    """Connects the views to one trail; `wanted` tells that the arithmetic is to be seen."""
+    """Connects the views to one navigation history. `wanted` requests the arithmetic view."""
 
     wanted = Signal()
 
@@ -28,11 +28,11 @@ class ExplainController(QObject):
         self.trail.followed.connect(self.wanted)
 
     def add(self, view: ResultView) -> None:
-        """Let a view ask for explanations."""
+        """Connect a view that requests explanations."""
         view.explanation_requested.connect(self.explain)
 
-    def lead(self, view: "ArithmeticView") -> None:
-        """Let the view that shows explanations follow the trail, and lead along it."""
+    def bind_view(self, view: "ArithmeticView") -> None:
+        """Connect the arithmetic view to the navigation history in both directions."""
         trail, crumbs = self.trail, view.crumbs
         trail.changed.connect(lambda _place: view.show_trail(trail.places, trail.at))
         view.place_requested.connect(trail.visit)
@@ -41,19 +41,19 @@ class ExplainController(QObject):
         crumbs.place_requested.connect(trail.go_to)
 
     def explain(self, place: Place) -> None:
-        """Show how a number came about."""
+        """Show how a value is computed."""
         self.trail.begin(place)
 
-    def explain_cursor(self) -> None:
-        """Show how the value at the cursor came about, of the quantity that the lanes show."""
+    def explain_selection(self) -> None:
+        """Show how the selected value is computed, for the quantity of the lanes."""
         self.explain(quantity_place(self._session.location, self._session.quantity))
 
     def handlers(self) -> dict[str, Callable[[], object]]:
-        """What the commands of the trail do."""
-        return {"explain": self.explain_cursor, "trail_back": self.trail.back, "trail_forward": self.trail.forward}
+        """Functions of the navigation commands, by command id."""
+        return {"explain": self.explain_selection, "trail_back": self.trail.back, "trail_forward": self.trail.forward}
 
     def enable(self, actions: Actions) -> None:
-        """Offer the way back and forward as far as there is one."""
+        """Keep the enabled state of the Back and Forward commands up to date."""
 
         def show(_place: Place | None = None) -> None:
             actions["trail_back"].setEnabled(self.trail.can_go_back)

@@ -1,23 +1,23 @@
-"""Whether a file is still the one that this window has read or written: another window may have saved it since."""
+"""Detection of files that other programs changed since this window read or wrote them."""
 
 import os
 from pathlib import Path
 
 
-class KnownFiles:
-    """Tells files apart as the system does, by when and how large they were written, and reads none."""
+class FileStamps:
+    """Modification time, size and inode of known files. File contents are not read."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[int, int, int]] = {}
 
     def remember(self, path: Path) -> None:
-        """This window has just read or written the file."""
+        """Record the state of a file that this window has just read or written."""
         stamp = _stamp(path)
         if stamp is not None:
             self._known[path.absolute()] = stamp
 
     def changed(self, path: Path) -> bool:
-        """Whether somebody else has written it since; not if it is gone, or was never read here."""
+        """Whether another program wrote the file since. False for a missing or unknown file."""
         known, stamp = self._known.get(path.absolute()), _stamp(path)
         return None not in (known, stamp) and known != stamp
 

@@ -1,4 +1,4 @@
-"""What if? A known mistake is computed beside the other engines, and shown."""
+"""Commands that run a known bug as a candidate."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.verify.result import RunResult
 
 
-class WhatIfCommands(QObject):
-    """Puts a mistake among the candidates, runs, and holds it against the reference as soon as it is there."""
+class FaultCommands(QObject):
+    """Adds a known bug to the candidates, runs, and selects it as the candidate."""
 
     def __init__(self, session: Session, document: Document, control: RunControl, parent: QObject) -> None:
         super().__init__(parent)
@@ -22,8 +22,8 @@ class WhatIfCommands(QObject):
         session.result_changed.connect(self._on_result)
 
     def compute(self, engine: str) -> None:
-        """Compute the mistake that `engine` makes, in the place of another one."""
-        # The registry knows every engine; the window is seen before it is imported.
+        """Run the engine of a known bug. It replaces another known bug among the candidates."""
+        # The registry is imported only after the first paint.
         from rnnviz.engines.registry import is_mistake
 
         self._awaited = engine

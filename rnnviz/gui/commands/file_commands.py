@@ -1,4 +1,4 @@
-"""Opening, saving and dropping files: dialogs before, sentences after."""
+"""Commands that open, save and drop files."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ from rnnviz.gui.commands.dialogs import (
     ask_new_file,
     ask_to_save,
     ask_to_save_over,
-    tell_error,
+    show_error_dialog,
 )
-from rnnviz.gui.commands.external_changes import KnownFiles
+from rnnviz.gui.commands.external_changes import FileStamps
 from rnnviz.gui.commands.file_kinds import comparing_own, config_with, is_config, is_model, is_of_sweep, is_session
 from rnnviz.gui.commands.open_model import ModelCommands
 from rnnviz.gui.commands.recent_files import RecentFiles
@@ -30,14 +30,14 @@ from rnnviz.lessons.configs import Lesson
 
 
 class FileCommands(QObject):
-    """What the File menu and a drop do. An error is a dialog, and nothing else changes."""
+    """Functions of the File menu and of dropped files. An error opens a dialog and changes nothing."""
 
-    noted = Signal(str)
-    """A passing remark."""
+    message = Signal(str)
+    """A text for the status bar."""
     written = Signal(str)
-    """The path of a file of code that the program itself has just written."""
+    """The path of a Python file that rnnviz has just created."""
     sweep_requested = Signal(object)
-    """The `Path` of a sweep, or of what one came to."""
+    """The `Path` of a sweep or its results."""
 
     def __init__(
         self, window: QWidget, session: Session, document: Document, recent: RecentFiles, sessions: SessionCommands
@@ -49,11 +49,11 @@ class FileCommands(QObject):
         self._recent = recent
         self._sessions = sessions
         self._models = ModelCommands(window, document, recent)
-        self._known = KnownFiles()
+        self._known = FileStamps()
         recent.used.connect(self._known.remember)
 
     def ask_open(self) -> None:
-        """Ask for a config or a model file and open it."""
+        """Ask for a config, session or model and open it."""
         ask_file(self._window, "Open", OPENABLE, self.open)
 
     def ask_open_config(self) -> None:
@@ -65,7 +65,7 @@ class FileCommands(QObject):
         ask_file(self._window, "Open model", MODELS, self.open)
 
     def open(self, path: Path) -> None:
-        """Open a config, a session, a model file, or what belongs to a sweep."""
+        """Open a config, session, model, sweep or sweep results."""
         if is_session(path):
             self._sessions.open(path)
             return
@@ -78,61 +78,61 @@ class FileCommands(QObject):
         try:
             told = self._document.open(path)
         except InputError as error:
-            tell_error(self._window, "Cannot open the config", error, "configs")
+            show_error_dialog(self._window, "Cannot open the config", error, "configs")
             return
         self._recent.add(path)
         if told:
-            self.noted.emit(told)
+            self.message.emit(told)
 
     def close(self) -> None:
-        """End what goes on beside the window."""
+        """Stop the background tasks."""
         self._models.close()
 
     def ask_open_recurrence(self) -> None:
-        """Ask for a recurrence of the user's own and compare it."""
+        """Ask for a custom step and compare it."""
         ask_file(self._window, "Open custom step", RECURRENCES, self.open_recurrence)
 
     def open_recurrence(self, path: Path) -> None:
-        """Hold the user's own recurrence against the reference."""
+        """Compare a custom step with the reference."""
         config = comparing_own(self._session.config, path.absolute())
         self._document.edit(config, f"comparing with {path.name}")
 
     def ask_new_recurrence(self) -> None:
-        """Ask where to write a starter for the present cell, and compare it."""
+        """Ask where to create a custom step for the current cell, and compare it."""
         cell = self._session.config.network.cell
 
         def write(path: Path) -> None:
             try:
                 write_starter(cell, path)
             except InputError as error:
-                tell_error(self._window, "Cannot write the custom step", error)
+                show_error_dialog(self._window, "Cannot write the custom step", error)
                 return
             self.written.emit(str(path.absolute()))
             self.open_recurrence(path)
-            self.noted.emit(f"Created {path}. Each time you save it, rnnviz runs it again.")
+            self.message.emit(f"Created {path}. Each time you save it, rnnviz runs it again.")
 
         ask_new_file(self._window, "New custom step", RECURRENCES, "py", f"my_{cell}.py", write)
 
     def open_lesson(self, lesson: Lesson) -> None:
-        """Open a lesson; edits of what was open can be had back by undo."""
-        # The registry of engines is not imported before the window is seen.
+        """Open the config of a lesson. Undo restores the config before."""
+        # The registry is imported only after the first paint.
         from rnnviz.gui.lessons.engine_fallback import runnable
 
         config, told = runnable(lesson.config)
         self._document.take(config, lesson.title)
-        self.noted.emit(told or lesson.summary)
+        self.message.emit(told or lesson.summary)
 
     def make_runnable(self) -> None:
-        """Let engines that there are run what the window begins with, if one of its own is missing."""
+        """Replace engines of the initial config that are not installed."""
         from rnnviz.gui.lessons.engine_fallback import runnable
 
         config, told = runnable(self._session.config)
         if told:
             self._document.take(config, self._document.origin.title)
-            self.noted.emit(told)
+            self.message.emit(told)
 
     def save(self) -> None:
-        """Write the config or the session to its file, or ask for one."""
+        """Write the config or session to its file, or ask for a file."""
         if self._document.path is None:
             self.ask_save_as()
         else:
@@ -150,7 +150,7 @@ class FileCommands(QObject):
         ask_new_file(self._window, "Save config", CONFIGS, "toml", name, write)
 
     def ask_about_changes(self, leave: Callable[[], None]) -> bool:
-        """Whether the user must first say what becomes of the changes to their file; `leave` follows if they may go."""
+        """Ask whether to save a changed file, then call `leave`. Returns False without changes."""
         path = self._document.path
         if path is None or not self._document.modified:
             return False
@@ -159,9 +159,9 @@ class FileCommands(QObject):
         return True
 
     def drop(self, paths: Sequence[Path]) -> None:
-        """Open a config, a model or a sweep, or let the config read arrays; several files are taken in that order.
+        """Open dropped configs, models and sweeps; then add dropped arrays to the config.
 
-        All of it is one step for undo; if one file is of no use the others change nothing either.
+        All of it is one undo entry. If one file is not supported, no file changes anything.
         """
         opened = [path for path in paths if any(kind(path) for kind in (is_config, is_session, is_of_sweep, is_model))]
         read = [path for path in paths if path not in opened]
@@ -173,7 +173,7 @@ class FileCommands(QObject):
             for path in read:
                 config = config_with(config, path.absolute()).checked()
         except InputError as error:
-            tell_error(self._window, "Cannot use the file", error)
+            show_error_dialog(self._window, "Cannot use the file", error)
             return
         if config != before and self._document.origin is not present:
             self._document.amend(config)
@@ -181,7 +181,7 @@ class FileCommands(QObject):
             self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")
 
     def _save_and(self, path: Path, then: Callable[[], None]) -> None:
-        """Write the config or the session, unless somebody else has meanwhile; `then` follows if it is written."""
+        """Write the config or session, after a question if another program changed the file; then call `then`."""
         if not self._known.changed(path):
             self._write_and(path, then)
         elif is_session(path):
@@ -202,13 +202,13 @@ class FileCommands(QObject):
                 f"{path} would refer to {', '.join(own)}, which exists only inside the open session. "
                 "Save the session with files, or unzip the session and open its config.toml."
             )
-            tell_error(self._window, "Cannot save the config", sentence)
+            show_error_dialog(self._window, "Cannot save the config", sentence)
             return False
         try:
             self._document.save(path)
         except InputError as error:
-            tell_error(self._window, "Cannot save the config", error)
+            show_error_dialog(self._window, "Cannot save the config", error)
             return False
         self._recent.add(path)
-        self.noted.emit(f"Saved {path}.")
+        self.message.emit(f"Saved {path}.")
         return True

@@ -1,4 +1,4 @@
-"""What a file that is dropped on the window is good for."""
+"""Kinds of files that can be opened or dropped."""
 
 import re
 from dataclasses import replace
@@ -22,17 +22,17 @@ _RECORDED = {"hidden", "output", "state"}
 
 
 def is_config(path: Path) -> bool:
-    """Whether a file is opened as a config."""
+    """Whether a file is a config."""
     return path.suffix.lower() == ".toml"
 
 
 def is_session(path: Path) -> bool:
-    """Whether a file is opened as a session."""
+    """Whether a file is a session."""
     return path.suffix.lower() == ENDING
 
 
 def is_of_sweep(path: Path) -> bool:
-    """Whether a file is a sweep, or the rows that one came to; what it begins with decides."""
+    """Whether a file is a sweep or its results, by its first lines."""
     ending = path.suffix.lower()
     if ending == ".toml":
         return is_sweep(path)
@@ -40,13 +40,13 @@ def is_of_sweep(path: Path) -> bool:
 
 
 def is_model(path: Path) -> bool:
-    """Whether a file or folder is opened as a model, which brings its own network."""
+    """Whether a file or folder is a model, which defines its network."""
     if path.suffix.lower() != ".npz":
         return path.is_dir() or is_model_file(path)
     try:
         names = set(NpzFile(path).headers)
     except InputError:
-        return False  # which `config_with` will say
+        return False  # `config_with` raises the error
     return any(is_weight(name) for name in names) and not _is_for_the_network(names) and not _is_state(names)
 
 
@@ -55,17 +55,17 @@ def _is_state(names: set[str]) -> bool:
 
 
 def _is_for_the_network(names: set[str]) -> bool:
-    """Whether these are weights by Gluon's own names, which the present network reads."""
+    """Whether these are weights by Gluon's names, for the current network."""
     return any(name.startswith("parameters.") for name in names) or all(_WEIGHT.fullmatch(name) for name in names)
 
 
 def config_with(config: Config, path: Path) -> Config:
-    """The config that reads a file: a sequence, weights, an initial state, a recording, or the user's recurrence.
+    """The config with a file added: a sequence, weights, an initial state, recorded outputs, or a custom step.
 
     Raises
     ------
     InputError
-        If the file is of no use here; the sentence says which files are.
+        If the file is not supported.
     """
     ending = path.suffix.lower()
     if ending == ".py":
@@ -96,9 +96,9 @@ def config_with(config: Config, path: Path) -> Config:
 
 
 def comparing_own(config: Config, path: Path) -> Config:
-    """The config in which the user's own recurrence is held against the reference.
+    """The config with a custom step as a candidate.
 
-    The manual engine makes room for it; other candidates were chosen on purpose.
+    It replaces the manual engine; other candidates were selected by the user.
     """
     name, compare = str(path), config.compare
     if name in compare.engines:
@@ -108,7 +108,7 @@ def comparing_own(config: Config, path: Path) -> Config:
 
 
 def _comparing(config: Config, path: Path) -> Config:
-    """The config in which a recording is held against the reference as well."""
+    """The config with recorded outputs as a further candidate."""
     name, compare = str(RecordingName(str(path))), config.compare
     if name in compare.engines:
         return config

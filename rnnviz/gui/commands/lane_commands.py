@@ -1,4 +1,4 @@
-"""What is said of the lanes in the session, and the commands that change it."""
+"""Connection of the lanes to the application state, and commands for them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
@@ -7,12 +7,12 @@ from rnnviz.gui.app_state import Session
 from rnnviz.quantities.unit_order import OrderName
 
 if TYPE_CHECKING:
-    # It is imported once the window is painted.
+    # Imported after the first paint.
     from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
-def follow(session: Session, lanes: "UnrolledView") -> None:
-    """Let the lanes show what the session says of them, and change it."""
+def bind_lanes(session: Session, lanes: "UnrolledView") -> None:
+    """Connect the lanes to the application state in both directions."""
     lanes.show_color_by(session.color_by)
     lanes.show_order(session.order)
     session.color_by_changed.connect(lanes.show_color_by)
@@ -23,7 +23,7 @@ def follow(session: Session, lanes: "UnrolledView") -> None:
 
 
 def next_order(session: Session) -> Callable[[], None]:
-    """A command that goes to the next order of units."""
+    """A function that selects the next unit order."""
 
     def choose() -> None:
         names: tuple[OrderName, ...] = get_args(OrderName)

@@ -1,4 +1,4 @@
-"""The lessons as a menu: the guided ones, then the configs that they start from."""
+"""Menu of the lessons and of their configs."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from rnnviz.lessons.index import LessonEntry
 
 
 class LessonMenu(QMenu):
-    """One entry for each lesson and for each config, in order."""
+    """One entry for each lesson, then one for each config."""
 
     guided_chosen = Signal(object)
     """A `LessonEntry`."""
 
     chosen = Signal(object)
-    """A `Lesson`, which is a config."""
+    """A `Lesson`: the config of a lesson."""
 
     def __init__(self, guided: Sequence[LessonEntry], lessons: Sequence[Lesson], parent: QWidget | None = None) -> None:
         super().__init__("&Lessons", parent)

@@ -1,4 +1,4 @@
-"""The menu bar, made from the table of commands."""
+"""Menu bar, built from the table of commands."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ _MOTION_WORDS = {
 
 
 def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]) -> None:
-    """One menu for each heading; `insertions` are submenus at the end of a menu's group."""
+    """Add one menu for each heading. `insertions` are submenus by (heading, group)."""
     for heading in MENUS:
         menu = bar.addMenu(heading)
         menu.setToolTipsVisible(True)
@@ -44,7 +44,7 @@ def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str
 
 
 class ThemeMenu(QMenu):
-    """Light, dark, or as the desktop is."""
+    """Theme: system, light or dark."""
 
     def __init__(self, chosen: str, parent: QWidget | None = None) -> None:
         super().__init__("&Theme", parent)
@@ -59,7 +59,7 @@ class ThemeMenu(QMenu):
 
 
 class MotionMenu(QMenu):
-    """How much may move by itself; what is chosen is remembered."""
+    """Motion: system, reduced or full. The choice is saved in the settings."""
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__("&Motion", parent)
@@ -84,7 +84,7 @@ class MotionMenu(QMenu):
 
 
 class Submenus:
-    """The menus within menus, whose entries are no commands with keys."""
+    """Submenus, whose entries are not in the table of commands."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Submenus:
 
     @property
     def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:
-        """In which menu and group each stands, as `fill_menu_bar` takes it."""
+        """Submenus by (heading, group), for `fill_menu_bar`."""
         return {
             ("&File", 0): (self.recent, self.lessons),
             ("&File", 2): (self.exports,),

@@ -1,4 +1,4 @@
-"""Which of the recurrent networks in a model file is to be run."""
+"""Dialog that selects a recurrent network of a model file."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -45,17 +45,17 @@ _HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
 _ROWS_BESIDE_CHOICES = 5
 _GAP = "  "
 
-DisplayOptions: TypeAlias = Callable[[Entry, str | None, str | None], None]
+OnChosen: TypeAlias = Callable[[Entry, str | None, str | None], None]
 
 
 class ModelDialog(QDialog):
-    """Lists the networks with what is known of them, and asks for a cell and an initial state that are not in the file.
+    """Lists the networks with their properties. Asks for a cell and an initial state that the file does not contain.
 
-    Networks that cannot be run are listed with the reason.
+    Networks that cannot run are listed with the reason.
     """
 
-    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: DisplayOptions) -> None:
-        """`chosen` gets the entry, and the cell and the initial state, each None where the file decides it."""
+    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: OnChosen) -> None:
+        """`chosen` receives the entry, the cell and the initial state; None where the file defines it."""
         super().__init__(parent)
         self._entries, self._chosen = entries, chosen
         self.setWindowTitle(f"Open {name}")
@@ -100,11 +100,11 @@ class ModelDialog(QDialog):
 
     @property
     def entry(self) -> Entry:
-        """The one that is chosen."""
+        """The selected entry."""
         return self._entries[self.list.indexOfTopLevelItem(self.list.currentItem())]
 
     def accept(self) -> None:
-        """Hand over the choice, if it can be run."""
+        """Report the selection, if it can run."""
         if self._complete:
             super().accept()
             self._chosen(self.entry, self.cell.currentData(), self.initial_state.currentData())
@@ -115,7 +115,7 @@ class ModelDialog(QDialog):
         made.setToolTip("Select a network to see its details, or the reason why it cannot run.")
         made.setRootIsDecorated(False)
         made.setAllColumnsShowFocus(True)
-        made.setItemDelegate(_Roomy(made))
+        made.setItemDelegate(_PaddedDelegate(made))
         made.setHeaderLabels(_HEADINGS)
         for column in _NUMBERS:
             made.headerItem().setTextAlignment(column, _RIGHT)
@@ -139,7 +139,7 @@ class ModelDialog(QDialog):
         self.cell.clear()
         for cell in entry.cells if entry.cell is None else ():
             self.cell.addItem(CELLS[cell].title, cell)
-        # The user chooses among several; the only one is shown.
+        # A single choice is preselected.
         self.cell.setCurrentIndex(0 if self.cell.count() == 1 else -1)
         self.initial_state.setCurrentIndex(-1)
         self._set_file(*_CHOICES[_FILE])
@@ -157,13 +157,13 @@ class ModelDialog(QDialog):
 
     @property
     def _complete(self) -> bool:
-        """Whether the entry can be run with the choices that were made."""
+        """Whether the entry can run with the current choices."""
         without_cell = self._asks_for_cell and self.cell.currentData() is None
         without_state = self._asks_for_state and self.initial_state.currentData() is None
         return self.entry.supported and not without_cell and not without_state
 
     def _ask_for_file(self, choice: int) -> None:
-        """Ask for the file of an initial state; without one the choice is not made."""
+        """Ask for the file of an initial state. A canceled dialog leaves the choice open."""
         if choice == _FILE:
             ask_file(self, "Open initial state", STATES, lambda path: self._set_file(path.name, str(path)))
 
@@ -184,8 +184,8 @@ def _choice(name: str, why: str) -> QComboBox:
     return made
 
 
-class _Roomy(QStyledItemDelegate):
-    """Leaves room between rows, and between a column's numbers and the next column's words."""
+class _PaddedDelegate(QStyledItemDelegate):
+    """Adds padding between rows, and between a column of numbers and a column of text."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return super().sizeHint(option, index) + QSize(2 * _PADDING, _PADDING)
@@ -212,7 +212,7 @@ def _row(entry: Entry) -> list[str]:
 
 
 def _notes(entry: Entry) -> list[str]:
-    """What else is known of an entry, a sentence each."""
+    """Remarks about an entry, one sentence each."""
     if not entry.supported:
         return [f"{_WHY_NOT}{entry.reason}."]
     notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []

@@ -1,4 +1,4 @@
-"""The trail: places visited through links that say where a number came from, and the way back."""
+"""Navigation history of explained values, with back and forward."""
 
 from PySide6.QtCore import QObject, Signal
 
@@ -9,16 +9,15 @@ from rnnviz.verify.result import RunResult
 
 
 class NavigationHistory(QObject):
-    """Follows links from one number to another that it used, back and forward.
+    """Visited places: each link leads from a value to one that it uses.
 
-    The session's location goes along, as far as a place is one. When that moves by other means, or another result has
-    no room for the trail, a new one begins there.
+    The selection follows. If it moves by other means, or a new result lacks a visited place, the history restarts.
     """
 
     changed = Signal(object)
-    """The place where one is now; also sent when only the way to it changed."""
+    """The current place; also emitted if only the history before it changed."""
     followed = Signal()
-    """A link, or the way back or forward, led somewhere: the user wants to see it."""
+    """A link, Back or Forward was followed."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -32,31 +31,31 @@ class NavigationHistory(QObject):
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """All places of the trail, with those that one went back from."""
+        """All places, including those after the current one."""
         return tuple(self._places)
 
     @property
     def at(self) -> int:
-        """Which of the places one is at."""
+        """Index of the current place."""
         return self._at
 
     @property
     def place(self) -> Place:
-        """Where one is."""
+        """The current place."""
         return self._places[self._at]
 
     @property
     def can_go_back(self) -> bool:
-        """Whether a link led here."""
+        """Whether there is a place before."""
         return self._at > 0
 
     @property
     def can_go_forward(self) -> bool:
-        """Whether one went back from somewhere."""
+        """Whether there is a place after."""
         return self._at < len(self._places) - 1
 
     def visit(self, place: Place) -> None:
-        """Follow a link; what one went back from is forgotten."""
+        """Follow a link. Drops the places after the current one."""
         if self._session.result is None or place == self.place:
             return
         del self._places[self._at + 1 :]
@@ -64,34 +63,34 @@ class NavigationHistory(QObject):
         self.go_to(self._at + 1)
 
     def begin(self, place: Place) -> None:
-        """Look at a place to which no link of the trail led."""
+        """Restart the history at a place."""
         if self._session.result is not None:
             self._places = [place]
             self.go_to(0)
 
     def back(self) -> None:
-        """Return to the number that used this one."""
+        """Return to the place before."""
         if self.can_go_back:
             self.go_to(self._at - 1)
 
     def forward(self) -> None:
-        """Go again to where one went back from."""
+        """Go to the place after."""
         if self.can_go_forward:
             self.go_to(self._at + 1)
 
     def go_to(self, at: int) -> None:
-        """Go to one of the trail's places."""
+        """Go to the place at an index."""
         self._at = at
         self._leading = True
         try:
-            self._session.set_location(self._cursor())
+            self._session.set_location(self._selection())
         finally:
             self._leading = False
         self.changed.emit(self.place)
         self.followed.emit()
 
-    def _cursor(self) -> Location:
-        """Where the cursor stands: at the place, or where the input or h0 that one looks at was read."""
+    def _selection(self) -> Location:
+        """The selection for the current place: its step, or the step that read the input or initial state."""
         for place in reversed(self._places[: self._at + 1]):
             step = step_of(place)
             if step is not None:
@@ -100,12 +99,12 @@ class NavigationHistory(QObject):
         return here.moved(timestep=self.place.timestep) if isinstance(self.place, InputPlace) else here
 
     def _on_location(self, location: Location) -> None:
-        if not self._leading and self._cursor() != location:
+        if not self._leading and self._selection() != location:
             self._places, self._at = [location], 0
             self.changed.emit(location)
 
     def _on_result(self, result: RunResult | None) -> None:
-        """A trail stays where every place of it is still there: the numbers are other ones, the way is the same."""
+        """Keep the history if the new result has the same shape."""
         extent: tuple[object, ...] = ()
         if result is not None:
             network = result.inputs.network

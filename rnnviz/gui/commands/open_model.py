@@ -1,4 +1,4 @@
-"""Opening a model file: read beside the window, in a process of its own, and run as a config."""
+"""Opening of model files: read in a subprocess, then run as a config."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from PySide6.QtWidgets import QProgressDialog, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.execution.subprocess_call import call_in_subprocess
-from rnnviz.gui.commands.dialogs import tell_error
+from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
-from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
+from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
 from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
 from rnnviz.io.model_formats.rnn_entry import Entry
 
@@ -23,24 +23,24 @@ _WIDTH = 360
 
 
 class ModelCommands(QObject):
-    """Opens model files one after the other. An error is a dialog, and nothing else changes."""
+    """Opens model files in order. An error opens a dialog and changes nothing."""
 
     _read = Signal(object, object)
 
     def __init__(self, window: QWidget, document: Document, recent: RecentFiles) -> None:
         super().__init__(window)
         self._window, self._document, self._recent = window, document, recent
-        self._jobs = Jobs(self)
+        self._jobs = TaskQueue(self)
         self._waiting: QProgressDialog | None = None
         self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
-        self._jobs.failed.connect(lambda title, error: tell_error(self._window, _TITLE, error, _ADVICE))
+        self._jobs.failed.connect(lambda title, error: show_error_dialog(self._window, _TITLE, error, _ADVICE))
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy)
 
     def open(self, path: Path) -> None:
-        """Find out what the file holds; its only network is run, and of several the user chooses one.
+        """Read a model file. Runs its only network, or asks which of several to run.
 
-        A network that is run under assumptions is chosen, too, so that the user reads them.
+        The dialog also opens for a single network with assumptions, so that the user sees them.
         """
 
         def work(progress: Progress) -> str:
@@ -52,27 +52,27 @@ class ModelCommands(QObject):
             return ""
 
         self._waiting = self._waiting or self._make_waiting(path)
-        self._jobs.start(Job(f"reading {path.name}", work))
+        self._jobs.start(Task(f"reading {path.name}", work))
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._jobs.close()
 
     def _make_waiting(self, path: Path) -> QProgressDialog:
-        """What appears if reading takes its time."""
+        """Create the progress dialog, shown if reading takes long."""
         dialog = QProgressDialog(f"Reading {path.name}", "Stop", 0, 0, self._window)
         dialog.setWindowTitle("Open model")
         dialog.setAccessibleName("Reading progress")
         dialog.setMinimumDuration(_SHOW_AFTER_MS)
         dialog.setMinimumWidth(_WIDTH)
-        # It is closed when the file has been read, and not when its end is near.
+        # Closed when reading is done, not at 100%.
         dialog.setAutoReset(False)
         dialog.setAutoClose(False)
         dialog.canceled.connect(self._jobs.stop)
         return dialog
 
     def _on_progressed(self, title: str, fraction: float) -> None:
-        """Until a file tells how far it is, the bar shows by moving that something goes on."""
+        """Show the progress; an undetermined bar until the first fraction arrives."""
         if self._waiting is not None:
             self._waiting.setLabelText(f"{title[:1].upper()}{title[1:]}")
             self._waiting.setMaximum(100 if fraction > 0.0 else 0)
@@ -101,7 +101,7 @@ class ModelCommands(QObject):
         try:
             config = config_of(path, entry, cell, initial_state)
         except InputError as error:
-            tell_error(self._window, _TITLE, error, _ADVICE)
+            show_error_dialog(self._window, _TITLE, error, _ADVICE)
             return
         self._document.take(config, f"{path.name}: {entry.name}")
         if path.is_file():

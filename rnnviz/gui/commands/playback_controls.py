@@ -1,4 +1,4 @@
-"""Where the cursor is in time, and the buttons and the slider that move it."""
+"""Playback buttons, speed menu and time slider."""
 
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QAction, QActionGroup
@@ -9,13 +9,13 @@ from rnnviz.core.axis_labels import UNNAMED
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.cursor import Cursor
 from rnnviz.gui.commands.player import FACTORS, Player
+from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.quantities.traversal import Order
 from rnnviz.verify.result import RunResult
 
 _SHORT_NAME = 10
-"""So many characters of a timestep's name have room in the tool bar."""
+"""Characters of a time step's label that fit into the toolbar."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 _ORDERS: dict[Order, tuple[str, str]] = {
     "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from t = T - 1."),
@@ -24,7 +24,7 @@ _ORDERS: dict[Order, tuple[str, str]] = {
 
 
 class SpeedMenu(QToolButton):
-    """How quickly is played and what, in a menu; the button says the speed."""
+    """Menu of playback speed and order. The button shows the speed."""
 
     def __init__(self, player: Player, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,15 +70,20 @@ class SpeedMenu(QToolButton):
 
 
 def factor_text(factor: float) -> str:
-    """A speed as it is shown: "0.5×", and of the quickest "max"."""
+    """Text of a speed: "0.5×", or "max" for the highest."""
     return "max" if factor == FACTORS[-1] else f"{factor:g}×"
 
 
 class PlaybackControls(QWidget):
-    """First, previous, play, next, last; how quickly is played; a slider; the timestep in words."""
+    """Buttons first, previous, play, next, last; speed menu; slider; label of the time step."""
 
     def __init__(
-        self, session: Session, cursor: Cursor, player: Player, actions: Actions, parent: QWidget | None = None
+        self,
+        session: Session,
+        selection: SelectionCommands,
+        player: Player,
+        actions: Actions,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setAccessibleName("Time step")
@@ -98,14 +103,14 @@ class PlaybackControls(QWidget):
         self.slider.setMaximumWidth(320)
         self.slider.setAccessibleName("Time step")
         self.slider.setToolTip("Time step shown in every view.")
-        self.slider.valueChanged.connect(cursor.go_to)
+        self.slider.valueChanged.connect(selection.go_to)
         layout.addSpacing(4)
         layout.addWidget(self.slider, 100)
         layout.addSpacing(4)
         self.label = QLabel()
         self.label.setToolTip("Selected time step, counted from 0.")
         layout.addWidget(self.label)
-        # In a wide window the slider is as long as it gets: what is left lies behind all of it, not between.
+        # In a wide window the spare width goes behind the slider, not between the controls.
         layout.addStretch(1)
         session.result_changed.connect(self._on_result)
         session.location_changed.connect(self._on_location)
@@ -114,12 +119,12 @@ class PlaybackControls(QWidget):
     def _on_result(self, result: RunResult | None) -> None:
         self._timesteps = 0 if result is None else result.shape[2]
         self._names = UNNAMED if result is None else result.inputs.names
-        # Room for the longest text, so that nothing moves while the cursor does.
+        # Width for the longest text, so that nothing moves during playback.
         widest = self._words(max(self._timesteps - 1, 0))
         if self._names.timesteps:
             longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
             widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}' of {self._timesteps}"
-        # Of a fixed size, or every text would have the whole tool bar laid out anew.
+        # Fixed size, or every text would trigger a layout of the whole toolbar.
         self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
         with QSignalBlocker(self.slider):
             self.slider.setRange(0, max(self._timesteps - 1, 0))

@@ -1,4 +1,4 @@
-"""Playing: the cursor runs through the recurrence by itself, in the order in which it is computed."""
+"""Playback: moves the selection through the time steps in the order of computation."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -12,32 +12,31 @@ from rnnviz.quantities.traversal import Order
 
 _FRAME_MS = 16
 _SLOWEST = 2.0
-"""Timesteps in a second."""
+"""Time steps per second."""
 _CALM_MS = 340
-"""What moves no more than three times a second harms nobody."""
+"""At most three changes per second, the WCAG limit for flashes."""
 _WHOLE_SECONDS = 12.0
-"""A sequence that is long enough is played in this time, however long it is."""
+"""Playback time of a long sequence at speed 1."""
 _STAGE_MS = 1100
-"""How long a stage of a step is shown: its words have to be read."""
+"""Duration of a stage at speed 1, long enough to read its text."""
 FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""How many times as quick as usual; the last one is called the quickest."""
+"""Playback speeds; the last one is shown as "max"."""
 _QUICKEST_WITH_STAGES = 2.0
 _SHORT, _LONG = 24, 1000
-"""Up to so many timesteps stages are shown, and up to so many if the numbers are in view."""
+"""Largest numbers of time steps for playback in stages: in general, and if the numbers are visible."""
 
 
 class Player(QObject):
-    """Moves the cursor on at a pace that suits the length; stops at the end, and when other numbers are shown.
+    """Moves the selection at a speed that depends on the length. Stops at the end and on new values.
 
-    Of a short sequence, or one whose numbers are in view, every stage of a step is shown: what it reads, computes and
-    carries on; quicker than that the cursor alone moves. Up to one timestep in a frame each of them is shown. Above
-    that the clock says how many steps a frame takes: after one that was late more of them are skipped, and the pace is
-    held. Where motion is to be reduced, a frame lasts so long that nothing flickers.
+    A short sequence, or one whose numbers are visible, is played in stages: read, compute, pass on. At high speed only
+    the selection moves. Up to one time step per frame, every time step is shown. Above that, the clock determines the
+    steps per frame, so that a late frame skips more. With reduced motion, frames last long enough to avoid flicker.
     """
 
     playing_changed = Signal(bool)
     pace_changed = Signal()
-    """Another speed, or another order."""
+    """Speed or order changed."""
 
     def __init__(
         self,
@@ -45,48 +44,48 @@ class Player(QObject):
         parent: QObject | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        """`clock` tells seconds."""
+        """`clock` returns seconds."""
         super().__init__(parent)
         self._session = session
         self._clock = clock
         self.stepper = Stepper(session, self)
         self.numbers_in_view: Callable[[], bool] = lambda: False
-        """Whether the lanes are seen so closely that stages can be followed in any sequence."""
+        """Whether the lanes are zoomed in far enough to show numbers."""
         self._factor, self._by = 1.0, 1
         self._speed = _SLOWEST
         self._began, self._taken, self._frame_ms = 0.0, 0, _FRAME_MS
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._step)
-        session.numbers_changed.connect(self.halt)
+        session.numbers_changed.connect(self.pause)
 
     @property
     def playing(self) -> bool:
-        """Whether the cursor moves by itself."""
+        """Whether playback is active."""
         return self._timer.isActive()
 
     @property
     def factor(self) -> float:
-        """How many times as quick as usual it plays: one of `FACTORS`."""
+        """Playback speed, one of `FACTORS`."""
         return self._factor
 
     @property
     def order(self) -> Order:
-        """Which steps are played."""
+        """Order of the steps played."""
         return self.stepper.order
 
     @property
     def in_stages(self) -> bool:
-        """Whether every stage of a step is shown at this speed, of this sequence, as it is seen now."""
+        """Whether playback shows stages at the current speed, length and zoom."""
         timesteps = self._timesteps
         short = timesteps <= _SHORT or (timesteps <= _LONG and self.numbers_in_view())
         return short and self._factor <= _QUICKEST_WITH_STAGES
 
     def toggle(self, *, backward: bool = False) -> None:
-        """Play, from the start if the cursor is at the end; or halt. `backward` plays towards the start."""
+        """Play, or pause. Restarts from the beginning at the end. `backward` plays toward t = 0."""
         by = -1 if backward else 1
         if self.playing:
-            self.halt()
+            self.pause()
             if by == self._by:
                 return
         stages = self.in_stages
@@ -96,37 +95,37 @@ class Player(QObject):
         if self.stepper.at_end(by) and self.stepper.stage in (None, "carry" if by > 0 else "read"):
             self.stepper.go_to_end(-by)
         if not stages:
-            self.stepper.rest()
+            self.stepper.stop()
         elif self.stepper.stage is None:
             self.stepper.begin(by)
         self._start()
         self.playing_changed.emit(True)
 
-    def halt(self) -> None:
-        """Stay where the cursor is; what is lit stays lit."""
+    def pause(self) -> None:
+        """Stop playback. Selection and highlights stay."""
         if self.playing:
             self._timer.stop()
             self.playing_changed.emit(False)
 
     def step(self, by: int) -> None:
-        """Go one stage on (1) or back (-1), and play no further."""
-        self.halt()
+        """Pause, and go to the next (1) or previous (-1) stage."""
+        self.pause()
         self.stepper.step(by)
 
     def set_factor(self, factor: float) -> None:
-        """Play so many times as quick as usual, from now on."""
+        """Set the playback speed."""
         if factor not in FACTORS:
             raise ValueError(f"factor = {factor} is not allowed: it must be one of {', '.join(map(str, FACTORS))}.")
         self._factor = factor
         self._restart()
 
     def change_speed(self, by: int) -> None:
-        """Play quicker (1) or slower (-1)."""
+        """Select the next higher (1) or lower (-1) speed."""
         place = FACTORS.index(self._factor) + by
         self.set_factor(FACTORS[min(max(place, 0), len(FACTORS) - 1)])
 
     def set_order(self, order: Order) -> None:
-        """Play the cursor's lane, or all lanes layer by layer."""
+        """Play the selected lane, or all lanes layer by layer."""
         self.stepper.order = order
         self._restart()
 
@@ -150,16 +149,16 @@ class Player(QObject):
     def _step(self) -> None:
         if self.in_stages:
             if not self.stepper.step(self._by):
-                self.halt()
+                self.pause()
             return
         steps = 1
         if self._speed > 1000.0 / self._frame_ms:
             steps = int((self._clock() - self._began) * self._speed) - self._taken
             self._taken += steps
         if not self.stepper.move(self._by * steps):
-            self.halt()
+            self.pause()
 
 
 def speed(timesteps: int) -> float:
-    """Timesteps in a second at which a sequence of so many is played."""
+    """Time steps per second for a sequence of `timesteps`."""
     return max(_SLOWEST, timesteps / _WHOLE_SECONDS)

@@ -1,4 +1,4 @@
-"""The files that were opened or saved last, and their menu."""
+"""Recently opened or saved files, and their menu."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ MOST = 10
 
 
 class RecentFiles(QObject):
-    """At most ten paths, the latest first; files that are gone are dropped."""
+    """At most ten paths, latest first. Missing files are dropped."""
 
     used = Signal(object)
     """The `Path` of a file that was opened or saved."""
@@ -22,26 +22,26 @@ class RecentFiles(QObject):
         self._settings = settings
 
     def paths(self) -> list[Path]:
-        """The files that are still there."""
+        """Existing files, latest first."""
         return [path for path in map(Path, self._settings.recent) if os.path.isfile(path)][:MOST]
 
     def add(self, path: Path) -> None:
-        """Put a file first."""
+        """Move or add a file to the front."""
         path = path.absolute()
         others = [other for other in self.paths() if other != path]
         self._settings.recent = tuple(str(p) for p in [path, *others][:MOST])
         self.used.emit(path)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all entries."""
         self._settings.recent = ()
 
 
 class RecentMenu(QMenu):
-    """Fills itself whenever it opens, so that it shows only files that can be opened."""
+    """Menu of recent files, filled when it opens so that it lists existing files only."""
 
     chosen = Signal(object)
-    """The `Path` of the file that the user wants."""
+    """The `Path` of the chosen file."""
 
     def __init__(self, files: RecentFiles, parent: QWidget | None = None) -> None:
         super().__init__("Open &recent", parent)

@@ -1,4 +1,4 @@
-"""What can be done with the result that is shown: visit, copy, export, read on."""
+"""Commands on the current result: select mismatches, copy, export."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands import clipboard as copying
-from rnnviz.gui.commands.dialogs import tell, tell_error
+from rnnviz.gui.commands.dialogs import show_error_dialog, show_text_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import Exporter, Format
-from rnnviz.gui.jobs.task_queue import Jobs
+from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
@@ -18,10 +18,10 @@ from rnnviz.text.verdict_text import verdict_sentence
 
 
 class ResultCommands(QObject):
-    """Each says what came of it."""
+    """Each command reports its effect through `message`."""
 
-    noted = Signal(str)
-    """A passing remark."""
+    message = Signal(str)
+    """A text for the status bar."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ResultCommands(QObject):
         document: Document,
         arrangement: MainLayout,
         following: ViewSynchronizer,
-        jobs: Jobs,
+        jobs: TaskQueue,
     ) -> None:
         super().__init__(window)
         self._window = window
@@ -39,28 +39,28 @@ class ResultCommands(QObject):
         self._arrangement = arrangement
         self._following = following
         self._exporter = Exporter(window, jobs)
-        jobs.done.connect(self.noted)
+        jobs.done.connect(self.message)
         jobs.failed.connect(self._on_failed)
-        jobs.stopped.connect(lambda title: self.noted.emit(f"Stopped {title}. No file was written."))
+        jobs.stopped.connect(lambda title: self.message.emit(f"Stopped {title}. No file was written."))
 
     def next_mismatch(self) -> None:
-        """Move the cursor to the next value that differs."""
+        """Select the next mismatch."""
         self._visit(forward=True)
 
     def previous_mismatch(self) -> None:
-        """Move the cursor to the value before it that differs."""
+        """Select the previous mismatch."""
         self._visit(forward=False)
 
     def copy(self) -> None:
-        """Copy what the view in use shows, else the values at the cursor."""
+        """Copy the content of the focused view, or else the selected values."""
         text = copying.text_of_focused(QApplication.focusWidget())
         if text is None and self._session.result is not None:
             text = copying.text_of_location(self._session.result, self._session.location)
         if text is None:
-            self.noted.emit("Nothing to copy: no results yet.")
+            self.message.emit("Nothing to copy: no results yet.")
         else:
             QApplication.clipboard().setText(text)
-            self.noted.emit("Copied.")
+            self.message.emit("Copied.")
 
     def export_picture(self, view: ResultView | None, scale: int) -> None:
         """Export a picture of a view, or of the whole window."""
@@ -82,14 +82,14 @@ class ResultCommands(QObject):
         result, candidate = self._session.result, self._session.candidate
         if result is not None and candidate is not None:
             lines = verdict_sentence(result, candidate).blind
-            tell(self._window, "Undetectable bugs", "\n\n".join(lines))
+            show_text_dialog(self._window, "Undetectable bugs", "\n\n".join(lines))
 
     @property
     def _stem(self) -> str:
         return Path(self._document.origin.title).stem
 
     def _make_ready(self, view: ResultView | None) -> None:
-        """Let a view, or all that are in sight, show what a picture of them is to have."""
+        """Update a view, or all visible ones, before a picture is taken."""
         if view is not None:
             self._arrangement.prepare(view)
             self._following.catch_up(view)
@@ -97,8 +97,8 @@ class ResultCommands(QObject):
 
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):
-            self.noted.emit("No mismatches.")
+            self.message.emit("No mismatches.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
-        self.noted.emit("")
-        tell_error(self._window, f"Failed: {title}", sentence)
+        self.message.emit("")
+        show_error_dialog(self._window, f"Failed: {title}", sentence)

@@ -1,4 +1,4 @@
-"""The sheet that lists every key, made from the table that binds them."""
+"""Dialog that lists the keyboard shortcuts of the table of commands."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -7,8 +7,8 @@ from rnnviz.gui.commands.actions import shown_keys
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 
 
-class HelpSheet(QDialog):
-    """Keys under the headings of the menus, in two columns."""
+class ShortcutsDialog(QDialog):
+    """Shortcuts under the headings of the menus, in two columns."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

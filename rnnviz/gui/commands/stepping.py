@@ -1,4 +1,4 @@
-"""Step by step through the recurrence: at each step what is read, what is computed, what is carried on."""
+"""Step-by-step traversal in three stages: read, compute, pass on."""
 
 from PySide6.QtCore import QObject, Signal
 
@@ -8,13 +8,13 @@ from rnnviz.quantities.traversal import STAGES, Order, Traversal, stage_regions,
 
 
 class Stepper(QObject):
-    """Moves the session from stage to stage and lights up what each of them is about.
+    """Moves the selection from stage to stage and highlights the values of each.
 
-    It forgets its stage when the cursor is moved by anybody else.
+    Any other change of the selection ends the stage.
     """
 
-    told = Signal(str)
-    """What happens now, in words; empty when nothing does."""
+    status_changed = Signal(str)
+    """Description of the current stage; empty without one."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -24,25 +24,25 @@ class Stepper(QObject):
         self._shown_at: Location | None = None
         self._moving = False
         session.location_changed.connect(self._on_elsewhere)
-        session.numbers_changed.connect(self.rest)
+        session.numbers_changed.connect(self.stop)
 
     @property
     def stage(self) -> str | None:
-        """What is lit up: one of `STAGES`, or None."""
+        """The current stage, one of `STAGES`, or None."""
         return None if self._stage is None else STAGES[self._stage]
 
     @property
     def walk(self) -> Traversal | None:
-        """The steps in the order of computation."""
+        """The steps in the order of computation; None without a result."""
         result = self._session.result
         return None if result is None else Traversal(*result.shape[:3], self.order, result.inputs.network.reverse)
 
     def begin(self, by: int) -> None:
-        """Stand on the first stage of the cursor's step, or, if going back, on the last one."""
+        """Start at the first stage of the selected step, or at the last if `by` is negative."""
         self._show(0 if by > 0 else len(STAGES) - 1)
 
     def step(self, by: int) -> bool:
-        """Go one stage on (1) or back (-1); False where there is no further one."""
+        """Go to the next (1) or previous (-1) stage; False at the end."""
         walk = self.walk
         if walk is None:
             return False
@@ -63,7 +63,7 @@ class Stepper(QObject):
         return True
 
     def move(self, steps: int) -> bool:
-        """Go so many whole steps on, or back if negative, without stages; False at the end."""
+        """Move by whole steps without stages; False at the end."""
         walk = self.walk
         if walk is None:
             return False
@@ -75,7 +75,7 @@ class Stepper(QObject):
         return 0 <= index < walk.count() and not self.at_end(steps)
 
     def at_end(self, by: int) -> bool:
-        """Whether the cursor's step is the last one, or the first one if `by` is negative."""
+        """Whether the selected step is the last, or the first if `by` is negative."""
         walk = self.walk
         if walk is None:
             return True
@@ -83,27 +83,27 @@ class Stepper(QObject):
         return index == (walk.count() - 1 if by > 0 else 0)
 
     def go_to_end(self, by: int) -> None:
-        """Go to the first step of all, or to the last one if `by` is positive."""
+        """Select the last step, or the first if `by` is negative."""
         walk = self.walk
         if walk is not None:
             self._session.set_location(walk.at(walk.count() - 1 if by > 0 else 0, self._session.location))
 
-    def rest(self) -> None:
-        """Light up nothing."""
+    def stop(self) -> None:
+        """End the stage and clear the highlights."""
         if self._stage is not None:
             self._stage = None
             self._session.set_highlight(())
-            self.told.emit("")
+            self.status_changed.emit("")
 
     def _show(self, stage: int) -> None:
         result, where = self._session.result, self._session.location
-        assert result is not None, "there are stages of a result only"
+        assert result is not None, "stages need a result"
         network, timesteps = result.inputs.network, result.shape[2]
         self._stage, self._shown_at = stage, where
         self._session.set_highlight(stage_regions(network, where, timesteps, STAGES[stage]))
-        self.told.emit(stage_text(network, where, timesteps, STAGES[stage]))
+        self.status_changed.emit(stage_text(network, where, timesteps, STAGES[stage]))
 
     def _on_elsewhere(self, location: Location) -> None:
-        # The same place is told of again when its numbers have been audited.
+        # An audited result emits the same location again.
         if not self._moving and location != self._shown_at:
-            self.rest()
+            self.stop()

@@ -1,4 +1,4 @@
-"""The row of controls above everything: run, lesson, sample, time, colors, export."""
+"""Toolbar: run, lesson, sample, time step, color, export."""
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
@@ -7,10 +7,10 @@ from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.color_by_combo import WHY, ColorsBox
-from rnnviz.gui.commands.cursor import Cursor
+from rnnviz.gui.commands.color_by_combo import WHY, ColorByCombo
 from rnnviz.gui.commands.playback_controls import PlaybackControls
 from rnnviz.gui.commands.player import Player
+from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
@@ -20,17 +20,17 @@ from rnnviz.verify.result import RunResult
 
 
 class ToolBar(QToolBar):
-    """Follows the session; what only the window can do is a signal."""
+    """Follows the application state. Requests to the window are signals."""
 
     lesson_chosen = Signal(object)
-    """The `Lesson`, which is a config, to open."""
+    """The `Lesson` (a config) to open."""
     guided_chosen = Signal(object)
     """The `LessonEntry` of the guided lesson to open."""
 
     def __init__(
         self,
         session: Session,
-        cursor: Cursor,
+        cursor: SelectionCommands,
         player: Player,
         actions: Actions,
         lessons: tuple[Lesson, ...],
@@ -65,7 +65,7 @@ class ToolBar(QToolBar):
         self._on_result(None)
 
     def mark_stale(self, stale: bool) -> None:
-        """Let the Run button say whether the picture is of an older config."""
+        """Mark the Run button if the result is out of date."""
         self._run.setProperty("stale", stale)
         self._run.setAccessibleDescription("Settings changed since the last run." if stale else "")
         self._run.style().unpolish(self._run)
@@ -73,13 +73,13 @@ class ToolBar(QToolBar):
         self._draw_run()
 
     def show_lesson(self, title: str) -> None:
-        """Show which lesson the config comes from, if from one."""
+        """Select the lesson of the config, if any."""
         with QSignalBlocker(self.lesson):
             titles = [_origin(self.lesson.itemData(place)) for place in range(self.lesson.count())]
             self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
 
     def apply_icons(self, icons: Icons) -> None:
-        """Draw the icons in the theme's colors."""
+        """Set the icons in the theme's colors."""
         self._icons = icons
         self.export.setIcon(icons["export"])
         self._draw_run()
@@ -109,7 +109,7 @@ class ToolBar(QToolBar):
 
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
         why = "Open a lesson, or only its config."
-        # Its entries say what it is; a label would take the room of the last controls in a small window.
+        # No label: it would push the last controls out of a small window.
         box = ElidedComboBox("Lesson", why, 13)
         box.setPlaceholderText("No lesson")
         for entry in lesson_entries():
@@ -118,7 +118,7 @@ class ToolBar(QToolBar):
             box.insertSeparator(box.count())
         for lesson in lessons:
             box.addItem(f"Config: {lesson.title}", lesson)
-        # It takes what room the others leave.
+        # It takes the remaining width.
         box.setMaximumWidth(box.sizeHint().width())
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -132,15 +132,15 @@ class ToolBar(QToolBar):
     def _choose_lesson(self, chosen: LessonEntry | Lesson) -> None:
         (self.guided_chosen if isinstance(chosen, LessonEntry) else self.lesson_chosen).emit(chosen)
 
-    def _sample_box(self, cursor: Cursor) -> QSpinBox:
+    def _sample_box(self, cursor: SelectionCommands) -> QSpinBox:
         box = QSpinBox()
         box.setKeyboardTracking(False)
         box.valueChanged.connect(cursor.go_to_sample)
         self._labeled("Sample", box, "Sample of the batch shown in every view, counted from 0 ([ and ]).")
         return box
 
-    def _colors_box(self) -> ColorsBox:
-        box = ColorsBox(self._session)
+    def _colors_box(self) -> ColorByCombo:
+        box = ColorByCombo(self._session)
         self._labeled("Color by", box, WHY)
         return box
 
@@ -187,5 +187,5 @@ class ToolBar(QToolBar):
 
 
 def _origin(listed: LessonEntry | Lesson | None) -> str | None:
-    """What a document is called that comes from an entry of the list; None of a line between entries."""
+    """The document title of an entry; None for a separator."""
     return listed.heading if isinstance(listed, LessonEntry) else None if listed is None else listed.title

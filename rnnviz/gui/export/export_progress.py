@@ -5,13 +5,13 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS
 from rnnviz.gui.jobs.progress_row import ProgressRow
-from rnnviz.gui.jobs.task_queue import Jobs
+from rnnviz.gui.jobs.task_queue import TaskQueue
 
 
 class ExportProgress(QWidget):
     """In the status bar while something is being written that takes its time; else it takes no room."""
 
-    def __init__(self, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, jobs: TaskQueue, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._row = ProgressRow("Export progress", "Written share of the file.")
         stop = QPushButton("Stop")
@@ -37,7 +37,7 @@ class ExportProgress(QWidget):
     def _on_progressed(self, title: str, fraction: float) -> None:
         if fraction <= 0.0:
             self._row.begin(title)
-        self._row.tell(title, fraction)
+        self._row.set_progress(title, fraction)
 
     def _on_busy(self, busy: bool) -> None:
         if busy:

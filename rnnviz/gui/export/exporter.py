@@ -9,11 +9,11 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.commands.dialogs import ask_new_file, tell_error
+from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog
 from rnnviz.gui.export.incremental_grab import IncrementalGrab
 from rnnviz.gui.export.weights import FILTERS, write_weights
 from rnnviz.gui.export.widget_render import png_of, write_picture
-from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
+from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
 from rnnviz.io.export.report.picture import LANES_IN_WORDS, ReportPicture
 from rnnviz.io.outputs import check_outputs, files_read
 from rnnviz.verify.result import RunResult
@@ -105,7 +105,7 @@ _REPORT_SCALE = 2
 class Exporter:
     """Asks where to, and hands the writing to a thread."""
 
-    def __init__(self, window: QWidget, jobs: Jobs) -> None:
+    def __init__(self, window: QWidget, jobs: TaskQueue) -> None:
         self._window = window
         self._jobs = jobs
 
@@ -117,7 +117,7 @@ class Exporter:
                 check_outputs({"an export": path}, files_read(result.config))
                 return f"Saved {path} ({kind.write(result, path, progress)})."
 
-            self._jobs.start(Job(f"writing {path.name}", work))
+            self._jobs.start(Task(f"writing {path.name}", work))
 
         ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
 
@@ -134,7 +134,7 @@ class Exporter:
                     progress(0.5)
                     return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
 
-                self._jobs.start(Job(f"writing {path.name}", work))
+                self._jobs.start(Task(f"writing {path.name}", work))
 
             ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
 
@@ -149,7 +149,7 @@ class Exporter:
                     write_picture(image, path, progress)
                     return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
 
-                self._jobs.start(Job(f"writing {path.name}", work))
+                self._jobs.start(Task(f"writing {path.name}", work))
 
             ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
 
@@ -166,4 +166,4 @@ class Exporter:
         try:
             IncrementalGrab(widget, scale, make_ready, ask, lambda: self._take(widget, scale, make_ready, title, ask))
         except InputError as error:
-            tell_error(self._window, title, str(error))
+            show_error_dialog(self._window, title, str(error))

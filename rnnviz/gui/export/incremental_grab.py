@@ -59,7 +59,6 @@ class IncrementalGrab(QObject):
             self._turns.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Remember what is painted on the screen."""
         if isinstance(event, QPaintEvent) and isinstance(watched, QWidget):
             widget, window = self._widget, self._widget.window()
             if watched.window() is window:

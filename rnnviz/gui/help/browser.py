@@ -60,7 +60,6 @@ class GuideBrowser(QTextBrowser):
         self._render_in_place()
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
-        """A picture of the program in the theme's colors, no wider than the page."""
         if kind != QTextDocument.ResourceType.ImageResource.value:
             return None
         file = (name.path() if isinstance(name, QUrl) else name).rpartition("/")[2]

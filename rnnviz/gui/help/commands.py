@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 
 if TYPE_CHECKING:
     from rnnviz.gui.help.window import GuideWindow
@@ -33,7 +33,7 @@ PAGES = {
     "StdoutView": "own-recurrences",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
-    "HelpSheet": "keys",
+    "ShortcutsDialog": "keys",
 }
 """The page, and after a # the heading, about widgets of a class and their children.
 
@@ -44,7 +44,7 @@ The classes are named, so that no view is imported for this table.
 class GuideCommands(QObject):
     """One guide window, created when it is first needed."""
 
-    def __init__(self, parent: QWidget, appearance: Appearance) -> None:
+    def __init__(self, parent: QWidget, appearance: ThemeManager) -> None:
         super().__init__(parent)
         self._parent, self._appearance = parent, appearance
         self._window: GuideWindow | None = None

@@ -27,7 +27,7 @@ class AutoRun(QObject):
         self._shown: Config | None = None
         self._delay = QTimer(self, singleShot=True, interval=DELAY_MS)
         self._delay.timeout.connect(self.run_due)
-        session.config_changed.connect(self.consider)
+        session.config_changed.connect(self.schedule)
 
     @property
     def stale(self) -> bool:
@@ -44,12 +44,12 @@ class AutoRun(QObject):
         self._shown = config
         self.changed.emit()
 
-    def postpone(self) -> None:
+    def cancel(self) -> None:
         """A run was started, or the fields hold no config at present: none is due."""
         self._delay.stop()
         self.changed.emit()
 
-    def consider(self) -> None:
+    def schedule(self) -> None:
         """Let a run be due if the present config is not the one that is shown, and small."""
         config = self._session.config
         if config != self._shown and run_size(config) <= AUTOMATIC_VALUES:

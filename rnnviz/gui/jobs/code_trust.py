@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
-from rnnviz.gui.jobs.file_watcher import WatchedFiles
+from rnnviz.gui.jobs.file_watcher import FileWatcher
 from rnnviz.gui.settings import Settings
 
 
@@ -24,7 +24,7 @@ class CodeTrust(QObject):
         super().__init__(window)
         self._window = window
         self._settings = settings
-        self._files = WatchedFiles(self)
+        self._files = FileWatcher(self)
         self._files.edited.connect(self._on_edited)
 
     @property
@@ -37,7 +37,7 @@ class CodeTrust(QObject):
         if path not in self._settings.trusted:
             self._settings.trusted = (*self._settings.trusted, path)
 
-    def unasked(self, config: Config) -> list[str]:
+    def untrusted(self, config: Config) -> list[str]:
         """The files that the config names and that nobody has been asked about."""
         return [name for name in config.compare.engines if is_own(name) and name not in self.trusted]
 

@@ -15,7 +15,7 @@ _HELD_BYTES = 1 << 22
 """Up to this size a file's content is held, so that it can be compared."""
 
 
-class WatchedFiles(QObject):
+class FileWatcher(QObject):
     """Tells when files have another content, however they were written; not when one is gone.
 
     A large file counts as another one as soon as it is written.

@@ -17,7 +17,7 @@ class _CancelledError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class _Order:
+class _Request:
     work: Work
 
 
@@ -28,10 +28,10 @@ class _Worker(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wanted: _Order | None = None
+        self.wanted: _Request | None = None
 
     @Slot(object)
-    def do(self, order: _Order) -> None:
+    def do(self, order: _Request) -> None:
         """Do it to its end, as long as it is what is wanted."""
 
         def check() -> None:
@@ -44,7 +44,7 @@ class _Worker(QObject):
 
 
 class LatestTask(QObject):
-    """Its thread, of a name of its own, runs from the first work until `rest`."""
+    """Its thread, of a name of its own, runs from the first work until `stop`."""
 
     done = Signal(object)
     """What the work that was asked for last came to."""
@@ -55,34 +55,34 @@ class LatestTask(QObject):
         super().__init__(parent)
         self._thread = QThread(self)
         self._thread.setObjectName(name)
-        self._hand = _Worker()
-        self._hand.moveToThread(self._thread)
-        self._asked.connect(self._hand.do, Qt.ConnectionType.QueuedConnection)
-        self._hand.done.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._worker = _Worker()
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.do, Qt.ConnectionType.QueuedConnection)
+        self._worker.done.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
         """Whether an outcome is waited for."""
-        return self._hand.wanted is not None
+        return self._worker.wanted is not None
 
     def ask(self, work: Work) -> None:
         """Have this done, and nothing that was asked for before."""
-        self._hand.wanted = _Order(work)
+        self._worker.wanted = _Request(work)
         if not self._thread.isRunning():
             self._thread.start()
-        self._asked.emit(self._hand.wanted)
+        self._asked.emit(self._worker.wanted)
 
-    def drop(self) -> None:
+    def cancel(self) -> None:
         """Want nothing any more."""
-        self._hand.wanted = None
+        self._worker.wanted = None
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Want nothing any more, and wait for the thread to end: no longer than it takes until the work checks."""
-        self.drop()
+        self.cancel()
         self._thread.quit()
         self._thread.wait()
 
-    def _take(self, order: _Order, outcome: object) -> None:
-        if order is self._hand.wanted:
-            self._hand.wanted = None
+    def _take(self, order: _Request, outcome: object) -> None:
+        if order is self._worker.wanted:
+            self._worker.wanted = None
             self.done.emit(outcome)

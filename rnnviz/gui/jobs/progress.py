@@ -52,10 +52,10 @@ class RunProgress(QStackedWidget):
         self._row.begin(str(self._stage))
         self._delay.start()
 
-    def tell(self, stage: Stage, fraction: float) -> None:
+    def set_progress(self, stage: Stage, fraction: float) -> None:
         """Show the stage and the fraction of the run that is done."""
         self._stage = stage
-        self._row.tell(str(stage), fraction)
+        self._row.set_progress(str(stage), fraction)
         if self.running:
             self.stage_shown.emit(stage)
 

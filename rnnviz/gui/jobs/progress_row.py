@@ -43,9 +43,9 @@ class ProgressRow(QWidget):
     def begin(self, stage: str) -> None:
         """The work begins."""
         self._began = self._clock()
-        self.tell(stage, 0.0)
+        self.set_progress(stage, 0.0)
 
-    def tell(self, stage: str, fraction: float) -> None:
+    def set_progress(self, stage: str, fraction: float) -> None:
         """So much of the work is done."""
         self._stage.setText(stage)
         self._bar.setValue(int(100 * fraction))

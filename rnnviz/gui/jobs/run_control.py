@@ -15,7 +15,7 @@ from rnnviz.execution.request import AuditMode
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.auto_run import AUTOMATIC_VALUES, AutoRun, run_size
 from rnnviz.gui.jobs.code_trust import CodeTrust
-from rnnviz.gui.jobs.file_watcher import WatchedFiles
+from rnnviz.gui.jobs.file_watcher import FileWatcher
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.verify.result import RunResult
@@ -41,7 +41,7 @@ class RunControl(QObject):
     """The sentence that says why there is no newer result, or None."""
     stale_changed = Signal(bool)
     """Whether what is shown is of an older config and will not be renewed by itself."""
-    noted = Signal(str)
+    message = Signal(str)
     """A passing remark."""
 
     def __init__(
@@ -50,7 +50,7 @@ class RunControl(QObject):
         runner: Runner,
         progress: RunProgress,
         errors: ErrorPlace,
-        own: CodeTrust,
+        code_trust: CodeTrust,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -58,20 +58,20 @@ class RunControl(QObject):
         self._runner = runner
         self._progress = progress
         self._errors = errors
-        self._own = own
+        self._code_trust = code_trust
         self._invalid: str | None = None
         self._stale = False
         self.last_failure: Failed | None = None
         """What went wrong last, for a bug report."""
-        self.freshness = AutoRun(session, self)
-        self.freshness.run_due.connect(self.run)
-        self.freshness.changed.connect(self._update_stale)
+        self.auto_run = AutoRun(session, self)
+        self.auto_run.run_due.connect(self.run)
+        self.auto_run.changed.connect(self._update_stale)
         session.config_changed.connect(self._on_config)
-        own.edited.connect(self.run)
-        self._files = WatchedFiles(self)
+        code_trust.edited.connect(self.run)
+        self._files = FileWatcher(self)
         self._files.edited.connect(self._on_files_edited)
         runner.started.connect(self._on_started)
-        runner.progressed.connect(progress.tell)
+        runner.progressed.connect(progress.set_progress)
         runner.computed.connect(self._on_result)
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
@@ -94,31 +94,31 @@ class RunControl(QObject):
             self.error_changed.emit(self._invalid)
             return
         config = self._session.config
-        self._own.watch(config)
+        self._code_trust.watch(config)
         self._files.watch(_watched(config))
-        unasked = self._own.unasked(config)
-        if unasked:
-            self.freshness.postpone()
-            self._own.ask(unasked, lambda: self._run(audit), lambda: self._refuse_code(unasked))
+        untrusted = self._code_trust.untrusted(config)
+        if untrusted:
+            self.auto_run.cancel()
+            self._code_trust.ask(untrusted, lambda: self._run(audit), lambda: self._refuse_code(untrusted))
         else:
-            self._runner.run(config, audit, self._own.trusted)
+            self._runner.run(config, audit, self._code_trust.trusted)
 
     def _refuse_code(self, paths: list[str]) -> None:
         self.error_changed.emit(f"Not run: you declined to run code from {', '.join(paths)}.")
 
-    def refuse(self, _key: str, sentence: str) -> None:
+    def set_invalid(self, _key: str, sentence: str) -> None:
         """The fields hold no config, for the reason in `sentence`: nothing is run until they do."""
         self._invalid = sentence
-        self.freshness.postpone()
+        self.auto_run.cancel()
 
-    def accept(self) -> None:
+    def set_valid(self) -> None:
         """The fields hold a config again."""
         if self._invalid is not None:
             self._invalid = None
             self.error_changed.emit(None)
-            self.freshness.consider()
+            self.auto_run.schedule()
 
-    def take(self, result: RunResult) -> None:
+    def show_result(self, result: RunResult) -> None:
         """Show a result that was computed elsewhere."""
         self._on_result(result, result.config)
         self._summarize(result)
@@ -128,23 +128,23 @@ class RunControl(QObject):
         if run_size(self._session.config) <= AUTOMATIC_VALUES:
             self.run()
         else:
-            self.noted.emit(
+            self.message.emit(
                 f"{', '.join(Path(path).name for path in paths)} changed on disk. Press F5 to read it again."
             )
 
     def _on_config(self, _config: Config) -> None:
-        self.accept()
+        self.set_valid()
         self.error_changed.emit(None)
 
     def _on_started(self, _config: Config) -> None:
-        self.freshness.postpone()
+        self.auto_run.cancel()
         self._errors.clear_errors()
         self.error_changed.emit(None)
         self._progress.begin()
 
     def _on_result(self, result: RunResult, config: Config) -> None:
         self._session.set_result(result)
-        self.freshness.show(config)
+        self.auto_run.show(config)
 
     def _on_finished(self, result: RunResult, config: Config) -> None:
         self._progress.end()
@@ -161,7 +161,7 @@ class RunControl(QObject):
 
     def _on_stopped(self) -> None:
         self._progress.end()
-        self.noted.emit("Stopped. The last result is still shown." if self._session.result else "Stopped.")
+        self.message.emit("Stopped. The last result is still shown." if self._session.result else "Stopped.")
 
     def _summarize(self, result: RunResult) -> None:
         times = [
@@ -172,7 +172,7 @@ class RunControl(QObject):
         self._progress.summarize(" · ".join((*times, *dict.fromkeys(result.versions.values()))))
 
     def _update_stale(self) -> None:
-        stale = self.freshness.stale and not self.freshness.due and not self._runner.busy
+        stale = self.auto_run.stale and not self.auto_run.due and not self._runner.busy
         if stale != self._stale:
             self._stale = stale
             self.stale_changed.emit(stale)

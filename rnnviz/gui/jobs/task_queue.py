@@ -22,7 +22,7 @@ class _CancelledError(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class Task:
     """`work` returns what to say when it is done.
 
     It gets a function that it calls often with the fraction that is done, and that raises when the job is to stop:
@@ -42,7 +42,7 @@ class _Worker(QObject):
     stopped = Signal(str)
 
     @Slot(object, object)
-    def do(self, job: Job, unwanted: Event) -> None:
+    def do(self, job: Task, unwanted: Event) -> None:
         """Do one job to its end, or until it is unwanted."""
 
         told = -_INTERVAL
@@ -73,7 +73,7 @@ class _Worker(QObject):
             )
 
 
-class Jobs(QObject):
+class TaskQueue(QObject):
     """Does jobs in the order in which they are asked for."""
 
     progressed = Signal(str, float)
@@ -94,15 +94,15 @@ class Jobs(QObject):
         self._open = 0
         self._thread = QThread(self)
         self._thread.setObjectName("jobs")
-        self._doer = _Worker()
-        self._doer.moveToThread(self._thread)
+        self._worker = _Worker()
+        self._worker.moveToThread(self._thread)
         queued = Qt.ConnectionType.QueuedConnection
-        self._asked.connect(self._doer.do, queued)
-        self._doer.progressed.connect(self.progressed, queued)
+        self._asked.connect(self._worker.do, queued)
+        self._worker.progressed.connect(self.progressed, queued)
         for theirs, ours in (
-            (self._doer.done, self.done),
-            (self._doer.failed, self.failed),
-            (self._doer.stopped, self.stopped),
+            (self._worker.done, self.done),
+            (self._worker.failed, self.failed),
+            (self._worker.stopped, self.stopped),
         ):
             # What is over is no longer shown as going on when its outcome is told.
             theirs.connect(self._end, queued)
@@ -113,7 +113,7 @@ class Jobs(QObject):
         """Whether a job goes on or waits."""
         return self._open > 0
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Task) -> None:
         """Do `job` after those before it."""
         if not self._thread.isRunning():
             self._thread.start()

@@ -10,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import ColorBy, Session
 from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.dialogs import tell_error
+from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
@@ -19,7 +19,7 @@ from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.theme.theme_manager import Appearance
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 from rnnviz.text.config_diff import changed_keys
 
@@ -49,7 +49,7 @@ class LessonHost(Protocol):
 class Guide(QObject):
     """One lesson at a time, or none. The reader may change anything at any time and come back."""
 
-    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: Appearance) -> None:
+    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: ThemeManager) -> None:
         super().__init__(parent)
         self._window, self._parent = window, parent
         self._settings, self._appearance = settings, appearance
@@ -88,7 +88,7 @@ class Guide(QObject):
         self._column.splitterMoved.connect(self._save_layout)
         window.session.config_changed.connect(self._show_changes)
         window.session.location_changed.connect(lambda _location: self._follow())
-        window.control.freshness.changed.connect(self._follow)
+        window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._appearance.add(self._apply_theme)
         self._offer()
@@ -100,7 +100,7 @@ class Guide(QObject):
         try:
             lesson = read_lesson(entry.path)
         except InputError as error:
-            tell_error(self._parent, "The lesson cannot be opened", error)
+            show_error_dialog(self._parent, "The lesson cannot be opened", error)
             return
         self._make_pane()
         assert self._pane is not None
@@ -151,7 +151,7 @@ class Guide(QObject):
         self._settings.open_lesson = ""
         self._checker.forget()
         self.spotlight.put_out()
-        self._window.arrangement.return_from_tabs()
+        self._window.arrangement.restore_tabs()
         self._column.close_pane()
         self._offer()
 
@@ -218,7 +218,7 @@ class Guide(QObject):
             window.document.take(self._config, self._entry.heading)
         # Fields that hold no config are no change that undo knows of.
         window.panel.show_config(self._config)
-        window.control.accept()
+        window.control.set_valid()
         self._show_changes()
         # A run that goes on may be of a config in between, and would take the place of what is shown.
         if not self._fresh or window.runner.busy:
@@ -229,7 +229,7 @@ class Guide(QObject):
     @property
     def _fresh(self) -> bool:
         """Whether the result that is shown is of the present config."""
-        return self._window.session.result is not None and not self._window.control.freshness.stale
+        return self._window.session.result is not None and not self._window.control.auto_run.stale
 
     def _follow(self) -> None:
         """Once the run is there, arrive at the step and check its claims."""
@@ -238,7 +238,7 @@ class Guide(QObject):
             return
         if result is None or not self._fresh:
             self._checker.forget()
-            coming = self._window.runner.busy or self._window.control.freshness.due
+            coming = self._window.runner.busy or self._window.control.auto_run.due
             self._pane.show_waiting(
                 "the run is not done yet" if coming else "the configuration has been changed and not run"
             )

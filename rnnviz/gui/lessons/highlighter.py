@@ -44,9 +44,9 @@ class Light(QObject):
 
         # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
         if part == "arithmetic":
-            self._window.arrangement.lend_to_tabs(scaled(_ARITHMETIC))
+            self._window.arrangement.expand_tabs(scaled(_ARITHMETIC))
         elif not part.startswith("panel"):
-            self._window.arrangement.return_from_tabs()
+            self._window.arrangement.restore_tabs()
         target = target_of(self._window, part)
         if line is not None:
             self._choose(line)

@@ -62,7 +62,7 @@ class Target:
 def target_of(window: HighlightTarget, part: str) -> Target:
     """The part of that name, one of `lesson_parts.PARTS`, once it has been brought into sight."""
     if part in TAB_OF:
-        window.arrangement.bring_forward(TAB_OF[part])
+        window.arrangement.select_tab(TAB_OF[part])
         return Target(window.arrangement.tabs)
     if part in VIEW_OF:
         return Target(next(view for view in window.views if view.title == VIEW_OF[part]))

@@ -11,14 +11,14 @@ from rnnviz.engines.registry import recordings_in
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 
 
-class RecordingButton(QPushButton):
+class AddRecordingButton(QPushButton):
     """Asks for an `.npz` file with what other code computed."""
 
     chosen = Signal(object)
     """The tuple of the engines' names that the file stands for: several, if it holds what several computed."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__("Add recorded outputs…", parent)
+        super().__init__("Add outputs…", parent)
         self.setAccessibleName("Comparison: add recorded outputs")
         self.setToolTip("Compare with outputs that other code saved as .npz.")
         self.setAutoDefault(False)

@@ -11,7 +11,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.gui.panels.editors import Editor, LineEditor, make_editor
 from rnnviz.gui.panels.engine_editors import CandidatesEditor, Engines, ReferenceEditor
-from rnnviz.gui.panels.field_visibility import ORDINARY, applicability
+from rnnviz.gui.panels.field_visibility import ORDINARY, field_states
 from rnnviz.gui.panels.labels import plain_label
 from rnnviz.gui.panels.section_form import Field, SectionForm
 from rnnviz.gui.panels.summary import NetworkSummary
@@ -156,7 +156,6 @@ class ConfigPanel(QWidget):
             field.apply_theme(theme)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter, which every control leaves to its surroundings, asks for a run."""
         if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             super().keyPressEvent(event)
             return
@@ -186,33 +185,33 @@ class ConfigPanel(QWidget):
                 if (name, key) != ("compare", "candidates"):
                     self._fields[f"{name}.{key}"].editor.show_value(getattr(getattr(config, name), key))
         self._candidates.show_pair(config.compare.reference, config.compare.candidates)
-        self._judge()
+        self._validate()
 
     def _on_edited(self, key: str) -> None:
         if key == "compare.reference":
             self._candidates.set_reference(self._reference.value())
         self.clear_errors()
-        self._judge()
+        self._validate()
         if errors := self.errors:
             self.config_invalid.emit(*next(iter(errors.items())))
         else:
             self.config_edited.emit(self._config)
 
-    def _judge(self) -> None:
+    def _validate(self) -> None:
         """Read every field, say what is wrong, and take the config if nothing is."""
         values = {key: field.editor.value() for key, field in self._fields.items()}
-        uses = applicability(values)
+        uses = field_states(values)
         errors: dict[str, str] = {}
         tables: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
         for dotted, field in self._fields.items():
-            field.set_use(uses.get(dotted, ORDINARY))
+            field.set_state(uses.get(dotted, ORDINARY))
             name, _, key = dotted.partition(".")
-            if not field.use.given or values[dotted] is None:
+            if not field.state.given or values[dotted] is None:
                 continue
             try:
                 tables[name][key] = field.config_field.check(dotted, values[dotted])
             except ConfigError as error:
-                if field.use.evaluated:
+                if field.state.evaluated:
                     errors[dotted] = error.sentence
         if not errors:
             try:

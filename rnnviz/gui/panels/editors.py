@@ -36,15 +36,15 @@ class Editor(QObject):
         self.widget = widget
         self.controls: tuple[QWidget, ...] = controls or (widget,)
         self._shown: Any = None
-        self._touched = False
+        self._edited_by_user = False
 
     def value(self) -> Any:
         """What the config's key would hold, unchecked; None where the field is empty."""
-        return self._read() if self._touched else self._shown
+        return self._read() if self._edited_by_user else self._shown
 
     def show_value(self, value: Any) -> None:
         """Show a config's value without telling `edited`."""
-        self._shown, self._touched = value, False
+        self._shown, self._edited_by_user = value, False
         self._write(value)
 
     def show_fixed(self, text: str | None) -> None:
@@ -52,13 +52,13 @@ class Editor(QObject):
         self.widget.setEnabled(text is None)
 
     @property
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """What may keep an allowed value from working, in a sentence; empty for most editors."""
         return ""
 
-    def touch(self) -> None:
+    def mark_edited(self) -> None:
         """The user has changed the control."""
-        self._touched = True
+        self._edited_by_user = True
         self.edited.emit()
 
     def _read(self) -> Any:
@@ -77,7 +77,7 @@ class ChoiceEditor(Editor):
         for choice in config_field.choices:
             self.combo.addItem(choice_title(key, choice), choice)
         self.combo.setPlaceholderText(unset_words(key))
-        self.combo.activated.connect(self.touch)
+        self.combo.activated.connect(self.mark_edited)
 
     def _read(self) -> Any:
         return self.combo.currentData()
@@ -92,7 +92,7 @@ class SwitchEditor(Editor):
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         self.box = QCheckBox(label(key), parent)
         super().__init__(self.box)
-        self.box.clicked.connect(self.touch)
+        self.box.clicked.connect(self.mark_edited)
 
     def _read(self) -> Any:
         return self.box.isChecked()
@@ -110,7 +110,6 @@ class LineEditor(Editor):
         self._own_text: str | None = None
 
     def show_fixed(self, text: str | None) -> None:
-        """See `Editor.show_fixed`: what the user typed comes back when the field does."""
         super().show_fixed(text)
         if text is not None:
             if self._own_text is None:
@@ -148,7 +147,7 @@ class IntegerEditor(LineEditor):
         super().__init__(box, box.lineEdit(), box)
         self._optional = config_field.optional
         self.line.setPlaceholderText(unset_words(key))
-        box.edited.connect(self.touch)
+        box.edited.connect(self.mark_edited)
 
     def _parse(self, text: str) -> Any:
         return None if self._optional and not text.strip() else number_or_text(text)
@@ -161,7 +160,7 @@ class FloatEditor(LineEditor):
         line = LongLineEdit(parent)
         super().__init__(line, line)
         self._optional = config_field.optional
-        line.textEdited.connect(self.touch)
+        line.textEdited.connect(self.mark_edited)
 
     def _parse(self, text: str) -> Any:
         return None if self._optional and not text.strip() else number_or_text(text)
@@ -175,7 +174,7 @@ class TextEditor(LineEditor):
         super().__init__(line, line)
         self._optional = config_field.optional
         line.setPlaceholderText(unset_words(key))
-        line.textEdited.connect(self.touch)
+        line.textEdited.connect(self.mark_edited)
 
     def _parse(self, text: str) -> Any:
         return None if self._optional and not text else text
@@ -200,14 +199,14 @@ class PathEditor(LineEditor):
         widget.setFocusProxy(line)
         line.setPlaceholderText(unset_words(key))
         self._filters = f"{FILE_FILTERS[key]};;{ALL_FILES}" if key in FILE_FILTERS else ALL_FILES
-        line.textEdited.connect(self.touch)
+        line.textEdited.connect(self.mark_edited)
         line.dropped.connect(self.choose)
         self.browse.clicked.connect(self._browse)
 
     def choose(self, path: str) -> None:
         """Take a path as if the user had typed it; its end, with the file's name, is what stays visible."""
         self.line.setText(path)
-        self.touch()
+        self.mark_edited()
 
     def _browse(self) -> None:
         current = self.value()

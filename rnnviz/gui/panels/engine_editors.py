@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from rnnviz.core.config import Compare
 from rnnviz.core.display_names import display_name
-from rnnviz.gui.panels.add_recording_button import RecordingButton
+from rnnviz.gui.panels.add_recording_button import AddRecordingButton
 from rnnviz.gui.panels.editors import Editor
 from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox
 
@@ -29,7 +29,7 @@ class ReferenceEditor(Editor):
         self.combo = NoWheelComboBox(parent)
         super().__init__(self.combo)
         self._engines: Engines = {}
-        self.combo.activated.connect(self.touch)
+        self.combo.activated.connect(self.mark_edited)
 
     def set_engines(self, engines: Engines) -> None:
         """List these engines beside the one that is chosen."""
@@ -37,7 +37,7 @@ class ReferenceEditor(Editor):
         self._list(self.value())
 
     @property
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """Why the chosen engine cannot run here, or else why the usual reference cannot, or nothing."""
         return self._engines.get(self.value()) or self._engines.get(Compare().reference) or ""
 
@@ -81,7 +81,7 @@ class CandidatesEditor(Editor):
         self._reference: str | None = None
         self._chosen: list[str] = []
         self.boxes: dict[str, ElidedCheckBox] = {}
-        self.add = RecordingButton(self._rows)
+        self.add = AddRecordingButton(self._rows)
         self.add.chosen.connect(self._add)
         self._layout.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
 
@@ -96,7 +96,7 @@ class CandidatesEditor(Editor):
             return
         if reference in self._chosen and self._reference is not None:
             self._chosen = [self._reference if name == reference else name for name in self._chosen]
-            self._touched = True
+            self._edited_by_user = True
         self._reference = reference
         self._list()
 
@@ -106,7 +106,7 @@ class CandidatesEditor(Editor):
         self.show_value(candidates)
 
     @property
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """Why chosen engines cannot run here, or nothing."""
         return " ".join(filter(None, (self._engines.get(name) for name in self._chosen)))
 
@@ -161,4 +161,4 @@ class CandidatesEditor(Editor):
         # The order in which a config names its candidates is the order in which they are shown everywhere.
         self._chosen = [*self._chosen, name] if checked else [other for other in self._chosen if other != name]
         self._show(name)
-        self.touch()
+        self.mark_edited()

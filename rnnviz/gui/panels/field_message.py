@@ -32,19 +32,15 @@ class WrappedText(QWidget):
             self.update()
 
     def heightForWidth(self, width: int) -> int:
-        """The height of the wrapped text."""
         return max(int(_SIGN), ceil(self._laid_out(width)[1]))
 
     def sizeHint(self) -> QSize:
-        """As high as the text needs at the present width."""
         return QSize(120, self.heightForWidth(max(self.width(), 120)))
 
     def minimumSizeHint(self) -> QSize:
-        """Narrow enough for any form."""
         return QSize(60, int(_SIGN))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the lines."""
         layout, _ = self._laid_out(self.width())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

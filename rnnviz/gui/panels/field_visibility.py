@@ -40,7 +40,7 @@ _OF_VOCABULARIES = {"unknown", "embedding", "embedding_path"}
 _OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
 
 
-def applicability(values: Values) -> dict[str, FieldState]:
+def field_states(values: Values) -> dict[str, FieldState]:
     """The fields that are not simply shown and used."""
     return {**_network(values), **_sequence(values), **_parameters(values), **_initial_state(values)}
 

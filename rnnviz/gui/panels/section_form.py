@@ -55,7 +55,7 @@ class Field:
     ) -> None:
         self.key, self.config_field, self.editor = key, config_field, editor
         self.note: FieldMessage | None = None
-        self.use = ORDINARY
+        self.state = ORDINARY
         self.wrong = self.failed = ""
         self._grid, self._row = grid, row
         self._theme = theme
@@ -75,12 +75,12 @@ class Field:
     @property
     def shown(self) -> bool:
         """Whether the field has a meaning for the chosen sources."""
-        return self.use.visible
+        return self.state.visible
 
-    def set_use(self, use: FieldState) -> None:
+    def set_state(self, use: FieldState) -> None:
         """Show, hide or fix the field."""
-        if use != self.use:
-            self.use = use
+        if use != self.state:
+            self.state = use
             self.editor.widget.setVisible(use.visible)
             if self._label is not None:
                 self._label.setVisible(use.visible)
@@ -90,7 +90,7 @@ class Field:
     def refresh(self) -> None:
         """Show the sentence that matters most beneath the control, or none."""
         wrong = self.wrong or self.failed
-        sentence = wrong or self.editor.doubt
+        sentence = wrong or self.editor.warning
         if self.note is None and sentence:
             self.note = FieldMessage(self._grid.parentWidget())
             self._grid.addWidget(self.note, self._row + 1, 0, 1, 2)
@@ -99,7 +99,7 @@ class Field:
             self.note.setVisible(bool(sentence) and self.shown)
         if bool(wrong) is not self._painted_wrong:
             self._paint(bool(wrong))
-        self.editor.controls[0].setAccessibleDescription(sentence or self.use.why or self.config_field.why)
+        self.editor.controls[0].setAccessibleDescription(sentence or self.state.why or self.config_field.why)
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw the sentence in these colors from now on."""

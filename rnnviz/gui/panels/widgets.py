@@ -41,7 +41,6 @@ class NoWheelComboBox(QComboBox):
         self.setMinimumContentsLength(4)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the form."""
         event.ignore()
 
 
@@ -55,7 +54,6 @@ class ElidedCheckBox(QCheckBox):
         self._elide()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Show as much as fits."""
         super().resizeEvent(event)
         self._elide()
 
@@ -84,7 +82,6 @@ class FreeSpinBox(QAbstractSpinBox):
         self.lineEdit().textEdited.connect(self.edited)
 
     def stepBy(self, steps: int) -> None:
-        """Go up or down from the typed number, or from the minimum where none is typed."""
         try:
             number = int(self.text()) + steps
         except ValueError:
@@ -93,7 +90,6 @@ class FreeSpinBox(QAbstractSpinBox):
         self.edited.emit()
 
     def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
-        """Both ways; at a limit only back from it."""
         both = QAbstractSpinBox.StepEnabledFlag.StepUpEnabled | QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
         try:
             number = int(self.text())
@@ -104,7 +100,6 @@ class FreeSpinBox(QAbstractSpinBox):
         return QAbstractSpinBox.StepEnabledFlag.StepDownEnabled if number >= self._maximum else both
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the form."""
         event.ignore()
 
 
@@ -123,21 +118,18 @@ class PathLineEdit(LongLineEdit):
     dropped = Signal(str)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take one local file, and text as any line does."""
         if _local_file(event) is not None:
             event.acceptProposedAction()
         else:
             super().dragEnterEvent(event)
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        """Keep what was accepted when it came in."""
         if _local_file(event) is not None:
             event.acceptProposedAction()
         else:
             super().dragMoveEvent(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """A dropped file replaces the path."""
         path = _local_file(event)
         if path is None:
             super().dropEvent(event)

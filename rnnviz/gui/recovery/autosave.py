@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
+from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.session.types import SavedDocument, SavedSession
 
@@ -18,7 +18,7 @@ class Autosave(QObject):
     """Follows a window. A disk that takes nothing is told once, until it does again."""
 
     saved = Signal()
-    noted = Signal(str)
+    message = Signal(str)
     """A passing remark."""
 
     def __init__(self, window: MainWindow, path: Path, parent: QObject) -> None:
@@ -27,7 +27,7 @@ class Autosave(QObject):
         self._saved: SavedSession | None = None
         self._writing: SavedSession | None = None
         self._told = self._closed = False
-        self._jobs = Jobs(self)
+        self._jobs = TaskQueue(self)
         self._jobs.done.connect(self._on_saved)
         self._jobs.failed.connect(self._on_failed)
         # Not begun anew by each change: who plays or drags for an hour has it saved, too.
@@ -84,7 +84,7 @@ class Autosave(QObject):
             _write(session, path)
             return ""
 
-        self._jobs.start(Job("autosaving the session", work))
+        self._jobs.start(Task("autosaving the session", work))
 
     def _present(self) -> SavedSession | None:
         """What is to be kept; None while the user has done nothing that could be lost."""
@@ -102,7 +102,7 @@ class Autosave(QObject):
     def _on_failed(self, _title: str, sentence: str) -> None:
         if not self._told:
             self._told = True
-            self.noted.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
+            self.message.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
 
 
 def _write(session: SavedSession, path: Path) -> None:

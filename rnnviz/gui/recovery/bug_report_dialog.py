@@ -11,10 +11,10 @@ _SAYS = (
 )
 
 
-class ProblemDialog(QDialog):
+class BugReportDialog(QDialog):
     """Shows the report as it will be copied."""
 
-    noted = Signal(str)
+    message = Signal(str)
     """A passing remark."""
 
     def __init__(self, parent: QWidget, report: str) -> None:
@@ -43,4 +43,4 @@ class ProblemDialog(QDialog):
 
     def _copy(self) -> None:
         QApplication.clipboard().setText(self.text.toPlainText())
-        self.noted.emit("Report copied.")
+        self.message.emit("Report copied.")

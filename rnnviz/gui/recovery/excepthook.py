@@ -34,9 +34,9 @@ class CrashHandler(QObject):
 
     _failed = Signal(object)
 
-    def __init__(self, window: MainWindow, keeper: SessionRecovery) -> None:
+    def __init__(self, window: MainWindow, recovery: SessionRecovery) -> None:
         super().__init__(window)
-        self._window, self._keeper = window, keeper
+        self._window, self._recovery = window, recovery
         self._seen = Counter[str]()
         self._lock = threading.Lock()
         self.dialog: CrashDialog | None = None
@@ -81,7 +81,7 @@ class CrashHandler(QObject):
         log.error("%s on %s that nobody caught, at\n%s", kind.__name__, thread, "\n".join(where(trace)))
 
     def _show(self, failure: Failure) -> None:
-        kept = self._keeper.save_now()
+        kept = self._recovery.save_now()
         if self.dialog is not None:
             self.dialog.add(failure.text)
             return
@@ -97,7 +97,7 @@ class CrashHandler(QObject):
         self.dialog = None
 
     def _quit(self) -> None:
-        self._keeper.leave_it()
+        self._recovery.keep_for_next_start()
         self._window.leave()
 
 

@@ -37,7 +37,7 @@ class RestoreBar(QFrame):
         """What is offered; empty while nothing is."""
         return "" if self.isHidden() else self._text.text()
 
-    def offer(self, text: str, *, restorable: bool) -> None:
+    def show_offer(self, text: str, *, restorable: bool) -> None:
         """Say what happened, and offer to restore it if there is anything."""
         self._text.setText(text)
         self.setAccessibleDescription(text)

@@ -13,8 +13,8 @@ from rnnviz.core.memory_budget import readable
 from rnnviz.gui.commands.dialogs import ask_new_file
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.jobs.task_queue import Job, Jobs, Progress
-from rnnviz.gui.recovery.view_state import Restoring, ViewStateHost, choices_of, look_of
+from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
+from rnnviz.gui.recovery.view_state import ViewStateHost, ViewStateRestorer, view_choices_of, view_state_of
 from rnnviz.io.session.types import ENDING, SavedDocument, SavedSession
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SESSIONS = f"Sessions (*{ENDING})"
 class SessionHost(ViewStateHost, Protocol):
     """The window, as far as a session keeps it."""
 
-    jobs: Jobs
+    jobs: TaskQueue
     control: RunControl
 
 
@@ -43,7 +43,7 @@ class SessionCommands(QObject):
     def __init__(self, window: SessionHost, parent: QWidget, recent: RecentFiles) -> None:
         super().__init__(parent)
         self._window, self._parent, self._recent = window, parent, recent
-        self._restoring: Restoring | None = None
+        self._restoring: ViewStateRestorer | None = None
         self._with_copies: set[Path] = set()
         self.unpacks_to: Callable[[], Path] = _temporary
         """Where the copies in a session are put while it is open."""
@@ -61,7 +61,7 @@ class SessionCommands(QObject):
             self._read.emit(path, read_session(path, self.unpacks_to, progress))
             return f"Opened {path}."
 
-        self._window.jobs.start(Job(f"opening {path.name}", work))
+        self._window.jobs.start(Task(f"opening {path.name}", work))
 
     def ask_save(self) -> None:
         """Ask where to save a session that says where its files are."""
@@ -76,7 +76,7 @@ class SessionCommands(QObject):
             self._collected.emit(files, size)
             return ""
 
-        self._window.jobs.start(Job("collecting files", work))
+        self._window.jobs.start(Task("collecting files", work))
 
     def save(self, path: Path, *, copies: bool | None = None, then: Callable[[], None] = lambda: None) -> None:
         """Save a session, with copies as it was unless `copies` says otherwise; `then` follows when it is written.
@@ -100,7 +100,7 @@ class SessionCommands(QObject):
             self._with_copies.add(path)
         else:
             self._with_copies.discard(path)
-        self._window.jobs.start(Job(f"saving {path.name}", work))
+        self._window.jobs.start(Task(f"saving {path.name}", work))
 
     def files_of_its_own(self, config: Config) -> list[str]:
         """What the config reads that was unpacked from a session, and goes with the window."""
@@ -113,12 +113,15 @@ class SessionCommands(QObject):
         """What the window shows, called after its config; where that is from stays on this machine."""
         window = self._window
         return SavedSession(
-            window.session.config, SavedDocument(window.document.origin.title), look_of(window), choices_of(window)
+            window.session.config,
+            SavedDocument(window.document.origin.title),
+            view_state_of(window),
+            view_choices_of(window),
         )
 
     def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
         """Show a session, whose config `take` hands to the document, and run it."""
-        self._restoring = self._restoring or Restoring(self._window, self)
+        self._restoring = self._restoring or ViewStateRestorer(self._window, self)
         take(session.config)
         self._restoring.begin(session.look, session.choices)
         self._window.control.run()

@@ -31,7 +31,7 @@ class SessionRecovery(QObject):
         self._window, self._own_process = window, own_process
         self._bar: RestoreBar | None = None
         self._left: list[Path] = []
-        self._desk: RecoveryDir | None = None
+        self._dir: RecoveryDir | None = None
         self._crash: TextIO | None = None
         self._stays = self._logs = False
         self._was_enabled = faulthandler.is_enabled()
@@ -48,7 +48,7 @@ class SessionRecovery(QObject):
         """Keep what is not saved, at once; False if that cannot be done."""
         return self.autosave is not None and self.autosave.save_now()
 
-    def leave_it(self) -> None:
+    def keep_for_next_start(self) -> None:
         """Let the next window offer what this one keeps, though this one is going to be closed."""
         self._stays = self.save_now()
 
@@ -69,8 +69,8 @@ class SessionRecovery(QObject):
                 faulthandler.disable()
             self._crash.close()
             self._crash = None
-        if self._desk is not None and not self._stays:
-            self._desk.close()
+        if self._dir is not None and not self._stays:
+            self._dir.close()
 
     def _begin(self) -> None:
         from rnnviz.execution.log import keep_log, log
@@ -86,20 +86,22 @@ class SessionRecovery(QObject):
         self._window.runner.started.connect(_log_run)
         self._window.runner.failed.connect(_log_failure)
         try:
-            self._desk = RecoveryDir(make_state_folder("windows"))
+            self._dir = RecoveryDir(make_state_folder("windows"))
             if self._own_process:
-                self._crash = self._desk.crash.open("w", encoding="utf-8")
+                self._crash = self._dir.crash.open("w", encoding="utf-8")
         except OSError as error:
             reason = error.strerror or error
-            self._window.note(f"Autosave is off; a crash would lose unsaved changes: {state_folder()}: {reason}.")
+            self._window.show_message(
+                f"Autosave is off; a crash would lose unsaved changes: {state_folder()}: {reason}."
+            )
         else:
             if self._crash is not None:
                 faulthandler.enable(self._crash)
-            desk = self._desk
-            self._window.sessions.unpacks_to = lambda: desk.folder
-            self.autosave = Autosave(self._window, desk.autosave, self)
-            self.autosave.noted.connect(self._window.note)
-            self._left = desk.abandoned()
+            recovery_dir = self._dir
+            self._window.sessions.unpacks_to = lambda: recovery_dir.folder
+            self.autosave = Autosave(self._window, recovery_dir.autosave, self)
+            self.autosave.message.connect(self._window.show_message)
+            self._left = recovery_dir.abandoned()
             self._offer()
         self.begun.emit()
 
@@ -117,7 +119,7 @@ class SessionRecovery(QObject):
             self._bar.restore_requested.connect(self._restore)
             self._bar.discard_requested.connect(self._discard)
             self._bar.later_requested.connect(self._bar.hide)
-            self._window.arrangement.put_on_top(self._bar)
+            self._window.arrangement.add_top_bar(self._bar)
         folder = self._left[0]
         when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")
         title = _title(folder)
@@ -125,24 +127,24 @@ class SessionRecovery(QObject):
         crashed = bool(_text_of(folder / CRASH))
         how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
         more = f" {len(self._left) - 1} more unsaved." if len(self._left) > 1 else ""
-        self._bar.offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
+        self._bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
         if crashed:
             _log_crash(folder)
 
     def _restore(self) -> None:
         from rnnviz.execution.recovery_dir import AUTOSAVE
-        from rnnviz.gui.commands.dialogs import tell_error
+        from rnnviz.gui.commands.dialogs import show_error_dialog
         from rnnviz.io.session.load import read_session
 
         folder = self._take()
-        if folder is None or self._desk is None:
-            self._window.note("Another window already restored that session.")
+        if folder is None or self._dir is None:
+            self._window.show_message("Another window already restored that session.")
             return
-        desk = self._desk
+        recovery_dir = self._dir
         try:
-            session = read_session(folder / AUTOSAVE, lambda: desk.folder)
+            session = read_session(folder / AUTOSAVE, lambda: recovery_dir.folder)
         except InputError as error:
-            tell_error(self._window, "Cannot restore the session", error)
+            show_error_dialog(self._window, "Cannot restore the session", error)
             return
         document = session.document
         path = None if document.path is None else Path(document.path)
@@ -160,8 +162,8 @@ class SessionRecovery(QObject):
 
     def _take(self) -> Path | None:
         """Take over what is offered, and offer the next."""
-        assert self._desk is not None
-        folder = self._desk.claim(self._left.pop(0))
+        assert self._dir is not None
+        folder = self._dir.claim(self._left.pop(0))
         self._offer()
         return folder
 

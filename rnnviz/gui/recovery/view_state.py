@@ -39,7 +39,7 @@ class ViewStateHost(Protocol):
         """The unrolled network."""
 
 
-def look_of(window: ViewStateHost) -> SavedViewState:
+def view_state_of(window: ViewStateHost) -> SavedViewState:
     """What is shown now."""
     session, arrangement = window.session, window.arrangement
     place, whole = session.location, arrangement.window()
@@ -65,13 +65,13 @@ def look_of(window: ViewStateHost) -> SavedViewState:
     return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
 
 
-def choices_of(window: ViewStateHost) -> dict[str, tuple[str, ...]]:
+def view_choices_of(window: ViewStateHost) -> dict[str, tuple[str, ...]]:
     """What is chosen in single views, by their titles, of those in which something can be."""
     views = {view.title: view.save_state() for view in window.arrangement.findChildren(ResultView)}
     return {title: choices for title, choices in views.items() if choices is not None}
 
 
-class Restoring(QObject):
+class ViewStateRestorer(QObject):
     """Brings a look back: the arrangement at once, the rest with the next result, unless the config changes before."""
 
     def __init__(self, window: ViewStateHost, parent: QObject) -> None:
@@ -91,9 +91,9 @@ class Restoring(QObject):
             # No larger than it is already, or than the screen.
             room = window.screen().availableSize().expandedTo(window.size())
             window.resize(QSize(look.width, look.height).boundedTo(room))
-        self._window.arrangement.divide_by(look)
+        self._window.arrangement.restore_shares(look)
         if look.tab is not None:
-            self._window.arrangement.offer_tab(look.tab)
+            self._window.arrangement.select_tab_if_visible(look.tab)
 
     def _forget(self) -> None:
         self._look, self._choices = None, {}

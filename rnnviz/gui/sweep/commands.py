@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.engine_spec import is_own
-from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, tell_error
+from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, show_error_dialog
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.code_trust import CodeTrust
@@ -27,7 +27,7 @@ TABLES = "Tables (*.csv *.json)"
 class SweepCommands(QObject):
     """One sweep at a time, in a window of its own that is made when it is first wanted."""
 
-    noted = Signal(str)
+    message = Signal(str)
     """A passing remark."""
 
     def __init__(
@@ -49,7 +49,7 @@ class SweepCommands(QObject):
 
     def open(self, path: Path) -> None:
         """Read a sweep or its results, and show it when it is there."""
-        self.noted.emit(f"Opening {path.name}…")
+        self.message.emit(f"Opening {path.name}…")
         self._runner.open(path.absolute())
 
     def run(self) -> None:
@@ -59,9 +59,9 @@ class SweepCommands(QObject):
             return
         configs = (row.point.config for row in opened.figures.rows)
         engines = dict.fromkeys(name for config in configs if config is not None for name in config.compare.engines)
-        unasked = [name for name in engines if is_own(name) and name not in self._own.trusted]
-        if unasked:
-            self._own.ask(unasked, self.run, lambda: self._say("Not run, as you wished."))
+        untrusted = [name for name in engines if is_own(name) and name not in self._own.trusted]
+        if untrusted:
+            self._own.ask(untrusted, self.run, lambda: self._say("Not run, as you wished."))
         else:
             self._runner.run(opened, self._own.trusted)
 
@@ -113,7 +113,7 @@ class SweepCommands(QObject):
         self.window.raise_()
         self.window.activateWindow()
         self._recent.add(opened.path)
-        self.noted.emit("")
+        self.message.emit("")
 
     def _on_ended(self, stopped: bool) -> None:
         if stopped:
@@ -121,7 +121,7 @@ class SweepCommands(QObject):
 
     def _on_failed(self, title: str, sentence: str) -> None:
         in_front = self.window if self.window is not None and self.window.isVisible() else self._main
-        tell_error(in_front, title, sentence)
+        show_error_dialog(in_front, title, sentence)
 
     def _open_row(self, row: "SweepRow") -> None:
         assert self.window is not None
@@ -138,4 +138,4 @@ class SweepCommands(QObject):
     def _say(self, text: str) -> None:
         if self.window is not None:
             self.window.say(text)
-        self.noted.emit(text)
+        self.message.emit(text)

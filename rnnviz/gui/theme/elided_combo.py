@@ -33,19 +33,16 @@ class ElidedComboBox(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        """See `QComboBox.sizeHint`: the longest name's, up to a sensible length."""
         hint, least = super().sizeHint(), self.minimumSizeHint()
         longest = self.fontMetrics().averageCharWidth() * (_LONGEST - self.minimumContentsLength())
         return QSize(min(hint.width(), least.width() + longest), hint.height())
 
     def showPopup(self) -> None:
-        """See `QComboBox.showPopup`: in the list every name is whole."""
         widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
         self.view().setMinimumWidth(widest + _MARGINS)
         super().showPopup()
 
     def event(self, event: QEvent) -> bool:
-        """See `QComboBox.event`."""
         if event.type() == QEvent.Type.ToolTip:
             self.setToolTip("\n".join(filter(None, (self.currentText(), self._why))))
         return bool(super().event(event))
@@ -55,7 +52,6 @@ class ElidedComboBox(QComboBox):
         return self._fitted(self._option())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """See `QWidget.paintEvent`. Qt's own cuts a name that is too long wherever the box ends."""
         painter = QStylePainter(self)
         option = self._option()
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)

@@ -13,7 +13,7 @@ from rnnviz.io.resources import resource_path
 _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
 
 
-class Appearance(QObject):
+class ThemeManager(QObject):
     """Sets the application's style and palette and a window's style sheet, and follows the desktop while asked to.
 
     All of it would take longer than a user can wait for an answer, and so a change takes several turns of the event
@@ -54,7 +54,7 @@ class Appearance(QObject):
         """The theme in use."""
         return self._theme
 
-    def dress(self, window: QWidget) -> None:
+    def apply_stylesheet(self, window: QWidget) -> None:
         """Keep the style sheet of a window, and so of every window and menu that it is the parent of, in the theme."""
         self.setParent(window)
         self._window = window

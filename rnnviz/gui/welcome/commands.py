@@ -33,7 +33,7 @@ class WelcomeHost(Protocol):
     session: Session
 
 
-class Welcome(QObject):
+class WelcomeController(QObject):
     """Shown by a start without a file, and by command; it makes way as soon as something runs or is opened."""
 
     def __init__(self, window: WelcomeHost, parent: QObject, settings: Settings, recent: RecentFiles) -> None:
@@ -53,7 +53,7 @@ class Welcome(QObject):
         """The page, once it has been shown."""
         return self._page
 
-    def greet(self) -> None:
+    def show_on_startup(self) -> None:
         """Show the page at the start, unless the user does without it or is in the middle of a lesson."""
         if self._settings.welcome and not self._settings.open_lesson:
             self.show()

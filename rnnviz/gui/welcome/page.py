@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.welcome.start_button import Entry
+from rnnviz.gui.welcome.start_button import StartButton
 from rnnviz.lessons.index import LessonEntry
 
 _WIDEST = 1080
@@ -94,7 +94,7 @@ class WelcomePage(QScrollArea):
         while self._recent.count():
             self._recent.takeAt(0).widget().deleteLater()
         for path in paths[:_MOST_RECENT]:
-            entry = Entry(path.name, str(path.parent), str(path))
+            entry = StartButton(path.name, str(path.parent), str(path))
             entry.clicked.connect(lambda _checked=False, path=path: self.recent_chosen.emit(path))
             self._recent.addWidget(entry)
         if not paths:
@@ -106,7 +106,7 @@ class WelcomePage(QScrollArea):
 
     def take_keyboard(self) -> None:
         """Give the keyboard to the first lesson, unless something on the page has it."""
-        entries = self.findChildren(Entry)
+        entries = self.findChildren(StartButton)
         if self.window().focusWidget() not in entries:
             entries[0].setFocus()
 
@@ -139,7 +139,7 @@ class WelcomePage(QScrollArea):
             first = lesson is lessons[0]
             # Code is marked in the summaries, which are shown as they stand here.
             summary = lesson.summary.replace("`", "")
-            entry = Entry(title, f"Start here. {summary}" if first else summary, summary, first=first)
+            entry = StartButton(title, f"Start here. {summary}" if first else summary, summary, first=first)
             entry.clicked.connect(lambda _checked=False, lesson=lesson: self.lesson_chosen.emit(lesson))
             column.addWidget(entry)
         column.addStretch(1)
@@ -179,7 +179,7 @@ class WelcomePage(QScrollArea):
                 self.guide_wanted,
             ),
         ):
-            entry = Entry(title, line, why)
+            entry = StartButton(title, line, why)
             entry.clicked.connect(lambda _checked=False, wanted=wanted: wanted.emit())
             column.addWidget(entry)
         column.addWidget(_heading("Recent files"))

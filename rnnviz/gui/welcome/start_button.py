@@ -21,7 +21,7 @@ _LEAST_CHARACTERS = 16
 _WAYS = (Qt.Key.Key_Up, Qt.Key.Key_Down)
 
 
-class Entry(QAbstractButton):
+class StartButton(QAbstractButton):
     """As tall as its two lines are. What is too long for its width ends in "…" and stands in the tooltip."""
 
     def __init__(self, title: str, line: str, why: str = "", *, first: bool = False) -> None:
@@ -46,14 +46,12 @@ class Entry(QAbstractButton):
         return QSize(width, self.sizeHint().height())
 
     def event(self, event: QEvent) -> bool:
-        """Keep the arrows from the window's cursor, which is out of sight."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _WAYS:
             event.accept()
             return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter chooses, as Space does; up and down lead to the ones above and below."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.click()
         elif event.key() in _WAYS:

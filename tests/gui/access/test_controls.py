@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from rnnviz.gui.commands.model_dialog import ModelDialog
-from rnnviz.gui.commands.shortcuts_dialog import HelpSheet
+from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.recovery.bug_report_dialog import ProblemDialog
+from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
 from rnnviz.gui.recovery.crash_dialog import CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
@@ -147,7 +147,7 @@ def test_tab_comes_to_every_control_from_part_to_part_as_one_reads(window):
 def test_tab_comes_to_what_is_made_late_a_lesson_and_the_welcome(window, qtbot):
     window.guide.open(lesson_entries()[0])
     qtbot.waitUntil(lambda: not window.runner.busy)
-    qtbot.waitUntil(lambda: not window.control.freshness.due)
+    qtbot.waitUntil(lambda: not window.control.auto_run.due)
     pane = window.guide.pane
     way = list(controls_in_order(window))
     assert {pane.next, pane.close_button} <= set(way)
@@ -178,11 +178,11 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
             made = GuideWindow(bare_window)
             made.open("window")
         elif name == "keys":
-            made = HelpSheet(bare_window)
+            made = ShortcutsDialog(bare_window)
         elif name == "model":
             made = ModelDialog(bare_window, "my.pt", entries, lambda _entry, _cell: None)
         elif name == "problem":
-            made = ProblemDialog(bare_window, "versions")
+            made = BugReportDialog(bare_window, "versions")
         elif name == "crash":
             made = CrashDialog(bare_window, "what went wrong", kept=True)
         else:

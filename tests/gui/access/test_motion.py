@@ -29,7 +29,7 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     run_config(network, sequence={"timesteps": 600, "batch_size": 1})
     window.player.toggle()
     quick = window.player._timer.interval()
-    window.player.halt()
+    window.player.pause()
     assert quick < 100
     window.findChild(QAction, "motion_reduced").trigger()
     assert settings.motion == "reduced"
@@ -39,7 +39,7 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     assert window.player._timer.interval() >= 333
     # The pace is held: fewer and larger steps.
     qtbot.waitUntil(lambda: window.session.location.timestep >= 10, timeout=5_000)
-    window.player.halt()
+    window.player.pause()
     window.guide.open(lesson_entries()[0])
     qtbot.waitUntil(lambda: window.guide.spotlight.target is not None, timeout=20_000)
     assert not window.guide.spotlight.fading

@@ -48,7 +48,7 @@ def test_a_file_that_names_no_reference_runs_and_one_that_asks_for_gluon_says_wh
 
 
 def test_the_welcome_stays_while_another_reference_is_taken(bare_window):
-    bare_window.welcome.greet()
+    bare_window.welcome.show_on_startup()
     bare_window.begin(None)
     assert bare_window.welcome.shown
     assert bare_window.session.config.compare.reference == "onnx"

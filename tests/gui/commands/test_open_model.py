@@ -79,7 +79,7 @@ def test_what_cannot_be_run_says_why_and_is_not_opened(qtbot, window, several, d
     window.files.open(several)
     chooser = dialog()
     choose(chooser, "broken")
-    assert chooser.note.text().startswith("Not to be run: broken.weight_hh_l0 has the shape (7, 2)")
+    assert chooser.note.text().startswith("Cannot run: broken.weight_hh_l0 has the shape (7, 2)")
     assert not chooser.buttons.button(Open).isEnabled()
     chooser.accept()
     assert chooser.isVisible()

@@ -33,7 +33,7 @@ def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
     session.location_changed.connect(lambda location: seen.append(location.timestep))
     player.toggle()
     qtbot.waitUntil(lambda: len(seen) >= 4)
-    player.halt()
+    player.pause()
     assert seen == list(range(1, len(seen) + 1))
 
 
@@ -45,7 +45,7 @@ def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: A
     session.location_changed.connect(lambda location: seen.append(location.timestep))
     player.toggle()
     qtbot.waitUntil(lambda: len(seen) >= 5)
-    player.halt()
+    player.pause()
     assert [after - before for before, after in pairwise(seen)] == [16, 16, 100, 16]
 
 
@@ -84,7 +84,7 @@ def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: An
     player.set_factor(2.0)
     told: list[str] = []
     parts: list[set[str]] = []
-    player.stepper.told.connect(told.append)
+    player.stepper.status_changed.connect(told.append)
     session.highlight_changed.connect(lambda lit: parts.append({region.part for region in lit}))
     player.toggle()
     assert told == ["reads x[1] and h0 and c0 of layer 0 ←"]
@@ -100,7 +100,7 @@ def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() ->
     player = Player(session)
     player.set_order("layers")
     told: list[str] = []
-    player.stepper.told.connect(told.append)
+    player.stepper.status_changed.connect(told.append)
     for _ in range(11):
         player.step(1)
     assert session.location == Location(1, 0, 0)

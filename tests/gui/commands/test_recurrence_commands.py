@@ -34,7 +34,7 @@ def test_an_opened_recurrence_runs_after_the_user_agreed_and_is_compared(
     window.files.open_recurrence(mine)
     qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        press(qtbot, question(window), "Run it")
+        press(qtbot, question(window), "Run code")
     assert window.session.result is not None
     assert list(window.session.result.traces) == ["gluon", str(mine)]
     assert window.verdict.says == "agree"
@@ -48,14 +48,14 @@ def test_a_recurrence_that_is_refused_does_not_run_and_the_last_result_stays(
     window.files.open_recurrence(mine)
     qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
     with qtbot.waitSignal(window.control.error_changed) as told:
-        press(qtbot, question(window), "Do not run it")
+        press(qtbot, question(window), "Don't run")
     assert str(mine) in told.args[0]
     assert window.session.result is before
     assert not mine.with_suffix(".ran").exists()
 
 
 def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, window: MainWindow, mine: Path) -> None:
-    window.own.trust(str(mine))
+    window.code_trust.trust(str(mine))
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.files.open_recurrence(mine)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
@@ -69,7 +69,7 @@ def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, 
 def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_mended_file_runs(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
-    window.own.trust(str(mine))
+    window.code_trust.trust(str(mine))
     mine.write_text("def step(x, state, p):\n    return undefined\n")
     with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
         window.files.open_recurrence(mine)
@@ -100,7 +100,7 @@ def test_what_a_recurrence_prints_is_shown_in_a_tab_that_is_there_only_then(
     (view,) = [view for view in window.views if isinstance(view, StdoutView)]
     tabs = window.arrangement.tabs
     assert not tabs.isTabVisible(tabs.indexOf(view))
-    window.own.trust(str(mine))
+    window.code_trust.trust(str(mine))
     mine.write_text(starter("rnn_relu") + "\nprint('loaded', 42)\n")
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.files.open_recurrence(mine)

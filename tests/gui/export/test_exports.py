@@ -203,7 +203,7 @@ def test_a_picture_with_too_many_pixels_is_a_sentence(qtbot, window):
     window.resize(8200, 300)
     window.findChild(QAction, "export_png_window_4").trigger()
     box = window.findChild(QMessageBox)
-    assert f"32,800 × {4 * window.height():,} pixels cannot be drawn: at most 32,767 in each direction" in box.text()
+    assert f"(got 32,800 × {4 * window.height():,} pixels): the limits are 32,767 in each direction" in box.text()
     box.accept()
 
 
@@ -232,7 +232,7 @@ def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export,
     button = window.findChild(QPushButton, "stop_export")
     qtbot.waitUntil(button.isVisible)
     qtbot.waitUntil(lambda: "writing values.csv 50%" in window.exporting.text)
-    assert button.accessibleName() == "Stop the export"
+    assert button.accessibleName() == "Stop export"
     assert button.toolTip()
     assert window.actions_["stop"].isEnabled()
     with qtbot.waitSignal(window.jobs.stopped, timeout=5000):

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.welcome.start_button import Entry
+from rnnviz.gui.welcome.start_button import StartButton
 from rnnviz.io.guide_pages import guide_pages
 
 STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
@@ -64,7 +64,7 @@ class Reader:
         exec(compile(code, "first-steps.md", "exec"), {})
 
     def start(self) -> None:
-        self.window.welcome.greet()
+        self.window.welcome.show_on_startup()
         self.window.begin(None)
         assert self.window.welcome.page.isVisible()
 
@@ -73,7 +73,7 @@ class Reader:
         assert self.window.welcome.page.isVisible()
 
     def click_entry(self, title: str) -> None:
-        [entry] = [entry for entry in self.window.welcome.page.findChildren(Entry) if entry.text() == title]
+        [entry] = [entry for entry in self.window.welcome.page.findChildren(StartButton) if entry.text() == title]
         QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
 
     def open_sample(self) -> None:

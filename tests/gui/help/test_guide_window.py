@@ -60,7 +60,7 @@ def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
 def test_an_error_leads_to_what_can_be_done_about_it(bare_window, tmp_path, qtbot):
     bare_window.files.open(tmp_path / "missing.toml")
     box = bare_window.findChild(QMessageBox)
-    [button] = [button for button in box.buttons() if "What to do" in plain(button.text())]
+    [button] = [button for button in box.buttons() if "Help with this error" in plain(button.text())]
     button.click()
     assert not box.isVisible()
     assert bare_window.help.guide.window.browser.page.name == "configs"

@@ -1,4 +1,4 @@
-"""The user's own recurrences: nothing runs unasked, the answer is remembered, and a saved edit is noticed."""
+"""The user's own recurrences: nothing runs untrusted, the answer is remembered, and a saved edit is noticed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +40,8 @@ def press(qtbot: Any, box: QMessageBox, text: str) -> None:
 
 
 def test_a_file_that_nobody_was_asked_about_is_named(own: CodeTrust, mine: Path) -> None:
-    assert own.unasked(config_with(mine)) == [str(mine)]
-    assert own.unasked(lessons()[0].config) == []
+    assert own.untrusted(config_with(mine)) == [str(mine)]
+    assert own.untrusted(lessons()[0].config) == []
 
 
 def test_agreeing_lets_the_file_run_and_is_remembered(
@@ -50,9 +50,9 @@ def test_agreeing_lets_the_file_run_and_is_remembered(
     said: list[str] = []
     box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
     assert str(mine) in box.text()
-    press(qtbot, box, "Run it")
+    press(qtbot, box, "Run code")
     assert said == ["run"]
-    assert own.unasked(config_with(mine)) == []
+    assert own.untrusted(config_with(mine)) == []
     assert settings.trusted == (str(mine),)
 
 
@@ -62,7 +62,7 @@ def test_refusing_is_what_enter_and_escape_do(qtbot: Any, own: CodeTrust, mine: 
         box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
         qtbot.keyClick(box, key)
     assert said == ["leave", "leave"]
-    assert own.unasked(config_with(mine)) == [str(mine)]
+    assert own.untrusted(config_with(mine)) == [str(mine)]
 
 
 def test_a_saved_edit_of_a_trusted_file_is_told(qtbot: Any, own: CodeTrust, mine: Path) -> None:

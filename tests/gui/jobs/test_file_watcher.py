@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rnnviz.gui.jobs import file_watcher as watched_files
-from rnnviz.gui.jobs.file_watcher import WatchedFiles
+from rnnviz.gui.jobs.file_watcher import FileWatcher
 
 
 @pytest.mark.parametrize("held", [0, 1 << 22])
@@ -16,7 +16,7 @@ def test_another_content_is_told_whether_the_file_is_held_or_not(
     monkeypatch.setattr(watched_files, "_HELD_BYTES", held)
     path = tmp_path / "golden.npz"
     path.write_bytes(b"one")
-    files = WatchedFiles()
+    files = FileWatcher()
     files.watch([str(path)])
     with qtbot.waitSignal(files.edited) as told:
         path.write_bytes(b"two, and more")
@@ -27,7 +27,7 @@ def test_the_same_content_written_again_is_not_told(qtbot: Any, tmp_path: Path) 
     one, other = tmp_path / "one", tmp_path / "other"
     for path in (one, other):
         path.write_bytes(b"same")
-    files = WatchedFiles()
+    files = FileWatcher()
     files.watch([str(one), str(other)])
     one.write_bytes(b"same")
     with qtbot.waitSignal(files.edited) as told:

@@ -52,7 +52,7 @@ def test_labels_that_no_longer_fit_are_the_fields_fault_until_they_do(qtbot, win
 def test_a_long_run_is_not_begun_for_the_sake_of_labels(qtbot, window, run_config, labels, monkeypatch):
     run_with(run_config, labels)
     monkeypatch.setattr(run_control, "AUTOMATIC_VALUES", 1)
-    with qtbot.waitSignal(window.control.noted, timeout=20_000) as told:
+    with qtbot.waitSignal(window.control.message, timeout=20_000) as told:
         labels.write_text("Tue\nWed\nThu\n", encoding="utf-8")
-    assert told.args == ["labels.txt was edited: the next run reads it."]
+    assert told.args == ["labels.txt changed on disk. Press F5 to read it again."]
     assert not window.runner.busy

@@ -12,7 +12,7 @@ from rnnviz.core.config import Config
 from rnnviz.execution.events import Failed
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.recovery.bug_report_dialog import ProblemDialog
+from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
 
 AGREEMENT = ("agree", "blind")
 """What the verdict line says of equal numbers; it also tells which mistakes the config could not reveal."""
@@ -163,7 +163,7 @@ def test_a_large_network_waits_for_the_user_and_says_so(qtbot, window, press):
     window.document.edit(LARGE)
     assert window.verdict.says == "stale"
     assert run.property("stale")
-    assert run.accessibleDescription() == "The config has changed since the last run."
+    assert run.accessibleDescription() == "Settings changed since the last run."
     window.document.undo()
     qtbot.waitUntil(lambda: window.verdict.says in AGREEMENT)
     assert not run.property("stale")
@@ -229,7 +229,7 @@ def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press
 def test_the_report_holds_the_last_failure(window, clipboard):
     window.control._on_failed(Failed(1, "engine", "It broke.", None, "Traceback: here"))
     window.actions_["problem"].trigger()
-    dialog = window.findChild(ProblemDialog)
+    dialog = window.findChild(BugReportDialog)
     dialog.copy.click()
     dialog.close()
     assert "gluon: available" in clipboard()
@@ -260,7 +260,7 @@ def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
 
 def test_without_a_mismatch_the_keys_say_so(window, press):
     press(Qt.Key.Key_N)
-    assert window.statusBar().currentMessage() == "No value differs."
+    assert window.statusBar().currentMessage() == "No mismatches."
 
 
 def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, window, run_config):

@@ -3,7 +3,7 @@
 import threading
 
 from rnnviz.core.errors import EngineError
-from rnnviz.gui.jobs.task_queue import Job, Jobs
+from rnnviz.gui.jobs.task_queue import Task, TaskQueue
 
 
 class Endless:
@@ -19,17 +19,17 @@ class Endless:
 
 
 def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbot):
-    jobs, endless = Jobs(), Endless()
+    jobs, endless = TaskQueue(), Endless()
     ended: list[str] = []
     for signal in (jobs.done, jobs.stopped):
         signal.connect(ended.append)
     busy: list[bool] = []
     jobs.busy_changed.connect(busy.append)
-    jobs.start(Job("first", endless))
-    jobs.start(Job("second", lambda progress: "two"))
+    jobs.start(Task("first", endless))
+    jobs.start(Task("second", lambda progress: "two"))
     qtbot.waitUntil(endless.begun.is_set)
     jobs.stop()
-    jobs.start(Job("third", lambda progress: "three"))
+    jobs.start(Task("third", lambda progress: "three"))
     qtbot.waitUntil(lambda: ended == ["first", "second", "three"])
     assert busy == [True, False]
     assert not jobs.busy
@@ -37,13 +37,13 @@ def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbo
 
 
 def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
-    jobs = Jobs()
+    jobs = TaskQueue()
     with qtbot.waitSignal(jobs.failed) as failed:
-        jobs.start(Job("first", lambda progress: str(1 // 0)))
+        jobs.start(Task("first", lambda progress: str(1 // 0)))
     assert failed.args[0] == "first"
     assert "ZeroDivisionError" in failed.args[1]
     with qtbot.waitSignal(jobs.done):
-        jobs.start(Job("second", lambda progress: "two"))
+        jobs.start(Task("second", lambda progress: "two"))
     jobs.close()
 
 
@@ -51,20 +51,20 @@ def test_a_file_that_is_not_proved_fails_with_its_sentence(qtbot):
     def refused(_progress) -> str:
         raise EngineError("w.npz was not written.")
 
-    jobs = Jobs()
+    jobs = TaskQueue()
     with qtbot.waitSignal(jobs.failed) as failed:
-        jobs.start(Job("writing w.npz", refused))
+        jobs.start(Task("writing w.npz", refused))
     assert failed.args == ["writing w.npz", "w.npz was not written."]
     jobs.close()
 
 
 def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
-    jobs, endless = Jobs(), Endless()
+    jobs, endless = TaskQueue(), Endless()
     told: list[str] = []
     jobs.done.connect(told.append)
-    jobs.start(Job("first", lambda progress: "one"))
-    jobs.start(Job("second", lambda progress: "two"))
-    jobs.start(Job("third", endless))
+    jobs.start(Task("first", lambda progress: "one"))
+    jobs.start(Task("second", lambda progress: "two"))
+    jobs.start(Task("third", endless))
     qtbot.waitUntil(lambda: told == ["one", "two"] and endless.begun.is_set())
     jobs.close()
     assert told == ["one", "two"]

@@ -91,7 +91,7 @@ class Read:
 
         def settled() -> bool:
             result, control = self.window.session.result, self.window.control
-            current = result is not None and result.judgment is not None and not control.freshness.stale
+            current = result is not None and result.judgment is not None and not control.auto_run.stale
             return current and not self.window.runner.busy and all(row.finding for row in self.pane.rows)
 
         self.qtbot.waitUntil(settled, timeout=20_000)

@@ -113,7 +113,7 @@ def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read
 def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(read):
     window = read.window
     window.document.edit(changed(window.session.config, timesteps=400))
-    assert not window.control.freshness.due
+    assert not window.control.auto_run.due
     assert read.marks == ["Not checked yet: the configuration has been changed and not run."] * 2
     key(window, Qt.Key.Key_F5)
     read.settle()
@@ -238,7 +238,7 @@ def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(
     box.setFocus()
     QTest.keyClick(box, Qt.Key.Key_Down)
     assert window.guide.pane.lesson_title.text() == lesson_entries()[1].title
-    qtbot.waitUntil(lambda: not window.runner.busy and not window.control.freshness.due, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
 
 
 def test_a_change_of_theme_reaches_the_pane(qtbot, read):

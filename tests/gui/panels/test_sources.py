@@ -92,7 +92,7 @@ def test_a_file_decides_batch_and_timesteps_and_the_shapes_say_so(panel, choose,
         editor = panel.field(key).editor
         assert not editor.widget.isEnabled()
         assert editor.line.text() == "from the file"
-        assert "The file decides" in editor.widget.toolTip()
+        assert "The file defines" in editor.widget.toolTip()
     assert panel.summary.values["out"].text == "(N,\u00a0T,\u00a010)"
     choose("sequence.source", "normal")
     assert panel.field("sequence.batch_size").editor.line.text() == "16"
@@ -104,7 +104,7 @@ def test_a_text_decides_all_three_sizes_and_gives_them_back(panel, choose, type_
     type_into("sequence.text", "hello")
     config = panel.config
     assert (config.network.input_size, config.sequence.batch_size, config.sequence.timesteps) == (4, 1, 5)
-    assert panel.field("network.input_size").editor.line.text() == "4, the alphabet"
+    assert panel.field("network.input_size").editor.line.text() == "4 (alphabet)"
     assert not panel.field("network.input_size").editor.widget.isEnabled()
     type_into("network.hidden_size", "3")
     choose("sequence.source", "normal")
@@ -188,12 +188,12 @@ def test_an_empty_choice_or_number_says_what_is_used_and_stays_out_of_the_config
     choose("sequence.source", "file")
     type_into("sequence.path", "/x.npz")
     axes = panel.field("sequence.axes").editor.combo
-    assert (axes.currentIndex(), axes.placeholderText()) == (-1, "NTI, TNI of a run")
+    assert (axes.currentIndex(), axes.placeholderText()) == (-1, "NTI (TNI: exported)")
     choose("sequence.axes", "TNI")
     assert panel.config.sequence.axes == "TNI"
     type_into("sequence.path", "/x.wav")
     assert (panel.config.sequence.axes, panel.config.sequence.frame) == (None, None)
-    assert panel.field("sequence.frame").editor.line.placeholderText() == "fills the input"
+    assert panel.field("sequence.frame").editor.line.placeholderText() == "input size"
     type_into("sequence.frame", "160")
     assert panel.config.sequence.frame == 160
     type_into("sequence.frame", "half")
@@ -206,18 +206,18 @@ def test_a_vocabulary_asks_for_what_goes_with_it_and_leaves_the_input_to_the_run
     choose("sequence.source", "text")
     type_into("sequence.text", "the cat sat on the mat")
     choose("sequence.tokens", "words")
-    assert panel.field("sequence.timesteps").editor.line.text() == "6, its words"
+    assert panel.field("sequence.timesteps").editor.line.text() == "6 (words)"
     assert panel.field("network.input_size").editor.line.text() == "5, the words"
     type_into("sequence.vocabulary", "/v.txt")
     assert {"unknown", "embedding", "embedding_path"} <= shown(panel, "sequence")
-    assert panel.field("network.input_size").editor.line.text() == "the vocabulary's"
+    assert panel.field("network.input_size").editor.line.text() == "from the vocabulary"
     assert panel.summary.values["parameters"].text == "120 + 10·I"
     assert dict(parameter_rows(panel.config))["l0_i2h_weight"] == "(10, I)"
     type_into("sequence.unknown", "<unk>")
     type_into("sequence.embedding", "embed.weight")
     assert "parameters.path" in panel.errors["sequence.embedding"]
     type_into("sequence.embedding_path", "/e.npz")
-    assert panel.field("network.input_size").editor.line.text() == "the embedding's"
+    assert panel.field("network.input_size").editor.line.text() == "from the embedding"
     assert panel.errors == {}
     sequence = panel.config.sequence
     assert (sequence.vocabulary, sequence.unknown, sequence.tokens) == ("/v.txt", "<unk>", "words")

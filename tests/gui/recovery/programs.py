@@ -20,13 +20,13 @@ make_window = application.make_window
 
 def watched(settings):
     window = make_window(settings)
-    ask = window.own.ask
+    ask = window.code_trust.ask
 
     def refusing(*question):
         print("asked", question[0], flush=True)
         ask(*question).escapeButton().click()
 
-    window.own.ask = refusing
+    window.code_trust.ask = refusing
     window.control.error_changed.connect(lambda sentence: sentence and print("error", sentence, flush=True))
     window.completed.connect(lambda: QTimer.singleShot(0, lambda: print("completed", flush=True)))
     window.runner.finished.connect(lambda *_: print("finished", window.verdict.says, flush=True))

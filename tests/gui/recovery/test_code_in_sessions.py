@@ -104,21 +104,21 @@ def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(
         (code,) = window.session.config.compare.candidates
         assert code in box.text()
         with qtbot.waitSignal(window.control.error_changed) as told:
-            answer(qtbot, box, "Do not run it")
+            answer(qtbot, box, "Don't run")
         assert told.args == [f"Not run, as you wished: this config computes with code from {code}."]
         assert not window.runner.busy
         assert window.session.result is before
-        assert window.own.trusted == frozenset()
+        assert window.code_trust.trusted == frozenset()
         assert not ran.exists()
     window.actions_["run"].trigger()
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        answer(qtbot, asked(qtbot, window), "Run it")
+        answer(qtbot, asked(qtbot, window), "Run code")
     assert ran.exists()
     assert window.verdict.says == "agree"
     # Who agreed to the copy in one session has not agreed to that in another, whatever it is called.
     ran.unlink()
     by_dialog(window, write("other", copied=True))
-    answer(qtbot, asked(qtbot, window), "Do not run it")
+    answer(qtbot, asked(qtbot, window), "Don't run")
     assert not ran.exists()
 
 

@@ -88,7 +88,7 @@ def test_a_storm_of_exceptions_in_a_slot_is_told_once_with_a_text_to_copy(qtbot,
     QTest.mouseClick(button(window, "copy_crash"), Qt.MouseButton.LeftButton)
     assert "in break_down" in clipboard()
     assert "gluon: available" in clipboard()
-    button(window, "go_on").click()
+    button(window, "continue_after_crash").click()
     assert handler.dialog is None
     assert window.isVisible()
     assert log_text().count("LookupError") == 1
@@ -110,7 +110,7 @@ def test_threads_and_what_is_collected_are_heard_too_and_share_the_dialog_that_i
     thread.join()
     qtbot.waitUntil(lambda: handler.dialog is not None)
     Collected()
-    qtbot.waitUntil(lambda: handler.dialog.windowTitle() == "2 things went wrong")
+    qtbot.waitUntil(lambda: handler.dialog.windowTitle() == "2 internal errors")
     assert "on a thread" in handler.dialog.text
     assert "KeyError: 'collected'" in handler.dialog.text
     assert "OSError on mine" in log_text()
@@ -162,7 +162,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(window, own_state
     own_state.write_text("in the way")
     keeper = SessionRecovery(window)
     keeper._begin()
-    assert "is not kept for the case of a crash" in window.statusBar().currentMessage()
+    assert "a crash would lose unsaved changes" in window.statusBar().currentMessage()
     assert keeper.autosave is None
     keeper.close()
 
@@ -170,7 +170,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(window, own_state
 def test_a_disk_that_is_full_is_told_once_and_not_again_until_it_has_room(qtbot, window, tmp_path):
     noted: list[str] = []
     autosave = Autosave(window, tmp_path / "gone" / "autosave.rnnviz", window)
-    autosave.noted.connect(noted.append)
+    autosave.message.connect(noted.append)
     window.document.edit(CONFIG)
     qtbot.waitUntil(lambda: len(noted) == 1)
     assert "No such file or directory" in noted[0]
@@ -196,7 +196,7 @@ def test_damaged_sessions_and_crashes_of_libraries_are_told_and_dismissed(qtbot,
     keeper.bar.discard.click()
     assert keeper.bar.isHidden()
     assert not folder.exists()
-    assert list((own_state / "windows").iterdir()) == [keeper._desk.folder]
+    assert list((own_state / "windows").iterdir()) == [keeper._dir.folder]
 
 
 def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(qtbot, window, kept, tmp_path):
@@ -208,17 +208,17 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.files.open(tmp_path / "a.rnnviz")
     assert keeper.save_now()
-    left = shutil.copytree(keeper._desk.folder, keeper._desk.folder.with_name("window-left"))
+    left = shutil.copytree(keeper._dir.folder, keeper._dir.folder.with_name("window-left"))
     owner = json.loads((left / "owner.json").read_text())
     (left / "owner.json").write_text(json.dumps({**owner, "started": "long ago"}))
     shutil.rmtree(Path(window.session.config.sequence.path).parent)
-    keeper._left = keeper._desk.abandoned()
+    keeper._left = keeper._dir.abandoned()
     keeper._offer()
     assert "“a.rnnviz”" in keeper.bar.text
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         keeper.bar.restore.click()
     assert window.session.config.network == CONFIG.network
-    assert Path(window.session.config.sequence.path).is_relative_to(keeper._desk.folder / "left-1")
+    assert Path(window.session.config.sequence.path).is_relative_to(keeper._dir.folder / "left-1")
     assert window.session.result.shape[2] == 4
     assert window.document.path == tmp_path / "a.rnnviz"
     assert not window.isWindowModified()
@@ -282,7 +282,7 @@ def test_a_window_that_was_killed_is_offered_by_the_next_start_and_restored_as_i
     assert (window.session.location.timestep, window.session.location.unit) == (3, 2)
     assert keeper.bar.isHidden()
     assert "restoring" in window.actions_["undo"].text()
-    assert [folder for folder in killed.iterdir() if folder != keeper._desk.folder] == []
+    assert [folder for folder in killed.iterdir() if folder != keeper._dir.folder] == []
     window.document.undo()
     assert window.session.config != CONFIG
     assert "424242" not in log_text()

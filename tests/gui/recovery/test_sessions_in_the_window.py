@@ -9,7 +9,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.recovery.view_state import choices_of, look_of
+from rnnviz.gui.recovery.view_state import view_choices_of, view_state_of
 from rnnviz.gui.settings_store import SettingsStore
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
@@ -57,7 +57,7 @@ def looked_at(qtbot, window, press, tmp_path) -> Path:
     session.set_color_by("c")
     session.set_order("activity")
     session.set_location(Location(1, 1, 30, 1, 2))
-    window.arrangement.bring_forward("Units over time")
+    window.arrangement.select_tab("Units over time")
     units = window.findChild(UnitsPlot)
     for unit in (1, 3, 2):
         session.set_location(session.location.moved(unit=unit))
@@ -86,7 +86,7 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     """A file that names what goes with the window would be worth nothing when it is closed."""
     assert window.files._save(folder / "mine.toml") is False
     box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-    assert "x.npy, which the session alone holds" in box.text()
+    assert "x.npy, which exists only inside the open session" in box.text()
     box.accept()
     assert not (folder / "mine.toml").exists()
     window.sessions.save(folder / "again.rnnviz", copies=False)
@@ -98,7 +98,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     qtbot, window, make_window, supervisor, press, choose, looked_at, settings, tmp_path
 ):
     path = looked_at / "mine.rnnviz"
-    look = look_of(window)
+    look = view_state_of(window)
     window.setFocus()
     press(Qt.Key.Key_S, CONTROL | ALT | SHIFT)
     assert "1 file, 1" in choose(path)
@@ -107,7 +107,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     # Told by the thread that saves once the window has taken the name.
     qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
     assert window.files._recent.paths()[0] == path
-    before, chosen = pictures(window), choices_of(window)
+    before, chosen = pictures(window), view_choices_of(window)
     assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("tab cell", "f"))
     assert chosen[window.lanes.title] == ("range 1 1 30 32 -0.25",)
     home = tmp_path / "another"
@@ -119,7 +119,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
         other.begin(moved)
     qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
-    assert (look_of(other), choices_of(other)) == (look, chosen)
+    assert (view_state_of(other), view_choices_of(other)) == (look, chosen)
     assert other.document.path == moved
     assert other.document.undone == "opening mine.rnnviz"
     assert not other.isWindowModified()
@@ -183,13 +183,13 @@ def test_two_windows_on_one_session_ask_before_one_loses_what_the_other_saved(
     other.files.save()
     qtbot.waitUntil(lambda: not other.document.modified)
     # Here both share a process that computes for one at a time; a program has one for its own window.
-    qtbot.waitUntil(lambda: not other.control.freshness.due and not other.runner.busy)
+    qtbot.waitUntil(lambda: not other.control.auto_run.due and not other.runner.busy)
     theirs = path.read_bytes()
     window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), looked_at))
-    for answer in ("Cancel", "Save over it"):
+    for answer in ("Cancel", "Overwrite"):
         window.files.save()
         box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-        assert f"{path} was written by another window or program" in box.text()
+        assert f"Another window or program wrote {path}" in box.text()
         assert path.read_bytes() == theirs
         next(button for button in box.buttons() if button.text().replace("&", "") == answer).click()
         assert window.document.modified

@@ -38,7 +38,7 @@ def test_what_went_wrong_is_logged_in_readable_lines_without_names_of_files_text
 ):
     own = tmp_path / "thesis.py"
     own.write_text("def step(x, state, p):\n    raise ValueError('midnight 424242')\n")
-    window.own.trust(str(own))
+    window.code_trust.trust(str(own))
     ended: list[object] = []
     window.runner.finished.connect(lambda *_: ended.append("finished"))
     window.runner.failed.connect(ended.append)

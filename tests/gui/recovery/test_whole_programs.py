@@ -52,7 +52,7 @@ def test_a_window_whose_screen_goes_away_ends_in_a_sentence_and_its_session_is_k
         code, said = program.end()
     assert (code, said) == (
         3,
-        "rnnviz: The screen has gone, and the window with it. The next start offers what was not saved.\n",
+        "rnnviz: The connection to the display was lost. The next start offers to restore unsaved changes.\n",
     )
     assert children
     assert running(children) == []
@@ -83,7 +83,7 @@ def test_a_home_that_cannot_be_written_is_told_and_keeps_nothing_from_working(
     tmp_path: Path, config: Path, read_only: Path
 ) -> None:
     with window_program(tmp_path, config, QT_QPA_PLATFORM="offscreen") as program:
-        told = program.until("note What you do is not kept for the case of a crash: ")
+        told = program.until("note Autosave is off; a crash would lose unsaved changes: ")
         assert told.startswith(str(read_only))
         program.until("finished mismatch")
         program.process.send_signal(signal.SIGINT)
@@ -91,6 +91,6 @@ def test_a_home_that_cannot_be_written_is_told_and_keeps_nothing_from_working(
     assert code == 0
     *_, last = said.splitlines()
     assert last.startswith(f"rnnviz: {read_only}")
-    assert last.endswith("rnnviz.conf cannot be written: layout, theme and recent files are lost.")
+    assert last.endswith("rnnviz.conf; layout, theme and recent files are not saved.")
     assert list(program.temporary.iterdir()) == []
     assert list(read_only.rglob("*")) == []

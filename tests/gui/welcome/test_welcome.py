@@ -5,28 +5,28 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog
 
-from rnnviz.gui.welcome.start_button import Entry
+from rnnviz.gui.welcome.start_button import StartButton
 from rnnviz.lessons.index import lesson_entries
 
 
 @pytest.fixture
 def welcomed(bare_window):
     """A window as `rnnviz` opens it for the first time."""
-    bare_window.welcome.greet()
+    bare_window.welcome.show_on_startup()
     bare_window.begin(None)
     return bare_window
 
 
-def entry_of(window, title: str) -> Entry:
-    [found] = [entry for entry in window.welcome.page.findChildren(Entry) if title in entry.text()]
+def entry_of(window, title: str) -> StartButton:
+    [found] = [entry for entry in window.welcome.page.findChildren(StartButton) if title in entry.text()]
     return found
 
 
 def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
     assert welcomed.welcome.page.isVisible()
     assert not welcomed.lanes.isVisible()
-    assert not welcomed.control.freshness.due
-    shown = welcomed.welcome.page.findChildren(Entry)
+    assert not welcomed.control.auto_run.due
+    shown = welcomed.welcome.page.findChildren(StartButton)
     assert [e.text().split(maxsplit=1)[1] for e in shown[: len(lesson_entries())]] == [
         lesson.title for lesson in lesson_entries()
     ]
@@ -57,7 +57,7 @@ def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
 
 
 def test_the_keyboard_begins_at_the_first_lesson_and_goes_among_the_ways_to_begin_by_arrows(welcomed, qtbot):
-    shown = welcomed.welcome.page.findChildren(Entry)
+    shown = welcomed.welcome.page.findChildren(StartButton)
     assert welcomed.focusWidget() is shown[0]
     for key, place in ((Qt.Key.Key_Down, 1), (Qt.Key.Key_Down, 2), (Qt.Key.Key_Up, 1), (Qt.Key.Key_Up, 0)):
         QTest.keyClick(welcomed.focusWidget(), key)
@@ -84,7 +84,7 @@ def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welc
     assert welcomed.session.result.config.network.cell == "gru"
     welcomed.welcome.page.findChild(QCheckBox).click()
     assert not settings.welcome
-    welcomed.welcome.greet()
+    welcomed.welcome.show_on_startup()
     assert not welcomed.welcome.shown
 
 

@@ -24,7 +24,7 @@ class FlowCaption(QLabel):
         self.setAccessibleName("What the step does")
         self.hide()
         lanes.installEventFilter(self)
-        player.stepper.told.connect(self.tell)
+        player.stepper.status_changed.connect(self.tell)
         player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
 
     def tell(self, words: str) -> None:

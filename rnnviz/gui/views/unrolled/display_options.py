@@ -26,7 +26,7 @@ class DisplayOptions:
         self._cache, self._turn = ChunkCache(), 0
         self._gates: LaneGates | None = None
 
-    def take_result(self, result: RunResult | None, candidate: str | None) -> None:
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Look at a result from now on."""
         if result is not self.result:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.

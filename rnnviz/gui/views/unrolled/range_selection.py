@@ -38,8 +38,8 @@ class RangeSelection(QObject):
         """The range that is chosen."""
         self.found: Selection | None = None
         """What was found for it, if it is known by now."""
-        self._beside = LatestTask("ranges", self)
-        self._beside.done.connect(self._take)
+        self._task = LatestTask("ranges", self)
+        self._task.done.connect(self._take)
         self.panel = RangePanel(parent)
         self.panel.threshold_changed.connect(self._on_threshold)
         self.panel.match_chosen.connect(self._go)
@@ -98,7 +98,7 @@ class RangeSelection(QObject):
         # What is hidden would hand the keyboard on to whatever comes next.
         held = any(part.hasFocus() for part in self.panel.findChildren(QWidget))
         self.query = self.found = self._result = None
-        self._beside.drop()
+        self._task.cancel()
         self.panel.hide()
         self._stage.ranges.show_range(None, None)
         if held:
@@ -124,7 +124,7 @@ class RangeSelection(QObject):
 
     def rest(self) -> None:
         """Look for nothing more, and wait for the thread to end."""
-        self._beside.rest()
+        self._task.stop()
 
     def _ask(self, query: Query) -> None:
         assert self._result is not None
@@ -132,7 +132,7 @@ class RangeSelection(QObject):
         self._stage.ranges.show_range(query, None)
         self.panel.show_query(query, lane_text(self._result.inputs.network, self._place(query)))
         self._place_panel(query)
-        self._beside.ask(partial(select, self._result, query))
+        self._task.ask(partial(select, self._result, query))
 
     def _take(self, found: Selection) -> None:
         if found.query == self.query and self._result is not None:

@@ -32,13 +32,13 @@ class Ordering(QObject):
         self._result: RunResult | None = None
         self._known: dict[OrderKey, LaneOrders] = {}
         self._wanted: OrderKey | None = None
-        self._beside = LatestTask("order", self)
-        self._beside.done.connect(self._take)
+        self._task = LatestTask("order", self)
+        self._task.done.connect(self._take)
 
     @property
     def finding(self) -> bool:
         """Whether the order that is wanted is still being found."""
-        return self._beside.busy
+        return self._task.busy
 
     def choose(self, name: OrderName) -> None:
         """Want another order."""
@@ -52,19 +52,19 @@ class Ordering(QObject):
         key = OrderKey(self.name, engine, sample)
         if self.name == "index" or key in self._known:
             self._wanted = None
-            self._beside.drop()
+            self._task.cancel()
             return self._known.get(key)
         if order_effort(result, key) <= _AT_ONCE:
             self._keep(find_orders(result, key, lambda: None))
             return self._known[key]
-        if self._wanted != key or not self._beside.busy:
+        if self._wanted != key or not self._task.busy:
             self._wanted = key
-            self._beside.ask(partial(find_orders, result, key))
+            self._task.ask(partial(find_orders, result, key))
         return None
 
     def forget(self) -> None:
         """Hold on to no result."""
-        self._beside.drop()
+        self._task.cancel()
         self._result = self._wanted = None
         self._known.clear()
 
@@ -97,7 +97,7 @@ class Ordering(QObject):
 
     def rest(self) -> None:
         """Find nothing more until something is asked for."""
-        self._beside.rest()
+        self._task.stop()
 
     def _take(self, orders: LaneOrders) -> None:
         if orders.key == self._wanted:

@@ -152,7 +152,7 @@ class UnrolledView(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run; the part in view stays if the new result has the same shape."""
         before = self._chosen.result and self._chosen.result.shape
-        self._chosen.take_result(result, candidate)
+        self._chosen.show_result(result, candidate)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._renew()
