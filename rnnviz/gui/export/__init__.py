@@ -1,1 +1,1 @@
-"""What leaves the window as a file."""
+"""Exports of the window: numbers, pictures, reports, weights."""

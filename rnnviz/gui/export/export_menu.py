@@ -1,4 +1,4 @@
-"""The menu of everything that can be exported."""
+"""Export menu."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from rnnviz.gui.views.base import ResultView
 
 
 class ExportMenu(QMenu):
-    """Pictures of the window and of each view at each scale; the numbers in each format, and a report."""
+    """Report, numbers in each format, and pictures of the window and each view at each scale."""
 
     picture_chosen = Signal(object, int)
     """A `ResultView`, or None for the whole window, and the scale."""
@@ -32,11 +32,11 @@ class ExportMenu(QMenu):
             self.add(view)
 
     def add(self, view: ResultView) -> None:
-        """Offer pictures of another view."""
+        """Add the pictures of a view."""
         self._add_pictures(view.title, f"Picture: {view.title}", view)
 
     def set_result_present(self, present: bool) -> None:
-        """Numbers can be exported only when there are some."""
+        """Enable report and numbers if there is a result."""
         for action in self._numbers:
             action.setEnabled(present)
 

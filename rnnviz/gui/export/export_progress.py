@@ -1,4 +1,4 @@
-"""How far an export is, and the button that stops it."""
+"""Progress of an export, with a Stop button."""
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
@@ -9,7 +9,7 @@ from rnnviz.gui.jobs.task_queue import TaskQueue
 
 
 class ExportProgress(QWidget):
-    """In the status bar while something is being written that takes its time; else it takes no room."""
+    """Visible in the status bar during a long export."""
 
     def __init__(self, jobs: TaskQueue, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,7 +31,7 @@ class ExportProgress(QWidget):
 
     @property
     def text(self) -> str:
-        """What is in sight, in words."""
+        """The visible text."""
         return self._row.text if self.isVisible() else ""
 
     def _on_progressed(self, title: str, fraction: float) -> None:

@@ -1,4 +1,4 @@
-"""Writing what was found and what is seen to files the user names."""
+"""Export of numbers, reports and pictures to files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of file that holds a run's numbers; `write` returns what to say of it beside its name."""
+    """A file format for the numbers of a run; `write` returns a summary of the file."""
 
     id: str
     ending: str
@@ -99,18 +99,18 @@ FORMATS = (
 
 
 _REPORT_SCALE = 2
-"""A report is read on all kinds of screens, and printed."""
+"""Pixel scale of the picture in a report, for screen and print."""
 
 
 class Exporter:
-    """Asks where to, and hands the writing to a thread."""
+    """Asks for a file and writes it in the background."""
 
     def __init__(self, window: QWidget, jobs: TaskQueue) -> None:
         self._window = window
         self._jobs = jobs
 
     def numbers(self, kind: Format, result: RunResult, name: str) -> None:
-        """Export a result's numbers; `name` is what the file is called unless the user says otherwise."""
+        """Export the numbers of a result. `name` is the suggested file name."""
 
         def write(path: Path) -> None:
             def work(progress: Progress) -> str:
@@ -122,7 +122,7 @@ class Exporter:
         ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
 
     def report(self, result: RunResult, lanes: QWidget, make_ready: Callable[[], object], name: str) -> None:
-        """Export a report of a result with a picture of its lanes as they are once `make_ready` was called."""
+        """Export a report with a picture of the lanes, taken after a call of `make_ready`."""
 
         def ask(image: QImage) -> None:
             def write(path: Path) -> None:
@@ -141,7 +141,7 @@ class Exporter:
         self._take(lanes, _REPORT_SCALE, make_ready, "Export report", ask)
 
     def picture(self, widget: QWidget, scale: int, make_ready: Callable[[], object], name: str) -> None:
-        """Export a picture of a widget as it is once `make_ready` was called, before a dialog can cover it."""
+        """Export a picture of a widget, taken after a call of `make_ready` and before the file dialog opens."""
 
         def ask(image: QImage) -> None:
             def write(path: Path) -> None:

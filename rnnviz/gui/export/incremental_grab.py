@@ -1,6 +1,6 @@
-"""Large pictures of what is on the screen, drawn in turns of the event loop, so that the window answers meanwhile.
+"""Large pictures of a widget, drawn in several turns of the event loop to keep the window responsive.
 
-What changes on the screen in the meantime is drawn again before the picture is done: it shows one moment, the last.
+Changes in the meantime are drawn again, so that the picture shows a single moment, the last.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.gui.export.widget_render import allocate_image, draw_part, fill_background, flush_scene_updates
 
 AT_ONCE = 1 << 21
-"""So many pixels are drawn in a turn: about 10 ms, and 60 where lanes of a large run were never drawn so finely."""
+"""Pixels per turn: about 10 ms, or 60 ms for lanes of a large run at a new scale."""
 _ROUNDS = 4
-"""What moves for ever is drawn at once after so many rounds, for they would not come to an end."""
+"""Rounds after which continuous changes are drawn in one turn, because the rounds would never end."""
 
 
 class IncrementalGrab(QObject):
-    """Takes one picture and is gone, as it is without one when its window is closed before."""
+    """Takes one picture, then deletes itself; without a picture if its window closes first."""
 
     def __init__(
         self,
@@ -28,17 +28,16 @@ class IncrementalGrab(QObject):
         taken: Callable[[QImage], object],
         disturbed: Callable[[], object],
     ) -> None:
-        """Begin; `taken` gets the picture, with `scale` pixels in each direction for one of the widget's.
+        """Start. `taken` receives the picture at `scale` times the widget's resolution.
 
-        A small one is drawn before this returns. One of a widget that is out of sight is drawn at once in the end, as
-        nothing tells what changes in it. Before anything is drawn, `make_ready` has the widget show what the picture is
-        to have. `disturbed` is called instead if the widget gets another size, comes into sight or goes out of it: the
-        picture has to be begun anew.
+        A small picture is drawn before this returns. A hidden widget is drawn in one turn, because nothing reports its
+        changes. `make_ready` is called before drawing. `disturbed` is called instead of `taken` if the widget is
+        resized, shown or hidden; the picture must then be started again.
 
         Raises
         ------
         InputError
-            If so many pixels cannot be painted on, or there is no memory for them.
+            If the picture is too large.
         """
         super().__init__(widget.window())
         make_ready()
@@ -71,7 +70,7 @@ class IncrementalGrab(QObject):
         if not window.isVisible():
             self._end()
         elif not self._as_begun():
-            self._begin_anew()
+            self._restart()
         elif self._parts and self._in_sight:
             self._draw(self._parts.pop(0))
         elif self._parts:
@@ -79,14 +78,14 @@ class IncrementalGrab(QObject):
         elif not self._in_sight:
             self._draw_hidden()
         elif window.updatesEnabled():
-            # A screen that is held while the theme changes tells of no change.
+            # A window that is frozen during a theme change reports no changes.
             self._catch_up()
 
     def _as_begun(self) -> bool:
         widget = self._widget
         return widget.isVisible() == self._in_sight and widget.size() * self._scale == self._image.size()
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         self._end()
         self._disturbed()
 
@@ -96,12 +95,12 @@ class IncrementalGrab(QObject):
             self._draw(QRegion(self._widget.rect()))
             self._finish()
         else:
-            self._begin_anew()
+            self._restart()
 
     def _catch_up(self) -> None:
-        """Draw again what has changed: in further turns if it is much."""
+        """Draw changes again, in further turns if they are large."""
         flush_scene_updates(self._widget)
-        # What else is to be painted anew may wait for the next frame; a point that is painted at once takes it along.
+        # Painting one pixel at once flushes all pending updates.
         self._widget.window().repaint(0, 0, 1, 1)
         changed, self._changed = self._changed, QRegion()
         self._rounds += 1
@@ -117,13 +116,13 @@ class IncrementalGrab(QObject):
             flush_scene_updates(self._widget)
             before = QRegion(self._changed)
             draw_part(self._image, self._widget, part)
-            # The drawing itself has sent events like those of the screen.
+            # Drawing sends paint events, too; ignore them.
             self._changed = before
 
     def _finish(self) -> None:
         self._end()
         window, image, taken = self._widget.window(), self._image, self._taken
-        # What is done with it, such as opening a dialog, takes as long as drawing a part.
+        # The callback, such as opening a dialog, takes a turn, too.
         QTimer.singleShot(0, window, lambda: taken(image) if window.isVisible() else None)
 
     def _end(self) -> None:
@@ -132,7 +131,7 @@ class IncrementalGrab(QObject):
         self.deleteLater()
 
     def _parts_of(self, region: QRegion) -> list[QRegion]:
-        """The region in strips that take a turn each, from top to bottom."""
+        """Split a region into strips of one turn each, from top to bottom."""
         around = region.boundingRect()
         rows = max(1, AT_ONCE // (max(around.width(), 1) * self._scale**2))
         strips = (

@@ -1,4 +1,4 @@
-"""A picture of a finished run without a window: the verdict above the unrolled network."""
+"""Pictures of a finished run without a window: verdict and unrolled network."""
 
 import sys
 from pathlib import Path
@@ -19,9 +19,9 @@ from rnnviz.verify.result import RunResult
 def save_png(
     result: RunResult, path: Path, theme: ThemeName = "light", width: int = 1600, height: int = 1000, scale: int = 1
 ) -> None:
-    """Draw a result and write it as a PNG of width · scale by height · scale pixels.
+    """Write a picture of a result as a PNG of width · scale by height · scale pixels.
 
-    The first mismatch is where the cursor stands, if there is one. Needs no display.
+    The first mismatch, if any, is selected. No display is needed.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def save_png(
 
 
 def report_picture(result: RunResult, width: int = 1600, height: int = 1000) -> ReportPicture:
-    """The same for a report, drawn for a light page and for a dark one."""
+    """The picture for a report, in light and dark."""
     application = _application()
     light, dark = (png_of(_draw(result, theme, width, height, 1)) for theme in ("light", "dark"))
     del application
@@ -56,29 +56,29 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
         view.show_result(result, candidate.candidate)
         view.show_location(Location() if first is None else first.where)
     for button in sheet.findChildren(QAbstractButton):
-        # Nobody can press it in a picture.
+        # Buttons have no function in a picture.
         button.hide()
     sheet.resize(width, height)
     sheet.show()
     try:
         return render_widget(sheet, scale)
     finally:
-        # A graphics view that is left to the interpreter's exit ends the process with a fault.
+        # A graphics view that lives until interpreter exit crashes the process.
         sheet.close()
         sheet.deleteLater()
         QCoreApplication.sendPostedEvents(sheet, QEvent.Type.DeferredDelete)
 
 
 def _application() -> QApplication:
-    """The running application, or one that needs no display."""
+    """The running application, or a new one without a display."""
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running
-    qInstallMessageHandler(_tell)
+    qInstallMessageHandler(_print_message)
     return QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
 
 
-def _tell(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
-    """Pass on what Qt says, but for what the offscreen platform says of every window."""
+def _print_message(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+    """Print Qt's messages, except one that the offscreen platform prints for every window."""
     if "propagateSizeHints" not in message:
         print(message, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The weights of the run that is shown as a model file, written and proved in a process of their own."""
+"""Export of weights as a model file, written and verified in a subprocess."""
 
 from functools import partial
 from pathlib import Path
@@ -11,26 +11,26 @@ from rnnviz.io.model_formats.save.formats import WEIGHT_FORMATS, format_for
 from rnnviz.verify.result import RunResult
 
 FILTERS = ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
-"""One filter of a dialog for each format, the first one first."""
+"""File dialog filters, one for each format."""
 
 _SECONDS = 3600.0
 
 
 def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
-    """Write the weights in the format of the path's ending, and return what has been proved of the file.
+    """Write the weights in the format of the path's ending, and return a summary of the verification.
 
-    `progress` may raise to stop the writing; an existing file is then left as it was.
+    `progress` may raise to cancel; an existing file then stays unchanged.
 
     Raises
     ------
     InputError, EngineError
-        If the file cannot be written, or is not proved to hold the weights.
+        If writing or verification fails.
     """
     from rnnviz.execution.export_weights import write_verified
 
     form, folder = format_for(path), result.inputs.folder
     form.check(result.config.network, path)
-    assert folder is not None, "the inputs of a run lie in a folder"
+    assert folder is not None, "the inputs of a run have a folder"
     with atomic_write(path) as temporary:
         check = call_in_subprocess(
             write_verified,

@@ -1,4 +1,4 @@
-"""Pictures of widgets, at any scale: drawn anew with more pixels, not enlarged."""
+"""Rendering of widgets at any scale, redrawn with more pixels."""
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -16,18 +16,18 @@ SCALES = (1, 2, 3, 4)
 
 _LARGEST_SIDE = 32_767
 _LARGEST_BYTES = (1 << 31) - 1
-"""What Qt can paint on: pixels in each direction, and bytes in all."""
+"""Limits of Qt images: pixels in each direction, and bytes in total."""
 
 _STRIP_PIXELS = 1 << 20
 
 
 def render_widget(widget: QWidget, scale: int) -> QImage:
-    """What the widget shows, with `scale` pixels in each direction for one of its own.
+    """Render a widget at `scale` times its resolution.
 
     Raises
     ------
     InputError
-        If so many pixels cannot be painted on, or there is no memory for them.
+        If the picture is too large.
     """
     image = allocate_image(widget, scale)
     flush_scene_updates(widget)
@@ -36,7 +36,7 @@ def render_widget(widget: QWidget, scale: int) -> QImage:
 
 
 def allocate_image(widget: QWidget, scale: int) -> QImage:
-    """An image of the picture's size with anything in it.
+    """Create an uninitialized image of the picture's size.
 
     Raises
     ------
@@ -58,18 +58,18 @@ def allocate_image(widget: QWidget, scale: int) -> QImage:
 
 
 def draw_part(image: QImage, widget: QWidget, part: QRegion) -> None:
-    """Draw a part of the picture, in the widget's own pixels: all of it drawn part by part is the same picture.
+    """Draw a region of the picture, in the widget's pixels.
 
-    `flush_scene_updates` comes before.
+    Call `flush_scene_updates` first.
     """
     fill_background(image, widget, part)
     widget.render(image, part.boundingRect().topLeft(), part)
 
 
 def fill_background(image: QImage, widget: QWidget, part: QRegion) -> None:
-    """Fill a part with the ground on which the widget is drawn.
+    """Fill a region with the widget's background.
 
-    Where it is the first to touch that part of the image this takes longer than drawing: the system has to find memory.
+    The first access to an image region takes longer than drawing, because the system allocates its memory.
     """
     painter = QPainter(image)
     painter.setClipRegion(part)
@@ -78,18 +78,18 @@ def fill_background(image: QImage, widget: QWidget, part: QRegion) -> None:
 
 
 def flush_scene_updates(widget: QWidget) -> None:
-    """Have the scenes in a widget paint on the screen what has changed, which they do with their next event.
+    """Process pending updates of the graphics scenes in a widget.
 
-    An item that is drawn elsewhere before that is never wiped off the screen where it was.
+    Otherwise a moved item is never erased from its old position.
     """
     for view in widget.findChildren(QGraphicsView):
         QApplication.sendPostedEvents(view.scene())
 
 
 def write_picture(image: QImage, path: Path, progress: Callable[[float], None] = lambda _: None) -> None:
-    """Write a picture as PNG; it appears whole or not at all. Any thread may do it, and holds up no other.
+    """Write a picture as PNG, atomically. Safe on any thread, without blocking others.
 
-    `progress` may raise to stop the writing; an existing file is then left as it was.
+    `progress` may raise to cancel; an existing file then stays unchanged.
 
     Raises
     ------
@@ -100,14 +100,14 @@ def write_picture(image: QImage, path: Path, progress: Callable[[float], None] =
 
 
 def png_of(image: QImage) -> bytes:
-    """The picture as a PNG file's content."""
+    """The content of a PNG file of the picture."""
     out = BytesIO()
     encode_png(_strips(image), image.width(), image.height(), out)
     return out.getvalue()
 
 
 def _strips(image: QImage) -> Iterator[NDArray[np.uint8]]:
-    """The picture's rows from top to bottom, some at a time: (rows, width, 3)."""
+    """Blocks of pixel rows from top to bottom, each of shape (rows, width, 3)."""
     width, height = image.width(), image.height()
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):

@@ -1,1 +1,1 @@
-"""Runs as the window sees them: asked for, followed, replaced, stopped."""
+"""Background work of the window: runs, tasks, watched files."""

@@ -1,4 +1,4 @@
-"""Whether the picture is of the config in the panel, and whether a run would bring that about by itself."""
+"""Automatic runs of small networks after an edit."""
 
 import zipfile
 from pathlib import Path
@@ -10,12 +10,12 @@ from rnnviz.core.zip_errors import ZIP_DAMAGE
 from rnnviz.gui.app_state import Session
 
 AUTOMATIC_VALUES = 50_000
-"""Up to so many hidden values, parameters and inputs a run is done before one notices."""
+"""Largest number of hidden values, parameters and inputs for an automatic run."""
 DELAY_MS = 150
 
 
 class AutoRun(QObject):
-    """Follows the session's config and what is shown: small networks are due for a run shortly after an edit."""
+    """Schedules a run shortly after an edit of a small network, and tracks whether the result is out of date."""
 
     changed = Signal()
     """`stale` or `due` may have changed."""
@@ -31,26 +31,26 @@ class AutoRun(QObject):
 
     @property
     def stale(self) -> bool:
-        """Whether the shown result is of an older config."""
+        """Whether the result is out of date."""
         return self._shown is not None and self._shown != self._session.config
 
     @property
     def due(self) -> bool:
-        """Whether a run begins by itself in a moment."""
+        """Whether a run is scheduled."""
         return self._delay.isActive()
 
     def show(self, config: Config) -> None:
-        """The result of `config` is shown from now on."""
+        """Record that the result of `config` is shown."""
         self._shown = config
         self.changed.emit()
 
     def cancel(self) -> None:
-        """A run was started, or the fields hold no config at present: none is due."""
+        """Cancel the scheduled run."""
         self._delay.stop()
         self.changed.emit()
 
     def schedule(self) -> None:
-        """Let a run be due if the present config is not the one that is shown, and small."""
+        """Schedule a run if the config differs from the shown result and is small."""
         config = self._session.config
         if config != self._shown and run_size(config) <= AUTOMATIC_VALUES:
             self._delay.start()
@@ -60,7 +60,7 @@ class AutoRun(QObject):
 
 
 def run_size(config: Config) -> float:
-    """How many numbers a run reads and computes at most: parameters, inputs, hidden values of every engine."""
+    """Upper bound of the values in a run: parameters, inputs, hidden values of every engine."""
     network, sequence = config.network, config.sequence
     steps: float = sequence.timesteps * sequence.batch_size
     if sequence.source == "file" and sequence.path is not None:
@@ -70,12 +70,12 @@ def run_size(config: Config) -> float:
 
 
 def _values_in(file: Path) -> float:
-    """How many numbers a file holds at most: one a byte, and those of an archive's largest array once unpacked."""
+    """Upper bound of the values in a file: one per byte, of an archive's largest array unpacked."""
     try:
         if file.suffix.lower() != ".npz":
             return file.stat().st_size
         with zipfile.ZipFile(file) as archive:
             return max((member.file_size for member in archive.infolist()), default=0)
     except (OSError, *ZIP_DAMAGE):
-        # The run says at once that it cannot be read.
+        # The run reports the unreadable file.
         return 0.0

@@ -1,6 +1,6 @@
-"""The user's own recurrences in the window: which may run, and when one was edited.
+"""Permission to run Python files that a config names.
 
-A file of code runs only after the user has said so, once for each file; the answer is remembered.
+A file runs only after the user allows it. The answer is saved for each file.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from rnnviz.gui.settings import Settings
 
 
 class CodeTrust(QObject):
-    """Asks about files of code, remembers what may run, and watches those that the config names."""
+    """Asks for permission, stores it, and watches the files of the config."""
 
     edited = Signal()
-    """A watched file that may run has been saved."""
+    """A watched, trusted file has changed."""
 
     def __init__(self, window: QWidget, settings: Settings) -> None:
         super().__init__(window)
@@ -29,20 +29,20 @@ class CodeTrust(QObject):
 
     @property
     def trusted(self) -> frozenset[str]:
-        """The files that may run, as they are named in a config."""
+        """Paths that may run, as written in a config."""
         return frozenset(self._settings.trusted)
 
     def trust(self, path: str) -> None:
-        """Let a file run from now on, as when the window itself wrote it."""
+        """Allow a file to run."""
         if path not in self._settings.trusted:
             self._settings.trusted = (*self._settings.trusted, path)
 
     def untrusted(self, config: Config) -> list[str]:
-        """The files that the config names and that nobody has been asked about."""
+        """Paths of the config that are not trusted."""
         return [name for name in config.compare.engines if is_own(name) and name not in self.trusted]
 
     def ask(self, paths: list[str], run: Callable[[], None], leave: Callable[[], None]) -> QMessageBox:
-        """Ask whether files may run; `run` follows if they may, else `leave`."""
+        """Ask whether files may run; call `run` if so, else `leave`."""
         listed = "\n".join(paths)
         box = QMessageBox(
             QMessageBox.Icon.Question,
@@ -72,7 +72,7 @@ class CodeTrust(QObject):
         return box
 
     def watch(self, config: Config) -> None:
-        """Watch the files that the config names, and no others."""
+        """Watch the files of a config only."""
         self._files.watch(name for name in config.compare.engines if is_own(name))
 
     def _on_edited(self, paths: set[str]) -> None:

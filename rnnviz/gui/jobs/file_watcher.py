@@ -1,4 +1,4 @@
-"""Files whose saving has to be noticed."""
+"""Detection of changed file contents."""
 
 import os
 from collections.abc import Iterable
@@ -10,19 +10,19 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.regular_file import check_regular
 
 _DELAY_MS = 150
-"""Editors write a file in several steps; what follows begins when they are done."""
+"""Delay after a change: editors save a file in several steps."""
 _HELD_BYTES = 1 << 22
-"""Up to this size a file's content is held, so that it can be compared."""
+"""Largest file whose content is kept for comparison."""
 
 
 class FileWatcher(QObject):
-    """Tells when files have another content, however they were written; not when one is gone.
+    """Reports files with changed content, but not deleted files.
 
-    A large file counts as another one as soon as it is written.
+    A large file counts as changed whenever it is written.
     """
 
     edited = Signal(object)
-    """The set of the paths, as they were named, that have another content."""
+    """Set of the changed paths, as passed to `watch`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -30,12 +30,12 @@ class FileWatcher(QObject):
         self._watcher = QFileSystemWatcher(self)
         self._settle = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._settle.timeout.connect(self._look)
-        # A file that is replaced is lost to its watch, but its folder tells of the new one.
+        # A replaced file loses its watch, but its folder reports the new one.
         self._watcher.fileChanged.connect(self._settle.start)
         self._watcher.directoryChanged.connect(self._settle.start)
 
     def watch(self, names: Iterable[str]) -> None:
-        """Watch these files, and no others."""
+        """Watch these files only."""
         self._contents = {name: self._contents.get(name, _content(name)) for name in names}
         self._watch_paths()
 
@@ -48,7 +48,7 @@ class FileWatcher(QObject):
             self._watcher.addPaths(list(wanted - watched))
 
     def _look(self) -> None:
-        """See which files really have another content."""
+        """Compare file contents and emit the changed paths."""
         before, self._contents = self._contents, {name: _content(name) for name in self._contents}
         self._watch_paths()
         edited = {name for name, content in self._contents.items() if content != before[name] and content is not None}

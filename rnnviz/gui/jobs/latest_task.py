@@ -1,4 +1,4 @@
-"""One piece of work at a time on a thread beside the window's: a newer one takes the place of the one before."""
+"""Background task on a thread, replaced by each newer task."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,11 +9,11 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 Check: TypeAlias = Callable[[], None]
 Work: TypeAlias = Callable[[Check], Any]
-"""Gets a function to be called often, which raises when nobody waits for the outcome any more."""
+"""Receives a function to call often, which raises once the task is replaced."""
 
 
 class _CancelledError(Exception):
-    """Something else is wanted by now."""
+    """The task was replaced or canceled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class _Request:
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Runs tasks on the thread."""
 
     done = Signal(object, object)
 
@@ -32,7 +32,7 @@ class _Worker(QObject):
 
     @Slot(object)
     def do(self, order: _Request) -> None:
-        """Do it to its end, as long as it is what is wanted."""
+        """Run the task unless it is replaced."""
 
         def check() -> None:
             if self.wanted is not order:
@@ -44,10 +44,10 @@ class _Worker(QObject):
 
 
 class LatestTask(QObject):
-    """Its thread, of a name of its own, runs from the first work until `stop`."""
+    """The latest task and its thread, which runs from the first task until `stop`."""
 
     done = Signal(object)
-    """What the work that was asked for last came to."""
+    """The result of the latest task."""
 
     _asked = Signal(object)
 
@@ -62,22 +62,22 @@ class LatestTask(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether an outcome is waited for."""
+        """Whether a task is running."""
         return self._worker.wanted is not None
 
     def ask(self, work: Work) -> None:
-        """Have this done, and nothing that was asked for before."""
+        """Run a task in place of any earlier one."""
         self._worker.wanted = _Request(work)
         if not self._thread.isRunning():
             self._thread.start()
         self._asked.emit(self._worker.wanted)
 
     def cancel(self) -> None:
-        """Want nothing any more."""
+        """Cancel the task."""
         self._worker.wanted = None
 
     def stop(self) -> None:
-        """Want nothing any more, and wait for the thread to end: no longer than it takes until the work checks."""
+        """Cancel the task and wait for the thread, at most until the task's next check."""
         self.cancel()
         self._thread.quit()
         self._thread.wait()

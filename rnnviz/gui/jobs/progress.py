@@ -1,4 +1,4 @@
-"""How far a run is: what is done, how much of it, how long it will take. Its room is kept while nothing runs."""
+"""Run progress in the status bar."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -10,11 +10,11 @@ from rnnviz.execution.events import STARTING, Stage
 from rnnviz.gui.jobs.progress_row import ProgressRow
 
 SHOW_AFTER_MS = 200
-"""What ends within a blink never shows a bar."""
+"""Delay before a bar appears."""
 
 
 class RunProgress(QStackedWidget):
-    """In the status bar: a run's progress while one goes on, else how long the last one took."""
+    """Progress during a run, else the times of the last run."""
 
     stage_shown = Signal(object)
     """The stage of a run, if it takes long, or None at its end."""
@@ -38,36 +38,36 @@ class RunProgress(QStackedWidget):
 
     @property
     def running(self) -> bool:
-        """Whether the bar is in sight."""
+        """Whether the bar is visible."""
         return self.currentIndex() == 1
 
     @property
     def text(self) -> str:
-        """What is in sight, in words."""
+        """The visible text."""
         return self._row.text if self.running else self._summary.text()
 
     def begin(self) -> None:
-        """A run begins."""
+        """Start of a run."""
         self._stage = STARTING
         self._row.begin(str(self._stage))
         self._delay.start()
 
     def set_progress(self, stage: Stage, fraction: float) -> None:
-        """Show the stage and the fraction of the run that is done."""
+        """Set stage and completed fraction."""
         self._stage = stage
         self._row.set_progress(str(stage), fraction)
         if self.running:
             self.stage_shown.emit(stage)
 
     def end(self) -> None:
-        """The run is over."""
+        """End of a run."""
         self._delay.stop()
         if self.running:
             self.setCurrentIndex(0)
             self.stage_shown.emit(None)
 
     def summarize(self, text: str) -> None:
-        """What to say while nothing runs."""
+        """Set the text shown between runs."""
         self._summary.setText(text)
 
     def _reveal(self) -> None:

@@ -1,4 +1,4 @@
-"""A bar with what is being done before it and the time left behind it."""
+"""Progress bar with stage and remaining time."""
 
 from collections.abc import Callable
 from math import ceil
@@ -6,11 +6,11 @@ from time import monotonic
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QWidget
 
-_TELL_AFTER_SECONDS = 1.0
+_ESTIMATE_AFTER_SECONDS = 1.0
 
 
 class ProgressRow(QWidget):
-    """Says of one piece of work how far it is."""
+    """Progress of one task."""
 
     def __init__(self, name: str, tip: str, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
@@ -32,29 +32,29 @@ class ProgressRow(QWidget):
 
     @property
     def stage(self) -> str:
-        """What is being done."""
+        """The current stage."""
         return self._stage.text()
 
     @property
     def text(self) -> str:
-        """The whole row in words."""
+        """The whole row as text."""
         return f"{self.stage} {self._bar.value()}% {self._left.text()}".strip()
 
     def begin(self, stage: str) -> None:
-        """The work begins."""
+        """Start of the task."""
         self._began = self._clock()
         self.set_progress(stage, 0.0)
 
     def set_progress(self, stage: str, fraction: float) -> None:
-        """So much of the work is done."""
+        """Set stage and completed fraction."""
         self._stage.setText(stage)
         self._bar.setValue(int(100 * fraction))
         self._left.setText(time_left(self._clock() - self._began, fraction))
 
 
 def time_left(elapsed: float, fraction: float) -> str:
-    """The time left in words, if the rest goes as fast as what is done; nothing before that means anything."""
-    if elapsed < _TELL_AFTER_SECONDS or fraction < 0.02:
+    """Estimated remaining time at constant speed; "" before an estimate is possible."""
+    if elapsed < _ESTIMATE_AFTER_SECONDS or fraction < 0.02:
         return ""
     seconds = elapsed * (1.0 - fraction) / fraction
     if seconds < 1.0:

@@ -1,4 +1,4 @@
-"""From a wish to run to what is shown: which part of the window hears what of a run."""
+"""Run controller: connects runs to application state, panel and progress."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,27 +22,27 @@ from rnnviz.verify.result import RunResult
 
 
 class ErrorPlace(Protocol):
-    """Where the sentence about a wrong config key is shown."""
+    """A widget that shows errors of config keys."""
 
     def show_error(self, key: str, sentence: str) -> bool:
-        """Show it at the key's field; False if there is none."""
+        """Show an error at the key's field; False without a field."""
 
     def clear_errors(self) -> None:
-        """Every key is right as far as is known."""
+        """Clear all errors."""
 
 
 class RunControl(QObject):
-    """Runs the session's config, by command or by itself, and brings the answer to the session.
+    """Runs the current config on command or automatically, and stores the result in the application state.
 
-    The last result stays until another one is there.
+    The last result stays until a new one arrives.
     """
 
     error_changed = Signal(object)
-    """The sentence that says why there is no newer result, or None."""
+    """Sentence with the reason for the missing result, or None."""
     stale_changed = Signal(bool)
-    """Whether what is shown is of an older config and will not be renewed by itself."""
+    """Whether the result is out of date and no run is scheduled."""
     message = Signal(str)
-    """A passing remark."""
+    """A text for the status bar."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class RunControl(QObject):
         self._invalid: str | None = None
         self._stale = False
         self.last_failure: Failed | None = None
-        """What went wrong last, for a bug report."""
+        """The last failure, for a bug report."""
         self.auto_run = AutoRun(session, self)
         self.auto_run.run_due.connect(self.run)
         self.auto_run.changed.connect(self._update_stale)
@@ -79,14 +79,14 @@ class RunControl(QObject):
         runner.busy_changed.connect(self._update_stale)
 
     def run(self) -> None:
-        """Run the present config, unless its fields hold something that is no config.
+        """Run the current config, unless a field is invalid.
 
-        Code of the user's that the config names runs only after the user has been asked.
+        Python files that the config names run only with the user's permission.
         """
         self._run("auto")
 
     def run_with_full_audit(self) -> None:
-        """Run the present config and audit every step of every engine."""
+        """Run the current config and audit every step of every engine."""
         self._run("full")
 
     def _run(self, audit: AuditMode) -> None:
@@ -107,24 +107,24 @@ class RunControl(QObject):
         self.error_changed.emit(f"Not run: you declined to run code from {', '.join(paths)}.")
 
     def set_invalid(self, _key: str, sentence: str) -> None:
-        """The fields hold no config, for the reason in `sentence`: nothing is run until they do."""
+        """Block runs while a field is invalid, for the reason in `sentence`."""
         self._invalid = sentence
         self.auto_run.cancel()
 
     def set_valid(self) -> None:
-        """The fields hold a config again."""
+        """Allow runs again."""
         if self._invalid is not None:
             self._invalid = None
             self.error_changed.emit(None)
             self.auto_run.schedule()
 
     def show_result(self, result: RunResult) -> None:
-        """Show a result that was computed elsewhere."""
+        """Show a result computed outside the window."""
         self._on_result(result, result.config)
         self._summarize(result)
 
     def _on_files_edited(self, paths: set[str]) -> None:
-        """What a file holds now is read by a run: at once, if it is done before one notices."""
+        """Run again after a file changed, if the run is small."""
         if run_size(self._session.config) <= AUTOMATIC_VALUES:
             self.run()
         else:
@@ -179,7 +179,7 @@ class RunControl(QObject):
 
 
 def _watched(config: Config) -> Iterator[str]:
-    """The files that others write while the window is open: labels of the timesteps, and recordings."""
+    """Files that other programs may write: labels of the time steps, and recorded outputs."""
     if config.sequence.labels is not None:
         yield config.sequence.labels
     yield from (recording_name(name).path for name in config.compare.engines if is_recording(name))

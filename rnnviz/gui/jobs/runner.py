@@ -1,4 +1,4 @@
-"""Runs as the window sees them: the newest request counts, older ones make way."""
+"""Execution of runs: the latest request replaces earlier ones."""
 
 from typing import TYPE_CHECKING
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from rnnviz.execution.supervisor import Supervisor
 
 GRACE_MS = 300
-"""How long an overtaken run may go on. Stopping it kills the child, and a new one needs a second to warm up."""
+"""Grace period of a replaced run. Stopping it kills the worker process, and a new one needs a second to start."""
 _CLOSE_MS = 10_000
 
 
 class Runner(QObject):
-    """Starts runs on a worker thread and tells how they go; results of overtaken runs are dropped.
+    """Starts runs on a worker thread and reports their progress. Results of replaced runs are dropped.
 
-    All methods and signals belong to the window's thread, and none of them waits but `close`.
+    All methods and signals belong to the window's thread. Only `close` blocks.
     """
 
     started = Signal(object)
-    """The `Config` that is run."""
+    """The `Config` of the run."""
     progressed = Signal(object, float)
-    """What is being done, and the fraction of the run that is done."""
+    """Stage and completed fraction."""
     computed = Signal(object, object)
-    """The `RunResult` so far, and the `Config` as it was asked for: the audit goes on."""
+    """The `RunResult` before its audit, and the requested `Config`."""
     finished = Signal(object, object)
-    """The `RunResult`, and the `Config` as it was asked for."""
+    """The `RunResult`, and the requested `Config`."""
     failed = Signal(object)
     """A `Failed`."""
     stopped = Signal()
-    """The user's `stop` took effect."""
+    """The run was stopped by `stop`."""
     busy_changed = Signal(bool)
 
     _asked = Signal(object)
@@ -51,7 +51,7 @@ class Runner(QObject):
         self._computing = False
         self._busy = self._closed = False
         self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
-        self._grace.timeout.connect(self._stop_overtaken)
+        self._grace.timeout.connect(self._stop_replaced)
 
         self._thread = QThread(self)
         self._thread.setObjectName("runs")
@@ -59,20 +59,20 @@ class Runner(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a run that is still wanted goes on."""
+        """Whether a run is in progress."""
         return self._busy
 
     def warm_up(self) -> None:
-        """Start the child process, so that the first run need not wait for its imports; nothing once it is closed."""
+        """Start the worker process and its imports ahead of the first run."""
         if self._closed:
             return
         self._set_up()
         self._warming.emit()
 
     def run(self, config: Config, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()) -> None:
-        """Run `config`; an earlier run that still goes on is overtaken. `audit` and `trusted` as in a `RunRequest`.
+        """Run `config` in place of an earlier run. `audit` and `trusted` as in a `RunRequest`.
 
-        Nothing is run any more once it is closed: a window may be closed before all that waits for it has come.
+        No effect after `close`.
         """
         if self._closed:
             return
@@ -89,12 +89,12 @@ class Runner(QObject):
         self._set_busy(True)
 
     def stop(self) -> None:
-        """Stop the run that goes on, if one does; `stopped` follows when its process is gone."""
+        """Stop the current run, if any; `stopped` follows when its process has ended."""
         self._wanted = None
         self._cancel_work()
 
     def close(self) -> None:
-        """Stop everything and wait until thread and child process are gone."""
+        """Stop everything and wait for thread and worker process to end."""
         self._closed = True
         self._grace.stop()
         self._wanted = None
@@ -104,7 +104,7 @@ class Runner(QObject):
             self._thread.wait(_CLOSE_MS)
 
     def _set_up(self) -> None:
-        """Make the worker and its thread, once: a window is seen before it needs what they import."""
+        """Create the worker on first use: its imports would delay the first paint."""
         if self._worker is not None:
             return
         from rnnviz.execution.supervisor import Supervisor
@@ -132,13 +132,13 @@ class Runner(QObject):
         self._computing = False
         self._asked.emit(request)
 
-    def _stop_overtaken(self) -> None:
+    def _stop_replaced(self) -> None:
         if self._at_work is self._wanted:
             return
         if self._computing:
             self._cancel_work()
         else:
-            # Its process still imports the engines, which the newer run needs as well: a new process would begin anew.
+            # The worker process still imports the engines, which the newer run needs, too.
             self._grace.start()
 
     def _on_progressed(self, request_id: int, stage: Stage, fraction: float) -> None:
@@ -146,7 +146,7 @@ class Runner(QObject):
         if begins and not self._computing:
             self._computing = True
             if self._grace.isActive():
-                # The time that the engines took to start is not the run's.
+                # The start time of the engines does not count.
                 self._grace.start()
         if self._wanted is not None and request_id == self._wanted.id:
             self.progressed.emit(stage, fraction)
@@ -168,7 +168,7 @@ class Runner(QObject):
         self._end(request_id)
 
     def _end(self, request_id: int) -> RunRequest | None:
-        """The request that ended, if its answer is still wanted; a newer one that waits begins."""
+        """Return the finished request unless it was replaced; start the waiting one."""
         ended, self._at_work = self._at_work, None
         self._grace.stop()
         if self._wanted is None:

@@ -1,4 +1,4 @@
-"""Work that may take long and touches no widget: done one after the other on a thread beside the window's."""
+"""Queue of background tasks that run in order on one thread and use no widget."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ Progress: TypeAlias = Callable[[float], None]
 
 _INTERNAL_ERROR = "Internal error: {kind}: {error}. Please report it (Help > Report a problem)."
 _INTERVAL = 0.05
-"""Seconds between two tellings of a job's progress, so that the window is not busy with them alone."""
+"""Minimum number of seconds between two progress signals."""
 
 
 class _CancelledError(Exception):
-    """Nobody wants the work any more."""
+    """The task was canceled."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """`work` returns what to say when it is done.
+    """A task. `work` returns the message for its end.
 
-    It gets a function that it calls often with the fraction that is done, and that raises when the job is to stop:
-    what was begun is then to be undone.
+    It receives a function to call often with the completed fraction, which raises to cancel the task. `work` then
+    undoes its changes.
     """
 
     title: str
@@ -34,7 +34,7 @@ class Task:
 
 
 class _Worker(QObject):
-    """Lives on the thread. Every job ends with exactly one of `done`, `failed` and `stopped`."""
+    """Runs tasks on the thread. Each ends with exactly one of `done`, `failed` and `stopped`."""
 
     progressed = Signal(str, float)
     done = Signal(str)
@@ -43,17 +43,17 @@ class _Worker(QObject):
 
     @Slot(object, object)
     def do(self, job: Task, unwanted: Event) -> None:
-        """Do one job to its end, or until it is unwanted."""
+        """Run one task until it ends or is canceled."""
 
-        told = -_INTERVAL
+        emitted = -_INTERVAL
 
         def progress(fraction: float) -> None:
-            nonlocal told
+            nonlocal emitted
             if unwanted.is_set():
                 raise _CancelledError
             now = monotonic()
-            if now - told >= _INTERVAL:
-                told = now
+            if now - emitted >= _INTERVAL:
+                emitted = now
                 self.progressed.emit(job.title, fraction)
 
         try:
@@ -63,7 +63,7 @@ class _Worker(QObject):
             self.stopped.emit(job.title)
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(job.title, str(error) or "Not enough memory.")
-        except Exception as error:  # noqa: BLE001 - the window must live on, and know that the job is over
+        except Exception as error:  # noqa: BLE001 - the window must continue and learn that the task ended
             from rnnviz.execution.log import log, where
 
             log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
@@ -74,16 +74,16 @@ class _Worker(QObject):
 
 
 class TaskQueue(QObject):
-    """Does jobs in the order in which they are asked for."""
+    """Runs tasks in order."""
 
     progressed = Signal(str, float)
-    """A job's title, and the fraction of it that is done."""
+    """Title and completed fraction of a task."""
     done = Signal(str)
-    """What to say about it."""
+    """Message of a finished task."""
     failed = Signal(str, str)
-    """A job's title, and the sentence that says what is wrong."""
+    """Title and error sentence of a task."""
     stopped = Signal(str)
-    """The title of a job that `stop` ended, or that it kept from beginning."""
+    """Title of a canceled task."""
     busy_changed = Signal(bool)
 
     _asked = Signal(object, object)
@@ -104,17 +104,17 @@ class TaskQueue(QObject):
             (self._worker.failed, self.failed),
             (self._worker.stopped, self.stopped),
         ):
-            # What is over is no longer shown as going on when its outcome is told.
+            # `_end` first, so that the queue is not busy when the outcome is reported.
             theirs.connect(self._end, queued)
             theirs.connect(ours, queued)
 
     @property
     def busy(self) -> bool:
-        """Whether a job goes on or waits."""
+        """Whether a task runs or waits."""
         return self._open > 0
 
     def start(self, job: Task) -> None:
-        """Do `job` after those before it."""
+        """Add a task."""
         if not self._thread.isRunning():
             self._thread.start()
         self._open += 1
@@ -123,12 +123,12 @@ class TaskQueue(QObject):
             self.busy_changed.emit(True)
 
     def stop(self) -> None:
-        """Stop what goes on and what waits; `stopped` follows for each."""
+        """Cancel all tasks; `stopped` follows for each."""
         self._unwanted.set()
         self._unwanted = Event()
 
     def close(self) -> None:
-        """Abandon what is not done and wait for the thread to end."""
+        """Cancel all tasks and wait for the thread."""
         self.stop()
         self._thread.quit()
         self._thread.wait()

@@ -1,4 +1,4 @@
-"""The thread's side of a run: it owns the supervisor of the child process and turns events into signals."""
+"""Worker object of the run thread: turns events of the supervisor into signals."""
 
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Worker(QObject):
-    """Lives on a thread of its own, which waits there for the child process.
+    """Waits for the worker process on a separate thread.
 
     Every request ends with exactly one of `finished`, `failed` and `cancelled`.
     """
 
     progressed = Signal(int, object, float)
-    """The request's id, what is being done, the fraction that is done."""
+    """Request id, stage, completed fraction."""
     computed = Signal(object)
-    """A `RunResult` without its judgment, which follows with `finished`."""
+    """A `RunResult` before its audit."""
     finished = Signal(object)
     """A `RunResult`."""
     failed = Signal(object)
@@ -33,11 +33,11 @@ class Worker(QObject):
 
     @Slot()
     def warm_up(self) -> None:
-        """Start the child process, which imports its engines."""
+        """Start the worker process and its imports."""
         try:
             self._supervisor.start()
         except OSError:
-            # The first run meets the same error and tells it.
+            # The first run reports the same error.
             return
 
     @Slot(object)
@@ -62,6 +62,6 @@ class Worker(QObject):
 
     @Slot()
     def close(self) -> None:
-        """End the child process and then this thread."""
+        """End the worker process, then this thread."""
         self._supervisor.close()
         QThread.currentThread().quit()

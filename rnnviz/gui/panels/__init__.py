@@ -1,1 +1,1 @@
-"""The forms in which a run is configured."""
+"""The settings panel."""

@@ -1,4 +1,4 @@
-"""The button by which a recording joins the engines."""
+"""Button that adds recorded outputs to the candidates."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 
 
 class AddRecordingButton(QPushButton):
-    """Asks for an `.npz` file with what other code computed."""
+    """Asks for an `.npz` file with recorded outputs."""
 
     chosen = Signal(object)
-    """The tuple of the engines' names that the file stands for: several, if it holds what several computed."""
+    """Tuple of engine names for the file: several if it contains outputs of several engines."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Add outputs…", parent)
@@ -25,7 +25,7 @@ class AddRecordingButton(QPushButton):
         self.clicked.connect(self._ask)
 
     def choose(self, path: str) -> None:
-        """Take a file as if the user had chosen it; a run tells what is wrong with it, at the field."""
+        """Add a file. Errors in it are reported by the run, at the field."""
         try:
             names = recordings_in(Path(path))
         except InputError:

@@ -1,4 +1,4 @@
-"""The panel in which a run is configured: five forms, judged after every edit."""
+"""The settings panel: five forms, validated after every edit."""
 
 from typing import Any
 
@@ -24,18 +24,18 @@ _MARGIN = 10
 class ConfigPanel(QWidget):
     """Shows a config and lets the user edit it.
 
-    While a field is wrong, the sentence about it stands beneath it and the last valid config stays in force.
-    What is allowed is said by the declarations and by `Config`, as on the command line, and nowhere else.
+    An invalid field shows its error below, and the last valid config stays in effect.
+    The schema and `Config` validate, as on the command line.
     """
 
     config_edited = Signal(object)
-    """The `Config` after an edit that leaves every field right."""
+    """The `Config` after an edit, if all fields are valid."""
 
     config_invalid = Signal(str, str)
-    """After an edit that leaves a field wrong: the first one's dotted key, and the sentence about it."""
+    """After an edit with invalid fields: dotted key and error sentence of the first."""
 
     run_requested = Signal()
-    """Enter was pressed in a field, and no field is wrong."""
+    """Enter was pressed in a field, and all fields are valid."""
 
     def __init__(self, config: Config, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,18 +83,18 @@ class ConfigPanel(QWidget):
 
     @property
     def errors(self) -> dict[str, str]:
-        """The sentence of each field whose content is wrong, by dotted key."""
+        """Error sentences of the invalid fields, by dotted key."""
         return {key: field.wrong for key, field in self._fields.items() if field.wrong}
 
     def field(self, key: str) -> Field:
-        """The row of a dotted key."""
+        """The field of a dotted key."""
         return self._fields[key]
 
     def show_config(self, config: Config) -> None:
-        """Show another config, without telling `config_edited`; wrong entries and errors give way to it.
+        """Show a config without emitting `config_edited`. It replaces invalid entries and errors.
 
-        The config that an edit has just made comes back here by way of the session, and must not disturb what the
-        user is typing: "1." would become "1.0".
+        An edit returns here through the application state and must not change the text being typed: "1." would become
+        "1.0".
         """
         if config == self._config and not self.errors:
             return
@@ -102,9 +102,9 @@ class ConfigPanel(QWidget):
         self._write(config)
 
     def show_error(self, key: str, sentence: str) -> bool:
-        """Show what a run found wrong beneath the field of that key, and go there.
+        """Show an error of the run below the field of a key, and focus the field.
 
-        Returns False if no field of that key is shown, so that the sentence needs another place.
+        Returns False if no field of that key is visible.
         """
         field = self._fields.get(key)
         if field is None or not field.shown:
@@ -115,23 +115,23 @@ class ConfigPanel(QWidget):
         return True
 
     def clear_errors(self) -> None:
-        """Take back what `show_error` showed; a field whose content is wrong stays marked."""
+        """Clear the errors of `show_error`. Invalid fields stay marked."""
         for field in self._fields.values():
             if field.failed:
                 field.failed = ""
                 field.refresh()
 
     def reveal_section(self, name: str) -> SectionForm:
-        """The form of one of the config's sections, scrolled into sight from its heading on."""
+        """Scroll to the form of a section and return it."""
         form = self._sections[name]
         self._scroll.ensureWidgetVisible(form, 0, _MARGIN)
         self._scroll.verticalScrollBar().setValue(min(self._scroll.verticalScrollBar().value(), form.y() - _MARGIN))
         return form
 
     def reveal_shapes(self) -> NetworkSummary:
-        """What the network's settings amount to, with the shapes of the parameters unfolded, scrolled into sight."""
+        """Expand the parameter shapes, scroll to the network summary and return it."""
         self.summary.unfold.setChecked(True)
-        # What was just unfolded has its place only after the layout.
+        # Expanded widgets have a geometry only after a layout.
         for part in (self.summary, *self._sections.values(), self._scroll.widget()):
             layout = part.layout()
             if layout is not None:
@@ -141,7 +141,7 @@ class ConfigPanel(QWidget):
         return self.summary
 
     def set_engines(self, engines: Engines) -> None:
-        """List these engines, each with the reason why it cannot be used, or None if it can."""
+        """Set the engines, each with the reason why it is unavailable, or None."""
         self._engines = engines
         self._reference.set_engines(engines)
         self._candidates.set_engines(engines)
@@ -149,7 +149,7 @@ class ConfigPanel(QWidget):
             self._fields[key].refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Set the colors."""
         self._theme = theme
         self.summary.apply_theme(theme)
         for field in self._fields.values():
@@ -198,7 +198,7 @@ class ConfigPanel(QWidget):
             self.config_edited.emit(self._config)
 
     def _validate(self) -> None:
-        """Read every field, say what is wrong, and take the config if nothing is."""
+        """Validate all fields, show the errors, and set the config if there are none."""
         values = {key: field.editor.value() for key, field in self._fields.items()}
         uses = field_states(values)
         errors: dict[str, str] = {}
@@ -234,7 +234,7 @@ class ConfigPanel(QWidget):
 
     def _reveal(self, field: Field) -> None:
         field.focus()
-        # The note has just been shown: without a layout it has no place yet to scroll to.
+        # A note that has just become visible has a geometry only after a layout.
         content = self._scroll.widget()
         content.adjustSize()
         if field.note is not None:

@@ -1,4 +1,4 @@
-"""One editor for each kind of declared key: a control, and how its content becomes a config's value and back."""
+"""Editors of config fields: a control with conversion between its content and the value."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,16 +20,16 @@ from rnnviz.gui.panels.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox
 
 
 class Editor(QObject):
-    """What a form needs of every control.
+    """Base class of the editors.
 
-    A value that was shown comes back unchanged until the user edits it, even where the control could not hold it
-    exactly. `widget` stands in the form; `controls` are what the keyboard reaches in it, the first before all.
+    A shown value is returned unchanged until the user edits it, even if the control cannot represent it exactly.
+    `widget` is the widget in the form; `controls` are its focusable widgets, in tab order.
     """
 
     edited = Signal()
 
     tall = False
-    """Whether the control has several lines, beside the first of which its label belongs."""
+    """Whether the control has several lines, with the label next to the first."""
 
     def __init__(self, widget: QWidget, *controls: QWidget) -> None:
         super().__init__(widget)
@@ -39,25 +39,25 @@ class Editor(QObject):
         self._edited_by_user = False
 
     def value(self) -> Any:
-        """What the config's key would hold, unchecked; None where the field is empty."""
+        """The value for the config, not validated; None for an empty field."""
         return self._read() if self._edited_by_user else self._shown
 
     def show_value(self, value: Any) -> None:
-        """Show a config's value without telling `edited`."""
+        """Show a value without emitting `edited`."""
         self._shown, self._edited_by_user = value, False
         self._write(value)
 
     def show_fixed(self, text: str | None) -> None:
-        """Show `text` in a disabled control while something else decides the value; None gives the field back."""
+        """Show `text` in a disabled control while another field determines the value; None enables it again."""
         self.widget.setEnabled(text is None)
 
     @property
     def warning(self) -> str:
-        """What may keep an allowed value from working, in a sentence; empty for most editors."""
+        """Warning about a valid value, such as an engine that is not installed; else empty."""
         return ""
 
     def mark_edited(self) -> None:
-        """The user has changed the control."""
+        """Record an edit by the user and emit `edited`."""
         self._edited_by_user = True
         self.edited.emit()
 
@@ -69,7 +69,7 @@ class Editor(QObject):
 
 
 class ChoiceEditor(Editor):
-    """One of the declared choices, by readable titles."""
+    """Combo box for a choice."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         self.combo = NoWheelComboBox(parent)
@@ -87,7 +87,7 @@ class ChoiceEditor(Editor):
 
 
 class SwitchEditor(Editor):
-    """On or off, with the label beside the box."""
+    """Check box with its label."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         self.box = QCheckBox(label(key), parent)
@@ -102,7 +102,7 @@ class SwitchEditor(Editor):
 
 
 class LineEditor(Editor):
-    """A typed value; `_parse` makes of the text what TOML would make of it."""
+    """A typed value. `_parse` converts the text as TOML would."""
 
     def __init__(self, widget: QWidget, line: QLineEdit, *controls: QWidget) -> None:
         super().__init__(widget, *controls)
@@ -131,7 +131,7 @@ class LineEditor(Editor):
             self._own_text = text
 
     def _set_text(self, text: str) -> None:
-        # Writing the same text again would throw the cursor and the undo history away.
+        # Setting the same text would lose the text cursor and the undo history.
         if text != self.line.text():
             self.line.setText(text)
 
@@ -140,7 +140,7 @@ class LineEditor(Editor):
 
 
 class IntegerEditor(LineEditor):
-    """A whole number with steps; an optional one may be left empty."""
+    """Spin box for an integer; may be empty if optional."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         box = FreeSpinBox(int(config_field.minimum or 0), int(config_field.maximum or LARGEST_SIZE), parent)
@@ -154,7 +154,7 @@ class IntegerEditor(LineEditor):
 
 
 class FloatEditor(LineEditor):
-    """A number; an optional one may be left empty, and its placeholder then says what is used."""
+    """Line edit for a float; may be empty if optional."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         line = LongLineEdit(parent)
@@ -167,7 +167,7 @@ class FloatEditor(LineEditor):
 
 
 class TextEditor(LineEditor):
-    """A text; an optional one may be left empty."""
+    """Line edit for a text; may be empty if optional."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         line = LongLineEdit(parent)
@@ -181,7 +181,7 @@ class TextEditor(LineEditor):
 
 
 class PathEditor(LineEditor):
-    """A file's path: typed, dropped, or chosen in a dialog. Paths become absolute, wherever the config is saved."""
+    """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         widget = QWidget(parent)
@@ -204,7 +204,7 @@ class PathEditor(LineEditor):
         self.browse.clicked.connect(self._browse)
 
     def choose(self, path: str) -> None:
-        """Take a path as if the user had typed it; its end, with the file's name, is what stays visible."""
+        """Set a path as an edit. The end of it stays visible."""
         self.line.setText(path)
         self.mark_edited()
 
@@ -218,7 +218,7 @@ class PathEditor(LineEditor):
             return None
         try:
             return str(Path(text).expanduser().absolute())
-        except RuntimeError:  # "~name" of a user that there is not: the run will say that there is no such file
+        except RuntimeError:  # "~name" of an unknown user: the run reports the missing file
             return text
 
 
@@ -233,12 +233,12 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
 
 
 def make_editor(key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
-    """The editor for a declaration's kind."""
+    """Create the editor for a field's kind."""
     return _EDITORS[config_field.kind](key, config_field, parent)
 
 
 def number_or_text(text: str) -> int | float | str:
-    """What TOML would read: a whole number, a float, or else a text, which the declaration then refuses."""
+    """Parse an integer or a float; return other text unchanged, for the validation to reject."""
     for number in (int, float):
         try:
             return number(text)

@@ -1,8 +1,7 @@
-"""The two editors that name engines: one as the reference, the others held against it.
+"""Editors of the reference and the candidates.
 
-Both list every engine that there is, those that cannot run here disabled with the reason, and every name that
-a config brought, even one that nothing is known about: what the user wrote is not lost for being unknown. Recordings
-are added in the second one, and are listed in both from then on.
+Both list all engines, with unavailable ones disabled, and every name in the config, even an unknown one, so that no
+entry of the user is lost. Recorded outputs are added in the second editor and listed in both.
 """
 
 from collections.abc import Mapping
@@ -19,11 +18,11 @@ from rnnviz.gui.panels.editors import Editor
 from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox
 
 Engines: TypeAlias = Mapping[str, str | None]
-"""Engine names with the reason why each cannot run here, or None if it can."""
+"""Engine names with the reason why each is unavailable, or None."""
 
 
 class ReferenceEditor(Editor):
-    """The engine that the others are held against."""
+    """Combo box of the reference engine."""
 
     def __init__(self, parent: QWidget) -> None:
         self.combo = NoWheelComboBox(parent)
@@ -32,13 +31,13 @@ class ReferenceEditor(Editor):
         self.combo.activated.connect(self.mark_edited)
 
     def set_engines(self, engines: Engines) -> None:
-        """List these engines beside the one that is chosen."""
+        """Set the engines to list, in addition to the selected one."""
         self._engines = engines
         self._list(self.value())
 
     @property
     def warning(self) -> str:
-        """Why the chosen engine cannot run here, or else why the usual reference cannot, or nothing."""
+        """Reason why the selected engine, or else the default reference, is unavailable."""
         return self._engines.get(self.value()) or self._engines.get(Compare().reference) or ""
 
     def _read(self) -> Any:
@@ -63,12 +62,12 @@ class ReferenceEditor(Editor):
 
 
 class CandidatesEditor(Editor):
-    """A box to check for every engine but the reference, and a button that adds recordings."""
+    """A check box for each engine except the reference, and a button for recorded outputs."""
 
     tall = True
 
     recordings_added = Signal(object)
-    """The tuple of the names by which recordings are engines; they are to be listed, here and elsewhere."""
+    """Tuple of engine names of added recorded outputs."""
 
     def __init__(self, why: str, parent: QWidget) -> None:
         self._rows = QWidget(parent)
@@ -86,12 +85,12 @@ class CandidatesEditor(Editor):
         self._layout.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
 
     def set_engines(self, engines: Engines) -> None:
-        """List these engines beside those that are chosen."""
+        """Set the engines to list, in addition to the selected ones."""
         self._engines = engines
         self._list()
 
     def set_reference(self, reference: str | None) -> None:
-        """Leave the reference out; if it was among the candidates, the former reference takes its place."""
+        """Exclude the reference. If it was a candidate, the previous reference replaces it."""
         if reference == self._reference:
             return
         if reference in self._chosen and self._reference is not None:
@@ -101,13 +100,13 @@ class CandidatesEditor(Editor):
         self._list()
 
     def show_pair(self, reference: str, candidates: tuple[str, ...]) -> None:
-        """Show both keys of a config at once."""
+        """Show reference and candidates of a config."""
         self._reference = reference
         self.show_value(candidates)
 
     @property
     def warning(self) -> str:
-        """Why chosen engines cannot run here, or nothing."""
+        """Reasons why selected engines are unavailable."""
         return " ".join(filter(None, (self._engines.get(name) for name in self._chosen)))
 
     def _read(self) -> Any:
@@ -140,25 +139,25 @@ class CandidatesEditor(Editor):
     def _show(self, name: str) -> None:
         reason, box = self._engines.get(name), self.boxes[name]
         box.setChecked(name in self._chosen)
-        # One that was chosen elsewhere can be given up here, although it cannot be chosen here.
+        # An unavailable engine that the config names can be deselected.
         box.setEnabled(reason is None or name in self._chosen)
         box.setToolTip(reason or f"{name}: {self._why}")
         box.setAccessibleDescription(reason or self._why)
 
     def _add(self, names: tuple[str, ...]) -> None:
-        """Let a recording be compared; of several the user says which."""
+        """List recorded outputs. A single one becomes a candidate at once."""
         self.recordings_added.emit(names)
         first = next((name for name in names if name in self.boxes), None)
         if first is None:
             return
-        # A layout shows what is new in it later, and nothing has the focus before it is shown.
+        # A layout shows new widgets later, and a hidden widget cannot take focus.
         self.boxes[first].show()
         self.boxes[first].setFocus(Qt.FocusReason.OtherFocusReason)
         if len(names) == 1 and first not in self._chosen:
             self._choose(first, checked=True)
 
     def _choose(self, name: str, checked: bool) -> None:
-        # The order in which a config names its candidates is the order in which they are shown everywhere.
+        # The order of the candidates in the config is their order in every view.
         self._chosen = [*self._chosen, name] if checked else [other for other in self._chosen if other != name]
         self._show(name)
         self.mark_edited()

@@ -1,4 +1,4 @@
-"""A cell's equations as rich text with subscripts."""
+"""Equations of a cell as rich text."""
 
 import re
 from html import escape
@@ -11,13 +11,13 @@ _WHERE = ("u = W_i2h x_t + b_i2h", "v = W_h2h h[t-1] + b_h2h")
 
 
 def equation_rows(cell: Cell) -> list[tuple[str, str]]:
-    """The two sides of each equation as rich text: what the cell computes, then what a and b stand for."""
+    """Left and right side of each equation as rich text, with the definitions of the two parts last."""
     rows = [line.partition(" = ") for line in (*cell.equations, *_WHERE)]
     return [(_typeset(left), _typeset(right)) for left, _, right in rows]
 
 
 def equation_table(cell: Cell) -> str:
-    """The equations as a rich-text table, aligned at their equals signs."""
+    """Equations as a rich-text table, aligned at the equals signs."""
     rows = "".join(
         f'<tr><td align="right" style="white-space:nowrap">{left}</td><td>&nbsp;=&nbsp;</td><td>{right}</td></tr>'
         for left, right in equation_rows(cell)
@@ -26,7 +26,7 @@ def equation_table(cell: Cell) -> str:
 
 
 def equation_words(cell: Cell) -> str:
-    """The equations in one line, for a screen reader."""
+    """Equations in one line, for screen readers."""
     return "; ".join((*cell.equations, *_WHERE))
 
 

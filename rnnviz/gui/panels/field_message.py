@@ -1,4 +1,4 @@
-"""Text that wraps wherever it must, and the sentence beneath a field, with a drawn sign before it."""
+"""Wrapped text, and error or warning messages below a field."""
 
 from math import ceil
 
@@ -10,9 +10,9 @@ _SIGN = 13.0
 
 
 class WrappedText(QWidget):
-    """A paragraph that breaks long paths, names and numbers, too: nothing in it is ever cut off.
+    """A paragraph that also breaks inside long paths, names and numbers.
 
-    Qt's label breaks between words only, and a path is one word.
+    QLabel breaks only between words, and a path is one word.
     """
 
     _indent = 0.0
@@ -25,7 +25,7 @@ class WrappedText(QWidget):
         self.setSizePolicy(policy)
 
     def show_text(self, text: str) -> None:
-        """Show another text."""
+        """Set the text."""
         if text != self.text:
             self.text = text
             self.updateGeometry()
@@ -53,10 +53,10 @@ class WrappedText(QWidget):
         return self.palette().windowText().color()
 
     def _decorate(self, painter: QPainter) -> None:
-        """Draw what stands beside the text."""
+        """Draw next to the text."""
 
     def _laid_out(self, width: int) -> tuple[QTextLayout, float]:
-        """The text in lines, and their height."""
+        """Text layout for a width, and its height."""
         layout = QTextLayout(self.text, self.font())
         option = QTextOption()
         option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
@@ -72,7 +72,7 @@ class WrappedText(QWidget):
 
 
 class FieldMessage(WrappedText):
-    """A sentence with a sign before it, which says without color that it is a warning."""
+    """A message with an icon, so that it does not rely on color."""
 
     _indent = _SIGN + 5.0
 
@@ -81,7 +81,7 @@ class FieldMessage(WrappedText):
         self._sign_color = QColor()
 
     def show_sentence(self, sentence: str, color: QColor) -> None:
-        """Show a sentence in a color."""
+        """Set the message and its color."""
         self._sign_color = color
         self.setAccessibleName(sentence)
         self.show_text(sentence)

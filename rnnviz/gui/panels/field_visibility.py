@@ -1,4 +1,4 @@
-"""Which fields have a meaning for the chosen sources, and which are decided by what another field holds."""
+"""Visibility of fields for the selected sources, and fields determined by other fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from typing import Any, TypeAlias
 from rnnviz.core.sequence_config import SequenceSource, alphabet
 
 Values: TypeAlias = Mapping[str, Any]
-"""The forms' values by dotted key, as typed: any of them may be wrong."""
+"""Values by dotted key as typed, not validated."""
 
 
 @dataclass(frozen=True)
 class FieldState:
-    """What becomes of one field.
+    """State of a field.
 
-    `visible` fields are shown. A field that is not `given` stays out of the config, whatever it holds. `fixed`
-    is shown in place of the field's own value where something else decides it; `why` says what.
+    A field that is not `given` is left out of the config. `fixed` replaces the displayed value if another field
+    determines it; `why` gives the reason.
     """
 
     visible: bool = True
@@ -26,7 +26,7 @@ class FieldState:
 
     @property
     def evaluated(self) -> bool:
-        """Whether a wrong value in the field is wrong for the config: not where nobody can see or use it."""
+        """Whether an invalid value in the field makes the config invalid."""
         return self.visible and self.given and self.fixed is None
 
 
@@ -35,13 +35,13 @@ _HIDDEN = FieldState(visible=False)
 _LEFT_OUT = FieldState(visible=False, given=False)
 _IN_FILES = {"path", "array", "axes", "frame"}
 _BY_ENDING = {".npy": {"axes"}, ".npz": {"array", "axes"}, ".wav": {"frame"}}
-"""What is read of a sequence's file beside its path."""
+"""Keys that apply to a sequence file, by ending."""
 _OF_VOCABULARIES = {"unknown", "embedding", "embedding_path"}
 _OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
 
 
 def field_states(values: Values) -> dict[str, FieldState]:
-    """The fields that are not simply shown and used."""
+    """States of the fields that differ from `ORDINARY`, by dotted key."""
     return {**_network(values), **_sequence(values), **_parameters(values), **_initial_state(values)}
 
 
@@ -64,7 +64,7 @@ def _sequence(values: Values) -> dict[str, FieldState]:
 
 
 def _read(values: Values) -> set[str]:
-    """The keys of files and texts that the chosen source reads."""
+    """Keys of files and texts that apply to the selected source."""
     source, vocabulary = values["sequence.source"], values["sequence.vocabulary"]
     if source == "text":
         return {"text", "tokens", "vocabulary"} | (_OF_VOCABULARIES if vocabulary else set())
@@ -75,7 +75,7 @@ def _read(values: Values) -> set[str]:
 
 
 def _text(values: Values) -> dict[str, FieldState]:
-    """A text decides all sizes, unless a file that only a run reads has its part in the number of features."""
+    """A text determines all sizes, except the number of features if it comes from a file."""
     words = values["sequence.tokens"] == "words"
     symbols = SequenceSource(text=values["sequence.text"], tokens=values["sequence.tokens"]).symbols
     uses = {

@@ -1,6 +1,6 @@
-"""The words of the forms, where the config's keys are too terse for a person or too long for a narrow column.
+"""Labels, choices and placeholders of the settings panel.
 
-A key that is not named here is called by its own name, so that a newly declared key needs no change to appear.
+A key without an entry is shown by its name.
 """
 
 from rnnviz.core.cells import CELLS
@@ -13,7 +13,7 @@ SECTION_TITLES = {
     "compare": "Comparison",
 }
 
-# The letters after & reach the fields with Alt; none occurs twice, and F, E, R, G, V and H are left to the menus.
+# Mnemonics are unique; F, E, R, G, V and H belong to the menus.
 _LABELS = {
     "network.cell": "&cell",
     "network.input_size": "&input size",
@@ -72,15 +72,15 @@ def plain_label(dotted_key: str) -> str:
 
 
 def accessible_name(dotted_key: str) -> str:
-    """What a screen reader calls the field: "Sequence: seed"."""
+    """Accessible name of a field, such as "Sequence: seed"."""
     return f"{SECTION_TITLES[dotted_key.partition('.')[0]]}: {plain_label(dotted_key)}"
 
 
 def unset_words(dotted_key: str) -> str:
-    """What an optional field that is left empty stands for, where that is not plain."""
+    """Placeholder of an empty optional field."""
     return _UNSET.get(dotted_key, "")
 
 
 def choice_title(dotted_key: str, choice: str) -> str:
-    """What a choice is called in its list."""
+    """Text of a choice."""
     return _CHOICES.get(dotted_key, {}).get(choice, choice)

@@ -1,4 +1,4 @@
-"""One section of the config as a form, made from its declarations."""
+"""Form for one section of the config, built from its schema."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ EditorFactory = Callable[[str, FieldSpec, QWidget], Editor]
 
 
 class SectionForm(QWidget):
-    """A heading and one row for each declared key: label, control, and a sentence beneath when there is one."""
+    """A heading, and a row for each key: label, control, and a message below."""
 
     def __init__(
         self, name: str, section: type, make_editor: EditorFactory, theme: Theme, label_width: int, parent: QWidget
@@ -45,9 +45,9 @@ class SectionForm(QWidget):
 
 
 class Field:
-    """One row: the control of a key, its label, and what there is to say about its value.
+    """A row of a form: control, label and message.
 
-    `wrong` is the sentence about what the user typed, `failed` the one that a run gave; the first goes before.
+    `wrong` is the validation error, `failed` the error of a run; the first takes precedence.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Field:
 
     @property
     def shown(self) -> bool:
-        """Whether the field has a meaning for the chosen sources."""
+        """Whether the field applies to the selected sources."""
         return self.state.visible
 
     def set_state(self, use: FieldState) -> None:
@@ -88,7 +88,7 @@ class Field:
         self.editor.show_fixed(use.fixed)
 
     def refresh(self) -> None:
-        """Show the sentence that matters most beneath the control, or none."""
+        """Show the most important message below the control, or none."""
         wrong = self.wrong or self.failed
         sentence = wrong or self.editor.warning
         if self.note is None and sentence:
@@ -102,13 +102,13 @@ class Field:
         self.editor.controls[0].setAccessibleDescription(sentence or self.state.why or self.config_field.why)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw the sentence in these colors from now on."""
+        """Set the colors."""
         self._theme = theme
         self._paint(bool(self.wrong or self.failed))
         self.refresh()
 
     def focus(self) -> None:
-        """Put the keyboard into the control."""
+        """Give the control keyboard focus."""
         self.editor.controls[0].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _paint(self, wrong: bool) -> None:
@@ -118,7 +118,7 @@ class Field:
             palette.setColor(QPalette.ColorRole.Base, self._theme.color("wrong_surface"))
         controls = list(self.editor.controls)
         if isinstance(self.editor, LineEditor):
-            # Under a style sheet the line inside a step box does not inherit its box's palette.
+            # With a style sheet, the line edit of a spin box does not inherit the palette.
             controls.append(self.editor.line)
         for control in controls:
             control.setPalette(palette)

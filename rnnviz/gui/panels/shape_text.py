@@ -1,4 +1,4 @@
-"""What a config makes of the network, in words: how many parameters, which shapes, how much memory."""
+"""Sizes of a network as text: number of parameters, shapes, memory."""
 
 from dataclasses import replace
 
@@ -6,28 +6,28 @@ from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import demand, readable
 
 _NOTABLE = 100_000_000
-"""Bytes from which on a run's demand is worth a line."""
+"""Bytes of memory or disk from which a run's needs are displayed."""
 
 _T, _N, _I = -1, -2, -3
 _UNKNOWN = {_T: "T", _N: "N", _I: "I"}
-"""The letters of sizes that only files tell."""
+"""Letters for sizes known only from files."""
 
 
 def output_words(config: Config) -> str:
-    """The shape of out, with letters for what only the file knows."""
+    """Shape of out, with letters for sizes known only from the file."""
     timesteps, batch_size = _steps(config)
     return _shape(config.network.output_shape(timesteps, batch_size))
 
 
 def state_words(config: Config) -> str:
-    """The shape of the final state: one array, or two in a list."""
+    """Shape of the final state: one array, or two in a list."""
     names = config.network.kind.state_names
     shape = _shape(config.network.state_shape(_steps(config)[1]))
     return shape if len(names) == 1 else f"[{', '.join(names)}], each {shape}"
 
 
 def parameter_words(config: Config) -> str:
-    """How many numbers the parameters are, in terms of I where only a file tells it."""
+    """Number of parameters, as a function of I if I is known only from a file."""
     network = config.network
     if not config.sequence.brings_input_size:
         return f"{network.parameter_count:,}"
@@ -36,7 +36,7 @@ def parameter_words(config: Config) -> str:
 
 
 def demand_words(config: Config) -> str:
-    """The memory and the disk that a large run takes; nothing for a small one, or if only a file knows its size."""
+    """Memory and disk space of a large run; "" for a small one or an unknown size."""
     if config.sequence.source == "file" or config.sequence.brings_input_size:
         return ""
     needed = demand(config)
@@ -46,7 +46,7 @@ def demand_words(config: Config) -> str:
 
 
 def parameter_rows(config: Config) -> list[tuple[str, str]]:
-    """Gluon's parameter names with their shapes; layers beyond the second, which are all alike, in one last row."""
+    """Gluon's parameter names with their shapes. Layers above the second share one row."""
     network = config.network
     if config.sequence.brings_input_size:
         network = replace(network, input_size=_I)
@@ -62,7 +62,7 @@ def parameter_rows(config: Config) -> list[tuple[str, str]]:
 
 
 def _steps(config: Config) -> tuple[int, int]:
-    """(T, N), as placeholders where they come from a file."""
+    """(T, N), or placeholders if they come from a file."""
     if config.sequence.source == "file":
         return _T, _N
     return config.sequence.timesteps, config.sequence.batch_size

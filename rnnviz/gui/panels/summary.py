@@ -1,4 +1,4 @@
-"""What the network's settings amount to, beneath them: the cell's equations, the parameters, the shapes."""
+"""Summary of the network: equations of the cell, number of parameters, shapes."""
 
 import re
 
@@ -25,7 +25,7 @@ _ROWS = {
 
 
 class NetworkSummary(QWidget):
-    """Follows every edit; the shapes of all parameters unfold on demand."""
+    """Follows every edit. Parameter shapes expand on demand."""
 
     def __init__(self, theme: Theme, label_width: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,7 +65,7 @@ class NetworkSummary(QWidget):
         self.apply_theme(theme)
 
     def show_config(self, config: Config) -> None:
-        """Say what this config amounts to."""
+        """Summarize a config."""
         before, self._config = self._config, config
         network = config.network
         if before is None or before.network.kind is not network.kind:
@@ -80,7 +80,7 @@ class NetworkSummary(QWidget):
             self._list_shapes()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Set the colors."""
         self._theme = theme
         for text in self._captions.values():
             palette = QPalette(text.palette())
@@ -102,18 +102,18 @@ class NetworkSummary(QWidget):
 
     def _set(self, name: str, words: str) -> None:
         value = self.values[name]
-        # A shape is read as one thing, so lines do not end inside it.
+        # No line break inside a shape.
         value.show_text(_SHAPE.sub(lambda shape: shape[0].replace(" ", "\u00a0"), words))
         value.setAccessibleName(f"{name}: {words}")
         value.setVisible(bool(words))
         self._captions[name].setVisible(bool(words))
 
     def _warn(self, config: Config) -> None:
-        there_is = available_memory() if self.values[_RESOURCES].text else None
-        short = there_is is not None and demand(config).memory > there_is
-        if short and there_is is not None:
+        available = available_memory() if self.values[_RESOURCES].text else None
+        short = available is not None and demand(config).memory > available
+        if short and available is not None:
             self.warning.show_sentence(
-                f"Needs more than the {readable(there_is)} of memory available; the run will be refused.",
+                f"Needs more than the {readable(available)} of memory available; the run will be refused.",
                 self._theme.color("doubtful"),
             )
         self.warning.setVisible(short)

@@ -1,6 +1,6 @@
-"""The controls that the forms are made of: Qt's own, changed where a narrow scrolling form needs it.
+"""Qt controls adapted to a narrow scrolling form.
 
-None of them takes the wheel, which belongs to the scrolling of the form.
+They ignore the mouse wheel, which scrolls the form.
 """
 
 from functools import cache
@@ -16,9 +16,9 @@ _ANY_LENGTH = 2**31 - 1
 
 
 def control_palette(theme: Theme) -> QPalette:
-    """The theme's palette with outlines that can be seen in the dark.
+    """The theme's palette with outlines that are visible in the dark theme.
 
-    Qt's Fusion style outlines every control in `Window` made 1.4 times darker, which on a dark window is nothing.
+    Qt's Fusion style draws outlines in `Window` darkened by 1.4, which is invisible on a dark window.
     """
     return QPalette(_outlined(theme))
 
@@ -32,7 +32,7 @@ def _outlined(theme: Theme) -> QPalette:
 
 
 class NoWheelComboBox(QComboBox):
-    """A list to choose from that may become narrower than its longest item."""
+    """Combo box that ignores the wheel and may be narrower than its longest item."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,7 +45,7 @@ class NoWheelComboBox(QComboBox):
 
 
 class ElidedCheckBox(QCheckBox):
-    """A box whose words lose their middle where there is too little room."""
+    """Check box whose text is elided in the middle."""
 
     def __init__(self, words: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,10 +66,9 @@ class ElidedCheckBox(QCheckBox):
 
 
 class FreeSpinBox(QAbstractSpinBox):
-    """A whole number that is typed, or stepped with the buttons, the arrow keys and the page keys.
+    """Integer spin box that accepts any text.
 
-    Anything can be typed: the form says what is wrong with it, instead of changing it behind the user's back.
-    Steps stay between `minimum` and `maximum`.
+    The form reports invalid text instead of correcting it silently. Steps stay between `minimum` and `maximum`.
     """
 
     edited = Signal()
@@ -104,7 +103,7 @@ class FreeSpinBox(QAbstractSpinBox):
 
 
 class LongLineEdit(QLineEdit):
-    """A line of text without Qt's limit of 32,767 characters."""
+    """Line edit without Qt's limit of 32,767 characters."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -113,7 +112,7 @@ class LongLineEdit(QLineEdit):
 
 
 class PathLineEdit(LongLineEdit):
-    """A path that is typed, or dropped as a file."""
+    """Line edit for a path, typed or dropped."""
 
     dropped = Signal(str)
 

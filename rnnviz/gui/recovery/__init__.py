@@ -1,1 +1,1 @@
-"""What outlives the window: sessions, what is saved by itself, and what is known of a crash."""
+"""Sessions, autosave and crash reports."""

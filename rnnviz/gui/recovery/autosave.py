@@ -1,4 +1,4 @@
-"""What is not saved is written to the window's own folder a moment after each change, beside the window."""
+"""Autosave of the session on a background thread, shortly after each change."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,26 +11,26 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.session.types import SavedDocument, SavedSession
 
 DELAY_MS, MOVED_MS = 1_000, 5_000
-"""How long after a change it is saved, and how long after the cursor has moved, as it does all the time in playing."""
+"""Delay after a change, and after a move of the selection, which is frequent during playback."""
 
 
 class Autosave(QObject):
-    """Follows a window. A disk that takes nothing is told once, until it does again."""
+    """Autosaves a window. A failure is reported once, until a save succeeds."""
 
     saved = Signal()
     message = Signal(str)
-    """A passing remark."""
+    """A text for the status bar."""
 
     def __init__(self, window: MainWindow, path: Path, parent: QObject) -> None:
         super().__init__(parent)
         self._window, self._path = window, path
         self._saved: SavedSession | None = None
         self._writing: SavedSession | None = None
-        self._told = self._closed = False
+        self._reported = self._closed = False
         self._jobs = TaskQueue(self)
         self._jobs.done.connect(self._on_saved)
         self._jobs.failed.connect(self._on_failed)
-        # Not begun anew by each change: who plays or drags for an hour has it saved, too.
+        # A change does not restart the timer, so that continuous changes are saved, too.
         self._delay = QTimer(self, singleShot=True)
         self._delay.timeout.connect(self._save)
         session = window.session
@@ -48,7 +48,7 @@ class Autosave(QObject):
         session.location_changed.connect(lambda _new: self._want(MOVED_MS))
 
     def save_now(self) -> bool:
-        """Save before anything else happens, and say whether that worked; nothing is told."""
+        """Save at once. Returns False on failure, without a message."""
         self._delay.stop()
         session = self._present()
         try:
@@ -59,13 +59,13 @@ class Autosave(QObject):
         return True
 
     def close(self) -> None:
-        """Save no more, and wait for what is being written."""
+        """Stop saving, and wait for a pending write."""
         self._closed = True
         self._delay.stop()
         self._jobs.close()
 
     def _want(self, within_ms: int) -> None:
-        """Save at the latest in so many milliseconds."""
+        """Save within this time."""
         if self._closed:
             return
         if not self._delay.isActive() or self._delay.remainingTime() > within_ms:
@@ -87,7 +87,7 @@ class Autosave(QObject):
         self._jobs.start(Task("autosaving the session", work))
 
     def _present(self) -> SavedSession | None:
-        """What is to be kept; None while the user has done nothing that could be lost."""
+        """The session to save; None if there is nothing to lose."""
         document = self._window.document
         if not document.can_undo and document.path is None:
             return None
@@ -96,12 +96,12 @@ class Autosave(QObject):
         return replace(session, document=SavedDocument(document.origin.title, path, document.modified))
 
     def _on_saved(self, _words: str) -> None:
-        self._saved, self._told = self._writing, False
+        self._saved, self._reported = self._writing, False
         self.saved.emit()
 
     def _on_failed(self, _title: str, sentence: str) -> None:
-        if not self._told:
-            self._told = True
+        if not self._reported:
+            self._reported = True
             self.message.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
 
 

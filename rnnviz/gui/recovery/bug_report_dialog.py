@@ -1,4 +1,4 @@
-"""Help > Report a problem: everything that a report needs, to be looked through and copied."""
+"""Dialog with the text of a bug report."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase
@@ -12,10 +12,10 @@ _SAYS = (
 
 
 class BugReportDialog(QDialog):
-    """Shows the report as it will be copied."""
+    """Shows the report and copies it."""
 
     message = Signal(str)
-    """A passing remark."""
+    """A text for the status bar."""
 
     def __init__(self, parent: QWidget, report: str) -> None:
         super().__init__(parent)

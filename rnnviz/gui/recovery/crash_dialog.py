@@ -1,4 +1,4 @@
-"""The dialog that tells of an exception that nobody caught."""
+"""Dialog for uncaught exceptions."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase
@@ -15,7 +15,7 @@ _NOT_KEPT = "Autosave failed. Save the session before you quit."
 
 
 class CrashDialog(QDialog):
-    """Says what happened in words, and shows what a report needs."""
+    """Explains the error and shows the text of a bug report."""
 
     save_requested = Signal()
     quit_requested = Signal()
@@ -45,7 +45,7 @@ class CrashDialog(QDialog):
             button = self.buttons.addButton(label, role)
             button.setObjectName(name)
             button.clicked.connect(act)
-            # Enter must not end the program.
+            # Enter must not quit.
             button.setAutoDefault(name != "quit_after_crash")
             button.setDefault(name == "copy_crash")
         layout = QVBoxLayout(self)
@@ -56,11 +56,11 @@ class CrashDialog(QDialog):
 
     @property
     def text(self) -> str:
-        """What is copied."""
+        """The text to copy."""
         return self._text.toPlainText()
 
     def add(self, text: str) -> None:
-        """Tell of another exception as well, as long as there is room."""
+        """Append another exception, up to a limit."""
         self._count += 1
         self.setWindowTitle(f"{self._count} internal errors")
         if len(self.text) + len(text) < _LONGEST:

@@ -1,4 +1,4 @@
-"""The end of a window whose screen goes away: Qt would end the program in the middle of everything, by a crash."""
+"""Orderly exit when the display is lost. Qt alone would end the process with a crash."""
 
 import os
 import sys
@@ -9,14 +9,14 @@ from typing import NoReturn
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qFormatLogMessage, qInstallMessageHandler
 
 _SAYS = "connection broke"
-"""In what Qt says before it ends the program, of X11 as of Wayland."""
+"""Part of Qt's message before it ends the process, for X11 and Wayland."""
 ENDED = 3
 
 
 def install_display_loss_handler(save_now: Callable[[], bool]) -> None:
-    """End the program in order if Qt says that the screen has gone; `save_now` keeps the session for the next start.
+    """Exit in order if Qt reports a lost display; `save_now` saves the session for the next start.
 
-    What else Qt has to say is printed as it always is.
+    Other messages of Qt are printed as usual.
     """
 
     def on_message(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
@@ -29,12 +29,12 @@ def install_display_loss_handler(save_now: Callable[[], bool]) -> None:
 
 
 def uninstall_display_loss_handler() -> None:
-    """Leave Qt's messages to Qt."""
+    """Restore Qt's message handler."""
     qInstallMessageHandler(None)
 
 
 def _end(save_now: Callable[[], bool]) -> NoReturn:
-    """Threads are not waited for and no child is told: those that compute end by themselves, and remove the runs."""
+    """Save and exit without waiting for threads or worker processes, which end by themselves and remove the runs."""
     try:
         with suppress(Exception):
             from rnnviz.execution.log import log

@@ -1,4 +1,4 @@
-"""What nobody caught, on whichever thread: logged, told once in a dialog, and no reason to lose the session."""
+"""Handling of uncaught exceptions on all threads: log, dialog, autosave."""
 
 import os
 import sys
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from rnnviz.gui.recovery.crash_dialog import CrashDialog
 
 _MOST_KINDS = 100
-"""Of more kinds of failures than these, each is counted as the last one: something is broken all over."""
+"""Limit of distinct failures; further ones are counted together."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One exception: what arose where, which tells it from others, and all that is known of it."""
+    """An exception: `kind` identifies type and place, `text` is its traceback."""
 
     kind: str
     text: str
 
 
 class CrashHandler(QObject):
-    """Takes Python's hooks while it is installed; it is told from any thread, and shows in the window's."""
+    """Python's exception hooks. Exceptions of any thread are shown on the window's thread."""
 
     _failed = Signal(object)
 
@@ -43,13 +43,13 @@ class CrashHandler(QObject):
         self._failed.connect(self._show, Qt.ConnectionType.QueuedConnection)
 
     def install(self) -> None:
-        """Hear of every exception that nobody catches; what a slot of Qt raises comes as the main thread's does."""
+        """Install the hooks. Exceptions in Qt slots arrive like those of the main thread."""
         sys.excepthook = self._on_exception
         threading.excepthook = lambda args: self._on_exception(args.exc_type, args.exc_value, args.exc_traceback)
         sys.unraisablehook = lambda args: self._on_exception(args.exc_type, args.exc_value, args.exc_traceback)
 
     def uninstall(self) -> None:
-        """Leave the rest to Python."""
+        """Restore Python's hooks."""
         sys.excepthook = sys.__excepthook__
         threading.excepthook = threading.__excepthook__
         sys.unraisablehook = sys.__unraisablehook__
@@ -78,7 +78,7 @@ class CrashHandler(QObject):
 
         keep_log()
         thread = threading.current_thread().name
-        log.error("%s on %s that nobody caught, at\n%s", kind.__name__, thread, "\n".join(where(trace)))
+        log.error("uncaught %s on %s, at\n%s", kind.__name__, thread, "\n".join(where(trace)))
 
     def _show(self, failure: Failure) -> None:
         kept = self._recovery.save_now()
@@ -90,10 +90,10 @@ class CrashHandler(QObject):
         self.dialog = CrashDialog(self._window, failure.text, kept=kept)
         self.dialog.save_requested.connect(self._window.sessions.ask_save)
         self.dialog.quit_requested.connect(self._quit)
-        self.dialog.finished.connect(self._forget)
+        self.dialog.finished.connect(self._clear)
         self.dialog.open()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.dialog = None
 
     def _quit(self) -> None:
@@ -102,6 +102,6 @@ class CrashHandler(QObject):
 
 
 def _place(trace: TracebackType | None) -> str:
-    """The innermost line of the program's own, or of whoever raised it."""
+    """File and line of the innermost frame."""
     frames = traceback.extract_tb(trace, limit=-1)
     return f"{frames[0].filename}:{frames[0].lineno}" if frames else "nowhere"

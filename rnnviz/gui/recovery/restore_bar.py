@@ -1,11 +1,11 @@
-"""A bar above everything that offers what another window could not save. It asks nothing and can be left alone."""
+"""Bar above the panes that offers to restore the session of a crashed window."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 
 class RestoreBar(QFrame):
-    """One offer at a time, with what can be done about it."""
+    """Shows one session at a time, with buttons to restore, discard or postpone."""
 
     restore_requested = Signal()
     discard_requested = Signal()
@@ -34,11 +34,11 @@ class RestoreBar(QFrame):
 
     @property
     def text(self) -> str:
-        """What is offered; empty while nothing is."""
+        """The text shown; empty while hidden."""
         return "" if self.isHidden() else self._text.text()
 
     def show_offer(self, text: str, *, restorable: bool) -> None:
-        """Say what happened, and offer to restore it if there is anything."""
+        """Show a message, with a Restore button if the session can be restored."""
         self._text.setText(text)
         self.setAccessibleDescription(text)
         self.restore.setVisible(restorable)

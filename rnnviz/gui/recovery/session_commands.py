@@ -1,4 +1,4 @@
-"""Sessions are opened and saved beside the window; the status bar shows how far that is, and Stop ends it."""
+"""Commands that open and save sessions as background tasks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,14 +24,14 @@ SESSIONS = f"Sessions (*{ENDING})"
 
 
 class SessionHost(ViewStateHost, Protocol):
-    """The window, as far as a session keeps it."""
+    """The window as sessions see it."""
 
     jobs: TaskQueue
     control: RunControl
 
 
 class SessionCommands(QObject):
-    """What is known of the window goes into a file, and comes back from it as one step for undo."""
+    """Opens and saves sessions. Opening one is a single undo entry."""
 
     restored = Signal()
     """A session has been opened."""
@@ -46,14 +46,14 @@ class SessionCommands(QObject):
         self._restoring: ViewStateRestorer | None = None
         self._with_copies: set[Path] = set()
         self.unpacks_to: Callable[[], Path] = _temporary
-        """Where the copies in a session are put while it is open."""
+        """Folder for the input files unpacked from a session."""
         queued = Qt.ConnectionType.QueuedConnection
         self._read.connect(self._take, queued)
         self._written.connect(self._on_written, queued)
         self._collected.connect(self._ask_where, queued)
 
     def open(self, path: Path) -> None:
-        """Open a session; one that is not as it must be is a dialog, and nothing else changes."""
+        """Open a session. An invalid one opens a dialog and changes nothing."""
 
         def work(progress: Progress) -> str:
             from rnnviz.io.session.load import read_session
@@ -64,11 +64,11 @@ class SessionCommands(QObject):
         self._window.jobs.start(Task(f"opening {path.name}", work))
 
     def ask_save(self) -> None:
-        """Ask where to save a session that says where its files are."""
+        """Ask where to save a session that references its input files."""
         self._ask("Save session", None)
 
     def ask_save_with_files(self) -> None:
-        """Ask where to save a session that holds a copy of each file; how large they are stands above."""
+        """Ask where to save a session with copies of its input files. The dialog's title gives their size."""
         config = self._window.session.config
 
         def work(_progress: Progress) -> str:
@@ -79,9 +79,9 @@ class SessionCommands(QObject):
         self._window.jobs.start(Task("collecting files", work))
 
     def save(self, path: Path, *, copies: bool | None = None, then: Callable[[], None] = lambda: None) -> None:
-        """Save a session, with copies as it was unless `copies` says otherwise; `then` follows when it is written.
+        """Save a session, then call `then`. `copies` None: as saved before.
 
-        Files that are nowhere but in a session are always copied.
+        Files that exist only inside a session are always copied.
         """
         session = self.present()
         with_copies = path in self._with_copies if copies is None else copies
@@ -103,14 +103,14 @@ class SessionCommands(QObject):
         self._window.jobs.start(Task(f"saving {path.name}", work))
 
     def files_of_its_own(self, config: Config) -> list[str]:
-        """What the config reads that was unpacked from a session, and goes with the window."""
+        """Input files that were unpacked from a session and are deleted with the window."""
         from rnnviz.io.session.file_refs import paths_in
 
         folder = self.unpacks_to()
         return [path for path in paths_in(config) if Path(path).is_relative_to(folder)]
 
     def present(self) -> SavedSession:
-        """What the window shows, called after its config; where that is from stays on this machine."""
+        """The session of the window. It does not contain the path of the config."""
         window = self._window
         return SavedSession(
             window.session.config,
@@ -120,7 +120,7 @@ class SessionCommands(QObject):
         )
 
     def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
-        """Show a session, whose config `take` hands to the document, and run it."""
+        """Show a session and run it; `take` passes its config to the document."""
         self._restoring = self._restoring or ViewStateRestorer(self._window, self)
         take(session.config)
         self._restoring.begin(session.look, session.choices)
@@ -150,7 +150,7 @@ class SessionCommands(QObject):
 
 
 def _collect(config: Config) -> "tuple[list[NamedFile], str]":
-    """What is to be copied, and how large it is; models are looked into in a process of their own."""
+    """Files to copy and their size. Models are inspected in a subprocess."""
     from rnnviz.io.session.file_refs import files_to_copy, paths_in, size_of
 
     if any(path.lower().endswith(".onnx") for path in paths_in(config)):

@@ -1,4 +1,4 @@
-"""Keeps what the window has not saved, offers what another window left, and logs what happens."""
+"""Autosave, recovery of crashed windows, and logging."""
 
 import faulthandler
 import sys
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class SessionRecovery(QObject):
-    """Begins when the window is complete, so that the start does not wait for the disk."""
+    """Starts after the window is complete, so that the disk does not delay the start."""
 
     begun = Signal()
 
     def __init__(self, window: MainWindow, *, own_process: bool = True) -> None:
-        """`own_process` tells whether all of the process is the window's, so that the report of a crash is, too."""
+        """`own_process`: whether the process belongs to the window, so that it may install a crash handler."""
         super().__init__(window)
         self._window, self._own_process = window, own_process
         self._bar: RestoreBar | None = None
@@ -41,28 +41,28 @@ class SessionRecovery(QObject):
 
     @property
     def bar(self) -> "RestoreBar | None":
-        """The bar, once anything was offered."""
+        """The restore bar, or None before its first use."""
         return self._bar
 
     def save_now(self) -> bool:
-        """Keep what is not saved, at once; False if that cannot be done."""
+        """Save the session at once; False on failure."""
         return self.autosave is not None and self.autosave.save_now()
 
     def keep_for_next_start(self) -> None:
-        """Let the next window offer what this one keeps, though this one is going to be closed."""
+        """Save the session for the next start, although this window is about to close."""
         self._stays = self.save_now()
 
     def close(self) -> None:
-        """End all of it; what is kept goes with a window that was closed as it should be."""
+        """Stop. The autosaved session of a regularly closed window is deleted."""
         if self.autosave is not None:
             self.autosave.close()
         if self._logs:
             from rnnviz.execution.log import log
 
             self._logs = False
-            log.info("the window was closed%s", ", and its session was left to the next" if self._stays else "")
+            log.info("window closed%s", ", session saved for the next start" if self._stays else "")
         if self._crash is not None:
-            # Whoever had it enabled before hears of crashes again.
+            # Restore the state of the host process.
             if self._was_enabled:
                 faulthandler.enable(sys.__stderr__ or 2)
             else:
@@ -78,10 +78,10 @@ class SessionRecovery(QObject):
         from rnnviz.execution.state_dir import make_state_folder, state_folder
 
         keep_log()
-        log.info("a window has opened")
+        log.info("window opened")
         self._logs = True
         if self._window.runner.busy or self._window.session.result is not None:
-            # The first run may be quicker than the last view.
+            # The first run may have started before.
             _log_run(self._window.session.config)
         self._window.runner.started.connect(_log_run)
         self._window.runner.failed.connect(_log_failure)
@@ -106,7 +106,7 @@ class SessionRecovery(QObject):
         self.begun.emit()
 
     def _offer(self) -> None:
-        """Offer the newest of what was left."""
+        """Offer the newest session of a crashed window."""
         if not self._left:
             if self._bar is not None:
                 self._bar.hide()
@@ -161,7 +161,7 @@ class SessionRecovery(QObject):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self) -> Path | None:
-        """Take over what is offered, and offer the next."""
+        """Claim the offered session, and offer the next."""
         assert self._dir is not None
         folder = self._dir.claim(self._left.pop(0))
         self._offer()
@@ -169,7 +169,7 @@ class SessionRecovery(QObject):
 
 
 def _title(folder: Path) -> str | None:
-    """What the config in a session that was left is called; None if there is none that can be read."""
+    """Title of an autosaved session; None if unreadable."""
     from rnnviz.execution.recovery_dir import AUTOSAVE
     from rnnviz.io.session.load import read_document
 
@@ -185,13 +185,13 @@ def _text_of(file: Path) -> str:
 
 
 def _log_crash(folder: Path) -> None:
-    """Copy the system's report of a crash into the log, once."""
+    """Copy the crash report into the log, once."""
     from rnnviz.execution.log import log
     from rnnviz.execution.recovery_dir import CRASH
 
     logged = folder / "logged"
     if not logged.exists():
-        log.error("an earlier window ended by a crash:\n%s", _text_of(folder / CRASH).rstrip())
+        log.error("an earlier window crashed:\n%s", _text_of(folder / CRASH).rstrip())
         with suppress(OSError):
             logged.touch()
 

@@ -1,4 +1,4 @@
-"""What the window shows, as a session keeps it, and brought back when the session's run is there."""
+"""View state of a session: capture, and restore after the session's run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,19 +16,19 @@ from rnnviz.quantities.unit_order import OrderName
 
 
 class Lanes(Protocol):
-    """The unrolled network, as far as it has a camera of its own."""
+    """The unrolled network, as the view state sees it."""
 
     @property
     def chosen_camera(self) -> Callable[[], Camera | None]:
-        """Where it looks, or None while it shows the whole sequence."""
+        """The viewport, or None while the whole sequence is shown."""
 
     @property
     def look_with(self) -> Callable[[Camera], None]:
-        """Let it look there."""
+        """Set the viewport."""
 
 
 class ViewStateHost(Protocol):
-    """The window, as far as its look is kept; `lanes` are there once it is usable."""
+    """The window as the view state sees it. `lanes` exist once it is usable."""
 
     session: Session
     document: Document
@@ -36,11 +36,11 @@ class ViewStateHost(Protocol):
 
     @property
     def lanes(self) -> Lanes:
-        """The unrolled network."""
+        """View of the unrolled network."""
 
 
 def view_state_of(window: ViewStateHost) -> SavedViewState:
-    """What is shown now."""
+    """The current view state."""
     session, arrangement = window.session, window.arrangement
     place, whole = session.location, arrangement.window()
     shown = SavedViewState(
@@ -66,13 +66,13 @@ def view_state_of(window: ViewStateHost) -> SavedViewState:
 
 
 def view_choices_of(window: ViewStateHost) -> dict[str, tuple[str, ...]]:
-    """What is chosen in single views, by their titles, of those in which something can be."""
+    """Saved states of the views that have one, by title."""
     views = {view.title: view.save_state() for view in window.arrangement.findChildren(ResultView)}
     return {title: choices for title, choices in views.items() if choices is not None}
 
 
 class ViewStateRestorer(QObject):
-    """Brings a look back: the arrangement at once, the rest with the next result, unless the config changes before."""
+    """Restores a view state: the layout at once, the rest with the next result, unless the config changes first."""
 
     def __init__(self, window: ViewStateHost, parent: QObject) -> None:
         super().__init__(parent)
@@ -80,26 +80,26 @@ class ViewStateRestorer(QObject):
         self._look: SavedViewState | None = None
         self._choices: dict[str, tuple[str, ...]] = {}
         window.session.result_changed.connect(self._on_result)
-        window.document.changed.connect(self._forget)
+        window.document.changed.connect(self._cancel)
         window.arrangement.view_added.connect(self._choose)
 
     def begin(self, look: SavedViewState, choices: Mapping[str, tuple[str, ...]]) -> None:
-        """Want a look, and choices in single views; call it after the session's config was taken."""
+        """Start to restore a view state and states of single views. Call it after setting the session's config."""
         self._look, self._choices = look, dict(choices)
         window = self._window.arrangement.window()
         if look.width is not None and look.height is not None and not window.isMaximized():
-            # No larger than it is already, or than the screen.
+            # Never larger than now or than the screen.
             room = window.screen().availableSize().expandedTo(window.size())
             window.resize(QSize(look.width, look.height).boundedTo(room))
         self._window.arrangement.restore_shares(look)
         if look.tab is not None:
             self._window.arrangement.select_tab_if_visible(look.tab)
 
-    def _forget(self) -> None:
+    def _cancel(self) -> None:
         self._look, self._choices = None, {}
 
     def _choose(self, view: ResultView) -> None:
-        """Make the choices in a view that is there; in one that is made later they are made then."""
+        """Restore the state of a view, at once or when it is created."""
         choices = self._choices.pop(view.title, None)
         if choices is not None:
             view.restore_state(choices)
@@ -118,13 +118,13 @@ class ViewStateRestorer(QObject):
         session.set_color_by(cast(ColorBy, look.colors))
         session.set_order(cast(OrderName, look.order))
         session.set_location(look.location)
-        # When the lanes know the room that they have.
-        QTimer.singleShot(0, self, lambda: self._aim(look))
+        # After the lanes have their size.
+        QTimer.singleShot(0, self, lambda: self._set_viewport(look))
 
-    def _aim(self, look: SavedViewState) -> None:
+    def _set_viewport(self, look: SavedViewState) -> None:
         start, span, zoom, scroll = look.start, look.span, look.zoom, look.scroll
         if start is not None and span is not None and zoom is not None and scroll is not None:
             self._window.lanes.look_with(Camera(start, span, zoom, scroll))
-        # Which vectors there are, and whose range it was, depends on the place and the engine.
+        # The states of the views depend on selection and engine.
         for view in self._window.arrangement.findChildren(ResultView):
             self._choose(view)

@@ -1,1 +1,1 @@
-"""How everything looks, in light and dark."""
+"""Light and dark theme, icons, scaling, reduced motion."""

@@ -1,4 +1,4 @@
-"""A list to choose a name from: as wide as the longest, and with dots for what is left out where there is less room."""
+"""Combo box that elides long names."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from PySide6.QtWidgets import (
 )
 
 _LONGEST = 40
-"""Characters of a name for which a box makes room. No engine of the program's own has a longer one."""
+"""Characters that the size hint allows for. No built-in engine has a longer name."""
 _MARGINS = 40
-"""Pixels that a list takes beside its texts."""
+"""Pixels of a popup list around its texts."""
 
 
 class ElidedComboBox(QComboBox):
-    """Its tool tip says the whole name, and below it what the choice is for."""
+    """The tooltip shows the full name and the purpose."""
 
     def __init__(self, name: str, why: str, least: int, parent: QWidget | None = None) -> None:
-        """`least` is how many characters there is always room for."""
+        """`least` is the minimum width in characters."""
         super().__init__(parent)
         self._why = why
         self.setAccessibleName(name)
@@ -48,7 +48,7 @@ class ElidedComboBox(QComboBox):
         return bool(super().event(event))
 
     def shown_text(self) -> str:
-        """What can be read in the box."""
+        """The visible text."""
         return self._fitted(self._option())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
@@ -59,7 +59,7 @@ class ElidedComboBox(QComboBox):
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def _option(self) -> Any:
-        # The stubs do not tell what an option holds.
+        # The stubs lack the fields of an option.
         option: Any = QStyleOptionComboBox()
         self.initStyleOption(option)
         if self.currentIndex() < 0:
@@ -70,5 +70,5 @@ class ElidedComboBox(QComboBox):
     def _fitted(self, option: Any) -> str:
         part = QStyle.SubControl.SC_ComboBoxEditField
         room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
-        # Names of a kind begin alike, as those of mistakes do: their ends tell them apart.
+        # Names of one kind share a prefix, such as known bugs, so the end must stay visible.
         return self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room - 2)

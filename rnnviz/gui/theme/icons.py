@@ -1,4 +1,4 @@
-"""The icons: line drawings without their own color, drawn in the theme's."""
+"""Icons: monochrome line drawings in the theme's colors."""
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap, QPixmapCache
@@ -8,11 +8,11 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.io.resources import resource_path
 
 _SIZES = (16, 18, 36)
-"""Those of menus and of the controls, and theirs on a fine screen; others are made from the nearest."""
+"""Sizes for menus and controls, and for high-resolution screens; Qt scales others."""
 
 
 class Icons:
-    """The icons of one theme by name, drawn when they are first asked for."""
+    """Icons of one theme by name, drawn on demand."""
 
     def __init__(self, theme: Theme) -> None:
         self._theme = theme
@@ -22,7 +22,7 @@ class Icons:
         return self.colored(name, "text")
 
     def colored(self, name: str, role: str) -> QIcon:
-        """The icon in the color of one of the theme's roles; muted where its control is disabled."""
+        """The icon in a color role of the theme; muted while disabled."""
         if (name, role) not in self._drawn:
             icon = QIcon()
             for mode, color in ((QIcon.Mode.Normal, role), (QIcon.Mode.Disabled, "border")):
@@ -33,7 +33,7 @@ class Icons:
 
 
 def _drawings(name: str, color: str) -> list[QPixmap]:
-    """An icon in one color at every size. Several parts of a window show the same ones, and so do several windows."""
+    """Pixmaps of an icon in one color at every size, shared through Qt's cache."""
     keys = [f"icon {name} {color} {size}" for size in _SIZES]
     kept = [QPixmap() for _ in keys]
     if all(QPixmapCache.find(key, pixmap) for key, pixmap in zip(keys, kept, strict=True)):
@@ -47,7 +47,7 @@ def _drawings(name: str, color: str) -> list[QPixmap]:
 
 
 def application_icon() -> QIcon:
-    """The program's own icon, which keeps its colors."""
+    """The application icon in its fixed colors."""
     renderer = QSvgRenderer(str(resource_path("icons", "rnnviz.svg")))
     icon = QIcon()
     for size in (16, 32, 48, 128):

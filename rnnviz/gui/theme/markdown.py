@@ -1,4 +1,4 @@
-"""Markdown in the window's font and colors."""
+"""Markdown rendering in the window's font and colors."""
 
 from collections.abc import Callable
 
@@ -20,17 +20,17 @@ from PySide6.QtWidgets import QTextBrowser
 from rnnviz.gui.theme.palettes import Theme
 
 _LINE_HEIGHT = 128.0
-"""Percent of the font's own: prose is read, not scanned."""
+"""Line height of prose in percent."""
 _CODE_HEIGHT = 118.0
-"""Less, and the surface of a line would cover the underscores of the one above."""
+"""Line height of code in percent. With less, the background covers underscores of the line above."""
 _ABOVE_HEADING = 20.0
 _CELL_PADDING = 5.0
 _PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
-"""What is in a text where a picture does: below it no line needs air of the picture's height."""
+"""Placeholder of a picture, whose line must not get extra height."""
 
 
 def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface: str) -> None:
-    """Render a text in a browser. `surface` is the role of the color that it is on."""
+    """Render Markdown in a browser. `surface` is the color role of the background."""
     palette = browser.palette()
     for role, name in (
         (QPalette.ColorRole.Text, "text"),
@@ -42,7 +42,7 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
     document = browser.document()
     document.setDefaultFont(browser.font())
     document.setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
-    # Laid out once for all changes: a table is laid out anew for each line in it otherwise.
+    # One edit block, or Qt lays out a table again for each line.
     changes = QTextCursor(document)
     changes.beginEditBlock()
     _set_lines(document, theme)
@@ -53,7 +53,7 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
 
 
 def _set_lines(document: QTextDocument, theme: Theme) -> None:
-    """Give lines air; blocks of code keep theirs together, on their own surface."""
+    """Set line heights, and the background of code blocks."""
     block = document.begin()
     while block.isValid():
         change = QTextBlockFormat()
@@ -69,7 +69,7 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
 
 
 def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
-    """Draw code in the fixed font of the views, on its own surface."""
+    """Set font and background of code."""
     change = QTextCharFormat()
     fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     change.setFontFamilies([fixed.family()])
@@ -80,7 +80,7 @@ def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
 
 
 def _underline_links(document: QTextDocument) -> None:
-    """A link is reported by more than its color."""
+    """Underline links, so that they do not rely on color."""
     change = QTextCharFormat()
     change.setFontUnderline(True)
     for position, length in _spans(document, lambda look: look.isAnchor()):
@@ -88,7 +88,7 @@ def _underline_links(document: QTextDocument) -> None:
 
 
 def _spans(document: QTextDocument, wanted: Callable[[QTextCharFormat], bool]) -> list[tuple[int, int]]:
-    """Where text is that looks like that: positions and lengths. They are all found before one is changed."""
+    """Positions and lengths of matching fragments, collected before any change."""
     spans = []
     block = document.begin()
     while block.isValid():
@@ -110,7 +110,7 @@ def _merge(document: QTextDocument, position: int, length: int, change: QTextCha
 
 
 def _set_tables(document: QTextDocument, theme: Theme) -> None:
-    """Thin lines, and room between them and the words."""
+    """Set thin borders and padding of tables."""
     for frame in document.rootFrame().childFrames():
         if isinstance(frame, QTextTable):
             look = frame.format()

@@ -1,8 +1,7 @@
-"""The two palettes. The offscreen platform ignores the desktop's color scheme, so both are the program's own.
+"""Light and dark palette. Both are defined here, because the offscreen platform has no color scheme.
 
-Every text color keeps a contrast of at least 4.5:1 on the surfaces that it is on; the diverging maps go
-from blue to orange, which people with any of the common color-vision deficiencies distinguish, and so they do
-any two of the series.
+Every text color has a contrast of at least 4.5:1 on its backgrounds. The diverging maps go from blue to orange, which
+people with common color-vision deficiencies can distinguish; the same holds for any two series colors.
 """
 
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ ThemeName: TypeAlias = Literal["light", "dark"]
 
 @dataclass(frozen=True)
 class Theme:
-    """Colors by what they mean, as #rrggbb.
+    """Colors by role, as #rrggbb.
 
-    `diverging` and `sequential` are color stops at equal distances: negative to positive with zero in the
-    middle, and small to large. `wrong`, `right` and `doubtful` are for verdicts; `outline` and
-    `outline_under` are the two tones of a mark, of which one always is highlighted.
+    `diverging` and `sequential` are equidistant color stops: negative to positive with zero in the middle, and small to
+    large. `wrong`, `right` and `doubtful` are for verdicts. `outline` and `outline_under` are the two tones of a mark;
+    one of them is always visible.
     """
 
     name: ThemeName
@@ -48,11 +47,11 @@ class Theme:
     sequential: tuple[str, ...]
 
     def color(self, role: str) -> QColor:
-        """The color of a role, such as "accent"."""
+        """Color of a role, such as "accent"."""
         return QColor(getattr(self, role))
 
     def palette(self) -> QPalette:
-        """Qt's palette for every widget."""
+        """The QPalette for all widgets."""
         palette = QPalette()
         roles = QPalette.ColorRole
         for role, name in (

@@ -1,4 +1,4 @@
-"""Whether things may move by themselves: as the desktop wishes, or as the user does."""
+"""Reduced motion, by the user's setting or the system's."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QStyle
@@ -14,7 +14,7 @@ _EFFECTS = (
 
 
 def use_motion(choice: str) -> None:
-    """Take one of the settings' MOTION_CHOICES."""
+    """Apply one of the MOTION_CHOICES of the settings."""
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     application.setProperty(_CHOICE, choice)
@@ -24,12 +24,12 @@ def use_motion(choice: str) -> None:
 
 
 def motion_reduced() -> bool:
-    """Whether nothing is to move that need not."""
+    """Whether motion is reduced."""
     application = QApplication.instance()
     if not isinstance(application, QApplication):
         return False
     choice = application.property(_CHOICE)
     if choice in ("reduced", "full"):
         return bool(choice == "reduced")
-    # The desktop's wish for less motion reaches programs as animations that take no time.
+    # Qt reports the system's reduced motion as an animation duration of 0.
     return application.style().styleHint(QStyle.StyleHint.SH_Widget_Animation_Duration) == 0

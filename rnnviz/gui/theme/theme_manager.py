@@ -1,4 +1,4 @@
-"""The program's look: the theme that the user chose or the desktop has, on every widget at once."""
+"""Theme manager: applies the theme of the user or the system to all widgets."""
 
 from collections.abc import Callable
 from string import Template
@@ -14,14 +14,14 @@ _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
 
 
 class ThemeManager(QObject):
-    """Sets the application's style and palette and a window's style sheet, and follows the desktop while asked to.
+    """Sets style, palette and style sheet, and follows the system's color scheme if configured.
 
-    All of it would take longer than a user can wait for an answer, and so a change takes several turns of the event
-    loop. The windows keep their old look meanwhile, and then change at once.
+    A change would block the window too long, so it is spread over several turns of the event loop. Windows keep the old
+    theme until the last turn.
     """
 
     theme_changed = Signal(object)
-    """The `Theme` in which everything is drawn from now on."""
+    """The new `Theme`."""
 
     def __init__(self, choice: str, parent: QObject | None = None) -> None:
         """`choice` is "desktop", "light" or "dark"."""
@@ -36,7 +36,7 @@ class ThemeManager(QObject):
         self._left: list[Callable[[Theme], None]] = []
         self._turns = QTimer(self, interval=0)
         self._turns.timeout.connect(self._go_on)
-        # Drawn by Qt itself, the same on every system, so that both themes can be looked at on any of them.
+        # Fusion is drawn by Qt itself and looks the same on every system.
         if not application.property(_DRAWN_BY_QT):
             application.setStyle(QStyleFactory.create("Fusion"))
             application.setProperty(_DRAWN_BY_QT, True)
@@ -46,26 +46,26 @@ class ThemeManager(QObject):
 
     @property
     def choice(self) -> str:
-        """What the user chose: "desktop", "light" or "dark"."""
+        """The setting: "desktop", "light" or "dark"."""
         return self._choice
 
     @property
     def theme(self) -> Theme:
-        """The theme in use."""
+        """The current theme."""
         return self._theme
 
     def apply_stylesheet(self, window: QWidget) -> None:
-        """Keep the style sheet of a window, and so of every window and menu that it is the parent of, in the theme."""
+        """Apply the theme's style sheet to a window and its child windows and menus, now and after each change."""
         self.setParent(window)
         self._window = window
         self._apply_sheet(window)
 
     def add(self, draw: Callable[[Theme], None]) -> None:
-        """Have a part drawn in every further theme, in a turn of its own."""
+        """Register a callback for theme changes. Each runs in a separate turn of the event loop."""
         self._parts.append(draw)
 
     def choose(self, choice: str) -> None:
-        """Use a theme, or follow the desktop's."""
+        """Use a theme, or follow the system's."""
         self._choice = choice
         self._follow()
 
@@ -76,7 +76,7 @@ class ThemeManager(QObject):
         wanted = THEMES[self._wanted()]
         if wanted is not self._theme:
             self._theme = wanted
-            # Icons and frames as they were drawn in the other theme would stay until the cache is full.
+            # Cached pixmaps of the old theme would stay until the cache is full.
             QPixmapCache.clear()
             self._hold()
             self._apply()
@@ -92,15 +92,15 @@ class ThemeManager(QObject):
             self.theme_changed.emit(self._theme)
 
     def _hold(self) -> None:
-        """Leave what is open as it is painted."""
+        """Freeze the painting of all windows."""
         for window in self._application.topLevelWidgets():
             if window.isVisible():
-                # What is still to be painted is painted now: Qt would wait for that frame, and never ask for another.
+                # Paint pending updates now: Qt would wait for that frame and never request another.
                 window.repaint(0, 0, 1, 1)
                 window.setUpdatesEnabled(False)
 
     def _release(self) -> None:
-        """Paint everything anew; a window that was closed meanwhile may be opened again."""
+        """Repaint all windows. A window closed meanwhile may be opened again."""
         for window in self._application.topLevelWidgets():
             window.setUpdatesEnabled(True)
             window.repaint(0, 0, 1, 1)
@@ -119,7 +119,7 @@ class ThemeManager(QObject):
             self._apply_sheet(self._window)
 
     def _apply_sheet(self, window: QWidget) -> None:
-        # A sheet of the application would take five times as long to change: Qt then polishes every widget once for
-        # each that it stands in, and so sends 7,700 events to 830 widgets.
+        # A style sheet of the application would take five times as long: Qt then polishes every widget once per
+        # ancestor, with 7,700 events for 830 widgets.
         colors = {role: value for role, value in vars(self._theme).items() if isinstance(value, str)}
         window.setStyleSheet(self._sheet.substitute(colors))

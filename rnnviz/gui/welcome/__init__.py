@@ -1,1 +1,1 @@
-"""What a start without a file shows: the ways to begin."""
+"""The welcome page, shown by a start without a file."""

@@ -1,4 +1,4 @@
-"""When the ways to begin are shown, and what each of them does."""
+"""Controller of the welcome page."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class WelcomeHost(Protocol):
-    """The window, as far as one can begin in it."""
+    """The window as the welcome page sees it."""
 
     arrangement: MainLayout
     document: Document
@@ -34,7 +34,7 @@ class WelcomeHost(Protocol):
 
 
 class WelcomeController(QObject):
-    """Shown by a start without a file, and by command; it makes way as soon as something runs or is opened."""
+    """Shows the page at a start without a file, or on command, and hides it when something runs or is opened."""
 
     def __init__(self, window: WelcomeHost, parent: QObject, settings: Settings, recent: RecentFiles) -> None:
         super().__init__(parent)
@@ -45,36 +45,36 @@ class WelcomeController(QObject):
 
     @property
     def shown(self) -> bool:
-        """Whether the page covers the picture."""
+        """Whether the page is visible."""
         return self._page is not None and self._window.arrangement.covered
 
     @property
     def page(self) -> "WelcomePage | None":
-        """The page, once it has been shown."""
+        """The page, or None before it is first shown."""
         return self._page
 
     def show_on_startup(self) -> None:
-        """Show the page at the start, unless the user does without it or is in the middle of a lesson."""
+        """Show the page at startup, unless it is turned off or a lesson is open."""
         if self._settings.welcome and not self._settings.open_lesson:
             self.show()
 
     def show(self) -> None:
-        """Show the page over the picture."""
+        """Show the page."""
         page = self._page = self._page or self._make()
         page.show_recent(self._recent.paths())
-        page.offer_way_back(self._window.session.result is not None)
+        page.set_back_visible(self._window.session.result is not None)
         self._window.arrangement.cover(page)
-        page.take_keyboard()
+        page.focus_first_lesson()
 
     def stay(self, change: Callable[[], None]) -> None:
-        """Make a change that is no reason to leave the page."""
+        """Call `change` without hiding the page."""
         shown = self.shown
         change()
         if shown:
             self.show()
 
     def leave(self) -> None:
-        """Show the picture."""
+        """Hide the page."""
         if self.shown:
             self._window.arrangement.uncover()
 
@@ -95,7 +95,7 @@ class WelcomeController(QObject):
 
     def _open_lesson(self, entry: LessonEntry) -> None:
         self._window.guide.open(entry)
-        # A lesson whose run is shown already runs nothing.
+        # A lesson whose result is already shown starts no run.
         if self._window.guide.lesson is not None:
             self.leave()
 

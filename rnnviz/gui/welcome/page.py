@@ -1,4 +1,4 @@
-"""The page of ways to begin: lessons at the left; one's own work, recent files and the guide at the right."""
+"""Welcome page: lessons at the left; files, examples and the guide at the right."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +23,14 @@ from rnnviz.lessons.index import LessonEntry
 _WIDEST = 1080
 _MARGIN = 28
 _INDENT = 12
-"""Where the words of an entry begin."""
+"""Left margin of the text of an entry."""
 _MOST_RECENT = 5
 _PROMISE = "See and check every value in a recurrent network."
 _DROP = "Or drop a file here: a config, a model, an array, or a custom step."
 
 
 class WelcomePage(QScrollArea):
-    """Nothing but signals: the window knows what each way to begin means."""
+    """Emits a signal for each entry."""
 
     lesson_chosen = Signal(object)
     """A `LessonEntry`."""
@@ -42,7 +42,7 @@ class WelcomePage(QScrollArea):
     small_network_wanted = Signal()
     guide_wanted = Signal()
     back_wanted = Signal()
-    """The picture beneath is to be seen again."""
+    """Hide the page and show the last run."""
     shown_at_start = Signal(bool)
     """Whether the next start shows this page."""
 
@@ -69,11 +69,11 @@ class WelcomePage(QScrollArea):
         grid.setColumnStretch(0, 3)
         grid.setColumnStretch(1, 2)
         grid.addLayout(self._head(), 0, 0, 1, 2)
-        # Each a widget of its own, so that Tab goes down one column and then the other.
+        # Separate widgets, so that Tab goes down one column and then the other.
         for place, column in enumerate((self._lessons(lessons), self._own())):
-            standing = QWidget()
-            standing.setLayout(column)
-            grid.addWidget(standing, 1, place)
+            holder = QWidget()
+            holder.setLayout(column)
+            grid.addWidget(holder, 1, place)
         drop = QLabel(_DROP)
         drop.setWordWrap(True)
         drop.setProperty("muted", True)
@@ -90,7 +90,7 @@ class WelcomePage(QScrollArea):
         self.setWidget(outer)
 
     def show_recent(self, paths: Sequence[Path]) -> None:
-        """List the files that can be opened again, the latest first."""
+        """List recent files, latest first."""
         while self._recent.count():
             self._recent.takeAt(0).widget().deleteLater()
         for path in paths[:_MOST_RECENT]:
@@ -104,14 +104,14 @@ class WelcomePage(QScrollArea):
             none.setContentsMargins(_INDENT, 4, 0, 0)
             self._recent.addWidget(none)
 
-    def take_keyboard(self) -> None:
-        """Give the keyboard to the first lesson, unless something on the page has it."""
+    def focus_first_lesson(self) -> None:
+        """Focus the first lesson, unless an entry has the focus."""
         entries = self.findChildren(StartButton)
         if self.window().focusWidget() not in entries:
             entries[0].setFocus()
 
-    def offer_way_back(self, offered: bool) -> None:
-        """Whether there is a picture to go back to."""
+    def set_back_visible(self, offered: bool) -> None:
+        """Show the button that returns to the last run."""
         self._back.setVisible(offered)
 
     def _head(self) -> QHBoxLayout:
@@ -137,7 +137,7 @@ class WelcomePage(QScrollArea):
         for lesson in lessons:
             title = f"{lesson.number}   {lesson.title}"
             first = lesson is lessons[0]
-            # Code is marked in the summaries, which are shown as they stand here.
+            # Summaries contain Markdown; this label shows plain text.
             summary = lesson.summary.replace("`", "")
             entry = StartButton(title, f"Start here. {summary}" if first else summary, summary, first=first)
             entry.clicked.connect(lambda _checked=False, lesson=lesson: self.lesson_chosen.emit(lesson))

@@ -1,4 +1,4 @@
-"""One way to begin: a title with a muted line beneath it, chosen like a button."""
+"""Button of the welcome page: a title with a muted line below."""
 
 from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
@@ -22,10 +22,10 @@ _WAYS = (Qt.Key.Key_Up, Qt.Key.Key_Down)
 
 
 class StartButton(QAbstractButton):
-    """As tall as its two lines are. What is too long for its width ends in "…" and stands in the tooltip."""
+    """A two-line button. Text that does not fit is elided and shown in the tooltip."""
 
     def __init__(self, title: str, line: str, why: str = "", *, first: bool = False) -> None:
-        """`first` makes it the one that stands out among its like."""
+        """`first` emphasizes the button."""
         super().__init__()
         self._line, self._first = line, first
         self._why = why or line
