@@ -39,7 +39,7 @@ def test_what_is_set_lies_in_the_file_soon_without_a_save_or_a_turn_of_the_windo
     while not (path.exists() and b"after" in path.read_bytes() and b"before" in path.read_bytes()):
         assert time.monotonic() < deadline, "nothing was written"
         QThread.msleep(1)
-    assert store._pen._file.thread() is not qapp.thread()
+    assert store._writer._file.thread() is not qapp.thread()
     assert store.save()
 
 
@@ -83,11 +83,11 @@ def test_saving_ends_the_thread_that_writes_which_can_be_begun_anew(qapp, path):
     store = SettingsStore(ini(path))
     for value in ("1", "2", "3"):
         store.write_at_once()
-        thread = store._pen.thread()
+        thread = store._writer.thread()
         store.set_value("a", value)
         assert thread.isRunning()
         assert store.save()
-        assert store._pen is None
+        assert store._writer is None
         assert SettingsStore(ini(path)).value("a") == value
 
 

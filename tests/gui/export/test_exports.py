@@ -240,7 +240,7 @@ def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export,
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         else:
             press(Qt.Key.Key_Escape)
-    assert window.statusBar().currentMessage() == "Stopped writing values.csv; nothing was left behind."
+    assert window.statusBar().currentMessage() == "Stopped writing values.csv. No file was written."
     assert list(path.parent.iterdir()) == []
     assert not button.isVisible()
     assert not window.actions_["stop"].isEnabled()

@@ -207,7 +207,7 @@ def test_a_vocabulary_asks_for_what_goes_with_it_and_leaves_the_input_to_the_run
     type_into("sequence.text", "the cat sat on the mat")
     choose("sequence.tokens", "words")
     assert panel.field("sequence.timesteps").editor.line.text() == "6 (words)"
-    assert panel.field("network.input_size").editor.line.text() == "5, the words"
+    assert panel.field("network.input_size").editor.line.text() == "5 (distinct words)"
     type_into("sequence.vocabulary", "/v.txt")
     assert {"unknown", "embedding", "embedding_path"} <= shown(panel, "sequence")
     assert panel.field("network.input_size").editor.line.text() == "from the vocabulary"

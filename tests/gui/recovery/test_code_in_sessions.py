@@ -105,7 +105,7 @@ def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(
         assert code in box.text()
         with qtbot.waitSignal(window.control.error_changed) as told:
             answer(qtbot, box, "Don't run")
-        assert told.args == [f"Not run, as you wished: this config computes with code from {code}."]
+        assert told.args == [f"Not run: you declined to run code from {code}."]
         assert not window.runner.busy
         assert window.session.result is before
         assert window.code_trust.trusted == frozenset()
@@ -133,7 +133,7 @@ def test_a_program_that_is_started_on_a_session_asks_first_and_writes_to_its_own
     before = contents(tmp_path)
     with window_program(tmp_path, path, QT_QPA_PLATFORM="offscreen") as program:
         assert "mine.py" in program.until("asked ")
-        assert program.until("error ").startswith("Not run, as you wished")
+        assert program.until("error ").startswith("Not run: you declined")
         program.until("completed")
         state = program.home / ".local" / "state" / "rnnviz"
         private = [state, *(state / "windows").iterdir(), *program.temporary.iterdir()]

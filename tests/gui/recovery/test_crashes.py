@@ -94,7 +94,7 @@ def test_a_storm_of_exceptions_in_a_slot_is_told_once_with_a_text_to_copy(qtbot,
     assert log_text().count("LookupError") == 1
     assert "in break_down" in log_text()
     assert "424242" not in log_text()
-    assert handler._keeper.autosave._path.is_file()
+    assert handler._recovery.autosave._path.is_file()
 
 
 def test_threads_and_what_is_collected_are_heard_too_and_share_the_dialog_that_is_open(qtbot, window, handler):
@@ -228,11 +228,11 @@ RUN = """
 import os, signal, sys
 from pathlib import Path
 from rnnviz.gui import application
-from rnnviz.gui.recovery import session_recovery as keeper
+from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.io.config_toml import load_config
 from rnnviz.core.trace_index import Location
 
-begin = keeper.Keeper._begin
+begin = SessionRecovery._begin
 def then(self):
     begin(self)
     window = self._window
@@ -240,7 +240,7 @@ def then(self):
     self.autosave.saved.connect(lambda: self.autosave._saved.look.timestep == 3 and print("saved", flush=True))
     self.autosave._want = lambda _ms, want=self.autosave._want: want(500)
     window.document.edit(load_config(sys.argv[1]))
-keeper.Keeper._begin = then
+SessionRecovery._begin = then
 application.run_window(None)
 """
 
