@@ -40,7 +40,7 @@ _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found, small enough to travel on a pipe; the arrays stay in the run's folder."""
+    """The results of a run, small enough for a pipe; the arrays remain in the run's folder."""
 
     config: Config
     comparisons: tuple[Comparison, ...]
@@ -158,7 +158,7 @@ def _key(config: Config, engine: str) -> str:
 
 @contextmanager
 def _at_its_key(config: Config, engine: str) -> Iterator[None]:
-    """Let what is wrong with the file that an engine is be told at the key that names it."""
+    """Raise an error in the file of an engine at the config key that names it."""
     try:
         yield
     except ConfigError:

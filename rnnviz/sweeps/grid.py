@@ -119,7 +119,7 @@ class Sweep:
             taken = next((axis.key for axis in axes if axis.key in SEED_KEYS), None)
             if taken is not None:
                 raise ConfigError(f"grid.{taken}", f"grid.{taken} and seeds both set {taken}: leave one of them out.")
-            axes += (Axis(SEED, _listed("seeds", values["seeds"], _SEED)),)
+            axes += (Axis(SEED, _checked_values("seeds", values["seeds"], _SEED)),)
         axes += (Axis(ENGINE, _engines(values)),)
         sweep = cls(base, axes, _AUDIT.check("audit", values.get("audit", "auto")))
         if sweep.size > MOST_ROWS:
@@ -182,7 +182,7 @@ def _axis(key: str, listed: Any) -> Axis:
             else f"a table and a key of it, such as network.hidden_size; the tables are {', '.join(SECTIONS)}"
         )
         raise ConfigError(f"grid.{key}", f"grid.{display_key(key)} is not a known key: it must be one of {allowed}.")
-    return Axis(key, _listed(f"grid.{key}", listed, config_field))
+    return Axis(key, _checked_values(f"grid.{key}", listed, config_field))
 
 
 def _engines(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ def _engines(values: Mapping[str, Any]) -> tuple[str, ...]:
     return checked
 
 
-def _listed(key: str, listed: Any, config_field: FieldSpec) -> tuple[Any, ...]:
+def _checked_values(key: str, listed: Any, config_field: FieldSpec) -> tuple[Any, ...]:
     """The values of one axis, each checked, none of them twice."""
     if not isinstance(listed, list | tuple):
         raise ConfigError(

@@ -67,6 +67,7 @@ def test_a_file_with_every_key_is_read(tmp_path: Path) -> None:
             "hidden_size": 10,
             "num_layers": 2,
             "bidirectional": True,
+            "reverse": False,
             "layout": "TNC",
             "dtype": "float64",
         },

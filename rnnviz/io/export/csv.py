@@ -41,7 +41,7 @@ def write_csv(
     """
     size, rows = result.reference.hidden.size, 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
-        for block in _blocks_with_gates(result) if gates else _blocks(result):
+        for block in _row_blocks_with_gates(result) if gates else _row_blocks(result):
             frame = _frame(result, block)
             frame.write_csv(out, include_header=rows == 0)
             rows += frame.height
@@ -60,7 +60,7 @@ class _Block:
     columns: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
-def _blocks(result: RunResult) -> Iterator[_Block]:
+def _row_blocks(result: RunResult) -> Iterator[_Block]:
     """All rows in the order of the indices."""
     layers, directions, timesteps, samples, units = result.shape
     rows = timesteps * samples * units
@@ -69,7 +69,7 @@ def _blocks(result: RunResult) -> Iterator[_Block]:
             yield _Block(layer, direction, start, min(start + _BLOCK_ROWS, rows))
 
 
-def _blocks_with_gates(result: RunResult) -> Iterator[_Block]:
+def _row_blocks_with_gates(result: RunResult) -> Iterator[_Block]:
     """The same rows; gates come by whole timesteps, of which a block may hold a part."""
     layers, directions, _, samples, units = result.shape
     timesteps = max(1, _BLOCK_ROWS // (samples * units))

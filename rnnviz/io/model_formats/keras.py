@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.model_formats.keras_archive import KerasFile
-from rnnviz.io.model_formats.keras_arrays import KerasArrays
 from rnnviz.io.model_formats.keras_cells import cells_of, stored_cells, unconfigured
 from rnnviz.io.model_formats.keras_config import configured_layers
-from rnnviz.io.model_formats.keras_h5 import read_tree
+from rnnviz.io.model_formats.keras_h5 import read_array, read_tree
 from rnnviz.io.model_formats.keras_layers import configured_layer, inferred_layer
 from rnnviz.io.model_formats.layered_file import LayeredFile, StoredLayer, UnreadableError, unsupported, with_stacks
-from rnnviz.io.model_formats.tensors import TensorFile
+from rnnviz.io.model_formats.tensors import Tensor, TensorFile
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 
@@ -72,3 +72,19 @@ def open_tensors(path: Path) -> TensorFile:
         return KerasArrays(KerasFile(path))
     except UnreadableError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
+
+
+class KerasArrays:
+    """Every array that can be read, such as `layers/embedding/vars/0`."""
+
+    def __init__(self, file: KerasFile) -> None:
+        self._file = file
+        with file.weights() as (weights, size):
+            arrays = read_tree(weights, size).arrays
+        self._arrays = {name: array for name, array in arrays.items() if not array.problem}
+        self.tensors = {name: Tensor(array.shape, array.dtype) for name, array in self._arrays.items()}
+
+    def read(self, name: str) -> FloatArray:
+        """The numbers of one array; as `tensors.TensorFile` says."""
+        with self._file.weights() as (weights, _size):
+            return read_array(weights, self._arrays[name])

@@ -32,12 +32,12 @@ def _transpose(attributes: Attributes, _integers: Integers, _outputs: int) -> Mo
 
 
 def _unsqueeze(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    axes = _required(_listed("axes", attributes, integers, 0))
+    axes = _required(_integers("axes", attributes, integers, 0))
     return lambda array: [np.expand_dims(array, tuple(axes))]
 
 
 def _squeeze(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    axes = _listed("axes", attributes, integers, 0)
+    axes = _integers("axes", attributes, integers, 0)
     return lambda array: [np.squeeze(array, None if axes is None else tuple(axes))]
 
 
@@ -47,7 +47,7 @@ def _flatten(attributes: Attributes, _integers: Integers, _outputs: int) -> Move
 
 
 def _reshape(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    shape = _required(_listed("shape", attributes, integers, 0))
+    shape = _required(_integers("shape", attributes, integers, 0))
     copies = not ("allowzero" in attributes and attributes["allowzero"].i)
 
     def move(array: Array) -> list[Array]:
@@ -58,7 +58,7 @@ def _reshape(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
 
 def _slice(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
     starts, ends, axes, steps = (
-        _listed(name, attributes, integers, place) for place, name in enumerate(("starts", "ends", "axes", "steps"))
+        _integers(name, attributes, integers, place) for place, name in enumerate(("starts", "ends", "axes", "steps"))
     )
     starts, ends = _required(starts), _required(ends)
     axes = list(range(len(starts))) if axes is None else axes
@@ -77,7 +77,7 @@ def _slice(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
 
 def _split(attributes: Attributes, integers: Integers, outputs: int) -> Move:
     axis = attributes["axis"].i if "axis" in attributes else 0
-    sizes = _listed("split", attributes, integers, 0)
+    sizes = _integers("split", attributes, integers, 0)
     count = attributes["num_outputs"].i if "num_outputs" in attributes else outputs
 
     def move(array: Array) -> list[Array]:
@@ -106,12 +106,12 @@ def _gather(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
 
 
 def _expand(_attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    shape = _required(_listed("shape", {}, integers, 0))
+    shape = _required(_integers("shape", {}, integers, 0))
     return lambda array: [np.broadcast_to(array, np.broadcast_shapes(array.shape, tuple(shape)))]
 
 
 def _tile(_attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    repeats = _required(_listed("repeats", {}, integers, 0))
+    repeats = _required(_integers("repeats", {}, integers, 0))
 
     def move(array: Array) -> list[Array]:
         apart = [size for pair in zip(repeats, array.shape, strict=True) for size in pair]
@@ -195,7 +195,7 @@ def joined(shapes: Sequence[Shape], axis: int) -> Shape:
     return (*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])
 
 
-def _listed(name: str, attributes: Attributes, integers: Integers, place: int) -> list[int] | None:
+def _integers(name: str, attributes: Attributes, integers: Integers, place: int) -> list[int] | None:
     """A list of whole numbers that later versions of an operator have as an input and earlier ones as an attribute."""
     if place < len(integers):
         given = integers[place]

@@ -43,12 +43,12 @@ class Lane:
         return self.layer == self.network.num_layers - 1
 
     def timestep(self, step: int) -> str:
-        """The timestep of its first step, 0, or of a later one."""
+        """The time step of its first step, 0, or of a later one."""
         return f"T - {step + 1}" if self.backward else str(step)
 
     @property
     def last(self) -> str:
-        """The timestep at which it ends."""
+        """The time step at which it ends."""
         return "0" if self.backward else "T - 1"
 
     @property

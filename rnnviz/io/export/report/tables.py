@@ -29,7 +29,7 @@ TableCell: TypeAlias = Number | str
 
 @dataclass(frozen=True)
 class ReportRow:
-    """What a line of a table is about, and what each column has there."""
+    """A row of a table: its name and its cells."""
 
     name: str
     cells: tuple[TableCell, ...]
