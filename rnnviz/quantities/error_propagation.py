@@ -1,4 +1,4 @@
-"""How the differences between two engines spread: where they first show, and when each lane is reached."""
+"""Propagation of errors: the first mismatch, and when errors reach each lane."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,21 @@ from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.indexing import first_timestep, lane_text
 from rnnviz.core.trace_index import Location
-from rnnviz.text.verdict_details import how_many, quoted_names
+from rnnviz.core.words import plural
+from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.mismatch_navigation import mismatching_at
 from rnnviz.verify.result import RunResult
 
-_AGREE_BUT = "*All hidden values agree, but {checks}*: {names}"
+# Text between asterisks is strong.
+_AGREE_BUT = "*All hidden values agree, but {checks}*: {names}."
+_AGREE = "*No mismatch:* every value agrees with {reference} within the tolerance."
+_ONE = "*First mismatch:* {place}. {mismatches}."
+_SOME = "*First mismatch:* {place}. Errors in {reached} of {lanes}. {mismatches}."
+_AT_ONCE = "*First mismatch:* {place}. Errors in every {lane} at once. {mismatches}."
+_AFTER = "*First mismatch:* {place}. Errors in every {lane} after {steps}. {mismatches}."
+_BY = "*First mismatch:* {place}. Errors in every {lane} by t = {latest}. {mismatches}."
 
 
 @dataclass(frozen=True)
@@ -81,38 +89,33 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
 
 
 def spread_sentence(result: RunResult, candidate: str, lanes: list[LaneSpread]) -> tuple[TextPart, ...]:
-    """Where it first shows, and by when it is everywhere."""
+    """The first mismatch, and when the errors reach every lane."""
     comparison = result.comparison(candidate)
     reached = [lane for lane in lanes if lane.first is not None]
+    failed = [check for check in result.checks if check.engine == candidate and not check.holds]
     if not reached:
-        return _elsewhere(result, candidate)
+        reference = display_name(result.reference.engine)
+        template = _AGREE_BUT if failed else _AGREE
+        return fill(template, checks=how_many(failed), names=quoted_names(failed), reference=reference)
     first = reached[0].first
     assert first is not None
-    shown = TextPart("First shows at ", strong=True), TextPart(str(first), first)
-    values = f"{number_format.count(comparison.mismatched)} of {number_format.count(comparison.elements)} values"
-    return *shown, TextPart(f"{_by_when(reached, len(lanes), result.inputs.network.bidirectional)}: {values}")
-
-
-def _by_when(reached: list[LaneSpread], lanes: int, bidirectional: bool) -> str:
-    word = "lane" if bidirectional else "layer"
-    if len(reached) < lanes:
-        return f", in {len(reached)} of {lanes} {word}s"
-    latest = max(lane.steps for lane in reached if lane.steps is not None)
-    if lanes == 1:
-        return ""
-    if latest == 0:
-        return f", at once in every {word}"
-    if bidirectional:
-        return f", after {latest} step{'' if latest == 1 else 's'} in every lane"
-    return f", by t = {latest} in every layer"
-
-
-def _elsewhere(result: RunResult, candidate: str) -> tuple[TextPart, ...]:
-    """What shows of a candidate none of whose hidden vectors differ."""
-    failed = [check for check in result.checks if check.engine == candidate and not check.holds]
-    if failed:
-        return fill(_AGREE_BUT, checks=how_many(failed), names=quoted_names(failed))
-    reference = display_name(result.reference.engine)
-    return TextPart("Nothing shows", strong=True), TextPart(
-        f": every value agrees with {reference}'s within the tolerance"
+    lane = "lane" if result.inputs.network.bidirectional else "layer"
+    latest = max(own.steps for own in reached if own.steps is not None)
+    if len(reached) < len(lanes):
+        template = _SOME
+    elif len(lanes) == 1:
+        template = _ONE
+    elif latest == 0:
+        template = _AT_ONCE
+    else:
+        template = _AFTER if result.inputs.network.bidirectional else _BY
+    return fill(
+        template,
+        place=TextPart(str(first), first),
+        mismatches=mismatches(comparison),
+        reached=number_format.count(len(reached)),
+        lanes=plural(len(lanes), lane),
+        lane=lane,
+        steps=plural(latest, "time step"),
+        latest=str(latest),
     )

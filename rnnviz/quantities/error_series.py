@@ -1,4 +1,4 @@
-"""How far engines are off at each time step: from each other, and each from its own step."""
+"""Errors at each time step: between engines, and of each engine within one step."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ErrorQuantity:
-    """One way to say how far engines are off; `counts` says that its numbers are whole ones."""
+    """A measure of the errors of engines; `counts` is true for whole numbers."""
 
     name: str
     title: str
@@ -38,26 +38,26 @@ class ErrorQuantity:
 
 VIOLATION = ErrorQuantity(
     "violation",
-    "largest difference / tolerance",
-    "The largest |difference| in units of its tolerance: above 1 the engines do not agree.",
+    "max error ratio",
+    "Largest error ratio at each time step: |difference| ÷ tolerance. Above 1 the engines differ.",
 )
 ERROR = ErrorQuantity(
     "error",
-    "largest difference",
-    "The largest |difference| at each timestep, which errors of earlier steps add up to, "
-    "beside what each engine is off by within one step.",
+    "max abs difference",
+    "Largest |difference| at each time step, accumulated over earlier steps, and the error of each engine within one "
+    "step.",
 )
 MISMATCHED = ErrorQuantity(
     "mismatched",
-    "mismatching values",
-    "How many values are outside the tolerance at each timestep.",
+    "mismatches",
+    "Number of values that exceed the tolerance at each time step.",
     counts=True,
 )
 STEP_AUDIT = ErrorQuantity(
     "audit",
     "step audit",
-    "What each engine is off by within one step, computed from its own previous state, in units of what rounding "
-    f"can do: above {ALLOWED:g} the step is wrong.",
+    "Error of each engine within one step, recomputed from its own previous state, in rounding bounds. Above "
+    f"{ALLOWED:g} the step is wrong.",
 )
 QUANTITIES = (VIOLATION, ERROR, MISMATCHED, STEP_AUDIT)
 

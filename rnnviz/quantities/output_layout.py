@@ -56,9 +56,13 @@ def nearest_part(rows: Sequence[MapRow], part: MapPart) -> MapPart | None:
 
 def lane_label(network: Network, where: Location) -> str:
     """A lane in little room: "layer 1 ←"."""
+    return f"layer {lane_number(network, where)}"
+
+
+def lane_number(network: Network, where: Location) -> str:
+    """A lane under a heading that says layer: "1 ←"."""
     several = network.bidirectional or network.reverse
-    arrow = ARROWS[network.backward(where.direction)]
-    return f"layer {where.layer} {arrow}" if several else f"layer {where.layer}"
+    return f"{where.layer} {ARROWS[network.backward(where.direction)]}" if several else f"{where.layer}"
 
 
 def _features(network: Network, direction: int) -> str:

@@ -89,10 +89,14 @@ def _read_below(network: Network, where: Location) -> str:
     t = where.timestep
     if where.layer == 0:
         return f"x[{t}]"
-    below = " and ".join(_lane(network, where.layer - 1, d).removeprefix("layer ") for d in range(network.directions))
+    below = " and ".join(_number(network, where.layer - 1, d) for d in range(network.directions))
     return f"h[{t}] of layer {below}"
 
 
 def _lane(network: Network, layer: int, direction: int) -> str:
+    return f"layer {_number(network, layer, direction)}"
+
+
+def _number(network: Network, layer: int, direction: int) -> str:
     several = network.bidirectional or network.reverse
-    return f"layer {layer} {ARROWS[network.backward(direction)]}" if several else f"layer {layer}"
+    return f"{layer} {ARROWS[network.backward(direction)]}" if several else f"{layer}"

@@ -60,29 +60,45 @@ def test_heights_part_what_is_outside_from_what_is_not() -> None:
 @pytest.mark.parametrize(
     ("network", "places", "said"),
     [
-        ({}, [Location(0, 0, 2)], ": 1 of 40 values"),
-        ({"num_layers": 2}, [Location(0, 0, 0), Location(1, 0, 0)], ", at once in every layer: 2 of 80 values"),
-        ({"num_layers": 2}, [Location(0, 0, 1), Location(1, 0, 3)], ", by t = 3 in every layer: 2 of 80 values"),
-        ({"num_layers": 2}, [Location(1, 0, 3)], ", in 1 of 2 layers: 1 of 80 values"),
+        ({}, [Location(0, 0, 2)], " 1 of 40 values"),
+        (
+            {"num_layers": 2},
+            [Location(0, 0, 0), Location(1, 0, 0)],
+            " Errors in every layer at once. 2 of 80 values",
+        ),
+        (
+            {"num_layers": 2},
+            [Location(0, 0, 1), Location(1, 0, 3)],
+            " Errors in every layer by t = 3. 2 of 80 values",
+        ),
+        ({"num_layers": 2}, [Location(1, 0, 3)], " Errors in 1 of 2 layers. 1 of 80 values"),
         (
             {"bidirectional": True},
             [Location(0, 0, 0), Location(0, 1, 3)],
-            ", after 1 step in every lane: 2 of 80 values",
+            " Errors in every lane after 1 time step. 2 of 80 values",
         ),
         (
             {"bidirectional": True},
             [Location(0, 0, 2), Location(0, 1, 4)],
-            ", after 2 steps in every lane: 2 of 80 values",
+            " Errors in every lane after 2 time steps. 2 of 80 values",
         ),
-        ({"bidirectional": True}, [Location(0, 0, 0), Location(0, 1, 4)], ", at once in every lane: 2 of 80 values"),
-        ({"bidirectional": True}, [Location(0, 1, 3)], ", in 1 of 2 lanes: 1 of 80 values"),
+        (
+            {"bidirectional": True},
+            [Location(0, 0, 0), Location(0, 1, 4)],
+            " Errors in every lane at once. 2 of 80 values",
+        ),
+        (
+            {"bidirectional": True},
+            [Location(0, 1, 3)],
+            " Errors in 1 of 2 lanes. 1 of 80 values",
+        ),
     ],
 )
 def test_the_sentence_says_where_it_first_shows_and_by_when_it_is_everywhere(
     network: dict[str, int | bool], places: list[Location], said: str
 ) -> None:
     result = made_result(edits={"manual": touching(*places)}, **network)
-    assert sentence(result) == f"First shows at {places[0]}{said}"
+    assert sentence(result).startswith(f"First mismatch: {places[0]}.{said} exceed")
     parts = spread_sentence(result, "manual", spread(result, "manual"))
     assert [part.where for part in parts if part.where] == [places[0]]
 
@@ -94,7 +110,7 @@ def test_a_mistake_in_the_final_states_alone_shows_in_the_checks() -> None:
     wrong, right = made_result(edits={"manual": edit}), made_result()
     said = sentence(wrong)
     assert said.startswith("All hidden values agree, but 2 consistency checks fail: manual: ")
-    assert sentence(right) == "Nothing shows: every value agrees with gluon's within the tolerance"
+    assert sentence(right) == "No mismatch: every value agrees with gluon within the tolerance."
     for result in (wrong, right):
         parts = spread_sentence(result, "manual", spread(result, "manual"))
         assert [part.strong for part in parts] == [True, False]

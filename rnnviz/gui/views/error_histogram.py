@@ -19,7 +19,7 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True)
 class _Quantity:
-    """One way to say how far two values are apart."""
+    """A measure of the difference of two values."""
 
     name: str
     title: str
@@ -31,13 +31,13 @@ _QUANTITIES = (
     _Quantity(
         "violation",
         "difference / tolerance",
-        "Each value's |difference| in units of its tolerance: above 1 it does not agree.",
+        "Error ratio: |difference| ÷ tolerance of each value. Above 1 the value is a mismatch.",
         violation_bars,
     ),
     _Quantity(
         "ulp",
         "ULP",
-        "How many floats lie between the two values; near zero many do, however small the difference.",
+        "Number of floats between the two values. Near 0 it is large even for small differences.",
         ulp_bars,
     ),
 )
@@ -52,7 +52,7 @@ class ErrorHistogram(ResultView):
         super().__init__(parent)
         self._comparison: Comparison | None = None
         self._bars: Bars | None = None
-        self._empty = QLabel("Press F5 to run: how large the differences are, and how many values have which.")
+        self._empty = QLabel("Press F5 to show the distribution of the differences.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._said = ElidedLabel(bold=True)
         self._choice = QComboBox()
@@ -62,7 +62,7 @@ class ErrorHistogram(ResultView):
             self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
         self._choice.currentIndexChanged.connect(self._count)
         self.chart = BarChart()
-        self.chart.setAccessibleName("How many values have which difference; arrows choose a bar, Enter goes there")
+        self.chart.setAccessibleName("Histogram of differences; arrow keys choose a bar, Enter selects its first value")
         self.chart.chosen.connect(self._tell)
         self.chart.activated.connect(self._go)
         bar = QHBoxLayout()

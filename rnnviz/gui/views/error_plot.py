@@ -1,4 +1,4 @@
-"""How far two engines are off over time, on a logarithmic axis that also has a place for zero."""
+"""Errors over time on a logarithmic axis that also shows zero."""
 
 from dataclasses import replace
 
@@ -62,8 +62,8 @@ class ErrorPlot(ResultView):
         self.plot.explanation_requested.connect(self._on_explanation)
         self.plot.seen_changed.connect(self._draw)
         self.curves = LaneCurves(self.plot)
-        self._empty = QLabel("Press F5 to run: how far the engines are apart at each timestep appears here.")
-        self._unaudited = QLabel("No step of this run has been audited.")
+        self._empty = QLabel("Press F5 to show the difference between the engines at each time step.")
+        self._unaudited = QLabel("The step audit did not run.")
         for label in (self._empty, self._unaudited):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
 

@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import blend
 from rnnviz.quantities.highlights import Region, is_highlighted
-from rnnviz.quantities.output_layout import MapPart, MapRow, lane_label, map_rows, nearest_part
+from rnnviz.quantities.output_layout import MapPart, MapRow, lane_label, lane_number, map_rows, nearest_part
 from rnnviz.verify.result import RunResult
 
 _GAP, _PADDING, _CELL_PADDING = 5, 3, 3
@@ -273,7 +273,7 @@ class StateChart(QWidget):
             for part, rect in parts:
                 painter.drawText(rect.translated(0.0, -up), _CENTRE, lane_label(network, part.where))
             return
-        brief = [lane_label(network, part.where).removeprefix("layer ") for part, _ in parts]
+        brief = [lane_number(network, part.where) for part, _ in parts]
         if max(map(self._wide, brief)) + 2 <= parts[0][1].width():
             line = QRectF(0.0, parts[0][1].top() - up, self._left(), parts[0][1].height())
             painter.drawText(line, _LEFT, "layer")

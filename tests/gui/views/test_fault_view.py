@@ -97,7 +97,7 @@ def test_a_computed_mistake_shows_where_it_begins_and_how_it_spreads(qtbot, view
     assert view.chosen.engine == MISTAKE
     first = computed.comparison(MISTAKE).first_mismatch
     assert first is not None
-    assert view.said.startswith(f"First shows at {first.where}")
+    assert view.said.startswith(f"First mismatch: {first.where}")
     assert not view.button.isVisible()
     assert [row[0] for row in view.spread_model.rows] == ["layer 1", "layer 0"]
     counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
@@ -126,7 +126,7 @@ def test_the_chosen_mistake_stays_when_its_result_arrives(view: WhatIf, computed
     view.show_result(computed, "manual")
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
-    assert view.said.startswith("First shows at ")
+    assert view.said.startswith("First mismatch: ")
     assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
 
 
