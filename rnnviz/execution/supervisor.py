@@ -239,12 +239,30 @@ def run(
     audit: AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
-    """Run once in a new worker process and return the result; `trusted` as in a `RunRequest`.
+    """Run a config once in a new worker process.
+
+    Parameters
+    ----------
+    config : Config
+        The network, its input and its engines.
+    load : Load
+        Loads the inputs of the config, in the worker.
+    tell : callable
+        Called with the stage and the fraction of it that is done.
+    audit : {"auto", "full", "off"}
+        The steps to recompute in float64.
+    trusted : frozenset of str
+        The engines that may run code of the user, as in a `RunRequest`.
+
+    Returns
+    -------
+    RunResult
+        The traces, comparisons and audits.
 
     Raises
     ------
     InputError
-        If the config or a file that it names is wrong.
+        If the config, or a file that it names, is not valid.
     EngineError
         If an engine is missing, failed or died.
     """

@@ -30,19 +30,31 @@ Complete: TypeAlias = Callable[[Config], Config]
 
 
 def unchanged(config: Config) -> Config:
-    """The config as it is, by the usual reference."""
+    """Return the config unchanged, with the default reference."""
     return config
 
 
 def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) -> Config:
-    """Read and validate a config; the paths in it are relative to its own folder.
+    """Read and validate a config.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The TOML file. Paths in it are relative to its folder.
+    complete : callable
+        Completes a config that names no reference.
+
+    Returns
+    -------
+    Config
+        The config, with absolute paths.
 
     Raises
     ------
     InputError
         If the file cannot be read or is not TOML.
     ConfigError
-        If a key is unknown, missing, of a wrong type or out of range.
+        If a key is unknown or missing, or its value has another type or is out of range.
     """
     file = Path(path)
     return parse_config(read_plain_text(file, "TOML"), file.parent.absolute(), str(path), complete)
@@ -64,9 +76,23 @@ _UNUSED: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
 
 
 def dump_config(config: Config, folder: Path | None = None, unused: bool = True) -> str:
-    """The config as TOML text; paths of files below `folder` are written relative to it.
+    """Write the config as TOML text.
 
-    An input size that files decide is left out: they may be others by the time the text is read.
+    An input size that files decide is omitted, because the files may change before the text is read.
+
+    Parameters
+    ----------
+    config : Config
+        The config.
+    folder : Path, optional
+        The folder of the text. Paths of files in it are written relative to it.
+    unused : bool
+        Whether to include keys without effect, such as the scale of weights that come from a file.
+
+    Returns
+    -------
+    str
+        The text.
     """
 
     def relative(path: str) -> str:
@@ -110,7 +136,7 @@ def save_config(config: Config, path: Path) -> None:
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
-    """The config with other paths; `change` gets each that it names, engines' files included, once for each key."""
+    """The config with changed paths; `change` is called for each path, including those of engines."""
     for section, key in PATHS:
         table = getattr(config, section)
         path = getattr(table, key)

@@ -26,12 +26,22 @@ from rnnviz.io.readers.text import OpenText, open_text
 def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str, ...]] = of_run) -> Inputs:
     """Draw or read the sequence, the parameters and the initial state.
 
-    `assumptions` gives those of an entry of a model file.
+    Parameters
+    ----------
+    config : Config
+        The config, whose files are read.
+    assumptions : callable
+        Returns the assumptions of an entry of a model file.
+
+    Returns
+    -------
+    Inputs
+        The sequence (T, N, I), the parameters and the initial state, with the config at its final sizes.
 
     Raises
     ------
     ConfigError
-        If a file is missing, damaged, or does not fit; its key is that of the file's path.
+        If a file is missing, corrupt, or does not fit; its key is that of the file's path.
     """
     opened = _open_sequence(config)
     if opened is not None:

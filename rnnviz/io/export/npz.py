@@ -20,9 +20,22 @@ def write_npz(
 ) -> int:
     """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
 
-    With `gates`, also `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each
-    gate, c of an LSTM, and the arguments of the activations. `progress` may raise to stop the writing; an existing
-    file is then left as it was. Returns how many arrays of numbers there are.
+    Parameters
+    ----------
+    result : RunResult
+        The run.
+    path : Path
+        The file to write, which is replaced atomically.
+    progress : callable
+        Called with the fraction that is done. It may raise to cancel; an existing file then remains unchanged.
+    gates : bool
+        Whether to add `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each
+        gate, c of an LSTM, and the pre-activations.
+
+    Returns
+    -------
+    int
+        The number of numeric arrays.
 
     Raises
     ------

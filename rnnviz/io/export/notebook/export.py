@@ -22,10 +22,22 @@ _MOST_BYTES = 16 << 20
 
 
 def write_notebook(result: RunResult, path: Path) -> int:
-    """Write a notebook that recomputes the run by Gluon's layer and by hand, and return how many cells it has.
+    """Write a Jupyter notebook that recomputes the run with Gluon's layer and with the manual recurrence.
 
-    It is one file: it holds the parameters, the input and the initial state, and what one right engine of the run
-    found, against which its own numbers are held. It needs numpy, and MXNet for Gluon's layer, but nothing of rnnviz.
+    The file contains the parameters, the input, the initial state and the expected values of one engine without
+    detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz.
+
+    Parameters
+    ----------
+    result : RunResult
+        The run.
+    path : Path
+        The file to write, which is replaced atomically.
+
+    Returns
+    -------
+    int
+        The number of cells.
 
     Raises
     ------

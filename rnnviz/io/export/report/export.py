@@ -31,7 +31,21 @@ _OPEN_ROWS = 40
 
 
 def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture] = ()) -> int:
-    """Write the report of a run, and return how many bytes it has.
+    """Write the HTML report of a run.
+
+    Parameters
+    ----------
+    result : RunResult
+        The run.
+    path : Path
+        The file to write, which is replaced atomically.
+    pictures : sequence of ReportPicture
+        Pictures of the network.
+
+    Returns
+    -------
+    int
+        The size of the file in bytes.
 
     Raises
     ------
