@@ -13,6 +13,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
 from rnnviz.core.sequence_config import SequenceSource as SequenceSource
 from rnnviz.core.sequence_config import alphabet, check_sequence
+from rnnviz.core.words import suggest
 
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 """(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
@@ -33,12 +34,12 @@ class Network:
 
     @property
     def kind(self) -> Cell:
-        """The cell's definition."""
+        """Definition of the cell."""
         return CELLS[self.cell]
 
     @property
     def directions(self) -> int:
-        """D: 2 if bidirectional else 1."""
+        """Number of directions D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
     def backward(self, direction: int) -> bool:
@@ -46,11 +47,14 @@ class Network:
         return self.reverse or direction == 1
 
     def layer_input_size(self, layer: int) -> int:
-        """The features that `layer` reads: I for the first layer, D·H above it."""
+        """Number of features that `layer` reads: I for the first layer, D·H above it."""
         return self.input_size if layer == 0 else self.directions * self.hidden_size
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Gluon's parameter names with their shapes, in the order in which they are drawn."""
+        """Shapes of the parameters by their Gluon names, in the order in which they are drawn.
+
+        With G gates: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias and h2h_bias (G·H,).
+        """
         rows = self.kind.gate_count * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.num_layers):
@@ -63,67 +67,67 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers the parameters are."""
+        """Number of weights and biases."""
         rows = self.kind.gate_count * self.hidden_size
         first = rows * (self.input_size + self.hidden_size + 2)
         above = rows * (self.directions * self.hidden_size + self.hidden_size + 2)
         return self.directions * (first + (self.num_layers - 1) * above)
 
     def state_shape(self, batch_size: int) -> tuple[int, int, int]:
-        """(L·D, N, H): the shape of h, and of c, whatever the layout."""
+        """Shape (L·D, N, H) of h, and of c, in both layouts."""
         return self.num_layers * self.directions, batch_size, self.hidden_size
 
     def hidden_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int, int, int]:
-        """(L, D, T, N, H): the shape of a trace."""
+        """Shape (L, D, T, N, H) of the hidden states in a trace."""
         return self.num_layers, self.directions, timesteps, batch_size, self.hidden_size
 
     def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:
-        """The shape of out in the network's layout."""
+        """Shape of out: (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC."""
         width = self.directions * self.hidden_size
         return (batch_size, timesteps, width) if self.layout == "NTC" else (timesteps, batch_size, width)
 
 
 @dataclass(frozen=True)
 class ParameterSource:
-    """Where weights and biases come from."""
+    """Source of the weights and biases."""
 
     initializer: str = config_field(
         "choice",
-        "How the weights are drawn.",
+        "Distribution of the weights, or a file that holds them.",
         "xavier",
         choices=("xavier", "normal", "uniform", "orthogonal", "file"),
     )
-    bias: str = config_field("choice", "How the biases are drawn.", "uniform", choices=("zeros", "uniform"))
+    bias: str = config_field("choice", "Distribution of the biases.", "uniform", choices=("zeros", "uniform"))
     scale: float = config_field(
-        "float", "The deviation of normal weights, the half-width of uniform weights and biases.", 0.1, above=0.0
+        "float", "Standard deviation of normal weights; half-width of uniform weights and biases.", 0.1, above=0.0
     )
-    seed: int = config_field("int", "The seed of the parameters.", 1, minimum=0, maximum=LARGEST_SEED)
-    path: str | None = config_field("path", "A model file, or weights by Gluon's names.", None, optional=True)
-    entry: str | None = config_field("text", "Which recurrent layer of a model file.", None, optional=True)
+    seed: int = config_field("int", "Seed of the random parameters.", 1, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = config_field("path", "Model file, or .npz file with Gluon's names.", None, optional=True)
+    entry: str | None = config_field("text", "Name of the recurrent layer in a model file.", None, optional=True)
 
 
 @dataclass(frozen=True)
 class InitialStateSource:
-    """Where h0, and c0 of an LSTM, come from."""
+    """Source of the initial state: h_0, and c_0 of an LSTM."""
 
     source: str = config_field(
         "choice", "Initial hidden state (and cell state for an LSTM).", "zeros", choices=("zeros", "normal", "file")
     )
-    seed: int = config_field("int", "The seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
-    path: str | None = config_field("path", "An .npz file with h, and c for an LSTM.", None, optional=True)
+    seed: int = config_field("int", "Seed of a random initial state.", 2, minimum=0, maximum=LARGEST_SEED)
+    path: str | None = config_field("path", ".npz file with h, and c for an LSTM.", None, optional=True)
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Which engines are run, and how near is near enough."""
+    """Engines that are run and compared, and the tolerance."""
 
     reference: str = config_field("text", "Reference engine.", "gluon")
     candidates: tuple[str, ...] = config_field("names", "Candidates: engines compared with the reference.", ("manual",))
     rtol: float | None = config_field(
-        "float", "Relative tolerance; by dtype if empty.", None, minimum=0.0, optional=True
+        "float", "Relative tolerance (rtol); if empty, the default of the dtype.", None, minimum=0.0, optional=True
     )
     atol: float | None = config_field(
-        "float", "Absolute tolerance; by dtype if empty.", None, minimum=0.0, optional=True
+        "float", "Absolute tolerance (atol); if empty, the default of the dtype.", None, minimum=0.0, optional=True
     )
 
     @property
@@ -138,7 +142,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Config:
-    """One run, as the user asked for it."""
+    """Settings of one run, one attribute for each table of the TOML file."""
 
     network: Network
     sequence: SequenceSource = field(default_factory=SequenceSource)
@@ -165,7 +169,9 @@ class Config:
         for name in values:
             if name not in SECTIONS:
                 raise ConfigError(
-                    name, f"{display_key(name)} is not a known table: a config may hold {', '.join(SECTIONS)}."
+                    name,
+                    f"{display_key(name)} is not a known table: a config may hold {', '.join(SECTIONS)}."
+                    + suggest(str(name), SECTIONS),
                 )
         sequence = _sequence(values.get("sequence", {}))
         config = cls(
@@ -183,7 +189,7 @@ class Config:
         Raises
         ------
         ConfigError
-            If a source lacks the path or text that it reads, or an engine stands on both sides.
+            If a source lacks its path or text, keys contradict each other, or the reference is a candidate.
         """
         for section, key in (("sequence", "source"), ("parameters", "initializer"), ("initial_state", "source")):
             source = getattr(self, section)
@@ -217,12 +223,12 @@ class Config:
             raise ConfigError(
                 "compare.candidates",
                 f'compare.candidates holds "{self.compare.reference}", which is the reference: '
-                f"an engine must be held against another one.",
+                f"a candidate must be another engine.",
             )
         return self
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
-        """The tables of a TOML file that says the same; keys that are None are left out."""
+        """Tables of a TOML file with the same settings; keys that are None are left out."""
         tables = {}
         for name in SECTIONS:
             section = getattr(self, name)

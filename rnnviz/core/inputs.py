@@ -72,8 +72,8 @@ def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
         config = replace(config, network=replace(config.network, input_size=features))
     if features != config.network.input_size:
         raise InputError(
-            f"The sequence has the shape (N, T, I) = ({batch_size}, {timesteps}, {features}), "
-            f"but the network reads network.input_size = {config.network.input_size} features: "
-            f"({batch_size}, {timesteps}, {config.network.input_size})."
+            f"The input has {features} features, but network.input_size = {config.network.input_size}: set "
+            f"network.input_size = {features} or use another file (shape (N, T, I) = "
+            f"({batch_size}, {timesteps}, {features}))."
         )
     return replace(config, sequence=replace(config.sequence, batch_size=batch_size, timesteps=timesteps))

@@ -1,4 +1,4 @@
-"""Declared parameters: what a config key may hold, said once.
+"""Declarations of config keys: type, range, default and tooltip of each.
 
 The validation of a TOML file and the forms of the window are both made from these declarations, so that
 they cannot disagree about what is allowed.
@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from rnnviz.core.errors import ConfigError, printable
+from rnnviz.core.words import suggest
 
 # Beyond this no array of that length exists on any machine that runs the program, and products of sizes
 # still fit a 64-bit integer.
@@ -23,7 +24,7 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """What one config key may hold.
+    """Declaration of one config key.
 
     `kind` is one of "int", "float", "bool", "choice", "text", "path", "names". `choices` belongs to "choice";
     `minimum` and `maximum` (inclusive) to numbers; `above` is an exclusive lower limit. `optional` keys may
@@ -40,13 +41,13 @@ class FieldSpec:
 
     @property
     def allowed(self) -> str:
-        """What is allowed, in words that end an error sentence."""
+        """Allowed values in words that end an error sentence."""
         if self.kind == "choice":
             return "one of " + ", ".join(f'"{c}"' for c in self.choices)
         if self.kind == "bool":
             return "true or false"
         if self.kind == "int":
-            return f"a whole number from {int(self.minimum or 0)} to {int(self.largest or 0)}"
+            return f"an integer from {int(self.minimum or 0):,} to {int(self.largest or 0):,}"
         if self.kind == "float":
             if self.above is not None:
                 return f"a finite number above {self.above:g}"
@@ -55,7 +56,7 @@ class FieldSpec:
             return "a list of engine names without repetition"
         if self.kind == "path":
             return "the path of a file"
-        return "a text that is not empty"
+        return "a non-empty text"
 
     @property
     def largest(self) -> float | None:
@@ -74,7 +75,8 @@ class FieldSpec:
             return None
         checked = self._accept(value)
         if checked is None:
-            raise ConfigError(key, f"{key} = {display_value(value)} is not allowed: it must be {self.allowed}.")
+            sentence = f"{key} = {display_value(value)} is not allowed: it must be {self.allowed}."
+            raise ConfigError(key, sentence + (suggest(value, self.choices) if isinstance(value, str) else ""))
         return checked
 
     def _accept(self, value: Any) -> Any:
@@ -168,7 +170,7 @@ def section_from_mapping(section: type[Section], name: str, values: Any, **fixed
             raise ConfigError(
                 f"{name}.{key}",
                 f"{name}.{display_key(key)} = {display_value(values[key])} is not a known key: [{name}] "
-                f"may hold {', '.join(keys)}.",
+                f"may hold {', '.join(keys)}." + suggest(str(key), keys),
             )
     checked = {key: keys[key].check(f"{name}.{key}", value) for key, value in values.items()}
     for item in fields(section):  # type: ignore[arg-type]

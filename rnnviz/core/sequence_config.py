@@ -17,62 +17,62 @@ class SequenceSource:
 
     source: str = config_field(
         "choice",
-        "What the network reads.",
+        "Source of the input sequence.",
         "normal",
         choices=("normal", "uniform", "impulse", "sine", "file", "text"),
     )
-    batch_size: int = config_field("int", "N: how many sequences are computed side by side.", 16, minimum=1)
-    timesteps: int = config_field("int", "T: how many steps each sequence has.", 2, minimum=1)
-    seed: int = config_field("int", "The seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
+    batch_size: int = config_field("int", "Number of samples in the batch (N).", 16, minimum=1)
+    timesteps: int = config_field("int", "Number of time steps (T).", 2, minimum=1)
+    seed: int = config_field("int", "Seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
     path: str | None = config_field(
-        "path", "An .npy or .npz file of (T, I) or (N, T, I), a .csv table or a .wav sound.", None, optional=True
+        "path", "File: .npy or .npz of shape (T, I) or (N, T, I), a .csv table or a .wav sound.", None, optional=True
     )
-    array: str | None = config_field("text", "Which array of an .npz file, if it holds several.", None, optional=True)
+    array: str | None = config_field("text", "Name of the array in an .npz file of several.", None, optional=True)
     axes: str | None = config_field(
         "choice",
-        "The axes of an array of three: samples or time first. By default samples, and time for what a run exported.",
+        "Axes of an array of three: batch first or time first. Default: NTI; TNI for an exported run.",
         None,
         choices=("NTI", "TNI"),
         optional=True,
     )
     frame: int | None = config_field(
         "int",
-        "How many samples of a sound are one timestep; by default as many as fill the network's input.",
+        "Audio frames in each time step. Default: as many as the input size.",
         None,
         minimum=1,
         optional=True,
     )
-    text: str | None = config_field("text", "A text; each character or word is a timestep.", None, optional=True)
+    text: str | None = config_field("text", "Text: each character or word is one time step.", None, optional=True)
     tokens: str | None = config_field(
         "choice",
-        "What a text is read by: characters, or words between white space.",
+        "Unit of a text: characters, or words between white space.",
         None,
         choices=("characters", "words"),
         optional=True,
     )
     vocabulary: str | None = config_field(
         "path",
-        "A file of tokens, one a line or JSON of token and index; without it, what the text holds.",
+        "File of tokens, one a line, or JSON of token and index. Default: the tokens of the text.",
         None,
         optional=True,
     )
     unknown: str | None = config_field(
         "text",
-        "The token that stands for what the vocabulary lacks; without it, that is an error.",
+        "Token for everything that the vocabulary lacks. Default: an error.",
         None,
         optional=True,
     )
     embedding: str | None = config_field(
         "text",
-        "The matrix (V, I) whose row is read for each token, by its name in the file of the weights.",
+        "Name of the embedding matrix (V, I) in the file of the weights.",
         None,
         optional=True,
     )
     embedding_path: str | None = config_field(
-        "path", "A file of its own that the embedding is in: .npy, .npz or a model file.", None, optional=True
+        "path", "Separate file of the embedding: .npy, .npz or a model file.", None, optional=True
     )
     labels: str | None = config_field(
-        "path", "A text file that names the timesteps, with a line for each.", None, optional=True
+        "path", "Text file with a name for each time step, one a line.", None, optional=True
     )
 
     @property

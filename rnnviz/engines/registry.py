@@ -18,6 +18,7 @@ from rnnviz.core.engine_spec import RECORDING, RecordingName, engine_file, is_ow
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
+from rnnviz.core.words import suggest
 from rnnviz.engines.base import Engine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, KnownBug, known_bugs_of
 
@@ -57,8 +58,8 @@ class EngineEntry:
             return f"{_why_no_mxnet(self.name)}: {_INSTEAD}"
         if self.package == "torch":
             if getattr(sys, "frozen", False):
-                return "The engine torch needs PyTorch, which this package leaves out: use a rnnviz that pip installed."
-            return "The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch]."
+                return "PyTorch is not part of this package. Install rnnviz with pip to use the engine torch."
+            return 'The engine torch needs PyTorch, which is not installed: run pip install "rnnviz[torch]".'
         return f"The engine {self.name} needs the package {self.package}, which is not installed."
 
     def unsupported_reason(self, network: Network) -> str | None:
@@ -201,14 +202,15 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         if mistake is None:
             raise ConfigError(
                 key,
-                f"{key} names {display_value(name)}, which is not a known bug: use one of {', '.join(KNOWN_BUGS)}.",
+                f"{key} names {display_value(name)}, which is not a known bug: use one of {', '.join(KNOWN_BUGS)}."
+                + suggest(name, (bug.engine for bug in KNOWN_BUGS.values())),
             )
         return EngineEntry(name, name, None, partial(_load_mistake, name), mistake=mistake)
     if name not in ENGINES:
         raise ConfigError(
             key,
-            f"{key} names {display_value(name)}, which is no engine: it must be one of {', '.join(ENGINES)}, "
-            f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of a recording.",
+            f"{key} names {display_value(name)}, which is not a known engine: it must be one of {', '.join(ENGINES)}, "
+            f"{PREFIX}NAME, the path of a .py file, or {RECORDING}PATH of recorded outputs." + suggest(name, ENGINES),
         )
     return ENGINES[name]
 

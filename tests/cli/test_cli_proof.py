@@ -234,7 +234,7 @@ def test_a_missing_torch_exits_with_three_and_says_how_to_get_it(tmp_path: Path)
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
-        "rnnviz: The engine torch needs PyTorch, which is an extra: install it with pip install rnnviz[torch].\n"
+        'rnnviz: The engine torch needs PyTorch, which is not installed: run pip install "rnnviz[torch]".\n'
     )
 
 

@@ -118,8 +118,8 @@ def test_a_cluster_finds_what_this_machine_finds(tmp_path: Path, capfd: pytest.C
     ("text", "options", "sentence"),
     [
         (GRID + "network.size = [1]", [], "grid.network.size is not a known key: it must be one of network.cell,"),
-        (GRID, ["--engines", "manuel"], 'engines names "manuel", which is no engine'),
-        (GRID, ["--workers", "0"], "--workers = 0 is not allowed: it must be a whole number from 1 to 1024."),
+        (GRID, ["--engines", "manuel"], 'engines names "manuel", which is not a known engine'),
+        (GRID, ["--workers", "0"], "--workers = 0 is not allowed: it must be an integer from 1 to 1,024."),
         (GRID, ["--csv", "/no/such/folder/a.csv"], "the folder /no/such/folder does not exist."),
         (GRID, ["--scheduler", "x", "--workers", "1"], "--workers and --scheduler cannot be given together"),
     ],

@@ -25,6 +25,6 @@ def refusal(values: Any) -> ConfigError:
         Config.from_mapping(values)
     error = caught.value
     assert str(error) == error.sentence
-    assert error.sentence.endswith(".")
+    assert error.sentence.endswith((".", "?"))
     assert "\n" not in error.sentence
     return error

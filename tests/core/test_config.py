@@ -146,7 +146,7 @@ from tests.strategies import any_config_mappings
         (
             {"compare": {"reference": "manual"}},
             "compare.candidates",
-            ('compare.candidates holds "manual", which is the reference: an engine must be held against another one.'),
+            ('compare.candidates holds "manual", which is the reference: a candidate must be another engine.'),
         ),
     ],
 )

@@ -22,8 +22,8 @@ def test_another_number_of_features_is_told_with_both_shapes() -> None:
     with pytest.raises(InputError) as caught:
         with_sequence_shape(CONFIG, (7, 2, 5))
     assert str(caught.value) == (
-        "The sequence has the shape (N, T, I) = (2, 7, 5), "
-        "but the network reads network.input_size = 3 features: (2, 7, 3)."
+        "The input has 5 features, but network.input_size = 3: set network.input_size = 5 or use another file "
+        "(shape (N, T, I) = (2, 7, 5))."
     )
 
 

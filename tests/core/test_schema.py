@@ -24,9 +24,9 @@ def test_a_section_has_the_keys_that_it_declares_and_their_defaults() -> None:
     assert section_from_mapping(Part, "part", {"size": 3}) == Part(3, None, 0.5, 7)
     assert section_from_mapping(Part, "part", {"name": "a", "share": 1}, size=9) == Part(9, "a", 1.0, 7)
     for values, key, sentence in (
-        ({}, "part.size", "part.size is missing and has no default: it must be a whole number from 2 to 5."),
+        ({}, "part.size", "part.size is missing and has no default: it must be an integer from 2 to 5."),
         ({"made": 8}, "part.made", "part.made = 8 is not a known key: [part] may hold size, name, share."),
-        ({"size": 6}, "part.size", "part.size = 6 is not allowed: it must be a whole number from 2 to 5."),
+        ({"size": 6}, "part.size", "part.size = 6 is not allowed: it must be an integer from 2 to 5."),
     ):
         with pytest.raises(ConfigError) as caught:
             section_from_mapping(Part, "part", values)

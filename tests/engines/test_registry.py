@@ -33,8 +33,8 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
         find_engine("tensorflow", "compare.reference")
     assert caught.value.key == "compare.reference"
     assert caught.value.sentence == (
-        'compare.reference names "tensorflow", which is no engine: it must be one of gluon, manual, onnx, torch, '
-        "bug:NAME, the path of a .py file, or recording:PATH of a recording."
+        'compare.reference names "tensorflow", which is not a known engine: it must be one of gluon, manual, onnx, '
+        "torch, bug:NAME, the path of a .py file, or recording:PATH of recorded outputs."
     )
     with pytest.raises(ConfigError, match=r'^compare\.candidates names "tensorflow"') as caught:
         find_engine("tensorflow")
@@ -47,6 +47,7 @@ def test_an_unknown_mistake_is_refused_with_those_that_are_known() -> None:
     assert caught.value.key == "compare.reference"
     assert caught.value.sentence == (
         f'compare.reference names "bug:no-bias", which is not a known bug: use one of {", ".join(KNOWN_BUGS)}.'
+        ' Did you mean "bug:no-i2h-bias"?'
     )
 
 

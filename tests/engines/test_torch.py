@@ -56,9 +56,7 @@ def test_progress_grows_to_one_and_the_inputs_stay() -> None:
 
 def test_a_missing_torch_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    with pytest.raises(
-        EngineError, match=r"needs PyTorch, which is an extra: install it with pip install rnnviz\[torch\]"
-    ):
+    with pytest.raises(EngineError, match=r'needs PyTorch, which is not installed: run pip install "rnnviz\[torch\]"'):
         load_engine("torch")
 
 
@@ -68,5 +66,5 @@ def test_a_package_of_the_program_without_torch_does_not_send_to_a_pip_that_it_h
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert registry.ENGINES["torch"].unavailable == (
-        "The engine torch needs PyTorch, which this package leaves out: use a rnnviz that pip installed."
+        "PyTorch is not part of this package. Install rnnviz with pip to use the engine torch."
     )

@@ -15,9 +15,9 @@ from rnnviz.sweeps import grid as sweep
 from rnnviz.sweeps.grid import Sweep, checked_value
 
 NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
-SIZE = "a whole number from 1 to 1000000000"
+SIZE = "an integer from 1 to 1,000,000,000"
 SIZED = "network.hidden_size"
-DRAW = "a whole number from 0 to 9223372036854775807"
+DRAW = "an integer from 0 to 9,223,372,036,854,775,807"
 NETWORK_KEYS = [f"network.{key}" for key in declarations(Network)]
 TABLES = "network, sequence, parameters, initial_state, compare"
 NO_KEY = (
@@ -86,7 +86,7 @@ def test_values_that_make_no_config_together_are_rows_that_say_why() -> None:
     assert first.config is not None
     assert second.config is None
     assert second.refusal == (
-        'compare.candidates holds "manual", which is the reference: an engine must be held against another one.'
+        'compare.candidates holds "manual", which is the reference: a candidate must be another engine.'
     )
     assert first.refusal == ""
 
@@ -205,7 +205,7 @@ def test_a_value_of_a_row_is_checked_as_its_key_says() -> None:
         "onnx",
         2.0,
     ]
-    for key, value, allowed in (("seed", -1, DRAW), ("engine", "", "a text that is not empty"), (SIZED, 0, SIZE)):
+    for key, value, allowed in (("seed", -1, DRAW), ("engine", "", "a non-empty text"), (SIZED, 0, SIZE)):
         with pytest.raises(ConfigError) as raised:
             checked_value(key, value)
         assert raised.value.key == key

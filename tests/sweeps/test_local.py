@@ -123,7 +123,7 @@ def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_engine_that_does_not_exist_is_told_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='engines names "manuel", which is no engine'):
+    with pytest.raises(ConfigError, match='engines names "manuel", which is not a known engine'):
         start(sweep(engines=["manuel"]), tmp_path / "j")
 
 
