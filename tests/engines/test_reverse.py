@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.verify.audited import engine_or_skip, inputs_of, with_sequence
 
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
@@ -21,6 +20,7 @@ from rnnviz.verify.mismatch_navigation import neighbor_mismatch
 from rnnviz.verify.mismatch_rows import mismatch_rows
 from tests.oracles.computed import Answer, assert_agrees, computed
 from tests.oracles.recurrence import recurrence
+from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_sequence
 
 CASES = [
     (engine, cell, dtype, layout)
