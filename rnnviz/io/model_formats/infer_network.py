@@ -1,5 +1,6 @@
 """A recurrent network put together from the arrays of its layers: sizes and cell come from their shapes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,8 @@ from rnnviz.io.model_formats.tensors import Tensor
 
 _CELLS = {1: None, 3: "gru", 4: "lstm"}
 _KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+_IN_PYTORCH = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
+_PYTORCH = re.compile("weight_(?:ih|hh|hr)|bias_(?:ih|hh)")
 
 Layers = dict[tuple[int, int], dict[str, str]]
 """The names in the file of one network's arrays, by (layer, direction) and then by Gluon's kind, such as i2h_weight."""
@@ -97,7 +100,8 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
         raise _UnsupportedError(f"{arrays['projection']} projects the hidden state, which no cell here does")
     if kind not in arrays:
         there = ", ".join(arrays.values())
-        raise _UnsupportedError(f"it holds {there}, but lacks the {kind} that belongs to it")
+        lacking = _IN_PYTORCH[kind] if _PYTORCH.search(there) else kind
+        raise _UnsupportedError(f"it holds {there}, but lacks the {lacking} that belongs to it")
     shape = tensors[arrays[kind]].shape
     if len(shape) > rank == 2:
         raise _UnsupportedError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")

@@ -92,8 +92,8 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
 def unrolled_layer(placed: PlacedNode) -> StoredLayer:
     """A network of which the file holds single time steps alone, by the first product in them."""
     reason = (
-        "its exporter has unrolled it into single time steps: export it as one operator, in PyTorch with "
-        "dynamo=False, or open the weights that it was exported from"
+        "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
+        "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
     )
     return unsupported(Entry(placed.name, None, None, None, None, None, None), reason)
 

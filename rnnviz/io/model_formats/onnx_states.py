@@ -112,8 +112,9 @@ def _state(
         return InitialState(_INPUT, (text,), rows=(_rows(values, value, placed),))
     arrays = [_constant_state(placed, name, variant, size, dtype) for _, variant in variants]
     # Where the number of samples is open, the state is read if it is one for all of them.
-    if any(variant.open_size and array.shape[1] > 1 for (_, variant), array in zip(variants, arrays, strict=True)):
-        return _computed(placed, given)
+    for (_, variant), array in zip(variants, arrays, strict=True):
+        if variant.open_size and array.shape[1] > 1:
+            return _started_from(f"numbers in the file for {array.shape[1]} samples, and takes any number of samples")
     if any(not np.array_equal(array, arrays[0], equal_nan=True) for array in arrays):
         return _computed(placed, given)
     return InitialState(_STORED if arrays[0].any() else _ZEROS, numbers=((key, arrays[0]),))

@@ -8,6 +8,7 @@ from pathlib import Path
 _KERAS = "save the Keras model itself by model.save as a .keras file, or export it to ONNX"
 _ARRAYS = "save its arrays by PyTorch's or Gluon's names in an .npz or .safetensors file"
 _ONNX = "export the model to ONNX from the program that made it"
+_ONNX_TEXT = (".onnxtxt", ".onnxjson", ".textproto")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TF_CHECKPOINT = re.compile(r".*\.(index|meta|data-\d+-of-\d+)")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf")
@@ -70,6 +71,18 @@ _FORMATS = (
         "a Keras architecture without weights",
         "save the model with its weights by model.save as a .keras file",
         lambda name, head: name.endswith(".json") and b'"class_name"' in head,
+    ),
+    OtherFormat(
+        "the graph of an MXNet model without its weights",
+        "open the .params file that was exported with it",
+        lambda name, head: name.endswith("-symbol.json"),
+    ),
+    OtherFormat("an ONNX model as text", "save it by onnx.save as an .onnx file", _ending(*_ONNX_TEXT)),
+    OtherFormat(
+        "a distributed checkpoint of PyTorch",
+        "convert it into one file by torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
+        _ending(".distcp"),
+        lambda names: any(name.endswith(".distcp") for name in names),
     ),
     OtherFormat("a flax checkpoint in msgpack", _ARRAYS, _ending(".msgpack")),
     OtherFormat(

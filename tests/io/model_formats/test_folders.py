@@ -104,6 +104,10 @@ def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_s
         ("model.json", json.dumps({"format": "layers-model"}).encode(), r"TensorFlow\.js"),
         ("model.json", json.dumps({"class_name": "Sequential"}).encode(), "without weights"),
         ("m.weights.json", b"{}", "index of Keras weights"),
+        ("net-symbol.json", b'{"nodes": []}', "graph of an MXNet model"),
+        ("m.onnxtxt", b"<", "ONNX model as text"),
+        ("m.textproto", b"ir_version: 9", "ONNX model as text"),
+        ("__0_0.distcp", b"PK", "distributed checkpoint"),
         ("c.msgpack", b"\x81", "flax"),
         ("m.mlmodel", b"\x08\x01", "Core ML"),
         ("m.gguf", b"GGUF\x03", "GGUF"),
@@ -142,6 +146,7 @@ def test_a_pickle_without_an_ending_is_called_one(tmp_path: Path) -> None:
     ("folder", "names", "keyword"),
     [
         ("saved", ["saved_model.pb", "keras_metadata.pb"], "SavedModel"),
+        ("dcp", [".metadata", "__0_0.distcp"], "distributed checkpoint"),
         ("orbax", ["_CHECKPOINT_METADATA", "manifest.ocdbt"], "Orbax"),
         ("tf", ["checkpoint", "w.index", "w.data-00000-of-00001"], "TensorFlow checkpoint"),
         ("m.mlpackage", ["Manifest.json"], "Core ML"),

@@ -68,8 +68,8 @@ LSTM = network("lstm", 2, True)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"weight_hh_l0": None}, "lacks the h2h_weight"),
-        ({"bias_ih_l1": None}, "lacks the i2h_bias"),
+        ({"weight_hh_l0": None}, "lacks the weight_hh that"),
+        ({"bias_ih_l1": None}, "lacks the bias_ih that"),
         ({"weight_hh_l0": np.ones((16, 5), np.float32)}, "weight_hh_l0 has the shape (16, 5): it must be H, 3H or 4H"),
         (
             {"weight_ih_l1": np.ones((16, 4), np.float32)},

@@ -124,6 +124,18 @@ def test_a_learned_initial_state_made_for_any_batch_is_read(operator: str, made:
     assert (entry.initial_state, entry.batch_size, entry.assumptions) == ("stored", None, ())
 
 
+def test_a_state_of_several_samples_that_the_model_spreads_over_any_number_must_be_chosen(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.input("x", "T", "N", FEATURES)
+    sizes = [graph.constant("d", integers(1)), batch_of(graph, x), graph.constant("H", integers(H))]
+    shape = graph.node("Concat", sizes, "shape", axis=0)
+    state = graph.node("Expand", [graph.constant("h0", normal(1, N, H)), shape], "h")
+    graph.outputs = [graph.recurrent("GRU", x, "a", states=[state])]
+    entry = entry_of(graph.save(tmp_path / "m.onnx"))
+    assert entry.initial_state == "computed"
+    assert f"numbers in the file for {N} samples" in entry.assumptions[0]
+
+
 @pytest.mark.parametrize("made", ["constant", "expand", "of shape", "of the shape of another value", "absent"])
 def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
     graph = Graph()
