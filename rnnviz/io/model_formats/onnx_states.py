@@ -112,9 +112,8 @@ def _state(
         return InitialState(_INPUT, (text,), rows=(_rows(values, value, placed),))
     arrays = [_constant_state(placed, name, variant, size, dtype) for _, variant in variants]
     # Where the number of samples is open, the state is read if it is one for all of them.
-    for (_, variant), array in zip(variants, arrays, strict=True):
-        if variant.open_size and array.shape[1] > 1:
-            return _started_from(f"numbers in the file for {array.shape[1]} samples, and takes any number of samples")
+    if any(variant.open_size and array.shape[1] > 1 for (_, variant), array in zip(variants, arrays, strict=True)):
+        return _computed(placed, given)
     if any(not np.array_equal(array, arrays[0], equal_nan=True) for array in arrays):
         return _computed(placed, given)
     return InitialState(_STORED if arrays[0].any() else _ZEROS, numbers=((key, arrays[0]),))
@@ -164,7 +163,13 @@ def _computed(placed: PlacedNode, name: str, values: Values | None = None, value
         if not isinstance(source, NodeProto) or source.op_type not in MOVES or not source.input:
             break
         before = scope.find(source.input[0])
-        if isinstance(before[2], TensorProto):
+        source_before = before[2]
+        if isinstance(source_before, TensorProto) or (
+            isinstance(source_before, NodeProto) and source_before.op_type == "Constant"
+        ):
+            if source.op_type == "Expand":
+                spread = f'which its node "{PlacedNode(source, scope).name}" (Expand) spreads over the samples'
+                return _started_from(f'numbers in the file ("{before[1]}"), {spread}')
             break  # rows of a constant that the model chooses
         scope, name, source = before
     if isinstance(source, NodeProto):
