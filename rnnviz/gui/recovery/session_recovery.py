@@ -161,7 +161,7 @@ class SessionRecovery(QObject):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self) -> Path | None:
-        """Claim the offered session, and offer the next."""
+        """Take over the offered session, and offer the next."""
         assert self._dir is not None
         folder = self._dir.claim(self._left.pop(0))
         self._offer()
