@@ -81,7 +81,7 @@ def test_lanes_that_were_not_recorded_say_so_and_the_verdict_is_not_green(
     last = result.shape[2] - 1
     words = verdict_sentence(result, name)
     assert words.look == "blind"
-    assert f"agree in the {state.size} of {result['manual'].hidden.size} values that were recorded" in str(words)
+    assert f"{state.size} of {result['manual'].hidden.size} values compared" in str(words)
     (lanes,) = [view for view in window.views if isinstance(view, UnrolledView)]
     window.session.set_candidate(name)
     window.session.set_engine(name)
