@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
 from rnnviz.core.trace import Trace
-from rnnviz.verify.block_metrics import BlockDifference
-from rnnviz.verify.signed_difference import signed_difference
+from rnnviz.verify.metrics import BlockDifference, signed_difference
 
 _BLOCK_VALUES = 1 << 16
 

@@ -11,9 +11,8 @@ from rnnviz.quantities.catalog import Quantity, gate_quantity
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import BoolArray
 from rnnviz.verify.compare import compared
-from rnnviz.verify.metrics import abs_error, tolerance, violation
+from rnnviz.verify.metrics import abs_error, signed_difference, tolerance, violation
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.signed_difference import signed_difference
 from rnnviz.verify.step_inputs import followed
 
 _OF_HIDDEN = ("norm",)

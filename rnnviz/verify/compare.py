@@ -8,9 +8,9 @@ import numpy as np
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.verify.block_metrics import BlockDifference, BlockDifferences
 from rnnviz.verify.comparison import Comparison, Mismatch
 from rnnviz.verify.comparison_accumulator import ComparisonAccumulator
+from rnnviz.verify.metrics import BlockDifference, BlockDifferences
 from rnnviz.verify.per_timestep import over_time
 
 __all__ = ["Comparison", "Mismatch", "compare"]

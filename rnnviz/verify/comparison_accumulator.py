@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.block_metrics import BlockDifference
 from rnnviz.verify.comparison import Mismatch
 from rnnviz.verify.histogram import HistogramAccumulator
-from rnnviz.verify.metrics import passing_atol, tolerance
+from rnnviz.verify.metrics import BlockDifference, passing_atol, tolerance
 
 _VIOLATIONS, _ULPS = (-40, 39), (-1, 63)
 """The octaves of the histograms: violations from 1e-12 to 1e12, every distance in floats."""

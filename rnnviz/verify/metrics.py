@@ -1,10 +1,12 @@
-"""How far two arrays are apart, element by element.
+"""Errors between two arrays, element by element: absolute, relative to the tolerance, in ulp, and signed.
 
 Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two
 infinities of one sign, in the same place are equal; a number that is not finite beside any other one is
 infinitely far from it.
 """
 
+from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -130,3 +132,93 @@ def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
     ordered ^= sign
     ordered -= sign
     return np.asarray(ordered)
+
+
+def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
+    """candidate - reference in float64, for arrays of one shape.
+
+    Two NaNs, or two infinities of one sign, in the same place do not differ: 0. A NaN on one side alone gives NaN, for
+    it is off in no direction; an infinity gives the infinity that ordinary arithmetic does.
+    """
+    r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.asarray(c - r)
+    strange = np.isnan(difference)
+    if strange.any():
+        difference[strange & ((r == c) | (np.isnan(r) & np.isnan(c)))] = 0.0
+    return difference
+
+
+@dataclass(frozen=True)
+class BlockDifference:
+    """Every pair of a reference's and a candidate's block, all arrays of their shape (B, N, H).
+
+    `error`, `violation` and `ulp` are those of the functions above, `ulp` perhaps as narrower
+    integers where no pair needs more. `finite` says in which pairs both numbers are finite; None if they are in all.
+    """
+
+    error: NDArray[np.float64]
+    violation: NDArray[np.float64]
+    ulp: UlpArray
+    finite: BoolArray | None
+
+
+def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
+    """The difference of any two blocks."""
+    error = abs_error(reference, candidate)
+    finite = np.isfinite(reference) & np.isfinite(candidate)
+    return BlockDifference(
+        error,
+        violation_of(error, tolerance(reference, rtol, atol)),
+        ulp_distance(reference, candidate),
+        None if finite.all() else finite,
+    )
+
+
+class BlockDifferences:
+    """The differences of one block after another, in memory that is used again: each is gone with the next one.
+
+    Finite float32 numbers, which is what nearly all are, take a short way: in float64 neither their differences nor
+    their limits overflow, so that nothing has to be looked at twice. What comes out is that of `block_difference`.
+    """
+
+    def __init__(self, rtol: float, atol: float) -> None:
+        self._rtol, self._atol = rtol, atol
+        # With other limits the quotient of two finite numbers may not be finite.
+        self._plain = 1e-200 <= atol <= 1.0 and rtol <= 1.0
+        self._floats: Any = np.empty((2, 0))
+        self._narrow: Any = np.empty(0, np.int32)
+
+    def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
+        """The difference of two blocks of one shape and dtype."""
+        if not (self._plain and reference.dtype == candidate.dtype == np.float32):
+            return block_difference(reference, candidate, self._rtol, self._atol)
+        size = prod(reference.shape)
+        if size > self._floats.shape[1]:
+            self._floats, self._narrow = np.empty((2, size)), np.empty(size, np.int32)
+        error, violation = (row[:size].reshape(reference.shape) for row in self._floats)
+        # To widen a block by itself is quicker than to let the arithmetic do it piece by piece.
+        np.copyto(error, candidate)
+        np.copyto(violation, reference)
+        with np.errstate(invalid="ignore"):  # of two infinities, which are left to the general way below
+            np.subtract(error, violation, out=error)
+        np.abs(error, out=error)
+        if not error.max() < np.inf:
+            return block_difference(reference, candidate, self._rtol, self._atol)
+        limit = np.abs(violation, out=violation)
+        limit *= self._rtol
+        limit += self._atol
+        np.divide(error, limit, out=violation)
+        return BlockDifference(
+            error, violation, _ulp(reference, candidate, self._narrow[:size].reshape(reference.shape)), None
+        )
+
+
+def _ulp(reference: FloatArray, candidate: FloatArray, out: NDArray[np.int32]) -> UlpArray:
+    """`ulp_distance` of finite float32 numbers, written into `out` if they are as near each other as most are."""
+    r, c = np.ascontiguousarray(reference).view(np.int32), np.ascontiguousarray(candidate).view(np.int32)
+    if np.bitwise_xor(r, c, out=out).min() < 0:
+        return ulp_distance(reference, candidate)
+    # With one sign in each pair the bits are as far apart as the floats.
+    np.subtract(c, r, out=out)
+    return np.abs(out, out=out).view(np.uint32)

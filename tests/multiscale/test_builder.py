@@ -17,10 +17,8 @@ from rnnviz.multiscale import builder as module
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins
-from rnnviz.verify.block_metrics import block_difference
-from rnnviz.verify.metrics import violation
+from rnnviz.verify.metrics import block_difference, signed_difference, violation
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.signed_difference import signed_difference
 from tests.verify.pyramids import pyramid_result, with_short_levels
 from tests.verify.traces import random_trace
 

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.verify.block_metrics import BlockDifferences, block_difference
 from rnnviz.verify.histogram import HistogramAccumulator
+from rnnviz.verify.metrics import BlockDifferences, block_difference
 
 LARGEST = float(np.finfo(np.float32).max)
 FLOATS = st.one_of(

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rnnviz.verify.metrics import abs_error
-from rnnviz.verify.signed_difference import signed_difference
+from rnnviz.verify.metrics import abs_error, signed_difference
 
 NAN, INF = np.nan, np.inf
 
