@@ -247,7 +247,7 @@ def run(
         The network, its input and its engines.
     load : Load
         Loads the inputs of the config, in the worker.
-    tell : callable
+    `tell` : callable
         Called with the stage and the fraction of it that is done.
     audit : {"auto", "full", "off"}
         The steps to recompute in float64.
