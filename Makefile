@@ -39,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
 	@echo 'make test            run the tests; TESTS=... narrows them'
-	@echo 'make test-slow       run the slow tests: the wheel, long runs'
+	@echo 'make test-slow       run the slow tests, and those with drawn examples with more of them'
 	@echo 'make golden          write the golden files again: the texts that tests compare'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
@@ -62,6 +62,7 @@ test: $(ready)
 
 test-slow: $(ready)
 	$(bin)/python -m pytest -m slow $(workers) $(TESTS)
+	HYPOTHESIS_PROFILE=many $(bin)/python -m pytest -m 'drawn and not slow' $(workers) $(TESTS) || test $$? = 5
 
 golden: $(ready)
 	$(bin)/python -m pytest -q tests/golden --golden

@@ -1,6 +1,7 @@
-"""How many examples hypothesis draws: few by default, many where HYPOTHESIS_PROFILE=deep asks for them.
+"""Profiles of hypothesis, chosen by HYPOTHESIS_PROFILE: the number of examples, and whether they are random.
 
-`gate` draws the same ones every time, so that no change is held up by what it has not changed.
+`quick` is the default. `gate` draws the same examples every time, so that a change cannot fail by chance. `many` is for
+`make test-slow`, which repeats all tests with drawn examples. `deep` is for the tables of tests/README.md.
 """
 
 import os
@@ -9,8 +10,15 @@ from hypothesis import HealthCheck, settings
 
 # The speed of a machine that others share says nothing about the code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
-settings.register_profile("quick", max_examples=15, **_COMMON)
-settings.register_profile("gate", max_examples=15, derandomize=True, database=None, **_COMMON)
+settings.register_profile("quick", max_examples=8, **_COMMON)
+settings.register_profile("gate", max_examples=8, derandomize=True, database=None, **_COMMON)
+settings.register_profile("many", max_examples=15, **_COMMON)
 settings.register_profile("deep", max_examples=2_000, **_COMMON)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+settings.load_profile(_PROFILE)
+
+
+def examples(count: int) -> int:
+    """Return the number of examples for a cheap test: `count` in the profiles `many` and `deep`, else an eighth."""
+    return count if _PROFILE in ("many", "deep") else max(1, count // 8)

@@ -111,7 +111,7 @@ def read_lesson(path: Path) -> GuidedLesson:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no lesson: byte {error.start} is no UTF-8 text.") from error
+        raise InputError(f"{path} is not a lesson: byte {error.start} is not valid UTF-8.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     return parse_lesson(text, path)
@@ -160,7 +160,7 @@ def _step(lesson: str, section: str, before: Config | None, folder: Path) -> Les
     try:
         values = tomllib.loads(settings)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: the step block is no TOML: {error}.") from error
+        raise InputError(f"{where}: the step block is not valid TOML: {error}.") from error
     _check_keys(where, values, _STEP_KEYS)
     look = _look(where, values.get("look", {}))
     cursor = _cursor(where, values.get("cursor", {}))
@@ -203,7 +203,7 @@ def _config(where: str, values: Mapping[str, Any], before: Config | None, folder
         for key, value in _flat(where, changes):
             section, _, name = key.partition(".")
             if section not in tables or not name:
-                raise InputError(f"{display_key(key)} = {display_value(value)} is no key of a config.")
+                raise InputError(f"{display_key(key)} = {display_value(value)} is not a key of a config.")
             tables[section][name] = value
         return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
     except InputError as error:
@@ -250,16 +250,16 @@ def _look(where: str, values: Any) -> StepView:
 
 def _claims(where: str, values: Any) -> tuple[Statement, ...]:
     if not isinstance(values, list):
-        raise InputError(f"{where}: claims must be written [[claim]].")
+        raise InputError(f"{where}: statements must be written [[claim]].")
     found = []
     for number, claim in enumerate(values, 1):
-        _check_keys(where, claim, _CLAIM_KEYS, f"claim {number}")
+        _check_keys(where, claim, _CLAIM_KEYS, f"statement {number}")
         if not all(isinstance(claim.get(key), str) and claim[key].strip() for key in _CLAIM_KEYS):
-            raise InputError(f"{where}: claim {number} must have two texts, says and holds.")
+            raise InputError(f"{where}: statement {number} must have two texts, says and holds.")
         try:
             found.append(parse_statement(claim["says"].strip(), claim["holds"].strip()))
         except InputError as error:
-            raise InputError(f"{where}, claim {number}: {error}") from error
+            raise InputError(f"{where}, statement {number}: {error}") from error
     return tuple(found)
 
 

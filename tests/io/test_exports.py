@@ -24,6 +24,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import made_result, setting
 from tests.full_disk import files_of_at_most
+from tests.profiles import examples
 
 Write = Callable[[RunResult, Path], object]
 WRITERS: dict[str, Write] = {"csv": write_csv, "npz": write_npz, "json": write_json}
@@ -73,7 +74,7 @@ def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
 
 
 @given(st.lists(st.floats(), min_size=6, max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(20))
 def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0] = values[:2]

@@ -63,7 +63,7 @@ def test_a_lesson_is_found_by_its_name() -> None:
 def test_an_unknown_name_is_answered_with_the_names_that_there_are() -> None:
     with pytest.raises(InputError) as caught:
         find_lesson("stackign")
-    assert str(caught.value) == f'"stackign" is not a lesson: it must be one of {", ".join(NAMES)}.'
+    assert str(caught.value) == f'Unknown lesson "stackign". Did you mean "stacking"? Lessons: {", ".join(NAMES)}.'
 
 
 def test_a_file_that_does_not_begin_as_a_lesson_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,15 +101,15 @@ WRONG = {
     "# T\n## A\nNo block.": 'step "A" has 0 blocks',
     step(FIRST) + "```step\n```": 'step "Only" has 2 blocks',
     "# T\n## A\n```step\nconfig = 1": "must have one",
-    step("config = "): "the step block is no TOML",
+    step("config = "): "the step block is not valid TOML",
     step(""): "names no config: the first step must name one",
-    step('config = "vanila"'): '"vanila" is not a lesson: it must be one of vanilla-t1',
+    step('config = "vanila"'): 'Unknown lesson "vanila". Did you mean "vanilla-t',
     step("config = 3"): "config = 3 must be the name of a config",
     step(FIRST + "color = 1"): "color is not a known key: it must be one of config, set, cursor, look, claim",
     step(FIRST + "set = 1"): "set = 1 must be a table",
     step(FIRST + '[set]\n"network.size" = 1'): "network.size = 1 is not a known key",
     step(FIRST + '[set]\n"sequence.timesteps" = 0'): "sequence.timesteps = 0 is not allowed",
-    step(FIRST + "[set]\ntimesteps = 2"): "timesteps = 2 is no key of a config",
+    step(FIRST + "[set]\ntimesteps = 2"): "timesteps = 2 is not a key of a config",
     step(FIRST + "[cursor]\ntime = 1"): "cursor.time is not a known key",
     step(FIRST + "[cursor]\nunit = -1"): "cursor.unit = -1 must be a whole number",
     step(FIRST + "[cursor]\nunit = true"): "cursor.unit = true must be a whole number",
@@ -121,12 +121,12 @@ WRONG = {
     step(FIRST + '[look]\ncolors = "red"'): 'look.colors = "red" must be one of value, violation',
     step(FIRST + "[look]\nengine = 1"): "look.engine = 1 must be the name of an engine",
     step(FIRST + "look = 1"): "look = 1 must be a table",
-    step(FIRST + "claim = 1"): "claims must be written [[claim]]",
-    step(FIRST + '[[claim]]\nsays = "x"'): "claim 1 must have two texts",
-    step(FIRST + '[[claim]]\nsays = "x"\nholds = " "'): "claim 1 must have two texts",
-    step(FIRST + '[[claim]]\nsay = "x"'): "claim 1.say is not a known key",
+    step(FIRST + "claim = 1"): "statements must be written [[claim]]",
+    step(FIRST + '[[claim]]\nsays = "x"'): "statement 1 must have two texts",
+    step(FIRST + '[[claim]]\nsays = "x"\nholds = " "'): "statement 1 must have two texts",
+    step(FIRST + '[[claim]]\nsay = "x"'): "statement 1.say is not a known key",
     step(FIRST + '[[claim]]\nsays = "x"\nholds = "T"\n[[claim]]\nsays = "x"\nholds = "open(T)"'): (
-        'Lesson 03-two-steps, step "Only", claim 2: open is not a known function'
+        'Lesson 03-two-steps, step "Only", statement 2: open is not a known function'
     ),
 }
 
@@ -142,7 +142,7 @@ def test_what_is_wrong_with_a_lesson_is_one_sentence_that_names_it(text: str, se
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.md"
     path.write_bytes(b"# T\xff")
-    with pytest.raises(InputError, match=r"x\.md is no lesson: byte 3 is no UTF-8 text"):
+    with pytest.raises(InputError, match=r"x\.md is not a lesson: byte 3 is not valid UTF-8"):
         read_lesson(path)
     with pytest.raises(InputError, match=r"missing\.md cannot be read"):
         read_lesson(tmp_path / "missing.md")

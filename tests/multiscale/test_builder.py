@@ -19,6 +19,7 @@ from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins
 from rnnviz.verify.metrics import block_difference, signed_difference, violation
 from rnnviz.verify.result import RunResult
+from tests.profiles import examples
 from tests.verify.pyramids import pyramid_result, with_short_levels
 from tests.verify.traces import random_trace
 
@@ -82,7 +83,7 @@ def test_a_number_beyond_the_range_of_float32_is_stored_as_its_largest_and_no_in
     assert high[0, 0, 0, 0, 1] == np.finfo(np.float32).max
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data())
 def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data: st.DataObject) -> None:
     """In shapes of all kinds, in each sample, in every coloring, whichever copy is read."""

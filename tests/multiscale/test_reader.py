@@ -12,6 +12,7 @@ from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.result import RunResult
 from tests.factories import made_result
+from tests.profiles import examples
 
 
 def spoil(trace: Trace) -> None:
@@ -76,7 +77,7 @@ def test_a_pixel_of_many_cells_shows_the_largest_difference_of_either_sign() -> 
     assert values[0] == pytest.approx([0.0, -0.25])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(times=st.integers(1, 40), units=st.integers(1, 4), width=st.integers(1, 12), height=st.integers(1, 4))
 def test_the_one_mark_and_the_one_nan_are_seen_at_every_resolution(
     result: RunResult, times: int, units: int, width: int, height: int

@@ -18,6 +18,7 @@ from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.result import RunResult
 from tests.factories import made_result
 from tests.oracles.gates import gates_of
+from tests.profiles import examples
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 _RESULTS: dict[str, RunResult] = {}
@@ -61,7 +62,7 @@ def test_what_a_network_has_not_is_shown_by_value() -> None:
     assert quantity_for("violation", "gru", compared=False) == "value"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(data=st.data())
 def test_lanes_of_gates_are_those_of_plain_python_at_every_resolution(data: st.DataObject) -> None:
     cell = data.draw(st.sampled_from(CELLS))

@@ -14,6 +14,7 @@ from rnnviz.quantities import range_query as selection
 from rnnviz.quantities.range_query import MOST, Match, Query, select
 from rnnviz.verify.result import RunResult
 from tests.factories import made_result
+from tests.profiles import examples
 from tests.verify.traces import trace_of
 
 UNITS = 6
@@ -56,7 +57,7 @@ def by_hand(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
     return wanted, sorted(matches, key=lambda match: (-match.score, match.times.start))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data(), block=st.integers(1, 40))
 def test_the_same_is_found_as_by_hand_whatever_is_read_at_a_time(data: st.DataObject, block: int) -> None:
     values = data.draw(VALUES)

@@ -26,6 +26,7 @@ from rnnviz.quantities.unit_order import (
 )
 from rnnviz.verify.result import RunResult
 from tests.factories import made_result
+from tests.profiles import examples
 from tests.verify.pyramids import pyramid_result, with_short_levels
 
 VALUES = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 9)), elements=st.floats(-1e3, 1e3))
@@ -141,7 +142,7 @@ def spoiled(timestep: int, unit: int) -> RunResult:
     return made_result(timesteps=48, hidden_size=12, batch_size=1, edits={"manual": spoil})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data(), quantity=st.sampled_from(["value", "violation", "change"]))
 def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity: str) -> None:
     timestep, unit = data.draw(st.integers(0, 47)), data.draw(st.integers(0, 11))
@@ -156,7 +157,7 @@ def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity
     assert np.abs(found[0] - [row // height, timestep // width]).max() <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data(), quantity=st.sampled_from(["value", "change"]))
 def test_rows_show_the_numbers_of_the_units_that_stand_in_them(data: st.DataObject, quantity: str) -> None:
     units = np.array(data.draw(st.permutations(range(12))), np.int64)

@@ -73,7 +73,7 @@ class Evaluator:
                 return self._binary(node.op, self.value(node.left), self.value(node.right))
             case ast.Compare():
                 return self._compare(node)
-        raise AssertionError(f"{type(node).__name__} is refused when a claim is read")
+        raise AssertionError(f"{type(node).__name__} is refused when a statement is read")
 
     def _part(self, whole: Value, node: ast.Subscript) -> Value:
         index = self._index(node.slice)
@@ -101,16 +101,16 @@ class Evaluator:
     def _whole(self, node: ast.expr) -> int:
         found = self.value(node)
         if isinstance(found, bool) or not isinstance(found, int | np.integer):
-            raise UnansweredError(f"{ast.unparse(node)} is no whole number and cannot be an index.")
+            raise UnansweredError(f"{ast.unparse(node)} is not a whole number and cannot be an index.")
         return int(found)
 
     def _call(self, node: ast.Call) -> Value:
         begin = len(self._scope.read)
         arguments = [self.value(argument) for argument in node.args]
         if isinstance(node.func, ast.Attribute):
-            assert isinstance(node.func.value, ast.Name), "refused when a claim is read"
+            assert isinstance(node.func.value, ast.Name), "refused when a statement is read"
             return self._scope.call(node.func.value.id, node.func.attr, arguments)
-        assert isinstance(node.func, ast.Name), "refused when a claim is read"
+        assert isinstance(node.func, ast.Name), "refused when a statement is read"
         if node.func.id not in FUNCTIONS:
             return self._scope.call(None, node.func.id, arguments)
         named = {str(keyword.arg): self.value(keyword.value) for keyword in node.keywords}

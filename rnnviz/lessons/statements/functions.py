@@ -47,7 +47,7 @@ def array(value: Value, what: str = "This") -> NDArray[Any]:
         return np.asarray(value)
     if isinstance(value, tuple | list) and all(isinstance(v, bool | int | float | np.generic) for v in value):
         return np.asarray(value)
-    raise UnansweredError(f"{what} is no array of numbers: take a part of it, as state[0].")
+    raise UnansweredError(f"{what} is not an array of numbers: take a part of it, as state[0].")
 
 
 def truth(value: Value) -> bool:
@@ -61,8 +61,8 @@ def truth(value: Value) -> bool:
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, np.ndarray) and value.dtype == np.bool_:
-        raise UnansweredError(f"A claim must be one true or false, and not {value.size:,}: put all(...) around it.")
-    raise UnansweredError("A claim must be true or false, as a comparison is.")
+        raise UnansweredError(f"A statement must be one true or false, and not {value.size:,}: put all(...) around it.")
+    raise UnansweredError("A statement must be true or false, as a comparison is.")
 
 
 def _some(context: Context, value: Value) -> NDArray[Any]:

@@ -23,4 +23,4 @@ class Budget:
         """
         self._left -= values if effort is None else effort
         if values > LARGEST_ARRAY or self._left < 0:
-            raise TooLargeError("This run is too large for the claim to be checked here.")
+            raise TooLargeError("This run is too large for the statement to be checked here.")

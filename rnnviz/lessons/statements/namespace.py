@@ -1,4 +1,4 @@
-"""The names of a claim and what they stand for in one run, looked up when they are asked for."""
+"""The names of a statement and what they stand for in one run, looked up when they are asked for."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ from rnnviz.verify.step_inputs import followed
 from rnnviz.verify.tolerances import tolerances
 
 ORIGIN = Location()
-"""Where the cursor stands if nobody has moved it."""
+"""Where the selection is if no one has moved it."""
 
 _EFFORT = 4
 """How many multiplications of a matrix product take as long as one step of anything else."""
 
 
 class Namespace:
-    """One run as a claim sees it, with a cursor in it. Arrays are views: nothing is read before it is needed."""
+    """One run as a statement sees it, with a selection in it. Arrays are views: nothing is read before it is needed."""
 
     def __init__(self, result: RunResult, where: Location = ORIGIN) -> None:
         self._result = result
@@ -38,7 +38,7 @@ class Namespace:
         return Context(self.budget, *tolerances(self._result.config, *self.read[since:]))
 
     def name(self, name: str) -> Any:
-        """What a name stands for.
+        """What a name represents.
 
         Raises
         ------

@@ -42,7 +42,7 @@ def run_variable(result: RunResult, name: str) -> Any:
             return max(comparison.rtol for comparison in result.comparisons)
         case "atol":
             return max(comparison.atol for comparison in result.comparisons)
-    raise KeyError(f"{name} is no outcome of a run")
+    raise KeyError(f"{name} is not an outcome of a run")
 
 
 def judgment(result: RunResult) -> Judgment:

@@ -9,7 +9,7 @@ ARRAYS = {
     "initial_state": "the state before the first step, as state is",
 }
 SIZES = {
-    "T": "how many timesteps there are",
+    "T": "how many time steps there are",
     "N": "how many samples",
     "I": "how many input features",
     "H": "how many units each layer and direction has",
@@ -19,11 +19,11 @@ SIZES = {
 OUTCOMES = {
     "verdict": '"agree", "drift" or "disagree"',
     "mismatched": "how many values of the worst candidate mismatch",
-    "max_error_ratio": "the largest violation of any candidate; 1 is the limit",
+    "max_error_ratio": "the largest error ratio of any candidate; 1 is the limit",
     "first_mismatch": "(layer, direction, timestep, sample, unit) of the first candidate that has one, else ()",
     "wrong": "the engines that are wrong",
-    "undetectable": "the known mistakes that this run could not reveal",
-    "diagnosis": "the known mistakes that explain an engine that is wrong",
+    "undetectable": "the known bugs that this run could not reveal",
+    "diagnosis": "the known bugs that explain an engine that is wrong",
     "checks": "whether each of the notebook's checks holds",
     "rtol": "the relative tolerance, the largest of any candidate's",
     "atol": "the absolute tolerance, the largest of any candidate's",
@@ -31,7 +31,7 @@ OUTCOMES = {
 CURSOR = {
     "layer": "the layer at the cursor",
     "direction": 'the direction there, "forward" or "backward"',
-    "timestep": "the timestep there",
+    "timestep": "the time step there",
     "sample": "the sample there",
     "unit": "the unit there",
 }
@@ -44,7 +44,7 @@ MEMBERS = ("out", "state")
 """What an engine has: gluon.out."""
 
 LANES = {
-    "h": 'h(layer, direction="forward"): a lane\'s hidden vectors, (T, N, H)',
+    "h": 'h(layer, direction="forward"): a lane\'s hidden states, (T, N, H)',
     "c": 'c(layer, direction="forward"): a lane\'s cell states, (T, N, H)',
     "gate": 'gate(name, layer, direction="forward"): what a lane has beside h, (T, N, H)',
 }

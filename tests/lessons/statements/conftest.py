@@ -9,7 +9,7 @@ from tests.factories import evaluated, made_result
 
 
 class Claimed:
-    """A run, and claims about it."""
+    """A run, and statements about it."""
 
     def __init__(self, result: RunResult) -> None:
         self.result = result
@@ -25,5 +25,5 @@ RUN = Claimed(evaluated(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
 
 @pytest.fixture(scope="module")
 def wrong_run() -> Claimed:
-    """An LSTM without its h2h bias, held against the textbook."""
+    """An LSTM without its h2h bias, compared with the manual recurrence."""
     return RUN

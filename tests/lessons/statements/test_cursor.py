@@ -1,4 +1,4 @@
-"""Claims about the value at the cursor, wherever it stands."""
+"""Statements about the value at the selection, wherever it is."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What each name, function and sign of a claim comes to, held against numpy on the run's own arrays."""
+"""What each name, function and sign of a statement reaches, compared with numpy on the run's own arrays."""
 
 from typing import Any
 
@@ -155,8 +155,8 @@ WITHOUT_VALUE = {
     "h(0, 'backward')": "This network has no direction backward: it has forward.",
     "h(0, 1)": "This network has no direction 1: it has forward.",
     "h('0')": "This network has no layer 0: it has 2, counted from 0.",
-    "h(True)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden vectors, (T, N, H).',
-    "h(0, 'forward', 0)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden vectors, (T, N, H).',
+    "h(True)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
+    "h(0, 'forward', 0)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
     "c()": 'c is asked for as c(layer, direction="forward"): a lane\'s cell states, (T, N, H).',
     "gate('h')": 'gate is asked for as gate(name, layer, direction="forward"): what a lane has beside h, (T, N, H).',
     "audit()": 'audit is asked for as audit(engine): "right", "wrong" or "undetermined".',
@@ -164,13 +164,13 @@ WITHOUT_VALUE = {
     "ratio(out)": f"ratio is asked for as {AUDITED['ratio']}.",
     "c(0)": "The cell rnn_tanh has no c: it has pre_h, change, norm.",
     "onnx.h(0)": "onnx was not run: this run holds gluon, manual.",
-    "-'a'": "'a' is no array of numbers: take a part of it, as state[0].",
-    "-state": "state is no array of numbers: take a part of it, as state[0].",
+    "-'a'": "'a' is not an array of numbers: take a part of it, as state[0].",
+    "-state": "state is not an array of numbers: take a part of it, as state[0].",
     "-(out > 0)": "True and false have no sign.",
     "(out > 0) * 2": "True and false cannot be added or multiplied: count(...) counts them.",
     "2 * (out > 0)": "True and false cannot be added or multiplied: count(...) counts them.",
-    "out[True]": "True is no whole number and cannot be an index.",
-    "out[0:0.5]": "0.5 is no whole number and cannot be an index.",
+    "out[True]": "True is not a whole number and cannot be an index.",
+    "out[0:0.5]": "0.5 is not a whole number and cannot be an index.",
     "2 ** 65": "The power 2 ** 65 is out of range.",
     "2 ** 54": "A whole number has become too large.",
     "0 - 2 ** 53 - 1": "A whole number has become too large.",
@@ -181,8 +181,8 @@ WITHOUT_VALUE = {
     "out @ 2": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and ().",
     "(1, 2) @ (1, 2, 3)": "The shapes (2,) and (3,) have no product.",
     "concat(out, dat)[0] + T[0]": "T has no parts.",
-    "max(out, 1)": "This is no array of numbers: take a part of it, as state[0].",
-    "transpose('a')": "This is no array of numbers: take a part of it, as state[0].",
+    "max(out, 1)": "This is not an array of numbers: take a part of it, as state[0].",
+    "transpose('a')": "This is not an array of numbers: take a part of it, as state[0].",
     "1 < 2 < (1, 2) < (1, 2, 3)": "The shapes (2,) and (3,) do not fit.",
 }
 
@@ -202,7 +202,7 @@ def test_a_claim_may_read_so_much_and_no_more() -> None:
     own.spend(budget.LARGEST_ARRAY)
     own.spend(1, (1 << 25) - budget.LARGEST_ARRAY - 1)
     own.spend(1)
-    with pytest.raises(TooLargeError, match=r"^This run is too large for the claim to be checked here\.$"):
+    with pytest.raises(TooLargeError, match=r"^This run is too large for the statement to be checked here\.$"):
         own.spend(1)
     with pytest.raises(TooLargeError):
         Budget().spend(budget.LARGEST_ARRAY + 1)

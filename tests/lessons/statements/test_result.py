@@ -1,4 +1,4 @@
-"""Claims about a small run: what holds, what does not, what cannot be said, and the numbers that are shown."""
+"""Statements about a small run: what holds, what does not, what cannot be said, and the numbers that are shown."""
 
 import ast
 from contextlib import suppress
@@ -19,6 +19,7 @@ from rnnviz.verify.compare import compare
 from rnnviz.verify.tolerances import tolerances
 from tests.factories import made_result, setting
 from tests.lessons.statements.conftest import Claimed
+from tests.profiles import examples
 
 HOLDS = [
     "(T, N, I, H, L, D) == (3, 2, 3, 4, 2, 2)",
@@ -53,23 +54,23 @@ PARAMETERS = ", ".join(
 )
 UNANSWERED = {
     "out in wrong": 'Only a word can be looked for, and only among words, as "manual" in wrong.',
-    "(out, 1) == (out, 2)": "This is no array of numbers: take a part of it, as state[0].",
-    "out[0][0] == out[0][0]": "A claim must be one true or false, and not 8: put all(...) around it.",
-    "T": "A claim must be true or false, as a comparison is.",
-    "verdict": "A claim must be true or false, as a comparison is.",
+    "(out, 1) == (out, 2)": "This is not an array of numbers: take a part of it, as state[0].",
+    "out[0][0] == out[0][0]": "A statement must be one true or false, and not 8: put all(...) around it.",
+    "T": "A statement must be true or false, as a comparison is.",
+    "verdict": "A statement must be true or false, as a comparison is.",
     "out[0][7][0] == 0": "There is no out[0][7]: out[0] has the shape (3, 8).",
     "state[2] == 0": "There is no state[2]: state has 2 parts.",
     "all(out[0][3:] == 0)": "There are no values in this part of the run.",
     "equal(out[0][3:], out[0][3:])": "There are no values in this part of the run.",
-    "all(state == 0)": "This is no array of numbers: take a part of it, as state[0].",
+    "all(state == 0)": "This is not an array of numbers: take a part of it, as state[0].",
     "equal(out, out[0])": "The shapes (2, 3, 8) and (3, 8) differ.",
     "all(out == state[0])": "The shapes (2, 3, 8) and (4, 2, 4) do not fit.",
     "all(l0_i2h_weight @ l0_h2h_weight == 0)": "The shapes (16, 3) and (16, 4) have no product.",
     "all(out @ out == 0)": "A product is of vectors and matrices, not of the shapes (2, 3, 8) and (2, 3, 8).",
     "h(2) == 0": "This network has no layer 2: it has 2, counted from 0.",
     "h(0, 'up') == 0": "This network has no direction up: it has forward and backward.",
-    "h(out) == 0": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden vectors, (T, N, H).',
-    "h() == 0": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden vectors, (T, N, H).',
+    "h(out) == 0": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
+    "h() == 0": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
     "gate('z', 0) == 0": "The cell lstm has no z: it has i, f, g, o, c, pre_i, pre_f, pre_g, pre_o, change, norm.",
     "all(l2_i2h_bias == 0)": f"This network has no l2_i2h_bias: it has {PARAMETERS}.",
     "all(gluon.out == 0)": "gluon was not run: this run holds manual, bug:no-h2h-bias.",
@@ -78,22 +79,22 @@ UNANSWERED = {
     "verdict == 1": "Words can be compared with words only, and by == and !=.",
     "wrong == state": "Words can be compared with words only, and by == and !=.",
     "T in (1, 2)": 'Only a word can be looked for, and only among words, as "manual" in wrong.',
-    "out[out] == 0": "out is no whole number and cannot be an index.",
-    "out[1.0] == 0": "1.0 is no whole number and cannot be an index.",
+    "out[out] == 0": "out is not a whole number and cannot be an index.",
+    "out[1.0] == 0": "1.0 is not a whole number and cannot be an index.",
     "out[::0] == 0": "The step of a slice must not be 0.",
     "T[0] == 0": "T has no parts.",
     "state[0, 0] == 0": "state takes one index.",
     "checks + 1 == 1": "True and false cannot be added or multiplied: count(...) counts them.",
     "-checks == 1": "True and false have no sign.",
-    "'a' + 'b' == 'ab'": "This is no array of numbers: take a part of it, as state[0].",
-    "(1, 2) * 9999999 == 1": "A claim must be one true or false, and not 2: put all(...) around it.",
+    "'a' + 'b' == 'ab'": "This is not an array of numbers: take a part of it, as state[0].",
+    "(1, 2) * 9999999 == 1": "A statement must be one true or false, and not 2: put all(...) around it.",
     "9007199254740992 * 2 > 1": "A whole number has become too large.",
     "9 ** 9 ** 9 > 1": "The power 9 ** 387420489 is out of range.",
     "0 ** -1 > 1": "The power 0 ** -1 is out of range.",
     "(T, N) ** -1 == 1": "This cannot be computed: Integers to negative integer powers are not allowed.",
     "len(T) == 1": "A single number has no length.",
     "concat(T, T) == 1": "concat(T, T) cannot be computed: zero-dimensional arrays cannot be concatenated.",
-    "not T": "A claim must be true or false, as a comparison is.",
+    "not T": "A statement must be true or false, as a comparison is.",
 }
 
 
@@ -220,7 +221,7 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
 def test_any_expression_comes_to_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
     claim = parse_statement("anything", text)

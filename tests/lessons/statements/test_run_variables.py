@@ -1,4 +1,4 @@
-"""What a run came to by the names of a claim, from results whose figures were set by hand, and how it is shown."""
+"""The variables of a run in statements, from results with chosen values, and their display."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_what_the_audit_found_is_told_of_all_engines() -> None:
     assert run_variable(replace(JUDGED, checks=()), "checks").dtype == np.bool_
     assert not all(checks)
     assert any(checks)
-    with pytest.raises(KeyError, match=r"^'T is no outcome of a run'$"):
+    with pytest.raises(KeyError, match=r"^'T is not an outcome of a run'$"):
         run_variable(JUDGED, "T")
 
 
