@@ -98,7 +98,7 @@ def load_config(path: str | PathLike[str]) -> "Config":
 
 
 def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
-    """Run every engine of the config in a process of its own, and compare them.
+    """Run every engine of the config in a separate process, and compare them.
 
     The arrays of the result are read-only maps of files that vanish with the result. An engine that is a file of
     one's own runs only if its name is in `trusted`.
@@ -124,7 +124,7 @@ def show(run: "RunResult") -> None:
 
     What is changed in the window is kept a second later, and if Python ends before the window is closed, the next
     window offers to restore it. The process stays yours: an exception in the window is printed as any other, in no
-    dialog of its own, a crash outside Python is not logged, and with the screen the last second is lost.
+    its own dialog, a crash outside Python is not logged, and with the screen the last second is lost.
 
     Raises
     ------

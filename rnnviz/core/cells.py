@@ -20,7 +20,7 @@ class Gate:
 class Cell:
     """What distinguishes one kind of recurrent cell from another.
 
-    `equations` are the textbook's lines, with u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h.
+    `equations` are the manual recurrence's lines, with u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h.
     """
 
     name: str

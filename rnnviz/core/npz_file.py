@@ -61,7 +61,7 @@ class NpzFile:
                 raise ValueError(f"{name} is longer than it says")
 
     def read(self, name: str) -> FloatArray:
-        """One of the arrays, in its own type; how far it is, is told (see `progress`). Raises as `pieces` does."""
+        """One of the arrays, in its own type; how far it is, is reported (see `progress`). Raises as `pieces` does."""
         header = self._of_numbers(name)
         with self._told():
             numbers = np.empty(prod(header.shape), header.dtype)

@@ -43,7 +43,7 @@ def full(value: Number) -> str:
 
 
 def format_pair(one: Number, other: Number) -> tuple[str, str]:
-    """Two values that differ, with three decimals if those tell them apart, else with every digit."""
+    """Two values that differ, with three decimals if those distinguish them, else with every digit."""
     pair = short(one), short(other)
     return pair if pair[0] != pair[1] else (full(one), full(other))
 

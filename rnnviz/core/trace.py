@@ -1,7 +1,7 @@
 """What one engine computed: a folder of memory-mapped `.npy` files.
 
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
-by everybody else. The arrays are time first, so that one timestep of one lane lies together on disk.
+by everybody else. The arrays are time first, so that one time step of one lane lies together on disk.
 
 A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
 takes to make a file for each.
@@ -33,7 +33,7 @@ class Trace:
     engine:
         The engine's name, as in a config.
     hidden:
-        (L, D, T, N, H): every hidden vector of every layer, direction, timestep and sample.
+        (L, D, T, N, H): every hidden state of every layer, direction, timestep and sample.
     output:
         (T, N, D·H): what the engine itself returned as `out`, time first whatever the layout.
     state_h, state_c:
@@ -41,8 +41,8 @@ class Trace:
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
     untold:
-        The names of arrays that a recording does not hold: what stands there only follows from the others, so that
-        their agreement proves nothing. Hidden vectors that do not follow are NaN, and `recorded` tells which ones are
+        The names of arrays that a recording does not hold: what is there only follows from the others, so that
+        their agreement verifies nothing. Hidden states that do not follow are NaN, and `recorded` shows which ones are
         there. A `state_c` that is not there is None.
     precision:
         The type in which the numbers were recorded; empty if it is the network's own.
@@ -82,7 +82,7 @@ class Trace:
 
     @property
     def partial(self) -> bool:
-        """Whether hidden vectors are missing, as they may in a recording."""
+        """Whether hidden states are missing, as they may in a recording."""
         layers, directions, timesteps, *_ = self.shape
         lanes = ((layer, direction) for layer in range(layers) for direction in range(directions))
         return any(len(self.recorded(*lane)) < timesteps for lane in lanes)
@@ -108,9 +108,9 @@ class Trace:
         return self.reverse or direction == 1
 
     def recorded(self, layer: int, direction: int) -> range:
-        """The timesteps of a lane whose hidden vectors are there; of a recording not always all.
+        """The time steps of a lane whose hidden states are there; of a recording not always all.
 
-        `output` alone tells those of the top layer, and `state` the last that each lane computes.
+        `output` alone shows those of the top layer, and `state` the last that each lane computes.
         """
         layers, _, timesteps, *_ = self.shape
         if "hidden" not in self.missing or (layer == layers - 1 and "output" not in self.missing):
@@ -121,7 +121,7 @@ class Trace:
         return range(last, last + 1)
 
     def holds(self, layer: int, direction: int, timestep: int) -> bool:
-        """Whether the hidden vectors of a step are there."""
+        """Whether the hidden states of a step are there."""
         return timestep in self.recorded(layer, direction)
 
     def output_in(self, layout: str) -> FloatArray:
@@ -178,7 +178,7 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
     Raises
     ------
     OSError, ValueError
-        If the folder is no trace.
+        If the folder is not a trace.
     """
     arrays: dict[str, Any]
     if (folder / _RECORD).exists():

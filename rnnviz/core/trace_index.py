@@ -1,4 +1,4 @@
-"""One place in a trace: what a comparison reports and what the window's cursor points at."""
+"""One place in a trace: what a comparison reports and what the window's selection points at."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -1,7 +1,7 @@
 """The real Gluon: the only module that imports mxnet.
 
 A fused Gluon layer returns the top layer's sequence and the final states only, so every layer is computed by
-a single-layer fused block of its own that holds the same weights: the chain. The fused stack, as a user would
+a single-layer fused its own block that holds the same weights: the chain. The fused stack, as a user would
 build it, runs beside the chain, and its output and states must equal the chain's.
 """
 

@@ -1,4 +1,4 @@
-"""Layers on layers, in one or both directions: what surrounds a recurrence, whoever computes it.
+"""Layers on layers, in one or both directions: what surrounds a recurrence, any user who computes it.
 
 Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
 """
@@ -60,7 +60,7 @@ def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArra
 
 
 def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progress, join: Join = layer_output) -> None:
-    """Fill the trace's hidden vectors, cell states, out and final states."""
+    """Fill the trace's hidden states, cell states, out and final states."""
     network, h0, c0 = inputs.network, inputs.initial_state.h, inputs.initial_state.c
     lanes = network.num_layers * network.directions
     x = inputs.sequence

@@ -1,4 +1,4 @@
-"""The textbook recurrence in numpy.
+"""The manual recurrence in numpy.
 
 With u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h:
 
@@ -6,7 +6,7 @@ With u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h:
     LSTM   i, f, o = sigmoid(u + v);  g = tanh(u + v);  c = f · c[t-1] + i · g;  h = o · tanh(c)
     GRU    r, z = sigmoid(u + v);  n = tanh(u_n + r · v_n);  h = (1 - z) · n + z · h[t-1]
 
-The product W_i2h x does not depend on the state, so it is taken for many timesteps at once, with every bias that
+The product W_i2h x does not depend on the state, so it is taken for many time steps at once, with every bias that
 can be added there; the rest is the loop over t. A step allocates nothing: it writes into buffers that already exist.
 Each gate lies together in them.
 
@@ -173,7 +173,7 @@ def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArr
 
 
 def hoisted_bias(cell: str, p: LayerParameters) -> FloatArray:
-    """b_i2h + b_h2h, but for a GRU's n, whose b_h2h stands inside the reset gate."""
+    """b_i2h + b_h2h, but for a GRU's n, whose b_h2h is inside the reset gate."""
     bias = p.i2h_bias + p.h2h_bias
     if cell == "gru":
         n = slice(2 * len(bias) // 3, None)

@@ -22,7 +22,7 @@ from rnnviz.engines.layerwise import fill_layer, initial_states
 from rnnviz.engines.onnx_runtime import onnxruntime
 
 GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn_relu": (0,), "rnn_tanh": (0,)}
-"""Which of Gluon's gates stands at each of ONNX's places."""
+"""Which of Gluon's gates is at each of ONNX's places."""
 
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
 _STATES = ("initial_h", "initial_c")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InputPlace:
-    """One number of the sequence: x[timestep, sample, feature]; `names` are those of its timesteps and features."""
+    """One number of the sequence: x[timestep, sample, feature]; `names` are those of its time steps and features."""
 
     timestep: int
     sample: int
@@ -100,7 +100,8 @@ def gate_source(arithmetic: "StepBreakdown", gate: str) -> GatePlace:
 
 
 def quantity_place(where: Location, quantity: str) -> Place:
-    """Whose arithmetic tells how a unit's number of a quantity came about: a cell state's, a gate's, or the step's."""
+    """Whose arithmetic shows how a unit's number of a quantity was computed: a cell state's, a gate's, or the
+    step's."""
     if quantity == "c":
         return CellPlace(where)
     gate = quantity.removeprefix("pre_")
@@ -132,7 +133,7 @@ def step_of(place: Place) -> Location | None:
 
 
 def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
-    """Whether a run of hidden values (L, D, T, N, H) and so many features has such a place."""
+    """Whether a run of hidden values (L, D, T, N, H) and this many features has this kind of place."""
     layers, directions, timesteps, samples, units = shape
     match place:
         case InputPlace():

@@ -96,7 +96,7 @@ class StepBreakdown:
     where, engine, cell:
         Which value, whose, and of which cell.
     x, h_previous:
-        (I,) or (D·H,), and (H,): the layer's input and the previous hidden vector, the engine's own.
+        (I,) or (D·H,), and (H,): the layer's input and the previous hidden state, the engine's own.
     gates:
         In the order of the weights' rows.
     previous:
@@ -107,10 +107,10 @@ class StepBreakdown:
         The engine's own h and c; `stored_c` is None where the engine does not give its cell states.
     bound, c_bound:
         The audit's rounding bounds of h and of c. A correct step differs by at most eight of them.
-    timesteps:
-        T, which tells where the lane begins.
+    time steps:
+        T, which shows where the lane begins.
     names:
-        What the sequence's timesteps and features are called.
+        What the sequence's time steps and features are called.
     """
 
     where: Location

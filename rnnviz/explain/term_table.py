@@ -1,4 +1,4 @@
-"""One line of an arithmetic as a ledger: what is added up, in which order, and what it comes to after each entry."""
+"""One line of an arithmetic as a ledger: what is added up, in which order, and what it results in after each entry."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ Order: TypeAlias = Literal["index", "weight"]
 RowKind: TypeAlias = Literal["term", "rest", "bias", "part", "total"]
 
 SHOWN_TERMS = 16
-"""So many terms of a gate are shown unless asked otherwise: all of a small network's."""
+"""This many terms of a gate are shown unless asked otherwise: all of a small network's."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TermValues:
 class TermRow:
     """An entry: a term, the terms that are not listed, a bias, one half's sum, or the whole.
 
-    `source` is where the row's input comes from; `parts` tells that the engines part here first.
+    `source` is where the row's input comes from; `parts` shows that the engines diverge here first.
     """
 
     kind: RowKind
@@ -65,7 +65,7 @@ class TermRow:
 class TermTable:
     """The rows of a line, with each engine's figures in the order of the arithmetics.
 
-    `line` is the symbol that the line gives. `terms` is how many there are, listed or not. `shared` tells that the
+    `line` is the symbol that the line gives. `terms` is how many there are, listed or not. `shared` shows that the
     factors are weights, the same for every engine; `scaled` that a term adds something else than its product.
     """
 
@@ -76,7 +76,7 @@ class TermTable:
     scaled: bool = False
 
     def product(self, row: TermRow, own: TermValues) -> float | None:
-        """What an engine has beneath the products: of a row without one what it adds. The whole is among the sums."""
+        """What an engine has below the products: of a row without one what it adds. The whole is among the sums."""
         if row.kind == "total":
             return None
         return own.added if own.product is None and not self.scaled else own.product
@@ -92,7 +92,7 @@ def ledger(
     """The ledger of the line that gives `line`: a gate's symbol, "c", or "h".
 
     Of a gate the `top` terms are listed that weigh most in the first engine, unless asked otherwise all if they are
-    few, and the rest summed. `parting` is where two of the engines part: its row is listed in any case.
+    few, and the rest summed. `parting` is where two of the engines diverge: its row is listed in any case.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _gate(
 
 
 def _marked_term(parting: Divergence | None, count: int) -> int | None:
-    """The place of the term whose input is where the engines part, if it is one's."""
+    """The place of the term whose input is where the engines diverge, if it is one's."""
     if parting is None or parting.index is None:
         return None
     return parting.index if parting.kind == "i2h" else count + parting.index

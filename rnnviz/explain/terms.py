@@ -39,7 +39,7 @@ class RemainingTerms:
 class TermBar:
     """One step of a waterfall from 0 to the activation's argument.
 
-    `term` is None for a bias, whose `kind` tells which; `start` and `stop` are the partial sums before and after.
+    `term` is None for a bias, whose `kind` shows which; `start` and `stop` are the partial sums before and after.
     """
 
     kind: Kind

@@ -12,12 +12,12 @@ from rnnviz.quantities.gates import GateReader
 from rnnviz.verify.result import RunResult
 
 _EXACTLY = 1 << 24
-"""With at most so many products in all, a quantity is looked at everywhere to find out how far it reaches."""
+"""With at most this many products in all, a quantity is looked at everywhere to find out how far it reaches."""
 _SAMPLED_TIMES, _SAMPLED_UNITS, _SAMPLES = 48, 64, 2
 _BEYOND = 1.25
 """How much farther than what was looked at a quantity may reach, it is supposed."""
 _PRODUCTS_A_READ = 64.0
-"""So many products take about as long as reading, reducing and coloring one value."""
+"""This many products take about as long as reading, reducing and coloring one value."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LaneGates:
     def extent(self, engine: str, quantity: Quantity) -> Extent:
         """How far a quantity reaches from 0 in any lane and sample, found once and quickly.
 
-        In a large result some timesteps, units and samples are looked at, and a round number is told that lies a
+        In a large result some time steps, units and samples are looked at, and a round number is reported that lies a
         little above.
         """
         key = engine, quantity

@@ -1,6 +1,6 @@
 """Gates, pre-activations and cell states over time, computed for what is asked for and never stored.
 
-They follow from an engine's own hidden vectors and the true parameters, in float64: what the cell's equations give for
+They follow from an engine's own hidden states and the true parameters, in float64: what the cell's equations give for
 each step by itself. Of a right engine that is what it computed, to rounding; of a wrong one it is what it should have.
 """
 
@@ -30,7 +30,7 @@ class GateQuantity:
     """What can be read of a lane beside h.
 
     `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is False of
-    what a lane has once for each timestep.
+    what a lane has once for each time step.
     """
 
     name: str
@@ -146,7 +146,7 @@ class GateReader:
 
 
 class _Block:
-    """Some timesteps of one lane, in which quantities that rest on each other are computed once."""
+    """Some time steps of one lane, in which quantities that rest on each other are computed once."""
 
     def __init__(
         self, reader: GateReader, layer: int, direction: int, samples: slice, times: slice, units: slice
@@ -202,7 +202,7 @@ class _Block:
 
 
 def _product(v: Floats, weight: Floats) -> Floats:
-    """(B, S, U): one matrix product for all timesteps and samples."""
+    """(B, S, U): one matrix product for all time steps and samples."""
     return (v.reshape(-1, v.shape[-1]) @ weight.T).reshape(*v.shape[:2], -1)
 
 
@@ -217,7 +217,7 @@ def gate_lane(
     units: slice,
     reader: GateReader | None = None,
 ) -> FloatArray:
-    """(T', U') in the trace's dtype: one of the `QUANTITIES` of some timesteps and units; (T', 1), if not per unit.
+    """(T', U') in the trace's dtype: one of the `QUANTITIES` of some time steps and units; (T', 1), if not per unit.
 
     `reader` is what the caller keeps for the next look at the same trace. The slices have both ends and no step.
 
@@ -235,8 +235,8 @@ def gate_blocks(
 ) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
     """A lane's quantities in blocks of time, in the order of time, for all samples and units: never held as a whole.
 
-    Yields the block's timesteps and by name (B, N, H), or (B, N, 1) of what is not per unit, in the trace's dtype.
-    `length` is how many timesteps a block has.
+    Yields the block's time steps and by name (B, N, H), or (B, N, 1) of what is not per unit, in the trace's dtype.
+    `length` is how many time steps a block has.
 
     Raises
     ------

@@ -1,4 +1,5 @@
-"""Regions of the unrolled network that are lit up: what else in the window is the very thing that one points at."""
+"""Regions of the unrolled network that are highlighted: what else in the window is the very thing that one points
+at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +11,15 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.quantities.vectors import VectorKind
 
 Part: TypeAlias = Literal["same", "read", "computed", "carried", "next"]
-"""Why a region is lit: it is what one points at, or a step reads it, computes it, carries it on, or reads it next."""
+"""Why a region is highlighted: it is what one points at, or a step reads it, computes it, carries it on, or reads it
+next."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """Some units of a lane over some timesteps, as ranges without steps.
+    """Some units of a lane over some time steps, as ranges without steps.
 
-    The initial state stands before the lane's first step: at -1, or backward at T. `array` is "h", which the lanes
+    The initial state is before the lane's first step: at -1, or backward at T. `array` is "h", which the lanes
     show by their values, or "c", the cell state of an LSTM.
     """
 
@@ -29,7 +31,7 @@ class Region:
 
 
 def vector_region(network: Network, where: Location, part: Part = "same", array: Literal["h", "c"] = "h") -> Region:
-    """The whole hidden vector, or cell state, of a step."""
+    """The whole hidden state, or cell state, of a step."""
     return Region(
         Lane(where.layer, where.direction),
         range(where.timestep, where.timestep + 1),
@@ -45,7 +47,8 @@ def lane_region(network: Network, layer: int, direction: int, timesteps: int) ->
 
 
 def input_regions(network: Network, where: Location, part: Part = "same") -> tuple[Region, ...]:
-    """What a step reads beside its own state: x, or what each direction of the layer below computed at its timestep."""
+    """What a step reads beside its own state: x, or what each direction of the layer below computed at its time
+    step."""
     if where.layer == 0:
         return (Region(INPUT, range(where.timestep, where.timestep + 1), range(network.input_size), part),)
     below = [where.moved(layer=where.layer - 1, direction=direction) for direction in range(network.directions)]
@@ -69,7 +72,7 @@ def state_regions(network: Network, where: Location, part: Part = "same") -> tup
 def highlighted_rows(
     lit: Sequence[Region], network: Network, timesteps: int, where: Location, kind: VectorKind
 ) -> list[range]:
-    """Which components of a vector at a place are lit, of the vectors that `vector_at` gives."""
+    """Which components of a vector at a place are highlighted, of the vectors that `vector_at` gives."""
     at, lanes = where.timestep, {Lane(where.layer, where.direction): 0}
     array = "c" if kind in ("cell", "c0") else "h"
     if kind == "input":

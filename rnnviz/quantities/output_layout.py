@@ -20,7 +20,7 @@ class MapPart:
 
 @dataclass(frozen=True)
 class MapRow:
-    """One array of one sample: `out` at a timestep, or the final states h or c of all lanes, in the array's order."""
+    """One array of one sample: `out` at a time step, or the final states h or c of all lanes, in the array's order."""
 
     name: str
     why: str
@@ -28,7 +28,7 @@ class MapRow:
 
 
 def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, ...]:
-    """`out` at the timestep and sample of `here`, state[0], and of an LSTM state[1]."""
+    """`out` at the time step and sample of `here`, state[0], and of an LSTM state[1]."""
     top = network.num_layers - 1
     out = tuple(
         MapPart(where, out_text(network, where), _features(network, direction))
@@ -47,7 +47,7 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
 
 
 def nearest_part(rows: Sequence[MapRow], part: MapPart) -> MapPart | None:
-    """The part that stands where one stood before the arrays changed; None if there are no arrays any more."""
+    """The part that is where one was before the arrays changed; None if there are no arrays any more."""
     parts = [other for row in rows for other in row.parts]
     same = [other for other in parts if other.text == part.text]
     lane = [other for other in parts if (other.label, other.array) == (part.label, part.array)]

@@ -18,7 +18,7 @@ VectorKind: TypeAlias = Literal["hidden", "cell", "input", "h0", "c0"]
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """A candidate's vector held against the reference's: arrays of shape (n,).
+    """A candidate's vector compared with the reference's: arrays of shape (n,).
 
     `signed` is candidate - reference in float64; it is NaN where only one of the two is, and 0 where both are.
     """
@@ -70,7 +70,7 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
     """The vector of that kind at a place: (H,) values, or for the input (I,) or (D·H,).
 
     Engines that do not know the cell states have no column of them, and recordings none of what they lack. Above the
-    first layer the input is what each engine's layer below computed at the same timestep.
+    first layer the input is what each engine's layer below computed at the same time step.
     """
     if kind == "h0" or kind == "c0":
         state = result.inputs.initial_state
@@ -93,7 +93,7 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
 
 
 def _engines(result: RunResult, candidate: str | None) -> list[str]:
-    """The reference, the candidate that is held against it, then the others."""
+    """The reference, the candidate that is compared with it, then the others."""
     first = [result.reference.engine] + ([candidate] if candidate is not None else [])
     return first + [engine for engine in result.traces if engine not in first]
 

@@ -18,7 +18,7 @@ _ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
 
 
 def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Complete = unchanged) -> Sweep:
-    """Read and validate a sweep; `engines` stand in for those that the file names, `complete` as for a config.
+    """Read and validate a sweep; `engines` are in for those that the file names, `complete` as for a config.
 
     `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
     file are relative to its own folder.

@@ -27,7 +27,7 @@ _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {
 
 
 def run_html(result: RunResult) -> str:
-    """A run: each candidate's verdict with what stands behind it, and a table with a column for each."""
+    """A run: each candidate's verdict with what is behind it, and a table with a column for each."""
     parts = [
         f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
     ]

@@ -1,8 +1,8 @@
 """The step audit: every step of an engine is checked by itself.
 
-From the engine's own previous state and its own layer input, the next hidden vector is computed in float64 and
+From the engine's own previous state and its own layer input, the next hidden state is computed in float64 and
 must be met within eight running rounding bounds (`running_error`). Errors of earlier steps do not add up, so the
-audit tells which of two engines is wrong, and a chaotic network, in which two right engines drift apart, is still
+audit shows which of two engines is wrong, and a chaotic network, in which two right engines drift apart, is still
 found right.
 
 The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
@@ -66,7 +66,7 @@ def audit(
 
     Steps of which a recording lacks the result or what they read are not audited.
 
-    `units` asks for a glance at so many units of each lane and nothing more. The figures of each timestep lie in
+    `units` asks for a glance at this many units of each lane and nothing more. The figures of each time step lie in
     `folder` if there is one and they are many.
 
     Raises
@@ -97,7 +97,7 @@ def audit(
 
 
 def _violations(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] | None:
-    """(L, D, N, H): the largest violation of each column in the comparisons that the engine takes part in."""
+    """(L, D, N, H): the largest error ratio of each column in the comparisons that the engine takes part in."""
     own = [c.violation_by_column for c in comparisons if engine in (c.reference, c.candidate)]
     return np.maximum.reduce(own) if own else None
 
@@ -218,7 +218,7 @@ def _lstm_block(
     *,
     backward: bool,
 ) -> tuple[BoundedArray, BoundedArray]:
-    """h of a block (B, S, U) from timestep `first` on, and the cell state that the next block starts from (S, U).
+    """h of a block (B, S, U) from time step `first` on, and the cell state that the next block starts from (S, U).
 
     `h` and `own_cells`, if there are any, are the engine's own hidden values and cell states of the block.
     """

@@ -60,7 +60,7 @@ class Audit(OverTime):
 
     `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
     `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
-    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and timestep, and NaN where nothing was
+    (L, D, T), hold the largest ratio and the largest |h - step| of each lane and time step, and NaN where nothing was
     looked at.
 
     `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
@@ -84,7 +84,7 @@ class Audit(OverTime):
     undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Let nobody write to the arrays."""
+        """Let no one write to the arrays."""
         self.protect()
 
     @property
@@ -119,7 +119,7 @@ class AuditAccumulator:
         *,
         reverse: bool = False,
     ) -> None:
-        """Begin with nothing; the figures of each timestep lie in `folder` if there is one and they are many.
+        """Begin with nothing; the figures of each time step lie in `folder` if there is one and they are many.
 
         A step that is more than `certain` bounds off is not taken for right.
         """

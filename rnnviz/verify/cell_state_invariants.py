@@ -1,7 +1,7 @@
-"""Whether an LSTM's recorded cell states belong to its recorded hidden vectors.
+"""Whether an LSTM's recorded cell states belong to its recorded hidden states.
 
 Who computes h has it from c, so that a wrong c is met in h. A recording may hold any c beside any h. The one that the
-hidden vectors give is followed in float64 with a bound on its rounding, as in the step audit.
+hidden states give is followed in float64 with a bound on its rounding, as in the step audit.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _BLOCK_VALUES = 1 << 18
 
 
 def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
-    """Hold `cell` and `state_c`, where the trace has them, against the hidden vectors of the same trace.
+    """Hold `cell` and `state_c`, where the trace has them, against the hidden states of the same trace.
 
     Of more than `FULL` cell states, each lane's last ones are looked at, and the check says how many those are.
     """
@@ -41,7 +41,7 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
 
 
 def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
-    """Hold the final cell states of a recording without hidden vectors, which they follow from, against the other's."""
+    """Hold the final cell states of a recording without hidden states, which they follow from, against the other's."""
     partial = candidate if candidate.partial else reference
     if not partial.partial or reference.state_c is None or candidate.state_c is None:
         return []
@@ -67,18 +67,18 @@ def _of_state(inputs: Inputs, state: FloatArray, followed: CellStates) -> Iterat
 
 
 def _after(inputs: Inputs, followed: CellStates, layer: int, direction: int, times: slice) -> BoundedArray:
-    """(B, N, H): c of every sample and unit after some timesteps."""
+    """(B, N, H): c of every sample and unit after some time steps."""
     return followed.after(layer, direction, times, slice(0, inputs.batch_size), slice(0, inputs.network.hidden_size))
 
 
 def _last(inputs: Inputs, direction: int) -> slice:
-    """The timestep that a lane computes last."""
+    """The time step that a lane computes last."""
     last = last_timestep(inputs.network.backward(direction), inputs.timesteps)
     return slice(last, last + 1)
 
 
 def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
-    """All timesteps of a lane in the order of computation."""
+    """All time steps of a lane in the order of computation."""
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * inputs.network.hidden_size))
     starts = range(0, inputs.timesteps, length)
     for start in reversed(starts) if inputs.network.backward(direction) else starts:

@@ -1,7 +1,7 @@
-"""The cell states of an engine's LSTM at any timestep, though a trace need not hold them.
+"""The cell states of an engine's LSTM at any time step, though a trace need not hold them.
 
 Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c[t-1] + i · g is followed in
-float64, with f, i and g from the engine's own hidden vectors, as the audit does. To start at t = 0 each time would
+float64, with f, i and g from the engine's own hidden states, as the audit does. To start at t = 0 each time would
 make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
 k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far below the
 engine's precision, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it
@@ -47,7 +47,7 @@ class SampleUnitBlock:
 
 
 ForgetAndWrite: TypeAlias = Callable[[SampleUnitBlock, slice], tuple[FloatArray, FloatArray]]
-"""f and i · g of some timesteps, each (B, S, U) in float64."""
+"""f and i · g of some time steps, each (B, S, U) in float64."""
 
 
 class CellStates:
@@ -85,7 +85,7 @@ class CellStates:
         return self._before(_columns(layer, direction, samples, units), step)
 
     def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
-        """(B, S, U): c after each step of some timesteps, in the order of time."""
+        """(B, S, U): c after each step of some time steps, in the order of time."""
         columns = _columns(layer, direction, samples, units)
         if self._trace.cell is not None:
             return self._stored(self._trace.cell[layer, direction, times, samples, units])

@@ -26,18 +26,18 @@ class Mismatch:
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Displayed, OverTime):
-    """A candidate held against the reference.
+    """A candidate compared with the reference.
 
     `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` speak of the pairs in which both
-    numbers are finite; `nonfinite_apart` counts the places where a NaN or an infinity stands on one side only
+    numbers are finite; `nonfinite_apart` counts the places where a NaN or an infinity is on one side only
     or differs. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
 
     The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
-    largest violation (infinite where numbers that are not finite stand apart), and how many values mismatch.
-    `violation_by_column` (L, D, N, H) is the largest violation of each unit of each sample over time.
+    largest error ratio (infinite where numbers that are not finite are apart), and how many values mismatch.
+    `violation_by_column` (L, D, N, H) is the largest error ratio of each unit of each sample over time.
 
     `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where
-    nothing was compared the error and the violation over time are NaN.
+    nothing was compared the error and the error ratio over time are NaN.
 
     `reverse` says that the only direction goes backward: the order of computation begins at T-1.
 
@@ -73,11 +73,11 @@ class Comparison(Displayed, OverTime):
     reverse: bool = False
 
     def __post_init__(self) -> None:
-        """Let nobody write to the arrays."""
+        """Let no one write to the arrays."""
         self.protect()
 
     def protect(self) -> None:
-        """Let nobody write to the arrays."""
+        """Let no one write to the arrays."""
         super().protect()
         self.violation_by_column.flags.writeable = False
 

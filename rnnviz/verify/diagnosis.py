@@ -1,4 +1,4 @@
-"""Which known mistakes would make an engine compute what it computed."""
+"""Which known bugs would make an engine compute what it computed."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -20,33 +20,34 @@ from rnnviz.verify.audit import Audit
 from rnnviz.verify.metrics import abs_error
 
 _GLANCE = 3
-"""How many steps of each lane are looked at first, since most mistakes are refuted by them."""
+"""How many steps of each lane are looked at first, since most known bugs are refuted by them."""
 
 _STEPS = 24
-"""How many steps of each lane a mistake has to explain."""
+"""How many steps of each lane a known bug has to explain."""
 
 _MOST_STEPS = 4096
 _MOST_VALUES, _MOST_VALUES_OF_PAIRS = 1 << 20, 1 << 14
-"""How many hidden values a network has at most that is computed whole with each mistake, and with each two of them."""
+"""How many hidden values a network has at most that is computed whole with each known bug, and with each two of
+them."""
 _SAMPLES = 3
 
 _ALLOWED = 10.0
-"""The distance up to which a trace counts as the mistake's: other code rounds otherwise, over a few steps."""
+"""The distance up to which a trace counts as the known bug's: other code rounds otherwise, over a few steps."""
 
 _BETTER = 8.0
-"""How many times nearer to the trace a mistake must be than the right recurrence, and than another mistake."""
+"""How many times nearer to the trace a known bug must be than the right recurrence, and than another known bug."""
 
 _ROUNDING = 32.0
-"""Within how many eps of a trace all mistakes are equally near."""
+"""Within how many eps of a trace all known bugs are equally near."""
 
 
 def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...], ...]:
-    """The mistakes that explain a wrong engine's trace, each a tuple of one name; if no single one does, of two.
+    """The known bugs that explain a wrong engine's trace, each a tuple of one name; if no single one does, of two.
 
-    A mistake explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
+    A known bug explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
     out and the final states, and does so far better than the right recurrence: by how much the two differ depends
     on the network, and may be less than the tolerance. Of several, those that come nearest are named. Where a
-    recording lacks hidden vectors, the mistake has to give all that it has, over all steps, if those are not too many.
+    recording lacks hidden states, the known bug has to give all that it has, over all steps, if those are not too many.
     """
     if trace.partial and trace.hidden.size > _MOST_VALUES:
         return ()
@@ -132,7 +133,7 @@ def _evidence(
 
 
 def _returned(deviation: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """What the whole network with the deviation returns, held against what a recording without hidden vectors has."""
+    """What the whole network with the deviation returns, compared with what a recording without hidden states has."""
     made = trace_in_memory(inputs)
     run_deviation(deviation, inputs, made, lambda _: None)
     if "output" not in trace.missing:
@@ -142,7 +143,7 @@ def _returned(deviation: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[
 
 
 def _from_output(trace: Trace) -> bool:
-    """Whether the hidden vectors were taken from a recorded output, and its halves with them."""
+    """Whether the hidden states were taken from a recorded output, and its halves with them."""
     return len(trace.hidden) == 1 and "hidden" in trace.missing and "output" not in trace.missing
 
 

@@ -1,4 +1,4 @@
-"""Where each lane's last computed vector stands: in `state`, and in `out` or among the hidden vectors."""
+"""Where each lane's last computed vector is: in `state`, and in `out` or among the hidden states."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -59,7 +59,7 @@ def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
 
 
 def places(network: Network, last: Location) -> list[Place]:
-    """Where the vector of a lane's last step stands: what it is compared with first, then `state`."""
+    """Where the vector of a lane's last step is: what it is compared with first, then `state`."""
     if in_out(network, last):
         source = Place("out", last, out_text(network, last))
     else:
@@ -88,7 +88,7 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
 
 
 def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
-    """Hold a lane's part of `state` against where else the vector stands, in out or among the hidden vectors."""
+    """Hold a lane's part of `state` against where else the vector is, in out or among the hidden states."""
     source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
     if source is None or state is None:
         return Agreement("untold")

@@ -1,7 +1,7 @@
 """How numbers that are not negative are spread over orders of magnitude, counted as they pass.
 
-A bin reaches from just above a power of two to the next one: (2^k, 2^(k+1)]. One, the limit of a violation, is an
-edge, and a number that just passes is counted below it. Zero and infinity have bins of their own; what is above 2^1023
+A bin reaches from just above a power of two to the next one: (2^k, 2^(k+1)]. One, the limit of an error ratio, is an
+edge, and a number that just passes is counted below it. Zero and infinity have their own bins; what is above 2^1023
 counts as infinite. The powers are read from the numbers' bits, which costs less than a logarithm.
 """
 
@@ -38,7 +38,7 @@ class Histogram:
     reverse: bool = False
 
     def __post_init__(self) -> None:
-        """Let nobody write to the arrays."""
+        """Let no one write to the arrays."""
         self.counts.flags.writeable = self.first.flags.writeable = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ class Histogram:
         return low, np.inf if octave == self.highest else 2.0 ** (octave + 1)
 
     def location(self, place: int) -> Location | None:
-        """Where the first number of a bin stands, or None if the bin is empty."""
+        """Where the first number of a bin is, or None if the bin is empty."""
         return Location(*map(int, self.first[place]), reverse=self.reverse) if self.counts[place] else None
 
     @property
@@ -82,7 +82,7 @@ class HistogramAccumulator:
         self._room = np.empty(0, np.int64)
 
     def add(self, values: NDArray[np.float64], layer: int, direction: int, start: int) -> None:
-        """Count a block of timesteps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
+        """Count a block of time steps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
         if self._room.size < values.size:
             self._room = np.empty(values.size, np.int64)
         keys = _keys(values, self._room[: values.size].reshape(values.shape))
@@ -183,7 +183,7 @@ def _counts_of_distances(ulp: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 
 def _first_places(keys: NDArray[Any], wanted: NDArray[np.int64]) -> list[int]:
-    """Where each of the wanted keys stands first."""
+    """Where each of the wanted keys is first."""
     if len(wanted) <= _LOOKED_FOR:
         return [int((keys == key).argmax()) for key in wanted]
     first = np.empty(_KEYS, np.int64)

@@ -1,4 +1,4 @@
-"""The notebook's notes as checks: how out, state and the hidden vectors of one engine must fit together."""
+"""The notebook's notes as checks: how out, state and the hidden states of one engine must fit together."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
 
     The forward final state is the output at t = T-1, the backward one the output at t = 0; the first H
     features of out are forward, the others backward; the top layer's hidden sequence is out; `state` holds
-    each layer's last computed hidden vector. Nothing is said of what the engine did not return.
+    each layer's last computed hidden state. Nothing is said of what the engine did not return.
     """
     layers, directions, _, _, size = trace.shape
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])

@@ -13,7 +13,7 @@ _PIECE = 1 << 14
 
 
 def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:
-    """(N, H): which values mismatch in the lane and timestep of `where`."""
+    """(N, H): which values mismatch in the lane and time step of `where`."""
     index = where.layer, where.direction, where.timestep
     r, c = reference.hidden[index], candidate.hidden[index]
     return np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
@@ -58,7 +58,7 @@ def _next_step(comparison: Comparison, here: Location, forward: bool) -> Locatio
 
 
 def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int | None:
-    """The first of some timesteps, or the last if not `rising`, whose count is not zero; read piece by piece."""
+    """The first of some time steps, or the last if not `rising`, whose count is not zero; read piece by piece."""
     starts = range(times.start, times.stop, _PIECE)
     for start in starts if rising else reversed(starts):
         found = np.flatnonzero(counts[start : min(start + _PIECE, times.stop)])
@@ -70,7 +70,7 @@ def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int
 def _within_step(
     comparison: Comparison, reference: Trace, candidate: Trace, here: Location, forward: bool
 ) -> Location | None:
-    """The next mismatch among the samples and units of the same lane and timestep."""
+    """The next mismatch among the samples and units of the same lane and time step."""
     mask = mismatching_at(comparison, reference, candidate, here)
     flat = np.flatnonzero(mask)
     at = here.sample * mask.shape[1] + here.unit

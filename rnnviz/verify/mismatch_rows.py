@@ -22,7 +22,7 @@ class MismatchRows:
     """The first `LARGEST` mismatches; `total` says how many there are.
 
     `where` (K, 5) holds layer, direction, timestep, sample and unit; the other arrays, each (K,), the two values
-    in the network's dtype, |candidate - reference|, the violation and the distance in floats.
+    in the network's dtype, |candidate - reference|, the error ratio and the distance in floats.
     """
 
     total: int
@@ -42,7 +42,7 @@ class MismatchRows:
         return Location(*(int(index) for index in self.where[row]), reverse=self.reverse)
 
     def row_of(self, where: Location) -> int | None:
-        """The row in which a place stands, or None; the rows are in the order of computation, so few are looked at."""
+        """The row in which a place is, or None; the rows are in the order of computation, so few are looked at."""
         lane = self._between(0, len(self), 0, where.layer)
         lane = self._between(*lane, 1, where.direction)
         step = self._between(*lane, 2, where.timestep, falling=self.reverse or where.direction == 1)
@@ -103,7 +103,8 @@ def _places(
     times: NDArray[np.intp],
     columns: tuple[NDArray[np.intp], ...],
 ) -> NDArray[np.int64]:
-    """(K, 5): the mismatches of some columns, samples and units, of one lane at the given timesteps, in their order."""
+    """(K, 5): the mismatches of some columns, samples and units, of one lane at the given time steps, in their
+    order."""
     samples, units = columns
     # All columns at once where most are wanted: one by one they take longer.
     most = 2 * len(units) > reference.shape[3] * reference.shape[4]

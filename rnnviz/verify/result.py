@@ -74,7 +74,7 @@ class RunResult(Displayed):
 
     @property
     def reference(self) -> Trace:
-        """The trace that the others are held against."""
+        """The trace that the others are compared with."""
         return self.traces[self.config.compare.reference]
 
     @property
@@ -93,9 +93,9 @@ class RunResult(Displayed):
     def comparison_verdict(self, comparison: Comparison) -> Verdict:
         """The verdict on one candidate.
 
-        Disagree if either engine is wrong, or numbers that are not finite stand in different places; drift if
-        every step is right and the accumulated difference still passes the tolerance; else agree. Without an
-        audit, as where a recording lacks steps, nobody knows who is right, and a difference above the tolerance
+        Disagree if either engine is wrong, or numbers that are not finite are in different places; drift if
+        every step is correct and the accumulated difference still passes the tolerance; else agree. Without an
+        audit, as where a recording lacks steps, no one knows who is correct, and a difference above the tolerance
         is disagree. So it is if a value outside the tolerance is undetermined in either engine, since an error
         may be hidden there. Undetermined values in which the engines agree make no such difference: within the
         tolerance, they are as near each other as those from which a network drifts.

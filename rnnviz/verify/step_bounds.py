@@ -1,6 +1,6 @@
 """One step of every cell with running error bounds: the equations of `engines.manual`, once more, as a judge's copy.
 
-It is written apart from the engine that it judges, and takes all timesteps at once: an audit reads every
+It is written apart from the engine that it judges, and takes all time steps at once: an audit reads every
 previous state from the trace, so no step waits for another, but for the cell state of an LSTM.
 """
 
@@ -19,7 +19,7 @@ Limits: TypeAlias = Mapping[int, tuple[FloatArray, FloatArray]]
 """The least and the largest cell state after some steps, by their place in a block."""
 
 _NARROWED = 17
-"""After every how many timesteps a carried cell state is narrowed; a prime, since sequences repeat themselves."""
+"""After every how many time steps a carried cell state is narrowed; a prime, since sequences repeat themselves."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ def lstm_cell(f: BoundedArray, i_g: BoundedArray, c_previous: BoundedArray) -> B
 def lstm_cells(
     f: BoundedArray, i_g: BoundedArray, c: BoundedArray, *, backward: bool, known: Limits | None = None
 ) -> tuple[BoundedArray, BoundedArray]:
-    """c of every step of a block, and the one that is carried on.
+    """c of every step of a block, and the one that is passed on.
 
-    `f` and `i_g` are (B, ...), `c` is the state before the block's first computed step, which is its last timestep
+    `f` and `i_g` are (B, ...), `c` is the state before the block's first computed step, which is its last time step
     if `backward`. `known` holds limits of the engine's own c after some steps, by their place in the block: what is
-    carried on from there is narrowed to them. It is not what the step itself is judged by.
+    passed on from there is narrowed to them. It is not what the step itself is judged by.
     """
     cells = BoundedArray(np.empty_like(f.value), np.empty_like(f.bound), f.eps)
     for t in reversed(range(len(f.value))) if backward else range(len(f.value)):
@@ -130,7 +130,7 @@ def lstm_cell_limits(
 
     They follow from its hidden values h = o · tanh(c), and are infinite where these say nothing of c: where the output
     gate is closed, or tanh is flat. Its own cell states, if there are any, narrow them further. `first` is the block's
-    first timestep, so that the places are the same whatever the blocks.
+    first time step, so that the places are the same whatever the blocks.
     """
     places = range(_NARROWED - 1 - first % _NARROWED, len(h), _NARROWED)
     if not places:

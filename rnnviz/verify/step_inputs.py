@@ -1,4 +1,4 @@
-"""What an engine's step had before it: its own layer input and its own previous hidden vectors, read from its trace.
+"""What an engine's step had before it: its own layer input and its own previous hidden states, read from its trace.
 
 A recording may lack some of these, and then its step cannot be followed from its own numbers.
 """
@@ -25,7 +25,7 @@ def layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, samples:
 
 
 def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
-    """The timesteps of a lane whose step can be followed: all that it reads is there, and what it gives.
+    """The time steps of a lane whose step can be followed: all that it reads is there, and what it gives.
 
     A recording that lacks vectors of a lane has of it no two that follow each other. The cell state of an LSTM is
     known only if every step before can be followed.
@@ -44,7 +44,7 @@ def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
 def previous_hidden(
     inputs: Inputs, trace: Trace, layer: int, direction: int, times: slice, samples: Samples
 ) -> FloatArray:
-    """(B, S, H): the engine's own hidden vector before each step; before the first one, the initial state."""
+    """(B, S, H): the engine's own hidden state before each step; before the first one, the initial state."""
     lane = trace.hidden[layer, direction]
     h0 = inputs.initial_state.h[layer * inputs.network.directions + direction][samples][np.newaxis]
     if inputs.network.backward(direction):

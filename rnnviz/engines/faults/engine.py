@@ -50,7 +50,7 @@ def _backward_first(hidden: FloatArray, out: FloatArray | None = None) -> FloatA
 
 
 def _exchange(inputs: Inputs) -> Inputs:
-    """The sequence with its samples as timesteps; the states of the samples are dealt out again to the timesteps."""
+    """The sequence with its samples as time steps; the states of the samples are dealt out again to the time steps."""
     sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
     places = np.arange(inputs.timesteps) % inputs.batch_size
     state = State(*(array[:, places] for array in inputs.initial_state.arrays))

@@ -28,8 +28,8 @@ _ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
 def mistaken_layer(deviation: Fault, carried: FloatArray | None = None) -> RunLayer:
     """A way to run one layer with the deviation; see `engines.stack.RunLayer`.
 
-    `carried` (T, N, H) holds the hidden vectors that each step hands to the next one in place of its own: those of
-    an engine that is held against the deviation step by step, since a chaotic network makes more of every rounding.
+    `carried` (T, N, H) holds the hidden states that each step hands to the next one in its own place: those of
+    an engine that is compared with the deviation step by step, since a chaotic network makes more of every rounding.
     """
 
     def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
@@ -57,7 +57,7 @@ def mistaken_layer(deviation: Fault, carried: FloatArray | None = None) -> RunLa
 
 
 def _i2h(x: FloatArray, p: LayerParameters, *, backward: bool) -> Iterator[tuple[int, FloatArray]]:
-    """Every t in the order of computation with u = W_i2h x_t + b_i2h, taken for some timesteps at once."""
+    """Every t in the order of computation with u = W_i2h x_t + b_i2h, taken for some time steps at once."""
     length = max(1, _BLOCK_VALUES // (x.shape[1] * len(p.i2h_bias)))
     starts = range(0, len(x), length)
     for start in reversed(starts) if backward else starts:

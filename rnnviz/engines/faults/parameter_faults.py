@@ -28,7 +28,7 @@ def h2h_transposed(cell: str, p: LayerParameters) -> LayerParameters:
 
 
 def read_in_order(order: tuple[str, ...]) -> ParameterChange:
-    """The rows of the weights and biases taken as if the gates stood in `order`."""
+    """The rows of the weights and biases taken as though the gates was in `order`."""
 
     def change(cell: str, p: LayerParameters) -> LayerParameters:
         places = [order.index(gate.symbol) for gate in CELLS[cell].gates]

@@ -1,4 +1,4 @@
-"""The known mistakes: what each one is, and which convention or habit it comes from."""
+"""The known bugs: what each one is, and which convention or habit it comes from."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -28,11 +28,11 @@ class KnownBug:
 
     @property
     def engine(self) -> str:
-        """The name that a config gives to the engine that makes this mistake."""
+        """The name that a config gives to the engine that makes this known bug."""
         return f"{PREFIX}{self.name}"
 
     def unsupported_reason(self, network: Network) -> str | None:
-        """Why the network cannot have this mistake, in one sentence, or None."""
+        """Why the network cannot have this known bug, in one sentence, or None."""
         if network.cell not in self.variants:
             return f"{self.engine} is a bug of {', '.join(self.variants)}, but network.cell is {network.cell}."
         if self.needs == "bidirectional" and not network.bidirectional:
@@ -195,5 +195,5 @@ KNOWN_BUGS: dict[str, KnownBug] = {
 
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
-    """The mistakes that the network can have, in the catalog's order."""
+    """The known bugs that the network can have, in the catalog's order."""
     return [mistake for mistake in KNOWN_BUGS.values() if mistake.unsupported_reason(network) is None]

@@ -1,7 +1,7 @@
 """What a deviation would have made of one lane, given everything that an engine itself computed around it.
 
-Taking the layer's input and every previous hidden vector from the engine's own trace keeps lanes and steps apart: a
-mistake is recognized from a few steps of each lane, however large the network and however chaotic.
+Taking the layer's input and every previous hidden state from the engine's own trace keeps lanes and steps apart: a
+known bug is recognized from a few steps of each lane, however large the network and however chaotic.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def _layer_input(deviation: Fault, inputs: Inputs, trace: Trace, layer: int) -> 
 
 
 def _first_steps(deviation: Fault, length: int, steps: int, *, backward: bool) -> tuple[slice, slice]:
-    """Which timesteps the first steps read, and where they are stored."""
+    """Which time steps the first steps read, and where they are stored."""
     steps = min(steps, length)
     start, end = slice(steps), slice(length - steps, length)
     if not backward or deviation.backward == "not_reversed":

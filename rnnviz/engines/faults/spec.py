@@ -12,7 +12,7 @@ ParameterChange: TypeAlias = Callable[[str, LayerParameters], LayerParameters]
 
 @dataclass(frozen=True)
 class Fault:
-    """Every field's default is what is right.
+    """Every field's default is what is correct.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Fault:
         How the backward direction goes: through a reversed sequence and back in place, through the sequence as
         it is, or through a reversed one without being put back in place.
     concat_swapped:
-        Whether the backward half stands before the forward one.
+        Whether the backward half is before the forward one.
     final_at_last_timestep:
         Whether the final state is the one at t = T-1 in both directions.
     batch_as_time:
@@ -54,7 +54,7 @@ class Fault:
     batch_as_time: bool = False
 
     def together_with(self, other: "Fault") -> "Fault | None":
-        """Both mistakes at once, or None where they contradict each other."""
+        """Both known bugs at once, or None where they contradict each other."""
         right, merged = Fault(), {}
         for item in fields(Fault):
             ours, theirs, default = (getattr(d, item.name) for d in (self, other, right))

@@ -32,7 +32,7 @@ class RecordedEngine:
         return file_version(self._recording.archive.path)
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`. What was not recorded is told to be untold, also where it follows from what was.
+        """See `Engine.run`. What was not recorded is instructed to be untold, also where it follows from what was.
 
         Raises
         ------
@@ -81,9 +81,9 @@ def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[
 
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
-    """Fill what follows from the recorded arrays, and name those of the trace that nobody recorded.
+    """Fill what follows from the recorded arrays, and name those of the trace that no one recorded.
 
-    Where a top layer's vector stands in `output` and in `state`, the one in `output` is taken.
+    Where a top layer's vector is in `output` and in `state`, the one in `output` is taken.
     """
     _, directions, _, _, size = trace.shape
     if "hidden" not in recorded:

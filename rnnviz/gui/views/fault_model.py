@@ -126,7 +126,7 @@ class SpreadModel(WordsModel):
 
 
 class SpreadStrip(QStyledItemDelegate):
-    """Draws how far a lane is outside the tolerance at each timestep, logarithmically, all lanes on one scale."""
+    """Draws how far a lane is outside the tolerance at each time step, logarithmically, all lanes on one scale."""
 
     def __init__(self, model: SpreadModel, parent: QWidget) -> None:
         super().__init__(parent)
@@ -144,7 +144,7 @@ class SpreadStrip(QStyledItemDelegate):
             painter.drawImage(room, self.strip(index.row(), room.width(), room.height()))
 
     def strip(self, row: int, width: int, height: int) -> QImage:
-        """Columns of pixels, one or more for each timestep; where timesteps share a column, the largest."""
+        """Columns of pixels, one or more for each time step; where time steps share a column, the largest."""
         lanes = self._model.lanes
         most = max((lane.worst for lane in lanes if np.isfinite(lane.worst)), default=1.0)
         part = pixel_maxima(lanes[row].heights(most), width)

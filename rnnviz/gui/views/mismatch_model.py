@@ -44,7 +44,7 @@ class MismatchModel(QAbstractTableModel):
         return self._rows.location(int(self._order[row]))
 
     def row_of(self, where: Location) -> int | None:
-        """The row in which a place stands, or None."""
+        """The row in which a place is, or None."""
         place = None if self._rows is None else self._rows.row_of(where)
         if place is None:
             return None

@@ -31,7 +31,7 @@ _MARKS = {
 
 
 class StatePainter(QStyledItemDelegate):
-    """Draws a lane as a time axis with its last step filled, and the places beneath it, tied by a bracket."""
+    """Draws a lane as a time axis with its last step filled, and the places below it, tied by a bracket."""
 
     def __init__(self, rows: StateRows, view: QListView) -> None:
         super().__init__(view)
@@ -40,12 +40,12 @@ class StatePainter(QStyledItemDelegate):
         self.use_font(view.font())
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._theme = theme
         self._icons = Icons(theme)
 
     def use_font(self, font: QFont) -> None:
-        """Write in this font from now on."""
+        """Write in this font."""
         self._font = font
         self._bold = QFont(font)
         self._bold.setBold(True)
@@ -70,7 +70,7 @@ class StatePainter(QStyledItemDelegate):
         )
 
     def timestep_at(self, rect: QRect, x: int) -> int:
-        """The timestep under a point of a lane row, the nearest one outside the axis."""
+        """The time step under a point of a lane row, the nearest one outside the axis."""
         band, timesteps = self.band(rect), self._rows.timesteps
         return min(max((x - band.left()) * timesteps // band.width(), 0), timesteps - 1)
 
@@ -143,7 +143,7 @@ class StatePainter(QStyledItemDelegate):
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
 
     def _frame(self, painter: QPainter, rect: QRectF) -> None:
-        """The frame that a lit region has in the lanes."""
+        """The frame that a highlighted region has in the lanes."""
         over = QPen(self._theme.color("accent"), 2.0)
         over.setDashPattern(_DASHES)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -197,7 +197,7 @@ class StatePainter(QStyledItemDelegate):
             painter.drawText(QRect(x, text.top(), 40, text.height()), _LEFT, " …")
 
     def _label_width(self) -> int:
-        """The room for the longest label, so that the same units stand beneath each other."""
+        """The room for the longest label, so that the same units are below each other."""
         longest = max((row.place.text for row in self._rows.rows[:_LABELS] if isinstance(row, PlaceRow)), key=len)
         return self._metrics.horizontalAdvance(longest)
 

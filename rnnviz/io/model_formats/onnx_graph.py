@@ -49,7 +49,7 @@ class GraphScope:
     main: bool = False
 
     def find(self, name: str) -> tuple["GraphScope", str, Source]:
-        """The scope that defines `name`, its name there, and the source that it stands for.
+        """The scope that defines `name`, its name there, and the source that it represents.
 
         Raises
         ------

@@ -46,7 +46,7 @@ def open_npy(path: Path) -> NDArray[np.generic]:
 
 
 def read_csv(path: Path) -> FloatArray:
-    """(T, I): one row a timestep, one column a feature; a first row of names is passed over.
+    """(T, I): one row a time step, one column a feature; a first row of names is passed over.
 
     Raises
     ------

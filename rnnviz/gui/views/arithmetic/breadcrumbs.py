@@ -1,4 +1,4 @@
-"""The trail as a row of names: each number used the next one; the way back and forward stands before them."""
+"""The trail as a row of names: each number used the next one; the way back and forward is before them."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -62,7 +62,7 @@ class Breadcrumbs(QWidget):
         self._fill()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         icons = Icons(theme)
         self.back.setIcon(icons["previous"])
         self.forward.setIcon(icons["next"])
@@ -83,7 +83,7 @@ class Breadcrumbs(QWidget):
 
     @cached_property
     def _button_size(self) -> QSize:
-        """Of the way back, as of the way forward, and as tall as a text; a style takes its time to tell."""
+        """Of the way back, as of the way forward, and as tall as a text; a style takes its time to show."""
         return self.back.sizeHint().expandedTo(QSize(0, self.fontMetrics().height() + 6))
 
     @property
@@ -94,7 +94,7 @@ class Breadcrumbs(QWidget):
         return [crumb_text(place, self._places[k - 1] if k else None) for k, place in enumerate(self._places)]
 
     def _widths(self) -> list[int]:
-        """Rounded up, so that a cursor that moves changes a text and no width."""
+        """Rounded up, so that a selection that moves changes a text and no width."""
         measure = self.fontMetrics().horizontalAdvance
         return [-(-(measure(text) * 9 // 8 + _AROUND) // _STEP) * _STEP for text in self._texts()]
 

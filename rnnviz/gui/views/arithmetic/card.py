@@ -120,7 +120,7 @@ class Card(QWidget):
         return self.minimumSizeHint()
 
     def link_rect(self, token: int) -> QRectF:
-        """Where a token stands, with its numbers."""
+        """Where a token is, with its numbers."""
         column = self._columns[token]
         return QRectF(_PAD + column.left, _INSET, column.width, self.height() - 2 * _INSET)
 
@@ -131,7 +131,7 @@ class Card(QWidget):
             self.followed.emit(source)
 
     def _label_width(self) -> float:
-        """Room for the sign of a parting is kept, so that the card does not grow when it comes."""
+        """Room for the sign of a divergence is kept, so that the card does not grow when it comes."""
         return 0.0 if self._content is None else self._faces.width(_APART + self._content.name)
 
     def _name(self) -> None:
@@ -151,7 +151,7 @@ class Card(QWidget):
     # Qt
 
     def event(self, event: QEvent) -> bool:
-        """Claim the keys that are used here before the window's commands see them; tell what is pointed at."""
+        """Accept the keys that are used here before the window's commands see them; show what is pointed at."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _used(event):
             event.accept()
             return True

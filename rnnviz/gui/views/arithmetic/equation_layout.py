@@ -1,4 +1,4 @@
-"""An equation with the numbers beneath its symbols, laid out in columns: where each piece stands in pixels."""
+"""An equation with the numbers below its symbols, laid out in columns: where each piece is in pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Faces:
 
 
 def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> tuple[EquationColumn, ...]:
-    """Lay a line out from 0 to the right; `rows` has the texts beneath its tokens, row by row."""
+    """Lay a line out from 0 to the right; `rows` has the texts below its tokens, row by row."""
     laid: list[EquationColumn] = []
     left = 0.0
     for place, token in enumerate(line.tokens):
@@ -76,7 +76,7 @@ def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> 
 
 
 def paint_symbol(painter: QPainter, faces: Faces, column: EquationColumn, left: float, top: float) -> QRectF:
-    """Write a symbol in the middle of its column; returns where it stands."""
+    """Write a symbol in the middle of its column; returns where it is."""
     widths = [faces.width(*piece) for piece in column.symbol]
     x = left + column.left + (column.width - sum(widths)) / 2.0
     at = QRectF(x, top, sum(widths), faces.height)
@@ -88,7 +88,7 @@ def paint_symbol(painter: QPainter, faces: Faces, column: EquationColumn, left: 
 
 
 def paint_number(painter: QPainter, faces: Faces, column: EquationColumn, row: int, left: float, top: float) -> None:
-    """Write what stands beneath a symbol; numbers of several rows end below each other."""
+    """Write what is below a symbol; numbers of several rows end below each other."""
     text = column.numbers[row]
     widest = max(faces.width(own) for own in column.numbers)
     end = left + column.left + (column.width + widest) / 2.0

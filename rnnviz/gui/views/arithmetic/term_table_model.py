@@ -31,7 +31,7 @@ _Roles = Qt.ItemDataRole
 _LEAST_NUMBER, _LEAST_BAR = "-0.000", "0000"
 """No column of numbers, and none of bars, is narrower than these."""
 _SHORT_TITLE = 7
-"""So many characters of an engine's title have room above every sum: "● gluon"."""
+"""This many characters of an engine's title have room above every sum: "● gluon"."""
 
 
 class LedgerModel(QAbstractTableModel):
@@ -262,5 +262,5 @@ def _as_wide(
 
 
 def _width(text: str) -> float:
-    """In digits: the point that stands for what bold takes is half of one."""
+    """In digits: the point that represents what bold takes is half of one."""
     return len(text) - 0.5 * text.endswith(".")

@@ -24,7 +24,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
 _LEAST_TERMS = 32
-"""So many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
+"""This many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
 _EMPTY = "Press F5 to see how the selected value is computed, term by term."
 _OTHER_ROWS = 8
 """Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
@@ -123,7 +123,7 @@ class ArithmeticView(ResultView):
         self._ask()
 
     def show_parting(self) -> None:
-        """Show the line in which the engines part."""
+        """Show the line in which the engines diverge."""
         if self._page is not None and (place := parting_line(self._page)) is not None:
             self.cards.reveal(place)
 
@@ -171,7 +171,7 @@ class ArithmeticView(ResultView):
         self._refresh()
 
     def _keeps(self, result: RunResult) -> bool:
-        """Whether the place is still the one that is looked at: the cursor's, or the end of a trail."""
+        """Whether the place is still the one that is looked at: the selection's, or the end of a trail."""
         inside = lies_in(self._place, result.shape, result.inputs.network.input_size)
         return inside and step_of(self._place) in (None, self._location)
 
@@ -235,7 +235,7 @@ class ArithmeticView(ResultView):
             self._show(page)
 
     def _show(self, page: Page) -> None:
-        """Show a page; one that was asked for earlier, while the cursor runs, in passing."""
+        """Show a page; one that was asked for earlier, while the selection runs, in passing."""
         self._page = page
         if page.question.same_as(self._inquiry.question):
             self._line = page.ledger.line

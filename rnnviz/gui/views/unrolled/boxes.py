@@ -1,4 +1,5 @@
-"""The textbook's picture: a box for each cell with its number, arrows from step to step and from layer to layer."""
+"""The manual recurrence's picture: a box for each cell with its number, arrows from step to step and from layer to
+layer."""
 
 from itertools import pairwise
 
@@ -98,7 +99,7 @@ def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, 
 
 
 def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
-    """A frame around what one layer computes at one timestep, and an arrow to it from what it reads.
+    """A frame around what one layer computes at one time step, and an arrow to it from what it reads.
 
     Both directions of a layer read the same numbers, and the layer above reads both: they share a frame.
     """
@@ -154,7 +155,7 @@ def _outline(painter: QPainter, shown: RenderState, geometry: Geometry, block: B
 
 
 def _layers(geometry: Geometry) -> list[list[Band]]:
-    """The bands that share a frame, from the input up."""
+    """The lanes that share a frame, from the input up."""
     layers: dict[int | None, list[Band]] = {}
     for band in geometry.stack.bands:
         layers.setdefault(band.lane.layer, []).append(band)

@@ -1,4 +1,4 @@
-"""What is to be shown of the lanes, piece by piece as the user chooses it, and what that comes to for a result."""
+"""What is to be shown of the lanes, piece by piece as the user chooses it, and what that results in for a result."""
 
 from typing import get_args
 
@@ -27,7 +27,7 @@ class DisplayOptions:
         self._gates: LaneGates | None = None
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Look at a result from now on."""
+        """Look at a result."""
         if result is not self.result:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._cache, self._turn = ChunkCache(), self._turn + 1
@@ -62,7 +62,7 @@ class DisplayOptions:
         self._engine = name
 
     def take_other(self, name: str | None) -> bool:
-        """Look at another engine's values, too, from the cursor on; whether it is another.
+        """Look at another engine's values, too, from the selection on; whether it is another.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class DisplayOptions:
         return before != name
 
     def shown(self, location: Location) -> RenderState | None:
-        """What all that comes to at a place; None without a result."""
+        """What all that results in at a place; None without a result."""
         result = self.result
         if result is None:
             return None

@@ -16,7 +16,7 @@ DIGIT_SHARE = 0.62
 """A digit's width in a monospace font, as a share of the font's size."""
 SMALLEST_FONT, LARGEST_FONT = 9, 15
 FRAME = 4.0
-"""How far the frame around a box stands off."""
+"""How far the frame around a box is off."""
 _PADDING = 8.0
 _FONT_SHARE = 0.85
 """The size of a row's number, as a share of the row."""
@@ -51,7 +51,7 @@ class Scene:
     orders: LaneOrders | None = None
 
     def row_of(self, lane: Lane, unit: int) -> int:
-        """The row in which a unit of a lane stands, from the top."""
+        """The row in which a unit of a lane is, from the top."""
         order = self._order(lane)
         return unit if order is None else int(order.rows[unit])
 
@@ -61,7 +61,7 @@ class Scene:
         return rows is not None and (units.stop <= rows or (rows == 1 and self._order(lane) is None))
 
     def unit_at(self, lane: Lane, row: int) -> int:
-        """The unit that stands in a row of a lane."""
+        """The unit that is in a row of a lane."""
         order = self._order(lane)
         return row if order is None else int(order.units[row])
 
@@ -94,7 +94,7 @@ class Geometry:
 
     @property
     def pitch(self) -> float:
-        """Pixels for one timestep."""
+        """Pixels for one time step."""
         return self.width / self.camera.span
 
     @property
@@ -105,7 +105,7 @@ class Geometry:
         return min(self.pitch - max(_SHORTEST_ARROW, self.pitch * _ARROW_SHARE), _WIDEST_BOX)
 
     def x_of(self, time: float) -> float:
-        """Where a time lies; timestep t is centered on t."""
+        """Where a time lies; time step t is centered on t."""
         return (time - self.camera.start) * self.pitch
 
     def time_at(self, x: float) -> float:
@@ -140,7 +140,7 @@ class Geometry:
         return Rect(x, self.top_of(band) + first, width, stop - first)
 
     def around(self, lane: Lane, times: range, units: range) -> Rect:
-        """The smallest rectangle that holds all cells of some timesteps and units."""
+        """The smallest rectangle that holds all cells of some time steps and units."""
         rows = [self.picture.row_of(lane, unit) for unit in units]
         band = self.stack.band(lane)
         scale = Scale(band.row, band.rows)
@@ -150,7 +150,7 @@ class Geometry:
         return Rect(left, self.top_of(band) + first, right - left, stop - first)
 
     def timesteps_in_view(self) -> range:
-        """Every timestep of which something is in view."""
+        """Every time step of which something is in view."""
         first = max(0, floor(self.camera.start + 0.5))
         stop = min(self.picture.timesteps, ceil(self.camera.start + self.camera.span + 0.5 - 1e-9))
         return range(first, max(stop, first))
@@ -208,7 +208,7 @@ def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
 
 
 def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> Room:
-    """How far a camera may go in such a picture; the initial state is shown only beside numbers."""
+    """How far a camera may go in this kind of picture; the initial state is shown only beside numbers."""
     row = hidden_row(stack_at_rest(picture, height))
     return Room(
         width=width,

@@ -71,7 +71,7 @@ class Headers(QGraphicsWidget):
         self._computing = frozenset[Lane]()
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this from now on."""
+        """Paint this."""
         same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
         if not same:
@@ -192,7 +192,7 @@ class Headers(QGraphicsWidget):
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _rows(self, shown: RenderState, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
-        """The units that are named and what stands beside them: a number, or a feature's name."""
+        """The units that are named and what is beside them: a number, or a feature's name."""
         units = list(geometry.rows_in_view(band))
         if band.row < number_row() - 1.0:
             units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _unit_size(band) else []

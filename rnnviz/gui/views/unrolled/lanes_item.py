@@ -44,7 +44,7 @@ class LanesItem(QGraphicsObject):
         self._heat.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this from now on."""
+        """Paint this."""
         if _size(geometry) != _size(self._geometry):
             self.prepareGeometryChange()
         self._shown, self._geometry = shown, geometry
@@ -59,7 +59,7 @@ class LanesItem(QGraphicsObject):
         return self._heat.computing
 
     def rest(self) -> None:
-        """Nobody looks: draw nothing beside the window until somebody does."""
+        """No one looks: draw nothing beside the window until somebody does."""
         self._heat.rest()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
@@ -122,7 +122,7 @@ class LanesItem(QGraphicsObject):
 
     @staticmethod
     def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, band: Band) -> None:
-        """The direction of computation, in the corner at which it ends, on a ground of its own."""
+        """The direction of computation, in the corner at which it ends, on its own ground."""
         if band.lane.layer is None or band.height < _SHORTEST_WITH_ARROW:
             return
         theme, backward = shown.theme, band.lane.backward

@@ -1,4 +1,4 @@
-"""A range of timesteps that is chosen in a lane: which units are on throughout it, and where else they are."""
+"""A range of time steps that is chosen in a lane: which units are on throughout it, and where else they are."""
 
 import re
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class RangeSelection(QObject):
         stage.box.range_dragged.connect(self._drag)
 
     def follow(self, shown: RenderState | None, location: Location) -> None:
-        """Look at these lanes from now on; a range of other numbers, another engine or sample is given up.
+        """Look at these lanes; a range of other numbers, another engine or sample is given up.
 
         A result that has been audited meanwhile has the same numbers.
         """
@@ -74,7 +74,7 @@ class RangeSelection(QObject):
             self._ask(query)
 
     def words(self) -> tuple[str, ...]:
-        """The range that is chosen as a session keeps it: nothing, or a lane, its timesteps and the threshold."""
+        """The range that is chosen as a session keeps it: nothing, or a lane, its time steps and the threshold."""
         query = self.query
         if query is None:
             return ()
@@ -82,7 +82,7 @@ class RangeSelection(QObject):
         return (f"range {query.layer} {query.direction} {times.start} {times.stop} {query.threshold!r}",)
 
     def choose_by(self, words: Sequence[str]) -> None:
-        """Choose what `words` gave; what is no range of the shown result is passed over."""
+        """Choose what `words` gave; what is not a range of the shown result is passed over."""
         for word in words:
             found = _RANGE.fullmatch(word)
             if found is None or self._shown is None:
@@ -105,7 +105,7 @@ class RangeSelection(QObject):
             self._around.setFocus()
 
     def take_key(self, event: QKeyEvent) -> bool:
-        """Shift with an arrow moves the end of a range that begins at the cursor; Escape gives it up."""
+        """Shift with an arrow moves the end of a range that begins at the selection; Escape gives it up."""
         if event.key() == Qt.Key.Key_Escape and self.query is not None:
             self.clear()
             return True

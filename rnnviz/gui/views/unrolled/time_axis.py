@@ -45,7 +45,7 @@ class TimeAxis(pg.AxisItem):
         self.setStyle(tickTextHeight=self._number_height)
 
     def show_names(self, names: Sequence[str]) -> None:
-        """Write these beneath the numbers of the timesteps, in a line that is there only if there are any."""
+        """Write these below the numbers of the time steps, in a line that is there only if there are any."""
         if names is self._names.names:
             return
         self._names = StepNames(names)
@@ -55,12 +55,12 @@ class TimeAxis(pg.AxisItem):
 
     @property
     def names_in_view(self) -> list[StepName]:
-        """The names that are written at the moment, from left to right, with where they stand."""
+        """The names that are written at the moment, from left to right, with where they are."""
         low, high = self.range
         return self._names.in_view(low, high - low, self.size().width(), _metrics())
 
     def description_at(self, place: QPointF) -> str:
-        """The timestep at a place of the scene with its name in full; empty off the axis, and where it has none."""
+        """The time step at a place of the scene with its name in full; empty off the axis, and where it has none."""
         within = self.mapFromScene(place)
         if not QRectF(QPointF(), self.size()).contains(within):
             return ""
@@ -129,7 +129,7 @@ class TimeAxis(pg.AxisItem):
         return axis, ticks, inside
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:
-        """Draw the names beneath the numbers."""
+        """Draw the names below the numbers."""
         super().drawPicture(painter, axis, ticks, texts)
         if not self._names:
             return
@@ -143,7 +143,7 @@ class TimeAxis(pg.AxisItem):
             painter.drawText(line, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, name.text)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """The timesteps that are labeled: 1, 2 or 5 times a power of ten apart."""
+        """The time steps that are labeled: 1, 2 or 5 times a power of ten apart."""
         step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
         first = max(0, -(-int(low) // step) * step) if low > 0 else 0
         values = [float(t) for t in range(first, min(self._timesteps, int(high + 1)), step) if low <= t <= high]

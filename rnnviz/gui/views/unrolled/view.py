@@ -42,7 +42,7 @@ class UnrolledView(ResultView):
     """Another order of units is wanted."""
 
     picture_completed = Signal()
-    """Nothing in view is stood in for any more."""
+    """Nothing in view is was in for any more."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -79,7 +79,7 @@ class UnrolledView(ResultView):
 
     @property
     def swiped_to(self) -> str | None:
-        """The engine whose values are drawn from the cursor's timestep on, if it is not the shown one's."""
+        """The engine whose values are drawn from the selection's time step on, if it is not the shown one's."""
         return None if self._shown is None or self._shown.right is None else self._shown.right.engine
 
     @property
@@ -89,7 +89,7 @@ class UnrolledView(ResultView):
 
     @property
     def picture_complete(self) -> bool:
-        """Whether what was asked for last is on the screen as it is, and nothing stands in for any of it."""
+        """Whether what was asked for last is on the screen as it is, and nothing is in for any of it."""
         return self._stage.lanes.complete
 
     @property
@@ -111,7 +111,7 @@ class UnrolledView(ResultView):
         return self._stage.names.names()
 
     def hint(self) -> str:
-        """What is said under the lanes on how to come to numbers; empty while nothing is."""
+        """What is said under the lanes on how to reach numbers; empty while nothing is."""
         return self._stage.axis.hint
 
     def lane_flags(self) -> list[Flag]:
@@ -135,7 +135,7 @@ class UnrolledView(ResultView):
         return "" if cell is None else describe(shown, cell)
 
     def copy_text(self) -> str:
-        """The numbers in view as a table, in full precision; where there are none, what stands at the cursor."""
+        """The numbers in view as a table, in full precision; where there are none, what is at the selection."""
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
@@ -160,7 +160,7 @@ class UnrolledView(ResultView):
             self.fit()
 
     def show_location(self, location: Location) -> None:
-        """Move the cursor, and the view no further than it takes to see it; another sample changes the lanes."""
+        """Move the selection, and the view no further than it takes to see it; another sample changes the lanes."""
         other_sample = location.sample != self._location.sample
         self._location = location
         if other_sample:
@@ -175,7 +175,7 @@ class UnrolledView(ResultView):
         self._stage.show_highlight(lit)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
+        """Draw in these colors."""
         self._chosen.theme = theme
         self._stage.apply_theme(theme)
         self._renew()
@@ -183,7 +183,7 @@ class UnrolledView(ResultView):
     def show_color_by(self, color_by: Quantity) -> None:
         """Show the hidden lanes by another quantity.
 
-        "violation" colors their values by the violation of the tolerance. By "difference" the numbers are the
+        "error ratio" colors their values by the error ratio of the tolerance. By "difference" the numbers are the
         candidate's less the reference's, whichever engine is shown; any other quantity is computed from the shown
         engine's values. What the network does not have is shown by value.
         """
@@ -191,17 +191,17 @@ class UnrolledView(ResultView):
             self._renew()
 
     def show_order(self, name: OrderName) -> None:
-        """Let the units of each hidden lane stand in another order, as soon as it is found; see `ordering.ORDERS`."""
+        """Let the units of each hidden lane be in another order, as soon as it is found; see `ordering.ORDERS`."""
         self._ordering.choose(name)
         self._renew()
 
     @property
     def order_text(self) -> str:
-        """What is said beneath the lanes' names of the order of their units."""
+        """What is said below the lanes' names of the order of their units."""
         return self._stage.order.text
 
     def step_unit(self, by: int) -> None:
-        """Ask for the unit above (-1) or below the cursor's, in the order in which they stand."""
+        """Ask for the unit above (-1) or below the selection's, in the order in which they are."""
         if self._shown is not None:
             self.location_requested.emit(unit_beside(self._shown, self._location, by))
 
@@ -217,9 +217,10 @@ class UnrolledView(ResultView):
         self._renew()
 
     def show_swipe(self, other: str | None) -> None:
-        """Draw another engine's values from the cursor's timestep on: moving the cursor wipes from one to the other.
+        """Draw another engine's values from the selection's time step on: moving the selection wipes from one to the
+        other.
 
-        None draws one engine everywhere. It shows while colors tell values, and where the result has both engines.
+        None draws one engine everywhere. It shows while colors show values, and where the result has both engines.
 
         Raises
         ------
@@ -236,7 +237,7 @@ class UnrolledView(ResultView):
         self._stage.fit()
 
     def zoom_time(self, factor: float) -> None:
-        """Show the time axis `factor` times as large, around the cursor if it is in view, else the middle."""
+        """Show the time axis `factor` times as large, around the selection if it is in view, else the middle."""
         self._stage.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: CellGeometry) -> None:
@@ -252,7 +253,7 @@ class UnrolledView(ResultView):
         self.show_location(self._location)
 
     def _renew(self) -> None:
-        """Read the numbers anew: another result, engine, sample, coloring or theme."""
+        """Read the numbers again: another result, engine, sample, coloring or theme."""
         self._shown = self._chosen.shown(self._location)
         self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
@@ -272,7 +273,7 @@ class UnrolledView(ResultView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter explains, + and - zoom time, 0 shows everything; with Ctrl they are the window's.
 
-        Shift with an arrow chooses a range from the cursor on, and Escape gives it up.
+        Shift with an arrow chooses a range from the selection on, and Escape gives it up.
         """
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()

@@ -28,7 +28,7 @@ class Number(NamedTuple):
 class Block:
     """The cells of one lane in view: `values`, `indices` of their colors and `marks`, each (rows, timesteps).
 
-    `units` are those that stand in the `rows`. Where a recording has no number nothing is written.
+    `units` are those that are in the `rows`. Where a recording has no number nothing is written.
     """
 
     band: Band
@@ -63,7 +63,7 @@ def fitting(value: float, digits: int, *, differs: bool = False) -> str:
 
 
 def initial_timestep(shown: RenderState, geometry: Geometry, band: Band) -> int | None:
-    """Where the initial state's column of a lane stands (-1 or T), if it is in view."""
+    """Where the initial state's column of a lane is (-1 or T), if it is in view."""
     if not geometry.boxes or band.lane.layer is None or not shown.initial_name:
         return None
     timestep = geometry.picture.timesteps if band.lane.backward else -1
@@ -114,7 +114,7 @@ def _untold(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
 
 
 def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """(rows, timesteps) each: the values, what their colors tell, and the marks."""
+    """(rows, timesteps) each: the values, what their colors show, and the marks."""
     pixels = every_cell(steps.start, steps.stop), every_cell(rows.start, rows.stop)
     patch = side.values.read(lane, *pixels)
     colored = patch.values if side.colors is side.values else side.colors.read(lane, *pixels).values
