@@ -108,7 +108,7 @@ def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
 
 def _check(node: ast.AST) -> None:
     if not isinstance(node, _NODES):
-        raise ClaimError(f"{_WORDS.get(type(node), _source(node))} is not allowed in a claim.")
+        raise ClaimError(f"{_WORDS.get(type(node), _source(node))} is not allowed in a statement.")
     if isinstance(node, ast.Constant):
         if type(node.value) not in (int, float, bool, str):
             raise ClaimError(
