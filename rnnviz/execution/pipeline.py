@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import is_recording
+from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.inputs_io import open_inputs, save_inputs
@@ -104,7 +104,7 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         rtol, atol = tolerances(config, trace)
         checks += notebook_checks(trace, rtol, atol)
-        if is_recording(name):
+        if is_recording(name) or is_own(name):
             checks += cell_checks(inputs, trace)
         checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
 

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from rnnviz.core.config import Compare, Config, Network
+import rnnviz
+from rnnviz.core.config import Compare, Config, Network, SequenceSource
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.progress import advance, expect
 from rnnviz.execution.pipeline import compute
 from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
+from rnnviz.io.resources import resource_path
+from rnnviz.verify.verdict import CheckOutcome, Verdict
 
 
 def load_in_pieces(config: Config) -> Inputs:
@@ -29,3 +32,29 @@ def test_reading_large_inputs_moves_the_bar_up_to_where_the_engines_begin(tmp_pa
     assert read == sorted(read)
     assert read[-1] == next(done for stage, done in told if stage.startswith("computing"))
     assert [done for _, done in told] == sorted(done for _, done in told)
+
+
+LAST_CELL_STATE_WRONG = """
+calls = 0
+correct_step = step
+
+
+def step(x, state, p):
+    global calls
+    calls += 1
+    h, c = correct_step(x, state, p)
+    return h, c + 1e-2 if calls == 7 else c
+"""
+
+
+def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    code = resource_path("recurrences", "lstm.py").read_text(encoding="utf-8")
+    own.write_text(code + LAST_CELL_STATE_WRONG, encoding="utf-8")
+    config = Config(
+        Network("lstm", 3, 4), SequenceSource(timesteps=7, batch_size=2), compare=Compare("manual", (str(own),))
+    )
+    result = rnnviz.run(config.checked(), trusted=(str(own),))
+    assert result.verdict is Verdict.DISAGREE
+    failed = {check.engine for check in result.checks if check.outcome is CheckOutcome.FAILED}
+    assert failed == {str(own)}
