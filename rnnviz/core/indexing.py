@@ -83,10 +83,10 @@ def initial_text(network: Network, where: Location, *, cell: bool = False) -> st
 
 
 def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
-    """What a step reads and who reads it: "read after t = 8 · carried to t = 6"; `brief` for a narrow place."""
+    """The steps before and after: "previous: t = 8 · next: t = 6"; `brief` for a narrow place."""
     before, after = read_after(network, where, timesteps), carried_to(network, where, timesteps)
     start = "h0" if brief else "the initial state"
-    read = f"read after {start if before is None else f't = {before}'}"
+    read = f"previous: {start if before is None else f't = {before}'}"
     if after is not None:
-        return f"{read} · carried to t = {after}"
-    return f"{read} · carried out as {'' if brief else 'the final state '}state[0][{state_row(network, where)}]"
+        return f"{read} · next: t = {after}"
+    return f"{read} · returned as {'' if brief else 'the final state '}state[0][{state_row(network, where)}]"

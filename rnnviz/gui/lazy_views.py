@@ -13,7 +13,7 @@ from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 
-ARITHMETIC, MISMATCHES, PRINTED = "Arithmetic", "Mismatches", "Printed"
+ARITHMETIC, MISMATCHES, PRINTED = "Arithmetic", "Mismatches", "Program output"
 TABS = (
     ARITHMETIC,
     "Units over time",

@@ -11,8 +11,8 @@ from rnnviz.quantities.highlights import Region, input_regions, previous_regions
 Order: TypeAlias = Literal["lane", "layers"]
 """One lane alone, or all of them: layer by layer from the bottom, in each forward before backward."""
 
-UnrolledCanvas: TypeAlias = Literal["read", "compute", "carry"]
-STAGES: tuple[UnrolledCanvas, ...] = ("read", "compute", "carry")
+Stage: TypeAlias = Literal["read", "compute", "carry"]
+STAGES: tuple[Stage, ...] = ("read", "compute", "carry")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Traversal:
         return self.reverse or direction == 1
 
 
-def stage_regions(network: Network, where: Location, timesteps: int, stage: UnrolledCanvas) -> tuple[Region, ...]:
+def stage_regions(network: Network, where: Location, timesteps: int, stage: Stage) -> tuple[Region, ...]:
     """What a stage of a step lights up: what is read, or that and what is computed, or that and who reads it next."""
     if stage == "carry":
         after = carried_to(network, where, timesteps)
@@ -60,7 +60,7 @@ def stage_regions(network: Network, where: Location, timesteps: int, stage: Unro
     return read if stage == "read" else (*read, *state_regions(network, where, "computed"))
 
 
-def stage_text(network: Network, where: Location, timesteps: int, stage: UnrolledCanvas) -> str:
+def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
     """What happens now, in words, with indices in time: "reads x[3] and h[2] of layer 0 →"."""
     lane, t = _lane(network, where.layer, where.direction), where.timestep
     both = network.kind.has_cell_state
@@ -79,10 +79,10 @@ def stage_text(network: Network, where: Location, timesteps: int, stage: Unrolle
     after = carried_to(network, where, timesteps)
     names = f"h[{t}] and c[{t}]" if both else f"h[{t}]"
     if after is not None:
-        return f"{names} of {lane} {'are' if both else 'is'} carried on to t = {after}"
+        return f"{names} of {lane} {'are' if both else 'is'} passed on to t = {after}"
     row = state_row(network, where)
     state = f"state[0][{row}] and state[1][{row}]" if both else f"state[0][{row}]"
-    return f"{names} of {lane} {'are' if both else 'is'} carried out as {state}"
+    return f"{names} of {lane} {'are' if both else 'is'} returned as {state}"
 
 
 def _read_below(network: Network, where: Location) -> str:

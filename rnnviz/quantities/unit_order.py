@@ -24,7 +24,7 @@ ORDERS: dict[OrderName, tuple[str, str]] = {
         "first component",
         "Units stand by their weight in the first principal component of h over time, the largest on top.",
     ),
-    "activity": ("activity", "Units stand by their mean |h| over time, the largest on top."),
+    "activity": ("activity", "Sorted by mean |h| over time, largest first."),
 }
 """What each order is called, and what it means."""
 

@@ -65,14 +65,14 @@ def test_a_step_is_read_by_the_one_that_it_is_carried_to(direction: int, timeste
 
 def test_the_ends_of_a_lane_are_told() -> None:
     network = Network("rnn_tanh", 5, 10, num_layers=2, bidirectional=True)
-    assert passage_text(network, Location(1, 1, 7), 24) == "read after t = 8 · carried to t = 6"
-    assert passage_text(network, Location(1, 1, 23), 24) == "read after the initial state · carried to t = 22"
+    assert passage_text(network, Location(1, 1, 7), 24) == "previous: t = 8 · next: t = 6"
+    assert passage_text(network, Location(1, 1, 23), 24) == "previous: the initial state · next: t = 22"
     last = passage_text(network, Location(1, 1, 0), 24)
-    assert last == "read after t = 1 · carried out as the final state state[0][3]"
+    assert last == "previous: t = 1 · returned as the final state state[0][3]"
     alone = passage_text(network, Location(0, 0, 0), 1)
-    assert alone == "read after the initial state · carried out as the final state state[0][0]"
+    assert alone == "previous: the initial state · returned as the final state state[0][0]"
     brief = [passage_text(network, Location(1, 1, t), 24, brief=True) for t in (0, 23)]
-    assert brief == ["read after t = 1 · carried out as state[0][3]", "read after h0 · carried to t = 22"]
+    assert brief == ["previous: t = 1 · returned as state[0][3]", "previous: h0 · next: t = 22"]
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])

@@ -69,16 +69,16 @@ def test_the_words_say_what_the_regions_show() -> None:
     assert told == [
         "reads x[3] and h[2], c[2] of layer 0 →",
         "computes the gates i f g o, and from them c[3] and h[3] of layer 0 →",
-        "h[3] and c[3] of layer 0 → are carried on to t = 4",
+        "h[3] and c[3] of layer 0 → are passed on to t = 4",
     ]
     assert (
         stage_text(lstm, Location(1, 1, 7), 8, "read") == "reads h[7] of layer 0 → and 0 ← and h0 and c0 of layer 1 ←"
     )
-    assert stage_text(lstm, Location(1, 1, 0), 8, "carry").endswith("carried out as state[0][3] and state[1][3]")
+    assert stage_text(lstm, Location(1, 1, 0), 8, "carry").endswith("returned as state[0][3] and state[1][3]")
     relu = Network("rnn_relu", 5, 10)
     assert stage_text(relu, Location(0, 0, 0), 1, "read") == "reads x[0] and h0 of layer 0"
     assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[0] of layer 0: h = relu(u + v)"
-    assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[0] of layer 0 is carried out as state[0][0]"
+    assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[0] of layer 0 is returned as state[0][0]"
 
 
 @pytest.mark.parametrize("order", ["lane", "layers"])
@@ -105,7 +105,7 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             [
                 "reads h[0] of layer 0 and h0 of layer 1",
                 "computes the gates r z n, and from them h[0] of layer 1",
-                "h[0] of layer 1 is carried on to t = 1",
+                "h[0] of layer 1 is passed on to t = 1",
             ],
         ),
         (
@@ -114,7 +114,7 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             [
                 "reads x[7] and h[6] of layer 0",
                 "computes the gates r z n, and from them h[7] of layer 0",
-                "h[7] of layer 0 is carried out as state[0][0]",
+                "h[7] of layer 0 is returned as state[0][0]",
             ],
         ),
         (
@@ -123,7 +123,7 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             [
                 "reads h[7] of layer 0 and h[6], c[6] of layer 1",
                 "computes the gates i f g o, and from them c[7] and h[7] of layer 1",
-                "h[7] and c[7] of layer 1 are carried out as state[0][1] and state[1][1]",
+                "h[7] and c[7] of layer 1 are returned as state[0][1] and state[1][1]",
             ],
         ),
     ],

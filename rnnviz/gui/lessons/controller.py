@@ -1,4 +1,4 @@
-"""Leads through a lesson: sets each step up, points at its part of the window, and has its claims checked."""
+"""Leads through a lesson: sets each step up, points at its part of the window, and checks its statements."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, get_args
@@ -232,7 +232,7 @@ class Guide(QObject):
         return self._window.session.result is not None and not self._window.control.auto_run.stale
 
     def _follow(self) -> None:
-        """Once the run is there, arrive at the step and check its claims."""
+        """Once the run is there, arrive at the step and check its statements."""
         step, result = self.step, self._window.session.result
         if step is None or self._pane is None:
             return
@@ -278,7 +278,7 @@ class Guide(QObject):
 
     def _on_error(self, sentence: str | None) -> None:
         if self._pane is not None and self.step is not None and sentence is not None:
-            self._pane.show_waiting("the run failed, as the line above the lanes says")
+            self._pane.show_waiting("the run failed; the banner has the reason")
 
     def _apply_theme(self, theme: Theme) -> None:
         if self._pane is not None:

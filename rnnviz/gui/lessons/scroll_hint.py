@@ -24,7 +24,7 @@ class ScrollHint(QToolButton):
         self.setAutoRaise(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip("Read on: scroll down by what is in sight. The arrow keys scroll as well.")
+        self.setToolTip("Scrolls down by a page. The arrow keys scroll, too.")
         # What is read must not move because there is nothing more to come.
         kept = self.sizePolicy()
         kept.setRetainSizeWhenHidden(True)
@@ -54,7 +54,7 @@ class ScrollHint(QToolButton):
         claims = sum(map(self._is_below, self._claims))
         words = ["more text"] if text else []
         if claims:
-            words.append(f"{claims} claim{'s' if claims > 1 else ''}")
+            words.append(f"{claims} statement{'s' if claims > 1 else ''}")
         said = " and ".join(words)
         self.setText(f"\N{DOWNWARDS ARROW} {said} below")
         self.setAccessibleName(f"Read on: {said} below")

@@ -21,7 +21,7 @@ class StatementCounter(QToolButton):
         self.setIconSize(QSize(16, 16))
         self.setAutoRaise(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip("How many of this step's claims hold on the numbers that are shown. Click to see them.")
+        self.setToolTip("Number of this step's statements that are true for the shown values. Click to see them.")
 
     def show_findings(self, findings: tuple[StatementResult | None, ...]) -> None:
         """Count them; None is one that is still to come. Without any there is nothing to show."""
@@ -29,8 +29,8 @@ class StatementCounter(QToolButton):
         held = [None if finding is None else finding.holds for finding in findings]
         self._state = False if False in held else None if None in held else True
         waiting = all(finding is None for finding in findings)
-        self.setText("not checked yet" if waiting else f"{held.count(True)} of {len(held)} hold")
-        self.setAccessibleName(f"Claims: {self.text()}")
+        self.setText("not checked yet" if waiting else f"{held.count(True)} of {len(held)} true")
+        self.setAccessibleName(f"Statements: {self.text()}")
         self._mark()
 
     def apply_theme(self, theme: Theme) -> None:

@@ -14,15 +14,15 @@ _ICON, _MARGIN = 16, 8
 _ONE_LINE = 32
 """How many characters a line of the narrow pane has room for, beside the sign between text and number."""
 _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
-    True: ("check", "right", "right_surface", "Holds"),
-    False: ("cross", "wrong", "wrong_surface", "Does not hold"),
+    True: ("check", "right", "right_surface", "True"),
+    False: ("cross", "wrong", "wrong_surface", "False"),
     None: ("clock", "muted", "raised", "Not checked"),
 }
-"""Icon, color, surface and words by whether the statement holds."""
+"""Icon, color, surface and word by the statement's truth."""
 
 
 class StatementRow(QWidget):
-    """Says a statement in words, with its mark, and shows the numbers that it rests on."""
+    """A statement in words, its mark, and the numbers behind it."""
 
     def __init__(self, claim: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,10 +30,10 @@ class StatementRow(QWidget):
         self.finding: StatementResult | None = None
         self._theme, self._icons = theme, Icons(theme)
         self._own = False
-        self._waiting = "the run is not done yet"
+        self._waiting = "the run has not finished"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setToolTip(f"Checked on the numbers of the run that is shown: {claim.holds}")
+        self.setToolTip(f"Checked on the values of this run: {claim.holds}")
         self._icon = QLabel()
         self._icon.setFixedWidth(_ICON)
         self.mark = QLabel()
@@ -53,7 +53,7 @@ class StatementRow(QWidget):
         layout.addWidget(self._says, 0, 1)
         layout.addWidget(self.mark, 1, 1)
         layout.addLayout(self._numbers, 2, 1)
-        copy = QAction("Copy the numbers in full", self)
+        copy = QAction("Copy full numbers", self)
         copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(self.copy_text()))
         self.addAction(copy)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -115,7 +115,7 @@ class StatementRow(QWidget):
             reason = self._waiting if self.finding is None else self.finding.reason
             text = f"{words} yet: {reason}." if self.finding is None else f"{words}: {reason}"
         else:
-            text = f"{words} on your config" if self._own else words
+            text = f"{words} for your config" if self._own else words
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
         self.setAccessibleName(f"{text}: {self.claim.says}")

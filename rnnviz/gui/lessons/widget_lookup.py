@@ -28,7 +28,7 @@ TAB_OF = {
     "what-if": "What if?",
 }
 """The parts behind tabs, and their views' titles."""
-VIEW_OF = {"vector": "Vector at the cursor", "state-map": "Final state and output", "verdict": "Verdict"}
+VIEW_OF = {"vector": "Selected vector", "state-map": "Final state and output", "verdict": "Verdict"}
 """The parts that are views always in sight, and their titles."""
 SECTION_OF = {
     "panel.network": "network",

@@ -117,7 +117,7 @@ class SweepCommands(QObject):
 
     def _on_ended(self, stopped: bool) -> None:
         if stopped:
-            self._say("Stopped: rows that are done are kept, and Run goes on with the others.")
+            self._say("Stopped. Finished rows are kept; Run computes the others.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
         in_front = self.window if self.window is not None and self.window.isVisible() else self._main

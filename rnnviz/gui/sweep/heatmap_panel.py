@@ -36,10 +36,10 @@ class HeatPanel(QWidget):
         super().__init__(parent)
         self._figures: SweepFigures | None = None
         self._cells: Cells | None = None
-        self.across = _choice("Across", "What differs from column to column of the map.")
-        self.down = _choice("Down", "What differs from line to line of the map.")
-        self.only = _choice("Rows", "Which rows the map shows: all of them, or those with one value of another key.")
-        self.quantity = _choice("Colors", "What the colors of the map tell.")
+        self.across = _choice("Across", "Key that varies along the columns.")
+        self.down = _choice("Down", "Key that varies along the rows.")
+        self.only = _choice("Rows", "Shows all rows, or only those with one value of another key.")
+        self.quantity = _choice("Colors", "Quantity that colors the cells.")
         for quantity in QUANTITIES:
             self.quantity.addItem(quantity.title, quantity.name)
             self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)

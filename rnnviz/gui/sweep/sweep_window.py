@@ -34,8 +34,8 @@ class SweepWindow(QWidget):
         self.opened: OpenedSweep | None = None
         self.figures = SweepFigures(SweepTable((), ()))
         self._running = False
-        self.run_action = self._action("&Run", "run", "F5", "Compute the rows that are missing, on all cores.")
-        self.stop_action = self._action("&Stop", "stop", "Esc", "Stop; rows that are done are kept.")
+        self.run_action = self._action("&Run", "run", "F5", "Computes the missing rows on all cores.")
+        self.stop_action = self._action("&Stop", "stop", "Esc", "Stops the sweep. Finished rows are kept.")
         self.save_action = self._action("Sa&ve table…", "save", "Ctrl+S", "Write the rows as CSV or JSON.")
         self.run_action.triggered.connect(self.run_requested)
         self.stop_action.triggered.connect(self.stop_requested)
@@ -57,7 +57,7 @@ class SweepWindow(QWidget):
         self.heat.row_activated.connect(self._open_place)
         self._counts = ElidedLabel(bold=True)
         self._reason = ElidedLabel(selectable=True)
-        self._reason.setAccessibleName("What the chosen row came to")
+        self._reason.setAccessibleName("Result of the selected row")
         self._bar = QProgressBar()
         self._bar.setFixedWidth(160)
         self._bar.setAccessibleName("Rows that are done")

@@ -164,7 +164,7 @@ def _key_column(place: int, figures: SweepFigures) -> _Column:
     key, dimension = figures.keys[place], figures.dimensions[place]
     return _Column(
         short_key(key, figures.keys),
-        f"{key}: one of the things that differ between rows.",
+        f"{key}: varies between rows.",
         lambda row: value_text(row.point.values[place]),
         lambda row: str(row.point.values[place]) if dimension.words else value_text(row.point.values[place]),
         lambda _: dimension.ranks[dimension.codes],
@@ -210,7 +210,7 @@ def _reason(row: SweepRow) -> str:
 
 _VERDICT = _Column(
     "verdict",
-    "Whether the engine and the reference agree, or why there is no run.",
+    "Verdict of the comparison with the reference, or the reason why there is no run.",
     _verdict,
     _verdict,
     _verdict_keys,
@@ -219,7 +219,7 @@ _VERDICT = _Column(
 _NUMBERS = tuple(_number_column(place) for place in range(len(QUANTITIES)))
 _FIRST_WRONG = _Column(
     "first wrong",
-    "The first step that the audit found wrong, and whose it is.",
+    "First wrong step and its engine, by the step audit.",
     _wrong_text,
     _wrong_text,
     lambda figures: ranks([_wrong_text(row) for row in figures.rows]),

@@ -149,7 +149,7 @@ class SweepWorker(QObject):
         try:
             work()
         except (InputError, EngineError, OSError, MemoryError) as error:
-            self.failed.emit(title, str(error) or "There is too little memory for it.")
+            self.failed.emit(title, str(error) or "Not enough memory for this sweep.")
             return False
         except _CancelledError:
             return False

@@ -241,7 +241,7 @@ class ErrorPlot(ResultView):
         others = [outline(series.main.values[lane]) for lane in lanes if lane != here]
         if len(others) > _MOST_LANES:
             others = [largest_of(others)]
-            self._others.setText("thin: the largest of the other lanes")
+            self._others.setText("thin: maximum of the other lanes")
         else:
             self._others.setText("thin: the other lanes")
         self._others.setVisible(bool(others) and len(self._keys) < 3)

@@ -30,8 +30,8 @@ class MismatchList(ResultView):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._said = ElidedLabel("")
-        self.layers = _filter("Only this layer", "Which layer's mismatches are listed.")
-        self.directions = _filter("Only this direction", "Which direction's mismatches are listed.")
+        self.layers = _filter("Only this layer", "Lists the mismatches of one layer or of all.")
+        self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
         self.model = MismatchModel()
@@ -122,7 +122,7 @@ class MismatchList(ResultView):
         result, rows = self._result, self._rows
         self._pages.setCurrentIndex(0 if rows is None or not self._total() else 1)
         self._empty.setText(
-            "Press F5 to run: the places where two engines differ by more than the tolerance."
+            "Press F5 to list the values that differ by more than the tolerance."
             if result is None
             else f"No value of {self._candidate} is outside the tolerance."
         )

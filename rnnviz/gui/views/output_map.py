@@ -40,12 +40,12 @@ class StateMap(ResultView):
         self._result: RunResult | None = None
         self._location = Location()
         self._asked: tuple[Region, ...] = ()
-        self._heading = ElidedLabel("In out and state", bold=True)
-        self._empty = QLabel("Press F5 to run: which part of out and state each hidden vector is appears here.")
+        self._heading = ElidedLabel("Returned in", bold=True)
+        self._empty = QLabel("Press F5 to see where each hidden state is returned: in output or in the final state.")
         self._empty.setWordWrap(True)
         self._here = ElidedLabel(selectable=True)
-        self._here.explain("Which part of out and state the hidden vector at the cursor is.")
-        why = "Whose final states are shown below, each held against the same engine's output."
+        self._here.explain("Places of the selected hidden state in the returned output and state.")
+        why = "Engine whose final states are compared with its output."
         self._engine = ElidedComboBox("Final states by", why, 12)
         self._engine.currentIndexChanged.connect(self._refresh)
 
@@ -151,7 +151,7 @@ class StateMap(ResultView):
         parts = [out_text(network, where)] if in_out(network, where) else []
         if where.timestep == last:
             parts.append(state_text(network, where))
-        self._here.setText(" = ".join(["h", *parts]) if parts else "h is part of neither out nor state")
+        self._here.setText(" = ".join(["h", *parts]) if parts else "h is in neither output nor state")
 
     def _on_chosen(self, index: QModelIndex, x: int | None) -> None:
         """Go to a place, or to the timestep under the pointer on a lane's axis."""

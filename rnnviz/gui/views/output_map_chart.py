@@ -39,8 +39,8 @@ class StateChart(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAccessibleName("Parts of out and state")
-        self.setToolTip("Which part of out and state is which lane: point at one, and all its places light up.")
+        self.setAccessibleName("Slices of output and state")
+        self.setToolTip("The lane of each slice of output and state. Point at one to highlight its places.")
 
     def show_place(self, result: RunResult | None, location: Location) -> None:
         """Draw the arrays of a result at a place."""

@@ -20,7 +20,7 @@ from rnnviz.verify.tolerances import tolerances
 _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
 
-UNTOLD = "not told by this engine"
+UNTOLD = "not available"
 """What is where an engine has no numbers."""
 
 _WHY = {

@@ -49,9 +49,13 @@ class PinButton(QToolButton):
         pinned, full = unit in self._pinned, len(self._pinned) >= MOST_PINNED
         self.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")
         self.setEnabled(pinned or not full)
-        why = "Let this unit go when the cursor moves." if pinned else "Keep this unit in sight when the cursor moves."
+        why = (
+            "Removes this unit when the selection changes."
+            if pinned
+            else "Keeps this unit in the plot when the selection changes."
+        )
         if full and not pinned:
-            why = f"{MOST_PINNED} units are pinned, which is as many as can be told apart: unpin one of them first."
+            why = f"{MOST_PINNED} units are pinned, the maximum: unpin one first."
         self.setToolTip(why)
         self.setAccessibleName(self.text())
         self.setAccessibleDescription(why)

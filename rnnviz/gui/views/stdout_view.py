@@ -14,7 +14,7 @@ from rnnviz.verify.result import RunResult
 class StdoutView(ResultView):
     """The text of each engine under its name. `presence_changed` shows whether there is any."""
 
-    title = "Printed"
+    title = "Program output"
 
     presence_changed = Signal(bool)
 
@@ -24,8 +24,8 @@ class StdoutView(ResultView):
         self.text.setReadOnly(True)
         self.text.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self.text.setAccessibleName("What your recurrences printed")
-        self.text.setPlaceholderText("Nothing was printed: print in a recurrence of your own is shown here.")
+        self.text.setAccessibleName("Output of your custom steps")
+        self.text.setPlaceholderText("No output yet. Text that a custom step prints is shown here.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self.text)

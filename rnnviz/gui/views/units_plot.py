@@ -43,7 +43,7 @@ class UnitsPlot(ResultView):
 
         self._heading = ElidedLabel(bold=True)
         self._strange = ElidedLabel()
-        self.choice = QuantityChoice("What the curves show of the unit: h, or a gate, a state or a change.")
+        self.choice = QuantityChoice("Quantity of the curves: h, a gate, a state or a change.")
         self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
@@ -57,7 +57,7 @@ class UnitsPlot(ResultView):
         self._lines = UnitLines(self.plot)
         self._lines.arrived.connect(self._show_anew)
         self.gaps = self._lines.gaps
-        self._empty = QLabel("Press F5 to run: the cursor's unit appears here over time, by every engine.")
+        self._empty = QLabel("Press F5 to see the selected unit over time, of every engine.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
         top = QHBoxLayout()
@@ -244,7 +244,7 @@ class UnitsPlot(ResultView):
         return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()
 
     def _add_engine_key(self, line: UnitLine, reference: str) -> None:
-        role = "the reference" if line.engine == reference else f"held against {reference}"
+        role = "the reference" if line.engine == reference else f"compared with {reference}"
         key = LegendKey(display_name(line.engine), f"{line.engine}, {role}. Click to hide or show its curves.")
         key.setCheckable(True)
         key.setChecked(line.engine not in self._hidden)
@@ -252,7 +252,7 @@ class UnitsPlot(ResultView):
         self._add_key(key, line)
 
     def _add_pinned_key(self, line: UnitLine, unit: int) -> None:
-        key = LegendKey(f"unit {unit}", f"Unit {unit} is pinned. Click to move the cursor to it.")
+        key = LegendKey(f"unit {unit}", f"Unit {unit} is pinned. Click to select it.")
         key.clicked.connect(lambda: self.location_requested.emit(self._location.moved(unit=unit)))
         self._add_key(key, line)
 

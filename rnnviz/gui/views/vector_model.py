@@ -133,7 +133,7 @@ class VectorModel(QAbstractTableModel):
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
             return [self._unit, *engines, "difference", "ULP"][section]
         if role == _Roles.ToolTipRole:
-            why = [f"What {engine} has." for engine in engines]
+            why = [f"Values of {engine}." for engine in engines]
             apart = f"{candidate} - {reference}", f"How many floats lie between {reference} and {candidate}."
             return [f"The {self._unit}'s index, from 0.", *why, *apart][section]
         return None

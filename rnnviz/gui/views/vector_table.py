@@ -23,11 +23,11 @@ from rnnviz.quantities.vectors import VectorKind, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {
-    "hidden": ("Hidden", "The hidden vector h that this step computes."),
-    "cell": ("Cell", "The cell state c that this step computes, where an engine tells it."),
-    "input": ("Input", "What this step reads beside its own state: x, or what the layer below computed."),
-    "h0": ("h0", "The initial hidden state, which only a lane's first step reads."),
-    "c0": ("c0", "The initial cell state, which only a lane's first step reads."),
+    "hidden": ("Hidden", "The hidden state h of this step."),
+    "cell": ("Cell", "The cell state c of this step, where an engine gives it."),
+    "input": ("Input", "Input of this step: x, or the output of the layer below."),
+    "h0": ("h0", "The initial hidden state, read only by a lane's first step."),
+    "c0": ("c0", "The initial cell state, read only by a lane's first step."),
 }
 
 _TAB = "tab "
@@ -41,7 +41,7 @@ _SHORT_NAME = 14
 class VectorTable(ResultView):
     """A heading that says where the cursor is, tabs for the vectors there, and one of them as a table."""
 
-    title = "Vector at the cursor"
+    title = "Selected vector"
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
         """`settings` remember which columns were added."""
@@ -58,11 +58,11 @@ class VectorTable(ResultView):
 
         self._heading = ElidedLabel("No vector yet", bold=True, selectable=True)
         self._passage = ElidedLabel(selectable=True)
-        self._empty = QLabel("Press F5 to run: the hidden vector at the cursor appears here, by every engine.")
+        self._empty = QLabel("Press F5 to see the selected hidden state of every engine.")
         self._empty.setWordWrap(True)
         self._tabs = QTabBar()
         self._tabs.setAccessibleName("Which vector")
-        self._tabs.setToolTip("Which of the vectors at the cursor the table shows.")
+        self._tabs.setToolTip("Selects which vector of this step the table lists.")
         self._tabs.setDrawBase(False)
         self._tabs.setExpanding(False)
         self._tabs.setUsesScrollButtons(False)

@@ -3,7 +3,7 @@
 from rnnviz.core.errors import InputError
 
 
-class ClaimError(InputError):
+class StatementError(InputError):
     """The expression is none that a statement may be, whatever the run. Its text is one plain sentence."""
 
 

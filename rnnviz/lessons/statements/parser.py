@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rnnviz.lessons.statements.errors import ClaimError
+from rnnviz.lessons.statements.errors import StatementError
 from rnnviz.lessons.statements.functions import FUNCTIONS, Function
 from rnnviz.lessons.statements.symbols import AUDITED, CURSOR, LANES, MEMBERS, NAMES, is_engine, is_name
 
@@ -60,7 +60,7 @@ def parse_statement(says: str, holds: str) -> Statement:
 
     Raises
     ------
-    ClaimError
+    StatementError
         If it is not an expression, or holds anything that is not allowed: the sentence names it.
     """
     return Statement(says, holds, parse_expression(holds))
@@ -72,7 +72,7 @@ def parse_expression(text: str) -> ast.expr:
     if not text:
         raise ClaimError("The expression is empty: a statement is one that is true or false, as T == 5.")
     if len(text) > _LONGEST:
-        raise ClaimError(f"The expression has {len(text):,} characters: it may have {_LONGEST:,}.")
+        raise StatementError(f"The expression has {len(text):,} characters: it may have {_LONGEST:,}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -82,7 +82,7 @@ def parse_expression(text: str) -> ast.expr:
         raise ClaimError(f"{_cut(text)} is not an expression: {reason or type(error).__name__}.") from error
     for node, depth in _nodes(tree):
         if depth > _DEEPEST:
-            raise ClaimError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
+            raise StatementError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
         _check(node)
     _check_names(tree)
     return tree

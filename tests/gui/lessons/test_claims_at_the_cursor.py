@@ -32,11 +32,11 @@ def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_
     reading = Read(qtbot, window, make_entry(FOLLOWING))
     reading.open()
     hidden = window.session.result["gluon"].hidden
-    for where, second in ((Location(timestep=2, sample=5, unit=3), "Does not hold"), (Location(unit=9), "Holds")):
+    for where, second in ((Location(timestep=2, sample=5, unit=3), "False"), (Location(unit=9), "True")):
         window.session.set_location(where)
         shown = f"{hidden[where.index]:.3f}"
         qtbot.waitUntil(
-            lambda shown=shown, marks=["Holds", second]: (
+            lambda shown=shown, marks=["True", second]: (
                 reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == marks
             )
         )
@@ -48,13 +48,13 @@ def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(q
     settings.set_lesson_step(entry.name, 6)
     reading = Read(qtbot, window, entry)
     reading.open()
-    assert (reading.pane.place.text(), reading.marks) == ("step 7 of 7", ["Holds"] * 3)
+    assert (reading.pane.place.text(), reading.marks) == ("step 7 of 7", ["True"] * 3)
     own = changed(window.session.config, timesteps=4)
     own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
     window.document.edit(own)
     reading.settle()
     hidden = window.session.result["gluon"].hidden
-    of_own = [f"{mark} on your config" for mark in ("Holds", "Holds", "Does not hold")]
+    of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
     for place in np.argwhere(hidden > 0)[::7].tolist():
         where = Location(*place)
         window.session.set_location(where)

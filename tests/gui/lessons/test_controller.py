@@ -29,18 +29,18 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert window.session.location == Location(unit=3, sample=2)
     assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
     assert not window.isWindowModified()
-    assert read.marks == ["Holds", "Holds"]
-    assert read.lit.title == "Vector at the cursor"
+    assert read.marks == ["True", "True"]
+    assert read.lit.title == "Selected vector"
     vector = window.session.result["gluon"].output[0, 0]
     assert pane.rows[0].shown_numbers[1] == "[" + " ".join(f"{value:.3f}" for value in vector) + "]"
     assert pane.rows[1].shown_numbers == ("T = 1",)
-    assert pane.rows[0].accessibleName() == "Holds: The output is the state."
+    assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
 def test_a_claim_that_does_not_hold_and_one_that_cannot_be_asked_look_like_it(read):
     key(read.window, Qt.Key.Key_PageDown, CONTROL)
     read.settle()
-    assert read.marks[:2] == ["Holds", "Does not hold"]
+    assert read.marks[:2] == ["True", "False"]
     assert read.marks[2].startswith("Not checked: The cell rnn_relu has no c")
     assert read.pane.rows[1].shown_numbers[0].startswith("max(out) = ")
     images = [row._icon.pixmap().toImage() for row in read.pane.rows]
@@ -94,14 +94,14 @@ def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read
     window.document.edit(own)
     assert pane.again.isVisible()
     assert pane.changed_note.text() == "You have changed sequence.timesteps."
-    assert read.marks[0] == "Not checked yet: the run is not done yet."
+    assert read.marks[0] == "Not checked yet: the run has not finished."
     read.settle()
-    assert read.marks == ["Does not hold on your config", "Does not hold on your config"]
+    assert read.marks == ["False for your config", "False for your config"]
     assert pane.rows[1].shown_numbers == ("T = 3",)
     window.session.set_location(Location(timestep=2))
     pane.again.click()
     read.settle()
-    assert read.marks == ["Holds", "Holds"]
+    assert read.marks == ["True", "True"]
     assert not pane.again.isVisible()
     assert not pane.changed_note.isVisible()
     assert window.session.location == Location(unit=3, sample=2)
@@ -117,7 +117,7 @@ def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(r
     assert read.marks == ["Not checked yet: the configuration has been changed and not run."] * 2
     key(window, Qt.Key.Key_F5)
     read.settle()
-    assert read.marks[1] == "Does not hold on your config"
+    assert read.marks[1] == "False for your config"
 
 
 def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(read):
@@ -128,7 +128,7 @@ def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(re
     key(read.window, Qt.Key.Key_Home, CONTROL)
     read.settle()
     assert not read.window.panel.errors
-    assert read.marks == ["Holds", "Holds"]
+    assert read.marks == ["True", "True"]
 
 
 def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_cursor(read):
@@ -159,12 +159,12 @@ def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
 
 def test_how_many_claims_hold_is_seen_while_they_are_scrolled_away(read):
     window, pane = read.window, read.pane
-    assert pane.tally.text() == "2 of 2 hold"
+    assert pane.tally.text() == "2 of 2 true"
     window.guide.next()
     assert pane.tally.text() == "not checked yet"
     read.settle()
-    assert pane.tally.text() == "1 of 3 hold"
-    assert pane.tally.accessibleName() == "Claims: 1 of 3 hold"
+    assert pane.tally.text() == "1 of 3 true"
+    assert pane.tally.accessibleName() == "Statements: 1 of 3 true"
     window.arrangement.column.setSizes([10, 1000])
     pane.tally.click()
     assert QApplication.focusWidget() is pane.rows[1]

@@ -206,7 +206,7 @@ def test_stop_keeps_the_rows_that_are_done(
     with qtbot.waitSignal(runner.ended, timeout=10_000) as ended:
         QTest.keyClick(shown, Qt.Key.Key_Escape)
     assert ended.args == [True]
-    assert shown.said.startswith("Stopped: rows that are done are kept")
+    assert shown.said.startswith("Stopped. Finished rows are kept")
     lines = (tmp_path / "s.results.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == shown.figures.done < 800
 
@@ -293,7 +293,7 @@ def test_code_that_a_sweep_names_is_asked_about(
     box = dialog(qtbot)
     assert str(tmp_path / "mine.py") in box.text()
     QTest.mouseClick(box.escapeButton(), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: shown.said == "Not run, as you wished.")
+    qtbot.waitUntil(lambda: shown.said == "Not run: you declined to run code from the sweep.")
     assert shown.figures.done == 0
     assert bare_window.sweeps.runner is not None
     assert not bare_window.sweeps.runner.busy

@@ -51,7 +51,7 @@ def test_the_cursors_place_is_told_in_the_layout(view: StateMap, layout: str, ou
     view.show_location(Location(1, 1, 0, 1))
     assert view.told == f"h = {ends} = state[0][3][1]"
     view.show_location(Location(0, 0, 2, 1))
-    assert view.told == "h is part of neither out nor state"
+    assert view.told == "h is in neither output nor state"
     view.show_location(Location(0, 0, 4, 1))
     assert view.told == "h = state[0][0][1]"
 

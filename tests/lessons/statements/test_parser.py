@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.lessons.statements.errors import ClaimError
+from rnnviz.lessons.statements.errors import StatementError
 from rnnviz.lessons.statements.parser import parse_expression, parse_statement
 from tests.profiles import examples
 
@@ -114,7 +114,7 @@ def test_what_a_claim_may_say_is_read(text: str) -> None:
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(ClaimError) as caught:
+    with pytest.raises(StatementError) as caught:
         parse_expression(text)
     return str(caught.value)
 
@@ -160,7 +160,7 @@ pieces = st.sampled_from(
 def test_no_text_does_anything_but_be_read_or_refused(text: str) -> None:
     try:
         tree = parse_expression(text)
-    except ClaimError:
+    except StatementError:
         return
     for node in ast.walk(tree):
         assert not isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.JoinedStr | ast.NamedExpr)

@@ -73,7 +73,7 @@ class UnrolledCanvas(QWidget):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
         self._bar.setAccessibleName("lanes in view")
-        self._bar.setToolTip("Shows the lanes that are out of view: they are taller than the window.")
+        self._bar.setToolTip("Scrolls to the lanes that are out of view.")
         self._bar.setSingleStep(_LANE_SCROLL)
         self._bar.hide()
         layout = QHBoxLayout(self)

@@ -21,7 +21,7 @@ class FlowCaption(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setAutoFillBackground(True)
-        self.setAccessibleName("What the step does")
+        self.setAccessibleName("Stage of the step")
         self.hide()
         lanes.installEventFilter(self)
         player.stepper.status_changed.connect(self.tell)

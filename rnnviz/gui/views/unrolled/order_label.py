@@ -35,7 +35,7 @@ class OrderLabel(QGraphicsWidget):
     def text(self) -> str:
         """What is written."""
         if self._finding:
-            return "finding the order …"
+            return "computing the order …"
         return f"units by {ORDERS[self._name][0]} ▾"
 
     def apply_theme(self, theme: Theme) -> None:

@@ -45,10 +45,10 @@ class RangePanel(QFrame):
         close = QToolButton()
         close.setText("✕")
         close.setAutoRaise(True)
-        close.setAccessibleName("Give the range up")
-        close.setToolTip("Give the range up (Esc).")
+        close.setAccessibleName("Clear selection")
+        close.setToolTip("Clears the time range (Esc).")
         close.clicked.connect(self.closed)
-        why = "A unit is on where its h is at least this. Those on throughout the range are looked for elsewhere."
+        why = "A unit is on where its h is at least this value. The search finds ranges with the same units on."
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(-_STEPS, _STEPS)
         self.slider.setValue(round(THRESHOLD * _STEPS))
@@ -69,7 +69,7 @@ class RangePanel(QFrame):
         self.ranges = QListWidget()
         self.ranges.setAccessibleName("Other ranges")
         self.ranges.setToolTip(
-            f"Where at least {MOST:.0%} of these units are on, the likest first. The score is 1 for a range of the "
+            f"Where at least {MOST:.0%} of these units are on, most similar first. The score is 1 for a range of the "
             "same length in which exactly the same units are on. Choose one to go to it."
         )
         self.ranges.itemActivated.connect(self._choose)
@@ -103,7 +103,7 @@ class RangePanel(QFrame):
     def show_query(self, query: Query, lane: str) -> None:
         """Say which range is looked at, while what is on in it is not known yet."""
         self._title.setText(f"<b>{lane[0].upper()}{lane[1:]}, {_span(query.times)}</b>")
-        self._units.setText("looking for units …")
+        self._units.setText("searching units …")
 
     def show_selection(self, found: Selection, units: int) -> None:
         """Show what was found, of this many units."""
@@ -116,7 +116,7 @@ class RangePanel(QFrame):
             item.setData(Qt.ItemDataRole.UserRole, match)
             self.ranges.addItem(item)
         if found.units and not found.matches:
-            item = QListWidgetItem("They are on together nowhere else.")
+            item = QListWidgetItem("No similar range found.")
             item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.ranges.addItem(item)
         # No larger than what it lists: it lies over the lanes.
@@ -147,8 +147,8 @@ class RangePanel(QFrame):
 def _advice(found: Selection) -> str:
     """What finds units where none was found."""
     if found.highest is None:
-        return "Another range may have some."
-    return f"The first would be at {floor(found.highest * _STEPS) / _STEPS:.2f} or less."
+        return "Try another range."
+    return f"Lower the threshold to {floor(found.highest * _STEPS) / _STEPS:.2f} to match a unit."
 
 
 def _span(times: range) -> str:

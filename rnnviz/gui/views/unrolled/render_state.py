@@ -153,7 +153,7 @@ class RenderState:
         if self.quantity == "violation":
             return f"The values of {name}, colored by the violation of the tolerance."
         if self.gate is not None:
-            reach = "" if self.exact else " Colors reach as far as a sample of them does, and beyond it are dotted."
+            reach = "" if self.exact else " Color range estimated from a subset; values outside it are dotted."
             return f"{self.quantity}, the {self.gate.title}, computed from the values of {name}.{reach}"
         return f"The values of {name}."
 

@@ -73,7 +73,7 @@ class Ordering(QObject):
         why = ORDERS[self.name][1]
         result = self._result
         if self.name == "index" or result is None:
-            return f"{why} Click for another order (O)."
+            return f"{why} Click to change the order (O)."
         steps = result.shape[2]
         looked = "every timestep" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} timesteps"
         engine = next((key.engine for key in self._known), result.reference.engine)

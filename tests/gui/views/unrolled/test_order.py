@@ -81,7 +81,7 @@ def test_an_order_that_takes_long_is_found_beside_the_window(
     monkeypatch.setattr(unit_order_worker, "_AT_ONCE", 0)
     view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
     view.show_order("component")
-    assert view.order_text == "finding the order …"
+    assert view.order_text == "computing the order …"
     assert rows_of(view) == list(range(6))
     qtbot.waitUntil(lambda: "first component" in view.order_text)
     assert sorted(rows_of(view)) == list(range(6))

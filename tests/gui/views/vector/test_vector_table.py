@@ -42,7 +42,7 @@ def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
         [str(u), number_format.short(h), number_format.short(h), "0", "0"] for u, h in enumerate(hidden)
     ]
     assert view.heading == "Layer 1, backward, t = 2, sample 1"
-    assert view.passage.replace("\u00a0", " ") == "read after t = 3 · carried to t = 1"
+    assert view.passage.replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
     assert marked(view) == []
 
 
