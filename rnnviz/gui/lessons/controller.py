@@ -239,9 +239,7 @@ class Guide(QObject):
         if result is None or not self._fresh:
             self._checker.forget()
             coming = self._window.runner.busy or self._window.control.auto_run.due
-            self._pane.show_waiting(
-                "the run is not done yet" if coming else "the configuration has been changed and not run"
-            )
+            self._pane.show_waiting("the run has not finished" if coming else "the config has changed since the run")
             return
         if self._arriving:
             self._arriving = False

@@ -61,7 +61,7 @@ class SweepCommands(QObject):
         engines = dict.fromkeys(name for config in configs if config is not None for name in config.compare.engines)
         untrusted = [name for name in engines if is_own(name) and name not in self._own.trusted]
         if untrusted:
-            self._own.ask(untrusted, self.run, lambda: self._say("Not run, as you wished."))
+            self._own.ask(untrusted, self.run, lambda: self._say("Not run: you declined to run code from the sweep."))
         else:
             self._runner.run(opened, self._own.trusted)
 

@@ -70,7 +70,7 @@ def parse_expression(text: str) -> ast.expr:
     """The checked expression. Raises as `parse_statement` does."""
     text = text.strip()
     if not text:
-        raise ClaimError("The expression is empty: a statement is one that is true or false, as T == 5.")
+        raise StatementError("The expression is empty: a statement is one that is true or false, as T == 5.")
     if len(text) > _LONGEST:
         raise StatementError(f"The expression has {len(text):,} characters: it may have {_LONGEST:,}.")
     try:
@@ -79,7 +79,7 @@ def parse_expression(text: str) -> ast.expr:
             tree = _tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ClaimError(f"{_cut(text)} is not an expression: {reason or type(error).__name__}.") from error
+        raise StatementError(f"{_cut(text)} is not an expression: {reason or type(error).__name__}.") from error
     for node, depth in _nodes(tree):
         if depth > _DEEPEST:
             raise StatementError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
@@ -108,14 +108,14 @@ def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
 
 def _check(node: ast.AST) -> None:
     if not isinstance(node, _NODES):
-        raise ClaimError(f"{_WORDS.get(type(node), _source(node))} is not allowed in a statement.")
+        raise StatementError(f"{_WORDS.get(type(node), _source(node))} is not allowed in a statement.")
     if isinstance(node, ast.Constant):
         if type(node.value) not in (int, float, bool, str):
-            raise ClaimError(
+            raise StatementError(
                 f"{_source(node)} is not allowed in a statement: it may hold numbers, true or false, and text."
             )
         if isinstance(node.value, int) and abs(node.value) > LARGEST_INTEGER:
-            raise ClaimError("A whole number in a statement may have at most 53 bits.")
+            raise StatementError("A whole number in a statement may have at most 53 bits.")
 
 
 def _check_names(tree: ast.expr) -> None:
@@ -127,17 +127,19 @@ def _check_names(tree: ast.expr) -> None:
             _check_call(node)
         elif isinstance(node, ast.Attribute):
             if not isinstance(node.value, ast.Name):
-                raise ClaimError(f"{_source(node)} is not allowed in a statement: only engines have parts (gluon.out).")
+                raise StatementError(
+                    f"{_source(node)} is not allowed in a statement: only engines have parts (gluon.out)."
+                )
             allowed: Collection[str] = LANES if id(node) in called else MEMBERS
             if node.attr not in allowed:
-                raise ClaimError(
+                raise StatementError(
                     f"{_source(node)} is not allowed in a statement: an engine has {', '.join(allowed)} there."
                 )
         elif isinstance(node, ast.Name) and id(node) not in called | owners and not is_name(node.id):
             known = f"a statement may name {', '.join(NAMES)} or a parameter, as l0_i2h_weight"
-            raise ClaimError(f"{node.id} is not a known name: {known}.")
+            raise StatementError(f"{node.id} is not a known name: {known}.")
         elif isinstance(node, ast.Name) and id(node) in owners and not is_engine(node.id):
-            raise ClaimError(f"{node.id} is not allowed in a statement: engines are named like gluon or reference.")
+            raise StatementError(f"{node.id} is not allowed in a statement: engines are named like gluon or reference.")
 
 
 def _check_call(call: ast.Call) -> None:
@@ -147,16 +149,18 @@ def _check_call(call: ast.Call) -> None:
         name = call.func.id
         if name not in (*FUNCTIONS, *LANES, *AUDITED):
             known = ", ".join((*FUNCTIONS, *LANES, *AUDITED))
-            raise ClaimError(f"{name} is not a known function: a statement may call {known}.")
+            raise StatementError(f"{name} is not a known function: a statement may call {known}.")
         keywords = FUNCTIONS[name].keywords if name in FUNCTIONS else ()
         if name in FUNCTIONS and not FUNCTIONS[name].least <= len(call.args) <= FUNCTIONS[name].most:
-            raise ClaimError(f"{_source(call)} is not allowed in a statement: {name} takes {_number(FUNCTIONS[name])}.")
+            raise StatementError(
+                f"{_source(call)} is not allowed in a statement: {name} takes {_number(FUNCTIONS[name])}."
+            )
     else:
-        raise ClaimError(f"{_source(call)} is not allowed in a statement: only named functions may be called.")
+        raise StatementError(f"{_source(call)} is not allowed in a statement: only named functions may be called.")
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg not in keywords:
             takes = f"takes {', '.join(keywords)} by name" if keywords else "takes nothing by name"
-            raise ClaimError(f"{_source(call)} is not allowed in a statement: the function {takes}.")
+            raise StatementError(f"{_source(call)} is not allowed in a statement: the function {takes}.")
 
 
 def _number(function: Function) -> str:

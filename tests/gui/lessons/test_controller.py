@@ -114,7 +114,7 @@ def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(r
     window = read.window
     window.document.edit(changed(window.session.config, timesteps=400))
     assert not window.control.auto_run.due
-    assert read.marks == ["Not checked yet: the configuration has been changed and not run."] * 2
+    assert read.marks == ["Not checked yet: the config has changed since the run."] * 2
     key(window, Qt.Key.Key_F5)
     read.settle()
     assert read.marks[1] == "False for your config"

@@ -27,7 +27,7 @@ def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
     height = pane.scroll_area.height()
     assert pane.more.isVisible()
-    assert re.fullmatch(r"Read on: (more text and )?2 claims below", pane.more.accessibleName())
+    assert re.fullmatch(r"Read on: (more text and )?2 statements below", pane.more.accessibleName())
     pane.more.setFocus()
     clicks = 0
     while pane.more.isVisible():
@@ -45,9 +45,9 @@ def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
     first = pane.rows[0]
     bottom = first.mapTo(pane.scroll_area.widget(), first.rect().bottomLeft()).y()
     bar.setValue(bottom - pane.scroll_area.viewport().height() + 2)
-    assert pane.more.accessibleName() == "Read on: 1 claim below"
+    assert pane.more.accessibleName() == "Read on: 1 statement below"
     bar.setValue(bar.value() - 30)
-    assert pane.more.accessibleName() == "Read on: 2 claims below"
+    assert pane.more.accessibleName() == "Read on: 2 statements below"
 
 
 def test_tab_stops_at_it_while_there_is_more_and_else_goes_on_to_the_buttons(small):

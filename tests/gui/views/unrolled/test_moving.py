@@ -108,7 +108,7 @@ def test_who_points_at_lanes_without_numbers_is_told_how_to_come_to_them_until_t
     view.show_result(long_result(), "manual")
     assert view.hint() == ""
     hover(view, here=True)
-    qtbot.waitUntil(lambda: "Ctrl+wheel" in view.hint())
+    qtbot.waitUntil(lambda: "Ctrl+scroll" in view.hint())
     hover(view, here=False)
     qtbot.waitUntil(lambda: view.hint() == "")
     hover(view, here=True)
