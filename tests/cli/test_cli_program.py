@@ -86,6 +86,8 @@ def test_a_signal_ends_the_run_without_a_traceback_and_leaves_no_file(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Tests that run under nohup would hand down that SIGHUP is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as running:
         while not started.exists():
             assert running.poll() is None

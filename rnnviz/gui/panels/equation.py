@@ -5,7 +5,8 @@ from html import escape
 
 from rnnviz.core.cells import Cell
 
-_TOKEN = re.compile(r"[A-Za-z]\w*'?|[^A-Za-z]+")
+_PREVIOUS = "[t-1]"
+_TOKEN = re.compile(r"[A-Za-z]\w*(?:\[t-1\])?|[^A-Za-z]+")
 _FUNCTIONS = {"relu", "tanh", "sigmoid"}
 _WHERE = ("u = W_i2h x_t + b_i2h", "v = W_h2h h[t-1] + b_h2h")
 
@@ -39,8 +40,8 @@ def _typeset_token(token: str) -> str:
         return escape(token).replace("-", "−")
     if token in _FUNCTIONS:
         return token
-    name, _, subscript = token.rstrip("'").partition("_")
-    if token.endswith("'"):
+    name, _, subscript = token.removesuffix(_PREVIOUS).partition("_")
+    if token.endswith(_PREVIOUS):
         subscript = "t−1"
     elif name in ("h", "c") and not subscript:
         subscript = "t"

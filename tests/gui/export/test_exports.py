@@ -103,7 +103,7 @@ def test_weights_are_exported_and_proved(qtbot, window, export, tmp_path, ending
         export("weights", path)
     config = window.session.result.config
     said = window.statusBar().currentMessage()
-    assert said.startswith(f"Saved {path} ({config.network.parameter_count:,} weights, read back and run by ")
+    assert said.startswith(f"Saved {path} ({config.network.parameter_count:,} weights, verified with ")
     assert ("onnxruntime" in said) == (ending == "onnx")
     permanent = [part for part in (window.exporting, window.progress) if part.isVisible()]
     assert min(part.x() for part in permanent) > window.statusBar().width() / 3, "what is said is to be seen"

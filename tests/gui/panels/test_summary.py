@@ -90,7 +90,7 @@ def test_the_equations_are_the_cells_own_with_subscripts(cell) -> None:
     rows = equation_rows(cell)
     assert len(rows) == len(cell.equations) + 2
     for (left, right), equation in zip(rows, cell.equations, strict=False):
-        plain = re.sub(r"<sub>t−1</sub>", "'", f"{left} = {right}")
+        plain = re.sub(r"<sub>t−1</sub>", "[t-1]", f"{left} = {right}")
         plain = re.sub(r"<sub>t</sub>|</?i>", "", plain)
         plain = re.sub(r"<sub>(\w+)</sub>", r"_\1", plain).replace("−", "-")
         assert plain == equation
@@ -98,7 +98,7 @@ def test_the_equations_are_the_cells_own_with_subscripts(cell) -> None:
 
 def test_the_recurrence_reads_as_in_a_textbook() -> None:
     (h, recurrence), (a, input_part), (b, state_part) = equation_rows(CELLS["rnn_relu"])
-    assert (h, recurrence) == ("<i>h</i><sub>t</sub>", "relu(<i>a</i> + <i>b</i>)")
-    assert (a, b) == ("<i>a</i>", "<i>b</i>")
+    assert (h, recurrence) == ("<i>h</i><sub>t</sub>", "relu(<i>u</i> + <i>v</i>)")
+    assert (a, b) == ("<i>u</i>", "<i>v</i>")
     assert input_part == "<i>W</i><sub>i2h</sub> <i>x</i><sub>t</sub> + <i>b</i><sub>i2h</sub>"
     assert state_part == "<i>W</i><sub>h2h</sub> <i>h</i><sub>t−1</sub> + <i>b</i><sub>h2h</sub>"

@@ -153,7 +153,7 @@ def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path
     model = save(path, nodes, constants, ["x"], ["looped", "S"])
     found = {entry.name: entry for entry in model.entries}
     assert list(found) == ["in_loop", "carried_weights", "in_scan"]
-    assert "W is carried, which a graph inside the model" in found["carried_weights"].reason
+    assert "W is carried, which changes in each iteration of a graph" in found["carried_weights"].reason
     z, r, h = np.split(own["W"][0], 3)
     np.testing.assert_array_equal(model.parameters("in_loop")["l0_i2h_weight"], np.concatenate([r, z, h]))
     z, r, h = np.split(around["R"][0], 3)

@@ -40,7 +40,7 @@ def write_zip(path: Path, table: object = None, config: str = CONFIG_TEXT, **mem
     ("table", "config", "sentence"),
     [
         (manifest(format=FORMAT + 1), CONFIG_TEXT, "a newer rnnviz wrote it, in format 2, and this one reads format 1"),
-        (manifest(format="x"), CONFIG_TEXT, 'manifest.format = "x" is not allowed: it must be a whole number'),
+        (manifest(format="x"), CONFIG_TEXT, 'manifest.format = "x" is not allowed: it must be an integer'),
         (manifest(look={"timestep": -1}), CONFIG_TEXT, "look.timestep = -1 is not allowed"),
         (manifest(look={"colors": "pink"}), CONFIG_TEXT, 'look.colors = "pink" is not allowed'),
         (manifest(choices=["x"]), CONFIG_TEXT, "choices = ['x'] must be a table"),
