@@ -159,7 +159,7 @@ def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None
     assert process.returncode == 130
     done = len(journal.read_text(encoding="utf-8").splitlines())
     assert 1 <= done < 800
-    told = re.fullmatch(r"Stopped: (\d+) of 800 rows are done, and the same command goes on with the others\.\n", err)
+    told = re.fullmatch(r"Stopped after (\d+) of 800 rows; run the same command again to compute the others\.\n", err)
     assert told is not None, err
     # The last row may have been written but not yet counted.
     assert done - int(told[1]) in (0, 1)
