@@ -91,7 +91,9 @@ def test_right_engines_are_right_in_large_and_long_networks(engine: tuple[str, E
             num_layers=2 if size < 512 else 1,
             dtype=dtype,
         )
-        assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs)
+        # Saturated gates have bounds of one rounding, of which ONNX Runtime's approximations take four.
+        most = ALLOWED if scale == 6.0 else RIGHT
+        assert_right(engine, with_forget_bias(inputs, forget) if forget else inputs, most)
 
 
 @pytest.mark.parametrize("cell", CELLS)

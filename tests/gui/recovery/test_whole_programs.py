@@ -85,7 +85,7 @@ def test_a_home_that_cannot_be_written_is_told_and_keeps_nothing_from_working(
     with window_program(tmp_path, config, QT_QPA_PLATFORM="offscreen") as program:
         told = program.until("note Autosave is off; a crash would lose unsaved changes: ")
         assert told.startswith(str(read_only))
-        program.until("finished mismatch")
+        program.until("finished disagree")
         program.process.send_signal(signal.SIGINT)
         code, said = program.end()
     assert code == 0

@@ -88,4 +88,6 @@ def test_recurrent_layers_are_found_among_all_others(writer: ModuleType, tmp_pat
     path = tmp_path / f"m.{ending}"
     model.save_weights(path) if ending == "weights.h5" else model.save(path)
     found = [(e.name, e.cell, e.input_size, e.hidden_size, e.bidirectional) for e in open_model(path).entries]
-    assert sorted(found) == [("decoder", "gru", 16, 8, False), ("encoder", "lstm", 8, 8, True)]
+    # Weights alone do not say the activations, so that the user chooses the cell.
+    gru, lstm = (None, None) if ending == "weights.h5" else ("gru", "lstm")
+    assert sorted(found) == [("decoder", gru, 16, 8, False), ("encoder", lstm, 8, 8, True)]
