@@ -90,7 +90,7 @@ def test_a_home_that_cannot_be_written_is_told_and_keeps_nothing_from_working(
         code, said = program.end()
     assert code == 0
     *_, last = said.splitlines()
-    assert last.startswith(f"rnnviz: {read_only}")
+    assert last.startswith(f"rnnviz: cannot write {read_only}")
     assert last.endswith("rnnviz.conf; layout, theme and recent files are not saved.")
     assert list(program.temporary.iterdir()) == []
     assert list(read_only.rglob("*")) == []
