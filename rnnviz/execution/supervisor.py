@@ -58,7 +58,8 @@ class Supervisor:
     def start(self) -> None:
         """Start the child if there is none; it imports its engines while the caller goes on."""
         with self._lock:
-            if self._closed or (self._process is not None and _lives(self._process)):
+            # A run in progress still needs its child, even one that has died: its end starts the next child.
+            if self._closed or self._running is not None or (self._process is not None and _lives(self._process)):
                 return
             self._drop_child()
             self._process, self._connection = _start_child(self._warm, self._threads, storage().folder)
@@ -77,7 +78,10 @@ class Supervisor:
             self._closed = True
             if self._process is not None:
                 self._process.kill()
-            self._drop_child()
+            if self._running is None:
+                self._drop_child()
+            elif self._process is not None:
+                self._process.join()
 
     def events(self, request: RunRequest) -> Iterator[Event]:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
@@ -155,6 +159,8 @@ class Supervisor:
             if process is not None and process is self._process and (self._killed or not answered):
                 process.kill()
                 process.join()
+            if self._closed:
+                self._drop_child()
 
     def _died(self, request: RunRequest, process: BaseProcess, stage: Stage) -> Event:
         process.join()

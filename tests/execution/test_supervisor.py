@@ -3,6 +3,7 @@
 import gc
 from dataclasses import fields
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import psutil
@@ -11,7 +12,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import STARTING, Cancelled, Computed, Progressed
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed
 from rnnviz.execution.run_dirs import storage
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
@@ -148,4 +149,26 @@ def test_run_gives_the_result_and_ends_its_process() -> None:
     assert told[0] == 0.0
     assert told == sorted(told)
     psutil.wait_procs(children() - before, timeout=3)
+    assert children() == before
+
+
+def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(supervisor: Supervisor) -> None:
+    events = supervisor.events(new_request(config(), load_inputs))
+    assert isinstance(next(events), Progressed)
+    (child,) = children()
+    child.kill()
+    while child.status() != psutil.STATUS_ZOMBIE:
+        sleep(0.001)
+    supervisor.start()
+    assert isinstance(list(events)[-1], Failed)
+    finished(events_of(supervisor))
+
+
+def test_closing_ends_a_run_in_progress_and_leaves_no_process() -> None:
+    before = children()
+    supervisor = Supervisor(warm=("manual",))
+    events = supervisor.events(new_request(config(), load_inputs))
+    assert isinstance(next(events), Progressed)
+    supervisor.close()
+    assert isinstance(list(events)[-1], Failed)
     assert children() == before
