@@ -1,0 +1,348 @@
+"""The named activations of a cell: their values, slopes and notation.
+
+The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; where the two differ, both are here.
+`alpha` and `beta` are ONNX's attributes of those names.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from rnnviz.cells.base import Value
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+V = TypeVar("V", bound="Value")
+
+_Values: TypeAlias = Callable[[FloatArray, float, float], FloatArray]
+_Slopes: TypeAlias = Callable[[FloatArray, FloatArray, float, float], FloatArray]
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+_GELU_MINIMUM, _SWISH_MINIMUM = -0.7517915246935645, -1.2784645427610738
+"""The arguments at which gelu and swish are least, and on whose two sides they fall and rise."""
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What one activation is.
+
+    Attributes
+    ----------
+    values:
+        f(x, alpha, beta).
+    slopes:
+        f'(x) from x, f(x), alpha and beta; at a kink the slope on its left.
+    code:
+        NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
+    low, high:
+        The least and largest value of f; None where there is no limit.
+    rounding:
+        Whether f is computed without rounding ("exact"), within one eps ("absolute"), or within eps · (1 + |f|).
+    turns:
+        Where f turns from falling to rising, or back.
+    """
+
+    values: _Values
+    slopes: _Slopes
+    code: str
+    low: float | None = None
+    high: float | None = None
+    rounding: str = "relative"
+    turns: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A named function of one number, applied to every element: `sigmoid(x)`.
+
+    `alpha` and `beta` are the constants of those activations that have some.
+    """
+
+    name: str
+    alpha: float = 0.0
+    beta: float = 0.0
+
+    def __call__(self, x: V) -> V:
+        """The activation of a value, whatever its type."""
+        return x.activated(self)
+
+    def with_constants(self, alpha: float | None = None, beta: float | None = None) -> "Activation":
+        """The same activation with another alpha or beta."""
+        return replace(
+            self, alpha=self.alpha if alpha is None else alpha, beta=self.beta if beta is None else beta
+        )
+
+    def values(self, x: FloatArray) -> FloatArray:
+        """f(x), of the shape and type of x."""
+        return np.asarray(_RULES[self.name].values(x, self.alpha, self.beta), x.dtype)
+
+    def slopes(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """f'(x), of the shape of x; y is f(x)."""
+        return np.asarray(_RULES[self.name].slopes(x, y, self.alpha, self.beta), x.dtype)
+
+    def code(self, x: str) -> str:
+        """NumPy source of f(x); `sigmoid` and `erf` in it are functions of the notebook's own."""
+        operand = x if x.isidentifier() else f"({x})"
+        return _RULES[self.name].code.format(x=x, X=operand, alpha=repr(self.alpha), beta=repr(self.beta))
+
+    @property
+    def text(self) -> str:
+        """The name with its constants: "leaky_relu[0.01]"."""
+        count = _CONSTANTS.get(self.name, 0)
+        return self.name + (f"[{', '.join(f'{c:g}' for c in (self.alpha, self.beta)[:count])}]" if count else "")
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The least and largest value that f can have; None where there is no limit."""
+        rule = _RULES[self.name]
+        if self.name == "scaled_tanh":
+            return -abs(self.alpha), abs(self.alpha)
+        if self.name == "clip":
+            return -self.alpha, self.alpha
+        if self.name == "elu":
+            return -self.alpha, None
+        return rule.low, rule.high
+
+    @property
+    def bounded(self) -> bool:
+        """Whether f has a least and a largest value."""
+        return None not in self.limits
+
+    @property
+    def rounding(self) -> str:
+        """How far a correct f(x) may be off for a given x: "exact", "absolute" (eps) or "relative" (eps · (1 + |f|))."""
+        return _RULES[self.name].rounding
+
+    @property
+    def turns(self) -> tuple[float, ...]:
+        """The arguments at which f turns from falling to rising, or back."""
+        if self.name == "leaky_relu" and self.alpha < 0.0:
+            return (0.0,)
+        return _RULES[self.name].turns
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One activation after another: outer(inner(x))."""
+
+    inner: Activation
+    outer: "Activation | Composition"
+
+    def __call__(self, x: V) -> V:
+        """outer(inner(x)) of a value, whatever its type."""
+        return self.outer(self.inner(x))
+
+    @property
+    def text(self) -> str:
+        """Both names: "tanh(clip[3])"."""
+        return f"{self.outer.text}({self.inner.text})"
+
+
+Function: TypeAlias = Activation | Composition
+"""What a role of a cell, such as its `gate`, may be filled with."""
+
+
+def clipped(function: Function, limit: float) -> Function:
+    """`function` of its argument cut to [-limit, limit], as ONNX's attribute `clip` has it."""
+    return Composition(clip.with_constants(limit), function)
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    """(1 + tanh(x / 2)) / 2, which does not overflow."""
+    y: FloatArray = np.asarray(x * 0.5)
+    np.tanh(y, out=y)
+    y += 1.0
+    y *= 0.5
+    return y
+
+
+def _tanh(x: FloatArray, _alpha: float, _beta: float) -> FloatArray:
+    return np.asarray(np.tanh(x))
+
+
+def _softplus(x: FloatArray) -> FloatArray:
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
+    return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+
+
+def _elu(x: FloatArray, alpha: float) -> FloatArray:
+    return np.asarray(np.where(x > 0.0, x, alpha * np.expm1(np.minimum(x, 0.0))))
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def erf(x: FloatArray) -> FloatArray:
+    """The error function; NumPy has none."""
+    return np.asarray(_erf(x), np.asarray(x).dtype)
+
+
+def _gelu_slopes(x: FloatArray) -> FloatArray:
+    density = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    return np.asarray(0.5 * (1.0 + erf(x / math.sqrt(2.0))) + x * density)
+
+
+def _between(x: FloatArray, low: float, high: float, slope: float) -> FloatArray:
+    """`slope` where low < x <= high, else 0."""
+    return np.asarray(np.where((x > low) & (x <= high), slope, 0.0))
+
+
+def _hard_sigmoid_slopes(x: FloatArray, alpha: float, beta: float) -> FloatArray:
+    inside = alpha * x + beta
+    return np.asarray(np.where((inside > 0.0) & (inside <= 1.0), alpha, 0.0))
+
+
+_CONSTANTS = {
+    "affine": 2,
+    "leaky_relu": 1,
+    "thresholded_relu": 1,
+    "scaled_tanh": 2,
+    "hard_sigmoid": 2,
+    "elu": 1,
+    "clip": 1,
+}
+"""How many constants an activation has; the others have none."""
+
+_RULES: dict[str, _Rule] = {
+    "sigmoid": _Rule(
+        lambda x, a, b: _sigmoid(x), lambda x, y, a, b: y * (1.0 - y), "sigmoid({x})", 0.0, 1.0, "absolute"
+    ),
+    "tanh": _Rule(_tanh, lambda x, y, a, b: 1.0 - y * y, "np.tanh({x})", -1.0, 1.0, "absolute"),
+    "relu": _Rule(
+        # A NaN stays a NaN.
+        lambda x, a, b: np.asarray(np.maximum(x, 0.0)),
+        lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, 0.0)),
+        "np.maximum({x}, 0)",
+        low=0.0,
+        rounding="exact",
+    ),
+    "linear": _Rule(lambda x, a, b: x, lambda x, y, a, b: np.ones_like(y), "{x}", rounding="exact"),
+    "affine": _Rule(lambda x, a, b: a * x + b, lambda x, y, a, b: np.full_like(y, a), "({alpha} * {X} + {beta})"),
+    "leaky_relu": _Rule(
+        lambda x, a, b: np.asarray(np.where(x >= 0.0, x, a * x)),
+        lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a)),
+        "np.where({X} >= 0, {x}, {alpha} * {X})",
+    ),
+    "thresholded_relu": _Rule(
+        # Written with "less than", so that a NaN stays a NaN.
+        lambda x, a, b: np.asarray(np.where(x < a, 0.0, x)),
+        lambda x, y, a, b: np.asarray(np.where(x >= a, 1.0, 0.0)),
+        "np.where({X} < {alpha}, 0, {x})",
+        low=0.0,
+        rounding="exact",
+    ),
+    "scaled_tanh": _Rule(
+        lambda x, a, b: a * np.tanh(b * x),
+        lambda x, y, a, b: a * b * (1.0 - np.tanh(b * x) ** 2),
+        "({alpha} * np.tanh({beta} * {X}))",
+    ),
+    "hard_sigmoid": _Rule(
+        lambda x, a, b: np.asarray(np.clip(a * x + b, 0.0, 1.0)),
+        lambda x, y, a, b: _hard_sigmoid_slopes(x, a, b),
+        "np.clip({alpha} * {X} + {beta}, 0, 1)",
+        0.0,
+        1.0,
+        "absolute",
+    ),
+    "elu": _Rule(
+        lambda x, a, b: _elu(x, a),
+        lambda x, y, a, b: np.asarray(np.where(x > 0.0, 1.0, a * np.exp(np.minimum(x, 0.0)))),
+        "np.where({X} > 0, {x}, {alpha} * np.expm1(np.minimum({x}, 0)))",
+    ),
+    "selu": _Rule(
+        lambda x, a, b: np.asarray(_SELU_SCALE * _elu(x, _SELU_ALPHA)),
+        lambda x, y, a, b: _SELU_SCALE * np.where(x > 0.0, 1.0, _SELU_ALPHA * np.exp(np.minimum(x, 0.0))),
+        f"({_SELU_SCALE} * np.where({{X}} > 0, {{x}}, {_SELU_ALPHA} * np.expm1(np.minimum({{x}}, 0))))",
+        low=-_SELU_SCALE * _SELU_ALPHA,
+    ),
+    "softsign": _Rule(
+        lambda x, a, b: x / (1.0 + np.abs(x)),
+        lambda x, y, a, b: 1.0 / (1.0 + np.abs(x)) ** 2,
+        "({X} / (1 + np.abs({x})))",
+        -1.0,
+        1.0,
+        "absolute",
+    ),
+    "softplus": _Rule(
+        lambda x, a, b: _softplus(x), lambda x, y, a, b: _sigmoid(x), "np.logaddexp({x}, 0)", low=0.0
+    ),
+    "gelu": _Rule(
+        lambda x, a, b: np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))),
+        lambda x, y, a, b: _gelu_slopes(x),
+        "(0.5 * {X} * (1 + erf({X} / np.sqrt(2))))",
+        low=-0.17,
+        turns=(_GELU_MINIMUM,),
+    ),
+    "swish": _Rule(
+        lambda x, a, b: x * _sigmoid(x),
+        lambda x, y, a, b: y + _sigmoid(x) * (1.0 - y),
+        "({X} * sigmoid({x}))",
+        low=-0.2785,
+        turns=(_SWISH_MINIMUM,),
+    ),
+    "exponential": _Rule(lambda x, a, b: np.asarray(np.exp(x)), lambda x, y, a, b: y, "np.exp({x})", low=0.0),
+    "hard_tanh": _Rule(
+        lambda x, a, b: np.asarray(np.clip(x, -1.0, 1.0)),
+        lambda x, y, a, b: _between(x, -1.0, 1.0, 1.0),
+        "np.clip({x}, -1, 1)",
+        -1.0,
+        1.0,
+        "exact",
+    ),
+    "clip": _Rule(
+        lambda x, a, b: np.asarray(np.clip(x, -a, a)),
+        lambda x, y, a, b: _between(x, -a, a, 1.0),
+        "np.clip({x}, -{alpha}, {alpha})",
+        rounding="exact",
+    ),
+}
+
+sigmoid = Activation("sigmoid")
+tanh = Activation("tanh")
+relu = Activation("relu")
+linear = Activation("linear")
+affine = Activation("affine", 1.0, 0.0)
+leaky_relu = Activation("leaky_relu", 0.01)
+thresholded_relu = Activation("thresholded_relu", 1.0)
+scaled_tanh = Activation("scaled_tanh", 1.0, 1.0)
+hard_sigmoid = Activation("hard_sigmoid", 0.2, 0.5)
+"""ONNX's, and Keras's before version 3: 0.2 x + 0.5, cut to [0, 1]."""
+keras_hard_sigmoid = Activation("hard_sigmoid", 1.0 / 6.0, 0.5)
+"""That of Keras 3 and PyTorch: x / 6 + 0.5, cut to [0, 1]."""
+elu = Activation("elu", 1.0)
+selu = Activation("selu")
+softsign = Activation("softsign")
+softplus = Activation("softplus")
+gelu = Activation("gelu")
+swish = silu = Activation("swish")
+exponential = Activation("exponential")
+hard_tanh = Activation("hard_tanh")
+clip = Activation("clip", math.inf)
+
+ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        sigmoid,
+        tanh,
+        relu,
+        linear,
+        affine,
+        leaky_relu,
+        thresholded_relu,
+        scaled_tanh,
+        hard_sigmoid,
+        elu,
+        selu,
+        softsign,
+        softplus,
+        gelu,
+        swish,
+        exponential,
+        hard_tanh,
+    )
+} | {"keras_hard_sigmoid": keras_hard_sigmoid, "silu": silu}
+"""Every activation that a role of a cell can have, by the name that a config gives to it."""

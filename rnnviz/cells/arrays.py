@@ -1,0 +1,159 @@
+"""A cell's step on arrays, operation by operation as it is written: of NumPy, or of any library with `+`, `-` and `*`.
+
+It allocates every value, and is the form to read, to change and to differentiate; `numpy_program` is the fast one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rnnviz.cells.activations import Activation
+from rnnviz.cells.base import CellSpec, Value, Values
+
+
+class Library(Protocol):
+    """What an array library has to bring beside the operators."""
+
+    def activate(self, activation: Activation, x: Any) -> Any:
+        """activation(x) of every element."""
+
+    def product(self, x: Any, weight: Any) -> Any:
+        """x (N, K) times weight (M, K), transposed: (N, M)."""
+
+
+class NumpyLibrary:
+    """Arrays of NumPy."""
+
+    def activate(self, activation: Activation, x: Any) -> Any:
+        """See `Library.activate`."""
+        return activation.values(np.asarray(x))
+
+    def product(self, x: Any, weight: Any) -> Any:
+        """See `Library.product`."""
+        return np.matmul(x, weight.T)
+
+
+NUMPY = NumpyLibrary()
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """What the operations of a step read beside their operands: the recurrent rows of each gate."""
+
+    library: Library
+    weights: Mapping[str, Any]
+    biases: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayValue(Value):
+    """An array (N, H), a parameter of a cell, or a number."""
+
+    array: Any
+    layer: _Layer
+
+    def constant(self, number: float) -> "ArrayValue":
+        """See `Value.constant`."""
+        return self._with(number)
+
+    def plus(self, other: "ArrayValue") -> "ArrayValue":
+        """See `Value.plus`."""
+        return self._with(self.array + other.array)
+
+    def minus(self, other: "ArrayValue") -> "ArrayValue":
+        """See `Value.minus`."""
+        return self._with(self.array - other.array)
+
+    def times(self, other: "ArrayValue") -> "ArrayValue":
+        """See `Value.times`."""
+        return self._with(self.array * other.array)
+
+    def activated(self, activation: Activation) -> "ArrayValue":
+        """See `Value.activated`."""
+        return self._with(self.layer.library.activate(activation, self.array))
+
+    def recurrent(self, gate: str) -> "ArrayValue":
+        """See `Value.recurrent`."""
+        product = self.layer.library.product(self.array, self.layer.weights[gate])
+        return self._with(product + self.layer.biases[gate])
+
+    def matrix_product(self, other: "ArrayValue") -> "ArrayValue":
+        """See `Value.matrix_product`."""
+        return self._with(self.layer.library.product(other.array, self.array))
+
+    def _with(self, array: Any) -> "ArrayValue":
+        return ArrayValue(array, self.layer)
+
+
+def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:
+    """The rows of each gate: (G·H, ...) gives (H, ...) by the gates' symbols."""
+    size = len(array) // max(1, len(gates))
+    return {gate: array[k * size : (k + 1) * size] for k, gate in enumerate(gates)}
+
+
+def step_values(
+    cell: CellSpec,
+    parameters: Mapping[str, Any],
+    x: Any,
+    state: Mapping[str, Any],
+    library: Library = NUMPY,
+) -> dict[str, Any]:
+    """One time step: what the cell's step names, by name.
+
+    Parameters
+    ----------
+    cell:
+        The cell.
+    parameters:
+        Its parameters by name, of the shapes of `CellSpec.parameter_shapes`.
+    x:
+        The layer input of the time step (N, I).
+    state:
+        The previous state: (N, H) or (N, P) by name.
+    library:
+        What the arrays are of.
+
+    Returns
+    -------
+    dict
+        The gates, candidates and new states, each (N, H) or (N, P).
+    """
+    u = gate_parts(cell.gate_symbols, parameters, "i2h", x, library)
+    # A gate that reads its recurrent part from elsewhere leaves this one unused.
+    v = gate_parts(cell.recurrent_gates, parameters, "h2h", state[cell.state_symbols[0]], library)
+    return values_of_parts(cell, parameters, u, v, state, library)
+
+
+def gate_parts(
+    gates: tuple[str, ...], parameters: Mapping[str, Any], kind: str, x: Any, library: Library = NUMPY
+) -> dict[str, Any]:
+    """W x + b for the rows of each gate, (N, H) by symbol; `kind` is "i2h" or "h2h"."""
+    if not gates:
+        return {}
+    weights, biases = (gate_rows(parameters[f"{kind}_{part}"], gates) for part in ("weight", "bias"))
+    return {gate: library.product(x, weights[gate]) + biases[gate] for gate in gates}
+
+
+def values_of_parts(
+    cell: CellSpec,
+    parameters: Mapping[str, Any],
+    u: Mapping[str, Any],
+    v: Mapping[str, Any],
+    state: Mapping[str, Any],
+    library: Library = NUMPY,
+) -> dict[str, Any]:
+    """What the step names, by name, from its input parts and recurrent parts (N, H) by gate."""
+    gates, own = cell.recurrent_gates, {p.name: parameters[p.name] for p in cell.parameters}
+    weights, biases = (
+        gate_rows(parameters[f"h2h_{part}"], gates) if gates else {} for part in ("weight", "bias")
+    )
+    layer = _Layer(library, weights, biases)
+    step = cell.values(
+        *(
+            Values(what, {name: ArrayValue(array, layer) for name, array in arrays.items()})
+            for what, arrays in (("u", u), ("v", v), ("state", state), ("p", own))
+        )
+    )
+    return {name: value.array for name, value in step.items()}

@@ -1,0 +1,316 @@
+"""The algebra in which a cell is written, and what a cell declares.
+
+A cell is one function, `step`, which gives the values of a time step from
+
+    u.k        the input part of gate k:      W_i2h x_t + b_i2h, its rows
+    v.k        the recurrent part of gate k:  W_h2h h_{t-1} + b_h2h, its rows
+    state.h    the previous state, by its name
+    p.name     a further parameter of the cell, such as a peephole
+
+by these operations and no others:
+
+    +  -  *              of two values, or of a value and a number
+    sigmoid(x), ...      the named activations
+    recurrent("k", x)    the recurrent part of gate k, read from x in place of h_{t-1}
+    p.name @ x           a parameter that is a matrix, times a value
+
+`step` runs on values of any type that has these operations. Whoever brings another type interprets the cell in another
+way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), as a record of which
+gradients are taken (`tape`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from inspect import Parameter as Argument
+from inspect import signature
+from math import prod
+from typing import Any, Literal, Self, TypeAlias, TypeVar
+
+from rnnviz.cells.activations import Activation, Function, clipped
+
+V = TypeVar("V", bound="Value")
+
+Initializer: TypeAlias = Literal["weight", "bias", "vector"]
+"""How a parameter is drawn: as a weight matrix, as a bias, or as weights of which each unit has one."""
+
+
+class CellError(ValueError):
+    """A cell is declared or written wrongly; `line` is that of its file, where it is known."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Value(ABC):
+    """What a step computes with: one number for each unit, in whatever form an interpreter needs it."""
+
+    @abstractmethod
+    def constant(self, number: float) -> Self:
+        """The number as a value of this type."""
+
+    @abstractmethod
+    def plus(self, other: Self) -> Self:
+        """self + other."""
+
+    @abstractmethod
+    def minus(self, other: Self) -> Self:
+        """self - other."""
+
+    @abstractmethod
+    def times(self, other: Self) -> Self:
+        """self · other, unit by unit."""
+
+    @abstractmethod
+    def activated(self, activation: Activation) -> Self:
+        """activation(self)."""
+
+    @abstractmethod
+    def recurrent(self, gate: str) -> Self:
+        """W_h2h self + b_h2h with the rows of one gate."""
+
+    @abstractmethod
+    def matrix_product(self, other: Self) -> Self:
+        """self @ other, where self is a parameter that is a matrix."""
+
+    def _operand(self, other: object) -> Self | None:
+        if isinstance(other, type(self)):
+            return other
+        return self.constant(float(other)) if isinstance(other, int | float) else None
+
+    def __add__(self, other: Self | float) -> Self:
+        operand = self._operand(other)
+        return NotImplemented if operand is None else self.plus(operand)
+
+    def __radd__(self, other: float) -> Self:
+        operand = self._operand(other)
+        return NotImplemented if operand is None else operand.plus(self)
+
+    def __sub__(self, other: Self | float) -> Self:
+        operand = self._operand(other)
+        return NotImplemented if operand is None else self.minus(operand)
+
+    def __rsub__(self, other: float) -> Self:
+        operand = self._operand(other)
+        return NotImplemented if operand is None else operand.minus(self)
+
+    def __mul__(self, other: Self | float) -> Self:
+        operand = self._operand(other)
+        return NotImplemented if operand is None else self.times(operand)
+
+    def __rmul__(self, other: float) -> Self:
+        operand = self._operand(other)
+        return NotImplemented if operand is None else operand.times(self)
+
+    def __matmul__(self, other: Self) -> Self:
+        return self.matrix_product(other) if isinstance(other, type(self)) else NotImplemented
+
+
+def recurrent(gate: str, x: V) -> V:
+    """W_h2h x + b_h2h with the rows of one gate: its recurrent part, read from x in place of h_{t-1}.
+
+    Where a step uses it, the gate has no `v` of its own to compute.
+    """
+    return x.recurrent(gate)
+
+
+class Values(Mapping[str, Any]):
+    """Values by name, which a step reads as attributes: `u.i`, `state.h`."""
+
+    def __init__(self, what: str, values: Mapping[str, Any]) -> None:
+        self._what, self._values = what, dict(values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            known = ", ".join(self._values) or "none"
+            raise CellError(f"The step reads {self._what}.{name}, but the cell declares {known}.") from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class Step(Values):
+    """What a step gives, by name: the new state, and the gates and candidates on the way to it."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__("step", values)
+
+    def with_values(self, **values: Any) -> "Step":
+        """The same with some values in place of others, or more of them."""
+        return Step(**{**self, **values})
+
+
+StepFunction: TypeAlias = Callable[..., Step]
+"""step(u, v, state, p, *, role=activation, ...): a cell's lines."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One block of H rows in a layer's weights: its symbol in the equations, and its name in words."""
+
+    symbol: str
+    name: str
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One of the states that a step hands to the next: its symbol, and "H" or "P" for its size."""
+
+    symbol: str
+    size: str = "H"
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """A parameter beside the four that every cell has; `shape` has "I", "H" or "P" for each of its axes."""
+
+    name: str
+    shape: tuple[str, ...] = ("H",)
+    initializer: Initializer = "vector"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes that shapes are made of: I, H and P; without a projection P is H."""
+
+    input_size: int
+    hidden_size: int
+    projection_size: int | None = None
+
+    def of(self, letter: str) -> int:
+        """The size that a letter stands for."""
+        projection = self.hidden_size if self.projection_size is None else self.projection_size
+        return {"I": self.input_size, "H": self.hidden_size, "P": projection}[letter]
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """One kind of recurrent cell: what it declares, and its step.
+
+    Attributes
+    ----------
+    name, title:
+        Its name in a config, and in words.
+    step:
+        The function that gives the values of a time step; see the module.
+    gates:
+        The gates, in the order of the rows of `i2h_weight (G·H, I)` and `i2h_bias (G·H,)`.
+    recurrent_gates:
+        Those that have rows in `h2h_weight (G·H, H or P)` and `h2h_bias (G·H,)`, in their order.
+    states:
+        What a step hands to the next one. The first is h, the output of the cell.
+    parameters:
+        Further parameters, which the step reads from `p`.
+    activations:
+        The activation of each role: the keyword arguments of `step`, with its defaults.
+    source:
+        Where the equations were published.
+    """
+
+    name: str
+    title: str
+    step: StepFunction
+    gates: tuple[Gate, ...]
+    recurrent_gates: tuple[str, ...] = field(default=("*",))
+    states: tuple[StateSpec, ...] = (StateSpec("h"),)
+    parameters: tuple[ParameterSpec, ...] = ()
+    activations: tuple[tuple[str, Function], ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.recurrent_gates == ("*",):
+            object.__setattr__(self, "recurrent_gates", self.gate_symbols)
+        defaults = {
+            name: argument.default
+            for name, argument in signature(self.step).parameters.items()
+            if argument.kind is Argument.KEYWORD_ONLY
+        }
+        object.__setattr__(self, "activations", tuple((defaults | dict(self.activations)).items()))
+        # What is made of a cell is kept by it, and looked for often.
+        object.__setattr__(self, "_hash", hash((self.name, self.step, self.gates, self.activations)))
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined, no-any-return]
+
+    @cached_property
+    def gate_symbols(self) -> tuple[str, ...]:
+        """The symbols of the gates: ("i", "f", "g", "o")."""
+        return tuple(gate.symbol for gate in self.gates)
+
+    @cached_property
+    def state_symbols(self) -> tuple[str, ...]:
+        """("h",), or ("h", "c")."""
+        return tuple(state.symbol for state in self.states)
+
+    @property
+    def projects(self) -> bool:
+        """Whether h has a size of its own, P."""
+        return any(state.size == "P" for state in self.states)
+
+    def values(self, u: Values, v: Values, state: Values, p: Values) -> Step:
+        """Run the step, with the activations that its roles have, on whatever type of values this is."""
+        return self.step(u, v, state, p, **dict(self.activations))
+
+    def with_activations(self, **roles: Function) -> "CellSpec":
+        """The cell with other activations in some roles.
+
+        >>> LSTM.with_activations(gate=hard_sigmoid)
+
+        Raises
+        ------
+        CellError
+            If the cell has no such role.
+        """
+        known = dict(self.activations)
+        for role in roles:
+            if role not in known:
+                raise CellError(f"The cell {self.name} has no activation {role}: it has {', '.join(known) or 'none'}.")
+        return replace(self, activations=tuple((known | roles).items()))
+
+    def with_clip(self, limit: float) -> "CellSpec":
+        """The cell with the argument of every activation cut to [-limit, limit], as ONNX's attribute `clip` has it."""
+        return self.with_activations(**{role: clipped(function, limit) for role, function in self.activations})
+
+    def state_sizes(self, sizes: Sizes) -> dict[str, int]:
+        """The size of each state: {"h": P, "c": H} of an LSTM with a projection."""
+        return {state.symbol: sizes.of(state.size) for state in self.states}
+
+    def parameter_shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter of one layer in one direction, in the order in which they are drawn.
+
+        >>> LSTM.parameter_shapes(Sizes(input_size=5, hidden_size=10))
+        {'i2h_weight': (40, 5), 'h2h_weight': (40, 10), 'i2h_bias': (40,), 'h2h_bias': (40,)}
+        """
+        rows, recurrent_rows = (len(gates) * sizes.hidden_size for gates in (self.gates, self.recurrent_gates))
+        h_size = sizes.of(self.states[0].size)
+        shapes: dict[str, tuple[int, ...]] = {"i2h_weight": (rows, sizes.input_size)}
+        if recurrent_rows:
+            shapes["h2h_weight"] = (recurrent_rows, h_size)
+        shapes["i2h_bias"] = (rows,)
+        if recurrent_rows:
+            shapes["h2h_bias"] = (recurrent_rows,)
+        return shapes | {p.name: tuple(sizes.of(letter) for letter in p.shape) for p in self.parameters}
+
+    def initializers(self) -> dict[str, Initializer]:
+        """How each parameter is drawn, in the order of `parameter_shapes`."""
+        common: dict[str, Initializer] = {"i2h_weight": "weight", "h2h_weight": "weight"}
+        biases: dict[str, Initializer] = {"i2h_bias": "bias", "h2h_bias": "bias"}
+        own: dict[str, Initializer] = {p.name: p.initializer for p in self.parameters}
+        drawn = common | biases | own
+        return {name: drawn[name] for name in self.parameter_shapes(Sizes(1, 1))}
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        """How many numbers the parameters of one layer in one direction are."""
+        return sum(prod(shape) for shape in self.parameter_shapes(sizes).values())

@@ -1,0 +1,292 @@
+"""A cell's step as a graph: the record of every operation that it performs, each once.
+
+`trace` runs a step on nodes. It checks what the step does with sizes and names, and tells by which line of its file an
+operation was performed.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import CodeType
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from rnnviz.cells.activations import Activation
+from rnnviz.cells.base import CellError, CellSpec, Step, Value, Values
+
+Op: TypeAlias = Literal[
+    "u", "v", "state", "parameter", "number", "plus", "minus", "times", "activation", "recurrent", "matrix"
+]
+
+T = TypeVar("T", bound=Value)
+
+LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
+
+
+@dataclass(frozen=True, eq=False)
+class Node(Value):
+    """One value of a step.
+
+    Attributes
+    ----------
+    op:
+        What gives it: a leaf, or an operation on `args`.
+    args:
+        What the operation reads.
+    name:
+        The gate of "u", "v" and "recurrent"; the name of a state or a parameter; "" of others.
+    number:
+        That of "number".
+    activation:
+        That of "activation".
+    shape:
+        ("H",) or ("P",); () of a number; of a matrix both of its sizes.
+    line:
+        The line of the cell's file on which the operation is written; 0 of a leaf.
+    """
+
+    op: Op
+    args: tuple["Node", ...]
+    name: str
+    number: float
+    activation: Activation | None
+    shape: tuple[str, ...]
+    line: int
+    tracer: "_Tracer" = field(repr=False)
+
+    def constant(self, number: float) -> "Node":
+        """See `Value.constant`."""
+        return self.tracer.node("number", number=number)
+
+    def plus(self, other: "Node") -> "Node":
+        """See `Value.plus`."""
+        return self.tracer.node("plus", (self, other), shape=self.tracer.common_shape("+", self, other))
+
+    def minus(self, other: "Node") -> "Node":
+        """See `Value.minus`."""
+        return self.tracer.node("minus", (self, other), shape=self.tracer.common_shape("-", self, other))
+
+    def times(self, other: "Node") -> "Node":
+        """See `Value.times`."""
+        return self.tracer.node("times", (self, other), shape=self.tracer.common_shape("*", self, other))
+
+    def activated(self, activation: Activation) -> "Node":
+        """See `Value.activated`."""
+        self.tracer.check_vector(activation.name, self)
+        if activation.name == "linear":
+            return self
+        return self.tracer.node("activation", (self,), activation=activation, shape=self.shape)
+
+    def recurrent(self, gate: str) -> "Node":
+        """See `Value.recurrent`."""
+        self.tracer.check_recurrent(gate, self)
+        return self.tracer.node("recurrent", (self,), name=gate, shape=("H",))
+
+    def matrix_product(self, other: "Node") -> "Node":
+        """See `Value.matrix_product`."""
+        self.tracer.check_matrix(self, other)
+        return self.tracer.node("matrix", (self, other), shape=self.shape[:1])
+
+    def __bool__(self) -> bool:
+        raise self.tracer.error("The step decides by the number that a value has, which its algebra cannot express")
+
+    @property
+    def lane(self) -> str | None:
+        """The gate whose rows this value is read from, if it is an input part or a recurrent part."""
+        return self.name if self.op in ("u", "v", "recurrent") else None
+
+
+class _Tracer:
+    """Makes nodes, the same one for the same operation on the same values."""
+
+    def __init__(self, cell: CellSpec) -> None:
+        self._cell = cell
+        self._code: CodeType | None = getattr(cell.step, "__code__", None)
+        self._known: dict[tuple[Any, ...], Node] = {}
+
+    def node(
+        self,
+        op: Op,
+        args: tuple[Node, ...] = (),
+        *,
+        name: str = "",
+        number: float = 0.0,
+        activation: Activation | None = None,
+        shape: tuple[str, ...] = (),
+    ) -> Node:
+        key = op, tuple(map(id, args)), name, number, activation
+        if key not in self._known:
+            line = 0 if op in LEAVES else self.line()
+            self._known[key] = Node(op, args, name, number, activation, shape, line, self)
+        return self._known[key]
+
+    def line(self) -> int:
+        """The line of the cell's file that is being run."""
+        frame = sys._getframe(1)
+        while frame is not None and self._code is not None:
+            if frame.f_code.co_filename == self._code.co_filename:
+                return frame.f_lineno
+            frame = frame.f_back  # type: ignore[assignment]
+        return 0
+
+    def error(self, message: str) -> CellError:
+        return CellError(f"{message}.", self.line() or None)
+
+    def common_shape(self, sign: str, left: Node, right: Node) -> tuple[str, ...]:
+        """The shape that two operands have in common; a number goes with any."""
+        for operand in (left, right):
+            if len(operand.shape) == 2:
+                raise self.error(f"The step uses the matrix {operand.name} with {sign}: it goes with @ alone")
+        if left.shape and right.shape and left.shape != right.shape:
+            raise self.error(f"The step uses {sign} on values of the sizes {left.shape[0]} and {right.shape[0]}")
+        return left.shape or right.shape
+
+    def check_vector(self, what: str, x: Node) -> None:
+        if len(x.shape) != 1:
+            raise self.error(f"The step takes {what} of a {'matrix' if x.shape else 'number'}, not of a value per unit")
+
+    def check_recurrent(self, gate: str, x: Node) -> None:
+        if gate not in self._cell.recurrent_gates:
+            known = ", ".join(self._cell.recurrent_gates) or "none"
+            raise self.error(f'The step calls recurrent("{gate}", ...), but the gates with recurrent rows are {known}')
+        if x.shape != (self._cell.states[0].size,):
+            self.check_vector("recurrent", x)
+            raise self.error(f"The step gives recurrent a value of the size {x.shape[0]}, not that of h")
+
+    def check_matrix(self, matrix: Node, x: Node) -> None:
+        if len(matrix.shape) != 2:
+            raise self.error("The step uses @ with something else than a matrix on its left")
+        if x.shape != matrix.shape[1:]:
+            raise self.error(
+                f"The step multiplies the matrix {matrix.name} of the shape ({', '.join(matrix.shape)}) "
+                f"with a value of the size {', '.join(x.shape) or '1'}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What one step computes: its named values, in the order of their computation, and the file they are written in.
+
+    `values` holds the gates, candidates and states by the names that the step gives to them.
+    """
+
+    cell: CellSpec
+    values: Mapping[str, Node]
+    path: str
+
+    @property
+    def states(self) -> tuple[Node, ...]:
+        """The new states, in the order in which the cell declares them."""
+        return tuple(self.values[symbol] for symbol in self.cell.state_symbols)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every node on which a named value depends, each after what it reads."""
+        return ordered(self.values.values())
+
+    def depends(self, node: Node, on: Callable[[Node], bool]) -> bool:
+        """Whether a value is computed from one of which `on` is true, or is such a one itself."""
+        return any(on(other) for other in ordered([node]))
+
+    @property
+    def reads_state(self) -> bool:
+        """Whether a named value is computed from another state than h."""
+        first = self.cell.state_symbols[0]
+        return any(node.op == "state" and node.name != first for node in self.nodes)
+
+    @property
+    def mixes_units(self) -> bool:
+        """Whether a unit is computed from values of other units of the same step, by a matrix product in it."""
+        return any(node.op in ("recurrent", "matrix") for node in self.nodes)
+
+
+def ordered(roots: Iterator[Node] | Sequence[Node] | Any) -> list[Node]:
+    """The nodes on which some others depend and these themselves, each after what it reads."""
+    found: dict[Node, None] = {}
+
+    def visit(node: Node) -> None:
+        if node not in found:
+            for arg in node.args:
+                visit(arg)
+            found[node] = None
+
+    for root in roots:
+        visit(root)
+    return list(found)
+
+
+@lru_cache(maxsize=256)
+def trace(cell: CellSpec) -> Graph:
+    """The graph of a cell's step.
+
+    Raises
+    ------
+    CellError
+        If the step uses what the cell does not declare, mixes sizes, or does not give the states.
+    """
+    tracer = _Tracer(cell)
+    u = Values("u", {gate: tracer.node("u", name=gate, shape=("H",)) for gate in cell.gate_symbols})
+    v = Values("v", {gate: tracer.node("v", name=gate, shape=("H",)) for gate in cell.recurrent_gates})
+    state = Values("state", {s.symbol: tracer.node("state", name=s.symbol, shape=(s.size,)) for s in cell.states})
+    p = Values("p", {p.name: tracer.node("parameter", name=p.name, shape=p.shape) for p in cell.parameters})
+    step = cell.values(u, v, state, p)
+    values = _checked(cell, step)
+    order = {node: place for place, node in enumerate(ordered(values.values()))}
+    # A name of the same value as another one comes after it: of an RNN, h after its own candidate.
+    names = sorted(values, key=lambda name: (order[values[name]], name in cell.state_symbols))
+    path = getattr(getattr(cell.step, "__code__", None), "co_filename", "")
+    return Graph(cell, {name: values[name] for name in names}, path)
+
+
+def _checked(cell: CellSpec, step: object) -> dict[str, Node]:
+    """The step's values, once they are found to be what the cell declares."""
+    if not isinstance(step, Step):
+        raise CellError(f"The step returns {type(step).__name__}, not Step(...).")
+    for state in cell.states:
+        if state.symbol not in step:
+            raise CellError(f"The step does not give the state {state.symbol}: Step({state.symbol}=...).")
+    for name, value in step.items():
+        if not isinstance(value, Node) or len(value.shape) != 1:
+            raise CellError(f"The step gives {name} = {value if isinstance(value, int | float) else type(value).__name__}"
+                            ", which is no value per unit.")
+    for state in cell.states:
+        if step[state.symbol].shape != (state.size,):
+            raise CellError(
+                f"The step gives {state.symbol} of the size {step[state.symbol].shape[0]}, "
+                f"but the cell declares {state.size}."
+            )
+    return dict(step)
+
+
+def evaluate(roots: Sequence[Node], leaf: Callable[[Node], T], known: Mapping[Node, T] | None = None) -> dict[Node, T]:
+    """Compute nodes on values of another type, by their operations.
+
+    `leaf` gives the value of a leaf, and `known` those of nodes that are computed already. The result has every node
+    that was met.
+    """
+    values: dict[Node, T] = {} if known is None else dict(known)
+
+    def visit(node: Node) -> T:
+        if node not in values:
+            values[node] = leaf(node) if node.op in LEAVES else _apply(node, [visit(arg) for arg in node.args])
+        return values[node]
+
+    for root in roots:
+        visit(root)
+    return values
+
+
+def _apply(node: Node, args: list[T]) -> T:
+    match node.op:
+        case "plus":
+            return args[0].plus(args[1])
+        case "minus":
+            return args[0].minus(args[1])
+        case "times":
+            return args[0].times(args[1])
+        case "recurrent":
+            return args[0].recurrent(node.name)
+        case "matrix":
+            return args[0].matrix_product(args[1])
+    assert node.activation is not None, node.op
+    return args[0].activated(node.activation)

@@ -1,0 +1,258 @@
+"""How the values of a time step lie in memory, and the matrix products that this allows.
+
+A value of N samples and H units is one of two arrays, and the lanes of G gates are G of them, one after the other:
+
+    "samples"     (N, H): W_h2h h is h times W^T of each gate, (G, H, H), a product for each;
+    "features"    (H, N), feature-major: W_h2h h is W (G·H, H), as it is, times h, in pieces of some rows.
+
+BLAS copies a large matrix into an order of its own before it multiplies with it, which costs more than the product itself
+where there are few samples. OpenBLAS does without in products of up to a million multiplications on processors with
+AVX-512 (`sgemm_small_kernel_permit`): there both orders keep theirs below that where they can, and "features" is for the
+products that are too large. On other processors W h, which copies h instead of W, is the faster one wherever there are
+few samples. Which of the two it is, is measured once. All else depends on sizes alone, so that on one machine the same
+network gives the same bits each time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from math import prod
+from time import perf_counter
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from rnnviz.cells.activations import FloatArray
+
+Order: TypeAlias = Literal["samples", "features"]
+
+SMALL_PRODUCT = 1_000_000
+"""Up to so many multiplications OpenBLAS takes a product without copying its operands."""
+
+_SHORT_ROW, _LONG_ROW = 64, 128
+"""Below so many units a call costs more than its arithmetic, and no order makes a product much faster."""
+
+_FEW_SAMPLES, _SHORTEST_PIECE = 24, 32
+_TURNED_SAMPLES = 16
+_BLOCK_BYTES = 4 << 20
+_ALIGNMENT, _ALIGNED_BYTES = 64, 4096
+_MEASUREMENTS, _FASTER = 10, 2.0
+
+
+def choose_order(batch_size: int, gates: int, inputs: int, hidden_size: int, dtype: np.dtype[Any]) -> Order:
+    """The memory order of a layer whose recurrent product has the weight (G·H, `inputs`)."""
+    if batch_size == 1 or hidden_size < _SHORT_ROW:
+        return "samples"
+    single = dtype.itemsize == 4
+    if has_small_products():
+        # With more samples W h gains less than turning h round costs, soonest where a gate is all there is.
+        most = 32 if not single else 48 if gates == 1 else 128
+        large = hidden_size >= _LONG_ROW and batch_size * inputs * hidden_size > SMALL_PRODUCT
+        return "features" if large and batch_size < most else "samples"
+    most = hidden_size // 8 if gates == 1 else 64
+    return "features" if batch_size <= (most if single else most // 2) else "samples"
+
+
+@cache
+def has_small_products() -> bool:
+    """Whether BLAS takes small products without copying their operands: a measurement of some milliseconds.
+
+    Two products are compared that lie on either side of `SMALL_PRODUCT`. Where it does, the smaller one takes a fifth of
+    the time; elsewhere they take as long as each other.
+    """
+    h = np.ones((2, 256), np.float32)
+    rows = [int(SMALL_PRODUCT / 512 * factor) for factor in (0.98, 1.12)]
+    pairs = [(np.ones((256, n), np.float32), np.empty((2, n), np.float32)) for n in rows]
+    seconds = [float("inf"), float("inf")]
+    for _ in range(_MEASUREMENTS):
+        for k, (weight, out) in enumerate(pairs):
+            start = perf_counter()
+            np.dot(h, weight, out=out)
+            seconds[k] = min(seconds[k], perf_counter() - start)
+    return seconds[1] > _FASTER * seconds[0]
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
+    """Room for an array that, unless it is small, begins at a line of the cache, where vector instructions are fastest."""
+    size = prod(shape) * dtype.itemsize
+    if size < _ALIGNED_BYTES:
+        return np.empty(shape, dtype)
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -int(memory.ctypes.data) % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned_array(array: FloatArray) -> FloatArray:
+    """The same numbers in C order, in aligned memory; not a copy of a small array that has that order."""
+    if array.nbytes < _ALIGNED_BYTES:
+        return np.ascontiguousarray(array)
+    copy = aligned(array.shape, array.dtype)
+    np.copyto(copy, array)
+    return copy
+
+
+class Layout:
+    """The arrays of one layer's time steps in one memory order.
+
+    `order` is chosen by the sizes unless it is given.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        gates: int,
+        products: int,
+        inputs: int,
+        hidden_size: int,
+        dtype: np.dtype[Any],
+        order: Order | None = None,
+    ) -> None:
+        """Choose the order of a layer of `gates` lanes, the first `products` of which h (N, `inputs`) is multiplied for."""
+        self.order: Order = order or choose_order(batch_size, products, inputs, hidden_size, dtype)
+        self._samples, self._gates, self._products = batch_size, gates, products
+        self._size, self._dtype = hidden_size, dtype
+        self.rows_are_samples = self.order == "samples"
+        # The lanes of a single sample are one row.
+        self._pieces = 1 if batch_size == 1 else products if self.rows_are_samples else self._row_pieces(inputs)
+        self._piece_rows = -(-products * hidden_size // max(1, self._pieces))
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the recurrent product is a stack of products, not one."""
+        return self._pieces > 1
+
+    def _row_pieces(self, inputs: int) -> int:
+        """In how many pieces W (R·H, `inputs`) is multiplied with h (`inputs`, N)."""
+        rows, most = self._products * self._size, SMALL_PRODUCT // (self._samples * inputs)
+        return -(-rows // most) if self._samples <= _FEW_SAMPLES and _SHORTEST_PIECE <= most < rows else 1
+
+    def value_shape(self, size: int) -> tuple[int, int]:
+        """(N, H) or (H, N)."""
+        return (self._samples, size) if self.rows_are_samples else (size, self._samples)
+
+    def values(self, count: int, size: int) -> FloatArray:
+        """Room for some values: (count, N, H) or (count, H, N)."""
+        return aligned((count, *self.value_shape(size)), self._dtype)
+
+    def from_rows(self, array: FloatArray) -> FloatArray:
+        """A value from (N, H), as it lies here; not a copy where that is not needed."""
+        return array if self.rows_are_samples else np.ascontiguousarray(array.T)
+
+    def lanes(self) -> FloatArray:
+        """Room for the lanes of all gates: (G, N, H) or (G, H, N)."""
+        return self.values(self._gates, self._size)
+
+    def product_lanes(self) -> tuple[FloatArray, FloatArray]:
+        """Room for the lanes of all gates, and the part of it that the recurrent product fills.
+
+        That is one matrix, or a stack of them, as `recurrent_weight` is.
+        """
+        pieces, rows = self._pieces, self._piece_rows
+        count = max(self._gates * self._size, pieces * rows)
+        memory = aligned((count * self._samples,), self._dtype)
+        lanes = memory[: self._gates * self._size * self._samples]
+        product = memory[: pieces * rows * self._samples]
+        shape = (self._samples, rows) if self.rows_are_samples else (rows, self._samples)
+        return (
+            lanes.reshape(self._gates, *self.value_shape(self._size)),
+            product.reshape((pieces, *shape) if self.stacked else shape),
+        )
+
+    def recurrent_weight(self, weight: FloatArray) -> FloatArray:
+        """W (R·H, K), as its product with h needs it."""
+        pieces, rows, inputs = self._pieces, self._piece_rows, weight.shape[1]
+        if pieces * rows > len(weight):
+            weight = np.concatenate([weight, np.zeros((pieces * rows - len(weight), inputs), weight.dtype)])
+        stack = weight.reshape(pieces, rows, inputs) if self.stacked else weight
+        return aligned_array(stack.swapaxes(-1, -2) if self.rows_are_samples else stack)
+
+    def matrix(self, weight: FloatArray) -> FloatArray:
+        """W (M, K), as its product with one value needs it."""
+        return aligned_array(weight.T if self.rows_are_samples else weight)
+
+    def spread(self, vectors: Sequence[FloatArray], scale: FloatArray) -> FloatArray:
+        """Numbers of each unit, each (H,), scaled and repeated for every sample: nothing has to be repeated in a step."""
+        spread = self.values(len(vectors), len(vectors[0]))
+        for vector, out in zip(vectors, spread, strict=True):
+            np.multiply(vector if self.rows_are_samples else vector[:, np.newaxis], scale, out=out)
+        return spread
+
+    def block_length(self, timesteps: int) -> int:
+        """How many time steps have their input parts computed together: they stay in the processor's cache."""
+        nbytes = self._samples * self._gates * self._size * self._dtype.itemsize
+        return min(timesteps, max(1, _BLOCK_BYTES // nbytes))
+
+    def input_parts(
+        self, x: FloatArray, weight: FloatArray, bias: FloatArray, *, backward: bool
+    ) -> Iterator[tuple[slice, FloatArray]]:
+        """W x_t + bias for many time steps at once, in blocks of time B in the order of computation.
+
+        Parameters
+        ----------
+        x:
+            The layer input (T, N, I).
+        weight, bias:
+            (G·H, I) and (G·H,), in the order of the lanes.
+        backward:
+            Whether the last time step is computed first.
+
+        Yields
+        ------
+        slice, array
+            The time steps of a block, and their input parts by lane, (G, B, N, H) or (G, B, H, N). The memory is used
+            again for the next block.
+        """
+        timesteps, _, features = x.shape
+        length = self.block_length(timesteps)
+        if self.rows_are_samples:
+            compute = self._by_lane(length, weight, bias)
+        elif self._samples < _TURNED_SAMPLES:
+            compute = self._turned(length, weight, bias)
+        else:
+            compute = self._by_feature(length, weight, bias)
+        starts = range(0, timesteps, length)
+        for start in reversed(starts) if backward else starts:
+            times = slice(start, min(start + length, timesteps))
+            yield times, compute(x[times].reshape(-1, features))
+
+    def _by_lane(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """A product for each gate."""
+        gates, size, n = self._gates, self._size, self._samples
+        weights = aligned_array(weight.reshape(gates, size, -1).swapaxes(1, 2))
+        parts, biases = aligned((gates, length * n, size), self._dtype), bias.reshape(gates, 1, size)
+
+        def compute(x: FloatArray) -> FloatArray:
+            out = parts[:, : len(x)]
+            np.matmul(x, weights, out=out)
+            np.add(out, biases, out=out)
+            return out.reshape(gates, -1, n, size)
+
+        return compute
+
+    def _turned(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """One product, whose rows are turned round in each time step: calls on short rows would cost more."""
+        gates, size, n = self._gates, self._size, self._samples
+        weights = aligned_array(weight.T)
+        product, column = aligned((length * n, gates * size), self._dtype), bias[:, np.newaxis]
+        parts = aligned((length, gates * size, n), self._dtype)
+
+        def compute(x: FloatArray) -> FloatArray:
+            out, steps = product[: len(x)], len(x) // n
+            np.matmul(x, weights, out=out)
+            np.add(out.reshape(steps, n, -1).swapaxes(1, 2), column, out=parts[:steps])
+            return parts[:steps].reshape(steps, gates, size, n).swapaxes(0, 1)
+
+        return compute
+
+    def _by_feature(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """One product W x for all time steps, of which each takes some columns."""
+        gates, size, n = self._gates, self._size, self._samples
+        weights, memory = aligned_array(weight), aligned((length * n * gates * size,), self._dtype)
+        column = bias[:, np.newaxis]
+
+        def compute(x: FloatArray) -> FloatArray:
+            out = memory[: len(x) * gates * size].reshape(gates * size, len(x))
+            np.matmul(weights, x.T, out=out)
+            np.add(out, column, out=out)
+            return out.reshape(gates, size, -1, n).swapaxes(1, 2)
+
+        return compute

@@ -1,0 +1,257 @@
+"""A cell as a program of NumPy calls, compiled once for a layer.
+
+`schedule` says which calls a time step takes, `layout` how their arrays lie in memory, `program_source` makes a Python
+function of them that loops over the time steps of a block. Here are the arrays that it reads: a step allocates nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rnnviz.cells.activations import Activation, FloatArray
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.layout import Layout, Order
+from rnnviz.cells.program_source import Form, program_source
+from rnnviz.cells.schedule import Place, Schedule, schedule
+
+_FUNCTIONS = {
+    f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)
+}
+
+
+class NumpyProgram:
+    """The program of one layer in one direction: its compiled loop and every array that this reads."""
+
+    def __init__(
+        self,
+        cell: CellSpec,
+        parameters: Mapping[str, FloatArray],
+        batch_size: int,
+        wanted: tuple[str, ...] = (),
+        order: Order | None = None,
+    ) -> None:
+        """Compile the program.
+
+        Parameters
+        ----------
+        cell:
+            The cell.
+        parameters:
+            Its parameters by name, of the shapes of `CellSpec.parameter_shapes`, in the type that is computed in.
+        batch_size:
+            N.
+        wanted:
+            The named values beside the states that are kept for every time step, such as gates.
+        order:
+            The memory order; by default the one that suits the sizes.
+        """
+        self.cell, self._parameters = cell, parameters
+        bias = parameters["i2h_bias"]
+        self._dtype = bias.dtype
+        self._sizes = {"H": len(bias) // len(cell.gates)}
+        self._sizes |= {p.shape[0]: len(parameters[p.name]) for p in cell.parameters}
+        self._states = {state.symbol: self._sizes[state.size] for state in cell.states}
+        self._plan = plan = schedule(cell, wanted)
+        self._rows = _layer_rows(cell, plan, self._dtype)
+        gates, inputs = len(cell.gates), self._states[cell.state_symbols[0]]
+        self._layout = layout = Layout(batch_size, gates, plan.products, inputs, self._sizes["H"], self._dtype, order)
+        self._source = program_source(cell, wanted, Form(not layout.rows_are_samples, layout.stacked))
+        self._input_weight, self._input_bias = self._input_rows()
+        self._run = self._source.bound_to(self._names())
+
+    @property
+    def order(self) -> Order:
+        """The memory order of its values; see `layout`."""
+        return self._layout.order
+
+    def run(
+        self,
+        x: FloatArray,
+        state: Mapping[str, FloatArray],
+        out: Mapping[str, FloatArray],
+        *,
+        backward: bool = False,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> dict[str, FloatArray]:
+        """Compute all time steps.
+
+        Parameters
+        ----------
+        x:
+            The layer input (T, N, I).
+        state:
+            The state before the first step, (N, H) or (N, P) by name.
+        out:
+            Where the states and the wanted values go, (T, N, H) or (T, N, P) by name. What is not among them is not
+            kept.
+        backward:
+            Whether the last time step is computed first.
+        progress:
+            Called with the fraction of the time steps that is done.
+
+        Returns
+        -------
+        dict
+            The state after the last step that is computed, (N, H) or (N, P) by name.
+        """
+        layout, source, timesteps = self._layout, self._source, len(x)
+        values = tuple([layout.from_rows(state[symbol]) for symbol in self.cell.state_symbols])
+        length = layout.block_length(timesteps)
+        rooms = {
+            name: layout.values(length, self._states.get(name, self._sizes["H"]))
+            for name in source.series
+            if not (layout.rows_are_samples and name in out)
+        }
+        step = -1 if backward else 1
+        for times, u in layout.input_parts(x, self._input_weight, self._input_bias, backward=backward):
+            count = times.stop - times.start
+            # Time comes first: (B, N, H) of one lane, (B, k, N, H) of several.
+            series = [u[lanes].swapaxes(0, -3)[::step] for lanes in source.inputs]
+            series += [(rooms[name][:count] if name in rooms else out[name][times])[::step] for name in source.series]
+            # The next block uses the memory again.
+            values = tuple([value.copy() for value in self._run(*values, *series)])
+            for name, room in rooms.items():
+                if name in out:
+                    kept = room[:count]
+                    np.copyto(out[name][times], kept if layout.rows_are_samples else kept.swapaxes(1, 2))
+            progress((timesteps - times.start if backward else times.stop) / timesteps)
+        if not layout.rows_are_samples:
+            values = tuple(value.T for value in values)
+        return dict(zip(self.cell.state_symbols, values, strict=True))
+
+    def _input_rows(self) -> tuple[FloatArray, FloatArray]:
+        """The weight (G·H, I) and the bias (G·H,) of the input parts in the order of the lanes, scaled and hoisted."""
+        rows, p, size = self._rows, self._parameters, self._sizes["H"]
+        weight, bias = rows.input.of(p["i2h_weight"], size), rows.input.of(p["i2h_bias"], size)
+        if rows.hoisted is not None:
+            own = rows.hoisted.of(p["h2h_bias"], size)
+            if rows.hoisted_lanes is None:
+                return weight, bias + own
+            bias = bias.copy()
+            bias.reshape(-1, size)[rows.hoisted_lanes] += own.reshape(-1, size)
+        return weight, bias
+
+    def _names(self) -> dict[str, Any]:
+        """What the names in the source are."""
+        layout, source = self._layout, self._source
+        names: dict[str, Any] = dict(_FUNCTIONS)
+        buffers: dict[str, FloatArray] = {}
+        buffers["v"], names["product"] = layout.product_lanes()
+        for k in range(self._plan.buffers):
+            buffers[f"w{k}"] = layout.lanes()
+        for name, buffer, lanes in source.lanes:
+            names[name] = buffers[buffer][lanes]
+        for name, place in source.fixed:
+            names[name] = _number(place.number, self._dtype) if place.kind == "number" else self._fixed(place)
+        for name, operation, of in source.weights:
+            names[name] = self._weight(operation, of)
+        for name, activation in source.activations:
+            names[name] = _in_place(activation)
+        return names
+
+    def _weight(self, operation: str, of: str) -> FloatArray:
+        size, p = self._sizes["H"], self._parameters
+        if operation == "product":
+            return self._layout.recurrent_weight(self._rows.product.of(p["h2h_weight"], size))
+        if operation == "recurrent":
+            rows = _gate_rows(self.cell, self._plan, (of,), self._dtype)
+            return self._layout.matrix(rows.of(p["h2h_weight"], size))
+        return self._layout.matrix(p[of])
+
+    def _fixed(self, place: Place) -> FloatArray:
+        """A temporary, or a parameter or bias of each unit, repeated for every sample."""
+        if place.kind == "temporary":
+            return self._layout.values(1, self._sizes[self._plan.temporaries[int(place.name)]])[0]
+        parts = place.name.split("+")
+        if place.kind == "bias":
+            gates = self.cell.recurrent_gates
+            by_gate = self._parameters["h2h_bias"].reshape(len(gates), -1)
+            vectors = [by_gate[gates.index(gate)] for gate in parts]
+        else:
+            vectors = [self._parameters[part] for part in parts]
+        spread = self._layout.spread(vectors, _number(place.scale, self._dtype))
+        return spread if len(parts) > 1 else spread[0]
+
+
+@lru_cache(maxsize=256)
+def _number(number: float, dtype: np.dtype[Any]) -> FloatArray:
+    array = np.array(number, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _in_place(activation: Activation) -> Callable[[FloatArray, FloatArray], None]:
+    def activate(x: FloatArray, out: FloatArray) -> None:
+        np.copyto(out, activation.values(x))
+
+    return activate
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some gates' rows of a parameter in another order, each gate times its scale.
+
+    `order` is None where the order is the parameter's own, `scales` (G, 1) where nothing is scaled.
+    """
+
+    order: list[int] | None
+    scales: FloatArray | None
+
+    def of(self, array: FloatArray, size: int) -> FloatArray:
+        """(G·H, ...); not a copy where nothing changes."""
+        if self.order is None and self.scales is None:
+            return array
+        by_gate = array.reshape(len(array) // size, -1)
+        if self.order is not None:
+            by_gate = by_gate.take(self.order, axis=0)
+        if self.scales is not None:
+            by_gate = by_gate * self.scales
+        return by_gate.reshape(-1, *array.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class _LayerRows:
+    """Which rows of the parameters a program reads, by lane.
+
+    `hoisted` are the recurrent biases that are added to the input parts, scaled as those are, and `hoisted_lanes` the
+    lanes that they are added to, None for all.
+    """
+
+    input: _Rows
+    product: _Rows
+    hoisted: _Rows | None
+    hoisted_lanes: list[int] | None
+
+
+@lru_cache(maxsize=256)
+def _layer_rows(cell: CellSpec, plan: Schedule, dtype: np.dtype[Any]) -> _LayerRows:
+    hoisted = tuple(gate for gate in plan.lanes if gate in plan.hoisted)
+    places = [k for k, gate in enumerate(plan.lanes) if gate in plan.hoisted]
+    order = [cell.gate_symbols.index(gate) for gate in plan.lanes]
+    return _LayerRows(
+        _rows(order, [_scale(plan, "u", gate) for gate in plan.lanes], len(cell.gates), dtype),
+        _gate_rows(cell, plan, plan.lanes[: plan.products], dtype),
+        _gate_rows(cell, plan, hoisted, dtype, "u") if hoisted else None,
+        None if hoisted == plan.lanes else places,
+    )
+
+
+@lru_cache(maxsize=256)
+def _gate_rows(cell: CellSpec, plan: Schedule, gates: tuple[str, ...], dtype: np.dtype[Any], kind: str = "v") -> _Rows:
+    """The recurrent rows of some gates."""
+    order = [cell.recurrent_gates.index(gate) for gate in gates]
+    return _rows(order, [_scale(plan, kind, gate) for gate in gates], len(cell.recurrent_gates), dtype)
+
+
+def _rows(order: list[int], scales: list[float], count: int, dtype: np.dtype[Any]) -> _Rows:
+    return _Rows(
+        None if order == list(range(count)) else order,
+        None if set(scales) <= {1.0} else np.array(scales, dtype).reshape(-1, 1),
+    )
+
+
+def _scale(plan: Schedule, kind: str, gate: str) -> float:
+    return 0.5 if (kind, gate) in plan.halved else 1.0

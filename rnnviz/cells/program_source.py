@@ -1,0 +1,212 @@
+"""The source of a compiled step: a schedule's calls as a Python function that loops over time steps."""
+
+import linecache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import Any, TypeAlias
+
+from rnnviz.cells.activations import Activation
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.graph import trace
+from rnnviz.cells.schedule import Call, Place, Schedule, schedule
+
+_NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one"}
+
+Index: TypeAlias = int | slice
+"""One lane of a buffer, or some that lie next to each other."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the source of a program owes to the layout of its arrays.
+
+    `features` is whether values are feature-major, `stacked` whether the recurrent product is a stack of them.
+    """
+
+    features: bool = False
+    stacked: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a program, and what each of its names is.
+
+    Attributes
+    ----------
+    lines:
+        Each call, and the lines of the cell's file that ask for it.
+    text:
+        The whole function `run`.
+    inputs:
+        The lanes of the input parts that the loop goes through, in the order of its arguments.
+    series:
+        The states and wanted values that the loop fills, by their own names, in the order of its arguments.
+    lanes:
+        The name of each part of a buffer of lanes, with that of the buffer and its lanes.
+    fixed:
+        The name of each number, parameter, bias and temporary, with its place.
+    weights:
+        The name of each matrix, with the operation and the gate or parameter that it belongs to.
+    activations:
+        The name of each activation that is a function of its own.
+    """
+
+    lines: tuple[tuple[str, tuple[int, ...]], ...]
+    text: str
+    inputs: tuple[Index, ...]
+    series: tuple[str, ...]
+    lanes: tuple[tuple[str, str, Index], ...]
+    fixed: tuple[tuple[str, Place], ...]
+    weights: tuple[tuple[str, str, str], ...]
+    activations: tuple[tuple[str, Activation], ...]
+    _code: CodeType
+
+    def bound_to(self, names: dict[str, Any]) -> Callable[..., Any]:
+        """The function `run`, which reads these names.
+
+        It takes the state, by name, then the input parts and the series, each with time first, and returns the state after
+        the last time step.
+        """
+        return FunctionType(self._code, names)
+
+
+@lru_cache(maxsize=256)
+def program_source(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = Form()) -> Source:
+    """The source of a cell's program, in which the values named in `wanted` are kept beside the states."""
+    return _Writer(schedule(cell, wanted), cell, form).source()
+
+
+class _Writer:
+    """Writes a schedule as the source of a loop."""
+
+    def __init__(self, calls: Schedule, cell: CellSpec, form: Form) -> None:
+        self._schedule, self._cell, self._form = calls, cell, form
+        self._names: dict[Place, str] = {}
+        self._activations: dict[str, Activation] = {}
+        self._weights: dict[str, tuple[str, str]] = {}
+        self._lines: list[tuple[str, tuple[int, ...]]] = []
+
+    def source(self) -> Source:
+        for call in self._schedule.calls:
+            for text in self._calls(call):
+                self._lines.append((text, call.lines))
+        states = self._cell.state_symbols
+        for symbol in states:
+            self._name(Place("next", symbol))
+        inputs = {name: self._index(place) for place, name in self._names.items() if place.kind == "u"}
+        series = {name: place.name for place, name in self._names.items() if place.kind in ("next", "out")}
+        text = self._text(states, (*inputs, *series))
+        places = [(name, place) for place, name in self._names.items() if name not in inputs and name not in series]
+        module = compile(text, f"<program of {self._cell.name}>", "exec")
+        return Source(
+            tuple(self._lines),
+            text,
+            tuple(inputs.values()),
+            tuple(series.values()),
+            tuple((name, place.kind, self._index(place)) for name, place in places if place.lanes),
+            tuple((name, place) for name, place in places if not place.lanes and place.kind != "state"),
+            tuple((name, *of) for name, of in self._weights.items()),
+            tuple(self._activations.items()),
+            next(constant for constant in module.co_consts if isinstance(constant, CodeType)),
+        )
+
+    def _text(self, states: tuple[str, ...], each: tuple[str, ...]) -> str:
+        every = ", ".join(f"all_{name}" for name in each)
+        one = "," * (len(each) == 1)
+        return "\n".join(
+            (
+                f"def run({', '.join(states)}, {every}):",
+                f"    for {', '.join(each)}{one} in zip({every}):",
+                *(f"        {line}" for line, _ in self._lines),
+                f"        {', '.join(states)} = {', '.join(f'{symbol}_next' for symbol in states)}",
+                f"    return {', '.join(states)}{',' * (len(states) == 1)}",
+                "",
+            )
+        )
+
+    def _calls(self, call: Call) -> list[str]:
+        operands = [self._name(place) for place in call.operands]
+        if call.function == "product":
+            # Of two matrices dot is the quicker one; of a stack it makes something else.
+            function = "matmul" if self._form.stacked else "dot"
+            return [f"{function}({self._factors(call, self._cell.state_symbols[0])}, product)"]
+        out = self._name(call.out)
+        match call.function:
+            case "recurrent" | "matrix":
+                return [f"matmul({self._factors(call, operands[0])}, {out})"]
+            case "finish":
+                half = self._name(Place("number", number=0.5))
+                return [f"multiply({operands[0]}, {half}, {out})", f"add({out}, {half}, {out})"]
+            case "activate":
+                assert call.activation is not None, call
+                return [f"{self._activation(call.activation)}({operands[0]}, {out})"]
+            case "copyto":
+                return [f"copyto({out}, {operands[0]})"]
+        return [f"{call.function}({', '.join((*operands, out))})"]
+
+    def _factors(self, call: Call, x: str) -> str:
+        weight = f"W_{call.name or 'h2h'}"
+        self._weights[weight] = (call.function, call.name)
+        return f"{weight}, {x}" if self._form.features else f"{x}, {weight}"
+
+    def _activation(self, activation: Activation) -> str:
+        for name, known in self._activations.items():
+            if known == activation:
+                return name
+        name = f"{activation.name}_{len(self._activations)}"
+        self._activations[name] = activation
+        return name
+
+    def _name(self, place: Place) -> str:
+        if place not in self._names:
+            self._names[place] = self._new_name(place)
+        return self._names[place]
+
+    def _new_name(self, place: Place) -> str:
+        if place.lanes:
+            every = place.lanes == self._schedule.lanes
+            return place.kind if every else f"{place.kind}_{_joined(place.lanes)}"
+        match place.kind:
+            case "state":
+                return place.name
+            case "next" | "out":
+                return f"{place.name}_{place.kind}"
+            case "temporary":
+                return f"t{place.name}"
+            case "number":
+                return _NUMBERS.get(place.number, f"number_{len(self._names)}")
+        name = f"b_{place.name}" if place.kind == "bias" else place.name
+        return name.replace("+", "_and_") + ("" if place.scale == 1.0 else "_halved")
+
+    def _index(self, place: Place) -> Index:
+        first = self._schedule.lanes.index(place.lanes[0])
+        return first if len(place.lanes) == 1 else slice(first, first + len(place.lanes))
+
+
+def _joined(symbols: tuple[str, ...]) -> str:
+    return ("" if all(len(symbol) == 1 for symbol in symbols) else "_").join(symbols)
+
+
+def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = Form()) -> str:
+    """The lines of a cell's step, each followed by the calls that compute it.
+
+    Parameters
+    ----------
+    cell:
+        The cell.
+    wanted:
+        The named values that are kept beside the states.
+    form:
+        That of the program whose calls are shown.
+    """
+    path = trace(cell).path
+    text: list[str] = []
+    shown: set[int] = set()
+    for call, lines in program_source(cell, wanted, form).lines:
+        new = [line for line in lines if line not in shown]
+        shown.update(new)
+        text += [linecache.getline(path, line).strip() for line in new]
+        text.append(f"    {call}")
+    return "\n".join(text)

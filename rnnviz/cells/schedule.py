@@ -1,0 +1,535 @@
+"""A cell's step as a list of in-place calls: which operations there are, in which order, and where their results go.
+
+Nothing here depends on sizes or numbers. Four things make the calls few and cheap:
+
+Hoisting. Where a step adds u.k to v.k, the biases of both are added to u, for many time steps at once. Where something
+else happens to v.k first, as in a GRU's candidate, its bias stays inside.
+
+Sigmoids. sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is NumPy's fastest exponential. Where a is a sum of
+products, the halves are taken once, in the rows of the weights: halving a float is exact, so the sums are halved exactly.
+
+Packs. The rows of a gate are its lane in a common buffer. An operation that several gates have in common is one call on
+all their lanes, where these lie next to each other: the order of the lanes is chosen for that.
+
+In place. A result takes the place of an operand that is not needed again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import permutations, pairwise
+
+from rnnviz.cells.activations import Activation
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.graph import LEAVES, Graph, Node, ordered, trace
+
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What no call computes: an input part, a recurrent part, a state, a number, a parameter or a recurrent bias.
+
+    `name` is the gate, state or parameter; `scale` what a parameter or bias is multiplied with beforehand.
+    """
+
+    kind: str
+    name: str = ""
+    number: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(eq=False)
+class Operation:
+    """One operation on leaves and results of others.
+
+    `lane` is the gate whose lane it belongs to, if any; `shape` "H" or "P"; `line` where the cell's file has it.
+    """
+
+    op: str
+    args: tuple["Leaf | Operation", ...]
+    lane: str | None
+    shape: str
+    line: int
+    activation: Activation | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an operand is: some lanes of a buffer, or something that has no lanes.
+
+    `kind` is "u", "v", "w0", ... for lanes; "state", "next", "temporary", "number", "parameter", "bias" or "out" else.
+    """
+
+    kind: str
+    name: str = ""
+    lanes: tuple[str, ...] = ()
+    number: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: `function(*operands, out)`; `lines` are those of the cell's file that it computes.
+
+    A call of "product" reads h and fills the recurrent parts of all `lanes`; one of "recurrent" or "matrix" has the gate
+    or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half added.
+    """
+
+    function: str
+    operands: tuple[Place, ...]
+    out: Place
+    lines: tuple[int, ...] = ()
+    name: str = ""
+    activation: Activation | None = None
+    lanes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The calls of one time step, and what has to be prepared for them.
+
+    Attributes
+    ----------
+    lanes:
+        The gates in the order of their lanes; the first `products` of them have their recurrent part computed at once.
+    products:
+        How many lanes that are.
+    halved:
+        Which rows are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
+    hoisted:
+        The gates whose recurrent bias is added to their input part.
+    temporaries:
+        The size of each temporary, "H" or "P".
+    buffers:
+        How many buffers of lanes there are beside that of the recurrent parts.
+    """
+
+    calls: tuple[Call, ...]
+    lanes: tuple[str, ...]
+    products: int
+    halved: frozenset[tuple[str, str]]
+    hoisted: frozenset[str]
+    temporaries: tuple[str, ...]
+    buffers: int
+
+
+@lru_cache(maxsize=256)
+def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
+    """The calls of a cell's step; the values named in `wanted` are copied to where they are kept, beside the states."""
+    graph = trace(cell)
+    kept = tuple(name for name in wanted if name not in cell.state_symbols)
+    roots = [*graph.states, *(graph.values[name] for name in kept)]
+    lowering = _Lowering(cell, roots)
+    results = {name: lowering.visit(graph.values[name]) for name in (*cell.state_symbols, *kept)}
+    packs = _packs(lowering.operations)
+    products = [gate for gate in cell.recurrent_gates if gate in lowering.read_products]
+    lanes = _order_of_lanes(cell, products, packs)
+    allocation = _Allocation(graph, results, packs, lanes, products)
+    return Schedule(
+        tuple(allocation.calls()),
+        lanes,
+        len(products),
+        frozenset(lowering.halved),
+        frozenset(lowering.hoisted),
+        tuple(allocation.temporaries),
+        allocation.buffers,
+    )
+
+
+class _Lowering:
+    """Turns nodes into operations that are one call each."""
+
+    def __init__(self, cell: CellSpec, roots: Sequence[Node]) -> None:
+        self._uses: dict[Node, int] = dict.fromkeys(roots, 0)
+        for root in roots:
+            self._uses[root] += 1
+        for node in ordered(roots):
+            for arg in node.args:
+                self._uses[arg] = self._uses.get(arg, 0) + 1
+        self._known: dict[tuple[Node, float], Leaf | Operation] = {}
+        self.operations: list[Operation] = []
+        self.read_products: set[str] = set()
+        self.halved: set[tuple[str, str]] = set()
+        recurrent = [node.name for node in self._uses if node.op in ("v", "recurrent")]
+        # Rows that two things are made of belong to neither.
+        self._shared = {gate for gate in recurrent if recurrent.count(gate) > 1}
+        self.hoisted = {gate for node in ordered(roots) if node.op == "plus" for gate in self._joined(node)}
+
+    def visit(self, node: Node, scale: float = 1.0) -> Leaf | Operation:
+        """What gives a node's value, times `scale` where the rows and parameters that it is made of take the scale."""
+        key = node, scale
+        if key not in self._known:
+            self._known[key] = self._leaf(node, scale) if node.op in LEAVES else self._operation(node, scale)
+        return self._known[key]
+
+    def _leaf(self, node: Node, scale: float) -> Leaf | Operation:
+        if node.op == "v":
+            self.read_products.add(node.name)
+            return self._with_bias(Leaf("v", node.name), node, scale)
+        if node.op == "number":
+            return Leaf("number", number=node.number * scale)
+        return Leaf(node.op, node.name, scale=scale if node.op == "parameter" else 1.0)
+
+    def _operation(self, node: Node, scale: float) -> Leaf | Operation:
+        if node.op == "activation":
+            return self._activation(node, scale)
+        if node.op == "recurrent":
+            product = self._emit("recurrent", node, self.visit(node.args[0]), lane=node.name, name=node.name)
+            return self._with_bias(product, node, scale)
+        if node.op == "matrix":
+            return self._emit("matrix", node, self.visit(node.args[1]), name=node.args[0].name)
+        interpolated = self._interpolation(node)
+        if interpolated is not None:
+            return interpolated
+        if node.op == "times":
+            # A product takes the scale in one of its factors.
+            scales = [scale if arg.op == "parameter" else 1.0 for arg in node.args]
+            factors = [self.visit(arg, s) for arg, s in zip(node.args, scales, strict=True)]
+            return self._emit("multiply", node, *factors)
+        function = "add" if node.op == "plus" else "subtract"
+        return self._emit(function, node, *(self.visit(arg, scale) for arg in node.args))
+
+    def _with_bias(self, product: Leaf | Operation, node: Node, scale: float) -> Leaf | Operation:
+        if node.name in self.hoisted:
+            return product
+        return self._emit("add", node, product, Leaf("bias", node.name, scale=scale), lane=node.name)
+
+    def _activation(self, node: Node, scale: float) -> Operation:
+        activation, (arg,) = node.activation, node.args
+        assert activation is not None, node.op
+        if activation.name == "clip":
+            activation = activation.with_constants(activation.alpha * scale)
+            return self._emit("activate", node, self.visit(arg, scale), activation=activation)
+        if activation.name == "sigmoid":
+            if self._takes_scale(arg):
+                self.halved |= {("u" if part.op == "u" else "v", part.name) for part in self._parts(arg)}
+                halved = self.visit(arg, _HALF)
+            else:
+                halved = self._emit("multiply", node, self.visit(arg), Leaf("number", number=_HALF))
+            return self._emit("finish", node, self._emit("tanh", node, halved))
+        if activation.name == "tanh":
+            return self._emit("tanh", node, self.visit(arg))
+        if activation.name == "relu":
+            return self._emit("maximum", node, self.visit(arg), Leaf("number", number=0.0))
+        return self._emit("activate", node, self.visit(arg), activation=activation)
+
+    def _interpolation(self, node: Node) -> Operation | None:
+        """(1 - z) · a + z · b as a + z · (b - a), which saves a call; only of an a that is never infinite."""
+        if node.op != "plus" or not all(self._once(arg, "times") for arg in node.args):
+            return None
+        for kept, mixed in (node.args, node.args[::-1]):
+            for complement, a in (kept.args, kept.args[::-1]):
+                if not self._once(complement, "minus") or complement.args[0].op != "number":
+                    continue
+                one, z = complement.args
+                bounded = a.activation is not None and a.activation.bounded
+                if one.number == 1.0 and z in mixed.args and bounded:
+                    b = mixed.args[1 - mixed.args.index(z)]
+                    base = self.visit(a)
+                    step = self._emit("subtract", node, self.visit(b), base)
+                    return self._emit("add", node, base, self._emit("multiply", node, self.visit(z), step))
+        return None
+
+    def _once(self, node: Node, op: str) -> bool:
+        return node.op == op and self._uses[node] == 1
+
+    def _terms(self, node: Node) -> list[Node]:
+        """What is added up in a sum; of whatever else the node itself."""
+        if node.op != "plus":
+            return [node]
+        return [term for arg in node.args for term in (self._terms(arg) if self._uses[arg] == 1 else [arg])]
+
+    def _joined(self, node: Node) -> list[str]:
+        """The gates whose input part and recurrent part are both terms of a sum, and used nowhere else."""
+        terms = [term for term in self._terms(node) if self._uses[term] == 1]
+        inputs = {term.name for term in terms if term.op == "u"}
+        parts = [term.name for term in terms if term.op in ("v", "recurrent")]
+        return [gate for gate in parts if gate in inputs and gate not in self._shared]
+
+    def _takes_scale(self, node: Node) -> bool:
+        """Whether a value is made of rows and parameters that can be scaled in its place, because nothing else uses it."""
+        if self._uses[node] != 1 and node.op != "number":
+            return False
+        if node.op in ("v", "recurrent") and node.name in self._shared:
+            return False
+        if node.op == "times":
+            return any(arg.op == "parameter" for arg in node.args)
+        if node.op in ("plus", "minus") or (node.activation is not None and node.activation.name == "clip"):
+            return all(self._takes_scale(arg) for arg in node.args)
+        return node.op in ("u", "v", "recurrent", "number")
+
+    def _parts(self, node: Node) -> list[Node]:
+        """The input parts and recurrent parts in a value that takes a scale."""
+        if node.lane is not None:
+            return [node]
+        return [] if node.op == "times" else [part for arg in node.args for part in self._parts(arg)]
+
+    def _emit(
+        self,
+        op: str,
+        node: Node,
+        *args: Leaf | Operation,
+        lane: str | None = None,
+        name: str = "",
+        activation: Activation | None = None,
+    ) -> Operation:
+        shape = node.shape[0]
+        if lane is None and shape == "H" and op not in ("matrix",):
+            lanes = {gate for arg in args if (gate := _lane(arg)) is not None}
+            lane = lanes.pop() if len(lanes) == 1 else None
+            for arg in args:
+                # A product with a parameter that is added to a lane is computed in that lane.
+                if lane is not None and isinstance(arg, Operation) and arg.lane is None and op in ("add", "subtract"):
+                    arg.lane = lane if _is_scaled(arg) else None
+        for arg in args:
+            # A bias that is added by itself is written where its recurrent part is read.
+            if isinstance(arg, Operation) and not arg.line:
+                arg.line = node.line
+        operation = Operation(op, args, lane, shape, node.line, activation, name)
+        self.operations.append(operation)
+        return operation
+
+
+def _lane(value: Leaf | Operation) -> str | None:
+    if isinstance(value, Operation):
+        return value.lane
+    return value.name if value.kind in ("u", "v", "bias") else None
+
+
+def _is_scaled(operation: Operation) -> bool:
+    """Whether it is a parameter times something."""
+    return operation.op == "multiply" and any(isinstance(a, Leaf) and a.kind == "parameter" for a in operation.args)
+
+
+def _packs(operations: list[Operation]) -> list[list[Operation]]:
+    """The operations in an order in which they can be performed, those together that can be one call.
+
+    A pack waits for operations that may join it, unless they wait for the pack.
+    """
+    reads = _transitive(operations)
+    done: set[Operation] = set()
+    packs: list[list[Operation]] = []
+    remaining = list(operations)
+    while remaining:
+        ready = [o for o in remaining if all(a in done for a in o.args if isinstance(a, Operation))]
+        groups: list[list[Operation]] = []
+        for operation in ready:
+            key = _kind(operation)
+            same = next((g for g in groups if key is not None and _kind(g[0]) == key and _apart(operation, g)), None)
+            groups.append([operation]) if same is None else same.append(operation)
+        waiting = [operation for operation in remaining if operation not in ready]
+
+        def complete(group: list[Operation], waiting: list[Operation] = waiting) -> bool:
+            key = _kind(group[0])
+            return key is None or not any(_kind(o) == key and not reads[o] & set(group) for o in waiting)
+
+        pack = next((group for group in groups if complete(group)), groups[0])
+        packs.append(pack)
+        done.update(pack)
+        remaining = [operation for operation in remaining if operation not in done]
+    return packs
+
+
+def _transitive(operations: list[Operation]) -> dict[Operation, set[Operation]]:
+    """Everything that each operation waits for."""
+    reads: dict[Operation, set[Operation]] = {}
+    for operation in operations:
+        own = [arg for arg in operation.args if isinstance(arg, Operation)]
+        reads[operation] = set(own).union(*(reads[arg] for arg in own))
+    return reads
+
+
+def _apart(operation: Operation, group: list[Operation]) -> bool:
+    """Whether no other operation of the group is of the same lane."""
+    return all(operation.lane != other.lane for other in group)
+
+
+def _kind(operation: Operation) -> tuple[object, ...] | None:
+    """What operations of several lanes have in common that are one call; None of one that stays alone."""
+    if operation.lane is None or operation.op == "recurrent":
+        return None
+    operands: list[object] = []
+    for arg in operation.args:
+        if _lane(arg) == operation.lane:
+            operands.append("bias" if isinstance(arg, Leaf) and arg.kind == "bias" else "lane")
+        elif isinstance(arg, Leaf) and arg.kind == "parameter":
+            operands.append("parameter")
+        else:
+            operands.append(arg)
+    return operation.op, operation.activation, *operands
+
+
+def _order_of_lanes(cell: CellSpec, products: list[str], packs: list[list[Operation]]) -> tuple[str, ...]:
+    """The gates in an order in which the packs' lanes lie next to each other, those with products first."""
+    others = [gate for gate in cell.gate_symbols if gate not in products]
+    sets = [{operation.lane for operation in pack} for pack in packs if len(pack) > 1]
+    best, fewest = (*products, *others), len(cell.gates) * len(sets) + 1
+    for first in permutations(products):
+        for last in permutations(others):
+            order = (*first, *last)
+            runs = sum(sum((a in s) != (b in s) for a, b in pairwise((None, *order, None))) // 2 for s in sets)
+            if runs < fewest:
+                best, fewest = order, runs
+    return best
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A place that results are kept in, and what is kept there."""
+
+    place: Place
+    occupant: Leaf | Operation | None = None
+
+
+class _Allocation:
+    """Gives every operation a place and makes the calls."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        results: dict[str, Leaf | Operation],
+        packs: list[list[Operation]],
+        lanes: tuple[str, ...],
+        products: list[str],
+    ) -> None:
+        self._packs, self._lanes, self._products = packs, lanes, products
+        self._states = {symbol: results[symbol] for symbol in graph.cell.state_symbols}
+        self._kept = {name: value for name, value in results.items() if name not in self._states}
+        self._slots = {("v", gate): _Slot(Place("v", lanes=(gate,))) for gate in lanes}
+        for gate in products:
+            self._slots["v", gate].occupant = Leaf("v", gate)
+        self._places: dict[Leaf | Operation, Place] = {}
+        self._last: dict[Leaf | Operation, int] = {}
+        for k, pack in enumerate(packs):
+            for operation in pack:
+                self._last[operation] = k
+                for arg in operation.args:
+                    self._last[arg] = k
+        # A state that is the same value as another one, or that is not computed, is copied at the end.
+        self._direct: dict[Operation, str] = {}
+        for symbol, value in self._states.items():
+            if isinstance(value, Operation) and value not in self._direct:
+                self._direct[value] = symbol
+            else:
+                self._last[value] = len(packs)
+        self.temporaries: list[str] = []
+        self.buffers = 0
+
+    def calls(self) -> Iterable[Call]:
+        """The calls in their order."""
+        if self._products:
+            lanes = self._lanes[: len(self._products)]
+            yield Call("product", (), Place("v", lanes=lanes), lanes=lanes)
+        for name, value in self._kept.items():
+            if isinstance(value, Leaf):
+                yield Call("copyto", (self._place(value),), Place("out", name))
+        for k, pack in enumerate(self._packs):
+            yield from self._pack_calls(k, pack)
+        for symbol, value in self._states.items():
+            if not isinstance(value, Operation) or self._direct[value] != symbol:
+                yield Call("copyto", (self._place(value),), Place("next", symbol))
+
+    def _pack_calls(self, k: int, pack: list[Operation]) -> Iterable[Call]:
+        pack = sorted(pack, key=lambda o: -1 if o.lane is None else self._lanes.index(o.lane))
+        members = []
+        operands = [tuple(self._place(arg) for arg in operation.args) for operation in pack]
+        for operation, places in zip(pack, operands, strict=True):
+            out = self._destination(k, operation, pack)
+            members.append((operation, places, out))
+        for run in self._runs(members):
+            yield self._call(run)
+        for name, value in self._kept.items():
+            if isinstance(value, Operation) and value in pack:
+                yield Call("copyto", (self._place(value),), Place("out", name), (value.line,))
+
+    def _call(self, run: list[tuple[Operation, tuple[Place, ...], Place]]) -> Call:
+        first = run[0][0]
+        operands = tuple(_merged([member[1][n] for member in run]) for n in range(len(first.args)))
+        lines = tuple(sorted({operation.line for operation, _, _ in run}))
+        return Call(
+            first.op, operands, _merged([member[2] for member in run]), lines, first.name, first.activation
+        )
+
+    def _runs(
+        self, members: list[tuple[Operation, tuple[Place, ...], Place]]
+    ) -> list[list[tuple[Operation, tuple[Place, ...], Place]]]:
+        """The members of a pack in groups whose operands lie next to each other."""
+        runs: list[list[tuple[Operation, tuple[Place, ...], Place]]] = []
+        for member in members:
+            if runs and self._continues(runs[-1][-1], member):
+                runs[-1].append(member)
+            else:
+                runs.append([member])
+        return runs
+
+    def _continues(
+        self, one: tuple[Operation, tuple[Place, ...], Place], other: tuple[Operation, tuple[Place, ...], Place]
+    ) -> bool:
+        pairs = [*zip(one[1], other[1], strict=True), (one[2], other[2])]
+        return all(self._beside(a, b) for a, b in pairs)
+
+    def _beside(self, a: Place, b: Place) -> bool:
+        if a.lanes and b.lanes and a.lanes != b.lanes:
+            return a.kind == b.kind and self._lanes.index(a.lanes[0]) + 1 == self._lanes.index(b.lanes[0])
+        return a == b or (a.kind == b.kind and a.kind in ("parameter", "bias") and a.scale == b.scale)
+
+    def _place(self, value: Leaf | Operation) -> Place:
+        if isinstance(value, Operation):
+            return self._places[value]
+        lanes = (value.name,) if value.kind in ("u", "v") else ()
+        return Place(value.kind, "" if lanes else value.name, lanes, value.number, value.scale)
+
+    def _destination(self, k: int, operation: Operation, pack: list[Operation]) -> Place:
+        if operation in self._direct:
+            place = Place("next", self._direct[operation])
+        else:
+            slot = self._slot(k, operation, pack)
+            slot.occupant, place = operation, slot.place
+        self._places[operation] = place
+        return place
+
+    def _slot(self, k: int, operation: Operation, pack: list[Operation]) -> _Slot:
+        """The place of an operand that is not needed again, else a free one."""
+        slots = [slot for slot in self._slots.values() if self._fits(slot, operation)]
+        if operation.lane is not None:
+            slots.sort(key=lambda slot: slot.place.lanes != (operation.lane,))
+            if len(pack) > 1 or operation.op == "recurrent":
+                slots = [slot for slot in slots if slot.place.lanes == (operation.lane,)]
+        if operation.op not in ("recurrent", "matrix"):
+            for slot in slots:
+                others = any(slot.occupant in other.args for other in pack if other is not operation)
+                if slot.occupant in operation.args and not others and self._last[slot.occupant] == k:
+                    return slot
+        free = [slot for slot in slots if slot.occupant is None or self._last.get(slot.occupant, -1) < k]
+        return free[0] if free else self._new_slot(operation)
+
+    def _fits(self, slot: _Slot, operation: Operation) -> bool:
+        if slot.place.kind == "temporary":
+            return self.temporaries[int(slot.place.name)] == operation.shape
+        return operation.shape == "H"
+
+    def _new_slot(self, operation: Operation) -> _Slot:
+        if operation.lane is None:
+            place = Place("temporary", str(len(self.temporaries)))
+            self.temporaries.append(operation.shape)
+            slot = self._slots["temporary", place.name] = _Slot(place)
+            return slot
+        kind = f"w{self.buffers}"
+        if (f"w{self.buffers - 1}", operation.lane) not in self._slots and self.buffers:
+            kind = f"w{self.buffers - 1}"
+        else:
+            self.buffers += 1
+        slot = self._slots[kind, operation.lane] = _Slot(Place(kind, lanes=(operation.lane,)))
+        return slot
+
+
+def _merged(places: list[Place]) -> Place:
+    """One operand of a call on several lanes."""
+    first = places[0]
+    if first.lanes:
+        return replace(first, lanes=tuple(lane for place in places for lane in place.lanes)) if len(places) > 1 else first
+    if first.kind in ("parameter", "bias") and len(places) > 1:
+        return replace(first, name="+".join(place.name for place in places))
+    return first
