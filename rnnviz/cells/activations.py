@@ -28,7 +28,7 @@ _GELU_MINIMUM, _SWISH_MINIMUM = -0.7517915246935645, -1.2784645427610738
 
 @dataclass(frozen=True)
 class _Rule:
-    """What one activation is.
+    """The definition of one activation.
 
     Attributes
     ----------
@@ -41,7 +41,8 @@ class _Rule:
     low, high:
         The least and largest value of f; None where there is no limit.
     rounding:
-        Whether f is computed without rounding ("exact"), within one eps ("absolute"), or within eps · (1 + |f|).
+        How far a correct f(x) may be off for a given x: not at all ("exact"), by eps ("absolute"), by eps · (1 + |f|)
+        ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x times what is left of 1 - 1.
     turns:
         Where f turns from falling to rising, or back.
     """
@@ -72,9 +73,7 @@ class Activation:
 
     def with_constants(self, alpha: float | None = None, beta: float | None = None) -> "Activation":
         """The same activation with another alpha or beta."""
-        return replace(
-            self, alpha=self.alpha if alpha is None else alpha, beta=self.beta if beta is None else beta
-        )
+        return replace(self, alpha=self.alpha if alpha is None else alpha, beta=self.beta if beta is None else beta)
 
     def values(self, x: FloatArray) -> FloatArray:
         """f(x), of the shape and type of x."""
@@ -114,7 +113,7 @@ class Activation:
 
     @property
     def rounding(self) -> str:
-        """How far a correct f(x) may be off for a given x: "exact", "absolute" (eps) or "relative" (eps · (1 + |f|))."""
+        """How far a correct f(x) may be off: "exact", "absolute", "relative" or "argument"; see `_Rule`."""
         return _RULES[self.name].rounding
 
     @property
@@ -143,7 +142,7 @@ class Composition:
 
 
 Function: TypeAlias = Activation | Composition
-"""What a role of a cell, such as its `gate`, may be filled with."""
+"""An activation in a role of a cell, such as its `gate`."""
 
 
 def clipped(function: Function, limit: float) -> Function:
@@ -267,14 +266,13 @@ _RULES: dict[str, _Rule] = {
         1.0,
         "absolute",
     ),
-    "softplus": _Rule(
-        lambda x, a, b: _softplus(x), lambda x, y, a, b: _sigmoid(x), "np.logaddexp({x}, 0)", low=0.0
-    ),
+    "softplus": _Rule(lambda x, a, b: _softplus(x), lambda x, y, a, b: _sigmoid(x), "np.logaddexp({x}, 0)", low=0.0),
     "gelu": _Rule(
         lambda x, a, b: np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))),
         lambda x, y, a, b: _gelu_slopes(x),
         "(0.5 * {X} * (1 + erf({X} / np.sqrt(2))))",
         low=-0.17,
+        rounding="argument",
         turns=(_GELU_MINIMUM,),
     ),
     "swish": _Rule(
@@ -282,6 +280,7 @@ _RULES: dict[str, _Rule] = {
         lambda x, y, a, b: y + _sigmoid(x) * (1.0 - y),
         "({X} * sigmoid({x}))",
         low=-0.2785,
+        rounding="argument",
         turns=(_SWISH_MINIMUM,),
     ),
     "exponential": _Rule(lambda x, a, b: np.asarray(np.exp(x)), lambda x, y, a, b: y, "np.exp({x})", low=0.0),

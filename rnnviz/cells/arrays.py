@@ -4,7 +4,7 @@ It allocates every value, and is the form to read, to change and to differentiat
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from rnnviz.cells.base import CellSpec, Value, Values
 
 
 class Library(Protocol):
-    """What an array library has to bring beside the operators."""
+    """The functions that an array library needs beside the operators."""
 
     def activate(self, activation: Activation, x: Any) -> Any:
         """activation(x) of every element."""
@@ -39,12 +39,20 @@ NUMPY = NumpyLibrary()
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
-    """What the operations of a step read beside their operands: the recurrent rows of each gate."""
+class ArrayLayer:
+    """The library and the recurrent rows of each gate, which the operations of a step read."""
 
-    library: Library
-    weights: Mapping[str, Any]
-    biases: Mapping[str, Any]
+    library: Library = NUMPY
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    biases: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cell: CellSpec, parameters: Mapping[str, Any], library: Library = NUMPY) -> "ArrayLayer":
+        """That of a layer with these parameters."""
+        gates = cell.recurrent_gates
+        if not gates:
+            return cls(library)
+        return cls(library, *(gate_rows(parameters[f"h2h_{part}"], gates) for part in ("weight", "bias")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +60,7 @@ class ArrayValue(Value):
     """An array (N, H), a parameter of a cell, or a number."""
 
     array: Any
-    layer: _Layer
+    layer: ArrayLayer
 
     def constant(self, number: float) -> "ArrayValue":
         """See `Value.constant`."""
@@ -100,7 +108,7 @@ def step_values(
     state: Mapping[str, Any],
     library: Library = NUMPY,
 ) -> dict[str, Any]:
-    """One time step: what the cell's step names, by name.
+    """One time step: the values that the cell's step names, by name.
 
     Parameters
     ----------
@@ -144,12 +152,8 @@ def values_of_parts(
     state: Mapping[str, Any],
     library: Library = NUMPY,
 ) -> dict[str, Any]:
-    """What the step names, by name, from its input parts and recurrent parts (N, H) by gate."""
-    gates, own = cell.recurrent_gates, {p.name: parameters[p.name] for p in cell.parameters}
-    weights, biases = (
-        gate_rows(parameters[f"h2h_{part}"], gates) if gates else {} for part in ("weight", "bias")
-    )
-    layer = _Layer(library, weights, biases)
+    """The named values of a step, from its input parts and recurrent parts (N, H) by gate."""
+    layer, own = ArrayLayer.of(cell, parameters, library), {p.name: parameters[p.name] for p in cell.parameters}
     step = cell.values(
         *(
             Values(what, {name: ArrayValue(array, layer) for name, array in arrays.items()})

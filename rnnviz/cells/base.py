@@ -14,9 +14,9 @@ by these operations and no others:
     recurrent("k", x)    the recurrent part of gate k, read from x in place of h_{t-1}
     p.name @ x           a parameter that is a matrix, times a value
 
-`step` runs on values of any type that has these operations. Whoever brings another type interprets the cell in another
-way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), as a record of which
-gradients are taken (`tape`).
+`step` runs on values of any type that has these operations, and each type interprets the cell in another way: as a
+compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), as a record of which
+gradients are taken (`tape`), or as it is written, on arrays of any library (`arrays`).
 """
 
 from abc import ABC, abstractmethod
@@ -45,7 +45,7 @@ class CellError(ValueError):
 
 
 class Value(ABC):
-    """What a step computes with: one number for each unit, in whatever form an interpreter needs it."""
+    """One number for each unit, in the form that an interpreter needs."""
 
     @abstractmethod
     def constant(self, number: float) -> Self:
@@ -111,7 +111,7 @@ class Value(ABC):
 def recurrent(gate: str, x: V) -> V:
     """W_h2h x + b_h2h with the rows of one gate: its recurrent part, read from x in place of h_{t-1}.
 
-    Where a step uses it, the gate has no `v` of its own to compute.
+    Where a step uses it, the gate's own `v` is not computed.
     """
     return x.recurrent(gate)
 
@@ -142,7 +142,7 @@ class Values(Mapping[str, Any]):
 
 
 class Step(Values):
-    """What a step gives, by name: the new state, and the gates and candidates on the way to it."""
+    """The values that a step computes, by name: the new state, and the gates and candidates on the way to it."""
 
     def __init__(self, **values: Any) -> None:
         super().__init__("step", values)
@@ -256,7 +256,7 @@ class CellSpec:
 
     @property
     def projects(self) -> bool:
-        """Whether h has a size of its own, P."""
+        """Whether h has its own size, P."""
         return any(state.size == "P" for state in self.states)
 
     def values(self, u: Values, v: Values, state: Values, p: Values) -> Step:

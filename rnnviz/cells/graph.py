@@ -1,14 +1,15 @@
 """A cell's step as a graph: the record of every operation that it performs, each once.
 
-`trace` runs a step on nodes. It checks what the step does with sizes and names, and tells by which line of its file an
-operation was performed.
+`trace` runs a step on nodes. It checks what the step does with sizes and names, and records by which line of its file
+an operation was performed.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import CodeType
+from math import inf
+from types import CodeType, FrameType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from rnnviz.cells.activations import Activation
@@ -19,6 +20,9 @@ Op: TypeAlias = Literal[
 ]
 
 T = TypeVar("T", bound=Value)
+
+Limits: TypeAlias = tuple[float, float]
+"""The least and the largest value."""
 
 LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
 
@@ -122,11 +126,11 @@ class _Tracer:
 
     def line(self) -> int:
         """The line of the cell's file that is being run."""
-        frame = sys._getframe(1)
-        while frame is not None and self._code is not None:
-            if frame.f_code.co_filename == self._code.co_filename:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if self._code is not None and frame.f_code.co_filename == self._code.co_filename:
                 return frame.f_lineno
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return 0
 
     def error(self, message: str) -> CellError:
@@ -165,7 +169,7 @@ class _Tracer:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """What one step computes: its named values, in the order of their computation, and the file they are written in.
+    """The graph of one step: its named values in the order of their computation, and the file they are written in.
 
     `values` holds the gates, candidates and states by the names that the step gives to them.
     """
@@ -185,7 +189,7 @@ class Graph:
         return ordered(self.values.values())
 
     def depends(self, node: Node, on: Callable[[Node], bool]) -> bool:
-        """Whether a value is computed from one of which `on` is true, or is such a one itself."""
+        """Whether a value is computed from one of which `on` is true, or is itself one."""
         return any(on(other) for other in ordered([node]))
 
     @property
@@ -200,7 +204,31 @@ class Graph:
         return any(node.op in ("recurrent", "matrix") for node in self.nodes)
 
 
-def ordered(roots: Iterator[Node] | Sequence[Node] | Any) -> list[Node]:
+def value_limits(node: Node, known: Mapping[Node, Limits] | None = None) -> Limits:
+    """The least and the largest value that a node can have, by interval arithmetic; infinite where there is no limit.
+
+    A leaf can be any number, unless `known` has its limits.
+    """
+    if known is not None and node in known:
+        return known[node]
+    if node.op == "number":
+        return node.number, node.number
+    if node.op == "activation" and node.activation is not None:
+        low, high = node.activation.limits
+        return -inf if low is None else low, inf if high is None else high
+    if node.op not in ("plus", "minus", "times"):
+        return -inf, inf
+    (a, b), (c, d) = (value_limits(arg, known) for arg in node.args)
+    if node.op == "plus":
+        return a + c, b + d
+    if node.op == "minus":
+        return a - d, b - c
+    # Zero times no limit is zero here: a limit is never reached.
+    products = [0.0 if 0.0 in (x, y) else x * y for x in (a, b) for y in (c, d)]
+    return min(products), max(products)
+
+
+def ordered(roots: Iterable[Node]) -> list[Node]:
     """The nodes on which some others depend and these themselves, each after what it reads."""
     found: dict[Node, None] = {}
 
@@ -247,8 +275,10 @@ def _checked(cell: CellSpec, step: object) -> dict[str, Node]:
             raise CellError(f"The step does not give the state {state.symbol}: Step({state.symbol}=...).")
     for name, value in step.items():
         if not isinstance(value, Node) or len(value.shape) != 1:
-            raise CellError(f"The step gives {name} = {value if isinstance(value, int | float) else type(value).__name__}"
-                            ", which is no value per unit.")
+            raise CellError(
+                f"The step gives {name} = {value if isinstance(value, int | float) else type(value).__name__}"
+                ", which is not a value per unit."
+            )
     for state in cell.states:
         if step[state.symbol].shape != (state.size,):
             raise CellError(
@@ -268,7 +298,7 @@ def evaluate(roots: Sequence[Node], leaf: Callable[[Node], T], known: Mapping[No
 
     def visit(node: Node) -> T:
         if node not in values:
-            values[node] = leaf(node) if node.op in LEAVES else _apply(node, [visit(arg) for arg in node.args])
+            values[node] = leaf(node) if node.op in LEAVES else apply(node, [visit(arg) for arg in node.args])
         return values[node]
 
     for root in roots:
@@ -276,7 +306,8 @@ def evaluate(roots: Sequence[Node], leaf: Callable[[Node], T], known: Mapping[No
     return values
 
 
-def _apply(node: Node, args: list[T]) -> T:
+def apply(node: Node, args: Sequence[T]) -> T:
+    """The operation of a node on other operands, of any type."""
     match node.op:
         case "plus":
             return args[0].plus(args[1])

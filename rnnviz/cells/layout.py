@@ -5,12 +5,12 @@ A value of N samples and H units is one of two arrays, and the lanes of G gates 
     "samples"     (N, H): W_h2h h is h times W^T of each gate, (G, H, H), a product for each;
     "features"    (H, N), feature-major: W_h2h h is W (G·H, H), as it is, times h, in pieces of some rows.
 
-BLAS copies a large matrix into an order of its own before it multiplies with it, which costs more than the product itself
-where there are few samples. OpenBLAS does without in products of up to a million multiplications on processors with
-AVX-512 (`sgemm_small_kernel_permit`): there both orders keep theirs below that where they can, and "features" is for the
-products that are too large. On other processors W h, which copies h instead of W, is the faster one wherever there are
-few samples. Which of the two it is, is measured once. All else depends on sizes alone, so that on one machine the same
-network gives the same bits each time.
+BLAS copies a large matrix into its own order before it multiplies with it, which costs more than the product
+itself where there are few samples. OpenBLAS does without in products of up to a million multiplications on processors
+with AVX-512 (`sgemm_small_kernel_permit`): there both orders keep theirs below that where they can, and "features" is
+for the products that are too large. On other processors W h, which copies h instead of W, is the faster one wherever
+there are few samples. Which of the two it is, is measured once. All else depends on sizes alone, so that on one machine
+the same network gives the same bits each time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +26,10 @@ from rnnviz.cells.activations import FloatArray
 Order: TypeAlias = Literal["samples", "features"]
 
 SMALL_PRODUCT = 1_000_000
-"""Up to so many multiplications OpenBLAS takes a product without copying its operands."""
+"""The largest number of multiplications for which OpenBLAS takes a product without copying its operands."""
 
 _SHORT_ROW, _LONG_ROW = 64, 128
-"""Below so many units a call costs more than its arithmetic, and no order makes a product much faster."""
+"""Below this number of units a call costs more than its arithmetic, and no order makes a product much faster."""
 
 _FEW_SAMPLES, _SHORTEST_PIECE = 24, 32
 _TURNED_SAMPLES = 16
@@ -40,7 +40,7 @@ _MEASUREMENTS, _FASTER = 10, 2.0
 
 def choose_order(batch_size: int, gates: int, inputs: int, hidden_size: int, dtype: np.dtype[Any]) -> Order:
     """The memory order of a layer whose recurrent product has the weight (G·H, `inputs`)."""
-    if batch_size == 1 or hidden_size < _SHORT_ROW:
+    if batch_size == 1 or gates == 0 or hidden_size < _SHORT_ROW:
         return "samples"
     single = dtype.itemsize == 4
     if has_small_products():
@@ -56,8 +56,8 @@ def choose_order(batch_size: int, gates: int, inputs: int, hidden_size: int, dty
 def has_small_products() -> bool:
     """Whether BLAS takes small products without copying their operands: a measurement of some milliseconds.
 
-    Two products are compared that lie on either side of `SMALL_PRODUCT`. Where it does, the smaller one takes a fifth of
-    the time; elsewhere they take as long as each other.
+    Two products are compared, one a little below `SMALL_PRODUCT` and one a little above. Where it does, the smaller one takes a fifth
+    of the time; elsewhere they take as long as each other.
     """
     h = np.ones((2, 256), np.float32)
     rows = [int(SMALL_PRODUCT / 512 * factor) for factor in (0.98, 1.12)]
@@ -72,7 +72,7 @@ def has_small_products() -> bool:
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
-    """Room for an array that, unless it is small, begins at a line of the cache, where vector instructions are fastest."""
+    """Room for an array, at a line of the cache unless it is small: vector instructions are fastest there."""
     size = prod(shape) * dtype.itemsize
     if size < _ALIGNED_BYTES:
         return np.empty(shape, dtype)
@@ -106,7 +106,7 @@ class Layout:
         dtype: np.dtype[Any],
         order: Order | None = None,
     ) -> None:
-        """Choose the order of a layer of `gates` lanes, the first `products` of which h (N, `inputs`) is multiplied for."""
+        """Choose the order of a layer with `gates` lanes, the first `products` of them products of h (N, `inputs`)."""
         self.order: Order = order or choose_order(batch_size, products, inputs, hidden_size, dtype)
         self._samples, self._gates, self._products = batch_size, gates, products
         self._size, self._dtype = hidden_size, dtype
@@ -170,7 +170,7 @@ class Layout:
         return aligned_array(weight.T if self.rows_are_samples else weight)
 
     def spread(self, vectors: Sequence[FloatArray], scale: FloatArray) -> FloatArray:
-        """Numbers of each unit, each (H,), scaled and repeated for every sample: nothing has to be repeated in a step."""
+        """Some vectors (H,), scaled and repeated for every sample, so that nothing is repeated in a step."""
         spread = self.values(len(vectors), len(vectors[0]))
         for vector, out in zip(vectors, spread, strict=True):
             np.multiply(vector if self.rows_are_samples else vector[:, np.newaxis], scale, out=out)

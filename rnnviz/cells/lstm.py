@@ -52,7 +52,7 @@ def peephole_step(
 
 
 def projection_step(u: Values, v: Values, state: Values, p: Values, **activations: Function) -> Step:
-    """A projection: h is a matrix times the h of the LSTM, and has a size of its own."""
+    """A projection: h is a matrix times the h of the LSTM, and has its own size."""
     lstm = step(u, v, state, p, **activations)
     return lstm.with_values(h=p.h2r_weight @ lstm.h)
 
@@ -77,16 +77,18 @@ def coupled_step(
     return Step(i=i, f=f, g=g, o=o, c=c, h=h)
 
 
-I, F, G, O = Gate("i", "input gate"), Gate("f", "forget gate"), Gate("g", "candidate"), Gate("o", "output gate")
+INPUT, FORGET, OUTPUT = Gate("i", "input gate"), Gate("f", "forget gate"), Gate("o", "output gate")
+CANDIDATE = Gate("g", "candidate")
+GATES = INPUT, FORGET, CANDIDATE, OUTPUT
 STATES = StateSpec("h"), StateSpec("c")
 
-LSTM = CellSpec("lstm", "LSTM", step, gates=(I, F, G, O), states=STATES)
+LSTM = CellSpec("lstm", "LSTM", step, gates=GATES, states=STATES)
 
 LSTM_PEEPHOLE = CellSpec(
     "lstm_peephole",
     "LSTM with peepholes",
     peephole_step,
-    gates=(I, F, G, O),
+    gates=GATES,
     states=STATES,
     # ONNX's order: its P holds the three one after the other.
     parameters=(ParameterSpec("c2i_weight"), ParameterSpec("c2o_weight"), ParameterSpec("c2f_weight")),
@@ -96,10 +98,17 @@ LSTM_PROJECTION = CellSpec(
     "lstm_projection",
     "LSTM with a projection",
     projection_step,
-    gates=(I, F, G, O),
+    gates=GATES,
     states=(StateSpec("h", "P"), StateSpec("c")),
     parameters=(ParameterSpec("h2r_weight", ("P", "H"), "weight"),),
     activations=LSTM.activations,
 )
 
-LSTM_COUPLED = CellSpec("lstm_coupled", "LSTM with coupled gates", coupled_step, gates=(I, G, O), states=STATES)
+LSTM_COUPLED = CellSpec(
+    "lstm_coupled",
+    "LSTM with coupled gates",
+    coupled_step,
+    # The forget gate has no rows.
+    gates=(INPUT, CANDIDATE, OUTPUT),
+    states=STATES,
+)

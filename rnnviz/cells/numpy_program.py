@@ -135,7 +135,7 @@ class NumpyProgram:
         return weight, bias
 
     def _names(self) -> dict[str, Any]:
-        """What the names in the source are."""
+        """The arrays and functions that the source names."""
         layout, source = self._layout, self._source
         names: dict[str, Any] = dict(_FUNCTIONS)
         buffers: dict[str, FloatArray] = {}
@@ -164,7 +164,7 @@ class NumpyProgram:
     def _fixed(self, place: Place) -> FloatArray:
         """A temporary, or a parameter or bias of each unit, repeated for every sample."""
         if place.kind == "temporary":
-            return self._layout.values(1, self._sizes[self._plan.temporaries[int(place.name)]])[0]
+            return np.asarray(self._layout.values(1, self._sizes[self._plan.temporaries[int(place.name)]])[0])
         parts = place.name.split("+")
         if place.kind == "bias":
             gates = self.cell.recurrent_gates
@@ -173,7 +173,7 @@ class NumpyProgram:
         else:
             vectors = [self._parameters[part] for part in parts]
         spread = self._layout.spread(vectors, _number(place.scale, self._dtype))
-        return spread if len(parts) > 1 else spread[0]
+        return spread if len(parts) > 1 else np.asarray(spread[0])
 
 
 @lru_cache(maxsize=256)

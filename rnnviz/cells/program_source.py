@@ -20,7 +20,7 @@ Index: TypeAlias = int | slice
 
 @dataclass(frozen=True)
 class Form:
-    """What the source of a program owes to the layout of its arrays.
+    """The properties of a layout that the source of a program depends on.
 
     `features` is whether values are feature-major, `stacked` whether the recurrent product is a stack of them.
     """
@@ -50,7 +50,7 @@ class Source:
     weights:
         The name of each matrix, with the operation and the gate or parameter that it belongs to.
     activations:
-        The name of each activation that is a function of its own.
+        The name of each activation that is a separate function.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]
@@ -66,8 +66,8 @@ class Source:
     def bound_to(self, names: dict[str, Any]) -> Callable[..., Any]:
         """The function `run`, which reads these names.
 
-        It takes the state, by name, then the input parts and the series, each with time first, and returns the state after
-        the last time step.
+        It takes the state, by name, then the input parts and the series, each with time first, and returns the state
+        after the last time step.
         """
         return FunctionType(self._code, names)
 

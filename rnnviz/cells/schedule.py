@@ -5,8 +5,9 @@ Nothing here depends on sizes or numbers. Four things make the calls few and che
 Hoisting. Where a step adds u.k to v.k, the biases of both are added to u, for many time steps at once. Where something
 else happens to v.k first, as in a GRU's candidate, its bias stays inside.
 
-Sigmoids. sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is NumPy's fastest exponential. Where a is a sum of
-products, the halves are taken once, in the rows of the weights: halving a float is exact, so the sums are halved exactly.
+Sigmoids. sigmoid(a) = (1 + tanh(a / 2)) / 2 never overflows, and tanh is NumPy's fastest exponential. Where a is a sum
+of products, the halves are taken once, in the rows of the weights: halving a float is exact, so the sums are halved
+exactly, too.
 
 Packs. The rows of a gate are its lane in a common buffer. An operation that several gates have in common is one call on
 all their lanes, where these lie next to each other: the order of the lanes is chosen for that.
@@ -15,9 +16,9 @@ In place. A result takes the place of an operand that is not needed again.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import permutations, pairwise
+from itertools import pairwise, permutations
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
@@ -28,7 +29,7 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class Leaf:
-    """What no call computes: an input part, a recurrent part, a state, a number, a parameter or a recurrent bias.
+    """A value that no call computes: an input part, a recurrent part, a state, a number, a parameter or a recurrent bias.
 
     `name` is the gate, state or parameter; `scale` what a parameter or bias is multiplied with beforehand.
     """
@@ -73,8 +74,9 @@ class Place:
 class Call:
     """One call: `function(*operands, out)`; `lines` are those of the cell's file that it computes.
 
-    A call of "product" reads h and fills the recurrent parts of all `lanes`; one of "recurrent" or "matrix" has the gate
-    or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half added.
+    A call of "product" reads h and fills the recurrent parts of all `lanes`; one of "recurrent" or "matrix" has the
+    gate or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half
+    added.
     """
 
     function: str
@@ -122,8 +124,12 @@ def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
     kept = tuple(name for name in wanted if name not in cell.state_symbols)
     roots = [*graph.states, *(graph.values[name] for name in kept)]
     lowering = _Lowering(cell, roots)
-    results = {name: lowering.visit(graph.values[name]) for name in (*cell.state_symbols, *kept)}
-    packs = _packs(lowering.operations)
+    live = set(ordered(roots))
+    # In the order of the step's own lines, as far as they are needed.
+    every = {name: lowering.visit(node) for name, node in graph.values.items() if node in live}
+    results = {name: every[name] for name in (*cell.state_symbols, *kept)}
+    needed = _needed(results.values())
+    packs = _packs([operation for operation in lowering.operations if operation in needed])
     products = [gate for gate in cell.recurrent_gates if gate in lowering.read_products]
     lanes = _order_of_lanes(cell, products, packs)
     allocation = _Allocation(graph, results, packs, lanes, products)
@@ -158,7 +164,7 @@ class _Lowering:
         self.hoisted = {gate for node in ordered(roots) if node.op == "plus" for gate in self._joined(node)}
 
     def visit(self, node: Node, scale: float = 1.0) -> Leaf | Operation:
-        """What gives a node's value, times `scale` where the rows and parameters that it is made of take the scale."""
+        """The operation or leaf of a node, times `scale` where the rows and parameters that it is made of take the scale."""
         key = node, scale
         if key not in self._known:
             self._known[key] = self._leaf(node, scale) if node.op in LEAVES else self._operation(node, scale)
@@ -236,7 +242,7 @@ class _Lowering:
         return node.op == op and self._uses[node] == 1
 
     def _terms(self, node: Node) -> list[Node]:
-        """What is added up in a sum; of whatever else the node itself."""
+        """The terms of a sum; of any other node the node itself."""
         if node.op != "plus":
             return [node]
         return [term for arg in node.args for term in (self._terms(arg) if self._uses[arg] == 1 else [arg])]
@@ -249,7 +255,7 @@ class _Lowering:
         return [gate for gate in parts if gate in inputs and gate not in self._shared]
 
     def _takes_scale(self, node: Node) -> bool:
-        """Whether a value is made of rows and parameters that can be scaled in its place, because nothing else uses it."""
+        """Whether a value is made of rows and parameters that can be scaled instead, as nothing else uses them."""
         if self._uses[node] != 1 and node.op != "number":
             return False
         if node.op in ("v", "recurrent") and node.name in self._shared:
@@ -290,6 +296,18 @@ class _Lowering:
         operation = Operation(op, args, lane, shape, node.line, activation, name)
         self.operations.append(operation)
         return operation
+
+
+def _needed(results: Iterable[Leaf | Operation]) -> set[Operation]:
+    """The operations that some results are computed by."""
+    found: set[Operation] = set()
+    waiting = [value for value in results if isinstance(value, Operation)]
+    while waiting:
+        operation = waiting.pop()
+        if operation not in found:
+            found.add(operation)
+            waiting += [arg for arg in operation.args if isinstance(arg, Operation)]
+    return found
 
 
 def _lane(value: Leaf | Operation) -> str | None:
@@ -347,7 +365,7 @@ def _apart(operation: Operation, group: list[Operation]) -> bool:
 
 
 def _kind(operation: Operation) -> tuple[object, ...] | None:
-    """What operations of several lanes have in common that are one call; None of one that stays alone."""
+    """The key that operations of several lanes share if they are one call; None of one that stays alone."""
     if operation.lane is None or operation.op == "recurrent":
         return None
     operands: list[object] = []
@@ -448,9 +466,7 @@ class _Allocation:
         first = run[0][0]
         operands = tuple(_merged([member[1][n] for member in run]) for n in range(len(first.args)))
         lines = tuple(sorted({operation.line for operation, _, _ in run}))
-        return Call(
-            first.op, operands, _merged([member[2] for member in run]), lines, first.name, first.activation
-        )
+        return Call(first.op, operands, _merged([member[2] for member in run]), lines, first.name, first.activation)
 
     def _runs(
         self, members: list[tuple[Operation, tuple[Place, ...], Place]]
@@ -529,7 +545,9 @@ def _merged(places: list[Place]) -> Place:
     """One operand of a call on several lanes."""
     first = places[0]
     if first.lanes:
-        return replace(first, lanes=tuple(lane for place in places for lane in place.lanes)) if len(places) > 1 else first
+        return (
+            replace(first, lanes=tuple(lane for place in places for lane in place.lanes)) if len(places) > 1 else first
+        )
     if first.kind in ("parameter", "bias") and len(places) > 1:
         return replace(first, name="+".join(place.name for place in places))
     return first

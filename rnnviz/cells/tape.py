@@ -1,7 +1,7 @@
 """Gradients of a cell's step: vector-Jacobian products, by a tape of the operations that it performed.
 
-Each operation of the algebra records what it owes to its operands: a function from the gradient of its result to that of
-the operand. The backward pass runs the tape from its end and adds up what each value is owed (reverse accumulation;
+Each operation of the algebra records what it owes to its operands: a function from the gradient of its result to that
+of the operand. The backward pass runs the tape from its end and adds up what each value is owed (reverse accumulation;
 Griewank and Walther, "Evaluating Derivatives", 2008, section 3.2).
 """
 
@@ -139,7 +139,7 @@ class RecordedStep:
 
     @property
     def values(self) -> dict[str, FloatArray]:
-        """What the step names, by name: (N, H) or (N, P)."""
+        """The named values of the step: (N, H) or (N, P)."""
         return {name: value.array for name, value in self._step.items()}
 
     def gradients(self, given: Mapping[str, FloatArray]) -> StepGradients:

@@ -1,0 +1,379 @@
+"""Every value of a step in float64, with the bound on the rounding that an engine may have put into it.
+
+A layer is taken as its own engine had it: its input and its hidden values are read from a trace, so that no time step
+waits for another, and all of a block are computed at once. A state beside h, such as an LSTM's c, is carried from step
+to step: what depends on it is computed step by step as far as the state itself needs it, and the rest at once
+afterwards.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.activations import FloatArray
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.graph import LEAVES, Graph, Node, apply, evaluate, ordered, trace
+from rnnviz.cells.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
+
+Limits: TypeAlias = Mapping[int, tuple[FloatArray, FloatArray]]
+"""The least and the largest value of a state after some steps, by their place in a block."""
+
+_NARROWED = 17
+"""After every how many time steps a carried state is narrowed; a prime, since sequences repeat themselves."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some rows of a weight in float64, transposed (K, R), their magnitudes, and the bias (R,).
+
+    The magnitudes are in the engine's precision, since a bound needs no more digits, and 0 of a weight that is not
+    finite.
+    """
+
+    weight: FloatArray
+    magnitude: FloatArray
+    bias: FloatArray
+
+
+class BoundedLayer:
+    """The parameters of one layer in one direction, for some of its units: all of them, if its steps mix units."""
+
+    def __init__(
+        self,
+        cell: CellSpec,
+        parameters: Mapping[str, FloatArray],
+        units: NDArray[np.intp] | None = None,
+        eps: float = 0.0,
+        stored_as: str = "",
+        x_stored_as: str = "",
+    ) -> None:
+        """Prepare a layer.
+
+        Parameters
+        ----------
+        cell:
+            The cell.
+        parameters:
+            Its parameters by name, in the engine's type.
+        units:
+            The units (U,) whose values are computed; by default all.
+        eps:
+            The engine's precision, if that is coarser than the parameters' type.
+        stored_as, x_stored_as:
+            The type to which hidden values, and the layer input, were rounded when they were stored; "" if they were
+            not.
+
+        Raises
+        ------
+        ValueError
+            If there are `units`, and a step computes them from values of others: see `Graph.mixes_units`.
+        """
+        self.cell, self.graph = cell, trace(cell)
+        if units is not None and self.graph.mixes_units:
+            raise ValueError(f"A unit of the cell {cell.name} is computed from others: all of them are needed.")
+        limits = np.finfo(parameters["i2h_weight"].dtype)
+        self._dtype, self._largest = limits.dtype, float(limits.max)
+        self.eps = max(eps, float(limits.eps))
+        self.stored_as, self._x_stored_as = stored_as, x_stored_as
+        size = len(parameters["i2h_bias"]) // len(cell.gates)
+        self.units = np.arange(size) if units is None else units
+        live = ordered(self.graph.values.values())
+        self._read = [gate for gate in cell.recurrent_gates if any(n.op == "v" and n.name == gate for n in live)]
+        self._input = self._rows(parameters, "i2h", cell.gate_symbols, cell.gate_symbols)
+        self._recurrent = self._rows(parameters, "h2h", cell.recurrent_gates, self._read) if self._read else None
+        self._by_gate = {
+            node.name: self._rows(parameters, "h2h", cell.recurrent_gates, [node.name])
+            for node in live
+            if node.op == "recurrent"
+        }
+        self._terms = parameters["i2h_weight"].shape[1]
+        if cell.recurrent_gates:
+            self._terms += parameters["h2h_weight"].shape[1]
+        # Vectors are read for some units, matrices as a whole.
+        self._parameters = {
+            p.name: parameters[p.name].astype(np.float64)[self.units if len(p.shape) == 1 else slice(None)]
+            for p in cell.parameters
+        }
+
+    def _rows(
+        self, parameters: Mapping[str, FloatArray], kind: str, gates: tuple[str, ...], chosen: Sequence[str]
+    ) -> _Rows:
+        size = len(parameters["i2h_bias"]) // len(self.cell.gates)
+        rows = np.concatenate([gates.index(gate) * size + self.units for gate in chosen])
+        weight = np.ascontiguousarray(parameters[f"{kind}_weight"][rows].T.astype(np.float64))
+        return _Rows(weight, self._magnitude(weight), parameters[f"{kind}_bias"][rows].astype(np.float64))
+
+    def parts(self, x: FloatArray, h: FloatArray) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
+        """u and v by gate, each (M, U): W_i2h x + b_i2h from x (M, I), and W_h2h h + b_h2h from h (M, H)."""
+        u = self._affine(exact(x, self.eps), self._input, self._x_stored_as)
+        parts = self._split(u, self.cell.gate_symbols)
+        if self._recurrent is None:
+            return parts, {}
+        return parts, self._split(self._affine(exact(h, self.eps), self._recurrent, self.stored_as), self._read)
+
+    def _split(self, s: BoundedArray, gates: Sequence[str]) -> dict[str, BoundedArray]:
+        size = len(self.units)
+        return {gate: self._own(s.at((..., slice(k * size, (k + 1) * size)))) for k, gate in enumerate(gates)}
+
+    def _own(self, value: BoundedArray) -> BoundedArray:
+        return BoundedArray(value.value, value.bound, value.eps, value.partial, self)
+
+    def leaf(self, value: FloatArray, stored_as: str = "") -> BoundedArray:
+        """A value of this layer that is read, such as a state."""
+        return self._own(stored(np.asarray(value, np.float64), stored_as, self.eps))
+
+    def parameter(self, name: str) -> BoundedArray:
+        """A parameter of the cell, (U,) or a matrix."""
+        array = self._parameters[name]
+        return BoundedArray(array, np.zeros_like(array), self.eps, products=self, matrix=name)
+
+    def recurrent(self, gate: str, x: BoundedArray) -> BoundedArray:
+        """W_h2h x + b_h2h with the rows of one gate: (M, H)."""
+        return self._own(self._affine(x, self._by_gate[gate], ""))
+
+    def matrix_product(self, name: str, x: BoundedArray) -> BoundedArray:
+        """A parameter W (P, H) times x (M, H): (M, P)."""
+        weight = self._parameters[name].T
+        rows = _Rows(weight, self._magnitude(weight), np.zeros(weight.shape[1]))
+        result = self._own(self._affine(x, rows, ""))
+        # It is no part of a gate's pre-activation.
+        return BoundedArray(result.value, result.bound, self.eps, products=self)
+
+    def _affine(self, x: BoundedArray, rows: _Rows, stored_as: str) -> BoundedArray:
+        shape = x.value.shape[:-1]
+        flat = x.value.reshape(-1, x.value.shape[-1])
+        value = flat.astype(np.float64, copy=False) @ rows.weight
+        value += rows.bias
+        terms = self._magnitude(flat) @ rows.magnitude
+        terms += self._magnitude(rows.bias)
+        # An engine may go on summing from the input part to the recurrent part, so that both are one sum.
+        result = pre_activation(value, terms, self._terms, self._largest, self.eps)
+        carried = None
+        if stored_as:
+            carried = storage_bound(flat, stored_as)
+        elif x.bound.any():
+            carried = x.bound.reshape(flat.shape)
+        if carried is not None:
+            # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
+            reach = carried @ rows.magnitude
+            reach[np.isnan(reach)] = np.inf
+            np.add(result.bound, reach, out=result.bound)
+        return result.reshaped(*shape, value.shape[-1])
+
+    def _magnitude(self, v: FloatArray) -> FloatArray:
+        """|v|, and 0 for what is not finite: terms that are not decide a sum without leaving any precision's range."""
+        magnitude = np.abs(v)
+        if not np.isfinite(magnitude).all():
+            magnitude[~np.isfinite(magnitude)] = 0.0
+        result: FloatArray = magnitude.astype(self._dtype, copy=False)
+        return result
+
+
+def bounded_block(
+    layer: BoundedLayer,
+    x: FloatArray,
+    before: FloatArray,
+    carried: Mapping[str, BoundedArray] | None = None,
+    *,
+    names: Sequence[str] = (),
+    own: Mapping[str, FloatArray] | None = None,
+    first: int = 0,
+    backward: bool = False,
+) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
+    """The values of a block of time steps B, in the order of time.
+
+    Parameters
+    ----------
+    layer:
+        The layer, prepared for units U.
+    x, before:
+        What the engine itself had: the layer input (B, N, I) and the previous hidden values (B, N, H) of each step.
+    carried:
+        The states beside h before the block's first computed step, which is its last time step if `backward`: (N, U) by
+        name.
+    names:
+        The named values that are wanted; by default the states.
+    own:
+        What the engine itself has for the states after each step, (B, N, U) by name. The carried states are narrowed
+        by them every few steps, so that its bound does not grow with the sequence. A step itself is not judged by them.
+    first:
+        The time step at which the block begins, so that the steps after which it is narrowed are the same whatever the
+        blocks.
+    backward:
+        Whether the last time step is computed first.
+
+    Returns
+    -------
+    values
+        The wanted values (B, N, U) by name.
+    carried
+        The states beside h after the last computed step, (N, U) by name.
+    """
+    graph, carried = layer.graph, dict(carried or {})
+    steps, samples, _ = x.shape
+    wanted = [graph.values[name] for name in names or layer.cell.state_symbols]
+    block = _Block(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1), (steps, samples))
+    if carried:
+        return _with_carried(block, wanted, names or layer.cell.state_symbols, carried, own or {}, first, backward)
+    values = block.values(wanted)
+    found = {
+        name: values[node].reshaped(steps, samples, -1)
+        for name, node in zip(names or layer.cell.state_symbols, wanted, strict=True)
+    }
+    return found, {}
+
+
+class _Block:
+    """The leaves of a block, flattened (B·N, U)."""
+
+    def __init__(self, layer: BoundedLayer, x: FloatArray, before: FloatArray, shape: tuple[int, int]) -> None:
+        self.layer, self.shape = layer, shape
+        self._u, self._v = layer.parts(x, before)
+        self._before = before
+
+    def leaf(self, node: Node) -> BoundedArray:
+        """The value of a leaf that no state beside h is."""
+        match node.op:
+            case "u":
+                return self._u[node.name]
+            case "v":
+                return self._v[node.name]
+            case "number":
+                return self.layer.leaf(np.array(node.number))
+            case "parameter":
+                return self.layer.parameter(node.name)
+        assert node.name == self.layer.cell.state_symbols[0], node
+        own = self._before if len(self.layer.units) == self._before.shape[1] else self._before[:, self.layer.units]
+        return self.layer.leaf(own, self.layer.stored_as)
+
+    def values(self, nodes: Sequence[Node]) -> dict[Node, BoundedArray]:
+        """The values of nodes that depend on no carried state."""
+        return evaluate(nodes, self.leaf)
+
+
+def _with_carried(
+    block: _Block,
+    wanted: Sequence[Node],
+    names: Sequence[str],
+    carried: dict[str, BoundedArray],
+    own: Mapping[str, FloatArray],
+    first: int,
+    backward: bool,
+) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
+    """The same, where states are carried from step to step."""
+    layer, (steps, samples) = block.layer, block.shape
+    graph = layer.graph
+    new = {symbol: graph.values[symbol] for symbol in carried}
+
+    def reads_carried(node: Node) -> bool:
+        return graph.depends(node, lambda other: other.op == "state" and other.name in carried)
+
+    every = ordered([*wanted, *new.values()])
+    late = {node for node in every if reads_carried(node)}
+    known = {
+        node: value if value.value.ndim < 2 else value.reshaped(steps, samples, -1)
+        for node, value in block.values([n for n in every if n not in late and _is_vector(n)]).items()
+    }
+    limits = {symbol: _limits(layer, known, symbol, own, first) for symbol in carried}
+    loop = [node for node in ordered(new.values()) if node in late and node.op not in LEAVES]
+    read = {arg for node in loop for arg in node.args if arg not in late}
+    over_time = {node: known[node] for node in read if node in known and known[node].value.ndim > 2}
+    values = {node: known[node] if node in known else block.leaf(node) for node in read if node not in over_time}
+    states = {node: node.name for node in late if node.op == "state"}
+    # Where a wanted value beside the states reads the previous state itself, that is kept for it.
+    stops = set(new.values()) | (set(every) - late)
+    again = {node.name for node in _above(wanted, stops) if node.op == "state"}
+    before = {symbol: _room(carried[symbol], steps) for symbol in again}
+    after = {symbol: _room(value, steps) for symbol, value in carried.items()}
+    for t in reversed(range(steps)) if backward else range(steps):
+        values |= {node: value.at(t) for node, value in over_time.items()}
+        values |= {node: carried[symbol] for node, symbol in states.items()}
+        for node in loop:
+            values[node] = apply(node, [values[arg] for arg in node.args])
+        for symbol, node in new.items():
+            if symbol in again:
+                _put(before[symbol], t, carried[symbol])
+            _put(after[symbol], t, values[node])
+            carried[symbol] = values[node]
+            if t in limits[symbol]:
+                carried[symbol] = values[node].narrowed(*limits[symbol][t])
+    known |= {node: after[symbol] for symbol, node in new.items()}
+    final = evaluate(wanted, lambda node: before[node.name] if node.op == "state" else block.leaf(node), known)
+    return {name: final[node] for name, node in zip(names, wanted, strict=True)}, carried
+
+
+def _above(roots: Iterable[Node], stops: set[Node]) -> set[Node]:
+    """The nodes on which some others depend, as far as the way there meets no stop."""
+    met: set[Node] = set()
+    waiting = [node for node in roots if node not in stops]
+    while waiting:
+        node = waiting.pop()
+        met.add(node)
+        waiting += [arg for arg in node.args if arg not in stops and arg not in met]
+    return met
+
+
+def _is_vector(node: Node) -> bool:
+    return len(node.shape) < 2
+
+
+def _room(value: BoundedArray, steps: int) -> BoundedArray:
+    shape = (steps, *value.value.shape)
+    return BoundedArray(np.empty(shape), np.empty(shape), value.eps, products=value.products)
+
+
+def _put(room: BoundedArray, t: int, value: BoundedArray) -> None:
+    room.value[t], room.bound[t] = value.value, value.bound
+
+
+def _limits(
+    layer: BoundedLayer,
+    known: Mapping[Node, BoundedArray],
+    symbol: str,
+    own: Mapping[str, FloatArray],
+    first: int,
+) -> Limits:
+    """Between which two numbers the engine's own state was, in eight bounds, after every few steps of a block.
+
+    They follow from its hidden values where these are h = o · tanh(c) with a known o, and are infinite where these say
+    nothing of c: where the output gate is closed, or tanh is flat. Its own states narrow them further.
+    """
+    steps = max((len(array) for array in own.values()), default=0)
+    places = range(_NARROWED - 1 - first % _NARROWED, steps, _NARROWED)
+    if not places:
+        return {}
+    low, high = np.array(-np.inf), np.array(np.inf)
+    h = layer.cell.state_symbols[0]
+    gate = _output_gate(layer.graph, symbol)
+    if gate is not None and gate in known and h in own:
+        low, high = _limits_by_output(layer, known[gate].at(places), own[h][places].astype(np.float64))
+    if symbol in own:
+        state = own[symbol][places].astype(np.float64)
+        reach = ALLOWED * (np.abs(state) * layer.eps + storage_bound(state, layer.stored_as))
+        low, high = np.fmax(low, state - reach), np.fmin(high, state + reach)
+    if low.ndim == 0:
+        return {}
+    return {place: (low[row], high[row]) for row, place in enumerate(places)}
+
+
+def _output_gate(graph: Graph, symbol: str) -> Node | None:
+    """o of a cell whose h is o · tanh(c), for the c of that symbol."""
+    node = graph.values[graph.cell.state_symbols[0]]
+    if node.op != "times":
+        return None
+    for gate, squashed in (node.args, node.args[::-1]):
+        activation = squashed.activation
+        if activation is not None and activation.name == "tanh" and squashed.args[0] is graph.values[symbol]:
+            return gate
+    return None
+
+
+def _limits_by_output(layer: BoundedLayer, o: BoundedArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
+    gate, bound, magnitude = o.value, o.bound, np.abs(h)
+    off = bound * np.fmin(magnitude / gate, 1.0) + o.eps * (gate + magnitude) + storage_bound(h, layer.stored_as)
+    off *= ALLOWED / np.fmax(gate - ALLOWED * bound, 0.0)
+    middle = h / gate
+    return np.arctanh(np.fmax(middle - off, -1.0)), np.arctanh(np.fmin(middle + off, 1.0))

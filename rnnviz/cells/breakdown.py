@@ -1,0 +1,244 @@
+"""The arithmetic of one unit in one time step, in float64: equations with their numbers, sums with their terms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells.activations import FloatArray
+from rnnviz.cells.arrays import NUMPY, ArrayLayer, ArrayValue, gate_parts
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.graph import Node, evaluate, ordered, trace
+from rnnviz.cells.symbols import Equation, equations
+
+Floats: TypeAlias = NDArray[np.float64]
+Kind: TypeAlias = Literal["i2h", "h2h", "matrix", "value"]
+
+
+@dataclass(frozen=True, eq=False)
+class AffinePart:
+    """One part of a sum: factor · (weights · inputs + bias).
+
+    Attributes
+    ----------
+    kind:
+        "i2h" of an input part, "h2h" of a recurrent part, "matrix" of a product with another matrix, and "value" of a
+        single number, such as a peephole times c.
+    name:
+        The gate whose rows the weights are, or the matrix; "" of a value.
+    weights, inputs:
+        (K,): one row of the weights, and what it is multiplied with. A value is 1 times itself.
+    bias:
+        The bias that is added; 0 where there is none.
+    factor:
+        What the part is multiplied with before it is added: 1 but for the like of a GRU's reset gate.
+    factor_name:
+        The name of the factor, where it has one.
+    """
+
+    kind: Kind
+    name: str
+    weights: Floats
+    inputs: Floats
+    bias: float
+    factor: float = 1.0
+    factor_name: str = ""
+
+    @cached_property
+    def products(self) -> Floats:
+        """(K,): weights · inputs."""
+        with np.errstate(all="ignore"):
+            return self.weights * self.inputs
+
+    @cached_property
+    def partial_sums(self) -> Floats:
+        """(K + 1,): the sum after each term in index order, and last after the bias."""
+        with np.errstate(all="ignore"):
+            return np.cumsum(np.append(self.products, self.bias))
+
+    @property
+    def total(self) -> float:
+        """The sum, without the factor."""
+        return float(self.partial_sums[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class WorkedLine:
+    """One equation of a unit, with its numbers.
+
+    Attributes
+    ----------
+    equation:
+        The equation.
+    value:
+        What it gives.
+    numbers:
+        The number of each symbol of the equation; None of a sign, and of whatever has more than one number.
+    parts:
+        Of an activation the parts of its argument, of a product with a matrix that product; else none.
+    argument:
+        Of an activation its argument, the sum of the parts.
+    """
+
+    equation: Equation
+    value: float
+    numbers: tuple[float | None, ...]
+    parts: tuple[AffinePart, ...] = ()
+    argument: float | None = None
+
+
+def worked_lines(
+    cell: CellSpec,
+    parameters: Mapping[str, FloatArray],
+    x: FloatArray,
+    state: Mapping[str, FloatArray],
+    unit: int,
+    size: str = "H",
+) -> tuple[WorkedLine, ...]:
+    """Work out one unit of one sample.
+
+    Parameters
+    ----------
+    cell:
+        The cell.
+    parameters:
+        Its parameters by name.
+    x:
+        The layer input (I,).
+    state:
+        The previous state, (H,) or (P,) by name.
+    unit:
+        The unit.
+    size:
+        What the unit is counted in: "H", or "P" for a unit of an h that is projected.
+
+    Returns
+    -------
+    tuple of WorkedLine
+        The equations whose values have that size, in the order of computation.
+    """
+    worked = _Worked(cell, parameters, x, state, unit)
+    lines = [line for line in equations(cell) if line.node.shape == (size,)]
+    with np.errstate(all="ignore"):
+        worked.compute([line.node for line in lines])
+        return tuple(worked.line(line) for line in lines)
+
+
+class _Worked:
+    """The numbers of one unit by node."""
+
+    def __init__(
+        self,
+        cell: CellSpec,
+        parameters: Mapping[str, FloatArray],
+        x: FloatArray,
+        state: Mapping[str, FloatArray],
+        unit: int,
+    ) -> None:
+        self._cell, self._parameters, self._unit = cell, parameters, unit
+        self._x = np.asarray(x, np.float64)
+        self._state = {name: np.asarray(array, np.float64) for name, array in state.items()}
+        self._size = len(parameters["i2h_bias"]) // len(cell.gates)
+        self._parts: dict[Node, AffinePart] = {}
+        self._inputs: dict[Node, Floats] = {}
+        self._numbers: dict[Node, float] = {}
+        self._names = {node: name for name, node in trace(cell).values.items()}
+
+    def compute(self, roots: Sequence[Node]) -> None:
+        """The numbers of some nodes and of all that they read."""
+        self._read_across(roots)
+        sums = {node: part for node in ordered(roots) if (part := self._part(node)) is not None}
+        # What only a matrix reads has no number for this unit.
+        known = {node: _scalar(part.total) for node, part in sums.items()}
+        values = evaluate(roots, self._leaf, known)
+        self._parts = sums
+        self._numbers = {node: float(value.array) for node, value in values.items()}
+
+    def _read_across(self, roots: Sequence[Node]) -> None:
+        """The values of all units where a product in the step reads them."""
+        read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
+        if not read:
+            return
+        p = {name: np.asarray(array, np.float64) for name, array in self._parameters.items()}
+        h = self._state[self._cell.state_symbols[0]]
+        u = gate_parts(self._cell.gate_symbols, p, "i2h", self._x)
+        v = gate_parts(self._cell.recurrent_gates, p, "h2h", h)
+        layer = ArrayLayer.of(self._cell, p, NUMPY)
+        leaves = {"u": u, "v": v, "state": self._state, "parameter": p}
+
+        def leaf(node: Node) -> ArrayValue:
+            return ArrayValue(node.number if node.op == "number" else leaves[node.op][node.name], layer)
+
+        values = evaluate(read, leaf)
+        self._inputs = {node: np.asarray(values[node].array) for node in read}
+
+    def _part(self, node: Node) -> AffinePart | None:
+        """The sum that gives an input part, a recurrent part or a product with a matrix; None of any other node."""
+        h = self._cell.state_symbols[0]
+        match node.op:
+            case "u":
+                return self._gate_part("i2h", self._cell.gate_symbols, node.name, self._x)
+            case "v":
+                return self._gate_part("h2h", self._cell.recurrent_gates, node.name, self._state[h])
+            case "recurrent":
+                return self._gate_part("h2h", self._cell.recurrent_gates, node.name, self._inputs[node.args[0]])
+            case "matrix":
+                row = np.asarray(self._parameters[node.args[0].name][self._unit], np.float64)
+                return AffinePart("matrix", node.args[0].name, row, self._inputs[node.args[1]], 0.0)
+        return None
+
+    def _gate_part(self, kind: Literal["i2h", "h2h"], gates: tuple[str, ...], gate: str, inputs: Floats) -> AffinePart:
+        row = gates.index(gate) * self._size + self._unit
+        weights = np.asarray(self._parameters[f"{kind}_weight"][row], np.float64)
+        return AffinePart(kind, gate, weights, inputs, float(self._parameters[f"{kind}_bias"][row]))
+
+    def _leaf(self, node: Node) -> ArrayValue:
+        match node.op:
+            case "number":
+                return _scalar(node.number)
+            case "state":
+                return _scalar(self._state[node.name][self._unit])
+        return _scalar(self._parameters[node.name][self._unit])
+
+    def line(self, equation: Equation) -> WorkedLine:
+        """An equation with its numbers."""
+        node = equation.node
+        numbers = tuple(None if s.node is None or s.across else self._numbers.get(s.node) for s in equation.symbols)
+        value = self._numbers[node]
+        if node.op == "matrix":
+            return WorkedLine(equation, value, numbers, (self._parts[node],))
+        if node.op != "activation":
+            return WorkedLine(equation, value, numbers)
+        argument = node.args[0]
+        while argument.op == "activation" and argument not in self._names:
+            # An activation cut to a limit: its sum is what is cut.
+            argument = argument.args[0]
+        return WorkedLine(equation, value, numbers, tuple(self._sum(argument)), self._numbers[argument])
+
+    def _sum(self, node: Node) -> list[AffinePart]:
+        """The parts of a sum, each with what it is multiplied with."""
+        if node.op == "plus" and node not in self._names:
+            return [part for arg in node.args for part in self._sum(arg)]
+        if node in self._parts:
+            return [self._parts[node]]
+        if node.op == "times" and node not in self._names:
+            for scaled, factor in (node.args[::-1], node.args):
+                if scaled in self._parts:
+                    return [self._scaled(self._parts[scaled], factor)]
+            x, y = (self._numbers[arg] for arg in node.args)
+            return [AffinePart("value", "", np.array([x]), np.array([y]), 0.0)]
+        return [AffinePart("value", self._names.get(node, ""), np.ones(1), np.array([self._numbers[node]]), 0.0)]
+
+    def _scaled(self, part: AffinePart, factor: Node) -> AffinePart:
+        name = self._names.get(factor, "")
+        return AffinePart(part.kind, part.name, part.weights, part.inputs, part.bias, self._numbers[factor], name)
+
+
+_NO_LAYER = ArrayLayer()
+
+
+def _scalar(number: float) -> ArrayValue:
+    return ArrayValue(np.float64(number), _NO_LAYER)

@@ -1,0 +1,287 @@
+"""A cell's step as text: its equations, and the source of its lines in NumPy.
+
+Both come from the step's own graph, so that they cannot say anything else than what is computed. A value that the step
+names appears by its name wherever it is used again; what it does not name is written out in its place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.graph import Node, ordered, trace
+
+_SUM, _PRODUCT, _ATOM = 1, 2, 3
+"""How closely the operations bind: an operand that binds less than its operation has brackets."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A piece of an equation: a sign, or the name of a value, whose `node` says which.
+
+    `across` marks what a matrix product reads of all units, not of the equation's own.
+    """
+
+    text: str
+    node: Node | None = None
+    across: bool = False
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One line: what gives a named value.
+
+    `name` and `node` are the value's; `symbols` the right-hand side.
+    """
+
+    name: str
+    node: Node
+    symbols: tuple[Symbol, ...]
+
+    @property
+    def text(self) -> str:
+        """The line: "c = f · c[t-1] + i · g"."""
+        return f"{self.name} = {''.join(symbol.text for symbol in self.symbols)}"
+
+
+_Written: TypeAlias = tuple[tuple[Symbol, ...], int]
+"""An expression, and how closely its outermost operation binds."""
+
+
+@dataclass(frozen=True)
+class _Notation:
+    """How operations and leaves are written."""
+
+    leaf: Callable[[Node], str]
+    times: str
+    activation: Callable[[Node, str], str]
+    recurrent: Callable[[Node, str], str]
+    matrix: Callable[[Node, str], str]
+
+
+def equations(cell: CellSpec) -> tuple[Equation, ...]:
+    """The equations of a cell in the order of computation: each uses only what is above it.
+
+    >>> [line.text for line in equations(GRU)]
+    ['r = sigmoid(u_r + v_r)', 'z = sigmoid(u_z + v_z)', 'n = tanh(u_n + r · v_n)', 'h = (1 - z) · n + z · h[t-1]']
+    """
+    return _lines(cell, _TEXT)
+
+
+def tex_lines(cell: CellSpec) -> tuple[str, ...]:
+    """The equations as lines of TeX's mathematics: "c = f \\odot c_{t-1} + i \\odot g"."""
+    return tuple(line.text for line in _lines(cell, _TEX))
+
+
+def _lines(cell: CellSpec, notation: _Notation) -> tuple[Equation, ...]:
+    graph = trace(cell)
+    names: dict[Node, str] = {}
+    lines = []
+    for name, node in graph.values.items():
+        written = (Symbol(names[node], node),) if node in names else _written(node, names, notation)[0]
+        lines.append(Equation(name, node, written))
+        names.setdefault(node, name)
+    return tuple(lines)
+
+
+def _written(node: Node, names: Mapping[Node, str], notation: _Notation) -> _Written:
+    """A node by its operation, and what it reads by name."""
+
+    def operand(arg: Node, least: int) -> tuple[Symbol, ...]:
+        if arg in names:
+            return (Symbol(names[arg], arg),)
+        symbols, binding = _written(arg, names, notation)
+        return symbols if binding >= least else (Symbol("("), *symbols, Symbol(")"))
+
+    match node.op:
+        case "plus" | "minus":
+            sign = " + " if node.op == "plus" else " - "
+            right = operand(node.args[1], _SUM if node.op == "plus" else _PRODUCT)
+            return (*operand(node.args[0], _SUM), Symbol(sign), *right), _SUM
+        case "times":
+            left, right = (operand(arg, _PRODUCT) for arg in node.args)
+            return (*left, Symbol(notation.times), *right), _PRODUCT
+        case "activation":
+            return _around(notation.activation(node, "\0"), operand(node.args[0], _SUM)), _ATOM
+        case "recurrent":
+            return _around(notation.recurrent(node, "\0"), _across(operand(node.args[0], _SUM))), _SUM
+        case "matrix":
+            return _around(notation.matrix(node, "\0"), _across(operand(node.args[1], _SUM))), _PRODUCT
+    return (Symbol(notation.leaf(node), node),), _ATOM
+
+
+def _across(symbols: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
+    return tuple(replace(symbol, across=True) for symbol in symbols)
+
+
+def _around(template: str, inner: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
+    """A template, at whose mark an expression is written, as often as it is there."""
+    first, *rest = template.split("\0")
+    symbols: tuple[Symbol, ...] = (Symbol(first),)
+    for piece in rest:
+        symbols = (*symbols, *inner, Symbol(piece))
+    return tuple(symbol for symbol in symbols if symbol.text)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _text_leaf(node: Node) -> str:
+    match node.op:
+        case "number":
+            return _number(node.number)
+        case "state":
+            return f"{node.name}[t-1]"
+        case "u" | "v":
+            return f"{node.op}_{node.name}"
+    return node.name
+
+
+def _text_activation(node: Node, x: str) -> str:
+    assert node.activation is not None, node
+    return f"{node.activation.text}({x})"
+
+
+_TEXT = _Notation(
+    _text_leaf,
+    " · ",
+    _text_activation,
+    lambda node, x: f"W_{node.name} ({x}) + b_{node.name}",
+    lambda node, x: f"{node.args[0].name} ({x})",
+)
+
+_TEX_ACTIVATIONS = {"sigmoid": r"\sigma", "tanh": r"\tanh", "exponential": r"\exp"}
+
+
+def _tex_leaf(node: Node) -> str:
+    match node.op:
+        case "number":
+            return _number(node.number)
+        case "state":
+            return f"{node.name}_{{t-1}}"
+        case "u" | "v":
+            return f"{node.op}_{{{node.name}}}"
+    return rf"\mathit{{{_escaped(node.name)}}}"
+
+
+def _tex_activation(node: Node, x: str) -> str:
+    assert node.activation is not None, node
+    name = _TEX_ACTIVATIONS.get(node.activation.name, rf"\operatorname{{{_escaped(node.activation.text)}}}")
+    return f"{name}({x})"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", r"\_")
+
+
+_TEX = _Notation(
+    _tex_leaf,
+    r" \odot ",
+    _tex_activation,
+    lambda node, x: f"W_{{{node.name}}} ({x}) + b_{{{node.name}}}",
+    lambda node, x: rf"\mathit{{{_escaped(node.args[0].name)}}} ({x})",
+)
+
+
+def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
+    """The step as NumPy source: from x, the previous state by its names and the parameters to the new state.
+
+    `prefix` is put before the names of the parameters, such as "l0_". Arrays may be of one sample, (H,), or of all,
+    (N, H). `sigmoid` and `erf`, where the lines use them, are `helper_lines`.
+
+    >>> print("\\n".join(code_lines(RNN_TANH)))
+    u = np.dot(x, i2h_weight.T) + i2h_bias
+    v = np.dot(h, h2h_weight.T) + h2h_bias
+    h = np.tanh(u + v)
+    """
+    graph = trace(cell)
+    read = ordered(graph.values.values())
+    lines = [*_part_lines(cell.gate_symbols, "u", "x", prefix, read)]
+    lines += _part_lines(cell.recurrent_gates, "v", cell.state_symbols[0], prefix, read)
+    notation = replace(
+        _TEXT,
+        leaf=lambda node: _code_leaf(cell, node, prefix),
+        times=" * ",
+        activation=lambda node, x: _activation_code(node, x),
+        recurrent=lambda node, x: _recurrent_code(cell, node, x, prefix),
+        matrix=lambda node, x: f"np.dot({x}, {prefix}{node.args[0].name}.T)",
+    )
+    named = _lines(cell, notation)
+    late = _read_later(cell, named)
+    for line in named:
+        text = "".join(symbol.text for symbol in _renamed(line.symbols, late, named))
+        name = f"{line.name}_next" if line.name in late else line.name
+        if text != name:
+            lines.append(f"{name} = {text}")
+    return lines + [f"{name} = {name}_next" for name in cell.state_symbols if name in late]
+
+
+def _part_lines(gates: Sequence[str], part: str, reads: str, prefix: str, read: Sequence[Node]) -> list[str]:
+    """The lines that give u or v, and that take it apart by gate."""
+    used = {node.name for node in read if node.op == part}
+    if not used:
+        return []
+    kind = "i2h" if part == "u" else "h2h"
+    lines = [f"{part} = np.dot({reads}, {prefix}{kind}_weight.T) + {prefix}{kind}_bias"]
+    if len(gates) > 1:
+        names = ", ".join(f"{part}_{gate}" if gate in used else "_" for gate in gates)
+        lines.append(f"{names} = np.split({part}, {len(gates)}, axis=-1)")
+    return lines
+
+
+def _code_leaf(cell: CellSpec, node: Node, prefix: str) -> str:
+    match node.op:
+        case "number":
+            return _number(node.number)
+        case "state":
+            return node.name
+        case "u" | "v":
+            gates = cell.gate_symbols if node.op == "u" else cell.recurrent_gates
+            return node.op if len(gates) == 1 else f"{node.op}_{node.name}"
+    return f"{prefix}{node.name}"
+
+
+def _activation_code(node: Node, x: str) -> str:
+    assert node.activation is not None, node
+    return node.activation.code(x)
+
+
+def _recurrent_code(cell: CellSpec, node: Node, x: str, prefix: str) -> str:
+    count, place = len(cell.recurrent_gates), cell.recurrent_gates.index(node.name)
+    if count == 1:
+        return f"np.dot({x}, {prefix}h2h_weight.T) + {prefix}h2h_bias"
+    weight, bias = (f"np.split({prefix}h2h_{kind}, {count})[{place}]" for kind in ("weight", "bias"))
+    return f"np.dot({x}, {weight}.T) + {bias}"
+
+
+def _read_later(cell: CellSpec, lines: Sequence[Equation]) -> set[str]:
+    """The states whose previous value is read by a line after the one that gives the new value."""
+    late: set[str] = set()
+    given: set[str] = set()
+    for line in lines:
+        reads = {symbol.node.name for symbol in line.symbols if symbol.node is not None and symbol.node.op == "state"}
+        late |= reads & given
+        given |= {line.name} & set(cell.state_symbols)
+    return late
+
+
+def _renamed(symbols: Sequence[Symbol], late: set[str], lines: Sequence[Equation]) -> list[Symbol]:
+    """The symbols, in which a new state has another name until it takes the place of the previous one."""
+    new = {line.node: f"{line.name}_next" for line in lines if line.name in late}
+    return [replace(s, text=new[s.node]) if s.node in new else s for s in symbols]
+
+
+def helper_lines(lines: Sequence[str]) -> list[str]:
+    """The definitions of the functions that some lines of source use beside NumPy's."""
+    text = "\n".join(lines)
+    helpers: list[str] = []
+    if "sigmoid(" in text:
+        helpers += [
+            "def sigmoid(v):",
+            '    """1 / (1 + exp(-v)), in a form that does not overflow."""',
+            "    return 0.5 * (1 + np.tanh(0.5 * v))",
+        ]
+    if "erf(" in text:
+        helpers += ["erf = np.vectorize(math.erf)"]
+    return helpers
