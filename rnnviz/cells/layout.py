@@ -56,8 +56,8 @@ def choose_order(batch_size: int, gates: int, inputs: int, hidden_size: int, dty
 def has_small_products() -> bool:
     """Whether BLAS takes small products without copying their operands: a measurement of some milliseconds.
 
-    Two products are compared, one a little below `SMALL_PRODUCT` and one a little above. Where it does, the smaller one takes a fifth
-    of the time; elsewhere they take as long as each other.
+    Two products are compared, one a little below `SMALL_PRODUCT` and one a little above. Where it does, the smaller one
+    takes a fifth of the time; elsewhere they take as long as each other.
     """
     h = np.ones((2, 256), np.float32)
     rows = [int(SMALL_PRODUCT / 512 * factor) for factor in (0.98, 1.12)]

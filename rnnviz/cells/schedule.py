@@ -29,7 +29,7 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value that no call computes: an input part, a recurrent part, a state, a number, a parameter or a recurrent bias.
+    """A value that no call computes: an input or recurrent part, a state, a number, a parameter or a recurrent bias.
 
     `name` is the gate, state or parameter; `scale` what a parameter or bias is multiplied with beforehand.
     """
@@ -164,7 +164,7 @@ class _Lowering:
         self.hoisted = {gate for node in ordered(roots) if node.op == "plus" for gate in self._joined(node)}
 
     def visit(self, node: Node, scale: float = 1.0) -> Leaf | Operation:
-        """The operation or leaf of a node, times `scale` where the rows and parameters that it is made of take the scale."""
+        """The operation or leaf of a node; its rows and parameters are multiplied with `scale`."""
         key = node, scale
         if key not in self._known:
             self._known[key] = self._leaf(node, scale) if node.op in LEAVES else self._operation(node, scale)
