@@ -280,8 +280,12 @@ class CellSpec:
         return replace(self, activations=tuple((known | roles).items()))
 
     def with_clip(self, limit: float) -> "CellSpec":
-        """The cell with the argument of every activation cut to [-limit, limit], as ONNX's attribute `clip` has it."""
-        return self.with_activations(**{role: clipped(function, limit) for role, function in self.activations})
+        """The cell with every pre-activation cut to [-limit, limit], as ONNX Runtime does for the attribute `clip`.
+
+        The role `output` acts on the cell state, which is not cut.
+        """
+        roles = [role for role, _ in self.activations if role != "output"]
+        return self.with_activations(**{role: clipped(dict(self.activations)[role], limit) for role in roles})
 
     def state_sizes(self, sizes: Sizes) -> dict[str, int]:
         """The size of each state: {"h": P, "c": H} of an LSTM with a projection."""

@@ -150,8 +150,7 @@ class _Worked:
     def compute(self, roots: Sequence[Node]) -> None:
         """The numbers of some nodes and of all that they read."""
         self._read_across(roots)
-        sums = {node: part for node in ordered(roots) if (part := self._part(node)) is not None}
-        # What only a matrix reads has no number for this unit.
+        sums = {node: part for node in _of_unit(roots) if (part := self._part(node)) is not None}
         known = {node: _scalar(part.total) for node, part in sums.items()}
         values = evaluate(roots, self._leaf, known)
         self._parts = sums
@@ -235,6 +234,18 @@ class _Worked:
     def _scaled(self, part: AffinePart, factor: Node) -> AffinePart:
         name = self._names.get(factor, "")
         return AffinePart(part.kind, part.name, part.weights, part.inputs, part.bias, self._numbers[factor], name)
+
+
+def _of_unit(roots: Sequence[Node]) -> set[Node]:
+    """The nodes of a unit on which some others depend: not those that only a product reads, of all units."""
+    found: set[Node] = set()
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += () if node.op in ("recurrent", "matrix") else node.args
+    return found
 
 
 _NO_LAYER = ArrayLayer()
