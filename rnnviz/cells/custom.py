@@ -79,7 +79,7 @@ def _run(path: Path) -> dict[str, Any]:
         exec(compile(source, str(path), "exec"), namespace)  # noqa: S102  # the caller has asked for permission
     except SyntaxError as error:
         raise CellError(f"The file is not Python: {error.msg}.", error.lineno) from None
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise _described(error, path) from error
     return namespace
 
@@ -171,7 +171,7 @@ def _check_step(cell: CellSpec, path: Path) -> None:
     """
     try:
         graph = trace(cell)
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise _described(error, path) from error
     used = {node.name for node in graph.nodes if node.op in ("v", "recurrent")}
     for symbol in cell.recurrent_gates:

@@ -96,8 +96,15 @@ class NumpyProgram:
         -------
         dict
             The state after the last step that is computed, (N, H) or (N, P) by name.
+
+        Raises
+        ------
+        KeyError
+            If `out` has a name that is neither a state nor wanted.
         """
         layout, source, timesteps = self._layout, self._source, len(x)
+        if not out.keys() <= set(source.series):
+            raise KeyError(f"The program computes {', '.join(source.series)} alone, but out has {', '.join(out)}.")
         values = tuple([layout.from_rows(state[symbol]) for symbol in self.cell.state_symbols])
         length = layout.block_length(timesteps)
         rooms = {

@@ -42,7 +42,7 @@ class DrawnLayer:
 
     def outputs(self, names: tuple[str, ...] = ()) -> Arrays:
         """Room for the states and some other values over time, full of NaN: what is left out stays visible."""
-        sizes = {name: self.sizes.hidden_size for name in names} | self.cell.state_sizes(self.sizes)
+        sizes = dict.fromkeys(names, self.sizes.hidden_size) | self.cell.state_sizes(self.sizes)
         shape = self.x.shape[:2]
         return {name: np.full((*shape, size), np.nan, self.x.dtype) for name, size in sizes.items()}
 

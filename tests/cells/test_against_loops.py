@@ -22,7 +22,7 @@ TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
 
 
 def assert_near(actual: Arrays, expected: Arrays, tolerance: float) -> None:
-    assert list(sorted(actual)) == list(sorted(expected))
+    assert sorted(actual) == sorted(expected)
     for name, array in expected.items():
         scale = max(1.0, float(np.abs(array).max()))
         np.testing.assert_allclose(actual[name], array, rtol=0.0, atol=tolerance * scale, err_msg=name)

@@ -225,7 +225,7 @@ def cell_values(
     *,
     backward: bool = False,
 ) -> Arrays:
-    """Every named value, (T, N, H) or (T, N, P), of a layer in one direction, from x (T, N, I) and the state (N, ...)."""
+    """Every named value of a layer in one direction, (T, N, H) or (T, N, P), from x (T, N, I) and the state (N, H)."""
     layer, step = Layer(parameters), STEPS[cell]
     functions = DEFAULTS.get(cell, {}) if activations is None else activations
     timesteps, samples, _ = x.shape

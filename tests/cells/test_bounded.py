@@ -1,0 +1,239 @@
+"""Rounding bounds: equal to those of the audit before, and true of what float32 and float64 programs compute."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnviz.cells import ACTIVATIONS, CELLS, GRU, LSTM, Activation, CellSpec, hard_sigmoid
+from rnnviz.cells.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.graph import trace
+from rnnviz.cells.numpy_program import NumpyProgram
+from rnnviz.cells.running_error import ALLOWED, BoundedArray, exact
+from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+HOW = ["as drawn", "nan and infinity", "huge weights", "overflowing weights", "an infinite weight"]
+AUDITED = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
+
+
+def traced(layer: DrawnLayer, *, backward: bool = False) -> dict[str, NDArray[np.floating]]:
+    out = layer.outputs()
+    NumpyProgram(layer.cell, layer.parameters, layer.batch_size).run(layer.x, layer.state, out, backward=backward)
+    return out
+
+
+class Before:
+    """The audit's own copy of the equations, as long as there is one."""
+
+    def __init__(self) -> None:
+        self.steps = pytest.importorskip("rnnviz.verify.step_bounds")
+        self.errors = pytest.importorskip("rnnviz.verify.running_error")
+        self.core = pytest.importorskip("rnnviz.core.parameters")
+
+    def block(
+        self,
+        layer: DrawnLayer,
+        own: dict[str, NDArray[np.floating]],
+        units: NDArray[np.intp],
+        stored_as: str,
+        first: int,
+        *,
+        backward: bool,
+    ) -> dict[str, Any]:
+        names = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+        p = self.core.LayerParameters(*(layer.parameters[name] for name in names))
+        audited = self.steps.audited_layer(layer.cell.name, len(layer.cell.gates), p, units, 0.0, stored_as, stored_as)
+        steps, samples, _ = layer.x.shape
+        before = layer.before(own["h"], backward=backward)
+        flat = layer.x.reshape(steps * samples, -1), before.reshape(steps * samples, -1)
+
+        def folded(v: Any) -> Any:
+            return replace(v, value=v.value.reshape(steps, samples, -1), bound=v.bound.reshape(steps, samples, -1))
+
+        if "c" not in layer.state:
+            own_before = before[:, :, units].astype(np.float64).reshape(steps * samples, -1)
+            return {"h": folded(self.steps.next_hidden(audited, *flat, own_before))}
+        f, i_g, o = (folded(v) for v in self.steps.lstm_gates(audited, *flat))
+        mine = {name: array[:, :, units] for name, array in own.items()}
+        known = self.steps.lstm_cell_limits(audited, o, mine["h"], mine.get("c"), first)
+        c0 = self.errors.exact(layer.state["c"][:, units].astype(np.float64), audited.eps)
+        cells, last = self.steps.lstm_cells(f, i_g, c0, backward=backward, known=known)
+        return {"h": self.steps.lstm_hidden(o, cells), "c": cells, "last": last}
+
+
+def ours(
+    layer: DrawnLayer,
+    own: dict[str, NDArray[np.floating]],
+    units: NDArray[np.intp] | None,
+    stored_as: str = "",
+    first: int = 0,
+    *,
+    backward: bool = False,
+) -> dict[str, BoundedArray]:
+    bounded = BoundedLayer(layer.cell, layer.parameters, units, 0.0, stored_as, stored_as)
+    chosen = bounded.units
+    carried = {name: bounded.leaf(array[:, chosen]) for name, array in layer.state.items() if name != "h"}
+    mine = own if units is None else {name: array[:, :, units] for name, array in own.items()}
+    before = layer.before(own["h"], backward=backward)
+    values, last = bounded_block(bounded, layer.x, before, carried, own=mine, first=first, backward=backward)
+    return values | ({"last": last["c"]} if "c" in last else {})
+
+
+def damage(layer: DrawnLayer, how: str) -> DrawnLayer:
+    """Numbers that a bound has to say something of as well."""
+    if how == "nan and infinity":
+        layer.x[1, 0, 0], layer.x[2, 0, 0] = np.nan, np.inf
+    elif how == "huge weights":
+        layer.parameters["i2h_weight"][:] *= np.float32(1e20)
+    elif how == "overflowing weights":
+        layer.parameters["i2h_weight"][:] *= np.float32(3e38)
+    elif how == "an infinite weight":
+        layer.parameters["h2h_weight"][0, 0] = np.inf
+    return layer
+
+
+@pytest.mark.parametrize(
+    "how", ["as drawn", "nan and infinity", "huge weights", "overflowing weights", "an infinite weight"]
+)
+@pytest.mark.parametrize("stored_as", ["", "float16"])
+@pytest.mark.parametrize("name", AUDITED)
+@given(seed=st.integers(0, 2**32 - 1), backward=st.booleans(), keeps_c=st.booleans(), first=st.integers(0, 20))
+def test_the_audit_s_values_and_bounds(
+    name: str, stored_as: str, how: str, seed: int, backward: bool, keeps_c: bool, first: int
+) -> None:
+    """To the last bit, of some units as of all."""
+    layer = draw_layer(CELLS[name], seed, timesteps=20, hidden_size=6)
+    layer = damage(layer.in_type("float32"), how)
+    own = traced(layer, backward=backward)
+    if not keeps_c:
+        own = {"h": own["h"]}
+    units = np.array([0, 2, 5])
+    expected = Before().block(layer, own, units, stored_as, first, backward=backward)
+    found = ours(layer, own, units, stored_as, first, backward=backward)
+    assert sorted(found) == sorted(expected)
+    for key, value in expected.items():
+        assert np.array_equal(found[key].value, value.value, equal_nan=True), key
+        assert np.array_equal(found[key].bound, value.bound, equal_nan=True), key
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(CELLS))
+def test_correct_programs_stay_far_below_eight_bounds(name: str, dtype: str) -> None:
+    layer = draw_layer(CELLS[name], timesteps=60, batch_size=4, hidden_size=30, projection_size=11, scale=0.3)
+    layer = layer.in_type(dtype)
+    own = traced(layer)
+    for key, value in ours(layer, own, None).items():
+        if key in own:
+            off = np.abs(own[key] - value.value)
+            assert (off <= 2.0 * value.bound).all(), key
+
+
+@pytest.mark.parametrize("name", ["lstm_projection", "gru_reset_before"])
+def test_units_of_a_step_that_mixes_them_need_all(name: str) -> None:
+    layer = draw_layer(CELLS[name])
+    with pytest.raises(ValueError, match="computed from others"):
+        BoundedLayer(layer.cell, layer.parameters, np.array([0]))
+
+
+@pytest.mark.parametrize("name", ["rnn_tanh", "lstm", "lstm_peephole", "lstm_coupled", "gru"])
+def test_some_units_are_computed_as_among_all(name: str) -> None:
+    layer = draw_layer(CELLS[name], timesteps=30)
+    own, units = traced(layer), np.array([1, 3])
+    some, every = ours(layer, own, units), ours(layer, own, None)
+    for key, value in some.items():
+        np.testing.assert_allclose(value.value, every[key].value[..., units], rtol=1e-13)
+        np.testing.assert_allclose(value.bound, every[key].bound[..., units], rtol=1e-6)
+
+
+def test_a_wrong_state_is_outside_and_makes_no_later_step_wrong() -> None:
+    layer = draw_layer(LSTM, timesteps=60, hidden_size=8).in_type("float32")
+    # No other step reads the wrong value.
+    layer.parameters["h2h_weight"][:] = 0.0
+    own = traced(layer)
+    own["h"][30, 0, 3] += 1e-3
+    found = ours(layer, own, None)
+    outside = np.abs(own["h"] - found["h"].value) > ALLOWED * found["h"].bound
+    assert outside[30, 0, 3]
+    assert outside.sum() == 1
+
+
+def test_bounds_of_a_carried_state_do_not_grow_with_the_sequence() -> None:
+    """A forget gate that is open keeps c for ever, and the engine's own states keep its bound small."""
+    layer = draw_layer(LSTM, timesteps=400, hidden_size=5, scale=0.2)
+    layer.parameters["i2h_bias"][5:10] = 12.0
+    own = traced(layer.in_type("float32"))
+    c = ours(layer.in_type("float32"), own, None)["c"]
+    relative = c.bound / np.abs(c.value)
+    assert np.median(relative[-20:]) < 2 * np.median(relative[20:40])
+    alone = ours(layer.in_type("float32"), {"h": own["h"]}, None)["c"]
+    assert np.median(alone.bound[-1]) > 2 * np.median(c.bound[-1])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@given(p=st.floats(-20, 20), bound=st.floats(0, 4) | st.floats(0, 1e-5), shift=st.floats(-1, 1))
+def test_an_activation_passes_eight_bounds_of_its_argument_on(name: str, p: float, bound: float, shift: float) -> None:
+    """Whatever is within eight bounds of p is, after f, within eight bounds of f(p)."""
+    activation = ACTIVATIONS[name]
+    argument = BoundedArray(np.array([p]), np.array([bound]), 2.0**-23)
+    result = argument.activated(activation)
+    other = activation.values(np.array([p + shift * ALLOWED * bound]))
+    reach = np.abs(other - result.value)
+    slack = 1.02 if name in ("sigmoid", "tanh") else 1.0
+    assert (reach <= slack * ALLOWED * result.bound + 1e-12 * (1 + np.abs(other))).all()
+
+
+@given(
+    p=st.floats(-3, 3),
+    q=st.floats(-3, 3),
+    off=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
+    bounds=st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)),
+)
+def test_sums_differences_and_products_hold_what_their_operands_allow(
+    p: float, q: float, off: tuple[float, float], bounds: tuple[float, float]
+) -> None:
+    x, y = (BoundedArray(np.array([v]), np.array([b]), 2.0**-23) for v, b in zip((p, q), bounds, strict=True))
+    x2, y2 = p + off[0] * 8 * bounds[0], q + off[1] * 8 * bounds[1]
+    for result, other in ((x + y, x2 + y2), (x - y, x2 - y2), (x * y, x2 * y2), (1 - x, 1 - x2), (3 * x, 3 * x2)):
+        assert abs(other - result.value[0]) <= 8 * result.bound[0] + 1e-14
+
+
+def test_overflow_of_an_exponential_is_unknown() -> None:
+    value = exact(np.array([80.0, 100.0, np.inf]), 2.0**-23).activated(ACTIVATIONS["exponential"])
+    assert np.isfinite(value.bound[0])
+    assert np.isposinf(value.bound[1])
+    assert value.value[2] == np.inf
+
+
+@pytest.mark.parametrize("cell", [LSTM.with_activations(gate=hard_sigmoid), GRU.with_clip(0.5)], ids=["hard", "clip"])
+@given(data=st.data())
+def test_cells_with_other_activations(cell: CellSpec, data: st.DataObject) -> None:
+    layer = data.draw(drawn_layers(cell)).in_type("float32")
+    own = traced(layer)
+    for key, value in ours(layer, own, None).items():
+        if key in own:
+            assert (np.abs(own[key] - value.value) <= 2.0 * value.bound).all(), key
+
+
+def test_gates_of_a_block_are_given_by_name() -> None:
+    layer = draw_layer(CELLS["lstm_peephole"], timesteps=5)
+    own = traced(layer)
+    bounded = BoundedLayer(layer.cell, layer.parameters)
+    names = tuple(trace(layer.cell).values)
+    values, _ = bounded_block(
+        bounded, layer.x, layer.before(own["h"]), {"c": bounded.leaf(layer.state["c"])}, names=names, own=own
+    )
+    kept = layer.outputs(("i", "f", "g", "o"))
+    NumpyProgram(layer.cell, layer.parameters, 3, ("i", "f", "g", "o")).run(layer.x, layer.state, kept)
+    assert list(values) == list(names)
+    for name, value in values.items():
+        np.testing.assert_allclose(value.value, kept[name], rtol=0.0, atol=1e-12)
+
+
+def test_constants_of_an_activation_are_part_of_it() -> None:
+    assert Activation("leaky_relu", 0.1) != Activation("leaky_relu", 0.2)

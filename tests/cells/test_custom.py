@@ -1,0 +1,248 @@
+"""Files that declare a cell: the examples, and one sentence with a line for whatever is wrong with a file."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.cells import CellError, CellSpec, Gate, Sizes, Step
+from rnnviz.cells.arrays import step_values
+from rnnviz.cells.custom import load_cell
+from rnnviz.cells.program_source import listing
+from tests.cells.layers import EXAMPLES
+
+STEP = """
+def step(u, v, state, p):
+    f = sigmoid(u.f + v.f)
+    n = tanh(u.n + v.n)
+    return Step(f=f, n=n, h=(1 - f) * state.h + f * n)
+"""
+
+
+def loaded(folder: Path, text: str):  # type: ignore[no-untyped-def]
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return load_cell(path)
+
+
+def error_of(folder: Path, text: str) -> tuple[str, int | None]:
+    with pytest.raises(CellError) as caught:
+        loaded(folder, text)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence, caught.value.line
+
+
+def test_the_examples() -> None:
+    assert sorted(EXAMPLES) == ["indrnn", "mgu", "mingru", "sru", "ugrnn"]
+    assert EXAMPLES["mgu"].title == "Minimal gated unit"
+    assert EXAMPLES["sru"].parameter_shapes(Sizes(3, 5)) == {
+        "i2h_weight": (20, 3),
+        "i2h_bias": (20,),
+        "c2f_weight": (5,),
+        "c2r_weight": (5,),
+    }
+    assert EXAMPLES["ugrnn"].parameter_shapes(Sizes(3, 5))["h2h_weight"] == (10, 5)
+    assert EXAMPLES["indrnn"].activations[0][1].text == "relu"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_are_short(name: str) -> None:
+    path = Path(EXAMPLES[name].step.__code__.co_filename)  # type: ignore[attr-defined]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    assert len(lines) <= 15
+
+
+def test_a_file_needs_no_imports(tmp_path: Path) -> None:
+    cell = loaded(tmp_path, 'gates = "f n"' + STEP)
+    assert cell.name == cell.title == "mine"
+    assert cell.gate_symbols == cell.recurrent_gates == ("f", "n")
+    assert cell.state_symbols == ("h",)
+
+
+def test_all_that_a_file_can_declare(tmp_path: Path) -> None:
+    cell = loaded(
+        tmp_path,
+        """
+gates = {"f": "forget gate", "n": "candidate"}
+recurrent_gates = "f"
+states = {"h": "P", "c": "H"}
+parameters = {"h2r_weight": "P H", "c2f_weight": "H", "c_bias": "H"}
+title = "All of it"
+
+def step(u, v, state, p, *, gate=sigmoid):
+    f = gate(u.f + v.f + p.c2f_weight * state.c + p.c_bias)
+    c = f * u.n
+    return Step(f=f, c=c, h=p.h2r_weight @ c)
+""",
+    )
+    assert cell.title == "All of it"
+    assert cell.parameter_shapes(Sizes(2, 4, 3)) == {
+        "i2h_weight": (8, 2),
+        "h2h_weight": (4, 3),
+        "i2h_bias": (8,),
+        "h2h_bias": (4,),
+        "h2r_weight": (3, 4),
+        "c2f_weight": (4,),
+        "c_bias": (4,),
+    }
+    assert cell.initializers() == {
+        "i2h_weight": "weight",
+        "h2h_weight": "weight",
+        "i2h_bias": "bias",
+        "h2h_bias": "bias",
+        "h2r_weight": "weight",
+        "c2f_weight": "vector",
+        "c_bias": "bias",
+    }
+    assert dict(cell.activations).keys() == {"gate"}
+
+
+def test_the_calls_are_shown_beside_the_file_s_lines(tmp_path: Path) -> None:
+    text = listing(loaded(tmp_path, 'gates = "f n"' + STEP))
+    assert text.splitlines()[1] == "f = sigmoid(u.f + v.f)"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "line"),
+    [
+        ("", "The file defines no function step(u, v, state, p).", None),
+        (STEP, 'The file defines no gates, such as gates = "f n".', None),
+        ("gates = 'f n'\nstep = 3", "The file defines no function step(u, v, state, p).", None),
+        ("gates = 'f n\n" + STEP, "The file is not Python: unterminated string literal (detected at line 1).", 1),
+        ("gates = 'f n'\nraise ValueError('no\\nway')", "ValueError: no.", 2),
+        ("gates = 'f n'\n1 / 0\n", "ZeroDivisionError: division by zero.", 2),
+        ("gates = 'f n'\nraise SystemExit(3)\n", "SystemExit: 3.", 2),
+        ("gates = ''" + STEP, "gates must have at least one symbol.", None),
+        ("gates = 7" + STEP, 'gates must be symbols such as "f n", or {"f": "forget gate"}.', None),
+        ("gates = {'f': 3}" + STEP, 'gates must be symbols such as "f n", or {"f": "forget gate"}.', None),
+        ("gates = 'f n-1'" + STEP, "gates has 'n-1', which Python cannot read as a name.", None),
+        ("gates = 'f _n'" + STEP, "gates has '_n', which Python cannot read as a name.", None),
+        ("gates = 'f n'; recurrent_gates = 'q'" + STEP, "recurrent_gates has q, which is not among gates: f, n.", None),
+        ("gates = 'f n'; states = 'c h'" + STEP, "states must begin with h, the output of the cell.", None),
+        (
+            "gates = 'f n'; states = {'h': 'I'}" + STEP,
+            'states must be symbols such as "h c", or {"h": "P", "c": "H"}.',
+            None,
+        ),
+        ("gates = 'f n'; title = 3" + STEP, "title is int, but must be a text.", None),
+        (
+            "gates = 'f n'; parameters = {'i2h_bias': 'H'}" + STEP,
+            "parameters has i2h_bias, which every cell has.",
+            None,
+        ),
+        (
+            "gates = 'f n'; parameters = {'w': 'I'}" + STEP,
+            'parameters gives w the shape "I", but a shape is "H", or two of H, P and I.',
+            None,
+        ),
+        (
+            "gates = 'f n'; parameters = ['w']" + STEP,
+            'parameters must be names with their shapes, such as {"c2f_weight": "H"}.',
+            None,
+        ),
+        (
+            "gates = 'f n'\ndef step(x, state): ...",
+            "step takes (x, state), but must take (u, v, state, p).",
+            2,
+        ),
+        (
+            "gates = 'f n'\ndef step(u, v, state, p, *, gate=3): ...",
+            "step's argument gate needs an activation as its default.",
+            2,
+        ),
+    ],
+)
+def test_wrong_declarations(tmp_path: Path, text: str, sentence: str, line: int | None) -> None:
+    assert error_of(tmp_path, text) == (sentence, line)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence", "line"),
+    [
+        ("return 3", "The step returns int, not Step(...).", None),
+        ("return Step(n=u.n)", "The step does not give the state h: Step(h=...).", None),
+        ("return Step(h=1)", "The step gives h = 1, which is not a value per unit.", None),
+        ("return Step(h=u.q)", "The step reads u.q, but the cell declares f, n.", 4),
+        ("return Step(h=state.c)", "The step reads state.c, but the cell declares h.", 4),
+        ("return Step(h=p.w2)", "The step reads p.w2, but the cell declares w, m.", 4),
+        ("return Step(h=sigmod(u.f))", "NameError: name 'sigmod' is not defined.", 4),
+        ("return Step(h=u.f / v.f)", "TypeError: unsupported operand type(s) for /: 'Node' and 'Node'.", 4),
+        ("return Step(h=u.f * 'x')", "TypeError: can't multiply sequence by non-int of type 'Node'.", 4),
+        (
+            "if u.f:\n        pass\n    return Step(h=u.f)",
+            "The step decides by the number that a value has, which its algebra cannot express.",
+            4,
+        ),
+        ("return Step(h=u.f + p.m)", "The step uses the matrix m with +: it goes with @ alone.", 4),
+        ("return Step(h=p.w @ u.f)", "The step uses @ with something else than a matrix on its left.", 4),
+        (
+            "return Step(h=p.m @ (p.m @ u.f))",
+            "The step multiplies the matrix m of the shape (P, H) with a value of the size P.",
+            4,
+        ),
+        ("return Step(h=p.m @ u.f)", "The step gives h of the size P, but the cell declares H.", None),
+        ("return Step(h=u.f * (p.m @ u.f))", "The step uses * on values of the sizes H and P.", 4),
+        (
+            "return Step(h=recurrent('q', u.f))",
+            'The step calls recurrent("q", ...), but the gates with recurrent rows are f, n.',
+            4,
+        ),
+        (
+            "return Step(h=recurrent('n', p.m @ u.f))",
+            "The step gives recurrent a value of the size P, not that of h.",
+            4,
+        ),
+        ("return Step(h=tanh(p.m))", "The step takes tanh of a matrix, not of a value per unit.", 4),
+        ("return Step(h=tanh(3))", "AttributeError: 'int' object has no attribute 'activated'.", 4),
+        (
+            "return Step(h=u.f + v.f)",
+            "The step uses no recurrent part of n: use v.n, or take n from recurrent_gates.",
+            None,
+        ),
+    ],
+)
+def test_wrong_steps(tmp_path: Path, body: str, sentence: str, line: int | None) -> None:
+    text = f'gates = "f n"\nparameters = {{"w": "H", "m": "P H"}}\ndef step(u, v, state, p):\n    {body}\n'
+    assert error_of(tmp_path, text) == (sentence, line)
+
+
+def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:
+    helper = "def helper(u):\n    return u.f * u.nothing\n"
+    text = f"gates = 'f'\n{helper}def step(u, v, state, p):\n    return Step(h=helper(u))\n"
+    assert error_of(tmp_path, text) == ("The step reads u.nothing, but the cell declares f.", 3)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CellError, match="The file is not text in UTF-8"):
+        load_cell(path)
+    with pytest.raises(OSError, match="No such file"):
+        load_cell(tmp_path / "other.py")
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
+def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.py"
+        path.write_bytes(data)
+        with pytest.raises(CellError) as caught:
+            load_cell(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_numbers_on_both_sides_of_an_operation() -> None:
+    """1 - z, z - 1, 2 * z, z * 2, z + 1 and 1 + z are all of the algebra."""
+
+    def step(u, v, state, p):  # type: ignore[no-untyped-def]
+        return Step(h=(1 - u.h) * 2 + (3 + v.h) - (u.h - 4) + 0.5 * v.h + True)
+
+    cell = CellSpec("numbers", "", step, (Gate("h", ""),))
+    p = {"i2h_weight": np.eye(1), "h2h_weight": np.eye(1), "i2h_bias": np.zeros(1), "h2h_bias": np.zeros(1)}
+    values = step_values(cell, p, np.array([[0.3]]), {"h": np.array([[0.7]])})
+    assert values["h"] == pytest.approx((1 - 0.3) * 2 + (3 + 0.7) - (0.3 - 4) + 0.5 * 0.7 + 1)

@@ -1,0 +1,298 @@
+"""The compiled program: its calls, its orders in memory, and the engine that it takes the place of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.cells import CELLS, GRU, LSTM, RNN_TANH, CellSpec, Sizes, Step, Values, layout, sigmoid
+from rnnviz.cells.arrays import step_values
+from rnnviz.cells.graph import trace
+from rnnviz.cells.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
+from rnnviz.cells.numpy_program import NumpyProgram
+from rnnviz.cells.program_source import Form, listing, program_source
+from rnnviz.cells.schedule import schedule
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
+
+LSTM_LISTING = """\
+    matmul(h, W_h2h, product)
+i = gate(u.i + v.i)
+f = gate(u.f + v.f)
+g = candidate(u.g + v.g)
+o = gate(u.o + v.o)
+    add(u, v, v)
+    tanh(v, v)
+    multiply(v_ifo, half, v_ifo)
+    add(v_ifo, half, v_ifo)
+c = f * state.c + i * g
+    multiply(v_f, c, v_f)
+    multiply(v_i, v_g, v_i)
+    add(v_f, v_i, c_next)
+h = o * output(c)
+    tanh(c_next, v_f)
+    multiply(v_o, v_f, h_next)"""
+
+GRU_RUN = """\
+def run(h, all_u_rz, all_u_n, all_h_next):
+    for u_rz, u_n, h_next in zip(all_u_rz, all_u_n, all_h_next):
+        dot(W_h2h, h, product)
+        add(u_rz, v_rz, v_rz)
+        tanh(v_rz, v_rz)
+        multiply(v_rz, half, v_rz)
+        add(v_rz, half, v_rz)
+        add(v_n, b_n, v_n)
+        multiply(v_r, v_n, v_r)
+        add(u_n, v_r, v_r)
+        tanh(v_r, v_r)
+        subtract(h, v_r, v_n)
+        multiply(v_z, v_n, v_z)
+        add(v_r, v_z, h_next)
+        h = h_next
+    return h,
+"""
+
+
+def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    out = layer.outputs(names)
+    program.run(layer.x, layer.state, out)
+    return out
+
+
+def test_the_calls_of_an_lstm_beside_its_lines() -> None:
+    assert listing(LSTM, form=Form(stacked=True)) == LSTM_LISTING
+
+
+def test_the_loop_of_a_gru() -> None:
+    assert program_source(GRU, form=Form(features=True)).text == GRU_RUN
+
+
+def test_wanted_values_are_copied_before_their_place_is_used_again() -> None:
+    calls = [text for text, _ in program_source(LSTM, ("i", "g")).lines]
+    assert calls.index("copyto(g_out, v_g)") < calls.index("multiply(v_i, v_g, v_i)")
+    assert calls.index("add(v_ifo, half, v_ifo)") < calls.index("copyto(i_out, v_i)")
+    assert calls.index("copyto(i_out, v_i)") < calls.index("multiply(v_i, v_g, v_i)")
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [("rnn_tanh", 3), ("lstm", 9), ("gru", 11), ("lstm_peephole", 15), ("lstm_coupled", 10), ("gru_reset_before", 11)],
+)
+def test_how_many_calls_a_step_takes(name: str, calls: int) -> None:
+    assert len(schedule(CELLS[name]).calls) <= calls
+
+
+@pytest.mark.parametrize("name", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
+@given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]), backward=st.booleans())
+def test_it_equals_the_engine_before_it(name: str, data: st.DataObject, dtype: str, backward: bool) -> None:
+    """To rounding, and bit for bit of small layers: there the products are the same calls, and all else the same."""
+    manual = pytest.importorskip("rnnviz.engines.manual")
+    stack = pytest.importorskip("rnnviz.engines.layers")
+    parameters = pytest.importorskip("rnnviz.core.parameters")
+    layer = data.draw(drawn_layers(CELLS[name])).in_type(dtype)
+    p = parameters.LayerParameters(*(layer.parameters[k] for k in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")))
+    theirs = layer.outputs()
+    task = stack.LayerTask(
+        name, p, layer.x, layer.state["h"], layer.state.get("c"), theirs["h"], theirs.get("c"), backward
+    )
+    manual.run_layer(task, lambda done: None)
+    ours = layer.outputs()
+    NumpyProgram(layer.cell, layer.parameters, layer.batch_size).run(layer.x, layer.state, ours, backward=backward)
+    for key, array in theirs.items():
+        np.testing.assert_allclose(ours[key], array, rtol=0.0, atol=1e-5 if dtype == "float32" else 1e-13)
+        if layer.batch_size > 1:
+            assert np.array_equal(ours[key], array), key
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_states_that_are_not_kept_are_computed_still(name: str) -> None:
+    layer = draw_layer(ALL_CELLS[name], timesteps=5)
+    for order in ("samples", "features"):
+        kept = layer.outputs()
+        final = NumpyProgram(layer.cell, layer.parameters, 3, (), order).run(layer.x, layer.state, kept)
+        alone = {"h": np.empty_like(kept["h"])}
+        other = NumpyProgram(layer.cell, layer.parameters, 3, (), order).run(layer.x, layer.state, alone)
+        assert np.array_equal(alone["h"], kept["h"])
+        assert all(np.array_equal(other[key], final[key]) for key in final)
+
+
+def test_a_value_that_is_not_wanted_is_not_there() -> None:
+    layer = draw_layer(LSTM)
+    with pytest.raises(KeyError, match="computes c, h alone, but out has i, h, c"):
+        NumpyProgram(LSTM, layer.parameters, 3).run(layer.x, layer.state, layer.outputs(("i",)))
+
+
+def test_the_parameters_and_the_state_are_only_read() -> None:
+    for name, cell in ALL_CELLS.items():
+        layer = draw_layer(cell)
+        before = {key: array.copy() for key, array in (layer.parameters | layer.state | {"x": layer.x}).items()}
+        for array in (layer.parameters | layer.state | {"x": layer.x}).values():
+            array.flags.writeable = False
+        run(layer, NumpyProgram(cell, layer.parameters, 3))
+        assert all(np.array_equal(array, before[k]) for k, array in (layer.parameters | layer.state).items()), name
+
+
+def test_a_program_runs_again_and_final_states_are_the_caller_s() -> None:
+    layer = draw_layer(LSTM)
+    program, out = NumpyProgram(LSTM, layer.parameters, 3), layer.outputs()
+    first = program.run(layer.x, layer.state, out)
+    kept = {key: array.copy() for key, array in first.items()}
+    second = program.run(layer.x, first, layer.outputs())
+    assert all(np.array_equal(first[key], kept[key]) for key in kept)
+    assert not np.array_equal(second["h"], first["h"])
+
+
+def test_blocks_of_one_time_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state that goes from block to block is not overwritten where the next one begins."""
+    layer = draw_layer(CELLS["gru_reset_before"], timesteps=6)
+    expected = run(layer, NumpyProgram(layer.cell, layer.parameters, 3, ("r", "n")), ("r", "n"))
+    monkeypatch.setattr(layout, "_BLOCK_BYTES", 1)
+    seen: list[float] = []
+    for order in ("samples", "features"):
+        out, program = layer.outputs(("r", "n")), NumpyProgram(layer.cell, layer.parameters, 3, ("r", "n"), order)
+        program.run(layer.x, layer.state, out, progress=seen.append)
+        for key, array in expected.items():
+            np.testing.assert_allclose(out[key], array, rtol=0.0, atol=1e-14)
+    assert seen == [n / 6 for n in range(1, 7)] * 2
+
+
+def test_progress_of_the_backward_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, seen = draw_layer(LSTM, timesteps=3), []
+    monkeypatch.setattr(layout, "_BLOCK_BYTES", 1)
+    NumpyProgram(LSTM, layer.parameters, 3).run(
+        layer.x, layer.state, layer.outputs(), backward=True, progress=seen.append
+    )
+    assert seen == [1 / 3, 2 / 3, 1.0]
+
+
+def test_infinities_and_nans_pass_through() -> None:
+    layer = draw_layer(GRU).in_type("float32")
+    layer.x[1, 0, 0], layer.state["h"][1, 2] = np.nan, np.inf
+    with np.errstate(all="ignore"):
+        h = run(layer, NumpyProgram(GRU, layer.parameters, 3))["h"]
+    assert np.isfinite(h[0, 0]).all()
+    assert np.isnan(h[1:, 0]).all()
+    assert np.isfinite(h[:, 2]).all()
+
+
+def coupled_by_interpolation(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """(1 - i) · c + i · g, where c may be infinite."""
+    i = sigmoid(u.i + v.i)
+    c = (1 - i) * state.c + i * sigmoid(u.g + v.g)
+    return Step(i=i, c=c, h=sigmoid(c))
+
+
+def test_an_infinite_state_stays_one() -> None:
+    """a + z · (b - a) is only taken for (1 - z) · a + z · b where a has a limit: of infinity it would make a NaN."""
+    cell = CellSpec("coupled", "", coupled_by_interpolation, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    layer = draw_layer(cell)
+    layer.state["c"][0, 0] = np.inf
+    out = run(layer, NumpyProgram(cell, layer.parameters, 3))
+    assert np.isposinf(out["c"][:, 0, 0]).all()
+
+
+# What a cell of the user's may do that those of the program do not: each is compared with its steps on arrays.
+
+
+def states_exchanged(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The new c is the old h itself, and h reads what c was."""
+    h = sigmoid(u.i + v.i + state.c)
+    return Step(h=h, c=state.h)
+
+
+def one_value_under_two_names(u: Values, v: Values, state: Values, p: Values) -> Step:
+    h = sigmoid(u.i + v.i)
+    return Step(i=h, h=h, c=h)
+
+
+def parts_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Neither biases nor halves may be moved into rows that something else reads, too."""
+    i = sigmoid(u.i + v.i)
+    g = u.i * v.i + sigmoid(v.g) + u.g
+    return Step(i=i, g=g, h=i * g, c=2 * state.c - 0.5 * u.i)
+
+
+def a_recurrent_part_beside_its_own(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i = sigmoid(u.i + v.i)
+    g = sigmoid(u.g + v.g + (i * state.h).recurrent("g"))
+    return Step(i=i, g=g, h=i * g, c=state.c)
+
+
+def many_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i = sigmoid(0.5 - (u.i - v.i) * 3 + state.c)
+    g = sigmoid((u.g + (v.g + state.h)) + 1)
+    return Step(i=i, g=g, h=g * state.h * i, c=i - g)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("order", ["samples", "features"])
+@pytest.mark.parametrize(
+    "step", [states_exchanged, one_value_under_two_names, parts_used_twice, a_recurrent_part_beside_its_own, many_terms]
+)
+def test_unusual_steps(step, order: layout.Order, dtype: str) -> None:  # type: ignore[no-untyped-def]
+    cell = CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    layer = draw_layer(cell, timesteps=4, scale=0.4).in_type(dtype)
+    names = tuple(name for name in trace(cell).values if name not in "hc")
+    out = run(layer, NumpyProgram(cell, layer.parameters, 3, names, order), names)
+    state = layer.state
+    for t, x in enumerate(layer.x):
+        values = step_values(cell, layer.parameters, x, state)
+        for key, array in out.items():
+            np.testing.assert_allclose(array[t], values[key], rtol=0.0, atol=3e-6 if dtype == "float32" else 1e-13)
+        state = {key: values[key] for key in state}
+
+
+def test_the_same_network_gives_the_same_bits() -> None:
+    layer = draw_layer(LSTM, batch_size=5, hidden_size=130, scale=0.1).in_type("float32")
+    one, other = (run(layer, NumpyProgram(LSTM, layer.parameters, 5)) for _ in range(2))
+    assert np.array_equal(one["h"], other["h"])
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_the_order_depends_on_sizes(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "has_small_products", lambda: small)
+    single, double = np.dtype("float32"), np.dtype("float64")
+    assert choose_order(1, 4, 512, 512, single) == "samples"
+    assert choose_order(16, 4, 10, 10, single) == "samples"
+    assert choose_order(8, 4, 512, 512, single) == "features"
+    assert choose_order(4, 4, 256, 256, single) == ("samples" if small else "features")
+    assert choose_order(64, 4, 512, 512, double) == "samples"
+    assert choose_order(64, 1, 512, 512, single) == ("samples" if small else "features")
+    assert choose_order(8, 0, 512, 512, single) == "samples"
+
+
+def test_small_products_are_a_fact_of_the_machine() -> None:
+    has_small_products.cache_clear()
+    assert has_small_products() in (True, False)
+
+
+def test_a_product_in_pieces_is_the_whole_product() -> None:
+    """W (2,048, 512) with 8 samples: each piece stays below the limit, and the last one is filled up with zeros."""
+    order = Layout(8, 4, 4, 512, 500, np.dtype("float32"), "features")
+    generator = np.random.default_rng(0)
+    weight = generator.normal(size=(2000, 512)).astype(np.float32)
+    h = generator.normal(size=(512, 8)).astype(np.float32)
+    lanes, product = order.product_lanes()
+    w = order.recurrent_weight(weight)
+    assert order.stacked
+    assert w[0].size * 8 <= SMALL_PRODUCT
+    np.matmul(w, h, out=product)
+    np.testing.assert_allclose(lanes.reshape(2000, 8), weight @ h, rtol=0.0, atol=1e-3)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.sampled_from(["float32", "float64"]))
+def test_aligned_memory(shape: list[int], dtype: str) -> None:
+    array = aligned(tuple(shape), np.dtype(dtype))
+    assert array.shape == tuple(shape)
+    assert array.dtype == dtype
+    assert array.flags.c_contiguous
+    if array.nbytes >= 4096:
+        assert array.ctypes.data % 64 == 0
+
+
+def test_a_cell_with_other_activations_has_its_own_program() -> None:
+    cell = LSTM.with_activations(gate=CELLS["rnn_relu"].activations[0][1])
+    assert "finish" not in {call.function for call in schedule(cell).calls}
+    assert schedule(LSTM) is schedule(replace(LSTM))
+    assert RNN_TANH.parameter_shapes(Sizes(2, 3))["i2h_weight"] == (3, 2)

@@ -1,0 +1,237 @@
+"""The text of cells: equations, TeX, source, and the arithmetic of a unit."""
+
+import numpy as np
+import pytest
+
+from rnnviz.cells import (
+    CELLS,
+    GRU,
+    GRU_RESET_BEFORE,
+    LSTM,
+    LSTM_COUPLED,
+    LSTM_PEEPHOLE,
+    LSTM_PROJECTION,
+    RNN_RELU,
+    CellSpec,
+    Gate,
+    StateSpec,
+    Step,
+    Values,
+    gelu,
+    hard_sigmoid,
+    leaky_relu,
+    sigmoid,
+)
+from rnnviz.cells.arrays import step_values
+from rnnviz.cells.breakdown import worked_lines
+from rnnviz.cells.graph import trace, value_limits
+from rnnviz.cells.symbols import code_lines, equations, helper_lines, tex_lines
+from tests.cells.layers import ALL_CELLS, draw_layer
+
+EQUATIONS = {
+    "rnn_relu": ["h = relu(u_h + v_h)"],
+    "rnn_tanh": ["h = tanh(u_h + v_h)"],
+    "lstm": [
+        "i = sigmoid(u_i + v_i)",
+        "f = sigmoid(u_f + v_f)",
+        "g = tanh(u_g + v_g)",
+        "o = sigmoid(u_o + v_o)",
+        "c = f · c[t-1] + i · g",
+        "h = o · tanh(c)",
+    ],
+    "gru": [
+        "r = sigmoid(u_r + v_r)",
+        "z = sigmoid(u_z + v_z)",
+        "n = tanh(u_n + r · v_n)",
+        "h = (1 - z) · n + z · h[t-1]",
+    ],
+    "lstm_peephole": [
+        "i = sigmoid(u_i + v_i + c2i_weight · c[t-1])",
+        "f = sigmoid(u_f + v_f + c2f_weight · c[t-1])",
+        "g = tanh(u_g + v_g)",
+        "c = f · c[t-1] + i · g",
+        "o = sigmoid(u_o + v_o + c2o_weight · c)",
+        "h = o · tanh(c)",
+    ],
+    "lstm_projection": [
+        "i = sigmoid(u_i + v_i)",
+        "f = sigmoid(u_f + v_f)",
+        "g = tanh(u_g + v_g)",
+        "o = sigmoid(u_o + v_o)",
+        "c = f · c[t-1] + i · g",
+        "h = h2r_weight (o · tanh(c))",
+    ],
+    "lstm_coupled": [
+        "i = sigmoid(u_i + v_i)",
+        "f = 1 - i",
+        "g = tanh(u_g + v_g)",
+        "o = sigmoid(u_o + v_o)",
+        "c = f · c[t-1] + i · g",
+        "h = o · tanh(c)",
+    ],
+    "gru_reset_before": [
+        "r = sigmoid(u_r + v_r)",
+        "z = sigmoid(u_z + v_z)",
+        "n = tanh(u_n + W_n (r · h[t-1]) + b_n)",
+        "h = (1 - z) · n + z · h[t-1]",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_equations(name: str) -> None:
+    assert [line.text for line in equations(CELLS[name])] == EQUATIONS[name]
+
+
+def test_activations_with_constants_are_named_with_them() -> None:
+    cell = GRU.with_activations(gate=hard_sigmoid, candidate=leaky_relu).with_clip(3)
+    assert [line.text for line in equations(cell)[:3]] == [
+        "r = hard_sigmoid[0.2, 0.5](clip[3](u_r + v_r))",
+        "z = hard_sigmoid[0.2, 0.5](clip[3](u_z + v_z))",
+        "n = leaky_relu[0.01](clip[3](u_n + r · v_n))",
+    ]
+
+
+def test_lines_of_tex() -> None:
+    assert tex_lines(LSTM_PEEPHOLE)[:3] == (
+        r"i = \sigma(u_{i} + v_{i} + \mathit{c2i\_weight} \odot c_{t-1})",
+        r"f = \sigma(u_{f} + v_{f} + \mathit{c2f\_weight} \odot c_{t-1})",
+        r"g = \tanh(u_{g} + v_{g})",
+    )
+    assert tex_lines(LSTM)[4:] == (r"c = f \odot c_{t-1} + i \odot g", r"h = o \odot \tanh(c)")
+    assert tex_lines(RNN_RELU) == (r"h = \operatorname{relu}(u_{h} + v_{h})",)
+    assert tex_lines(GRU_RESET_BEFORE)[2] == r"n = \tanh(u_{n} + W_{n} (r \odot h_{t-1}) + b_{n})"
+    assert tex_lines(LSTM_PROJECTION)[5] == r"h = \mathit{h2r\_weight} (o \odot \tanh(c))"
+
+
+def test_the_source_of_a_gru() -> None:
+    assert code_lines(GRU, "l0_") == [
+        "u = np.dot(x, l0_i2h_weight.T) + l0_i2h_bias",
+        "u_r, u_z, u_n = np.split(u, 3, axis=-1)",
+        "v = np.dot(h, l0_h2h_weight.T) + l0_h2h_bias",
+        "v_r, v_z, v_n = np.split(v, 3, axis=-1)",
+        "r = sigmoid(u_r + v_r)",
+        "z = sigmoid(u_z + v_z)",
+        "n = np.tanh(u_n + r * v_n)",
+        "h = (1 - z) * n + z * h",
+    ]
+
+
+def brackets(u: Values, v: Values, state: Values, p: Values) -> Step:
+    c = state.c - (u.i - v.i) - (u.i + v.i) * (state.h - 2) + 3 * state.c
+    h = c * (state.c * (u.i * c))
+    return Step(c=c, h=h)
+
+
+def test_brackets_are_there_where_they_matter() -> None:
+    cell = CellSpec("brackets", "", brackets, (Gate("i", ""),), states=(StateSpec("h"), StateSpec("c")))
+    assert [line.text for line in equations(cell)] == [
+        "c = c[t-1] - (u_i - v_i) - (u_i + v_i) · (h[t-1] - 2) + 3 · c[t-1]",
+        "h = c · c[t-1] · u_i · c",
+    ]
+
+
+def test_a_state_that_is_read_after_it_is_given_keeps_its_previous_value() -> None:
+    cell = CellSpec("brackets", "", brackets, (Gate("i", ""),), states=(StateSpec("h"), StateSpec("c")))
+    assert code_lines(cell)[2:] == [
+        "c_next = c - (u - v) - (u + v) * (h - 2) + 3 * c",
+        "h = c_next * c * u * c_next",
+        "c = c_next",
+    ]
+
+
+def test_helpers_are_those_that_the_lines_use() -> None:
+    assert helper_lines(code_lines(RNN_RELU)) == []
+    assert helper_lines(code_lines(GRU))[0] == "def sigmoid(v):"
+    assert "erf = np.vectorize(math.erf)" in helper_lines(code_lines(GRU.with_activations(candidate=gelu)))
+
+
+def test_the_numbers_of_a_line() -> None:
+    layer = draw_layer(LSTM)
+    state = {name: array[0] for name, array in layer.state.items()}
+    lines = {line.equation.name: line for line in worked_lines(LSTM, layer.parameters, layer.x[0, 0], state, 2)}
+    c = lines["c"]
+    by_symbol = dict(zip((s.text for s in c.equation.symbols), c.numbers, strict=True))
+    assert by_symbol["c[t-1]"] == state["c"][2]
+    assert by_symbol["f"] == lines["f"].value
+    assert by_symbol[" + "] is None
+    assert c.value == pytest.approx(by_symbol["f"] * by_symbol["c[t-1]"] + by_symbol["i"] * by_symbol["g"])
+    assert c.parts == ()
+
+
+def test_the_terms_of_a_gate() -> None:
+    layer = draw_layer(LSTM_PEEPHOLE)
+    p, state = layer.parameters, {name: array[0] for name, array in layer.state.items()}
+    lines = {line.equation.name: line for line in worked_lines(LSTM_PEEPHOLE, p, layer.x[0, 0], state, 1)}
+    a, b, peephole = lines["f"].parts
+    # The forget gate is the second block of four units.
+    assert (a.kind, a.name, a.bias) == ("i2h", "f", p["i2h_bias"][5])
+    assert np.array_equal(a.weights, p["i2h_weight"][5])
+    assert np.array_equal(a.inputs, layer.x[0, 0])
+    assert (b.kind, b.name) == ("h2h", "f")
+    assert np.array_equal(b.products, p["h2h_weight"][5] * state["h"])
+    assert peephole.kind == "value"
+    assert peephole.total == pytest.approx(p["c2f_weight"][1] * state["c"][1])
+    assert lines["f"].argument == pytest.approx(a.total + b.total + peephole.total)
+    np.testing.assert_allclose(a.partial_sums, np.cumsum([*a.products, a.bias]), rtol=1e-15)
+
+
+def test_the_factor_of_a_part() -> None:
+    layer = draw_layer(GRU)
+    state = {name: array[0] for name, array in layer.state.items()}
+    lines = {line.equation.name: line for line in worked_lines(GRU, layer.parameters, layer.x[0, 0], state, 0)}
+    a, b = lines["n"].parts
+    assert (a.factor, a.factor_name) == (1.0, "")
+    assert (b.factor, b.factor_name) == (lines["r"].value, "r")
+    assert lines["n"].argument == pytest.approx(a.total + b.factor * b.total)
+
+
+def test_a_product_in_the_step_reads_all_units() -> None:
+    layer = draw_layer(GRU_RESET_BEFORE)
+    state = {name: array[0] for name, array in layer.state.items()}
+    lines = {
+        line.equation.name: line for line in worked_lines(GRU_RESET_BEFORE, layer.parameters, layer.x[0, 0], state, 3)
+    }
+    n = lines["n"]
+    assert np.array_equal(n.parts[1].weights, layer.parameters["h2h_weight"][11])
+    assert len(n.parts[1].inputs) == 4
+    # r and h[t-1] in it are those of all units, so that no number can be put in their place.
+    assert [number for s, number in zip(n.equation.symbols, n.numbers, strict=True) if s.across] == [None, None, None]
+
+
+def test_a_projected_unit() -> None:
+    layer = draw_layer(LSTM_PROJECTION)
+    state = {name: array[0] for name, array in layer.state.items()}
+    (h,) = worked_lines(LSTM_PROJECTION, layer.parameters, layer.x[0, 0], state, 1, "P")
+    assert h.equation.name == "h"
+    assert np.array_equal(h.parts[0].weights, layer.parameters["h2r_weight"][1])
+    assert h.value == pytest.approx(h.parts[0].total)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_limits_hold_for_every_value(name: str) -> None:
+    layer = draw_layer(ALL_CELLS[name], scale=3.0)
+    values = step_values(layer.cell, layer.parameters, layer.x[0], layer.state)
+    for key, node in trace(layer.cell).values.items():
+        low, high = value_limits(node)
+        assert (values[key] >= low).all()
+        assert (values[key] <= high).all()
+
+
+def test_limits_of_the_cells() -> None:
+    def limits(cell: CellSpec) -> dict[str, tuple[float, float]]:
+        return {name: value_limits(node) for name, node in trace(cell).values.items()}
+
+    infinity = float("inf")
+    assert limits(LSTM)["h"] == (-1.0, 1.0)
+    assert limits(LSTM)["c"] == (-infinity, infinity)
+    assert limits(LSTM_COUPLED)["f"] == (0.0, 1.0)
+    assert limits(RNN_RELU)["h"] == (0.0, infinity)
+    h = next(node for node in trace(GRU).nodes if node.op == "state")
+    assert value_limits(trace(GRU).values["h"], {h: (-1.0, 1.0)}) == (-2.0, 2.0)
+    assert limits(LSTM.with_activations(output=leaky_relu))["h"] == (-infinity, infinity)
+
+
+def test_activations_of_numbers() -> None:
+    assert sigmoid.bounded
+    assert not leaky_relu.bounded
