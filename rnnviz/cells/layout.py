@@ -146,15 +146,17 @@ class Layout:
 
         That is one matrix, or a stack of them, as `recurrent_weight` is.
         """
-        pieces, rows = self._pieces, self._piece_rows
-        count = max(self._gates * self._size, pieces * rows)
-        memory = aligned((count * self._samples,), self._dtype)
-        lanes = memory[: self._gates * self._size * self._samples]
-        product = memory[: pieces * rows * self._samples]
-        shape = (self._samples, rows) if self.rows_are_samples else (rows, self._samples)
+        n, size, pieces, rows = self._samples, self._size, self._pieces, self._piece_rows
+        if self.rows_are_samples:
+            lanes = self.lanes()
+            if n == 1:
+                return lanes, lanes.reshape(1, -1)[:, :rows]
+            return lanes, lanes[0] if pieces == 1 else lanes[:pieces]
+        memory = aligned((max(self._gates * size, pieces * rows), n), self._dtype)
+        product = memory[: pieces * rows]
         return (
-            lanes.reshape(self._gates, *self.value_shape(self._size)),
-            product.reshape((pieces, *shape) if self.stacked else shape),
+            memory[: self._gates * size].reshape(self._gates, size, n),
+            product.reshape(pieces, rows, n) if pieces > 1 else product,
         )
 
     def recurrent_weight(self, weight: FloatArray) -> FloatArray:

@@ -22,6 +22,9 @@ _FUNCTIONS = {
 }
 
 
+_FORMS = {(features, stacked): Form(features, stacked) for features in (False, True) for stacked in (False, True)}
+
+
 class NumpyProgram:
     """The program of one layer in one direction: its compiled loop and every array that this reads."""
 
@@ -52,13 +55,14 @@ class NumpyProgram:
         bias = parameters["i2h_bias"]
         self._dtype = bias.dtype
         self._sizes = {"H": len(bias) // len(cell.gates)}
-        self._sizes |= {p.shape[0]: len(parameters[p.name]) for p in cell.parameters}
+        for p in cell.parameters:
+            self._sizes[p.shape[0]] = len(parameters[p.name])
         self._states = {state.symbol: self._sizes[state.size] for state in cell.states}
         self._plan = plan = schedule(cell, wanted)
         self._rows = _layer_rows(cell, plan, self._dtype)
         gates, inputs = len(cell.gates), self._states[cell.state_symbols[0]]
         self._layout = layout = Layout(batch_size, gates, plan.products, inputs, self._sizes["H"], self._dtype, order)
-        self._source = program_source(cell, wanted, Form(not layout.rows_are_samples, layout.stacked))
+        self._source = program_source(cell, wanted, _FORMS[not layout.rows_are_samples, layout.stacked])
         self._input_weight, self._input_bias = self._input_rows()
         self._run = self._source.bound_to(self._names())
 
@@ -103,7 +107,7 @@ class NumpyProgram:
             If `out` has a name that is neither a state nor wanted.
         """
         layout, source, timesteps = self._layout, self._source, len(x)
-        if not out.keys() <= set(source.series):
+        if not out.keys() <= source.kept:
             raise KeyError(f"The program computes {', '.join(source.series)} alone, but out has {', '.join(out)}.")
         values = tuple([layout.from_rows(state[symbol]) for symbol in self.cell.state_symbols])
         length = layout.block_length(timesteps)
@@ -132,14 +136,14 @@ class NumpyProgram:
     def _input_rows(self) -> tuple[FloatArray, FloatArray]:
         """The weight (G·H, I) and the bias (G·H,) of the input parts in the order of the lanes, scaled and hoisted."""
         rows, p, size = self._rows, self._parameters, self._sizes["H"]
-        weight, bias = rows.input.of(p["i2h_weight"], size), rows.input.of(p["i2h_bias"], size)
-        if rows.hoisted is not None:
-            own = rows.hoisted.of(p["h2h_bias"], size)
-            if rows.hoisted_lanes is None:
-                return weight, bias + own
+        bias = p["i2h_bias"]
+        if rows.hoisted is None:
+            bias = bias + p["h2h_bias"]
+        elif rows.hoisted:
             bias = bias.copy()
-            bias.reshape(-1, size)[rows.hoisted_lanes] += own.reshape(-1, size)
-        return weight, bias
+            for own, recurrent in rows.hoisted:
+                bias[own * size : (own + 1) * size] += p["h2h_bias"][recurrent * size : (recurrent + 1) * size]
+        return rows.input.of(p["i2h_weight"], size), rows.input.of(bias, size)
 
     def _names(self) -> dict[str, Any]:
         """The arrays and functions that the source names."""
@@ -221,36 +225,34 @@ class _Rows:
 
 @dataclass(frozen=True, eq=False)
 class _LayerRows:
-    """Which rows of the parameters a program reads, by lane.
+    """The rows of the parameters that a program reads, by lane.
 
-    `hoisted` are the recurrent biases that are added to the input parts, scaled as those are, and `hoisted_lanes` the
-    lanes that they are added to, None for all.
+    `hoisted` has the place of each gate in `i2h_bias` and in `h2h_bias` whose recurrent bias is added to its input part;
+    None if that is so of all gates, and both have them in one order.
     """
 
     input: _Rows
     product: _Rows
-    hoisted: _Rows | None
-    hoisted_lanes: list[int] | None
+    hoisted: tuple[tuple[int, int], ...] | None
 
 
 @lru_cache(maxsize=256)
 def _layer_rows(cell: CellSpec, plan: Schedule, dtype: np.dtype[Any]) -> _LayerRows:
-    hoisted = tuple(gate for gate in plan.lanes if gate in plan.hoisted)
-    places = [k for k, gate in enumerate(plan.lanes) if gate in plan.hoisted]
     order = [cell.gate_symbols.index(gate) for gate in plan.lanes]
+    every = len(plan.hoisted) == len(cell.gates) and cell.gate_symbols == cell.recurrent_gates
+    places = ((cell.gate_symbols.index(gate), cell.recurrent_gates.index(gate)) for gate in sorted(plan.hoisted))
     return _LayerRows(
         _rows(order, [_scale(plan, "u", gate) for gate in plan.lanes], len(cell.gates), dtype),
         _gate_rows(cell, plan, plan.lanes[: plan.products], dtype),
-        _gate_rows(cell, plan, hoisted, dtype, "u") if hoisted else None,
-        None if hoisted == plan.lanes else places,
+        None if every else tuple(places),
     )
 
 
 @lru_cache(maxsize=256)
-def _gate_rows(cell: CellSpec, plan: Schedule, gates: tuple[str, ...], dtype: np.dtype[Any], kind: str = "v") -> _Rows:
+def _gate_rows(cell: CellSpec, plan: Schedule, gates: tuple[str, ...], dtype: np.dtype[Any]) -> _Rows:
     """The recurrent rows of some gates."""
     order = [cell.recurrent_gates.index(gate) for gate in gates]
-    return _rows(order, [_scale(plan, kind, gate) for gate in gates], len(cell.recurrent_gates), dtype)
+    return _rows(order, [_scale(plan, "v", gate) for gate in gates], len(cell.recurrent_gates), dtype)
 
 
 def _rows(order: list[int], scales: list[float], count: int, dtype: np.dtype[Any]) -> _Rows:

@@ -51,6 +51,8 @@ class Source:
         The name of each matrix, with the operation and the gate or parameter that it belongs to.
     activations:
         The name of each activation that is a separate function.
+    kept:
+        The names of `series`.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]
@@ -61,6 +63,7 @@ class Source:
     fixed: tuple[tuple[str, Place], ...]
     weights: tuple[tuple[str, str, str], ...]
     activations: tuple[tuple[str, Activation], ...]
+    kept: frozenset[str]
     _code: CodeType
 
     def bound_to(self, names: dict[str, Any]) -> Callable[..., Any]:
@@ -109,6 +112,7 @@ class _Writer:
             tuple((name, place) for name, place in places if not place.lanes and place.kind != "state"),
             tuple((name, *of) for name, of in self._weights.items()),
             tuple(self._activations.items()),
+            frozenset(series.values()),
             next(constant for constant in module.co_consts if isinstance(constant, CodeType)),
         )
 
