@@ -7,16 +7,22 @@ The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; wh
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from rnnviz.cells.base import Value
-
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
-V = TypeVar("V", bound="Value")
+
+
+class Operand(Protocol):
+    """A value that an activation can be applied to: see `base.Value`."""
+
+    def activated(self, activation: "Activation") -> Self:
+        """activation(self)."""
+
+
+V = TypeVar("V", bound=Operand)
 
 _Values: TypeAlias = Callable[[FloatArray, float, float], FloatArray]
 _Slopes: TypeAlias = Callable[[FloatArray, FloatArray, float, float], FloatArray]

@@ -227,8 +227,8 @@ class _Rows:
 class _LayerRows:
     """The rows of the parameters that a program reads, by lane.
 
-    `hoisted` has the place of each gate in `i2h_bias` and in `h2h_bias` whose recurrent bias is added to its input part;
-    None if that is so of all gates, and both have them in one order.
+    `hoisted` has the gates whose recurrent bias is added to their input part, by their places in `i2h_bias` and in
+    `h2h_bias`; None if these are all gates, in one order.
     """
 
     input: _Rows
