@@ -161,7 +161,7 @@ class BoundedLayer:
             reach = carried @ rows.magnitude
             reach[np.isnan(reach)] = np.inf
             np.add(result.bound, reach, out=result.bound)
-        return result.reshaped(*shape, value.shape[-1])
+        return result.reshaped(*shape, value.shape[1])
 
     def _magnitude(self, v: FloatArray) -> FloatArray:
         """|v|, and 0 for what is not finite: terms that are not decide a sum without leaving any precision's range."""

@@ -123,6 +123,7 @@ def test_the_calls_are_shown_beside_the_file_s_lines(tmp_path: Path) -> None:
         ("gates = 'f n-1'" + STEP, "gates has 'n-1', which Python cannot read as a name.", None),
         ("gates = 'f _n'" + STEP, "gates has '_n', which Python cannot read as a name.", None),
         ("gates = 'f n'; recurrent_gates = 'q'" + STEP, "recurrent_gates has q, which is not among gates: f, n.", None),
+        ("gates = 'f n'; states = 'h 2c'" + STEP, "states has '2c', which Python cannot read as a name.", None),
         ("gates = 'f n'; states = 'c h'" + STEP, "states must begin with h, the output of the cell.", None),
         (
             "gates = 'f n'; states = {'h': 'I'}" + STEP,

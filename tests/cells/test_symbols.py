@@ -186,6 +186,23 @@ def test_the_factor_of_a_part() -> None:
     assert lines["n"].argument == pytest.approx(a.total + b.factor * b.total)
 
 
+def with_bare_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i = sigmoid(u.i + state.c)
+    h = sigmoid(u.i * 2 + i)
+    return Step(i=i, c=i, h=h)
+
+
+def test_terms_that_are_single_values() -> None:
+    cell = CellSpec("bare", "", with_bare_terms, (Gate("i", ""),), (), (StateSpec("h"), StateSpec("c")))
+    layer = draw_layer(cell)
+    state = {name: array[0] for name, array in layer.state.items()}
+    lines = {line.equation.name: line for line in worked_lines(cell, layer.parameters, layer.x[0, 0], state, 1)}
+    assert [(part.kind, part.name, part.total) for part in lines["i"].parts[1:]] == [("value", "", state["c"][1])]
+    doubled, i = lines["h"].parts
+    assert (doubled.kind, doubled.factor, doubled.factor_name) == ("i2h", 2.0, "")
+    assert (i.kind, i.name, i.total) == ("value", "i", lines["i"].value)
+
+
 def test_a_product_in_the_step_reads_all_units() -> None:
     layer = draw_layer(GRU_RESET_BEFORE)
     state = {name: array[0] for name, array in layer.state.items()}
