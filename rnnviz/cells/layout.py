@@ -31,7 +31,7 @@ SMALL_PRODUCT = 1_000_000
 _SHORT_ROW, _LONG_ROW = 64, 128
 """Below this number of units a call costs more than its arithmetic, and no order makes a product much faster."""
 
-_FEW_SAMPLES, _SHORTEST_PIECE = 24, 32
+_FEW_SAMPLES, _SHORTEST_PIECE = 12, 32
 _TURNED_SAMPLES = 16
 _BLOCK_BYTES = 4 << 20
 _ALIGNMENT, _ALIGNED_BYTES = 64, 4096
