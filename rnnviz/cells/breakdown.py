@@ -146,7 +146,7 @@ class _Worked:
         self._inputs: dict[Node, Floats] = {}
         self._numbers: dict[Node, float] = {}
         # A value with two names is called by the first, as in the equations.
-        self._names = {node: name for name, node in reversed(trace(cell).values.items())}
+        self._names = {node: name for name, node in reversed(list(trace(cell).values.items()))}
 
     def compute(self, roots: Sequence[Node]) -> None:
         """The numbers of some nodes and of all that they read."""
