@@ -48,7 +48,7 @@ def choose_order(batch_size: int, gates: int, inputs: int, hidden_size: int, dty
         most = 32 if not single else 48 if gates == 1 else 128
         large = hidden_size >= _LONG_ROW and batch_size * inputs * hidden_size > SMALL_PRODUCT
         return "features" if large and batch_size < most else "samples"
-    most = hidden_size // 8 if gates == 1 else 64
+    most = hidden_size // 16 if gates == 1 else 64
     return "features" if batch_size <= (most if single else most // 2) else "samples"
 
 
@@ -123,7 +123,9 @@ class Layout:
     def _row_pieces(self, inputs: int) -> int:
         """In how many pieces W (R·H, `inputs`) is multiplied with h (`inputs`, N)."""
         rows, most = self._products * self._size, SMALL_PRODUCT // (self._samples * inputs)
-        return -(-rows // most) if self._samples <= _FEW_SAMPLES and _SHORTEST_PIECE <= most < rows else 1
+        worth = self._samples <= _FEW_SAMPLES and _SHORTEST_PIECE <= most < rows
+        # Pieces are too small to be shared out among threads, so that they must gain something else.
+        return -(-rows // most) if worth and has_small_products() else 1
 
     def value_shape(self, size: int) -> tuple[int, int]:
         """(N, H) or (H, N)."""

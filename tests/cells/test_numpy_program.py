@@ -267,8 +267,9 @@ def test_small_products_are_a_fact_of_the_machine() -> None:
     assert has_small_products() in (True, False)
 
 
-def test_a_product_in_pieces_is_the_whole_product() -> None:
-    """W (2,048, 512) with 8 samples: each piece stays below the limit, and the last one is filled up with zeros."""
+def test_a_product_in_pieces_is_the_whole_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W (2,000, 512) with 8 samples: each piece stays below the limit, and the last one is filled up with zeros."""
+    monkeypatch.setattr(layout, "has_small_products", lambda: True)
     order = Layout(8, 4, 4, 512, 500, np.dtype("float32"), "features")
     generator = np.random.default_rng(0)
     weight = generator.normal(size=(2000, 512)).astype(np.float32)
