@@ -1,4 +1,4 @@
-"""The compiled program: its calls, its orders in memory, and the engine that it takes the place of."""
+"""The compiled program: its calls and its orders in memory."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from rnnviz.cells.layout import SMALL_PRODUCT, Layout, aligned, choose_order, ha
 from rnnviz.cells.numpy_program import NumpyProgram
 from rnnviz.cells.program_source import Form, listing, program_source
 from rnnviz.cells.schedule import schedule
-from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 
 LSTM_LISTING = """\
     matmul(h, W_h2h, product)
@@ -83,28 +83,6 @@ def test_wanted_values_are_copied_before_their_place_is_used_again() -> None:
 )
 def test_how_many_calls_a_step_takes(name: str, calls: int) -> None:
     assert len(schedule(CELLS[name]).calls) <= calls
-
-
-@pytest.mark.parametrize("name", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
-@given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]), backward=st.booleans())
-def test_it_equals_the_engine_before_it(name: str, data: st.DataObject, dtype: str, backward: bool) -> None:
-    """To rounding, and bit for bit of small layers: there the products are the same calls, and all else the same."""
-    manual = pytest.importorskip("rnnviz.engines.manual")
-    stack = pytest.importorskip("rnnviz.engines.layers")
-    parameters = pytest.importorskip("rnnviz.core.parameters")
-    layer = data.draw(drawn_layers(CELLS[name])).in_type(dtype)
-    p = parameters.LayerParameters(*(layer.parameters[k] for k in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")))
-    theirs = layer.outputs()
-    task = stack.LayerTask(
-        name, p, layer.x, layer.state["h"], layer.state.get("c"), theirs["h"], theirs.get("c"), backward
-    )
-    manual.run_layer(task, lambda done: None)
-    ours = layer.outputs()
-    NumpyProgram(layer.cell, layer.parameters, layer.batch_size).run(layer.x, layer.state, ours, backward=backward)
-    for key, array in theirs.items():
-        np.testing.assert_allclose(ours[key], array, rtol=0.0, atol=1e-5 if dtype == "float32" else 1e-13)
-        if layer.batch_size > 1:
-            assert np.array_equal(ours[key], array), key
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)

@@ -1,4 +1,4 @@
-"""The parts of the manual recurrence that no drawn network reaches: blocks of time, extremes, buffers."""
+"""The manual engine over blocks of time, with extremes, and its independence from what it is run with."""
 
 from dataclasses import replace
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from rnnviz.cells import layout
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
-from rnnviz.engines import manual
 from rnnviz.engines.layers import layer_output
-from rnnviz.engines.manual import ManualEngine, finish_gates, gate_products, relu
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_agrees, computed, empty_trace
 from tests.oracles.recurrence import recurrence
@@ -23,17 +22,7 @@ from tests.strategies import configs
 def test_the_length_of_a_block_of_time_changes_no_number(config: Config, block: int) -> None:
     inputs = load_inputs(config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manual, "_BLOCK_BYTES", block)
-        trace, _ = computed(ManualEngine(), inputs)
-    assert_agrees(trace, recurrence(inputs), 1e-12)
-
-
-@given(config=configs(dtype="float64"))
-def test_long_rows_are_multiplied_together_with_the_same_numbers(config: Config) -> None:
-    inputs = load_inputs(config)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manual, "_LONG_ROW", 1)
-        patch.setattr(manual, "_BLOCK_BYTES", 500)
+        patch.setattr(layout, "_BLOCK_BYTES", block)
         trace, _ = computed(ManualEngine(), inputs)
     assert_agrees(trace, recurrence(inputs), 1e-12)
 
@@ -56,7 +45,7 @@ def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> No
     )
     inputs = load_inputs(config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manual, "_BLOCK_BYTES", 7 * 2 * CELLS[cell].gate_count * 8)
+        patch.setattr(layout, "_BLOCK_BYTES", 7 * 2 * CELLS[cell].gate_count * 8)
         told: list[float] = []
         trace = empty_trace(inputs, cell=True)
         ManualEngine().run(inputs, trace, told.append)
@@ -64,30 +53,6 @@ def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> No
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) == 8 * config.network.directions
-
-
-def sigmoid(a: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As the steps take it: the halving first, then tanh, then the rest."""
-    t = np.tanh(0.5 * a)
-    half = np.full(1, 0.5)
-    finish_gates(t, half, half)
-    return t
-
-
-@given(st.floats(-1e308, 1e308))
-def test_sigmoid_is_the_logistic_function_and_never_overflows(value: float) -> None:
-    with np.errstate(all="raise", under="ignore"):
-        a = sigmoid(np.array([value]))
-    with np.errstate(over="ignore"):
-        assert abs(a[0] - 1.0 / (1.0 + np.exp(-value))) <= 2.3e-16
-
-
-def test_sigmoid_and_relu_keep_nan_and_know_infinity() -> None:
-    a = np.array([np.nan, np.inf, -np.inf])
-    clipped = np.empty(3)
-    relu(a, clipped)
-    np.testing.assert_array_equal(clipped, [np.nan, np.inf, 0.0])
-    np.testing.assert_array_equal(sigmoid(a), [np.nan, 1.0, 0.0])
 
 
 @given(config=configs())
@@ -114,12 +79,6 @@ def test_one_number_that_is_not_finite_stays_in_its_sample(config: Config, bad: 
     np.testing.assert_allclose(disturbed.hidden[..., others, :], quiet.hidden[..., others, :], rtol=1e-4, atol=1e-4)
     if np.isnan(bad):
         assert np.isnan(disturbed.hidden[0, ..., sample, :]).any()
-
-
-@pytest.mark.parametrize("size", [3, 200])
-def test_the_buffers_hold_the_networks_own_floats(size: int) -> None:
-    weight = np.ones((4 * size, 2), np.float32)
-    assert {array.dtype for array in gate_products(weight, 4, rows=5)} == {np.dtype(np.float32)}
 
 
 def test_layer_output_is_the_concatenation_of_the_directions() -> None:
