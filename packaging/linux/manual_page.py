@@ -1,6 +1,6 @@
 """The manual page, generated from the command line parsers, so that it lists exactly their options."""
 
-from argparse import SUPPRESS, Action, ArgumentParser, _StoreAction
+from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator, Mapping
 from datetime import date
 from textwrap import wrap
@@ -84,7 +84,7 @@ def options(parser: ArgumentParser) -> list[Action]:
 
 def takes_value(action: Action) -> bool:
     """Whether an option or argument takes a value."""
-    return isinstance(action, _StoreAction)
+    return action.nargs != 0
 
 
 def _usage(command: str, parser: ArgumentParser) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _arguments(parser: ArgumentParser) -> Iterator[str]:
 
 
 def _value(action: Action) -> str:
-    if action.choices is not None:
+    if action.choices is not None and action.metavar is None:
         return "|".join(map(str, action.choices))
     return str(action.metavar or action.dest)
 

@@ -1,16 +1,28 @@
-"""rnnviz explain: the arithmetic of one hidden value."""
+"""rnnviz explain: the arithmetic of one hidden value, or the compiled program of a cell."""
 
 import json
-from argparse import Namespace
+from argparse import Action, Namespace
 from pathlib import Path
+from typing import Any, NoReturn
 
+from rnnviz.cells import CELLS
 from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import engine_names, load
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.cli.streams import print_answer
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import DIRECTIONS, Location
+
+
+class _PrintProgram(Action):
+    """Print a cell's lines and the calls that compute them, and exit."""
+
+    def __call__(self, _parser: object, _namespace: Namespace, cell: Any, _option: str | None = None) -> NoReturn:
+        from rnnviz.cells.program_source import listing
+
+        raise SystemExit(print_answer(AGREE, listing(CELLS[cell]) + "\n"))
 
 
 def add_to(commands: Commands) -> None:
@@ -25,6 +37,8 @@ def add_to(commands: Commands) -> None:
     explain.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
     explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
+    program = "print the lines of a cell with the NumPy calls that the engine manual makes of them, and exit"
+    explain.add_argument("--program", action=_PrintProgram, choices=tuple(CELLS), metavar="CELL", help=program)
     explain.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the arithmetic")
     explain.set_defaults(answer=_explain)
 

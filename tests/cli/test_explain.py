@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.program_source import program_source
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
 
@@ -211,3 +213,22 @@ def test_gluon_and_the_textbook_do_not_part_in_a_lesson(tmp_path: Path) -> None:
     assert "sample 15" in out
     assert "h[t-1] = h[t=1, u=9]" in out
     assert out.rstrip().endswith("No divergence: gluon and manual agree on every line (within tolerance).")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "--program", cell])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    calls = [line.strip() for line in out.splitlines() if line.startswith(" ")]
+    assert calls == [call for call, _ in program_source(CELLS[cell]).lines]
+    lines = [line for line in out.splitlines() if not line.startswith(" ")]
+    assert len(lines) > len(CELLS[cell].gates) - 1
+    assert all(" = " in line or "h=" in line for line in lines)
+
+
+def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = called(capsys, "--program", "gur")
+    assert (code, out) == (2, "")
+    assert all(cell in err for cell in CELLS)
