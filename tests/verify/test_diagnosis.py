@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.cells import tanh
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -221,7 +222,7 @@ def test_a_mistake_that_first_shows_late_is_diagnosed() -> None:
         )
     )
     quiet = with_sequence(zero, sequence)
-    trace = made(Fault(activation="tanh"), quiet)
+    trace = made(Fault(activations=(("activation", tanh),)), quiet)
     found = audit(quiet, trace)
     assert found.first_wrong is not None
     assert found.first_wrong.where.timestep == 150

@@ -1,17 +1,20 @@
-"""Engines that compute with a deviation."""
+"""Engines with a known bug: the compiled program of a changed cell or of changed parameters, in a changed loop."""
+
+from functools import reduce
 
 import numpy as np
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
 from rnnviz.core.initial_state import State
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.faults.faulty_cell import mistaken_layer
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.spec import Fault
-from rnnviz.engines.layers import layer_output, run_stack
+from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_stack
 
 
 class MistakeEngine:
@@ -39,10 +42,46 @@ def run_deviation(deviation: Fault, inputs: Inputs, trace: Trace, progress: Prog
         if deviation.batch_as_time:
             exchanged = _exchange(inputs)
             mistaken = trace_in_memory(exchanged)
-            run_stack(exchanged, mistaken, mistaken_layer(deviation), progress, join)
+            run_stack(exchanged, mistaken, faulty_layer(deviation), progress, join)
             _put_back(mistaken, trace)
         else:
-            run_stack(inputs, trace, mistaken_layer(deviation), progress, join)
+            run_stack(inputs, trace, faulty_layer(deviation), progress, join)
+
+
+def faulty_layer(fault: Fault, carried: FloatArray | None = None) -> RunLayer:
+    """A way to run one layer with the bug; see `engines.layers.RunLayer`.
+
+    `carried` (T, N, H) holds the hidden states that each step hands to the next one in its own place: those of
+    an engine that is compared with the bug step by step, since a chaotic network makes more of every rounding.
+    """
+
+    def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+        initial = {"h": task.h0} if task.c0 is None else {"h": task.h0, "c": task.c0}
+        series = {"h": task.hidden} if task.cells is None else {"h": task.hidden, "c": task.cells}
+        p = reduce(lambda q, change: change(task.cell, q), fault.parameters, task.parameters)
+        program = NumpyProgram(fault.changed(CELLS[task.cell]), vars(p), len(task.h0))
+        backward = task.backward and fault.backward != "not_reversed"
+        again = {
+            name: np.zeros_like(initial[name]) if fault.forgotten_is == "zeros" else initial[name]
+            for name in fault.forgotten
+        }
+        timesteps, state = len(task.x), initial
+        whole = carried is None and not fault.forgotten
+        parts = [slice(timesteps)] if whole else [slice(t, t + 1) for t in range(timesteps)][:: -1 if backward else 1]
+        for times in parts:
+            out = {name: array[times] for name, array in series.items()}
+            state = program.run(task.x[times], state | again, out, backward=backward)
+            if carried is not None:
+                state["h"] = carried[times][0]
+        if task.backward and fault.backward == "not_realigned":
+            for array in series.values():
+                array[:] = array[::-1].copy()
+        if fault.final_at_last_timestep:
+            state |= {name: array[-1] for name, array in series.items()}
+        progress(1.0)
+        return state["h"], state.get("c")
+
+    return run_layer
 
 
 def _backward_first(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:

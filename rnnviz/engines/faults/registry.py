@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rnnviz.cells import GRU_RESET_BEFORE, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
+from rnnviz.cells.activations import Function
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Network
 from rnnviz.engines.faults import parameter_faults as change
 from rnnviz.engines.faults.spec import Fault
 
 _ALL = tuple(CELLS)
-_GATED = ("lstm", "gru")
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,18 @@ _NOT_CARRIED = {
     ),
 }
 
+
+def _activations(role: str, *others: Function) -> tuple[Fault, ...]:
+    return tuple(Fault(activations=((role, other),)) for other in others)
+
+
 _WRONG_ACTIVATION = {
-    **_of(("rnn_relu",), *(Fault(activation=other) for other in ("tanh", "sigmoid", "identity"))),
-    **_of(("rnn_tanh",), *(Fault(activation=other) for other in ("relu", "sigmoid", "identity"))),
+    **_of(("rnn_relu",), *_activations("activation", tanh, sigmoid, linear)),
+    **_of(("rnn_tanh",), *_activations("activation", relu, sigmoid, linear)),
     **_of(
-        _GATED,
-        *(Fault(activation=other) for other in ("relu", "sigmoid", "identity")),
-        *(Fault(gate_activation=other) for other in ("hard_sigmoid", "keras_hard_sigmoid", "tanh")),
+        ("lstm", "gru"),
+        *_activations("candidate", relu, sigmoid, linear),
+        *_activations("gate", hard_sigmoid, keras_hard_sigmoid, tanh),
     ),
 }
 
@@ -164,7 +170,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "cell-not-squashed",
             "tanh of the cell state missing: h = o · c",
             "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
-            _of(("lstm",), Fault(squash_cell=False)),
+            _of(("lstm",), *_activations("output", linear)),
         ),
         KnownBug(
             "gates-z-r-n",
@@ -176,7 +182,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "reset-before-matmul",
             "reset gate applied before the product W_hn h[t-1]",
             "The published GRU (Cho et al. 2014), Keras with reset_after=False, ONNX with linear_before_reset=0.",
-            _of(("gru",), Fault(reset_before_matmul=True)),
+            _of(("gru",), Fault(step=GRU_RESET_BEFORE.step)),
         ),
         KnownBug(
             "h2h-bias-outside-reset",

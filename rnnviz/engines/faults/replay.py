@@ -11,7 +11,7 @@ import numpy as np
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.faulty_cell import mistaken_layer
+from rnnviz.engines.faults.engine import faulty_layer
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import LayerTask
 
@@ -55,7 +55,7 @@ def expected_and_found(
         backward=network.backward(direction),
     )
     with np.errstate(all="ignore"):
-        mistaken_layer(deviation, carried)(task, lambda _: None)
+        faulty_layer(deviation, carried)(task, lambda _: None)
     return hidden, found
 
 

@@ -1,31 +1,30 @@
-"""What a mistaken network does differently: in its parameters, in its step, in what surrounds the step."""
+"""The differences of a network with a known bug: in its parameters, in its cell, and in the loop around the cell."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias
 
+from rnnviz.cells import CellSpec
+from rnnviz.cells.activations import Function
+from rnnviz.cells.base import StepFunction
 from rnnviz.core.parameters import LayerParameters
 
 ParameterChange: TypeAlias = Callable[[str, LayerParameters], LayerParameters]
-"""change(cell, p): one layer's parameters as a mistaken reader takes them."""
+"""change(cell, p): one layer's parameters as code with the bug reads them."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Every field's default is what is correct.
+    """A known bug in one variant; the defaults change nothing.
 
     Attributes
     ----------
     parameters:
         Changes to each layer's parameters, one after the other.
-    activation:
-        Of an RNN's h, an LSTM's g and a GRU's n; None for the right one.
-    gate_activation:
-        Of the gates i, f, o and r, z.
-    squash_cell:
-        Whether an LSTM's h is o · tanh(c), not o · c.
-    reset_before_matmul:
-        Whether a GRU's n is tanh(u_n + W_hn (r · h[t-1]) + b_hn).
+    activations:
+        Other activations of some roles of the cell, by role.
+    step:
+        Another step of the cell, with the same roles.
     forgotten:
         Which of the states "h" and "c" a step does not get from the one before it.
     forgotten_is:
@@ -42,10 +41,8 @@ class Fault:
     """
 
     parameters: tuple[ParameterChange, ...] = ()
-    activation: Literal["relu", "tanh", "sigmoid", "identity"] | None = None
-    gate_activation: Literal["hard_sigmoid", "keras_hard_sigmoid", "tanh"] | None = None
-    squash_cell: bool = True
-    reset_before_matmul: bool = False
+    activations: tuple[tuple[str, Function], ...] = ()
+    step: StepFunction | None = None
     forgotten: tuple[str, ...] = ()
     forgotten_is: Literal["zeros", "initial"] = "zeros"
     backward: Literal["reversed", "not_reversed", "not_realigned"] = "reversed"
@@ -53,12 +50,16 @@ class Fault:
     final_at_last_timestep: bool = False
     batch_as_time: bool = False
 
+    def changed(self, cell: CellSpec) -> CellSpec:
+        """The cell with the bug."""
+        return replace(cell, step=self.step or cell.step).with_activations(**dict(self.activations))
+
     def together_with(self, other: "Fault") -> "Fault | None":
         """Both known bugs at once, or None where they contradict each other."""
         right, merged = Fault(), {}
         for item in fields(Fault):
             ours, theirs, default = (getattr(d, item.name) for d in (self, other, right))
-            if item.name == "parameters":
+            if item.name == "parameters" or (item.name == "activations" and not dict(ours).keys() & dict(theirs)):
                 merged[item.name] = ours + theirs
             elif ours in (default, theirs):
                 merged[item.name] = theirs
