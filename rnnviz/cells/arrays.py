@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from rnnviz.cells.activations import Activation
-from rnnviz.cells.base import CellSpec, Value, Values
+from rnnviz.cells.base import CellSpec, Values
+from rnnviz.cells.blocks import ValueOverTime
 
 
 class Library(Protocol):
@@ -55,9 +56,12 @@ class ArrayLayer:
         return cls(library, *(gate_rows(parameters[f"h2h_{part}"], gates) for part in ("weight", "bias")))
 
 
-@dataclass(frozen=True, eq=False)
-class ArrayValue(Value):
-    """An array (N, H), a parameter of a cell, or a number."""
+@dataclass(eq=False, slots=True)
+class ArrayValue(ValueOverTime):
+    """An array (N, H), a parameter of a cell, or a number.
+
+    Not frozen: see `running_error.BoundedArray`.
+    """
 
     array: Any
     layer: ArrayLayer
@@ -90,6 +94,18 @@ class ArrayValue(Value):
     def matrix_product(self, other: "ArrayValue") -> "ArrayValue":
         """See `Value.matrix_product`."""
         return self._with(self.layer.library.product(other.array, self.array))
+
+    def at(self, index: Any) -> "ArrayValue":
+        """See `ValueOverTime.at`."""
+        return self._with(self.array[index])
+
+    def room(self, steps: int) -> "ArrayValue":
+        """See `ValueOverTime.room`."""
+        return self._with(np.empty((steps, *self.array.shape)))
+
+    def put(self, t: int, value: "ArrayValue") -> None:
+        """See `ValueOverTime.put`."""
+        self.array[t] = value.array
 
     def _with(self, array: Any) -> "ArrayValue":
         return ArrayValue(array, self.layer)

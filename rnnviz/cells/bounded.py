@@ -6,7 +6,7 @@ to step: what depends on it is computed step by step as far as the state itself 
 afterwards.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.graph import LEAVES, Graph, Node, apply, evaluate, ordered, trace
+from rnnviz.cells.blocks import StepBlock
+from rnnviz.cells.graph import Graph, Node, ordered, trace
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
 
 Limits: TypeAlias = Mapping[int, tuple[FloatArray, FloatArray]]
@@ -212,162 +213,83 @@ def bounded_block(
     carried
         The states beside h after the last computed step, (N, U) by name.
     """
-    graph, carried = layer.graph, dict(carried or {})
-    steps, samples, _ = x.shape
-    wanted = [graph.values[name] for name in names or layer.cell.state_symbols]
-    block = _Block(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1), (steps, samples))
-    if carried:
-        return _with_carried(block, wanted, names or layer.cell.state_symbols, carried, own or {}, first, backward)
-    values = block.values(wanted)
-    found = {
-        name: values[node].reshaped(steps, samples, -1)
-        for name, node in zip(names or layer.cell.state_symbols, wanted, strict=True)
-    }
-    return found, {}
+    return BoundedBlock(layer, x, before, own, first).follow(carried or {}, names, backward=backward)
 
 
-class _Block:
-    """The leaves of a block, flattened (B·N, U)."""
+class BoundedBlock(StepBlock[BoundedArray]):
+    """The values (B, N, U) of a block with their bounds; the arguments are those of `bounded_block`."""
 
-    def __init__(self, layer: BoundedLayer, x: FloatArray, before: FloatArray, shape: tuple[int, int]) -> None:
-        self.layer, self.shape = layer, shape
+    def __init__(
+        self,
+        layer: BoundedLayer,
+        x: FloatArray,
+        before: FloatArray,
+        own: Mapping[str, FloatArray] | None = None,
+        first: int = 0,
+    ) -> None:
+        super().__init__(layer.graph, len(x))
+        self._layer, self._before = layer, before
+        self._own, self._first = own or {}, first
         self._u, self._v = layer.parts(x, before)
-        self._before = before
+        self._limits: dict[str, Limits] = {}
 
     def leaf(self, node: Node) -> BoundedArray:
-        """The value of a leaf that no state beside h is."""
+        """See `StepBlock.leaf`."""
         match node.op:
             case "u":
                 return self._u[node.name]
             case "v":
                 return self._v[node.name]
             case "number":
-                return self.layer.leaf(np.array(node.number))
+                return self._layer.leaf(np.array(node.number))
             case "parameter":
-                return self.layer.parameter(node.name)
-        assert node.name == self.layer.cell.state_symbols[0], node
-        own = self._before if len(self.layer.units) == self._before.shape[1] else self._before[:, self.layer.units]
-        return self.layer.leaf(own, self.layer.stored_as)
+                return self._layer.parameter(node.name)
+        assert node.name == self._layer.cell.state_symbols[0], node
+        units = self._layer.units
+        own = self._before if len(units) == self._before.shape[-1] else self._before[..., units]
+        return self._layer.leaf(own, self._layer.stored_as)
 
-    def values(self, nodes: Sequence[Node]) -> dict[Node, BoundedArray]:
-        """The values of nodes that depend on no carried state."""
-        return evaluate(nodes, self.leaf)
+    def narrowed(self, symbol: str, t: int, value: BoundedArray) -> BoundedArray:
+        """Narrow a state to what the engine's own can have been, after every few steps."""
+        if (self._first + t) % _NARROWED != _NARROWED - 1 or not self._own:
+            return value
+        if symbol not in self._limits:
+            self._limits[symbol] = self._limits_of(symbol)
+        limits = self._limits[symbol].get(t)
+        return value if limits is None else value.narrowed(*limits)
 
+    def _limits_of(self, symbol: str) -> Limits:
+        """Between which two numbers the engine's own state was, in eight bounds, after every few steps of the block.
 
-def _with_carried(
-    block: _Block,
-    wanted: Sequence[Node],
-    names: Sequence[str],
-    carried: dict[str, BoundedArray],
-    own: Mapping[str, FloatArray],
-    first: int,
-    backward: bool,
-) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
-    """The same, where states are carried from step to step."""
-    layer, (steps, samples) = block.layer, block.shape
-    graph = layer.graph
-    new = {symbol: graph.values[symbol] for symbol in carried}
-
-    def reads_carried(node: Node) -> bool:
-        return graph.depends(node, lambda other: other.op == "state" and other.name in carried)
-
-    every = ordered([*wanted, *new.values()])
-    late = {node for node in every if reads_carried(node)}
-    known = {
-        node: value if value.value.ndim < 2 else value.reshaped(steps, samples, -1)
-        for node, value in block.values([n for n in every if n not in late and _is_vector(n)]).items()
-    }
-    limits = {symbol: _limits(layer, known, symbol, own, first) for symbol in carried}
-    loop = [node for node in ordered(new.values()) if node in late and node.op not in LEAVES]
-    read = {arg for node in loop for arg in node.args if arg not in late}
-    over_time = {node: known[node] for node in read if node in known and known[node].value.ndim > 2}
-    values = {node: known[node] if node in known else block.leaf(node) for node in read if node not in over_time}
-    states = {node: node.name for node in late if node.op == "state"}
-    # Where a wanted value beside the states reads the previous state itself, that is kept for it.
-    stops = set(new.values()) | (set(every) - late)
-    again = {node.name for node in _above(wanted, stops) if node.op == "state"}
-    before = {symbol: _room(carried[symbol], steps) for symbol in again}
-    after = {symbol: _room(value, steps) for symbol, value in carried.items()}
-    for t in reversed(range(steps)) if backward else range(steps):
-        values |= {node: value.at(t) for node, value in over_time.items()}
-        values |= {node: carried[symbol] for node, symbol in states.items()}
-        for node in loop:
-            values[node] = apply(node, [values[arg] for arg in node.args])
-        for symbol, node in new.items():
-            if symbol in again:
-                _put(before[symbol], t, carried[symbol])
-            _put(after[symbol], t, values[node])
-            carried[symbol] = values[node]
-            if t in limits[symbol]:
-                carried[symbol] = values[node].narrowed(*limits[symbol][t])
-    known |= {node: after[symbol] for symbol, node in new.items()}
-    final = evaluate(wanted, lambda node: before[node.name] if node.op == "state" else block.leaf(node), known)
-    return {name: final[node] for name, node in zip(names, wanted, strict=True)}, carried
-
-
-def _above(roots: Iterable[Node], stops: set[Node]) -> set[Node]:
-    """The nodes on which some others depend, as far as the way there meets no stop."""
-    met: set[Node] = set()
-    waiting = [node for node in roots if node not in stops]
-    while waiting:
-        node = waiting.pop()
-        met.add(node)
-        waiting += [arg for arg in node.args if arg not in stops and arg not in met]
-    return met
-
-
-def _is_vector(node: Node) -> bool:
-    return len(node.shape) < 2
-
-
-def _room(value: BoundedArray, steps: int) -> BoundedArray:
-    shape = (steps, *value.value.shape)
-    return BoundedArray(np.empty(shape), np.empty(shape), value.eps, products=value.products)
-
-
-def _put(room: BoundedArray, t: int, value: BoundedArray) -> None:
-    room.value[t], room.bound[t] = value.value, value.bound
-
-
-def _limits(
-    layer: BoundedLayer,
-    known: Mapping[Node, BoundedArray],
-    symbol: str,
-    own: Mapping[str, FloatArray],
-    first: int,
-) -> Limits:
-    """Between which two numbers the engine's own state was, in eight bounds, after every few steps of a block.
-
-    They follow from its hidden values where these are h = o · tanh(c) with a known o, and are infinite where these say
-    nothing of c: where the output gate is closed, or tanh is flat. Its own states narrow them further.
-    """
-    steps = max((len(array) for array in own.values()), default=0)
-    places = range(_NARROWED - 1 - first % _NARROWED, steps, _NARROWED)
-    if not places:
-        return {}
-    low, high = np.array(-np.inf), np.array(np.inf)
-    h = layer.cell.state_symbols[0]
-    gate = _output_gate(layer.graph, symbol)
-    if gate is not None and gate in known and h in own:
-        low, high = _limits_by_output(layer, known[gate].at(places), own[h][places].astype(np.float64))
-    if symbol in own:
-        state = own[symbol][places].astype(np.float64)
-        reach = ALLOWED * (np.abs(state) * layer.eps + storage_bound(state, layer.stored_as))
-        low, high = np.fmax(low, state - reach), np.fmin(high, state + reach)
-    if low.ndim == 0:
-        return {}
-    return {place: (low[row], high[row]) for row, place in enumerate(places)}
+        They follow from its hidden values where these are h = o · tanh(c) with a known o, and are infinite where these
+        say nothing of c: where the output gate is closed, or tanh is flat. Its own states narrow them further.
+        """
+        layer, own = self._layer, self._own
+        places = range(_NARROWED - 1 - self._first % _NARROWED, self.steps, _NARROWED)
+        low, high = np.array(-np.inf), np.array(np.inf)
+        h = layer.cell.state_symbols[0]
+        gate = _output_gate(layer.graph, symbol)
+        if gate is not None and h in own:
+            low, high = _limits_by_output(layer, self.value(gate).at(places), own[h][places].astype(np.float64))
+        if symbol in own:
+            state = own[symbol][places].astype(np.float64)
+            reach = ALLOWED * (np.abs(state) * layer.eps + storage_bound(state, layer.stored_as))
+            low, high = np.fmax(low, state - reach), np.fmin(high, state + reach)
+        if low.ndim == 0:
+            return {}
+        return {place: (low[row], high[row]) for row, place in enumerate(places)}
 
 
 def _output_gate(graph: Graph, symbol: str) -> Node | None:
-    """o of a cell whose h is o · tanh(c), for the c of that symbol."""
-    node = graph.values[graph.cell.state_symbols[0]]
+    """o of a cell whose h is o · tanh(c), for the c of that symbol, if it follows from hidden values alone."""
+    h = graph.cell.state_symbols[0]
+    node = graph.values[h]
     if node.op != "times":
         return None
     for gate, squashed in (node.args, node.args[::-1]):
         activation = squashed.activation
         if activation is not None and activation.name == "tanh" and squashed.args[0] is graph.values[symbol]:
-            return gate
+            return None if graph.depends(gate, lambda other: other.op == "state" and other.name != h) else gate
     return None
 
 

@@ -57,7 +57,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.base import Value
+from rnnviz.cells.blocks import ValueOverTime
 
 ALLOWED = 8.0
 """How many bounds a right step may be off; with random weights right engines stay below 2."""
@@ -78,9 +78,11 @@ class Products(Protocol):
         """A parameter that is a matrix, times x."""
 
 
-@dataclass(frozen=True, eq=False)
-class BoundedArray(Value):
+@dataclass(eq=False, slots=True)
+class BoundedArray(ValueOverTime):
     """A value in float64 and the bound on its error in a working precision of `eps`, of one shape.
+
+    Not frozen: every operation of every time step makes one, which then takes three times as long.
 
     `partial` marks a pre-activation, or one of its two parts, whose bound covers all partial sums. `products` are the
     matrices of the layer whose step the value belongs to, and `matrix` the name of one, if that is what this value is.
@@ -123,13 +125,13 @@ class BoundedArray(Value):
 
     def times(self, other: "BoundedArray") -> "BoundedArray":
         """See `Value.times`."""
-        value = np.asarray(self.value * other.value)
+        value: FloatArray = np.asarray(self.value * other.value)
         bound = np.abs(value)
         bound *= self.eps
-        part = np.abs(np.broadcast_to(other.value, value.shape))
-        part *= self.bound
+        part = np.empty_like(value)
+        np.multiply(np.abs(other.value), self.bound, out=part)
         bound += part
-        np.multiply(np.broadcast_to(self.bound, value.shape), ALLOWED, out=part)
+        np.multiply(self.bound, ALLOWED, out=part)
         part += np.abs(self.value)
         part *= other.bound
         part += _UNDERFLOW
@@ -209,11 +211,20 @@ class BoundedArray(Value):
         return self._with(self.value.reshape(shape), self.bound.reshape(shape), partial=self.partial)
 
     def at(self, index: Any) -> "BoundedArray":
-        """Some of the numbers."""
-        return self._with(self.value[index], self.bound[index], partial=self.partial)
+        """See `ValueOverTime.at`."""
+        return BoundedArray(self.value[index], self.bound[index], self.eps, self.partial, self.products)
+
+    def room(self, steps: int) -> "BoundedArray":
+        """See `ValueOverTime.room`."""
+        shape = steps, *self.value.shape
+        return self._with(np.empty(shape), np.empty(shape))
+
+    def put(self, t: int, value: "BoundedArray") -> None:
+        """See `ValueOverTime.put`."""
+        self.value[t], self.bound[t] = value.value, value.bound
 
     def _with(self, value: FloatArray, bound: FloatArray, *, partial: bool = False) -> "BoundedArray":
-        return BoundedArray(np.asarray(value), np.asarray(bound), self.eps, partial, self.products)
+        return BoundedArray(value, bound, self.eps, partial, self.products)
 
 
 def _farthest(activation: Activation, p: FloatArray, value: FloatArray, reach: FloatArray) -> FloatArray:

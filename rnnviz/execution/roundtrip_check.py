@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
 from rnnviz.core.errors import EngineError
 from rnnviz.core.initial_state import draw_initial_state
@@ -28,7 +29,6 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.invariants import notebook_checks
-from rnnviz.verify.running_error import ALLOWED
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 """N differs from T, since equal sizes would hide exchanged axes."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.explain.digit_format import format_distinct, format_short
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue
-from rnnviz.verify.running_error import ALLOWED
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.axis_label_text import timestep_in_words
 from rnnviz.core.display_names import display_name
@@ -14,7 +15,6 @@ from rnnviz.explain.partial_sums import first_parted_sum
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues, ledger
-from rnnviz.verify.running_error import ALLOWED
 
 _BETWEEN = "  "
 """Separates the columns. Narrow, so that two engines side by side fit most terminals."""

@@ -10,6 +10,8 @@ from math import inf, isfinite, isnan
 
 import numpy as np
 
+from rnnviz.cells.bounded import bounded_block
+from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cells import Cell, Gate
 from rnnviz.core.indexing import read_after
@@ -20,9 +22,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.terms import Floats, PreActivation, side
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
-from rnnviz.verify.step_bounds import audited_layer, lstm_cell, lstm_gates, lstm_hidden, next_hidden
-from rnnviz.verify.step_inputs import layer_input, previous_hidden
+from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +167,10 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     where = replace(where, reverse=network.reverse)
     layer, direction, timestep, sample, unit = where.index
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
-    x = layer_input(inputs, trace, layer, times, samples)[0]
-    before = previous_hidden(inputs, trace, layer, direction, times, samples)[0]
+    x = layer_input(inputs, trace, layer, times, samples)
+    before = previous_hidden(inputs, trace, layer, direction, times, samples)
     p = inputs.parameters.layer(layer, direction)
-    row, h_before = x[0].astype(np.float64), before[0].astype(np.float64)
+    row, h_before = x[0, 0].astype(np.float64), before[0, 0].astype(np.float64)
     gates = _gates(network.kind, p, row, h_before, unit)
     h_own = float(h_before[unit])
     c_before: BoundedArray | None = None
@@ -180,7 +180,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     c_own = None if c_before is None else c_before.value.item()
     with np.errstate(all="ignore"):
         c, h = _next(network.kind, {gate.symbol: gate.value for gate in gates}, h_own, c_own)
-        c_bound, bound = _bounds(network.kind, p, x, before, where, c_before, trace)
+        bounds = _bounds(inputs, trace, where, x, before, c_before)
     return StepBreakdown(
         where=where,
         engine=trace.engine,
@@ -193,8 +193,8 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         h=h,
         stored=float(trace.hidden[where.index]),
         stored_c=None if trace.cell is None else float(trace.cell[where.index]),
-        bound=bound,
-        c_bound=c_bound,
+        bound=bounds["h"],
+        c_bound=bounds.get("c"),
         timesteps=timesteps,
         names=inputs.names,
     )
@@ -231,26 +231,18 @@ def _next(cell: Cell, gates: dict[str, float], h: float, c: float | None) -> tup
 
 
 def _bounds(
-    cell: Cell,
-    p: LayerParameters,
-    x: FloatArray,
-    before: FloatArray,
-    where: Location,
-    c: BoundedArray | None,
-    trace: Trace,
-) -> tuple[float | None, float]:
-    """The audit's bounds of the step's c, None without one, and h, from its own equations."""
-    x_stored_as = trace.stored_as if where.layer else ""
-    units = np.array([where.unit])
-    layer = audited_layer(cell.name, cell.gate_count, p, units, trace.eps, trace.stored_as, x_stored_as)
-    stored = storage_bound(np.atleast_1d(trace.hidden[where.index]), trace.stored_as).item()
-    if c is None:
-        return None, next_hidden(layer, x, before, before[:, units].astype(np.float64)).bound.item() + stored
-    f, i_g, o = lstm_gates(layer, x, before)
-    cell_state = lstm_cell(f, i_g, c)
-    own = np.zeros(1) if trace.cell is None else np.atleast_1d(trace.cell[where.index])
-    c_stored = storage_bound(own, trace.stored_as).item()
-    return cell_state.bound.item() + c_stored, lstm_hidden(o, cell_state).bound.item() + stored
+    inputs: Inputs, trace: Trace, where: Location, x: FloatArray, before: FloatArray, c: BoundedArray | None
+) -> dict[str, float]:
+    """The audit's bounds of the step's states by name, from its own equations; x (1, 1, I) and before (1, 1, H)."""
+    layer = bounded_layer(inputs, trace, where.layer, where.direction, np.array([where.unit]))
+    values, _ = bounded_block(layer, x, before, {} if c is None else {"c": c})
+    stored = {"h": trace.hidden, "c": trace.cell}
+    bounds = {}
+    for name, value in values.items():
+        array = stored[name]
+        own = np.zeros(1) if array is None else np.atleast_1d(array[where.index])
+        bounds[name] = value.bound.item() + storage_bound(own, trace.stored_as).item()
+    return bounds
 
 
 def _same(a: float, b: float) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.running_error import ALLOWED
 
 Values = NDArray[np.float64]
 

@@ -11,6 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
+from rnnviz.cells import CELLS as SPECS
+from rnnviz.cells.arrays import ArrayLayer, ArrayValue
+from rnnviz.cells.blocks import StepBlock
+from rnnviz.cells.graph import Node, value_limits
+from rnnviz.cells.graph import trace as graph_of
 from rnnviz.core.cells import CELLS, Cell
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -19,7 +24,7 @@ from rnnviz.explain.terms import Floats
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
 from rnnviz.verify.step_inputs import layer_input, previous_hidden
 
-_BLOCK_VALUES = 1 << 20
+_BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20
 _WEIGHT_BYTES = 96 << 20
 _PRE = "pre_"
@@ -46,7 +51,8 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     An RNN's only gate is h itself, so that only its argument is listed.
     """
     gates = [gate for gate in cell.gates if gate.symbol != "h"]
-    found = [GateQuantity(gate.symbol, gate.name, -1.0 if gate.activation == "tanh" else 0.0, 1.0) for gate in gates]
+    values = graph_of(SPECS[cell.name]).values
+    found = [GateQuantity(gate.symbol, gate.name, *value_limits(values[gate.symbol])) for gate in gates]
     if cell.has_cell_state:
         found.append(GateQuantity("c", "cell state"))
     found += [GateQuantity(_PRE + gate.symbol, f"argument of {gate.symbol}'s {gate.activation}") for gate in cell.gates]
@@ -82,10 +88,11 @@ class GateReader:
     def __init__(self, inputs: Inputs, trace: Trace) -> None:
         self.inputs, self.trace = inputs, trace
         self.cell = inputs.network.kind
+        self.graph = graph_of(SPECS[self.cell.name])
         self._rows: OrderedDict[tuple[int, int, int, int, int], _Rows] = OrderedDict()
         self.cell_states = None
         if self.cell.has_cell_state:
-            self.cell_states = CellStates(inputs, trace, gates=self._forget_and_write)
+            self.cell_states = CellStates(inputs, trace, blocks=self._block)
 
     def lane(self, layer: int, direction: int, sample: int, name: str, times: slice, units: slice) -> FloatArray:
         """(T', U') in the trace's dtype: a quantity of one lane; (T', 1), if it is not per unit."""
@@ -115,10 +122,8 @@ class GateReader:
         known = ", ".join(quantity.name for quantity in QUANTITIES[self.cell.name])
         raise KeyError(f"{name} is no quantity of the cell {self.cell.name}: it has {known}")
 
-    def _forget_and_write(self, columns: SampleUnitBlock, times: slice) -> tuple[Floats, Floats]:
-        """f and i · g of an LSTM."""
-        read = _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
-        return read.quantity("f"), read.quantity("i") * read.quantity("g")
+    def _block(self, columns: SampleUnitBlock, times: slice) -> "_Block":
+        return _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
 
     def _blocks(self, times: slice, direction: int, samples: slice) -> Iterator[slice]:
         """Slices of time in the order of computation, so that a cell state is carried from one to the next."""
@@ -145,15 +150,18 @@ class GateReader:
         return self._rows[key]
 
 
-class _Block:
-    """Some time steps of one lane, in which quantities that rest on each other are computed once."""
+_NO_LAYER = ArrayLayer()
+
+
+class _Block(StepBlock[ArrayValue]):
+    """Some time steps of one lane (B, S, U)."""
 
     def __init__(
         self, reader: GateReader, layer: int, direction: int, samples: slice, times: slice, units: slice
     ) -> None:
+        super().__init__(reader.graph, times.stop - times.start)
         self._reader, self._units = reader, units
         self._at = layer, direction, times, samples
-        self._arguments: dict[str, Floats] = {}
 
     def quantity(self, name: str) -> FloatArray:
         """(B, S, U) or (B, S, 1) in float64."""
@@ -167,8 +175,25 @@ class _Block:
             if name == "change":
                 return hidden[..., self._units] - self._before[..., self._units]
             return np.asarray(np.sqrt(np.square(hidden).sum(axis=-1, keepdims=True)))
-        symbol = name.removeprefix(_PRE)
-        return self._argument(symbol) if name.startswith(_PRE) else self._gate(symbol)
+        node = self.graph.values[name.removeprefix(_PRE)]
+        return np.asarray(self.value(node.args[0] if name.startswith(_PRE) else node).array)
+
+    def leaf(self, node: Node) -> ArrayValue:
+        """See `StepBlock.leaf`."""
+        return ArrayValue(self._leaf(node), _NO_LAYER)
+
+    def _leaf(self, node: Node) -> Floats | float:
+        match node.op:
+            case "number":
+                return node.number
+            case "u":
+                rows = self._reader.rows_of(*self._at[:2], node.name, self._units)
+                return _product(self._x, rows.i2h) + rows.i2h_bias
+            case "v":
+                rows = self._reader.rows_of(*self._at[:2], node.name, self._units)
+                return _product(self._before, rows.h2h) + rows.h2h_bias
+        assert (node.op, node.name) == ("state", "h"), node
+        return self._before[..., self._units]
 
     @cached_property
     def _before(self) -> Floats:
@@ -180,25 +205,6 @@ class _Block:
     def _x(self) -> Floats:
         layer, _, times, samples = self._at
         return layer_input(self._reader.inputs, self._reader.trace, layer, times, samples).astype(np.float64)
-
-    def _argument(self, symbol: str) -> Floats:
-        """u + v, or u_n + r · v_n of a GRU's candidate."""
-        if symbol not in self._arguments:
-            rows = self._reader.rows_of(*self._at[:2], symbol, self._units)
-            u = _product(self._x, rows.i2h)
-            u += rows.i2h_bias
-            v = _product(self._before, rows.h2h)
-            v += rows.h2h_bias
-            if (self._reader.cell.name, symbol) == ("gru", "n"):
-                v *= self._gate("r")
-            u += v
-            self._arguments[symbol] = u
-        return self._arguments[symbol]
-
-    def _gate(self, symbol: str) -> Floats:
-        argument = self._argument(symbol)
-        activation = next(gate.activation for gate in self._reader.cell.gates if gate.symbol == symbol)
-        return 0.5 * (1.0 + np.tanh(0.5 * argument)) if activation == "sigmoid" else np.tanh(argument)
 
 
 def _product(v: Floats, weight: Floats) -> Floats:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepRow, SweepTable
 from rnnviz.sweeps.text import value_text
-from rnnviz.verify.running_error import ALLOWED
 
 WAITING = -1
 """The place in `ROW_VERDICTS` of a row that has not been computed."""

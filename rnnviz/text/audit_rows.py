@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
@@ -11,7 +12,6 @@ from rnnviz.text.verdict_text import likely_causes
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.running_error import ALLOWED
 from rnnviz.verify.verdict import AuditVerdict
 
 AUDIT_WORDS = {

@@ -26,23 +26,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.bounded import bounded_block
+from rnnviz.cells.running_error import ALLOWED, storage_bound
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.verify.audit_accumulator import CERTAIN, Audit, AuditAccumulator, Compared, WrongStep, undetermined
 from rnnviz.verify.audit_sampling import SampleUnitBlock, all_columns, plan_lane, some_columns
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.running_error import ALLOWED, BoundedArray, exact, storage_bound
-from rnnviz.verify.step_bounds import (
-    AuditedLayer,
-    audited_layer,
-    lstm_cell_limits,
-    lstm_cells,
-    lstm_gates,
-    lstm_hidden,
-    next_hidden,
-)
-from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
+from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden
 
 __all__ = ["Audit", "WrongStep", "audit"]
 
@@ -160,33 +151,37 @@ def _audit_columns(
 ) -> Iterator[float]:
     """Audit blocks of time of some columns, in the order of computation, and yield the fraction of time that is done.
 
-    The cell state of an LSTM is carried from block to block, beginning with the initial one.
+    States beside h are carried from block to block, beginning with the initial ones.
     """
     network = inputs.network
-    p = inputs.parameters.layer(layer, direction)
-    x_stored_as = trace.stored_as if layer else ""
-    prepared = audited_layer(
-        network.cell, network.kind.gate_count, p, columns.units, trace.eps, trace.stored_as, x_stored_as
-    )
+    bounded = bounded_layer(inputs, trace, layer, direction, columns.units)
+    stored_as = trace.stored_as
     k = layer * network.directions + direction
     own = np.ix_(columns.samples, columns.units)
-    c = None
-    if inputs.initial_state.c is not None:
-        c = exact(inputs.initial_state.c[k][own].astype(np.float64), prepared.eps)
+    states = dict(zip(network.kind.state_names, inputs.initial_state.arrays, strict=True))
+    carried = {name: bounded.leaf(state[k][own]) for name, state in states.items() if name != "h"}
     for times in blocks:
         x = layer_input(inputs, trace, layer, times, columns.samples)
         before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
-        h = np.asarray(trace.hidden[layer, direction, times])[:, columns.samples][:, :, columns.units]
-        if c is None:
-            step = _recurrent_block(prepared, x, before, columns)
-        else:
-            cells = None
-            if trace.cell is not None:
-                cells = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
-            step, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=network.backward(direction))
-        if prepared.stored_as:
-            np.add(step.bound, storage_bound(h, prepared.stored_as), out=step.bound)
-        unknown = undetermined(network.cell, step, h, before[:, :, columns.units], prepared.stored_as)
+        engine = {
+            name: np.asarray(array[layer, direction, times])[:, columns.samples][:, :, columns.units]
+            for name, array in (("h", trace.hidden), ("c", trace.cell))
+            if array is not None
+        }
+        values, carried = bounded_block(
+            bounded,
+            x,
+            before,
+            carried,
+            names=("h",),
+            own=engine,
+            first=times.start,
+            backward=network.backward(direction),
+        )
+        h, step = engine["h"], values["h"]
+        if stored_as:
+            np.add(step.bound, storage_bound(h, stored_as), out=step.bound)
+        unknown = undetermined(network.cell, step, h, before[:, :, columns.units], stored_as)
         tally.add(layer, direction, times, columns, h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 
@@ -198,35 +193,3 @@ def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: ran
     starts = range(times.start, times.stop, length)
     for start in reversed(starts) if inputs.network.backward(direction) else starts:
         yield slice(start, min(start + length, times.stop))
-
-
-def _recurrent_block(layer: AuditedLayer, x: FloatArray, before: FloatArray, columns: SampleUnitBlock) -> BoundedArray:
-    steps, samples, _ = x.shape
-    own = before[:, :, columns.units].astype(np.float64).reshape(steps * samples, -1)
-    h = next_hidden(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1), own)
-    return BoundedArray(h.value.reshape(steps, samples, -1), h.bound.reshape(steps, samples, -1), h.eps)
-
-
-def _lstm_block(
-    layer: AuditedLayer,
-    x: FloatArray,
-    before: FloatArray,
-    c: BoundedArray,
-    h: FloatArray,
-    own_cells: FloatArray | None,
-    first: int,
-    *,
-    backward: bool,
-) -> tuple[BoundedArray, BoundedArray]:
-    """h of a block (B, S, U) from time step `first` on, and the cell state that the next block starts from (S, U).
-
-    `h` and `own_cells`, if there are any, are the engine's own hidden values and cell states of the block.
-    """
-    steps, samples, _ = x.shape
-    f, i_g, o = (
-        BoundedArray(v.value.reshape(steps, samples, -1), v.bound.reshape(steps, samples, -1), v.eps)
-        for v in lstm_gates(layer, x.reshape(steps * samples, -1), before.reshape(steps * samples, -1))
-    )
-    known = lstm_cell_limits(layer, o, h, own_cells, first)
-    cells, c = lstm_cells(f, i_g, c, backward=backward, known=known)
-    return lstm_hidden(o, cells), c

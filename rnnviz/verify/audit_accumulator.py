@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -15,7 +16,6 @@ from rnnviz.verify.audit_sampling import SampleUnitBlock
 from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.per_timestep import OverTime, over_time
-from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.verify.verdict import AuditVerdict
 
 JUDGED = 2.0**-8

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.display_names import display_name
 from rnnviz.core.indexing import last_timestep
 from rnnviz.core.inputs import Inputs
@@ -17,7 +18,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.verify.audit_sampling import FULL
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.invariants import Check, equality
-from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
 
 _BLOCK_VALUES = 1 << 18
 

@@ -1,7 +1,7 @@
 """The cell states of an engine's LSTM at any time step, though a trace need not hold them.
 
-Where the engine knows its cell states they are read from its trace. Elsewhere c = f · c[t-1] + i · g is followed in
-float64, with f, i and g from the engine's own hidden states, as the audit does. To start at t = 0 each time would
+Where the engine knows its cell states they are read from its trace. Elsewhere c is followed in float64, with the gates
+from the engine's own hidden states, as the audit does. To start at t = 0 each time would
 make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
 k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far below the
 engine's precision, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it
@@ -16,12 +16,16 @@ from typing import TypeAlias
 
 import numpy as np
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.arrays import ArrayLayer, ArrayValue
+from rnnviz.cells.blocks import StepBlock
+from rnnviz.cells.bounded import BoundedBlock, BoundedLayer
+from rnnviz.cells.graph import trace as graph_of
+from rnnviz.cells.running_error import BoundedArray, exact, storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.verify.running_error import BoundedArray, exact, storage_bound
-from rnnviz.verify.step_bounds import AuditedLayer, Limits, audited_layer, lstm_cell_limits, lstm_cells, lstm_gates
-from rnnviz.verify.step_inputs import layer_input, previous_hidden
+from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden
 
 _FAR_BELOW, _NEGLIGIBLE = 2.0**-20, 2.0**-60
 _FIRST_LOOK = 64
@@ -46,14 +50,16 @@ class SampleUnitBlock:
         return self.samples[1] - self.samples[0], self.units[1] - self.units[0]
 
 
-ForgetAndWrite: TypeAlias = Callable[[SampleUnitBlock, slice], tuple[FloatArray, FloatArray]]
-"""f and i · g of some time steps, each (B, S, U) in float64."""
+Blocks: TypeAlias = Callable[[SampleUnitBlock, slice], StepBlock[ArrayValue]]
+"""The values (B, S, U) of some time steps in float64, without bounds."""
+
+_Block: TypeAlias = StepBlock[ArrayValue] | BoundedBlock
 
 
 class CellStates:
     """c of one engine's LSTM, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget.
 
-    With `gates` these are taken for f and i · g, and the bounds, which cost more than the values, are NaN.
+    With `blocks` the values are computed by these, and the bounds, which cost more than the values, are NaN.
     """
 
     def __init__(
@@ -61,18 +67,19 @@ class CellStates:
         inputs: Inputs,
         trace: Trace,
         budget: int = _CHECKPOINT_BYTES,
-        gates: ForgetAndWrite | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
         assert inputs.initial_state.c is not None, "only an LSTM has a cell state"
         self._inputs, self._trace = inputs, trace
-        self._own_gates = gates
+        self._blocks = blocks
+        self._forget = graph_of(CELLS[inputs.network.cell]).values["f"]
         self._c0 = inputs.initial_state.c
         self._eps = trace.eps
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
         self.interrupt: Callable[[], None] = _go_on
         """Called before each block of a long way; may raise to give it up. What was found on the way is kept."""
-        self._prepared: tuple[tuple[int, int, tuple[int, int]], AuditedLayer] | None = None
+        self._prepared: tuple[tuple[int, int, tuple[int, int]], BoundedLayer] | None = None
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -123,20 +130,19 @@ class CellStates:
         _, _, samples, units = _indices(columns)
         largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + step
         limit = min(_LARGEST_LOOK, max(_FIRST_LOOK, _LOOK_VALUES // (columns.shape[0] * columns.shape[1])))
-        blocks: list[tuple[BoundedArray, BoundedArray, Limits]] = []
+        blocks: list[_Block] = []
         left, first, length = np.ones(columns.shape), step, _FIRST_LOOK
         while first > known and step - first < limit:
             start = max(known, first - length)
-            f, i_g, known_cells = self._gates(columns, start, first)
-            left *= f.value.prod(axis=0)
-            blocks.append((f, i_g, known_cells))
+            blocks.append(self._block(columns, start, first))
+            left *= _numbers(blocks[-1].value(self._forget)).prod(axis=0)
             first, length = start, length * 2
             forgotten = bool(np.all(left * largest < self._negligible))
             if forgotten:
                 c = exact(np.zeros(columns.shape), self._eps)
             if forgotten or first == known:
                 for block in reversed(blocks):
-                    _, c = self._carry(columns, *block, c)
+                    _, c = self._carry(columns, block, c)
                 return c
         return None
 
@@ -152,56 +158,39 @@ class CellStates:
         self, columns: SampleUnitBlock, first: int, last: int, c: BoundedArray
     ) -> tuple[BoundedArray, BoundedArray]:
         with np.errstate(all="ignore"):
-            return self._carry(columns, *self._gates(columns, first, last), c)
+            return self._carry(columns, self._block(columns, first, last), c)
 
-    def _carry(
-        self, columns: SampleUnitBlock, f: BoundedArray, i_g: BoundedArray, known: Limits, c: BoundedArray
-    ) -> tuple[BoundedArray, BoundedArray]:
+    def _carry(self, columns: SampleUnitBlock, block: _Block, c: BoundedArray) -> tuple[BoundedArray, BoundedArray]:
         """c of every step of a block, and the last that was computed."""
         backward = self._inputs.network.backward(columns.direction)
-        if self._own_gates is None:
-            return lstm_cells(f, i_g, c, backward=backward, known=known)
-        cells, last = np.empty_like(f.value), c.value
-        for t in reversed(range(len(cells))) if backward else range(len(cells)):
-            np.multiply(f.value[t], last, out=cells[t])
-            cells[t] += i_g.value[t]
-            last = cells[t]
-        return self._unbounded(cells), self._unbounded(last.copy())
+        if isinstance(block, BoundedBlock):
+            cells, last = block.follow({"c": c}, ("c",), backward=backward)
+            return cells["c"], last["c"]
+        values, carried = block.follow({"c": ArrayValue(c.value, ArrayLayer())}, ("c",), backward=backward)
+        return self._unbounded(values["c"].array), self._unbounded(carried["c"].array)
 
     def _unbounded(self, value: FloatArray) -> BoundedArray:
         return BoundedArray(value, np.broadcast_to(np.nan, value.shape), self._eps)
 
-    def _gates(self, columns: SampleUnitBlock, first: int, last: int) -> tuple[BoundedArray, BoundedArray, Limits]:
-        """f and i · g of the steps from `first` to before `last`, each (B, S, U) in the order of time.
-
-        With them what the hidden values say of the cell states.
-        """
+    def _block(self, columns: SampleUnitBlock, first: int, last: int) -> _Block:
+        """The steps from `first` to before `last`, counted in the order of computation."""
         self.interrupt()
         layer, direction, samples, units = _indices(columns)
         timesteps = self._inputs.timesteps
         backward = self._inputs.network.backward(direction)
         times = slice(timesteps - last, timesteps - first) if backward else slice(first, last)
-        if self._own_gates is not None:
-            f, i_g = (self._unbounded(value) for value in self._own_gates(columns, times))
-            return f, i_g, {}
+        if self._blocks is not None:
+            return self._blocks(columns, times)
         x = layer_input(self._inputs, self._trace, layer, times, samples)
         h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
-        rows = last - first, *columns.shape
-        prepared = self._layer(columns)
-        gates = lstm_gates(prepared, x.reshape(-1, x.shape[-1]), h.reshape(-1, h.shape[-1]))
-        f, i_g, o = (BoundedArray(v.value.reshape(rows), v.bound.reshape(rows), v.eps) for v in gates)
-        own = np.asarray(self._trace.hidden[layer, direction, times, samples, units])
-        return f, i_g, lstm_cell_limits(prepared, o, own, None, times.start)
+        own = {"h": np.asarray(self._trace.hidden[layer, direction, times, samples, units])}
+        return BoundedBlock(self._layer(columns), x, h, own, times.start)
 
-    def _layer(self, columns: SampleUnitBlock) -> AuditedLayer:
+    def _layer(self, columns: SampleUnitBlock) -> BoundedLayer:
         key = columns.layer, columns.direction, columns.units
         if self._prepared is None or self._prepared[0] != key:
-            network = self._inputs.network
-            p = self._inputs.parameters.layer(columns.layer, columns.direction)
-            stored_as = self._trace.stored_as
-            x_stored_as = stored_as if columns.layer else ""
             units = np.arange(*columns.units)
-            prepared = audited_layer(network.cell, network.kind.gate_count, p, units, self._eps, stored_as, x_stored_as)
+            prepared = bounded_layer(self._inputs, self._trace, columns.layer, columns.direction, units)
             self._prepared = key, prepared
         return self._prepared[1]
 
@@ -272,6 +261,10 @@ def _indices(columns: SampleUnitBlock) -> tuple[int, int, slice, slice]:
 
 def _row(inputs: Inputs, columns: SampleUnitBlock) -> int:
     return columns.layer * inputs.network.directions + columns.direction
+
+
+def _numbers(value: ArrayValue | BoundedArray) -> FloatArray:
+    return value.value if isinstance(value, BoundedArray) else np.asarray(value.array)
 
 
 def _size(c: BoundedArray) -> int:

@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.bounded import BoundedLayer
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -53,3 +55,10 @@ def previous_hidden(
     if times.start == 0:
         return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, samples]])
     return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]
+
+
+def bounded_layer(inputs: Inputs, trace: Trace, layer: int, direction: int, units: NDArray[np.intp]) -> BoundedLayer:
+    """The parameters of some units of a lane, in the precision in which the engine computes and stores."""
+    p = inputs.parameters.layer(layer, direction)
+    x_stored_as = trace.stored_as if layer else ""
+    return BoundedLayer(CELLS[inputs.network.cell], vars(p), units, trace.eps, trace.stored_as, x_stored_as)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core.config import Config, Network
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.running_error import ALLOWED
 from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import audit_of, engine_or_skip, inputs_of, touched_trace, with_sequence

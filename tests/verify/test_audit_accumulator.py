@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.cells.running_error import BoundedArray
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import per_timestep
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator
 from rnnviz.verify.audit_sampling import SampleUnitBlock
-from rnnviz.verify.running_error import BoundedArray
 from tests.verify.traces import in_order, trace_of
 
 SHAPE = (2, 2, 5, 3, 4)

@@ -5,12 +5,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES
 from rnnviz.verify.audit import audit
-from rnnviz.verify.running_error import ALLOWED
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
 

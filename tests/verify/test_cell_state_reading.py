@@ -6,13 +6,19 @@ from itertools import product
 import numpy as np
 import pytest
 
+from rnnviz.cells import LSTM
+from rnnviz.cells.arrays import ArrayLayer, ArrayValue
+from rnnviz.cells.blocks import StepBlock
+from rnnviz.cells.bounded import bounded_block
+from rnnviz.cells.graph import Node
+from rnnviz.cells.graph import trace as graph_of
+from rnnviz.cells.running_error import BoundedArray
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.verify import cell_states
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
-from rnnviz.verify.running_error import BoundedArray
-from rnnviz.verify.step_bounds import audited_layer, lstm_gates
+from rnnviz.verify.step_inputs import bounded_layer
 from tests.oracles.gates import gates_of
 from tests.verify.audit_helpers import inputs_of, with_parameters
 from tests.verify.traces import trace_of
@@ -45,13 +51,19 @@ def steady(dtype: str = "float64", timesteps: int = 200) -> tuple[Inputs, Trace]
 CASES = {bias: lstm(bias) for bias in (-4.0, 0.0, 40.0)}
 
 
-def own_gates(inputs: Inputs, trace: Trace):
-    """The gates by plain Python, as somebody else may hand them in."""
+def own_blocks(inputs: Inputs, trace: Trace):
+    """Blocks whose gates are those of plain Python."""
     known = gates_of(inputs, trace.hidden)
 
-    def read(columns: SampleUnitBlock, times: slice) -> tuple[FloatArray, FloatArray]:
+    class Block(StepBlock[ArrayValue]):
+        def leaf(self, node: Node) -> ArrayValue:
+            raise AssertionError(node)
+
+    def read(columns: SampleUnitBlock, times: slice) -> Block:
         at = columns.layer, columns.direction, times, slice(*columns.samples), slice(*columns.units)
-        return known["f"][at], known["i"][at] * known["g"][at]
+        block = Block(graph_of(LSTM), times.stop - times.start)
+        block.known = {block.graph.values[name]: ArrayValue(known[name][at], ArrayLayer()) for name in "ifgo"}
+        return block
 
     return read
 
@@ -87,7 +99,7 @@ def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
     c0 = inputs.initial_state.c
     assert c0 is not None
     c = gates_of(inputs, trace.hidden)["c"]
-    cells = CellStates(inputs, trace, gates=own_gates(inputs, trace) if given else None)
+    cells = CellStates(inputs, trace, blocks=own_blocks(inputs, trace) if given else None)
     columns = [(slice(0, N), slice(0, H)), (slice(1, 3), slice(2, 3)), (slice(2, 3), slice(0, 3))]
     for t, (layer, direction, (samples, units)) in product((25, 0, 39), product((0, 1), (0, 1), columns)):
         before = t + 1 if direction else t - 1
@@ -107,15 +119,15 @@ def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_beginning(direc
     inputs, trace = CASES[40.0]
     c0 = inputs.initial_state.c
     assert c0 is not None
-    layer = audited_layer("lstm", 4, inputs.parameters.layer(0, direction), np.arange(1, 4), trace.eps)
+    layer = bounded_layer(inputs, trace, 0, direction, np.arange(1, 4))
     c = BoundedArray(c0[direction, 1:3, 1:4].astype(np.float64), np.zeros((2, 3)), trace.eps)
     h = inputs.initial_state.h[direction, 1:3]
     cells, narrowed = CellStates(inputs, trace), False
     for t in reversed(range(T)) if direction else range(T):
         found = cells.before(0, direction, t, slice(1, 3), slice(1, 4))
         assert_bounds(found.bound, c.bound, sure=narrowed)
-        f, i_g, _ = lstm_gates(layer, inputs.sequence[t, 1:3], h)
-        c, h = f * c + i_g, trace.hidden[0, direction, t, 1:3]
+        c = bounded_block(layer, inputs.sequence[t : t + 1, 1:3], h[np.newaxis], {"c": c})[1]["c"]
+        h = trace.hidden[0, direction, t, 1:3]
         after = CellStates(inputs, trace).after(0, direction, slice(t, t + 1), slice(1, 3), slice(1, 4))
         assert_bounds(after.bound[0], c.bound, sure=narrowed)
         narrowed |= t % 17 == 16

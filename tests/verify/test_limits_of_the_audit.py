@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -16,7 +17,6 @@ from rnnviz.io.export.json_summary import summary
 from rnnviz.text.verdict_text import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_state_invariants import cell_checks
-from rnnviz.verify.running_error import ALLOWED
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameters, with_sequence
 from tests.verify.faulty_traces import Spoil, one_step, permuted_gates, plain_trace, result_of, without

@@ -5,6 +5,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.icons import Icons
@@ -13,7 +14,6 @@ from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.checks_model import WordsModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.text.audit_rows import AUDIT_WORDS, AuditRow, ToleranceRow
-from rnnviz.verify.running_error import ALLOWED
 from rnnviz.verify.verdict import AuditVerdict
 
 _Roles = Qt.ItemDataRole

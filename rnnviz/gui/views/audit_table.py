@@ -3,6 +3,7 @@
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QWidget
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
@@ -11,7 +12,6 @@ from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.text.audit_rows import audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.running_error import ALLOWED
 from rnnviz.verify.verdict import AuditVerdict
 
 _INTRO = (

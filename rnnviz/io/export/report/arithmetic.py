@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.trace_index import Location
@@ -16,7 +17,6 @@ from rnnviz.explain.term_table import ledger
 from rnnviz.io.export.report.tables import Number, ReportRow, error
 from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.running_error import ALLOWED
 
 
 @dataclass(frozen=True)

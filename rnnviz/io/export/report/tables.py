@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.display_names import display_name
 from rnnviz.core.words import join_words
@@ -12,7 +13,6 @@ from rnnviz.text.verdict_text import MARKS, likely_causes
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.comparison import Comparison
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.running_error import ALLOWED
 from rnnviz.verify.verdict import AuditVerdict
 
 
