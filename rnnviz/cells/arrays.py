@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnnviz.cells.activations import Activation
+from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec, Values
 from rnnviz.cells.blocks import ValueOverTime
 
@@ -115,6 +115,14 @@ def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:
     """The rows of each gate: (G·H, ...) gives (H, ...) by the gates' symbols."""
     size = len(array) // max(1, len(gates))
     return {gate: array[k * size : (k + 1) * size] for k, gate in enumerate(gates)}
+
+
+def reordered_rows(array: FloatArray, given: tuple[str, ...], wanted: tuple[str, ...]) -> FloatArray:
+    """The gates' rows (G·H, ...) that `array` has in the order `given`, in the order `wanted`."""
+    rows, found = gate_rows(array, given), np.empty(array.shape, array.dtype)
+    for gate, out in gate_rows(found, wanted).items():
+        out[...] = rows[gate]
+    return found
 
 
 def step_values(

@@ -215,6 +215,8 @@ class CellSpec:
         Further parameters, which the step reads from `p`.
     activations:
         The activation of each role: the keyword arguments of `step`, with its defaults.
+    gate_orders:
+        By framework, the order of the rows where it differs from that of `gates`.
     source:
         Where the equations were published.
     """
@@ -227,6 +229,7 @@ class CellSpec:
     states: tuple[StateSpec, ...] = (StateSpec("h"),)
     parameters: tuple[ParameterSpec, ...] = ()
     activations: tuple[tuple[str, Function], ...] = ()
+    gate_orders: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -248,6 +251,10 @@ class CellSpec:
     def gate_symbols(self) -> tuple[str, ...]:
         """The symbols of the gates: ("i", "f", "g", "o")."""
         return tuple(gate.symbol for gate in self.gates)
+
+    def gate_order(self, framework: str) -> tuple[str, ...]:
+        """The symbols in the order of the rows in "onnx" or "keras"; Gluon and PyTorch have the order of `gates`."""
+        return dict(self.gate_orders).get(framework, self.gate_symbols)
 
     @cached_property
     def state_symbols(self) -> tuple[str, ...]:

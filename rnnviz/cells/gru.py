@@ -33,5 +33,13 @@ def reset_before_step(
 
 GATES = Gate("r", "reset gate"), Gate("z", "update gate"), Gate("n", "candidate")
 
-GRU = CellSpec("gru", "GRU", step, gates=GATES)
-GRU_RESET_BEFORE = CellSpec("gru_reset_before", "GRU with the reset before the product", reset_before_step, gates=GATES)
+GATE_ORDERS = tuple((framework, ("z", "r", "n")) for framework in ("onnx", "keras"))
+
+GRU = CellSpec("gru", "GRU", step, gates=GATES, gate_orders=GATE_ORDERS)
+GRU_RESET_BEFORE = CellSpec(
+    "gru_reset_before",
+    "GRU with the reset before the product",
+    reset_before_step,
+    gates=GATES,
+    gate_orders=GATE_ORDERS,
+)

@@ -81,8 +81,9 @@ INPUT, FORGET, OUTPUT = Gate("i", "input gate"), Gate("f", "forget gate"), Gate(
 CANDIDATE = Gate("g", "candidate")
 GATES = INPUT, FORGET, CANDIDATE, OUTPUT
 STATES = StateSpec("h"), StateSpec("c")
+GATE_ORDERS = (("onnx", ("i", "o", "f", "g")),)
 
-LSTM = CellSpec("lstm", "LSTM", step, gates=GATES, states=STATES)
+LSTM = CellSpec("lstm", "LSTM", step, gates=GATES, states=STATES, gate_orders=GATE_ORDERS)
 
 LSTM_PEEPHOLE = CellSpec(
     "lstm_peephole",
@@ -92,6 +93,7 @@ LSTM_PEEPHOLE = CellSpec(
     states=STATES,
     # ONNX's order: its P holds the three one after the other.
     parameters=(ParameterSpec("c2i_weight"), ParameterSpec("c2o_weight"), ParameterSpec("c2f_weight")),
+    gate_orders=GATE_ORDERS,
 )
 
 LSTM_PROJECTION = CellSpec(

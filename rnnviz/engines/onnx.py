@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.arrays import reordered_rows
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
@@ -20,9 +22,6 @@ from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.error_text import last_line
 from rnnviz.engines.layerwise import fill_layer, initial_states
 from rnnviz.engines.onnx_runtime import onnxruntime
-
-GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn_relu": (0,), "rnn_tanh": (0,)}
-"""Which of Gluon's gates is at each of ONNX's places."""
 
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
 _STATES = ("initial_h", "initial_c")
@@ -87,9 +86,10 @@ def _weights(inputs: Inputs, layer: int) -> dict[str, FloatArray]:
     network = inputs.network
     sides = [inputs.parameters.layer(layer, direction) for direction in range(network.directions)]
 
+    cell = CELLS[network.cell]
+
     def reordered(array: FloatArray) -> FloatArray:
-        blocks = np.split(array, network.kind.gate_count)
-        return np.concatenate([blocks[place] for place in GATE_ORDER[network.cell]])
+        return reordered_rows(array, cell.gate_symbols, cell.gate_order("onnx"))
 
     return {
         "W": np.stack([reordered(p.i2h_weight) for p in sides]),

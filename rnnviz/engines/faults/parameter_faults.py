@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.arrays import gate_rows
+from rnnviz.cells.arrays import gate_rows, reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.engines.faults.spec import ParameterChange
@@ -32,11 +32,7 @@ def read_in_order(order: tuple[str, ...]) -> ParameterChange:
     """The rows of the weights and biases, read as if the gates were in `order`."""
 
     def change(cell: str, p: LayerParameters) -> LayerParameters:
-        def reorder(array: FloatArray) -> FloatArray:
-            rows = gate_rows(array, order)
-            return np.concatenate([rows[gate] for gate in CELLS[cell].gate_symbols])
-
-        return _every_array(p, reorder)
+        return _every_array(p, lambda array: reordered_rows(array, order, CELLS[cell].gate_symbols))
 
     return change
 

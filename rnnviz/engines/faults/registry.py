@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnviz.cells import GRU_RESET_BEFORE, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
+from rnnviz.cells import GRU, GRU_RESET_BEFORE, LSTM, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
 from rnnviz.cells.activations import Function
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Network
@@ -158,7 +158,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "gates-i-o-f-g",
             "gate rows in the order i, o, f, g",
             "ONNX's order.",
-            _of(("lstm",), Fault(parameters=(change.read_in_order(("i", "o", "f", "g")),))),
+            _of(("lstm",), Fault(parameters=(change.read_in_order(LSTM.gate_order("onnx")),))),
         ),
         KnownBug(
             "forget-bias-one",
@@ -176,7 +176,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "gates-z-r-n",
             "gate rows in the order z, r, n",
             "Keras's and ONNX's order.",
-            _of(("gru",), Fault(parameters=(change.read_in_order(("z", "r", "n")),))),
+            _of(("gru",), Fault(parameters=(change.read_in_order(GRU.gate_order("keras")),))),
         ),
         KnownBug(
             "reset-before-matmul",

@@ -12,6 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.arrays import reordered_rows
 from rnnviz.io.model_formats.keras_archive import KerasFile
 from rnnviz.io.model_formats.keras_calls import Start
 from rnnviz.io.model_formats.keras_cells import FoundLayer, Matched, Sides, StoredCell
@@ -30,15 +32,10 @@ from rnnviz.io.model_formats.layered_file import (
     Arrays,
     StoredLayer,
     UnreadableError,
-    gate_rows,
     unsupported,
 )
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, ask_for_cell
 
-GATE_ORDER = {1: (0,), 3: (1, 0, 2), 4: (0, 1, 2, 3)}
-"""By the number of gates, which of Keras' is at each of Gluon's places."""
-
-_GATES = {"lstm": 4, "gru": 3}
 _FAMILIES = {1: RNN_CELLS, 3: ("gru",), 4: ("lstm",)}
 _PLAIN_CALL = (
     "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
@@ -127,13 +124,13 @@ def _gates(recurrent: StoredArray) -> int:
     shape = recurrent.shape
     if len(shape) > 2:
         raise UnreadableError(f"{recurrent.path} is the kernel of a convolution, which no cell here has")
-    if len(shape) == 2 and shape[0] and shape[1] % shape[0] == 0 and shape[1] // shape[0] in GATE_ORDER:
+    if len(shape) == 2 and shape[0] and shape[1] % shape[0] == 0 and shape[1] // shape[0] in _FAMILIES:
         return shape[1] // shape[0]
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
 
 
 def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
-    needed = _GATES.get(computed.cell, 1)
+    needed = len(CELLS[computed.cell].gates)
     if not entry.input_size or not entry.hidden_size:
         raise UnreadableError("its kernels are not matrices")
     units = {cell.recurrent_kernel.shape[0] for side in sides for cell in side if cell.recurrent_kernel.shape}
@@ -151,7 +148,7 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
         raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
     if len({cell.kernel.dtype for side in sides for cell in side}) > 1:
         raise UnreadableError("its cells are stored in different types")
-    return StoredLayer(entry, lambda: _parameters(file, sides, needed))
+    return StoredLayer(entry, lambda: _parameters(file, sides, CELLS[computed.cell]))
 
 
 def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: Computed) -> None:
@@ -177,20 +174,21 @@ def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: C
             raise UnreadableError(f"{array.path} holds {array.dtype}, and the kernel {cell.kernel.dtype}")
 
 
-def _parameters(file: KerasFile, sides: Sides, gates: int) -> Arrays:
+def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
-    order = GATE_ORDER[gates]
+    orders = kind.gate_order("keras"), kind.gate_symbols
     with file.weights() as (source, _size):
         for side, cells in zip("lr", sides, strict=False):
             for number, cell in enumerate(cells):
                 name = f"{side}{number}"
-                found[f"{name}_i2h_weight"] = gate_rows(_read(source, cell.kernel).T, order)
-                found[f"{name}_h2h_weight"] = gate_rows(_read(source, cell.recurrent_kernel).T, order)
+                found[f"{name}_i2h_weight"] = reordered_rows(_read(source, cell.kernel).T, *orders)
+                found[f"{name}_h2h_weight"] = reordered_rows(_read(source, cell.recurrent_kernel).T, *orders)
                 zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{name}_i2h_weight"].dtype)
                 bias = zeros if cell.bias is None else _read(source, cell.bias)
                 i2h, h2h = bias if bias.ndim == 2 else (bias, zeros)
-                found[f"{name}_i2h_bias"], found[f"{name}_h2h_bias"] = gate_rows(i2h, order), gate_rows(h2h, order)
+                found[f"{name}_i2h_bias"] = reordered_rows(i2h, *orders)
+                found[f"{name}_h2h_bias"] = reordered_rows(h2h, *orders)
     return found
 
 

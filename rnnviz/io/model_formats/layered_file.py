@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
@@ -92,15 +91,6 @@ def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list
     for number, layer in enumerate(layers):
         found += [stack for bottom, stack in stacks if bottom == number]
         found.append(layer)
-    return found
-
-
-def gate_rows(array: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
-    """The G blocks of rows of (G·H, ...) in another order: the first becomes the one at `order[0]`."""
-    found = np.empty(array.shape, array.dtype)
-    hidden = len(array) // len(order)
-    for place, source in enumerate(order):
-        found[place * hidden : (place + 1) * hidden] = array[source * hidden : (source + 1) * hidden]
     return found
 
 

@@ -9,21 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import AttributeProto
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
+from rnnviz.cells.arrays import reordered_rows
 from rnnviz.io.model_formats.layered_file import (
     Arrays,
     StoredLayer,
     UnreadableError,
-    gate_rows,
     unsupported,
 )
 from rnnviz.io.model_formats.onnx_constants import Constants, Value, widened_numbers
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode
 from rnnviz.io.model_formats.onnx_states import EVERY_STEP, InitialState, initial_state, lengths
 from rnnviz.io.model_formats.rnn_entry import DTYPES, Entry
-
-GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn_tanh": (0,), "rnn_relu": (0,)}
-"""The index of ONNX's gate for each of Gluon's gates."""
 
 OPERATORS = {("", "RNN"): "rnn_tanh", ("", "LSTM"): "lstm", ("", "GRU"): "gru"}
 """The operators that are read, each with its cell unless an attribute says otherwise."""
@@ -118,7 +115,7 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | 
             dtype = weight.dtype.name
             if len(weight.shape) == 3:
                 features = weight.shape[2]
-                hidden = hidden or weight.shape[1] // CELLS[cell].gate_count
+                hidden = hidden or weight.shape[1] // len(CELLS[cell].gates)
         except UnreadableError:
             pass
     both = has_second_direction(placed)
@@ -187,7 +184,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         _constant(placed, "R", constants),
         _constant(placed, "B", constants) if placed.input("B") else None,
     )
-    gates, r = CELLS[cell].gate_count, weights.r.shape
+    gates, r = len(CELLS[cell].gates), weights.r.shape
     hidden = _whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
     features = weights.w.shape[2] if len(weights.w.shape) == 3 else 0
     if hidden < 1 or features < 1:
@@ -225,14 +222,15 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
 def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
+    orders = CELLS[cell].gate_order("onnx"), CELLS[cell].gate_symbols
     for kind, constant in (("i2h_weight", weights.w), ("h2h_weight", weights.r)):
         for side, array in zip(sides, widened_numbers(constant), strict=True):
-            found[f"{side}0_{kind}"] = gate_rows(array, GATE_ORDER[cell])
+            found[f"{side}0_{kind}"] = reordered_rows(array, *orders)
     rows, dtype = weights.r.shape[1], found["l0_h2h_weight"].dtype
     both = np.zeros((len(sides), 2 * rows), dtype) if weights.b is None else widened_numbers(weights.b)
     for side, array in zip(sides, both, strict=True):
         for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
-            found[f"{side}0_{kind}"] = gate_rows(bias, GATE_ORDER[cell])
+            found[f"{side}0_{kind}"] = reordered_rows(bias, *orders)
     return found
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 import rnnviz
+from rnnviz.cells import CELLS
+from rnnviz.cells.arrays import reordered_rows
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters, Parameters
-from rnnviz.io.model_formats.layered_file import gate_rows
-from rnnviz.io.model_formats.onnx_nodes import GATE_ORDER
 
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
 _ACTIVATIONS = {"rnn_relu": "Relu", "rnn_tanh": "Tanh"}
@@ -122,11 +122,11 @@ def _of_layers(network: Network, state: str) -> list[str]:
 
 def _weights(network: Network, parameters: Parameters, layer: int) -> dict[str, FloatArray]:
     """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) of one layer in ONNX's order of gates."""
-    order = [GATE_ORDER[network.cell].index(place) for place in range(network.kind.gate_count)]
+    orders = CELLS[network.cell].gate_symbols, CELLS[network.cell].gate_order("onnx")
 
     def stacked(kind: str) -> FloatArray:
         sides: list[LayerParameters] = [parameters.layer(layer, side) for side in range(network.directions)]
-        return np.stack([gate_rows(getattr(p, kind), order) for p in sides])
+        return np.stack([reordered_rows(getattr(p, kind), *orders) for p in sides])
 
     return {
         f"layer{layer}.W": stacked("i2h_weight"),
