@@ -53,6 +53,12 @@ class AffinePart:
         with np.errstate(all="ignore"):
             return self.weights * self.inputs
 
+    @property
+    def contributions(self) -> Floats:
+        """(K,): what each term adds, factor · weights · inputs."""
+        with np.errstate(all="ignore"):
+            return self.products if self.factor == 1.0 else np.asarray(self.factor * self.products)
+
     @cached_property
     def partial_sums(self) -> Floats:
         """(K + 1,): the sum after each term in index order, and last after the bias."""

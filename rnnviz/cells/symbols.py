@@ -68,6 +68,37 @@ def equations(cell: CellSpec) -> tuple[Equation, ...]:
     return _lines(cell, _TEXT)
 
 
+def short_equations(cell: CellSpec) -> tuple[Equation, ...]:
+    """The equations, in which u and v have no subscript where a gate adds the two and reads nothing else.
+
+    >>> [line.text for line in short_equations(GRU)]
+    ['r = sigmoid(u + v)', 'z = sigmoid(u + v)', 'n = tanh(u_n + r · v_n)', 'h = (1 - z) · n + z · h[t-1]']
+    """
+    return tuple(_short(line) for line in equations(cell))
+
+
+def _short(line: Equation) -> Equation:
+    argument = line.node.args[0] if line.node.op == "activation" else line.node
+    if argument.op != "plus" or {arg.op for arg in argument.args} != {"u", "v"}:
+        return line
+    short = {f"{node.op}_{node.name}": node.op for node in argument.args}
+    return replace(line, symbols=tuple(replace(s, text=short.get(s.text, s.text)) for s in line.symbols))
+
+
+def equations_of_all_units(cell: CellSpec) -> tuple[str, ...]:
+    """The short equations as text; gates that are computed alike share a line: "i, f, o = sigmoid(u + v)"."""
+    names: dict[str, list[str]] = {}
+    for line in short_equations(cell):
+        names.setdefault("".join(symbol.text for symbol in line.symbols), []).append(line.name)
+    return tuple(f"{', '.join(alike)} = {right}" for right, alike in names.items())
+
+
+def expression(cell: CellSpec, node: Node) -> tuple[Symbol, ...]:
+    """A value by its operation: "f · c[t-1]"."""
+    graph = trace(cell)
+    return _written(node, {n: name for name, n in graph.values.items() if n is not node}, _TEXT)[0]
+
+
 def tex_lines(cell: CellSpec) -> tuple[str, ...]:
     """The equations as lines of TeX's mathematics: "c = f \\odot c_{t-1} + i \\odot g"."""
     return tuple(line.text for line in _lines(cell, _TEX))

@@ -1,10 +1,11 @@
-"""The four recurrent cells, as Gluon defines them.
-
-G below is the number of gates: a layer's `i2h_weight` has shape (G·H, I) and its rows are the
-gates' rows in the order of `Cell.gates`.
-"""
+"""The cells that a config can name, by their specifications in `rnnviz.cells`."""
 
 from dataclasses import dataclass
+from functools import cached_property
+
+from rnnviz.cells import GRU, LSTM, RNN_RELU, RNN_TANH, CellSpec
+from rnnviz.cells.graph import Graph, trace
+from rnnviz.cells.symbols import equations_of_all_units
 
 
 @dataclass(frozen=True)
@@ -18,79 +19,58 @@ class Gate:
 
 @dataclass(frozen=True)
 class Cell:
-    """What distinguishes one kind of recurrent cell from another.
+    """One kind of recurrent cell.
 
-    `equations` are the manual recurrence's lines, with u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h.
+    G below is the number of gates: a layer's `i2h_weight` has shape (G·H, I), and its rows are the gates' rows in the
+    order of `gates`.
     """
 
-    name: str
-    title: str
-    gates: tuple[Gate, ...]
-    has_cell_state: bool
-    equations: tuple[str, ...]
+    spec: CellSpec
+
+    @property
+    def name(self) -> str:
+        """Its name in a config."""
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.spec.title
+
+    @property
+    def graph(self) -> Graph:
+        """The operations of its step."""
+        return trace(self.spec)
+
+    @cached_property
+    def gates(self) -> tuple[Gate, ...]:
+        """The gates in the order of their rows."""
+        activations = {name: node.activation for name, node in self.graph.values.items()}
+        return tuple(
+            Gate(gate.symbol, gate.name, activation.name)
+            for gate in self.spec.gates
+            if (activation := activations[gate.symbol]) is not None
+        )
 
     @property
     def gate_count(self) -> int:
         """G: how many blocks of H rows the weights have."""
-        return len(self.gates)
+        return len(self.spec.gates)
+
+    @property
+    def has_cell_state(self) -> bool:
+        """Whether it has c beside h."""
+        return "c" in self.spec.state_symbols
 
     @property
     def state_names(self) -> tuple[str, ...]:
         """("h",), or ("h", "c") for an LSTM."""
-        return ("h", "c") if self.has_cell_state else ("h",)
+        return self.spec.state_symbols
+
+    @cached_property
+    def equations(self) -> tuple[str, ...]:
+        """The lines of its step, with u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h."""
+        return equations_of_all_units(self.spec)
 
 
-_LSTM_GATES = (
-    Gate("i", "input gate", "sigmoid"),
-    Gate("f", "forget gate", "sigmoid"),
-    Gate("g", "cell candidate", "tanh"),
-    Gate("o", "output gate", "sigmoid"),
-)
-_GRU_GATES = (
-    Gate("r", "reset gate", "sigmoid"),
-    Gate("z", "update gate", "sigmoid"),
-    Gate("n", "candidate", "tanh"),
-)
-
-CELLS: dict[str, Cell] = {
-    cell.name: cell
-    for cell in (
-        Cell(
-            "rnn_relu",
-            "RNN relu",
-            (Gate("h", "hidden", "relu"),),
-            False,
-            ("h = relu(u + v)",),
-        ),
-        Cell(
-            "rnn_tanh",
-            "RNN tanh",
-            (Gate("h", "hidden", "tanh"),),
-            False,
-            ("h = tanh(u + v)",),
-        ),
-        Cell(
-            "lstm",
-            "LSTM",
-            _LSTM_GATES,
-            True,
-            (
-                "i, f, o = sigmoid(u + v)",
-                "g = tanh(u + v)",
-                "c = f · c[t-1] + i · g",
-                "h = o · tanh(c)",
-            ),
-        ),
-        Cell(
-            "gru",
-            "GRU",
-            _GRU_GATES,
-            False,
-            (
-                "r, z = sigmoid(u + v)",
-                "n = tanh(u_n + r · v_n)",
-                "h = (1 - z) · n + z · h[t-1]",
-            ),
-        ),
-    )
-}
+CELLS: dict[str, Cell] = {spec.name: Cell(spec) for spec in (RNN_RELU, RNN_TANH, LSTM, GRU)}

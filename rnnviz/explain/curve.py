@@ -9,7 +9,7 @@ from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.terms import Floats
 
 _POINTS = 97
-_LEAST_REACH = {"sigmoid": 6.0, "tanh": 3.0, "relu": 2.0}
+_LEAST_REACH, _REACH = {"sigmoid": 6.0, "relu": 2.0}, 3.0
 _BEYOND = 1.15
 _LARGEST = 1e30
 
@@ -26,24 +26,16 @@ class ActivationCurve:
 
 def activation_curve(each: Sequence[StepBreakdown], line: str) -> ActivationCurve | None:
     """The curve of the line that gives `line`: a gate's, or tanh of an LSTM's h; None where there is none."""
-    points: list[tuple[float, float]] = []
-    activation = "tanh"
-    for arithmetic in each:
-        if line in arithmetic.by_symbol:
-            gate = arithmetic.by_symbol[line]
-            activation = gate.gate.activation
-            points.append((gate.pre.sum, gate.value))
-        elif line == "h" and arithmetic.c is not None:
-            points.append((arithmetic.c, float(np.tanh(arithmetic.c))))
-    if not points:
+    named = each[0].cell.graph.values
+    if line not in named:
         return None
+    node = named[line]
+    inner = [arg for arg in node.args if arg not in named.values()]
+    found = next((n for n in (node, *inner) if n.activation is not None), None)
+    if found is None or found.activation is None:
+        return None
+    points = tuple((arithmetic.number(found.args[0]), arithmetic.number(found)) for arithmetic in each)
     finite = [abs(x) for x, _ in points if np.isfinite(x) and abs(x) < _LARGEST]
-    reach = max(_LEAST_REACH[activation], _BEYOND * max(finite, default=0.0))
+    reach = max(_LEAST_REACH.get(found.activation.name, _REACH), _BEYOND * max(finite, default=0.0))
     x = np.linspace(-reach, reach, _POINTS)
-    return ActivationCurve(activation, x, _activated(activation, x), tuple(points))
-
-
-def _activated(activation: str, x: Floats) -> Floats:
-    if activation == "sigmoid":
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
-    return np.tanh(x) if activation == "tanh" else np.maximum(x, 0.0)
+    return ActivationCurve(found.activation.name, x, found.activation.values(x), points)

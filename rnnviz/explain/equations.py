@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rnnviz.cells.graph import Node
 from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.symbols import Symbol, short_equations
 from rnnviz.explain.digit_format import format_distinct, format_short
-from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, StoredValue
+from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,20 @@ class EquationLine:
 
 def equations(arithmetic: StepBreakdown) -> tuple[EquationLine, ...]:
     """The gates in their order, then c of an LSTM, then h: each line uses only earlier ones."""
-    gates = arithmetic.by_symbol
-    if len(gates) == 1:
-        return (_gate(arithmetic.gates[0]),)
-    lines = [_gate(gate) for gate in arithmetic.gates]
-    symbols = {symbol: Token(symbol, gate.value, symbol) for symbol, gate in gates.items()}
-    h = Token("h", arithmetic.h)
-    if arithmetic.c is not None:
-        c = Token("c", arithmetic.c)
-        c_previous = Token("c[t-1]", arithmetic.previous.c)
-        lines += [
-            _line(c, " = ", symbols["f"], " · ", c_previous, " + ", symbols["i"], " · ", symbols["g"]),
-            _line(h, " = ", symbols["o"], " · tanh(", c, ")"),
-        ]
-    else:
-        z, n, h_previous = symbols["z"], symbols["n"], Token("h[t-1]", arithmetic.previous.h)
-        lines.append(_line(h, " = (1 - ", z, ") · ", n, " + ", z, " · ", h_previous))
-    return tuple(lines)
+    return tuple(
+        _line(_token(arithmetic, line.name, line.node), " = ", *(_piece(arithmetic, symbol) for symbol in line.symbols))
+        for line in short_equations(arithmetic.cell.spec)
+    )
+
+
+def _piece(arithmetic: StepBreakdown, symbol: Symbol) -> Token | str:
+    if symbol.node is None or symbol.node.op == "number":
+        return symbol.text
+    return _token(arithmetic, symbol.text, symbol.node)
+
+
+def _token(arithmetic: StepBreakdown, name: str, node: Node) -> Token:
+    return Token(name, arithmetic.number(node), name if name in arithmetic.by_symbol else None)
 
 
 def outcomes(arithmetic: StepBreakdown) -> dict[str, EquationLine]:
@@ -107,15 +106,14 @@ def _outcome(own: StoredValue) -> EquationLine:
     )
 
 
-def _gate(gate: GateArithmetic) -> EquationLine:
-    """i = sigmoid(u + v), or n = tanh(u_n + r · v_n)."""
-    result = Token(gate.symbol, gate.value, gate.symbol)
-    opening = f" = {gate.gate.activation}("
-    if not gate.scaled:
-        return _line(result, opening, Token("u", gate.pre.u.total), " + ", Token("v", gate.pre.v.total), ")")
-    u, v = (Token(f"{name}_{gate.symbol}", half.total) for name, half in (("u", gate.pre.u), ("v", gate.pre.v)))
-    return _line(result, opening, u, " + ", Token("r", gate.pre.v.factor, "r"), " · ", v, ")")
-
-
 def _line(*parts: Token | str) -> EquationLine:
-    return EquationLine(tuple(part if isinstance(part, Token) else Token(part) for part in parts))
+    """The parts, of which signs that follow each other are one."""
+    tokens: list[Token] = []
+    for part in parts:
+        if isinstance(part, Token):
+            tokens.append(part)
+        elif tokens and tokens[-1].value is None:
+            tokens[-1] = Token(tokens[-1].text + part)
+        else:
+            tokens.append(Token(part))
+    return EquationLine(tuple(tokens))

@@ -120,7 +120,8 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
         )
         for place, (row, factor) in enumerate(zip(found.rows, factors, strict=True))
     ]
-    added = ("× r",) if found.scaled else ()
+    factor_name = each[0].by_symbol[symbol].pre.v.factor_name
+    added = (f"× {factor_name}",) if found.scaled else ()
     header = ["weight", *("× input", "= product", *added, "sum") * len(each)]
     yield from _table(header, rows, [display_name(a.engine) for a in each])
 

@@ -10,17 +10,19 @@ from math import inf, isfinite, isnan
 
 import numpy as np
 
+from rnnviz.cells.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.bounded import bounded_block
+from rnnviz.cells.breakdown import worked_lines
+from rnnviz.cells.graph import Node, evaluate
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cells import Cell, Gate
 from rnnviz.core.indexing import read_after
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.terms import Floats, PreActivation, side
+from rnnviz.explain.terms import Floats, PreActivation
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden
 
@@ -29,11 +31,9 @@ from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidde
 class GateArithmetic:
     """One gate of one unit: its pre-activation and its value.
 
-    `cell` is the cell's name and `gate` its entry there. `pre` is the pre-activation with its terms, and `value` the
-    activation of `pre.sum`.
+    `gate` is its entry in the cell, `pre` the pre-activation with its terms, and `value` the activation of `pre.sum`.
     """
 
-    cell: str
     gate: Gate
     pre: PreActivation
     value: float
@@ -45,8 +45,8 @@ class GateArithmetic:
 
     @property
     def scaled(self) -> bool:
-        """Whether the pre-activation is u_n + r · v_n: only of a GRU's candidate n."""
-        return (self.cell, self.symbol) == ("gru", "n")
+        """Whether the recurrent part is multiplied before it is added: only that of a GRU's candidate n, by r."""
+        return bool(self.pre.v.factor_name)
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,26 @@ class StepBreakdown:
         """The gates by their symbols."""
         return {gate.symbol: gate for gate in self.gates}
 
+    def number(self, node: Node) -> float:
+        """The number of a value of the step: of a named one its own, of others what their operation gives."""
+        values = self.cell.graph.values
+        named = {"h": self.h, "c": self.c} | {gate.symbol: gate.value for gate in self.gates}
+        known = {values[name]: _scalar(number) for name, number in named.items() if number is not None}
+        with np.errstate(all="ignore"):
+            return float(evaluate([node], self._leaf, known)[node].array)
+
+    def _leaf(self, node: Node) -> ArrayValue:
+        match node.op:
+            case "number":
+                return _scalar(node.number)
+            case "u":
+                return _scalar(self.by_symbol[node.name].pre.u.total)
+            case "v":
+                return _scalar(self.by_symbol[node.name].pre.v.total)
+        previous = {"h": self.previous.h, "c": self.previous.c}[node.name]
+        assert previous is not None, node
+        return _scalar(previous)
+
     @cached_property
     def outcomes(self) -> tuple[StoredValue, ...]:
         """The engine's own c, where it gives one, and its own h, each beside the equations' value."""
@@ -171,15 +191,19 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     before = previous_hidden(inputs, trace, layer, direction, times, samples)
     p = inputs.parameters.layer(layer, direction)
     row, h_before = x[0, 0].astype(np.float64), before[0, 0].astype(np.float64)
-    gates = _gates(network.kind, p, row, h_before, unit)
     h_own = float(h_before[unit])
     c_before: BoundedArray | None = None
     if network.kind.has_cell_state:
         own = CellStates(inputs, trace) if cells is None else cells
         c_before = own.before(layer, direction, timestep, samples, slice(unit, unit + 1))
     c_own = None if c_before is None else c_before.value.item()
+    state = {"h": h_before} | ({} if c_own is None else {"c": np.broadcast_to(np.float64(c_own), h_before.shape)})
+    lines = {line.equation.name: line for line in worked_lines(network.kind.spec, vars(p), row, state, unit)}
+    gates = tuple(
+        GateArithmetic(gate, PreActivation(*lines[gate.symbol].parts), lines[gate.symbol].value)
+        for gate in network.kind.gates
+    )
     with np.errstate(all="ignore"):
-        c, h = _next(network.kind, {gate.symbol: gate.value for gate in gates}, h_own, c_own)
         bounds = _bounds(inputs, trace, where, x, before, c_before)
     return StepBreakdown(
         where=where,
@@ -189,8 +213,8 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         h_previous=h_before,
         gates=gates,
         previous=PreviousState(read_after(network, where, timesteps), h_own, c_own),
-        c=c,
-        h=h,
+        c=lines["c"].value if "c" in lines else None,
+        h=lines["h"].value,
         stored=float(trace.hidden[where.index]),
         stored_c=None if trace.cell is None else float(trace.cell[where.index]),
         bound=bounds["h"],
@@ -198,36 +222,6 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         timesteps=timesteps,
         names=inputs.names,
     )
-
-
-def _gates(cell: Cell, p: LayerParameters, x: Floats, h: Floats, unit: int) -> tuple[GateArithmetic, ...]:
-    size = len(h)
-    gates: list[GateArithmetic] = []
-    for place, gate in enumerate(cell.gates):
-        row = place * size + unit
-        # The reset gate stands before the candidate, whose product with the state it scales.
-        factor = gates[0].value if (cell.name, gate.symbol) == ("gru", "n") else 1.0
-        u = side("i2h", p.i2h_weight[row].astype(np.float64), x, float(p.i2h_bias[row]))
-        v = side("h2h", p.h2h_weight[row].astype(np.float64), h, float(p.h2h_bias[row]), factor)
-        pre = PreActivation(u, v)
-        gates.append(GateArithmetic(cell.name, gate, pre, activate(gate.activation, pre.sum)))
-    return tuple(gates)
-
-
-def activate(activation: str, v: float) -> float:
-    """sigmoid, tanh or relu of one number; a NaN stays a NaN."""
-    if activation == "sigmoid":
-        return float(0.5 * (1.0 + np.tanh(0.5 * v)))
-    return float(np.tanh(v)) if activation == "tanh" else float(np.maximum(v, 0.0))
-
-
-def _next(cell: Cell, gates: dict[str, float], h: float, c: float | None) -> tuple[float | None, float]:
-    if c is not None:
-        c_next = float(np.multiply(gates["f"], c) + np.multiply(gates["i"], gates["g"]))
-        return c_next, float(np.multiply(gates["o"], np.tanh(c_next)))
-    if cell.name == "gru":
-        return None, float(np.multiply(1.0 - gates["z"], gates["n"]) + np.multiply(gates["z"], h))
-    return None, gates["h"]
 
 
 def _bounds(
@@ -247,3 +241,10 @@ def _bounds(
 
 def _same(a: float, b: float) -> bool:
     return a == b or (isnan(a) and isnan(b))
+
+
+_NO_LAYER = ArrayLayer()
+
+
+def _scalar(number: float) -> ArrayValue:
+    return ArrayValue(np.float64(number), _NO_LAYER)

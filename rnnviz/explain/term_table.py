@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.graph import Node
+from rnnviz.cells.symbols import expression, short_equations
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.explain.divergence import Divergence
@@ -163,8 +165,10 @@ class _GateRows:
 
     def total(self, *, parts: bool) -> TermRow:
         """The argument of the activation, as the arithmetic has it."""
-        gate = self._gates[0]
-        name = f"u_{gate.symbol} + r · v_{gate.symbol}" if gate.scaled else "u + v"
+        cell, gate = self._each[0].cell, self._gates[0]
+        line = next(line for line in short_equations(cell.spec) if line.name == gate.symbol)
+        # Without the activation and its bracket.
+        name = "".join(symbol.text for symbol in line.symbols[1:-1])
         figures = tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in self._gates)
         return TermRow("total", name, figures, parts=parts)
 
@@ -221,35 +225,41 @@ def term_name(first: StepBreakdown, place: Source) -> str:
 
 def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None) -> TermTable:
     """c or h from the gates: one or two products."""
+    first = each[0]
     rows: list[TermRow] = []
     sums = [0.0] * len(each)
-    products = [list(_products(arithmetic, line)) for arithmetic in each]
-    for place, (name, source, _, _) in enumerate(products[0]):
+    products = list(_products(first.cell.graph.values[line]))
+    for node in products:
         figures = []
-        for engine, own in enumerate(products):
-            _, _, factor, read = own[place]
+        for engine, arithmetic in enumerate(each):
+            factor, read = (arithmetic.number(arg) for arg in node.args)
             with np.errstate(all="ignore"):
                 added, start = float(np.multiply(factor, read)), sums[engine]
                 sums[engine] = float(np.add(start, added))
             figures.append(TermValues(factor, read, added, added, start, sums[engine]))
-        parts = parting is not None and parting.step == "previous" and name.endswith("c[t-1]")
-        rows.append(TermRow("term", name, tuple(figures), source, parts))
+        name, read_from = "".join(s.text for s in expression(first.cell.spec, node)), node.args[1]
+        parts = parting is not None and parting.step == "previous" and (read_from.op, read_from.name) == ("state", "c")
+        rows.append(TermRow("term", name, tuple(figures), _source(first, read_from), parts))
     values = [arithmetic.h if line == "h" else arithmetic.c for arithmetic in each]
     parts = parting is not None and parting.step == line
     rows.append(TermRow("total", line, tuple(TermValues(product=value, stop=value) for value in values), parts=parts))
-    return TermTable(line, tuple(rows), len(products[0]), shared=False)
+    return TermTable(line, tuple(rows), len(products), shared=False)
 
 
-def _products(arithmetic: StepBreakdown, line: str) -> Iterator[tuple[str, Place, float, float]]:
-    """What is multiplied: its name, where its second factor comes from, and the two."""
-    gate = {symbol: own.value for symbol, own in arithmetic.by_symbol.items()}
-    where, previous = arithmetic.where, arithmetic.previous
-    if arithmetic.c is None:
-        yield "(1 - z) · n", gate_source(arithmetic, "n"), 1.0 - gate["z"], gate["n"]
-        yield "z · h[t-1]", own_previous(arithmetic), gate["z"], previous.h
-    elif line == "h":
-        yield "o · tanh(c)", CellPlace(where), gate["o"], float(np.tanh(arithmetic.c))
+def _products(node: Node) -> Iterator[Node]:
+    """The products that a sum adds up."""
+    if node.op == "plus":
+        for arg in node.args:
+            yield from _products(arg)
     else:
-        assert previous.c is not None, "a step that has c has read c[t-1]"
-        yield "f · c[t-1]", previous_cell(arithmetic), gate["f"], previous.c
-        yield "i · g", gate_source(arithmetic, "g"), gate["i"], gate["g"]
+        assert node.op == "times", node
+        yield node
+
+
+def _source(arithmetic: StepBreakdown, node: Node) -> Place:
+    """Where the second factor of a product comes from; of tanh(c) where c does."""
+    if node.op == "state":
+        return own_previous(arithmetic) if node.name == "h" else previous_cell(arithmetic)
+    names = {value: name for name, value in arithmetic.cell.graph.values.items()}
+    gate = names.get(node)
+    return CellPlace(arithmetic.where) if gate is None else gate_source(arithmetic, gate)

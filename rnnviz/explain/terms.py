@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Kind: TypeAlias = Literal["i2h", "h2h"]
-Floats: TypeAlias = NDArray[np.float64]
+from rnnviz.cells.breakdown import AffinePart, Floats, Kind
+
+__all__ = ["Floats", "Kind"]
 
 
 @dataclass(frozen=True)
@@ -49,62 +49,11 @@ class TermBar:
 
 
 @dataclass(frozen=True, eq=False)
-class AffineHalf:
-    """One half of a pre-activation in float64: u = W_i2h x + b_i2h, or v = W_h2h h[t-1] + b_h2h, of one row.
-
-    `weights`, `inputs` and `products` are (I,) or (H,); `factor` is what the half is multiplied with before it is
-    added, 1 but for the reset gate at a GRU's candidate.
-    """
-
-    kind: Kind
-    weights: Floats
-    inputs: Floats
-    products: Floats
-    bias: float
-    factor: float = 1.0
-
-    @cached_property
-    def partial_sums(self) -> Floats:
-        """(n + 1,): the sum after each term in index order, and last after the bias."""
-        with np.errstate(all="ignore"):
-            return np.cumsum(np.append(self.products, self.bias))
-
-    @cached_property
-    def total(self) -> float:
-        """u or v, without the factor."""
-        return float(self.partial_sums[-1])
-
-    @property
-    def contributions(self) -> Floats:
-        """(n,): what each term adds to the activation's argument."""
-        with np.errstate(all="ignore"):
-            return self.products if self.factor == 1.0 else np.asarray(self.factor * self.products)
-
-    def term(self, index: int) -> Term:
-        """The term of one column."""
-        product = float(self.products[index])
-        return Term(
-            self.kind,
-            index,
-            float(self.weights[index]),
-            float(self.inputs[index]),
-            product,
-            product if self.factor == 1.0 else self.factor * product,
-        )
-
-
-def side(kind: Kind, weights: Floats, inputs: Floats, bias: float, factor: float = 1.0) -> AffineHalf:
-    """Multiply a row of weights with what it reads."""
-    with np.errstate(all="ignore"):
-        return AffineHalf(kind, weights, inputs, weights * inputs, bias, factor)
-
-
-@dataclass(frozen=True, eq=False)
 class PreActivation:
     """The argument of one gate's activation: u + v, or u_n + r · v_n for a GRU's candidate."""
 
-    u: AffineHalf
-    v: AffineHalf
+    u: AffinePart
+    v: AffinePart
 
     @cached_property
     def sum(self) -> float:
@@ -118,7 +67,7 @@ class PreActivation:
     def term(self, place: int) -> Term:
         """The term at a place in the order of evaluation: those of x first, then those of h[t-1]."""
         count = len(self.u.products)
-        return self.u.term(place) if place < count else self.v.term(place - count)
+        return _term(self.u, place) if place < count else _term(self.v, place - count)
 
     def terms(self) -> list[Term]:
         """Every term in the order of evaluation."""
@@ -154,6 +103,12 @@ class PreActivation:
         bars = []
         for place, (start, stop) in enumerate(zip(starts, sums, strict=True)):
             part, index = (self.u, place) if place <= count else (self.v, place - count - 1)
-            term = part.term(index) if index < len(part.products) else None
+            term = _term(part, index) if index < len(part.products) else None
             bars.append(TermBar(part.kind, term, float(start), float(stop)))
         return bars
+
+
+def _term(part: AffinePart, index: int) -> Term:
+    """The term of one column."""
+    numbers = (float(array[index]) for array in (part.weights, part.inputs, part.products, part.contributions))
+    return Term(part.kind, index, *numbers)

@@ -1,7 +1,7 @@
 """Equations with their numbers, digits that tell numbers apart, and the curve of an activation."""
 
 from dataclasses import replace
-from math import exp, inf, nan, tanh
+from math import inf, nan, tanh
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain.curve import activation_curve
 from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
 from rnnviz.explain.equations import EquationLine, Token, equations, outcomes
-from rnnviz.explain.step_breakdown import StepBreakdown, activate, explain
+from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from tests.explain.arithmetics import tidy_result
 
 WHERE = Location(0, 0, 2, 1, 1)
@@ -117,14 +117,6 @@ def test_two_numbers_get_as_many_decimals_as_tell_them_apart(one: float, other: 
 )
 def test_texts_stand_with_their_points_below_each_other(texts: list[str], aligned: list[str]) -> None:
     assert align_decimals(texts) == aligned
-
-
-@pytest.mark.parametrize("v", [-30.0, -1.5, -1e-9, 0.0, 0.75, 30.0])
-def test_an_activation_of_one_number_is_the_textbooks(v: float) -> None:
-    assert activate("sigmoid", v) == pytest.approx(1 / (1 + exp(-v)), rel=0, abs=1e-15)
-    assert activate("tanh", v) == pytest.approx(tanh(v), rel=1e-14)
-    assert activate("relu", v) == max(v, 0.0)
-    assert all(np.isnan(activate(name, nan)) for name in ("sigmoid", "tanh", "relu"))
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ def arithmetics(cell: str, where: Location = WHERE, **network: object) -> list[S
     result = tidy_result(cell=cell, hidden_size=2, bidirectional=True, **network)
     own = explain(result.inputs, result["gluon"], where)
     gates = tuple(
-        replace(gate, pre=replace(gate.pre, u=replace(gate.pre.u, products=gate.pre.u.products * 2)))
-        for gate in own.gates
+        replace(gate, pre=replace(gate.pre, u=replace(gate.pre.u, inputs=gate.pre.u.inputs * 2))) for gate in own.gates
     )
     return [own, replace(own, engine="manual", gates=gates)]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.cells.breakdown import AffinePart
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.as_json import to_json
 from rnnviz.explain.equations import equations
@@ -15,13 +16,13 @@ from rnnviz.explain.explanation import Explanation, cell_states_of, explain_valu
 from rnnviz.explain.report import report
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import ledger
-from rnnviz.explain.terms import PreActivation, RemainingTerms, Term, TermBar, side
+from rnnviz.explain.terms import PreActivation, RemainingTerms, Term, TermBar
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import GATES, tidy_result
 
-A = side("i2h", np.array([2.0, -1.0, 0.5]), np.array([0.5, 4.0, 1.0]), 0.25)
-B = side("h2h", np.array([3.0, 1.0]), np.array([-1.0, 8.0]), -2.0, 0.5)
+A = AffinePart("i2h", "", np.array([2.0, -1.0, 0.5]), np.array([0.5, 4.0, 1.0]), 0.25)
+B = AffinePart("h2h", "", np.array([3.0, 1.0]), np.array([-1.0, 8.0]), -2.0, 0.5)
 PRE = PreActivation(A, B)
 """1 - 4 + 0.5 + 0.25 = -2.25, and half of -3 + 8 - 2 = 3: together -0.75."""
 
@@ -45,7 +46,7 @@ def test_terms_stand_in_the_order_of_evaluation_and_by_their_weight() -> None:
     assert PRE.terms() == terms
     # Of two that weigh the same the one that is evaluated first stands first.
     assert PRE.by_weight().tolist() == [1, 4, 3, 0, 2]
-    alike = side("i2h", np.tile([1.0, -1.0], 50), np.ones(100), 0.0)
+    alike = AffinePart("i2h", "", np.tile([1.0, -1.0], 50), np.ones(100), 0.0)
     assert PreActivation(alike, alike).by_weight().tolist() == list(range(200))
     assert PRE.ranked(3) == ([terms[1], terms[4], terms[3]], RemainingTerms(2, 1.5))
     assert PRE.ranked(0) == ([], RemainingTerms(5, 0.0))
@@ -65,11 +66,11 @@ def test_a_waterfall_has_a_bar_for_each_term_and_bias() -> None:
 
 
 def test_what_is_no_number_weighs_most_and_is_no_warning() -> None:
-    wild = replace(A, inputs=np.array([inf, nan, 1.0]), products=np.array([inf, nan, 0.5]))
+    wild = replace(A, inputs=np.array([inf, nan, 1.0]))
     assert PreActivation(wild, B).by_weight().tolist() == [0, 1, 4, 3, 2]
-    assert isnan(PreActivation(wild, side("h2h", np.array([0.0, 1e300]), np.array([inf, 1e300]), 0.0)).sum)
+    assert isnan(PreActivation(wild, AffinePart("h2h", "", np.array([0.0, 1e300]), np.array([inf, 1e300]), 0.0)).sum)
     assert isnan(PreActivation(wild, replace(B, factor=inf)).ranked(1)[1].contribution)
-    apart = replace(A, products=np.array([inf, -inf, 1e308]))
+    apart = replace(A, inputs=np.array([inf, inf, 1e308]))
     assert isnan(PreActivation(apart, B).ranked(0)[1].contribution)
     assert isnan(PreActivation(apart, B).sum)
 

@@ -180,7 +180,7 @@ def test_a_cells_quantities_have_their_names_and_limits() -> None:
     assert gate_quantities(CELLS["lstm"]) == (
         GateQuantity("i", "input gate", 0.0, 1.0),
         GateQuantity("f", "forget gate", 0.0, 1.0),
-        GateQuantity("g", "cell candidate", -1.0, 1.0),
+        GateQuantity("g", "candidate", -1.0, 1.0),
         GateQuantity("o", "output gate", 0.0, 1.0),
         GateQuantity("c", "cell state"),
         GateQuantity("pre_i", "argument of i's sigmoid"),

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells import sigmoid
 from rnnviz.lessons.statements.errors import UnansweredError
 from rnnviz.lessons.statements.limits import Budget
 
@@ -160,7 +161,8 @@ def _relu(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sigmoid(values: NDArray[Any]) -> Any:
-    return 0.5 * (1.0 + np.tanh(0.5 * values))
+    # An integer becomes a float.
+    return sigmoid.values(values * 1.0)
 
 
 _MANY = 64

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rnnviz.cells.symbols import code_lines
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
-from rnnviz.io.export.notebook.cell_code import spelled_out, state_variables
+from rnnviz.io.export.notebook.cell_code import state_variables
 from rnnviz.io.export.notebook.expected import Recorded
 from rnnviz.io.export.notebook.ipynb import NotebookCell, code, prose
 from rnnviz.io.export.notebook.literals import assignment
@@ -122,7 +123,7 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
         states = lane.network.kind.state_names
         initial = ", ".join(f"initial_state[{place}][{lane.row}][0]" for place in range(len(states)))
         yield f"{', '.join(states)} = {initial}"
-    yield from spelled_out(lane.network.kind, f"{lane.side}_")
+    yield from code_lines(lane.network.kind.spec, f"{lane.side}_")
     yield "print(h)  # by hand"
     if lane.on_top:
         index = f"[0][{at}]" if lane.network.layout == "NTC" else f"[{at}][0]"

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from rnnviz import __version__
+from rnnviz.cells.symbols import helper_lines
 from rnnviz.core.config import Network
 from rnnviz.core.display_names import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.config_toml import dump_config
-from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, SIGMOID, step_function
+from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, step_function
 from rnnviz.io.export.notebook.expected import Recorded, tolerances
 from rnnviz.io.export.notebook.ipynb import NotebookCell, code, fenced, literally, prose
 from rnnviz.io.export.notebook.layer_code import lanes_of
@@ -146,8 +147,9 @@ def one_step(network: Network) -> Iterator[NotebookCell]:
         "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",
         fenced("\n".join(network.kind.equations)),
     )
-    gates = any(gate.activation == "sigmoid" for gate in network.kind.gates)
-    yield code(*((*SIGMOID, "", "") if gates else ()), *step_function(network.kind))
+    step = step_function(network.kind)
+    helpers = helper_lines(step)
+    yield code(*((*helpers, "", "") if helpers else ()), *step)
 
 
 def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
