@@ -1,5 +1,7 @@
 """The direction of imports, which holds the parts of the program apart."""
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -51,6 +53,33 @@ def test_no_modules_import_each_other_in_a_cycle(graph: grimp.ImportGraph) -> No
     while (imported := set().union(*imports.values())) != set(imports):
         imports = {module: names for module, names in imports.items() if module in imported}
     assert sorted(imports) == []
+
+
+ACTIVATED = re.compile(r"\b(sigmoid|tanh|expit)\(")
+
+
+def applied_activations(path: Path) -> Iterator[int]:
+    """The lines of a module that apply an activation of the built-in cells, in code or in code that it writes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        text = ""
+        if isinstance(node, ast.Call):
+            text = f"{ast.unparse(node.func).rpartition('.')[2]}("
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in statements:
+            text = node.value
+        if ACTIVATED.search(text):
+            yield node.lineno
+
+
+def test_equations_of_cells_are_written_in_one_package() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sorted((ROOT / "rnnviz").rglob("*.py"))
+        if ROOT / "rnnviz" / "cells" not in path.parents
+        for line in applied_activations(path)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("part", THIRD_PARTY)

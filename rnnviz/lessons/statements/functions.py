@@ -161,8 +161,8 @@ def _relu(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sigmoid(values: NDArray[Any]) -> Any:
-    # An integer becomes a float.
-    return sigmoid.values(values * 1.0)
+    # An integer becomes a float, and an array without axes a number.
+    return sigmoid.values(values * 1.0)[()]
 
 
 _MANY = 64
