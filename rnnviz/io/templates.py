@@ -1,14 +1,49 @@
-"""Templates of a custom step: the cell's equations, to be changed."""
+"""Templates of a custom step: the cell's lines as NumPy source, to be changed."""
 
 from pathlib import Path
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.symbols import code_lines, equations, helper_lines
 from rnnviz.io.atomic import atomic_write
-from rnnviz.io.resources import resource_path
+
+_TEMPLATE = '''\
+"""{equations}
+
+with the input part u = W_i2h x + b_i2h and the recurrent part v = W_h2h h[t-1] + b_h2h{gates}.
+
+rnnviz calls step once per time step of every layer and direction, and compares the results with the reference.
+It runs again each time you save this file.
+
+x      (N, I)  input of this layer at this time step: the sequence, or the output of the layer below
+state  {tuple:6}  the previous state, each (N, H)
+p              p.i2h_weight ({rows}, I), p.h2h_weight ({rows}, H), p.i2h_bias ({rows},), p.h2h_bias ({rows},)
+
+Return the new state as a tuple: {tuple}.
+"""
+
+import numpy as np
+
+
+{helpers}def step(x, state, p):
+    {tuple} = state
+{lines}
+    return {tuple}
+'''
 
 
 def starter(cell: str) -> str:
-    """The text of a file that computes `cell` rightly and says what step gets and returns."""
-    return resource_path("recurrences", f"{cell}.py").read_text(encoding="utf-8")
+    """The text of a file that computes `cell` and says what step gets and returns."""
+    kind = CELLS[cell]
+    lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
+    helpers = helper_lines(lines)
+    return _TEMPLATE.format(
+        equations="\n".join(line.text for line in equations(kind)),
+        gates=f"; gate rows {', '.join(gates)}" if len(gates) > 1 else "",
+        tuple=f"({', '.join(states)})" if len(states) > 1 else f"({states[0]},)",
+        rows="H" if len(gates) == 1 else f"{len(gates)}·H",
+        helpers="\n".join([*helpers, "", "", ""]) if helpers else "",
+        lines="\n".join(f"    {line}" for line in lines),
+    )
 
 
 def write_starter(cell: str, path: Path) -> None:

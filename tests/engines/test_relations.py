@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ from rnnviz.engines.layers import run_stack
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.engines.user_code.user_step import OwnRecurrence
 from rnnviz.io.inputs import load_inputs
+from rnnviz.io.templates import write_starter
 from tests.engines.relations import RELATIONS
 from tests.oracles.computed import assert_agrees, computed
 from tests.report_tables import ReportTable
 from tests.strategies import SEEDS, configs
 
-STARTERS = Path(__file__).parents[2] / "resources" / "recurrences"
 FLOAT32, FLOAT64 = 4e-5, 2e-12
 
 
@@ -37,7 +38,10 @@ class Starters:
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
-        run_stack(inputs, trace, OwnRecurrence(STARTERS / f"{inputs.network.cell}.py").run_layer(), progress)
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "mine.py")
+            write_starter(inputs.network.cell, path)
+            run_stack(inputs, trace, OwnRecurrence(path).run_layer(), progress)
         return EngineReport()
 
 

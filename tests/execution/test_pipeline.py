@@ -9,7 +9,7 @@ from rnnviz.core.progress import advance, expect
 from rnnviz.execution.pipeline import compute
 from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.resources import resource_path
+from rnnviz.io.templates import starter
 from rnnviz.verify.verdict import CheckOutcome, Verdict
 
 
@@ -49,7 +49,7 @@ def step(x, state, p):
 
 def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
-    code = resource_path("recurrences", "lstm.py").read_text(encoding="utf-8")
+    code = starter("lstm")
     own.write_text(code + LAST_CELL_STATE_WRONG, encoding="utf-8")
     config = Config(
         Network("lstm", 3, 4), SequenceSource(timesteps=7, batch_size=2), compare=Compare("manual", (str(own),))

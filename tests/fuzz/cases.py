@@ -17,11 +17,10 @@ from rnnviz.core.config import Config
 from rnnviz.io.session.file_refs import files_to_copy
 from rnnviz.io.session.save import write_session
 from rnnviz.io.session.types import SavedDocument, SavedSession, SavedViewState
+from rnnviz.io.templates import starter
 from tests.fuzz import corpus, message_checks, sweeps
 from tests.fuzz.readers import FEATURES, network_of
 from tests.io.model_formats.damage import damaged
-
-STARTERS = Path(__file__).parents[2] / "resources" / "recurrences"
 
 _CELLS = (
     "0",
@@ -206,7 +205,7 @@ _WORDS = (
 
 def py(chance: Random, cell: str) -> bytes:
     """A starter with some of its words exchanged, doubled or left out."""
-    source = (STARTERS / f"{cell}.py").read_text(encoding="utf-8")
+    source = starter(cell)
     tokens = [
         token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type != tokenize.STRING
     ]

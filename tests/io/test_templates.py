@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from rnnviz import cells
+from rnnviz.cells.symbols import equations
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
-from rnnviz.io.templates import write_starter
+from rnnviz.io.templates import starter, write_starter
+from tests.lessons.test_contents_of_lessons import retired_words
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -29,3 +32,10 @@ def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
     assert result.verdict == "agree"
     assert result.judgment is not None
     assert result.judgment.audits[str(path)].verdict == "right"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_docstring_has_the_equations_and_no_retired_word(cell: str) -> None:
+    docstring = starter(cell).split('"""')[1]
+    assert docstring.splitlines()[: len(equations(cells.CELLS[cell]))] == [e.text for e in equations(cells.CELLS[cell])]
+    assert retired_words(docstring) == []

@@ -136,14 +136,13 @@ def test_a_lesson_uses_no_retired_word(lesson: GuidedLesson) -> None:
     "path",
     [
         *sorted(resource_path("lessons").glob("*.toml")),
-        *sorted(resource_path("recurrences").glob("*.py")),
         resource_path("sweeps", "example.toml"),
     ],
     ids=lambda path: path.name,
 )
-def test_a_config_and_a_starter_file_use_no_retired_word(path: Path) -> None:
+def test_a_config_uses_no_retired_word(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    comments = re.findall(r"#.*", text) if path.suffix == ".toml" else text.split('"""')[1:2]
+    comments = re.findall(r"#.*", text)
     assert comments
     assert retired_words(re.sub(r"bug:\S+|timesteps", " ", " ".join(comments))) == []
 

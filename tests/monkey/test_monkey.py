@@ -1,6 +1,5 @@
 """A short walk, and what sees that something is wrong; one of 20,000 actions is run by hand."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.io.resources import resource_path
+from rnnviz.io.templates import write_starter
 from tests.monkey.heartbeat import Frame
 from tests.monkey.verdicts import Verdicts
 from tests.shared_worker import Run, run_shared
@@ -36,7 +35,8 @@ def test_a_frame_is_as_long_as_the_clock_says_unless_others_had_the_processor_fo
 def test_the_command_line_runs_code_that_the_window_ran_and_tells_of_another_verdict(
     run_shared: Run, tmp_path: Path
 ) -> None:
-    own = str(shutil.copy(resource_path("recurrences", "lstm.py"), tmp_path / "mine.py"))
+    own = str(tmp_path / "mine.py")
+    write_starter("lstm", tmp_path / "mine.py")
 
     def config(candidate: str) -> Config:
         network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
