@@ -7,7 +7,7 @@ A small trace is one file, a record of its arrays and the engine's name, because
 takes to make a file for each.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -25,8 +25,8 @@ _SMALL_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
-class Trace:
-    """One engine's numbers.
+class Trace(Mapping[str, FloatArray]):
+    """One engine's arrays by name: a state such as "h" over time, "out", and a final state such as "state.h".
 
     Attributes
     ----------
@@ -73,6 +73,26 @@ class Trace:
     def __repr__(self) -> str:
         """Whose numbers they are and their shape: the arrays would be too long to read."""
         return f"Trace of {self.engine}: hidden (L, D, T, N, H) = {self.hidden.shape}, {self.hidden.dtype}"
+
+    @property
+    def _arrays(self) -> dict[str, FloatArray]:
+        arrays = {
+            "h": self.hidden,
+            "c": self.cell,
+            "out": self.output,
+            "state.h": self.state_h,
+            "state.c": self.state_c,
+        }
+        return {name: array for name, array in arrays.items() if array is not None}
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:

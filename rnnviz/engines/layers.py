@@ -3,7 +3,7 @@
 Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -18,20 +18,18 @@ from rnnviz.engines.base import Progress
 
 @dataclass(frozen=True, eq=False)
 class LayerTask:
-    """One layer in one direction, and where what is computed goes.
+    """One layer in one direction, and the arrays for its values.
 
-    `x` is the layer's input (T, N, I); `h0`, and `c0` of an LSTM, are the states before the first step (N, H); `hidden`
-    and, where the cell states are wanted, `cells` are (T, N, H) and are filled. A backward layer starts at t = T-1, so
-    its final state is the one at t = 0.
+    `x` is the layer's input (T, N, I), `state` the state before the first step, (N, H) by name. `series` has an array
+    (T, N, H) to fill for each state that is kept. A backward layer starts at t = T-1, so its final state is the one at
+    t = 0.
     """
 
     cell: str
     parameters: LayerParameters
     x: FloatArray
-    h0: FloatArray
-    c0: FloatArray | None
-    hidden: FloatArray
-    cells: FloatArray | None
+    state: Mapping[str, FloatArray]
+    series: Mapping[str, FloatArray]
     backward: bool
 
     @property
@@ -40,8 +38,8 @@ class LayerTask:
         return range(len(self.x))[:: -1 if self.backward else 1]
 
 
-RunLayer: TypeAlias = Callable[[LayerTask, Progress], tuple[FloatArray, FloatArray | None]]
-"""How one layer is computed in one direction: fills the task's `hidden` and `cells`, returns the final (h, c)."""
+RunLayer: TypeAlias = Callable[[LayerTask, Progress], Mapping[str, FloatArray]]
+"""How one layer is computed in one direction: fills the task's series, returns the final state by name."""
 
 
 class Join(Protocol):
@@ -61,7 +59,8 @@ def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArra
 
 def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progress, join: Join = layer_output) -> None:
     """Fill the trace's hidden states, cell states, out and final states."""
-    network, h0, c0 = inputs.network, inputs.initial_state.h, inputs.initial_state.c
+    network = inputs.network
+    states = dict(zip(network.kind.state_names, inputs.initial_state.arrays, strict=True))
     lanes = network.num_layers * network.directions
     x = inputs.sequence
     for layer in range(network.num_layers):
@@ -75,16 +74,12 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
                 cell=network.cell,
                 parameters=inputs.parameters.layer(layer, direction),
                 x=x,
-                h0=h0[k],
-                c0=None if c0 is None else c0[k],
-                hidden=trace.hidden[layer, direction],
-                cells=None if trace.cell is None else trace.cell[layer, direction],
+                state={name: array[k] for name, array in states.items()},
+                series={name: trace[name][layer, direction] for name in states if name in trace},
                 backward=network.backward(direction),
             )
-            h, c = run_layer(task, lane_progress)
-            trace.state_h[k] = h
-            if c is not None and trace.state_c is not None:
-                trace.state_c[k] = c
+            for name, array in run_layer(task, lane_progress).items():
+                trace[f"state.{name}"][k] = array
         # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
         last = layer == network.num_layers - 1
         x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)

@@ -25,8 +25,7 @@ def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[Float
     for direction in range(directions):
         trace.hidden[layer, direction] = out[..., direction * size : (direction + 1) * size]
     rows = layer_rows(layer, directions)
-    trace.state_h[rows] = finals[0]
-    if trace.state_c is not None:
-        trace.state_c[rows] = finals[1]
+    for name, final in zip("hc", finals, strict=False):
+        trace[f"state.{name}"][rows] = final
     if layer == layers - 1:
         trace.output[:] = out

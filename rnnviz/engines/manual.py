@@ -12,16 +12,13 @@ from rnnviz.engines.blas_threads import threads_for
 from rnnviz.engines.layers import LayerTask, run_stack
 
 
-def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
-    """Compute one layer in one direction and return its final (h, c); see `engines.layers.RunLayer`."""
-    state = {"h": task.h0} if task.c0 is None else {"h": task.h0, "c": task.c0}
-    out = {"h": task.hidden} if task.cells is None else {"h": task.hidden, "c": task.cells}
+def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+    """Compute one layer in one direction and return its final state; see `engines.layers.RunLayer`."""
     p, (timesteps, samples, _) = task.parameters, task.x.shape
     step = samples * p.h2h_weight.size
     with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
         program = NumpyProgram(CELLS[task.cell], vars(p), samples)
-        final = program.run(task.x, state, out, backward=task.backward, progress=progress)
-    return final["h"], final.get("c")
+        return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
 
 
 class ManualEngine:

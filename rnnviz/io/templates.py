@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.symbols import code_lines, equations, helper_lines
+from rnnviz.cells.symbols import code_lines, equations_of_all_units, helper_lines
 from rnnviz.io.atomic import atomic_write
 
 _TEMPLATE = '''\
@@ -37,7 +37,7 @@ def starter(cell: str) -> str:
     lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
     helpers = helper_lines(lines)
     return _TEMPLATE.format(
-        equations="\n".join(line.text for line in equations(kind)),
+        equations="\n".join(equations_of_all_units(kind)),
         gates=f"; gate rows {', '.join(gates)}" if len(gates) > 1 else "",
         tuple=f"({', '.join(states)})" if len(states) > 1 else f"({states[0]},)",
         rows="H" if len(gates) == 1 else f"{len(gates)}·H",

@@ -22,14 +22,14 @@ def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_written_is_what_is_opened(tmp_path: Path) -> None:
     written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, cell=True)
     generator = np.random.default_rng(0)
-    arrays = {name: getattr(written, name) for name in ("hidden", "output", "state_h", "state_c", "cell")}
-    for array in arrays.values():
+    for array in written.values():
         array[:] = generator.normal(size=array.shape)
     opened = open_trace(tmp_path / "engine")
+    assert list(opened) == list(written) == ["h", "c", "out", "state.h", "state.c"]
     assert opened.engine == "./größer.py"
     assert opened.shape == (2, 2, 5, 3, 4)
-    for name, array in arrays.items():
-        again = getattr(opened, name)
+    for name, array in written.items():
+        again = opened[name]
         np.testing.assert_array_equal(again, array)
         assert again.dtype == np.float32
         with pytest.raises(ValueError, match="read-only"):
@@ -39,6 +39,7 @@ def test_what_is_written_is_what_is_opened(tmp_path: Path) -> None:
 def test_only_an_lstm_has_cell_states_and_only_where_the_engine_knows_them(tmp_path: Path) -> None:
     gru = create_trace(tmp_path / "gru", "manual", GRU, 5, 3, cell=True)
     assert (gru.cell, gru.state_c) == (None, None)
+    assert list(gru) == ["h", "out", "state.h"]
     assert gru.hidden.dtype == np.float64
     unknown = create_trace(tmp_path / "lstm", "gluon", LSTM, 5, 3)
     assert unknown.cell is None

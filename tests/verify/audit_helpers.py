@@ -68,22 +68,23 @@ def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
     trace = empty_trace(inputs, cell=True)
     lane = iter([(layer, d) for layer in range(inputs.network.num_layers) for d in range(inputs.network.directions)])
 
-    def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         layer, direction = next(lane)
         weights = tuple(getattr(task.parameters, name).astype(np.float64) for name in LayerParameters.__annotations__)
-        h, c = np.array(task.h0, np.float64), None if task.c0 is None else np.array(task.c0, np.float64)
+        state, hidden = {name: np.array(array, np.float64) for name, array in task.state.items()}, task.series["h"]
+        h, c = state["h"], state.get("c")
         for t in task.timesteps:
             for n in range(len(h)):
                 x = task.x[t, n].astype(np.float64)
                 h[n], c_next = next_state(task.cell, weights, x, h[n], None if c is None else c[n])
                 if c is not None and c_next is not None:
                     c[n] = c_next
-            task.hidden[t] = h
-            touch(layer, direction, t, task.hidden[t])
-            h = task.hidden[t].astype(np.float64)
-            if task.cells is not None and c is not None:
-                task.cells[t] = c
-        return task.hidden[task.timesteps[-1]], None if c is None else c
+            hidden[t] = h
+            touch(layer, direction, t, hidden[t])
+            h = hidden[t].astype(np.float64)
+            if c is not None:
+                task.series["c"][t] = c
+        return state | {"h": hidden[task.timesteps[-1]]}
 
     run_stack(inputs, trace, run_layer, lambda done: None)
     return trace

@@ -38,20 +38,20 @@ def plain_trace(inputs: Inputs, spoil: Spoil = unspoiled, *, cell: bool = False,
     return trace
 
 
-def _layer(task: LayerTask, _: Progress, spoil: Spoil) -> tuple[FloatArray, FloatArray | None]:
-    p = task.parameters
-    h, c = task.h0, task.c0
+def _layer(task: LayerTask, _: Progress, spoil: Spoil) -> dict[str, FloatArray]:
+    p, hidden = task.parameters, task.series["h"]
+    h, c = task.state["h"], task.state.get("c")
     for t in task.timesteps:
         u, v = task.x[t] @ p.i2h_weight.T + p.i2h_bias, h @ p.h2h_weight.T + p.h2h_bias
         h = spoil(t, h, _step(task, u, v, h, c))
         if c is not None:
             i, f, g, _o = np.split(u + v, 4, axis=-1)
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            if task.cells is not None:
-                task.cells[t] = c
-        task.hidden[t] = h
-        h = task.hidden[t]
-    return h, c
+            if "c" in task.series:
+                task.series["c"][t] = c
+        hidden[t] = h
+        h = hidden[t]
+    return {"h": h} if c is None else {"h": h, "c": c}
 
 
 def _step(task: LayerTask, u: FloatArray, v: FloatArray, h: FloatArray, c: FloatArray | None) -> FloatArray:

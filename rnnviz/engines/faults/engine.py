@@ -55,31 +55,29 @@ def faulty_layer(fault: Fault, carried: FloatArray | None = None) -> RunLayer:
     an engine that is compared with the bug step by step, since a chaotic network makes more of every rounding.
     """
 
-    def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
-        initial = {"h": task.h0} if task.c0 is None else {"h": task.h0, "c": task.c0}
-        series = {"h": task.hidden} if task.cells is None else {"h": task.hidden, "c": task.cells}
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         p = reduce(lambda q, change: change(task.cell, q), fault.parameters, task.parameters)
-        program = NumpyProgram(fault.changed(CELLS[task.cell]), vars(p), len(task.h0))
+        program = NumpyProgram(fault.changed(CELLS[task.cell]), vars(p), task.x.shape[1])
         backward = task.backward and fault.backward != "not_reversed"
         again = {
-            name: np.zeros_like(initial[name]) if fault.forgotten_is == "zeros" else initial[name]
+            name: np.zeros_like(task.state[name]) if fault.forgotten_is == "zeros" else task.state[name]
             for name in fault.forgotten
         }
-        timesteps, state = len(task.x), initial
+        timesteps, state = len(task.x), dict(task.state)
         whole = carried is None and not fault.forgotten
         parts = [slice(timesteps)] if whole else [slice(t, t + 1) for t in range(timesteps)][:: -1 if backward else 1]
         for times in parts:
-            out = {name: array[times] for name, array in series.items()}
+            out = {name: array[times] for name, array in task.series.items()}
             state = program.run(task.x[times], state | again, out, backward=backward)
             if carried is not None:
                 state["h"] = carried[times][0]
         if task.backward and fault.backward == "not_realigned":
-            for array in series.values():
+            for array in task.series.values():
                 array[:] = array[::-1].copy()
         if fault.final_at_last_timestep:
-            state |= {name: array[-1] for name, array in series.items()}
+            state |= {name: array[-1] for name, array in task.series.items()}
         progress(1.0)
-        return state["h"], state.get("c")
+        return state
 
     return run_layer
 
@@ -109,12 +107,10 @@ def trace_in_memory(inputs: Inputs) -> Trace:
 
 
 def _put_back(mistaken: Trace, trace: Trace) -> None:
-    trace.hidden[:] = mistaken.hidden.swapaxes(2, 3)
-    trace.output[:] = mistaken.output.swapaxes(0, 1)
-    if trace.cell is not None and mistaken.cell is not None:
-        trace.cell[:] = mistaken.cell.swapaxes(2, 3)
-    # The state has one row for each timestep where one for each sample is wanted.
-    places = np.arange(trace.state_h.shape[1]) % mistaken.state_h.shape[1]
-    trace.state_h[:] = mistaken.state_h[:, places]
-    if trace.state_c is not None and mistaken.state_c is not None:
-        trace.state_c[:] = mistaken.state_c[:, places]
+    # The state has one row for each time step where one for each sample is wanted.
+    places = np.arange(trace.shape[3]) % trace.shape[2]
+    for name, array in trace.items():
+        if name.startswith("state."):
+            array[:] = mistaken[name][:, places]
+        else:
+            array[:] = mistaken[name].swapaxes(-3, -2)

@@ -34,24 +34,23 @@ def expected_and_found(
     network = inputs.network
     k = layer * network.directions + direction
     x, found = _layer_input(deviation, inputs, trace, layer), trace.hidden[layer, direction]
-    states = [array[k] for array in inputs.initial_state.arrays]
+    initial = zip(network.kind.state_names, inputs.initial_state.arrays, strict=True)
+    state = {name: array[k] for name, array in initial}
     if deviation.batch_as_time:
         x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
-        states = [state[np.arange(inputs.timesteps) % inputs.batch_size] for state in states]
+        places = np.arange(inputs.timesteps) % inputs.batch_size
+        state = {name: array[places] for name, array in state.items()}
     samples = [sample for sample in part.samples if sample < x.shape[1]]
     read, stored = _first_steps(deviation, len(x), part.steps, backward=network.backward(direction))
     x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
-    states = [np.ascontiguousarray(state[samples]) for state in states]
     hidden = np.empty_like(found)
     carried = found[::-1] if network.backward(direction) and deviation.backward == "not_realigned" else found
     task = LayerTask(
         cell=network.cell,
         parameters=inputs.parameters.layer(layer, direction),
         x=np.ascontiguousarray(x),
-        h0=states[0],
-        c0=states[1] if len(states) == 2 else None,
-        hidden=hidden,
-        cells=None,
+        state={name: np.ascontiguousarray(array[samples]) for name, array in state.items()},
+        series={"h": hidden},
         backward=network.backward(direction),
     )
     with np.errstate(all="ignore"):

@@ -85,16 +85,16 @@ class OwnRecurrence:
     def run_layer(self) -> RunLayer:
         """The step as a way to run one layer; see `engines.stack.RunLayer`."""
 
-        def run_layer(task: LayerTask, progress: Progress) -> tuple[FloatArray, FloatArray | None]:
+        def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
             direction = DIRECTIONS[task.backward]
-            state = tuple(np.array(array) for array in (task.h0, task.c0) if array is not None)
+            state = tuple(np.array(array) for array in task.state.values())
             for done, t in enumerate(task.timesteps, start=1):
                 state = self._guarded(partial(self._next, task.x[t], state, task.parameters, f"{direction}, t = {t}"))
-                task.hidden[t] = state[0]
-                if task.cells is not None:
-                    task.cells[t] = state[1]
+                for name, array in zip(task.state, state, strict=True):
+                    if name in task.series:
+                        task.series[name][t] = array
                 progress(done / len(task.x))
-            return state[0], state[1] if len(state) == 2 else None
+            return dict(zip(task.state, state, strict=True))
 
         return run_layer
 
