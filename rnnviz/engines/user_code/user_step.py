@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -83,35 +83,36 @@ class OwnRecurrence:
             raise RecurrenceError(f"{self._path} is no Python file: {error}.") from error
 
     def run_layer(self) -> RunLayer:
-        """The step as a way to run one layer; see `engines.stack.RunLayer`."""
+        """The step as a way to run one layer; see `engines.layers.RunLayer`."""
 
         def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
             direction = DIRECTIONS[task.backward]
-            state = tuple(np.array(array) for array in task.state.values())
+            state = {name: np.array(array) for name, array in task.state.items()}
             for done, t in enumerate(task.timesteps, start=1):
                 state = self._guarded(partial(self._next, task.x[t], state, task.parameters, f"{direction}, t = {t}"))
-                for name, array in zip(task.state, state, strict=True):
-                    if name in task.series:
-                        task.series[name][t] = array
+                for name, series in task.series.items():
+                    series[t] = state[name]
                 progress(done / len(task.x))
-            return dict(zip(task.state, state, strict=True))
+            return state
 
         return run_layer
 
     def _next(
-        self, x: FloatArray, state: tuple[FloatArray, ...], p: LayerParameters, where: str
-    ) -> tuple[FloatArray, ...]:
+        self, x: FloatArray, state: Mapping[str, FloatArray], p: LayerParameters, where: str
+    ) -> dict[str, FloatArray]:
         """The state that the user's step returns, in the network's dtype."""
-        names = ("h", "c")[: len(state)]
         # The user may write into what they are given.
-        given = tuple(array.copy() for array in state)
+        given = tuple(array.copy() for array in state.values())
         returned = self._step(x.copy(), given, p)
         if not isinstance(returned, tuple | list) or len(returned) != len(state):
             raise self._unfit(
                 f"step returned {_described(returned)} at {where}, but it must return the tuple "
-                f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+                f"({', '.join(state)}{',' if len(state) == 1 else ''})"
             )
-        return tuple(self._array(value, name, state[0], where) for name, value in zip(names, returned, strict=True))
+        return {
+            name: self._array(value, name, array, where)
+            for (name, array), value in zip(state.items(), returned, strict=True)
+        }
 
     def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:
         """One of the returned states as its own array, of the shape and dtype of `like`."""

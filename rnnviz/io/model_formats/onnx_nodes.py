@@ -31,7 +31,6 @@ FOREIGN = {
 }
 """Operators of other domains, and why they are not read."""
 
-_ACTIVATIONS = {"lstm": ("sigmoid", "tanh", "tanh"), "gru": ("sigmoid", "tanh"), "rnn_tanh": ("tanh",)}
 _SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
 _KNOWN_ATTRIBUTES = {
     "hidden_size": AttributeProto.INT,
@@ -139,7 +138,7 @@ def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
     names = tuple(name.lower() for name in given)
     if cell == "rnn_tanh" and names in (("tanh",) * count, ("relu",) * count, ("tanh", "tanh"), ("relu", "relu")):
         return f"rnn_{names[0]}"
-    expected = _ACTIVATIONS[cell]
+    expected = tuple(activation.text for _, activation in CELLS[cell].activations)
     if names != expected * count:
         allowed = "tanh or relu" if cell == "rnn_tanh" else ", ".join(expected)
         raise UnreadableError(f"its activations are {', '.join(given)}: each direction must have {allowed}")
