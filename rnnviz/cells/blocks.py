@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar
 
 from rnnviz.cells.base import Value
@@ -79,36 +81,27 @@ class StepBlock(ABC, Generic[T]):
         carried
             The states beside h after the last computed step.
         """
-        graph, carried = self.graph, dict(carried)
-        wanted = {name: graph.values[name] for name in names or graph.cell.state_symbols}
-        new = {symbol: graph.values[symbol] for symbol in carried}
-        every = ordered([*wanted.values(), *new.values()])
-        late = {node for node in every if graph.depends(node, lambda n: n.op == "state" and n.name in carried)}
-        read_late = {arg for node in late for arg in node.args}
-        at_once = [n for n in every if n not in late and (n in read_late or n in wanted.values()) and len(n.shape) < 2]
-        self._compute(at_once)
+        carried, values_of = dict(carried), self.graph.values
+        plan = _plan(self.graph, tuple(carried), tuple(names or self.graph.cell.state_symbols))
+        self._compute(plan.at_once)
         known = self.known
+        wanted = {name: values_of[name] for name in names or self.graph.cell.state_symbols}
         if not carried:
             return {name: known[node] for name, node in wanted.items()}, {}
-        loop = [node for node in ordered(new.values()) if node in late and node.op not in LEAVES]
-        read = {arg for node in loop for arg in node.args if arg not in late}
-        over_time = {node: known[node] for node in read if graph.depends(node, lambda n: n.op in _OVER_TIME)}
-        values = {node: known[node] if node in known else self.leaf(node) for node in read if node not in over_time}
-        states = {node: node.name for node in late if node.op == "state"}
-        # Where a wanted value beside the states reads the previous state itself, that is kept for it.
-        stops = {*new.values()} | ({*every} - late)
-        again = {node.name for node in _above(wanted.values(), stops) if node.op == "state"}
-        before = {symbol: carried[symbol].room(self.steps) for symbol in again}
+        new = {symbol: values_of[symbol] for symbol in carried}
+        values = {node: known[node] if node in known else self.leaf(node) for node in plan.constant}
+        over_time = {node: known[node] for node in plan.over_time}
+        before = {symbol: carried[symbol].room(self.steps) for symbol in plan.kept}
         after = {symbol: value.room(self.steps) for symbol, value in carried.items()}
         for t in reversed(range(self.steps)) if backward else range(self.steps):
             for node, value in over_time.items():
                 values[node] = value.at(t)
-            for node, symbol in states.items():
-                values[node] = carried[symbol]
-            for node in loop:
+            for node in plan.states:
+                values[node] = carried[node.name]
+            for node in plan.loop:
                 values[node] = apply(node, [values[arg] for arg in node.args])
             for symbol, node in new.items():
-                if symbol in again:
+                if symbol in before:
                     before[symbol].put(t, carried[symbol])
                 after[symbol].put(t, values[node])
                 carried[symbol] = self.narrowed(symbol, t, values[node])
@@ -118,6 +111,50 @@ class StepBlock(ABC, Generic[T]):
             known | {node: after[symbol] for symbol, node in new.items()},
         )
         return {name: final[node] for name, node in wanted.items()}, carried
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The order of computation for some carried states and wanted values.
+
+    Attributes
+    ----------
+    at_once:
+        What depends on no carried state, and is wanted or read by what does.
+    loop:
+        The operations of a time step that give the new carried states.
+    states, over_time, constant:
+        What the loop reads: carried states, values of every time step, and others.
+    kept:
+        The states whose previous value is read by what is computed after the loop.
+    """
+
+    at_once: list[Node]
+    loop: list[Node]
+    states: list[Node]
+    over_time: list[Node]
+    constant: list[Node]
+    kept: set[str]
+
+
+@lru_cache(maxsize=256)
+def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> _Plan:
+    wanted = {graph.values[name] for name in names}
+    new = {graph.values[symbol] for symbol in carried}
+    every = ordered([*wanted, *new])
+    late = {node for node in every if graph.depends(node, lambda n: n.op == "state" and n.name in carried)}
+    read_late = {arg for node in late for arg in node.args}
+    loop = [node for node in ordered(new) if node in late and node.op not in LEAVES]
+    read = {arg for node in loop for arg in node.args if arg not in late}
+    over_time = [node for node in read if graph.depends(node, lambda n: n.op in _OVER_TIME)]
+    return _Plan(
+        at_once=[n for n in every if n not in late and n in wanted | read_late and len(n.shape) < 2],
+        loop=loop,
+        states=[node for node in late if node.op == "state"],
+        over_time=over_time,
+        constant=[node for node in read if node not in over_time],
+        kept={node.name for node in _above(wanted, new | ({*every} - late)) if node.op == "state"},
+    )
 
 
 def _above(roots: Iterable[Node], stops: set[Node]) -> set[Node]:

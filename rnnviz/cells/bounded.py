@@ -6,8 +6,10 @@ to step: what depends on it is computed step by step as far as the state itself 
 afterwards.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +19,7 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.blocks import StepBlock
 from rnnviz.cells.graph import Graph, Node, ordered, trace
-from rnnviz.cells.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
+from rnnviz.cells.running_error import ALLOWED, BoundedArray, pre_activation, storage_bound, stored
 
 Limits: TypeAlias = Mapping[int, tuple[FloatArray, FloatArray]]
 """The least and the largest value of a state after some steps, by their place in a block."""
@@ -109,11 +111,11 @@ class BoundedLayer:
 
     def parts(self, x: FloatArray, h: FloatArray) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
         """u and v by gate, each (M, U): W_i2h x + b_i2h from x (M, I), and W_h2h h + b_h2h from h (M, H)."""
-        u = self._affine(exact(x, self.eps), self._input, self._x_stored_as)
+        u = self._affine(x, self._input, self._stored(x, self._x_stored_as))
         parts = self._split(u, self.cell.gate_symbols)
         if self._recurrent is None:
             return parts, {}
-        return parts, self._split(self._affine(exact(h, self.eps), self._recurrent, self.stored_as), self._read)
+        return parts, self._split(self._affine(h, self._recurrent, self._stored(h, self.stored_as)), self._read)
 
     def _split(self, s: BoundedArray, gates: Sequence[str]) -> dict[str, BoundedArray]:
         size = len(self.units)
@@ -133,33 +135,33 @@ class BoundedLayer:
 
     def recurrent(self, gate: str, x: BoundedArray) -> BoundedArray:
         """W_h2h x + b_h2h with the rows of one gate: (M, H)."""
-        return self._own(self._affine(x, self._by_gate[gate], ""))
+        return self._own(self._affine(x.value, self._by_gate[gate], x.bound))
 
     def matrix_product(self, name: str, x: BoundedArray) -> BoundedArray:
         """A parameter W (P, H) times x (M, H): (M, P)."""
         weight = self._parameters[name].T
         rows = _Rows(weight, self._magnitude(weight), np.zeros(weight.shape[1]))
-        result = self._own(self._affine(x, rows, ""))
+        result = self._own(self._affine(x.value, rows, x.bound))
         # It is no part of a gate's pre-activation.
         return BoundedArray(result.value, result.bound, self.eps, products=self)
 
-    def _affine(self, x: BoundedArray, rows: _Rows, stored_as: str) -> BoundedArray:
-        shape = x.value.shape[:-1]
-        flat = x.value.reshape(-1, x.value.shape[-1])
+    def _stored(self, x: FloatArray, stored_as: str) -> FloatArray | None:
+        """The bounds of numbers that were rounded when they were stored; None of those that were not."""
+        return storage_bound(x, stored_as) if stored_as else None
+
+    def _affine(self, x: FloatArray, rows: _Rows, bound: FloatArray | None) -> BoundedArray:
+        """W x + b; `bound` is that of x, None where it is 0."""
+        shape = x.shape[:-1]
+        flat = x.reshape(-1, x.shape[-1])
         value = flat.astype(np.float64, copy=False) @ rows.weight
         value += rows.bias
         terms = self._magnitude(flat) @ rows.magnitude
         terms += self._magnitude(rows.bias)
         # An engine may go on summing from the input part to the recurrent part, so that both are one sum.
         result = pre_activation(value, terms, self._terms, self._largest, self.eps)
-        carried = None
-        if stored_as:
-            carried = storage_bound(flat, stored_as)
-        elif x.bound.any():
-            carried = x.bound.reshape(flat.shape)
-        if carried is not None:
+        if bound is not None:
             # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
-            reach = carried @ rows.magnitude
+            reach = bound.reshape(flat.shape) @ rows.magnitude
             reach[np.isnan(reach)] = np.inf
             np.add(result.bound, reach, out=result.bound)
         return result.reshaped(*shape, value.shape[1])
@@ -231,6 +233,12 @@ class BoundedBlock(StepBlock[BoundedArray]):
         self._layer, self._before = layer, before
         self._own, self._first = own or {}, first
         self._u, self._v = layer.parts(x, before)
+        for node in _lone_sums(layer.graph):
+            # In place: the parts of a gate are most of what a block holds.
+            u, v = self._u.pop(node.args[0].name), self._v.pop(node.args[1].name)
+            np.add(u.value, v.value, out=u.value)
+            np.add(u.bound, v.bound, out=u.bound)
+            self.known[node] = u
         self._limits: dict[str, Limits] = {}
 
     def leaf(self, node: Node) -> BoundedArray:
@@ -280,6 +288,15 @@ class BoundedBlock(StepBlock[BoundedArray]):
         return {place: (low[row], high[row]) for row, place in enumerate(places)}
 
 
+@lru_cache(maxsize=256)
+def _lone_sums(graph: Graph) -> list[Node]:
+    """The sums u.k + v.k whose parts nothing else reads."""
+    sums = [node for node in graph.nodes if node.op == "plus" and [arg.op for arg in node.args] == ["u", "v"]]
+    readers = Counter([*graph.values.values(), *(arg for node in graph.nodes for arg in node.args)])
+    return [node for node in sums if all(readers[arg] == 1 for arg in node.args)]
+
+
+@lru_cache(maxsize=256)
 def _output_gate(graph: Graph, symbol: str) -> Node | None:
     """o of a cell whose h is o · tanh(c), for the c of that symbol, if it follows from hidden values alone."""
     h = graph.cell.state_symbols[0]

@@ -295,15 +295,19 @@ def evaluate(roots: Sequence[Node], leaf: Callable[[Node], T], known: Mapping[No
     that was met.
     """
     values: dict[Node, T] = {} if known is None else dict(known)
-
-    def visit(node: Node) -> T:
-        if node not in values:
-            values[node] = leaf(node) if node.op in LEAVES else apply(node, [visit(arg) for arg in node.args])
-        return values[node]
-
     for root in roots:
-        visit(root)
+        _evaluate(root, leaf, values)
     return values
+
+
+def _evaluate(node: Node, leaf: Callable[[Node], T], values: dict[Node, T]) -> T:
+    # Not a function within another: one that calls itself keeps its arrays until the next garbage collection.
+    if node not in values:
+        if node.op in LEAVES:
+            values[node] = leaf(node)
+        else:
+            values[node] = apply(node, [_evaluate(arg, leaf, values) for arg in node.args])
+    return values[node]
 
 
 def apply(node: Node, args: Sequence[T]) -> T:

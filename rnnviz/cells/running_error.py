@@ -128,8 +128,7 @@ class BoundedArray(ValueOverTime):
         value: FloatArray = np.asarray(self.value * other.value)
         bound = np.abs(value)
         bound *= self.eps
-        part = np.empty_like(value)
-        np.multiply(np.abs(other.value), self.bound, out=part)
+        part: FloatArray = np.asarray(np.abs(other.value) * self.bound)
         bound += part
         np.multiply(self.bound, ALLOWED, out=part)
         part += np.abs(self.value)
