@@ -244,7 +244,7 @@ class Guide(QObject):
         if self._arriving:
             self._arriving = False
             self._arrive()
-        self._checker.ask(result, step.claims, self._window.session.location)
+        self._checker.ask(result, step.statements, self._window.session.location)
 
     def _arrive(self) -> None:
         """Put the cursor and the colors where the step wants them, and light its part up."""

@@ -95,7 +95,7 @@ class LessonPane(QWidget):
         finished = number + 1 == count
         self.next.setText(last if finished else "Next")
         self.next.setToolTip("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
-        self._make_rows(step.claims)
+        self._make_rows(step.statements)
         self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
         self.more.follow(self.prose, self.rows)

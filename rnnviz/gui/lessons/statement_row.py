@@ -33,13 +33,13 @@ class StatementRow(QWidget):
         self._waiting = "the run has not finished"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setToolTip(f"Checked on the values of this run: {claim.holds}")
+        self.setToolTip(f"Checked on the values of this run: {claim.expression}")
         self._icon = QLabel()
         self._icon.setFixedWidth(_ICON)
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._says = QLabel(no_break(claim.says))
+        self._says = QLabel(no_break(claim.text))
         self._says.setTextFormat(Qt.TextFormat.PlainText)
         self._says.setWordWrap(True)
         self._numbers = QVBoxLayout()
@@ -82,7 +82,7 @@ class StatementRow(QWidget):
 
     def copy_text(self) -> str:
         """The statement and its numbers, with every digit."""
-        lines = [self.claim.says, f"{self.claim.holds}: {self.mark.text()}"]
+        lines = [self.claim.text, f"{self.claim.expression}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
         return "\n".join(lines)
@@ -118,7 +118,7 @@ class StatementRow(QWidget):
             text = f"{words} for your config" if self._own else words
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
-        self.setAccessibleName(f"{text}: {self.claim.says}")
+        self.setAccessibleName(f"{text}: {self.claim.text}")
         self.update()
 
     def _write_numbers(self) -> None:

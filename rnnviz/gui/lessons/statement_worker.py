@@ -16,7 +16,7 @@ class StatementRequest:
     """Some statements about a run, and where the selection is in it."""
 
     result: RunResult
-    claims: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
     where: Location
 
 
@@ -41,7 +41,7 @@ class _Worker(QObject):
         with self._lock:
             question, self._waiting = self._waiting, None
         if question is not None:
-            findings = tuple(_checked(question, claim) for claim in question.claims)
+            findings = tuple(_checked(question, claim) for claim in question.statements)
             self.answered.emit(question, findings)
 
 
@@ -77,7 +77,7 @@ class Checker(QObject):
         Nothing is done if the same was asked last, with nothing forgotten since: a place says nothing new of statements
         that do not follow the selection.
         """
-        follows = any(claim.follows_cursor for claim in claims)
+        follows = any(claim.follows_selection for claim in claims)
         # Not the result itself, whose files would stay as long as it does.
         asked = claims, result.request_id, result.judgment is not None, where if follows else None
         if asked == self._asked_last:

@@ -18,7 +18,7 @@ Value: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Context:
-    """What functions go by beside their arguments."""
+    """Budget and tolerance for functions, in addition to their arguments."""
 
     budget: Budget
     rtol: float

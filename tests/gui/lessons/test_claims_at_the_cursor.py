@@ -17,13 +17,13 @@ What it is about.
 config = "vanilla-t1"
 [set]
 "sequence.timesteps" = 3
-[[claim]]
-says = "It is relu(u + v)."
-holds = """close(h(layer, direction)[timestep][sample][unit], \\
+[[statement]]
+text = "It is relu(u + v)."
+expression = """close(h(layer, direction)[timestep][sample][unit], \\
                relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
-[[claim]]
-says = "The cursor stands at the first step."
-holds = "timestep == 0"
+[[statement]]
+text = "The cursor stands at the first step."
+expression = "timestep == 0"
 ```
 '''
 

@@ -1,4 +1,4 @@
-"""One small run with a candidate that is wrong, shared by the tests of claims."""
+"""One small run with a candidate that is wrong, shared by the tests of statements."""
 
 import pytest
 

@@ -109,7 +109,7 @@ def test_what_the_run_has_no_answer_to_is_neither_true_nor_false(wrong_run: Clai
     assert all(f.holds is None and f.pairs == () for f in found.values())
 
 
-def test_a_wrong_claim_does_not_hold_and_shows_what_there_is_instead(wrong_run: Claimed) -> None:
+def test_a_wrong_statement_does_not_hold_and_shows_what_there_is_instead(wrong_run: Claimed) -> None:
     finding = wrong_run("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
     assert finding.holds is False
     (pair,) = finding.pairs
@@ -224,11 +224,11 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
 def test_any_expression_comes_to_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
-    claim = parse_statement("anything", text)
-    finding = check_statement(wrong_run.result, claim)
+    statement = parse_statement("anything", text)
+    finding = check_statement(wrong_run.result, statement)
     assert finding.holds in (True, False) or finding.reason.endswith(".")
     with suppress(UnansweredError):
-        Evaluator(Namespace(wrong_run.result)).value(claim.tree)
+        Evaluator(Namespace(wrong_run.result)).value(statement.tree)
 
 
 def test_a_node_that_the_grammar_lets_through_by_mistake_is_never_evaluated(wrong_run: Claimed) -> None:
