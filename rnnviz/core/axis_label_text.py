@@ -1,4 +1,4 @@
-"""Timesteps and features by number and name, as people read them."""
+"""Labels of time steps and features: number and name."""
 
 import json
 
@@ -43,6 +43,6 @@ def feature_in_words(names: Names, feature: int, length: int = SHORT) -> str:
 
 
 def feature_index(names: Names, feature: int) -> str:
-    """What is in brackets behind x[t]: a number, or the name in quotes."""
+    """The index in brackets after x[t]: a number, or the name in quotes."""
     name = names.feature(feature)
     return json.dumps(shortened(visible(name)), ensure_ascii=False) if name else str(feature)

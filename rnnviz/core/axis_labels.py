@@ -1,4 +1,4 @@
-"""What the time steps and the features of a sequence are called, where they are more than numbers."""
+"""Names of the time steps and the features of a sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Cell:
-    """What distinguishes one kind of recurrent cell from another.
+    """A kind of recurrent cell: its gates, states and equations.
 
     `equations` are the manual recurrence's lines, with u = W_i2h x_t + b_i2h and v = W_h2h h_{t-1} + b_h2h.
     """
@@ -43,7 +43,7 @@ class Cell:
 _LSTM_GATES = (
     Gate("i", "input gate", "sigmoid"),
     Gate("f", "forget gate", "sigmoid"),
-    Gate("g", "cell candidate", "tanh"),
+    Gate("g", "candidate", "tanh"),
     Gate("o", "output gate", "sigmoid"),
 )
 _GRU_GATES = (

@@ -266,7 +266,7 @@ assert list(SECTIONS) == [f.name for f in fields(Config)]
 
 
 def _network(values: Any, sequence: SequenceSource) -> Network:
-    """The network, whose input a text decides; I is 1 while only files can tell it and no other number is given."""
+    """The network. A text determines I; I is 1 until files that determine it are read."""
     if sequence.brings_input_size and isinstance(values, Mapping):
         values = {"input_size": 1, **values}
     elif sequence.text is not None:

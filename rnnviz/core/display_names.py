@@ -1,4 +1,4 @@
-"""What an engine is called where people read it."""
+"""Displayed names of engines."""
 
 from pathlib import PurePath
 

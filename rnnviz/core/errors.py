@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 class InputError(ValueError):
-    """What the user gave is wrong: a config, a file or a command. Its text is one plain sentence."""
+    """Invalid input of the user: a config, a file or a command. Its text is one plain sentence."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(_sentence(sentence))
@@ -43,7 +43,7 @@ def damaged(path: Path, kind: str, why: str) -> InputError:
 
 
 def in_short(why: str) -> str:
-    """What a library says, without a full stop, and cut: it may hold as much of a file as it took for a name."""
+    """The message of a library, shortened and without a full stop. It may quote a file at any length."""
     said = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
     return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
 

@@ -1,4 +1,4 @@
-"""Where a hidden vector stands: in the order of computation, in `out`, and in `state`."""
+"""Indices of a hidden state in the order of computation, in `out` and in `state`."""
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import DIRECTIONS, Location
@@ -15,7 +15,7 @@ def last_timestep(backward: bool, timesteps: int) -> int:
 
 
 def read_after(network: Network, where: Location, timesteps: int) -> int | None:
-    """The timestep whose state this step reads; None for the initial state."""
+    """The time step whose state this step reads; None for the initial state."""
     backward = network.backward(where.direction)
     if where.timestep == first_timestep(backward, timesteps):
         return None
@@ -23,7 +23,7 @@ def read_after(network: Network, where: Location, timesteps: int) -> int | None:
 
 
 def carried_to(network: Network, where: Location, timesteps: int) -> int | None:
-    """The timestep that reads this step's state; None if it leaves as the final state."""
+    """The time step that reads this step's state; None if it is the final state."""
     backward = network.backward(where.direction)
     if where.timestep == last_timestep(backward, timesteps):
         return None
@@ -73,7 +73,7 @@ def state_text(network: Network, where: Location, *, cell: bool = False) -> str:
 
 
 def input_text(network: Network, where: Location) -> str:
-    """What a step of the first layer reads of the sequence, which has the layout of `out`: "dat[0][7]"."""
+    """The input of a step of the first layer, indexed in the layout of `out`: "dat[0][7]"."""
     return out_index(network, where).replace("out", "dat")
 
 

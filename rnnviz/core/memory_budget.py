@@ -23,7 +23,7 @@ class MemoryEstimate:
 
 
 def demand(config: Config) -> MemoryEstimate:
-    """What `config` needs at least, from its sizes alone."""
+    """Lower bound of the memory that `config` needs, from its sizes alone."""
     network, sequence = config.network, config.sequence
     itemsize = 4 if network.dtype == "float32" else 8
     steps = sequence.timesteps * sequence.batch_size

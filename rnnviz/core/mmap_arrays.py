@@ -97,7 +97,7 @@ def open_mapped(path: Path, *, writable: bool = False) -> Any:
 
 
 def _header(dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """What a `.npy` file begins with; its length is a multiple of 64, so that the numbers are aligned."""
+    """The header of a `.npy` file. Its length is a multiple of 64, which aligns the array."""
     header = BytesIO()
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))  # type: ignore[no-untyped-call]
     np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import create_mapped, open_mapped
 
 _FEWEST_VALUES = 1 << 22
-"""What one sample has of values at least, to have levels: fewer are reduced in a few milliseconds."""
+"""Fewest values of one sample that get levels: fewer are reduced in a few milliseconds."""
 _FEWEST_BLOCKS = 1024
 """How many blocks of time a level has at least: a picture that shows all of it is about as many pixels wide."""
 _WIDE = 2048

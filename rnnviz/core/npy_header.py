@@ -1,4 +1,4 @@
-"""What is before the numbers of an `.npy` file, or of a member of an `.npz` file."""
+"""Header of an `.npy` file or of a member of an `.npz` file."""
 
 import tokenize
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.zip_errors import ZIP_DAMAGE
 
 DAMAGE = (*ZIP_DAMAGE, TypeError, KeyError, SyntaxError, tokenize.TokenError)
-"""What numpy and zipfile raise on content that they did not write."""
+"""Exceptions of NumPy and zipfile for invalid content."""
 
 _LONGEST = 10_000
 """Bytes of a header that numpy reads, too; it would hold all of a longer one before it refuses it."""

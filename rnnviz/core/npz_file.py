@@ -46,7 +46,7 @@ class NpzFile:
         header = self._of_numbers(name)
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             if read_npy_header(file, archive.getinfo(f"{name}{_ENDING}").file_size) != header:
-                raise InputError(f"{self.path} was saved anew while it was read.")
+                raise InputError(f"{self.path} changed while it was read: open it again.")
             place, rest = 0, header.size - header.begin
             while rest:
                 content = file.read(min(rest, _PIECE_BYTES))

@@ -21,7 +21,7 @@ _LARGEST_PLAIN_ULP = 100_000
 
 NAN, INFINITY = "NaN", "infinity"
 UNDEFINED_ULP = 2**64 - 1
-"""What `ulp_distance` gives where one of the two numbers is NaN."""
+"""Result of `ulp_distance` if one of the two numbers is NaN."""
 
 
 def short(value: Number) -> str:

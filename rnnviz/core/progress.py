@@ -36,9 +36,9 @@ def watched(tell: Tell) -> Iterator[None]:
 
 @contextmanager
 def stage(begin: float, end: float) -> Iterator[Tell]:
-    """What is done meanwhile brings the work from the fraction `begin` to `end`.
+    """Report the work in the block as the fractions from `begin` to `end`.
 
-    Gives what shows how far this stage itself is, for those that know it without counting.
+    Yields a function that reports the fraction of this stage.
     """
     outer = _present.get()
 

@@ -1,4 +1,4 @@
-"""What one engine computed: a folder of memory-mapped `.npy` files.
+"""Trace: the arrays that one engine produced in one run, in memory-mapped `.npy` files.
 
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
 by everybody else. The arrays are time first, so that one time step of one lane lies together on disk.
@@ -40,10 +40,10 @@ class Trace:
         (L·D, N, H): what the engine itself returned as its final state; `state_c` only for an LSTM.
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
-    untold:
-        The names of arrays that a recording does not hold: what is there only follows from the others, so that
-        their agreement verifies nothing. Hidden states that do not follow are NaN, and `recorded` shows which ones are
-        there. A `state_c` that is not there is None.
+    missing:
+        Names of the arrays that a recording lacks. They are filled from the others, so that their agreement verifies
+        nothing. Hidden states without a source are NaN; `recorded` returns the time steps that have values. A missing
+        `state_c` is None.
     precision:
         The type in which the numbers were recorded; empty if it is the network's own.
     computed_in:

@@ -1,4 +1,4 @@
-"""What Python's zipfile raises on an archive that is none, or that is damaged."""
+"""Exceptions of Python's zipfile for damaged archives and other files."""
 
 import lzma
 import struct

@@ -1,4 +1,4 @@
-"""What every engine can do."""
+"""Interface of the engines."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ class Equality:
 
 @dataclass(frozen=True)
 class EngineReport:
-    """What an engine shows beside its trace.
+    """Report of an engine's run, in addition to the trace.
 
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are its own checks;
     `printed` is what a user's code printed; `missing` names arrays of the trace, such as "output", that a recording
-    does not hold: see `Trace.untold`; `precision` is the type in which it holds the others, if that is not the
+    does not hold: see `Trace.missing`; `precision` is the type in which it holds the others, if that is not the
     network's, and `computed_in` the one in which they were computed, if it says so.
     """
 

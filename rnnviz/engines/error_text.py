@@ -1,4 +1,4 @@
-"""What a library says when it fails, of which one line fits into a sentence."""
+"""Messages of other libraries' exceptions, shortened to one line."""
 
 
 def first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What shows two states of a file apart that an engine is."""
+"""Stamp of an engine's file, which changes with its content."""
 
 from contextlib import suppress
 from datetime import datetime

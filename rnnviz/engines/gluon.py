@@ -69,7 +69,7 @@ class GluonEngine:
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
-    """What Gluon's own layer takes from a `.params` file.
+    """The parameters that Gluon's layer reads from a `.params` file.
 
     Raises
     ------

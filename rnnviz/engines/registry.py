@@ -150,12 +150,12 @@ class MistakeEntry:
 
 
 def known_mistakes(network: Network) -> tuple[MistakeEntry, ...]:
-    """The mistakes that the network can have, in the catalog's order."""
+    """The known bugs that apply to the network, in the catalog's order."""
     return tuple(MistakeEntry(m.name, m.engine, m.cause, m.origin) for m in known_bugs_of(network))
 
 
 def is_mistake(name: str) -> bool:
-    """Whether the engine of that name makes a known mistake."""
+    """Whether the engine of that name simulates a known bug."""
     return name.startswith(PREFIX)
 
 

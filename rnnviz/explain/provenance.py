@@ -57,7 +57,7 @@ class GatePlace:
 
 
 Source: TypeAlias = Location | InputPlace | InitialPlace
-"""What a term's input is: a hidden value, a number of the sequence, or one of h0."""
+"""Source of a term: a hidden value, a value of the sequence, or one of h0."""
 
 Place: TypeAlias = Source | CellPlace | GatePlace
 """Whatever a trail can lead to."""

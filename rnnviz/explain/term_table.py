@@ -76,7 +76,7 @@ class TermTable:
     scaled: bool = False
 
     def product(self, row: TermRow, own: TermValues) -> float | None:
-        """What an engine has below the products: of a row without one what it adds. The whole is among the sums."""
+        """An engine's product in a row, or the addend of a row without one; None for the total."""
         if row.kind == "total":
             return None
         return own.added if own.product is None and not self.scaled else own.product
@@ -102,7 +102,7 @@ def ledger(
     if line in each[0].by_symbol:
         return _gate(each, line, order, top, parting)
     if line != "h" and not (line == "c" and each[0].c is not None):
-        raise KeyError(f"{line} is no line of the cell {each[0].cell.name}")
+        raise KeyError(f"{line} is not a line of the cell {each[0].cell.name}")
     return _state(each, line, parting)
 
 
@@ -212,7 +212,7 @@ class _GateRows:
 
 
 def term_name(first: StepBreakdown, place: Source) -> str:
-    """What a term reads, with the direction where the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
+    """The value that a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
     text = notation(place)
     if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
         return text
@@ -241,7 +241,7 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
 
 
 def _products(arithmetic: StepBreakdown, line: str) -> Iterator[tuple[str, Place, float, float]]:
-    """What is multiplied: its name, where its second factor comes from, and the two."""
+    """The products: name, source of the second factor, and both factors."""
     gate = {symbol: own.value for symbol, own in arithmetic.by_symbol.items()}
     where, previous = arithmetic.where, arithmetic.previous
     if arithmetic.c is None:

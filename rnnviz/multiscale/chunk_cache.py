@@ -13,7 +13,7 @@ _BYTES = 48 << 20
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """What some pixels show, (pixels of units, pixels of times): extremes, and where marks lie (None: nowhere)."""
+    """Extremes of the values behind some pixels, (unit pixels, time pixels), and their marks (None: none)."""
 
     values: FloatArray
     marks: BoolArray | None

@@ -17,11 +17,11 @@ Wanted: TypeAlias = Callable[[], bool]
 
 
 class CancelledError(Exception):
-    """What was being read is not wanted any more."""
+    """The computation was canceled."""
 
 
 def always() -> bool:
-    """What is read is wanted, whatever happens meanwhile."""
+    """True: for computations that are never canceled."""
     return True
 
 

@@ -16,7 +16,7 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
 _OF_HIDDEN = ("norm",)
-"""What takes nothing but the hidden state itself."""
+"""Quantities that depend on the hidden state only."""
 
 
 class CellReader:

@@ -118,7 +118,7 @@ class MultiscaleReader:
         return Tile(bin_extremes(patch.values, times, units), marks)
 
     def level_read(self, lane: Lane, times: int, units: int) -> Level:
-        """What is read to show blocks of this many cells, powers of two: the coarsest level that makes them up."""
+        """The coarsest level whose blocks divide blocks of `times` by `units` cells, powers of two."""
         if times == units == 1 or self._computes(lane):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)
@@ -166,7 +166,7 @@ class MultiscaleReader:
         return concat_tiles(chunks, 1), indices.start * size // block.times
 
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
-        """Timesteps in a chunk: a power of two, and so a multiple of the block's."""
+        """Number of time steps in a chunk: a power of two, and so a multiple of the block's."""
         fitting = max(1, _CHUNK_VALUES // -(-self.shape(lane)[1] // level.units))
         if self._computes(lane):
             fitting = max(fitting, _COMPUTED_TIMES)

@@ -27,10 +27,10 @@ _PRE = "pre_"
 
 @dataclass(frozen=True)
 class GateQuantity:
-    """What can be read of a lane beside h.
+    """A quantity of a lane other than h.
 
-    `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is False of
-    what a lane has once for each time step.
+    `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is
+    False for a quantity with one value for each time step.
     """
 
     name: str
@@ -41,7 +41,7 @@ class GateQuantity:
 
 
 def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
-    """What a cell has: its gates, c of an LSTM, the arguments of the activations, and what every cell has.
+    """Quantities of a cell: gates, c of an LSTM, pre-activations, and those that every cell has.
 
     An RNN's only gate is h itself, so that only its argument is listed.
     """
@@ -53,12 +53,12 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     return (
         *found,
         GateQuantity("change", "change from the previous step"),
-        GateQuantity("norm", "norm of the hidden vector", 0.0, per_unit=False),
+        GateQuantity("norm", "norm of the hidden state", 0.0, per_unit=False),
     )
 
 
 QUANTITIES: dict[str, tuple[GateQuantity, ...]] = {name: gate_quantities(cell) for name, cell in CELLS.items()}
-"""What can be read of the lanes of each cell, by the cell's name."""
+"""Quantities of each cell, by the cell's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class _Rows:
 
     @property
     def nbytes(self) -> int:
-        """What the weights take."""
+        """Bytes of the weights."""
         return self.i2h.nbytes + self.h2h.nbytes
 
 
@@ -113,7 +113,7 @@ class GateReader:
             if quantity.name == name:
                 return quantity
         known = ", ".join(quantity.name for quantity in QUANTITIES[self.cell.name])
-        raise KeyError(f"{name} is no quantity of the cell {self.cell.name}: it has {known}")
+        raise KeyError(f"{name} is not a quantity of the cell {self.cell.name}: it has {known}")
 
     def _forget_and_write(self, columns: SampleUnitBlock, times: slice) -> tuple[Floats, Floats]:
         """f and i · g of an LSTM."""

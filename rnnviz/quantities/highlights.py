@@ -47,8 +47,7 @@ def lane_region(network: Network, layer: int, direction: int, timesteps: int) ->
 
 
 def input_regions(network: Network, where: Location, part: Part = "same") -> tuple[Region, ...]:
-    """What a step reads beside its own state: x, or what each direction of the layer below computed at its time
-    step."""
+    """The layer input of a step: x, or the hidden states of the layer below at its time step."""
     if where.layer == 0:
         return (Region(INPUT, range(where.timestep, where.timestep + 1), range(network.input_size), part),)
     below = [where.moved(layer=where.layer - 1, direction=direction) for direction in range(network.directions)]

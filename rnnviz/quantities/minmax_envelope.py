@@ -40,7 +40,7 @@ class Outline:
         return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
 
     def points(self) -> tuple[NDArray[np.float64], Values]:
-        """What a line runs through: one point for each time step, or two for each block of several."""
+        """Points of the line: one for each time step, or two for each block of several."""
         if self.block == 1:
             return self.times, self.low
         return np.repeat(self.times, 2), np.stack([self.low, self.high], axis=1).ravel()

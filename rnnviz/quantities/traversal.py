@@ -1,4 +1,4 @@
-"""The order in which a network is computed, and what each step of it reads, computes and carries on."""
+"""Order of computation of a network: values that each step reads, computes and passes on."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -37,7 +37,7 @@ class Traversal:
         return (where.layer * self.directions + where.direction) * self.timesteps + step
 
     def at(self, index: int, here: Location) -> Location:
-        """The place of a step, the nearest one beyond the ends; `here` tells sample and unit, and the one lane."""
+        """The place of a step, the nearest one beyond the ends; `here` gives the sample, the unit and the one lane."""
         lane, step = divmod(min(max(index, 0), self.count() - 1), self.timesteps)
         if self.order == "lane":
             layer, direction = here.layer, here.direction
@@ -51,7 +51,7 @@ class Traversal:
 
 
 def stage_regions(network: Network, where: Location, timesteps: int, stage: Stage) -> tuple[Region, ...]:
-    """What a stage of a step lights up: what is read, or that and what is computed, or that and who reads it next."""
+    """Highlighted regions of a stage of a step: values read, values computed, or values passed on."""
     if stage == "carry":
         after = carried_to(network, where, timesteps)
         left = state_regions(network, where, "carried")
@@ -61,7 +61,7 @@ def stage_regions(network: Network, where: Location, timesteps: int, stage: Stag
 
 
 def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
-    """What happens now, in words, with indices in time: "reads x[3] and h[2] of layer 0 →"."""
+    """Description of the stage, with indices in time: "reads x[3] and h[2] of layer 0 →"."""
     lane, t = _lane(network, where.layer, where.direction), where.timestep
     both = network.kind.has_cell_state
     if stage == "read":

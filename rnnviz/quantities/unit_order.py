@@ -19,14 +19,14 @@ from rnnviz.verify.result import RunResult
 OrderName: TypeAlias = Literal["index", "component", "activity"]
 SAMPLED = 512
 ORDERS: dict[OrderName, tuple[str, str]] = {
-    "index": ("index", "Units stand in the order of their indices."),
+    "index": ("index", "Sorted by index."),
     "component": (
         "first component",
-        "Units stand by their weight in the first principal component of h over time, the largest on top.",
+        "Sorted by weight in the first principal component of h over time, largest first.",
     ),
     "activity": ("activity", "Sorted by mean |h| over time, largest first."),
 }
-"""What each order is called, and what it means."""
+"""Title and description of each order."""
 
 Check: TypeAlias = Callable[[], None]
 

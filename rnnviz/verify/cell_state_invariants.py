@@ -33,15 +33,15 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     followed = CellStates(inputs, replace(trace, cell=None)) if inputs.network.kind.has_cell_state else None
     if followed is not None and trace.cell is not None:
         pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
-        checks.append(_check("cell follows from the hidden vectors", trace, pairs, trace.cell.size))
+        checks.append(_check("cell follows from the hidden states", trace, pairs, trace.cell.size))
     if followed is not None and trace.state_c is not None:
         pairs = _of_state(inputs, trace.state_c, followed)
-        checks.append(_check("state[1] follows from the hidden vectors", trace, pairs, trace.state_c.size))
+        checks.append(_check("state[1] follows from the hidden states", trace, pairs, trace.state_c.size))
     return checks
 
 
 def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
-    """Hold the final cell states of a recording without hidden states, which they follow from, against the other's."""
+    """Compare the final cell states of a recording without hidden states with the other trace's."""
     partial = candidate if candidate.partial else reference
     if not partial.partial or reference.state_c is None or candidate.state_c is None:
         return []

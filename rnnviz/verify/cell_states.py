@@ -76,7 +76,7 @@ class CellStates:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """What the checkpoints take."""
+        """Bytes of the checkpoints."""
         return self._checkpoints.used
 
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
@@ -210,7 +210,7 @@ class CellStates:
         return exact(self._c0[_row(self._inputs, columns), samples, units].astype(np.float64), self._eps)
 
     def _stored(self, c: FloatArray) -> BoundedArray:
-        """What an engine stored may have been rounded when it was."""
+        """The stored c with the rounding bound of its storage."""
         value = np.asarray(c).astype(np.float64)
         return BoundedArray(value, np.abs(value) * self._eps + storage_bound(value, self._trace.stored_as), self._eps)
 

@@ -16,11 +16,11 @@ from rnnviz.verify.per_timestep import over_time
 __all__ = ["Comparison", "Mismatch", "compare"]
 
 _BLOCK_VALUES = 1 << 17
-"""How many values are compared at a time: so many that the calls cost little, and so few that their float64
-temporaries stay in the processor's last cache."""
+"""Number of values in a block: large enough to amortize the calls, small enough that the float64 temporaries
+stay in the last-level cache."""
 
 Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray, BlockDifference | None], None]
-"""Called with layer, direction, first timestep, the reference's and the candidate's values (B, N, H) from it on, and
+"""Called with layer, direction, first time step, the reference's and the candidate's values (B, N, H) from it on, and
 their difference, whose memory is used again; None where they are not compared."""
 
 
@@ -38,7 +38,7 @@ def compare(
 
     What a recording lacks is not compared; `watch` sees it with a difference of None.
 
-    The figures of each timestep lie in `folder` if there is one and they are many.
+    Large arrays over time are files in `folder`, if given.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def compare(
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
-    """The timesteps of a lane of which both traces have the hidden vectors."""
+    """The time steps of a lane at which both traces have hidden states."""
     told = [trace.recorded(layer, direction) for trace in (reference, candidate)]
     start = max(part.start for part in told)
     return range(start, max(start, min(part.stop for part in told)))

@@ -1,4 +1,4 @@
-"""What a comparison of two engines found."""
+"""Result of the comparison of two engines."""
 
 from dataclasses import dataclass
 from functools import cached_property

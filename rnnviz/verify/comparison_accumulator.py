@@ -12,7 +12,7 @@ from rnnviz.verify.histogram import HistogramAccumulator
 from rnnviz.verify.metrics import BlockDifference, passing_atol, tolerance
 
 _VIOLATIONS, _ULPS = (-40, 39), (-1, 63)
-"""The octaves of the histograms: violations from 1e-12 to 1e12, every distance in floats."""
+"""The octaves of the histograms: error ratios from 1e-12 to 1e12, every distance in ulp."""
 
 
 class ComparisonAccumulator:
@@ -47,7 +47,7 @@ class ComparisonAccumulator:
     def add(
         self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference
     ) -> None:
-        """Count a block of timesteps (B, N, H) that begins at `start`."""
+        """Add a block of time steps (B, N, H) that begins at `start`."""
         error, violation, ulp = difference.error, difference.violation, difference.ulp
         times = slice(start, start + len(r))
         over_time = _over_time(violation)
@@ -80,7 +80,7 @@ class ComparisonAccumulator:
             self._pass(error, r)
 
     def skip(self, layer: int, direction: int, times: slice) -> None:
-        """Leave out timesteps of which nothing is compared."""
+        """Mark time steps without compared values as NaN."""
         self._violation_over_time[layer, direction, times] = np.nan
         self._error_over_time[layer, direction, times] = np.nan
 
@@ -119,5 +119,5 @@ class ComparisonAccumulator:
 
 
 def _over_time(values: NDArray[Any]) -> NDArray[np.float64]:
-    """(B,): the largest of each timestep of (B, N, H)."""
+    """(B,): the maximum at each time step of (B, N, H)."""
     return np.asarray(values.reshape(len(values), -1).max(axis=1))

@@ -116,7 +116,7 @@ def _distance(deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | 
 def _evidence(
     deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
+    """Pairs of arrays: with the deviation, and in the trace. The cheapest and most discriminating pairs come first."""
     if trace.partial:
         yield from _returned(deviation, inputs, trace)
         return
@@ -133,7 +133,7 @@ def _evidence(
 
 
 def _returned(deviation: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """What the whole network with the deviation returns, compared with what a recording without hidden states has."""
+    """Output and final states of the network with the deviation, and those of a recording without hidden states."""
     made = trace_in_memory(inputs)
     run_deviation(deviation, inputs, made, lambda _: None)
     if "output" not in trace.missing:
@@ -148,7 +148,7 @@ def _from_output(trace: Trace) -> bool:
 
 
 def _parts(deviation: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
-    """What is looked at of each lane, beginning with that of the first wrong step."""
+    """The compared window of each lane, beginning with the lane of the first step outside its bound."""
     network = inputs.network
     lanes = [(layer, direction) for layer in range(network.num_layers) for direction in range(network.directions)]
     if wrong is None:

@@ -27,20 +27,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether the same vector in two places is the same: `verdict` is "equal", "near", "apart" or "untold".
+    """Agreement of a hidden state in two places: `verdict` is "equal", "near", "different" or "missing".
 
-    "near" is within the tolerance; "untold" that a recording does not hold one of the two. `largest` is the largest
+    "near" means within the tolerance, "missing" that a recording lacks one of the two. `largest` is the largest
     absolute difference, and `unit` where it is.
     """
 
-    verdict: Literal["equal", "near", "apart", "untold"]
+    verdict: Literal["equal", "near", "different", "missing"]
     largest: float = 0.0
     unit: int = 0
 
     def __str__(self) -> str:
         if self.verdict == "equal":
             return "equal"
-        if self.verdict == "untold":
+        if self.verdict == "missing":
             return "not compared"
         if self.verdict == "near":
             return f"within {number_format.format_ceil(self.largest)}"
@@ -91,10 +91,10 @@ def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol:
     """Hold a lane's part of `state` against where else the vector is, in out or among the hidden states."""
     source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
     if source is None or state is None:
-        return Agreement("untold")
+        return Agreement("missing")
     error = abs_error(source, state)
     unit = int(error.argmax())
     if error[unit] == 0.0:
         return Agreement("equal")
     near = bool(np.all(error <= tolerance(source, rtol, atol)))
-    return Agreement("near" if near else "apart", float(error[unit]), unit)
+    return Agreement("near" if near else "different", float(error[unit]), unit)

@@ -63,7 +63,7 @@ def _blocks(array: FloatArray) -> Iterable[FloatArray]:
 
 
 def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
-    """What the shapes of `out` and `state` promise, for one engine.
+    """Consistency checks of the `out` and `state` of one engine.
 
     The forward final state is the output at t = T-1, the backward one the output at t = 0; the first H
     features of out are forward, the others backward; the top layer's hidden sequence is out; `state` holds
@@ -98,7 +98,7 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     last_computed = np.stack([trace.hidden[:, d, 0 if trace.backward(d) else -1] for d in range(directions)], axis=1)
     checks += [
         check(
-            f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden vector",
+            f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden state",
             state[layer, d],
             last_computed[layer, d],
         )

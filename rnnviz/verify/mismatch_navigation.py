@@ -9,7 +9,7 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import abs_error, tolerance
 
 _PIECE = 1 << 14
-"""Timesteps that are looked at at a time: the next mismatch is near in most runs, however long they are."""
+"""Number of time steps searched at a time: the next mismatch is near in most runs."""
 
 
 def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Where a hidden vector stands, held against the arrays that the sentences speak of."""
+"""Where a hidden state stands, held against the arrays that the sentences speak of."""
 
 import numpy as np
 import pytest

@@ -111,7 +111,7 @@ def test_a_file_that_is_saved_anew_with_another_array_while_it_is_read_is_told(t
     np.savez(path, x=numbers(2, 3))
     file = NpzFile(path)
     np.savez(path, x=numbers(3, 2))
-    with pytest.raises(InputError, match=r"x\.npz was saved anew while it was read\."):
+    with pytest.raises(InputError, match=r"x\.npz changed while it was read: open it again\."):
         file.read("x")
 
 

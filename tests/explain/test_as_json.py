@@ -133,7 +133,7 @@ def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_timeste
     found = to_json(explain_value(result, Location(sample=1)))
     x, h, c = result.inputs.sequence[0, 1, 0], result.inputs.initial_state.h[0, 1, 0], result.inputs.initial_state.c
     assert c is not None
-    kinds = zip("ifgo", ("input gate", "forget gate", "cell candidate", "output gate"), rows_of(result), strict=True)
+    kinds = zip("ifgo", ("input gate", "forget gate", "candidate", "output gate"), rows_of(result), strict=True)
     gates = [gate(s, title, "tanh" if s == "g" else "sigmoid", row, x, h) for s, title, row in kinds]
     i, f, g, o = (own["value"] for own in gates)
     c_next = f * c[0, 1, 0] + i * g

@@ -102,7 +102,7 @@ def test_a_term_in_which_the_engines_part_is_listed_though_it_weighs_little() ->
 
 
 def test_an_unknown_line_is_refused() -> None:
-    with pytest.raises(KeyError, match="c is no line of the cell gru"):
+    with pytest.raises(KeyError, match="c is not a line of the cell gru"):
         ledger(arithmetics(cell="gru"), "c")
 
 

@@ -139,7 +139,7 @@ def test_every_consistency_check_is_listed(tmp_path: Path):
     fused = {name for name in listed if name.startswith("the fused stack")}
     forms = {re.sub(r"^state\[\d\] is layer \d's", "state[k] is layer j's", name) for name in met}
     forms = {re.sub(r"that of \w+$", "that of ENGINE", form) for form in forms}
-    one = "state[k] is layer j's last computed hidden vector"
+    one = "state[k] is layer j's last computed hidden state"
     assert {one if form == one.replace("layer j", "layer k") else form for form in listed} - fused == forms
     assert len(fused) == 3
 

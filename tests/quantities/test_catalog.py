@@ -14,7 +14,7 @@ OFFERED = {
     "lstm": [
         ("i", "Gates", "i  input gate", ("i", "input gate")),
         ("f", "Gates", "f  forget gate", ("f", "forget gate")),
-        ("g", "Gates", "g  cell candidate", ("g", "cell candidate")),
+        ("g", "Gates", "g  candidate", ("g", "candidate")),
         ("o", "Gates", "o  output gate", ("o", "output gate")),
         ("c", "States", "c  cell state", ("c", "cell state")),
         ("change", "States", "change of h", ("change", "from last step")),

@@ -176,11 +176,11 @@ def test_weights_are_read_once_while_there_is_room_for_them(
 
 def test_a_cells_quantities_have_their_names_and_limits() -> None:
     change = GateQuantity("change", "change from the previous step", None, None, True)
-    norm = GateQuantity("norm", "norm of the hidden vector", 0.0, None, False)
+    norm = GateQuantity("norm", "norm of the hidden state", 0.0, None, False)
     assert gate_quantities(CELLS["lstm"]) == (
         GateQuantity("i", "input gate", 0.0, 1.0),
         GateQuantity("f", "forget gate", 0.0, 1.0),
-        GateQuantity("g", "cell candidate", -1.0, 1.0),
+        GateQuantity("g", "candidate", -1.0, 1.0),
         GateQuantity("o", "output gate", 0.0, 1.0),
         GateQuantity("c", "cell state"),
         GateQuantity("pre_i", "argument of i's sigmoid"),
@@ -198,5 +198,5 @@ def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> 
     with pytest.raises(KeyError) as refused:
         gate_lane(result.inputs, result["manual"], 0, 0, 0, "f", slice(0, 1), slice(0, 1))
     assert refused.value.args == (
-        "f is no quantity of the cell gru: it has r, z, n, pre_r, pre_z, pre_n, change, norm",
+        "f is not a quantity of the cell gru: it has r, z, n, pre_r, pre_z, pre_n, change, norm",
     )

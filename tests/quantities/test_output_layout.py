@@ -37,7 +37,7 @@ AT = Location(0, 1, 3, 1, 2)
 
 def test_the_rows_say_what_they_are_and_the_parts_of_out_which_features() -> None:
     out, hidden, cell = map_rows(NETWORK, AT, 5)
-    assert out.why == "What the network returns at the cursor's timestep: the top layer."
+    assert out.why == "Output of the network at the selected time step: the top layer."
     assert hidden.why == "The final hidden states, one of each layer and direction."
     assert cell.why == "The final cell states, one of each layer and direction."
     assert [part.label for part in out.parts] == ["[:4]", "[4:8]"]

@@ -1,4 +1,4 @@
-"""Cell states belong to the hidden vectors beside them: those of right engines do, and a single other one does not."""
+"""Cell states belong to the hidden states beside them: those of right engines do, and a single other one does not."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
 
-CELL, STATE = "cell follows from the hidden vectors", "state[1] follows from the hidden vectors"
+CELL, STATE = "cell follows from the hidden states", "state[1] follows from the hidden states"
 
 
 def run_of(**network: object) -> tuple[Inputs, Trace]:

@@ -50,7 +50,7 @@ def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
     network = result.inputs.network
     found = {last.direction: agreement(result["manual"], network, last, 1e-6, 1e-5) for last in lanes(network, 5, 0)}
     assert found[0].verdict == "equal"
-    assert (found[1].verdict, found[1].unit) == ("apart", 2)
+    assert (found[1].verdict, found[1].unit) == ("different", 2)
     assert str(found[1]) == "differ by 0.5"
     near = agreement(result["manual"], network, Location(0, 1, 0), 0.0, 1.0)
     assert (near.verdict, str(near)) == ("near", "within 0.5")
@@ -69,7 +69,7 @@ def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_rel
         return agreement(result["manual"], result.inputs.network, last, rtol, atol)
 
     assert found(0.0, 0.5) == found(0.25, 0.0) == Agreement("near", 0.5, 1)
-    assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("apart", 0.5, 1)
+    assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("different", 0.5, 1)
 
 
 def test_of_vectors_that_a_recording_lacks_only_the_last_ones_have_numbers() -> None:

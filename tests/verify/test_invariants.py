@@ -20,7 +20,7 @@ OUT = "out is the top layer's hidden sequence"
 
 
 def state(index: int, layer: int, word: str = "") -> str:
-    return f"state[{index}] is layer {layer}'s last computed {word}hidden vector"
+    return f"state[{index}] is layer {layer}'s last computed {word}hidden state"
 
 
 def broken(trace: Trace) -> set[str]:

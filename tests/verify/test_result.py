@@ -32,7 +32,7 @@ def test_traces_and_comparisons_are_found_by_the_engines_name() -> None:
     assert result.shape == result.reference.shape
     with pytest.raises(KeyError, match="torch was not run: this run holds gluon, manual, onnx"):
         result["torch"]
-    with pytest.raises(KeyError, match="gluon was not held against gluon: manual, onnx were"):
+    with pytest.raises(KeyError, match="gluon was not compared with gluon: manual, onnx were"):
         result.comparison("gluon")
 
 

@@ -70,7 +70,7 @@ def _i2h(x: FloatArray, p: LayerParameters, *, backward: bool) -> Iterator[tuple
 def _carried(
     deviation: Fault, state: tuple[FloatArray, FloatArray | None], initial: tuple[FloatArray, FloatArray | None]
 ) -> tuple[FloatArray, FloatArray | None]:
-    """What a step gets of the state before it."""
+    """The previous state that a step reads, each (N, H)."""
 
     def one(name: str, own: FloatArray, first: FloatArray) -> FloatArray:
         if name not in deviation.forgotten:

@@ -93,7 +93,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "h2h-transposed",
             "hidden-to-hidden weight transposed",
-            "Keras and TensorFlow store kernels as (input, output), and a square matrix does not tell by its shape.",
+            "Keras and TensorFlow store kernels as (input, output), and the shape of a square matrix does not show it.",
             _of(_ALL, Fault(parameters=(change.h2h_transposed,))),
         ),
         KnownBug(
@@ -181,7 +181,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "h2h-bias-outside-reset",
             "hidden-to-hidden bias of the candidate outside the reset gate",
-            "Ports that add both biases up front, which is right for every other gate.",
+            "Ports that add both biases up front, which is correct for every other gate.",
             _of(("gru",), Fault(parameters=(change.n_bias_outside_reset,))),
         ),
         KnownBug(

@@ -1,4 +1,4 @@
-"""What a deviation would have made of one lane, given everything that an engine itself computed around it.
+"""Recomputation of one lane with a known bug, from the engine's own layer input and previous hidden states.
 
 Taking the layer's input and every previous hidden state from the engine's own trace keeps lanes and steps apart: a
 known bug is recognized from a few steps of each lane, however large the network and however chaotic.
@@ -29,7 +29,7 @@ class StepWindow:
 def expected_and_found(
     deviation: Fault, inputs: Inputs, trace: Trace, part: StepWindow
 ) -> tuple[FloatArray, FloatArray]:
-    """What the deviation makes of each of the lane's first steps, and what the trace has there, both (S, N, H)."""
+    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H)."""
     layer, direction = part.layer, part.direction
     network = inputs.network
     k = layer * network.directions + direction

@@ -1,4 +1,4 @@
-"""What a mistaken network does differently: in its parameters, in its step, in what surrounds the step."""
+"""Changes of a known bug: to the parameters, to the step, and to the arrays around the step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields

@@ -14,7 +14,7 @@ from rnnviz.engines.replay.reader import Recording, check_recording, computed_in
 
 
 class RecordedEngine:
-    """What was recorded elsewhere, named by recording:PATH or recording:PATH#ENGINE."""
+    """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE."""
 
     def __init__(self, name: str) -> None:
         """Raises as `open_recording` does."""
@@ -32,7 +32,7 @@ class RecordedEngine:
         return file_version(self._recording.archive.path)
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`. What was not recorded is instructed to be untold, also where it follows from what was.
+        """See `Engine.run`. Reports arrays that the recording lacks as missing, even if they follow from others.
 
         Raises
         ------

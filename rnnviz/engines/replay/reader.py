@@ -1,4 +1,4 @@
-"""What a recording holds: whose arrays, and whether they are those of a network and a sequence.
+"""Reader of recorded outputs; checks their shapes against a network and a sequence.
 
 The arrays have the names that a run's own archive gives them: `hidden` (L, D, T, N, H), `output` in the network's
 layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after

@@ -76,7 +76,7 @@ class OwnEngine:
 
 
 class _Printed:
-    """What the user's code printed, up to a limit."""
+    """Text that the user's code printed, up to a limit."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []

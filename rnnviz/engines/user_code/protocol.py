@@ -1,4 +1,4 @@
-"""What the process that runs a user's file shows: one JSON object a line on its standard output."""
+"""Messages of the process that runs a custom step: one JSON object a line on its standard output."""
 
 import json
 from dataclasses import asdict, dataclass, fields

@@ -20,7 +20,7 @@ from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
 
 _MODULE = "__recurrence__"
-"""What the user's file is imported as: no name that a module of theirs could have."""
+"""Module name under which the user's file is imported; unlikely to be in use."""
 
 
 _LONGEST_TEXT = 500
@@ -80,7 +80,7 @@ class OwnRecurrence:
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
             raise RecurrenceError(f"{at}: {type(error).__name__}: {error.msg}.") from error
         except ValueError as error:
-            raise RecurrenceError(f"{self._path} is no Python file: {error}.") from error
+            raise RecurrenceError(f"{self._path} is not a Python file: {error}.") from error
 
     def run_layer(self) -> RunLayer:
         """The step as a way to run one layer; see `engines.stack.RunLayer`."""

@@ -25,8 +25,8 @@ _DASHES = (3.0, 2.0)
 _MARKS = {
     "equal": ("check", "right"),
     "near": ("check", "right"),
-    "apart": ("cross", "wrong"),
-    "untold": ("info", "muted"),
+    "different": ("cross", "wrong"),
+    "missing": ("info", "muted"),
 }
 
 

@@ -98,7 +98,7 @@ class StateRows(QAbstractListModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             if isinstance(row, LaneRow):
                 found, final = self.agreement(row), f"The final state is the one at t = {row.last.timestep}."
-                worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "apart" else ""
+                worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "different" else ""
                 return f"{row.title}. {final}{worst}\nClick the axis to go to a timestep."
             values = self.values(row)
             shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
