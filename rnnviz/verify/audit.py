@@ -14,9 +14,7 @@ Where eight bounds are more than `JUDGED` of the largest hidden value that a cel
 neither right nor wrong: it is *undetermined*. So it is for infinite bounds, for arguments so large that rounding alone
 may move an activation, and for whatever is computed in float16, or recorded as float16 by code that does not say in
 which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what is known of it is relative
-to its terms. A step that is off by more than `CERTAIN` bounds, but by less than eight, is undetermined as well: it may
-be right, as in a sum of equal terms, or hide an error of the size of rounding. A value that no argument could give,
-such as 7 of a tanh, is wrong whatever the bound.
+to its terms. A value that no argument could give, such as 7 of a tanh, is wrong whatever the bound.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,10 +27,10 @@ from numpy.typing import NDArray
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.verify.audit_accumulator import CERTAIN, Audit, AuditAccumulator, Compared, WrongStep, undetermined
+from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongStep, undetermined
 from rnnviz.verify.audit_sampling import SampleUnitBlock, all_columns, plan_lane, some_columns
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.running_error import ALLOWED, BoundedArray, exact, storage_bound
+from rnnviz.verify.running_error import BoundedArray, exact, storage_bound
 from rnnviz.verify.step_bounds import (
     AuditedLayer,
     audited_layer,
@@ -75,11 +73,7 @@ def audit(
         If the folder takes no more.
     """
     layers, directions, *_ = trace.shape
-    # What was rounded when it was stored may be off by all of the eight bounds that this takes.
-    certain = ALLOWED if trace.stored_as else CERTAIN
-    tally = AuditAccumulator(
-        trace.shape, folder, _compared(trace.engine, comparisons, traces), certain, reverse=trace.reverse
-    )
+    tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), reverse=trace.reverse)
     near = _violations(trace.engine, comparisons)
     with np.errstate(all="ignore"):
         for layer in range(layers):

@@ -22,10 +22,6 @@ JUDGED = 2.0**-8
 """How much of the largest hidden value eight bounds may be if they are to judge a step."""
 
 
-CERTAIN = 3.0
-"""How many bounds a step may be off to be right for certain: but for sums of equal terms right engines stay below 2."""
-
-
 @dataclass(frozen=True)
 class WrongStep:
     """A step outside its bound: what the engine has there, and what the step gives from the engine's own state."""
@@ -115,15 +111,11 @@ class AuditAccumulator:
         shape: tuple[int, int, int, int, int],
         folder: Path | None = None,
         compared: Sequence[Compared] = (),
-        certain: float = CERTAIN,
         *,
         reverse: bool = False,
     ) -> None:
-        """Begin with nothing; the figures of each time step lie in `folder` if there is one and they are many.
-
-        A step that is more than `certain` bounds off is not taken for right.
-        """
-        self._compared, self._certain, self._reverse = compared, certain, reverse
+        """Begin with nothing; the figures of each time step lie in `folder` if there is one and they are many."""
+        self._compared, self._reverse = compared, reverse
         self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
         dtypes = dict.fromkeys(Audit.NAMES, "float64")
         self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
@@ -150,14 +142,12 @@ class AuditAccumulator:
         _settle_nonfinite(error, ratio, h, step)
         at = layer, direction, times
         if undetermined is not None:
-            np.fmax(ratio, undetermined.beyond, out=ratio)
+            # Elsewhere the bound judges: errors of saturated gates may add up to several eps beyond 1.
+            np.fmax(ratio, undetermined.beyond, out=ratio, where=undetermined.values)
         flat = int(ratio.argmax())
         largest = float(ratio.flat[flat])
-        if undetermined is not None or largest > self._certain:
-            unknown = ratio > self._certain
-            if undetermined is not None:
-                unknown |= undetermined.values
-            unknown &= ratio <= ALLOWED
+        if undetermined is not None:
+            unknown = undetermined.values & (ratio <= ALLOWED)
             self._count_undetermined(at, columns, h, unknown if fresh is None else unknown & fresh)
         for name, figures in (("ratio_over_time", ratio), ("error_over_time", error)):
             array = self._over_time[name]

@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import per_timestep
-from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator
+from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Undetermined
 from rnnviz.verify.audit_sampling import SampleUnitBlock
 from rnnviz.verify.running_error import BoundedArray
 from tests.verify.traces import in_order, trace_of
@@ -25,14 +25,14 @@ def add(
     columns: SampleUnitBlock,
     h: np.ndarray,
     step: BoundedArray,
-    **fresh: object,
+    **other: object,
 ) -> None:
     """Count some columns of a block of arrays of the whole trace."""
     index = (*lane, times)
     rows = np.ix_(range(times.stop - times.start), columns.samples, columns.units)
     part = BoundedArray(step.value[index][rows], step.bound[index][rows], EPS)
     with np.errstate(all="ignore"):
-        tally.add(*lane, times, columns, h[index][rows], part, **fresh)
+        tally.add(*lane, times, columns, h[index][rows], part, **other)
 
 
 def lanes() -> list[tuple[int, int]]:
@@ -182,12 +182,23 @@ def test_an_audit_of_nothing_has_no_verdict() -> None:
     assert not found.ratio_over_time.flags.writeable
 
 
-def test_a_step_between_three_and_eight_bounds_off_is_undetermined_unless_its_storage_explains_it() -> None:
+def test_a_step_is_right_up_to_eight_bounds() -> None:
     h, step = np.zeros(SHAPE), BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
     h[0, 0, 0, 0] = 3.0, np.nextafter(3.0, 4.0), 8.0, np.nextafter(8.0, 9.0)
+    tally = AuditAccumulator(SHAPE)
+    add(tally, (0, 0), slice(0, 5), SampleUnitBlock(np.arange(3), np.arange(4)), h, step)
+    found = tally.audit(trace_of(h))
+    assert (found.undetermined_count, found.wrong) == (0, 1)
+
+
+def test_the_range_of_a_cell_judges_undetermined_values_alone() -> None:
+    h, step = np.zeros(SHAPE), BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
+    unknown = np.zeros(SHAPE[2:], np.bool_)
+    unknown[0, 0, :2] = True
+    beyond = np.full(SHAPE[2:], 9.0)
+    beyond[0, 0, 0] = 8.0
+    tally = AuditAccumulator(SHAPE)
     every = SampleUnitBlock(np.arange(3), np.arange(4))
-    for tally, undetermined in ((AuditAccumulator(SHAPE), 2), (AuditAccumulator(SHAPE, certain=8.0), 0)):
-        add(tally, (0, 0), slice(0, 5), every, h, step)
-        found = tally.audit(trace_of(h))
-        assert (found.undetermined_count, found.wrong) == (undetermined, 1)
-        assert found.undetermined == undetermined / 60
+    add(tally, (0, 0), slice(0, 5), every, h, step, undetermined=Undetermined(unknown, beyond))
+    found = tally.audit(trace_of(h))
+    assert (found.undetermined_count, found.wrong) == (1, 1)
